@@ -1,0 +1,40 @@
+"""What the parts of the adapter share."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+from bottle.docker_engine.connection import Connection
+
+
+class Part:
+    """A part of the adapter, on a connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    # Any: the stubs of docker-py leave most of its calls without types.
+
+    @property
+    def _quick(self) -> Any:
+        return self._connection.quick
+
+    @property
+    def _patient(self) -> Any:
+        return self._connection.patient
+
+    def _asked_to(self, doing: str) -> AbstractContextManager[None]:
+        return self._connection.asked_to(doing)
+
+
+def label_filters(labels: Mapping[str, str | None]) -> dict[str, list[str]]:
+    """The `filters` of a list call for things with all of these labels (None: any value)."""
+    if not labels:
+        return {}
+    return {"label": [key if value is None else f"{key}={value}" for key, value in labels.items()]}
+
+
+def split_tag(reference: str) -> tuple[str, str]:
+    """Repository and tag of `repository[:tag]`; a port in a registry's name is no tag."""
+    repository, colon, tag = reference.rpartition(":")
+    return (repository, tag) if colon and "/" not in tag else (reference, "latest")

@@ -1,0 +1,164 @@
+"""What is inside containers: their changes, their layer on disk, files in and out, and their streams."""
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from bottle import facts
+from bottle.docker_engine.base import Part
+from bottle.docker_engine.connection import CHUNK, Source, container_ref
+from bottle.docker_engine.streams import DockerExecution, DockerSession, unframed
+from bottle.model import Change, Store
+from bottle.ports import Execution, Session
+
+
+class Contents(Part):
+    """The calls of `ports.Engine` that look into containers."""
+
+    def changes(self, ref: str) -> tuple[Change, ...]:
+        """How a container's filesystem differs from its image."""
+        with self._asked_to(f"compare container {ref} with its image"):
+            return facts.changes(self._patient.diff(container_ref(ref)))
+
+    def writable_size(self, ref: str) -> int:
+        """Apparent bytes that a container has written: holes of sparse files count.
+
+        The containerd store counts disk blocks instead, so there the layer itself is added up where it can be read;
+        where it cannot, holes do not count.
+        """
+        doing = f"add up what container {ref} has written"
+        with self._asked_to(doing):
+            store = facts.store_of(self._quick.info())
+        layer = self.writable_layer(ref) if store is Store.CONTAINERD else None
+        if layer is not None:
+            return _apparent_size(layer)
+        answer = self._connection.get(f"/containers/{container_ref(ref)}/json", doing, size=1)
+        return int(answer.get("SizeRw") or 0)
+
+    def writable_layer(self, ref: str) -> Path | None:
+        """The folder that holds what a container has written, where this process may read it.
+
+        The classic store names it. The containerd store does not, but the mount of a running container does.
+        """
+        inspected = self._inspected(ref)
+        if not self._connection.is_local:
+            return None
+        driver = (inspected.get("GraphDriver") or {}).get("Data") or {}
+        upper = driver.get("UpperDir") or _upper_folder(inspected)
+        return Path(upper) if upper and _readable_folder(upper) else None
+
+    def read_archive(self, ref: str, path: str) -> Iterator[bytes]:
+        """A tar of `path` in a container, its last component being the first member."""
+        return self._connection.stream(
+            f"/containers/{container_ref(ref)}/archive", f"read {path} in container {ref}", path=path
+        )
+
+    def write_archive(self, ref: str, path: str, tar: BinaryIO) -> None:
+        """Unpack a tar into folder `path` of a container. An error of `tar` itself is raised as it is."""
+        source = Source(iter(partial(tar.read, CHUNK), b""))
+        with source, self._asked_to(f"write to {path} in container {ref}"):
+            self._patient.put_archive(container_ref(ref), path, iter(source))
+
+    def logs(self, ref: str, *, follow: bool = False, tail: int | None = None) -> Iterator[bytes]:
+        """What a container wrote to its standard streams, both in one."""
+        framed = not self._has_tty(ref)
+        chunks = self._connection.stream(
+            f"/containers/{container_ref(ref)}/logs",
+            f"show the output of container {ref}",
+            stdout=1,
+            stderr=1,
+            follow=int(follow),
+            tail="all" if tail is None else tail,
+        )
+        return unframed(chunks) if framed else chunks
+
+    def attach(self, ref: str) -> Session:
+        """Join a container's standard streams; do it before `start` to miss nothing."""
+        doing = f"attach to container {ref}"
+        framed = not self._has_tty(ref)
+        response = self._connection.upgrade(
+            f"/containers/{container_ref(ref)}/attach", doing, stream=1, stdin=1, stdout=1, stderr=1
+        )
+        return DockerSession(response, framed=framed, translated=partial(self._asked_to, doing))
+
+    def resize(self, ref: str, *, rows: int, columns: int) -> None:
+        """Tell a container's terminal its size. Raises Conflict where the container does not run."""
+        with self._asked_to(f"resize the terminal of container {ref}"):
+            self._quick.resize(container_ref(ref), height=rows, width=columns)
+
+    def execute(self, ref: str, command: tuple[str, ...], *, tty: bool) -> Execution:
+        """Start one more command in a running container. Raises Conflict where the container does not run."""
+        doing = f"run {command[0]} in container {ref}"
+        with self._asked_to(doing):
+            answer = self._quick.exec_create(container_ref(ref), list(command), stdin=True, tty=tty)
+        response = self._connection.upgrade(f"/exec/{answer['Id']}/start", doing, {"Detach": False, "Tty": tty})
+        return DockerExecution(
+            response, framed=not tty, translated=partial(self._asked_to, doing), client=self._quick, id=answer["Id"]
+        )
+
+    def _has_tty(self, ref: str) -> bool:
+        return bool((self._inspected(ref).get("Config") or {}).get("Tty"))
+
+    def _inspected(self, ref: str) -> dict[str, Any]:
+        with self._asked_to(f"look at container {ref}"):
+            answer: dict[str, Any] = self._quick.inspect_container(container_ref(ref))
+        return answer
+
+
+def _upper_folder(inspected: dict[str, Any]) -> str | None:
+    """The upper folder of a running container's overlay mount, from /proc/PID/mountinfo (see proc(5)).
+
+    The id of the container must be in there too (in the source of /etc/hostname and the like): where the engine has
+    process ids of its own, the number belongs to a stranger here.
+    """
+    pid = (inspected.get("State") or {}).get("Pid") or 0
+    if not pid:
+        return None
+    try:
+        mounts = Path(f"/proc/{pid}/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return None
+    return upper_folder(mounts) if inspected["Id"] in mounts else None
+
+
+def upper_folder(mountinfo: str) -> str | None:
+    """The `upperdir` of the overlay at `/`, or None where there is none or it is relative."""
+    for line in mountinfo.splitlines():
+        mount, _, filesystem = line.partition(" - ")
+        fields, source = mount.split(), filesystem.split()
+        if len(fields) < 5 or fields[4] != "/" or len(source) < 3 or source[0] != "overlay":
+            continue
+        for option in source[2].split(","):
+            if option.startswith("upperdir=/"):
+                # The kernel writes white space and backslashes in octal.
+                return option.removeprefix("upperdir=").encode("utf-8", "surrogateescape").decode("unicode_escape")
+    return None
+
+
+def _readable_folder(path: str) -> bool:
+    return Path(path).is_dir() and os.access(path, os.R_OK | os.X_OK)
+
+
+def _apparent_size(folder: Path) -> int:
+    """Sum of the sizes of the files below `folder`, one with several names once. What vanishes meanwhile counts 0."""
+    seen: set[int] = set()
+    total = 0
+    pending = [folder]
+    while pending:
+        try:
+            entries = list(os.scandir(pending.pop()))
+        except OSError:
+            continue
+        for entry in entries:
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(Path(entry.path))
+            elif status.st_nlink == 1 or status.st_ino not in seen:
+                seen.add(status.st_ino)
+                total += status.st_size
+    return total

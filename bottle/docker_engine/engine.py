@@ -1,0 +1,31 @@
+"""`ports.Engine` on a Docker Engine, put together from its parts."""
+
+from collections.abc import Mapping
+
+from bottle import facts
+from bottle.docker_engine.connection import Connection
+from bottle.docker_engine.containers import Containers
+from bottle.docker_engine.contents import Contents
+from bottle.docker_engine.images import Images
+from bottle.docker_engine.volumes import Volumes
+from bottle.model import EngineInfo
+
+
+class DockerEngine(Containers, Contents, Images, Volumes):
+    """The engine that DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH name, else the one at Docker's own socket.
+
+    It connects on first use. `environment` takes the place of this process's. Docker contexts are not looked at.
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        super().__init__(Connection(environment))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is reached through a socket of this machine, and so can mount this machine's folders."""
+        return self._connection.is_local
+
+    def info(self) -> EngineInfo:
+        """Who answers."""
+        with self._asked_to("say who it is"):
+            return facts.engine_info(self._quick.info(), self._quick.version())

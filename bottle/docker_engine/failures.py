@@ -1,0 +1,128 @@
+"""The one place where errors of docker-py, requests and urllib3 become bottle's own."""
+
+import http.client
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import docker.errors
+import requests
+import urllib3.exceptions
+from docker.credentials.errors import StoreError
+
+from bottle.errors import BottleError, Conflict, EngineError, EngineUnreachable, NotFound
+from bottle.text import printable
+
+FOREIGN: tuple[type[Exception], ...] = (
+    docker.errors.DockerException,
+    docker.errors.StreamParseError,
+    StoreError,
+    requests.exceptions.RequestException,
+    urllib3.exceptions.HTTPError,
+    urllib3.exceptions.ProxySchemeUnsupported,  # the one of urllib3's that is no HTTPError
+    http.client.HTTPException,
+    OSError,
+)
+
+_MESSAGE_LIMIT = 2000
+_DOCTOR = "bottle doctor"
+
+# Causes on the way to the engine, before it can have heard of the request.
+_NEVER_CONNECTED = (
+    requests.exceptions.ConnectTimeout,
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    FileNotFoundError,
+    ConnectionRefusedError,
+    PermissionError,
+)
+_SILENT = (requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError)
+
+# Answers of 20.10 with status 500 that later engines give with 409.
+_CONFLICTS_WITH_STATUS_500 = ("is not paused",)
+
+
+@contextmanager
+def translated(doing: str, address: str) -> Iterator[None]:
+    """Raise bottle's own errors instead of foreign ones that come up while the context is open.
+
+    `doing` continues "Docker could not …"; `address` is where the engine was looked for. A 404 becomes NotFound, a
+    409 Conflict, any other answer of the engine EngineError with the engine's own words; nobody there, or no right to
+    talk to it, EngineUnreachable. Where the line broke or went silent after the request had gone out, the error says
+    that the outcome is unknown.
+    """
+    try:
+        yield
+    except BottleError:
+        raise
+    except FOREIGN as error:
+        raise translate(error, doing, address) from error
+
+
+def translate(error: Exception, doing: str, address: str) -> BottleError:
+    """What `error` is in bottle's words; see `translated`."""
+    if isinstance(error, docker.errors.APIError) and error.status_code is not None:
+        return _refusal(error.status_code, str(error.explanation or error), doing)
+    chain = tuple(_causes(error))
+    if any(isinstance(cause, _NEVER_CONNECTED) for cause in chain):
+        return unreachable(error, address)
+    if any(isinstance(cause, _SILENT) for cause in chain):
+        return EngineError(
+            f"Docker at {address} did not answer in time while asked to {doing}",
+            left="whether it was done is not known: Docker may still be at it",
+            next_step=_DOCTOR,
+        )
+    if any(isinstance(cause, (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException)) for cause in chain):
+        return EngineError(
+            f"the connection to Docker at {address} broke while it was asked to {doing}: {_words(chain)}",
+            left="whether it was done is not known: Docker may still be at it",
+            next_step=_DOCTOR,
+        )
+    return EngineError(f"Docker could not {doing}: {_words(chain)}", next_step=_DOCTOR)
+
+
+def refused(message: str, doing: str) -> EngineError:
+    """The error for an answer that begins well and ends with `message`."""
+    return EngineError(f"Docker could not {doing}: {printable(message, _MESSAGE_LIMIT)}")
+
+
+def _refusal(status: int, message: str, doing: str) -> BottleError:
+    text = f"Docker could not {doing}: {printable(message, _MESSAGE_LIMIT)}"
+    if status == requests.codes.not_found:
+        return NotFound(text)
+    if status == requests.codes.conflict or message.rstrip().endswith(_CONFLICTS_WITH_STATUS_500):
+        return Conflict(text)
+    return EngineError(text)
+
+
+def unreachable(error: BaseException, address: str) -> EngineUnreachable:
+    """The error for an engine that nobody could talk to, with the case of missing rights told apart."""
+    chain = tuple(_causes(error))
+    if any(isinstance(cause, PermissionError) for cause in chain):
+        what = f"permission denied: this user may not talk to Docker at {address}"
+    else:
+        what = f"no Docker Engine answers at {address}: {_words(chain)}"
+    return EngineUnreachable(what, left="nothing was done", next_step=_DOCTOR)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and those inside it: its causes, and those that urllib3 and requests pack into arguments.
+
+    `__context__` is left out: it may lead to what the caller was handling when it asked.
+    """
+    pending: list[object] = [error]
+    seen: set[int] = set()
+    while pending:
+        each = pending.pop(0)
+        if not isinstance(each, BaseException) or id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        pending += [each.__cause__, getattr(each, "reason", None), *each.args]
+
+
+def _words(chain: tuple[BaseException, ...]) -> str:
+    """The innermost error that an operating system gave, else the first one's own words."""
+    for cause in chain:
+        if isinstance(cause, OSError) and cause.strerror:
+            return printable(cause.strerror)
+    return printable(str(chain[0])) or type(chain[0]).__name__

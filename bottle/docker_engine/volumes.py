@@ -1,0 +1,37 @@
+"""Named volumes."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from bottle import facts
+from bottle.docker_engine.base import Part, label_filters
+from bottle.docker_engine.connection import container_ref
+from bottle.errors import NotFound
+from bottle.model import VolumeFacts
+
+
+class Volumes(Part):
+    """The volume calls of `ports.Engine`."""
+
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Make a named volume; one that is there stays as it is, labels too."""
+        with self._asked_to(f"create volume {name}"):
+            self._quick.create_volume(name=name, labels=dict(labels))
+
+    def volumes(self, labels: Mapping[str, str | None]) -> tuple[str, ...]:
+        """Names of the volumes with these labels, sorted."""
+        with self._asked_to("list volumes"):
+            answer = self._quick.volumes(filters=label_filters(labels))
+        return tuple(sorted(volume["Name"] for volume in answer.get("Volumes") or ()))
+
+    def volume_facts(self, labels: Mapping[str, str | None]) -> tuple[VolumeFacts, ...]:
+        """The volumes with these labels, sorted by name."""
+        with self._asked_to("list volumes"):
+            answer = self._quick.volumes(filters=label_filters(labels))
+        found = map(facts.volume_facts, answer.get("Volumes") or ())
+        return tuple(sorted(found, key=lambda volume: volume.name))
+
+    def remove_volume(self, name: str) -> None:
+        """Delete a volume; gone already is fine. Raises Conflict while a container has it."""
+        with suppress(NotFound), self._asked_to(f"remove volume {name}"):
+            self._quick.remove_volume(container_ref(name))

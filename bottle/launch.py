@@ -1,0 +1,143 @@
+"""How a bottle's container is made: its command line, mounts and hardening, from our own metadata only.
+
+A committed image's config is the agent's to shape; none of it decides what runs here.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from bottle.errors import ManifestError
+from bottle.manifest import RESERVED
+from bottle.model import SCHEMA, Agent, LaunchSpec, Metadata, Mount, MountKind
+from bottle.naming import (
+    LABEL_AGENT,
+    LABEL_COMMIT,
+    LABEL_IDENTITY,
+    LABEL_REMOTE_CONTROL,
+    LABEL_SCHEMA,
+    Identity,
+    declared_volume,
+)
+
+LAUNCHER = f"{RESERVED}/launch"
+REQUESTS = f"{RESERVED}/requests"
+
+
+def command_line(metadata: Metadata, *, resuming: bool, remote_control: bool = False) -> tuple[str, ...]:
+    """The whole argument vector of the agent. Raises ManifestError when neither manifest nor image names one."""
+    agent, defaults = metadata.agent, metadata.defaults
+    command = agent.command if agent.command is not None else defaults.command
+    if resuming and agent.resume_command is not None:
+        command = agent.resume_command
+    argv = (*defaults.entrypoint, *command)
+    if not argv:
+        raise ManifestError(
+            f"agent {agent.name!r} has no `command`, and its image {metadata.image} names none",
+            next_step=f'add command = ["…"] to [agents.{agent.name}] in bottle.toml',
+        )
+    return (*argv, *agent.remote_control) if remote_control else argv
+
+
+def launch_spec(
+    metadata: Metadata,
+    *,
+    image: str,
+    run_folder: Path | None,
+    resuming: bool,
+    commit: int | None,
+    tty: bool,
+    remote_control: bool = False,
+) -> LaunchSpec:
+    """What the container is created from.
+
+    `run_folder` is the host's folder that becomes /run/bottle, None where the engine cannot see it; `commit` is the
+    number of the commit that `image` is.
+    """
+    identity, agent = metadata.identity, metadata.agent
+    argv = command_line(metadata, resuming=resuming, remote_control=remote_control)
+    if agent.secrets:
+        argv = ("/bin/sh", LAUNCHER, *argv)
+    mounts = list(container_mounts(metadata))
+    if run_folder is not None:
+        mounts.append(Mount(kind=MountKind.BIND, source=str(run_folder), target=RESERVED, read_only=True))
+        mounts.append(Mount(kind=MountKind.VOLUME, source=requests_volume(identity), target=REQUESTS))
+    labels = {
+        LABEL_SCHEMA: str(SCHEMA),
+        LABEL_IDENTITY: str(identity),
+        LABEL_AGENT: agent.name,
+        LABEL_REMOTE_CONTROL: "true" if remote_control else "false",
+    }
+    if commit is not None:
+        labels[LABEL_COMMIT] = str(commit)
+    return LaunchSpec(
+        name=identity.container,
+        image=image,
+        entrypoint=argv,
+        env=agent.env,
+        labels=tuple(labels.items()),
+        mounts=tuple(mounts),
+        workdir=agent.workdir,
+        user=metadata.defaults.user,
+        hostname=str(identity)[-63:].lstrip("-."),
+        network=agent.network,
+        memory=agent.memory,
+        cpus=agent.cpus,
+        pids=agent.pids,
+        cap_add=agent.cap_add,
+        tty=tty,
+        interactive=True,
+    )
+
+
+def requests_volume(identity: Identity) -> str:
+    """Docker's name of the volume that a bottle asks for capabilities in; no manifest can name one so."""
+    return identity.volume("_requests")
+
+
+def is_ours(mount: Mount) -> bool:
+    """Whether a container's mount is there for bottle's own purposes, and no data of the agent's."""
+    return mount.target == RESERVED or mount.target.startswith(f"{RESERVED}/")
+
+
+def container_mounts(metadata: Metadata) -> tuple[Mount, ...]:
+    """The workspace, unless it was copied, and the agent's volumes under this bottle's own names."""
+    mounts = []
+    if metadata.cwd is not None and not metadata.copy_cwd:
+        mounts.append(Mount(kind=MountKind.BIND, source=str(metadata.cwd), target=metadata.agent.workdir))
+    for volume in metadata.agent.volumes:
+        source = metadata.identity.volume(volume.source) if volume.kind is MountKind.VOLUME else volume.source
+        mounts.append(Mount(kind=volume.kind, source=source, target=volume.target, read_only=volume.read_only))
+    return tuple(mounts)
+
+
+def with_declared_volumes(agent: Agent, declared: tuple[str, ...], *, copy_cwd: bool) -> Agent:
+    """The agent with named volumes for those that its image declares: an anonymous one is empty after a resume."""
+    taken = {volume.target for volume in agent.volumes} | (set() if copy_cwd else {agent.workdir})
+    named = [
+        Mount(kind=MountKind.VOLUME, source=declared_volume(target), target=target)
+        for target in declared
+        if target not in taken
+    ]
+    return replace(agent, volumes=(*agent.volumes, *named))
+
+
+def bare_spec(name: str, image: str, mounts: tuple[Mount, ...] = ()) -> LaunchSpec:
+    """A container that is never started: a way to look into an image and into volumes."""
+    return LaunchSpec(
+        name=name,
+        image=image,
+        entrypoint=("/bottle-never-runs",),
+        env=(),
+        labels=((LABEL_SCHEMA, str(SCHEMA)),),
+        mounts=mounts,
+        workdir="/",
+        user="",
+        hostname="never-runs",
+        network="none",
+        memory=None,
+        cpus=None,
+        pids=1,
+        cap_add=(),
+        tty=False,
+        interactive=False,
+    )

@@ -1,0 +1,307 @@
+"""`bottle.toml`: finding it, and turning it into agents; a mistake is named by file, key and what was expected."""
+
+import posixpath
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bottle.errors import ManifestError, NotFound
+from bottle.model import Agent, Mount, MountKind, Retention
+from bottle.naming import is_agent_name
+
+FILE_NAME = "bottle.toml"
+RESERVED = "/run/bottle"
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+_NETWORK = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+_CAPABILITY = re.compile(r"[A-Z][A-Z_]*")
+_MEMORY = re.compile(r"(?P<amount>[0-9]+(?:\.[0-9]+)?)(?P<unit>[bkmgt]?)", re.IGNORECASE)
+_UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+_LEAST_MEMORY = 6 * 1024**2  # Docker refuses less
+_MOST_MEMORY = 2**62
+_MOST_CPUS = 65_536
+_MOST_KEPT = 100_000  # commits or days
+_MOST_PIDS = 2**22  # the kernel's PID_MAX_LIMIT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """A manifest that was read: its file and its agents by name."""
+
+    path: Path
+    agents: Mapping[str, Agent]
+
+    def agent(self, name: str) -> Agent:
+        """The agent called `name`. Raises NotFound, listing those there are."""
+        try:
+            return self.agents[name]
+        except KeyError:
+            known = ", ".join(sorted(self.agents)) or "none"
+            raise NotFound(
+                f"{self.path} has no agent {name!r}; it has: {known}", next_step=f"add [agents.{name}] to {self.path}"
+            ) from None
+
+
+def find_manifest(start: Path, home: Path) -> Path:
+    """The manifest in `start` or the nearest folder above it, else the one in `home`. Raises ManifestError."""
+    start = start.absolute()
+    for folder in (start, *start.parents, home):
+        path = folder / FILE_NAME
+        if path.is_file():
+            return path
+    raise ManifestError(
+        f"no {FILE_NAME} in {start}, in a folder above it, or in {home}",
+        next_step="bottle init",
+    )
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read the manifest at `path`. Raises ManifestError."""
+    try:
+        return parse_manifest(path.read_text(encoding="utf-8"), path)
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ManifestError(f"cannot read {path}: {exc}", next_step=f"ls -l {path}") from exc
+
+
+def parse_manifest(source: str, path: Path) -> Manifest:
+    """Turn a manifest's text into agents; files it names are sought beside `path`. Raises ManifestError."""
+    try:
+        document = tomllib.loads(source)
+    except (ValueError, RecursionError) as exc:  # ValueError: also a number of too many digits
+        raise ManifestError(f"{path} is no valid TOML: {exc}", next_step=f"edit {path}") from exc
+    _only({"agents"}, document, path, "")
+    agents = document.get("agents", {})
+    if not isinstance(agents, dict):
+        raise _mistake(path, "agents", "a table of agents, such as [agents.claude]", agents)
+    return Manifest(path=path, agents={name: _agent(name, entry, path) for name, entry in agents.items()})
+
+
+def _agent(name: str, entry: object, path: Path) -> Agent:
+    where = f"agents.{name}"
+    if not is_agent_name(name):
+        raise ManifestError(
+            f"{path}: {name!r} cannot name an agent: expected lower-case letters and digits, single . _ or - between, "
+            "and neither committed- nor rebuilt- in front",
+            next_step=f"edit {path}",
+        )
+    if not isinstance(entry, dict):
+        raise _mistake(path, where, "a table", entry)
+    _only(_READERS.keys(), entry, path, where)
+    values = {}
+    for key, value in entry.items():
+        try:
+            values[key] = _READERS[key](value)
+        except _Expected as exc:
+            raise _mistake(
+                path, f"{where}.{key}{exc.where}", exc.what, value if exc.value is None else exc.value
+            ) from None
+    if ("dockerfile" in values) == ("image" in values):
+        raise ManifestError(
+            f"{path}: {where} must have either `dockerfile` or `image`, and not both", next_step=f"edit {path}"
+        )
+    if "dockerfile" in values:
+        values["dockerfile"] = _existing(path.parent.absolute() / values["dockerfile"], path, where)
+    agent = Agent(name=name, **values)
+    _check_targets(agent, path, where)
+    return agent
+
+
+def _existing(dockerfile: Path, path: Path, where: str) -> Path:
+    try:
+        resolved = dockerfile.resolve()
+        if resolved.is_file():
+            return resolved
+    except (OSError, RuntimeError):  # a name too long, a loop of links
+        pass
+    raise ManifestError(
+        f"{path}: {where}.dockerfile: there is no file {dockerfile}", next_step=f"create it, or edit {path}"
+    )
+
+
+def _check_targets(agent: Agent, path: Path, where: str) -> None:
+    taken = {agent.workdir: "workdir"}
+    for volume in agent.volumes:
+        if volume.target in taken:
+            raise ManifestError(
+                f"{path}: {where}.volumes: {volume.target} is already taken by {taken[volume.target]}",
+                next_step=f"edit {path}",
+            )
+        taken[volume.target] = f"volume {volume.source}"
+
+
+class _Expected(Exception):
+    def __init__(self, what: str, *, where: str = "", value: object = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.value = value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise _Expected("a text that is not empty")
+    return value
+
+
+def _words(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise _Expected('a list of texts, such as ["claude", "--continue"]')
+    return _each(value, _text)
+
+
+def _each(value: object, read: Callable[[object], str]) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise _Expected("a list of texts")
+    result = []
+    for index, item in enumerate(value):
+        try:
+            result.append(read(item))
+        except _Expected as exc:
+            raise _Expected(exc.what, where=f"[{index}]", value=item) from None
+    return tuple(result)
+
+
+def _absolute(value: object) -> str:
+    expected = f"an absolute path inside the container, outside {RESERVED}"
+    if not isinstance(value, str) or "\0" in value or not value.startswith("/"):
+        raise _Expected(expected)
+    path = posixpath.normpath(value)
+    if ".." in value.split("/") or path in {"/", "//"} or path == RESERVED or path.startswith(RESERVED + "/"):
+        raise _Expected(expected)
+    return path
+
+
+def _env(value: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict):
+        raise _Expected('a table of texts, such as { EDITOR = "vi" }')
+    for key, item in value.items():
+        if not _VARIABLE.fullmatch(key):
+            raise _Expected("a variable's name of letters, digits and _", where=f".{key}", value=key)
+        if not isinstance(item, str) or "\0" in item:
+            raise _Expected("a text", where=f".{key}", value=item)
+    return tuple(value.items())
+
+
+def _variable(value: object) -> str:
+    if not isinstance(value, str) or not _VARIABLE.fullmatch(value):
+        raise _Expected("the name of a variable of the host's environment, not its value")
+    return value
+
+
+def _volumes(value: object) -> tuple[Mount, ...]:
+    if not isinstance(value, list):
+        raise _Expected('a list of volumes, such as ["cache:/root/.cache"]')
+    mounts = []
+    for index, item in enumerate(value):
+        mount = _volume(item)
+        if mount is None:
+            raise _Expected("NAME:/path or /host/path:/path, with :ro behind if wanted", where=f"[{index}]", value=item)
+        mounts.append(mount)
+    return tuple(mounts)
+
+
+def _volume(item: object) -> Mount | None:
+    if not isinstance(item, str):
+        return None
+    source, _, rest = item.partition(":")
+    target, _, mode = rest.partition(":")
+    if mode not in {"", "ro", "rw"} or rest.endswith(":"):
+        return None
+    try:
+        target = _absolute(target)
+    except _Expected:
+        return None
+    read_only = mode == "ro"
+    if source.startswith("/"):
+        return Mount(kind=MountKind.BIND, source=posixpath.normpath(source), target=target, read_only=read_only)
+    if _VOLUME_NAME.fullmatch(source):
+        return Mount(kind=MountKind.VOLUME, source=source, target=target, read_only=read_only)
+    return None
+
+
+def _network(value: object) -> str:
+    if not isinstance(value, str) or not _NETWORK.fullmatch(value) or value in {"host", "container"}:
+        raise _Expected('"bridge", "none" or a network\'s name')
+    return value
+
+
+def _memory(value: object) -> int:
+    expected = 'an amount of memory of at least 6m, such as "4g" or "512m"'
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise _Expected(expected)
+    match = _MEMORY.fullmatch(value) if isinstance(value, str) else None
+    amount = float(match["amount"]) * _UNITS[match["unit"].lower()] if match else value
+    if isinstance(amount, str) or not _LEAST_MEMORY <= amount <= _MOST_MEMORY:
+        raise _Expected(expected)
+    return int(amount)
+
+
+def _cpus(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (0.01 <= value <= _MOST_CPUS):
+        raise _Expected("a number of CPUs, such as 2 or 0.5")
+    return float(value)
+
+
+def _pids(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_PIDS:
+        raise _Expected(f"a whole number from 1 to {_MOST_PIDS}")
+    return value
+
+
+def _keep(value: object) -> Retention:
+    if not isinstance(value, dict) or not value or not value.keys() <= {"commits", "days"}:
+        raise _Expected("a table such as { commits = 10, days = 30 }, with either or both")
+    for key, item in value.items():
+        if isinstance(item, bool) or not isinstance(item, int) or not 1 <= item <= _MOST_KEPT:
+            raise _Expected(f"a whole number from 1 to {_MOST_KEPT}", where=f".{key}", value=item)
+    return Retention(**value)
+
+
+def _capability(value: object) -> str:
+    name = value.upper().removeprefix("CAP_") if isinstance(value, str) else ""
+    if not _CAPABILITY.fullmatch(name) or name == "ALL":
+        raise _Expected('the name of a Linux capability, such as "CHOWN"')
+    return name
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "dockerfile": _text,
+    "image": _text,
+    "command": _words,
+    "resume_command": _words,
+    "remote_control": _words,
+    "workdir": _absolute,
+    "transcript": lambda value: _each(value, _absolute),
+    "env": _env,
+    "secrets": lambda value: _each(value, _variable),
+    "volumes": _volumes,
+    "network": _network,
+    "memory": _memory,
+    "cpus": _cpus,
+    "pids": _pids,
+    "cap_add": lambda value: _each(value, _capability),
+    "keep": _keep,
+    "carry": lambda value: _each(value, _absolute),
+}
+
+
+def _only(known: Any, table: Mapping[str, object], path: Path, where: str) -> None:
+    for key in table:
+        if key not in known:
+            place = f"{where}.{key}" if where else key
+            raise ManifestError(
+                f"{path}: unknown key `{place}`; expected one of: {', '.join(sorted(known))}", next_step=f"edit {path}"
+            )
+
+
+def _mistake(path: Path, key: str, expected: str, value: object) -> ManifestError:
+    try:
+        shown = repr(value)
+    except (ValueError, RecursionError):  # a number of too many digits
+        shown = f"something that is no {type(value).__name__} one would write"
+    shown = shown if len(shown) <= 60 else shown[:57] + "..."
+    return ManifestError(f"{path}: `{key}`: expected {expected}, found {shown}", next_step=f"edit {path}")

@@ -1,0 +1,71 @@
+"""What the commands do: observe, plan, execute, return a typed result. This is the public API; it prints nothing."""
+
+from bottle.operations.capability import (
+    Approved,
+    Denied,
+    RequestDetail,
+    RequestList,
+    RequestView,
+    approve,
+    deny,
+    list_requests,
+    show,
+)
+from bottle.operations.commit import Committed, commit
+from bottle.operations.context import Context
+from bottle.operations.doctor import Check, examine, exit_code
+from bottle.operations.fork import Forked, ForkRequest, fork
+from bottle.operations.init import init
+from bottle.operations.inspection import History, HistoryEntry, Inspection, history, inspect
+from bottle.operations.listing import BottleView, list_bottles
+from bottle.operations.prune import Pruned, plan_for, prune
+from bottle.operations.remove import Removed, remove
+from bottle.operations.resume import Resumed, observe_resume, resume
+from bottle.operations.start import Launched, StartPlan, StartRequest, abandon, plan_start, start
+from bottle.operations.stop import Stopped, end_session, stop
+
+__all__ = [
+    "Approved",
+    "BottleView",
+    "Check",
+    "Committed",
+    "Context",
+    "Denied",
+    "ForkRequest",
+    "Forked",
+    "History",
+    "HistoryEntry",
+    "Inspection",
+    "Launched",
+    "Pruned",
+    "Removed",
+    "RequestDetail",
+    "RequestList",
+    "RequestView",
+    "Resumed",
+    "StartPlan",
+    "StartRequest",
+    "Stopped",
+    "abandon",
+    "approve",
+    "commit",
+    "deny",
+    "end_session",
+    "examine",
+    "exit_code",
+    "fork",
+    "history",
+    "init",
+    "inspect",
+    "list_bottles",
+    "list_requests",
+    "observe_resume",
+    "plan_for",
+    "plan_start",
+    "prune",
+    "remove",
+    "resume",
+    "show",
+    "start",
+    "stop",
+]

@@ -1,0 +1,289 @@
+"""`commit`: freeze a bottle into an image and record it; a crash at any point leaves the last commit in force."""
+
+import os
+import secrets
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bottle import transcript
+from bottle.errors import BottleError, Conflict, EngineError, NotFound, VerificationFailed
+from bottle.launch import bare_spec
+from bottle.model import (
+    SCHEMA,
+    ChangeKind,
+    CommitIntent,
+    CommitRecord,
+    CommitSpec,
+    ContainerFacts,
+    ContainerMark,
+    ImageFacts,
+    Metadata,
+    Status,
+)
+from bottle.naming import (
+    LABEL_AGENT,
+    LABEL_COMMIT,
+    LABEL_IDENTITY,
+    LABEL_NONCE,
+    LABEL_SCHEMA,
+    Identity,
+)
+from bottle.operations.context import Context
+from bottle.operations.requests import collect_notes
+from bottle.operations.retain import retain
+from bottle.operations.secrets import hide_secrets
+from bottle.operations.settle import settle, take_over
+from bottle.plan import DEEPEST, CommitFacts, CommitPlan, layers_to_fold, plan_commit, require_docker, targets_of
+from bottle.snapshot import dropped_by_commit, unseen
+from bottle.state import BottleState
+from bottle.unpack import ChunkReader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed:
+    """A commit that was made.
+
+    `left_out` names what is mounted and so no part of it, `dropped` what Docker's commit does not keep. `save_line`
+    carries the image by hand. `expired` are the numbers of older commits that the agent's `keep` let go, `folded` is
+    how many of the bottle's own layers became one.
+    """
+
+    identity: Identity
+    commit: CommitRecord
+    left_out: tuple[str, ...]
+    dropped: tuple[str, ...]
+    size: int
+    expired: tuple[int, ...] = ()
+    folded: int = 0
+
+    @property
+    def resume_line(self) -> str:
+        """How to bring the bottle back."""
+        return f"bottle resume {self.identity}"
+
+    @property
+    def save_line(self) -> str:
+        """How to carry the image by hand."""
+        return f"docker save {self.commit.tag} | zstd > {self.identity}.tar.zst"
+
+
+def commit(context: Context, state: BottleState, *, message: str = "", pause: bool = True) -> Committed:
+    """Snapshot a bottle's container, running or stopped.
+
+    Raises BackendUnsupported, Locked, MovedAway, NotFound, PreflightRefused, VerificationFailed or EngineError; the
+    last commit stays in force, and a container that ran goes on.
+    """
+    require_docker(state.metadata(), "commit")
+    with state.locked("bottle commit"):
+        settle(context, state)
+        committed = commit_locked(context, state, message=message, pause=pause)
+        return replace(committed, expired=retain(context, state))
+
+
+def commit_locked(context: Context, state: BottleState, *, message: str, pause: bool) -> Committed:
+    """`commit` for a caller that holds the bottle's lock and has settled what was left."""
+    container, plan = observe_commit(context, state, pause=pause)
+    hide_secrets(context, container)
+    for note in collect_notes(context, state):
+        context.progress.note(note)
+    metadata = state.metadata()
+    intent = CommitIntent(
+        nonce=secrets.token_hex(16),
+        number=plan.number,
+        message=message,
+        container_id=container.id,
+        paused=plan.pause,
+    )
+    state.write_intent(intent)
+    with _frozen(context, container, pause=plan.pause):
+        dropped = _dropped(context, container)
+        image = _snapshot(context, container, _commit_spec(metadata, intent))
+        take_over(context, state, intent, image, container)
+        with context.progress.phase("copying the transcript"):
+            dropped += save_transcript(context, state, metadata)
+    if container.status.alive and not plan.pause and container.status is not Status.PAUSED:
+        dropped += _skipped(context, container, image)
+    image, folded = _shallow(context, metadata, intent, image)
+    record = CommitRecord(
+        number=plan.number,
+        tag=metadata.identity.committed(plan.number),
+        config_digest=image.config_digest,
+        diff_ids=image.diff_ids,
+        message=message,
+        created_at=context.now(),
+        parent=plan.parent,
+        mark=ContainerMark(container_id=container.id, started_at=container.started_at, running=container.status.alive),
+        dropped=dropped,
+        defaults=metadata.defaults,
+        volumes=targets_of(metadata.agent),
+        base=metadata.base,
+    )
+    record_commit(context, state, record)
+    return Committed(
+        identity=metadata.identity,
+        commit=record,
+        left_out=plan.left_out,
+        dropped=dropped,
+        size=plan.size,
+        folded=folded,
+    )
+
+
+def _shallow(context: Context, metadata: Metadata, intent: CommitIntent, image: ImageFacts) -> tuple[ImageFacts, int]:
+    """Fold a commit that is deep, and say how many layers that took; where it fails, the commit stays what it is.
+
+    The folded one is made under the tag of a commit in flight: what dies here leaves one of the two in the commit's
+    place, whole, for `settle` to adopt.
+    """
+    engine, identity = context.engine, metadata.identity
+    count = layers_to_fold(metadata.base, image.diff_ids)
+    if context.folder is None or not count:
+        return image, 0
+    tag, draft = identity.committed(intent.number), identity.committing(intent.nonce)
+    try:
+        with context.progress.phase(f"folding {count} layers of {identity} into one, above those it shares"):
+            shallow = context.folder.fold(identity, tag, base=metadata.base, tag=draft)
+    except (BottleError, OSError) as exc:
+        context.progress.note(
+            f"{identity} has {len(image.diff_ids)} layers, of which Docker allows {DEEPEST}, and they could not be "
+            f"folded: {exc}; the commit is good as it is"
+        )
+        return image, 0
+    engine.tag(shallow.id, tag)
+    engine.remove_image(draft)
+    with suppress(BottleError):  # garbage from now on
+        engine.remove_image(image.id)
+    return shallow, count
+
+
+def record_commit(context: Context, state: BottleState, record: CommitRecord) -> None:
+    """Put a commit in force: history, then the tag that resume uses, then the marker, each whole before the next."""
+    state.append_commit(record)
+    state.write_committed_image(record.tag)
+    if state.rebuild_due:
+        state.clear_rebuild()
+    state.mark_preserved()
+    context.engine.tag(record.tag, state.identity.committed_latest)
+    state.clear_intent()
+
+
+def save_transcript(context: Context, state: BottleState, metadata: Metadata) -> tuple[str, ...]:
+    """Copy the transcript out; what to say when that is not possible, the last snapshot of it being kept."""
+    try:
+        transcript.capture(context.engine, metadata.identity.container, metadata.agent.transcript, state.transcript)
+    except VerificationFailed as exc:
+        return (f"the transcript's copy beside the image: {exc.what}",)
+    return ()
+
+
+def observe_commit(context: Context, state: BottleState, *, pause: bool) -> tuple[ContainerFacts, CommitPlan]:
+    """The container to be committed, and how. Raises what `plan_commit` raises; nothing is changed."""
+    metadata = state.metadata()
+    container = context.container(metadata.identity)
+    facts = CommitFacts(
+        metadata=metadata,
+        tombstone=state.tombstone(),
+        migration=state.migration(),
+        container=container,
+        base=context.engine.image(container.image) if container else None,
+        commits=state.commits(),
+        changes=context.engine.changes(container.id) if container else (),
+        size=context.engine.writable_size(container.id) if container else 0,
+        free=_free(context.engine.info().root_dir),
+    )
+    plan = plan_commit(facts, pause=pause)
+    assert container is not None  # plan_commit refuses a bottle without one
+    return container, plan
+
+
+def _free(root: str) -> int | None:
+    try:
+        facts = os.statvfs(root)
+    except OSError:
+        return None  # the engine is elsewhere, or hides its folder
+    return facts.f_bavail * facts.f_frsize
+
+
+@contextmanager
+def _frozen(context: Context, container: ContainerFacts, *, pause: bool) -> Iterator[None]:
+    """Hold a running container still, by our own hand: the daemon ignores a pause that fails."""
+    if not pause:
+        yield
+        return
+    engine = context.engine
+    try:
+        engine.pause(container.id)
+        now = engine.container(container.id)
+        if now is None or now.status is not Status.PAUSED:
+            raise EngineError(
+                f"{container.name} could not be paused",
+                left="nothing was committed",
+                next_step=f"bottle stop {container.labels[LABEL_IDENTITY]}, then commit",
+            )
+        yield
+    finally:
+        with suppress(Conflict, NotFound):  # not paused at all, or ended meanwhile
+            engine.unpause(container.id)
+
+
+def _commit_spec(metadata: Metadata, intent: CommitIntent) -> CommitSpec:
+    labels = {
+        LABEL_SCHEMA: str(SCHEMA),
+        LABEL_IDENTITY: str(metadata.identity),
+        LABEL_AGENT: metadata.agent.name,
+        LABEL_COMMIT: str(intent.number),
+        LABEL_NONCE: intent.nonce,
+    }
+    return CommitSpec(
+        tag=metadata.identity.committing(intent.nonce),
+        labels=tuple(labels.items()),
+        defaults=metadata.defaults,
+        message=intent.message,
+    )
+
+
+def _snapshot(context: Context, container: ContainerFacts, spec: CommitSpec) -> ImageFacts:
+    """Commit; when the answer is lost, look whether the engine did it all the same."""
+    with context.progress.phase(f"committing {container.name}"):
+        try:
+            return context.engine.commit(container.id, spec)
+        except EngineError:
+            finished = context.engine.images({LABEL_NONCE: dict(spec.labels)[LABEL_NONCE]})
+            if not finished:
+                raise
+            return finished[0]
+
+
+def _dropped(context: Context, container: ContainerFacts) -> tuple[str, ...]:
+    layer = context.engine.writable_layer(container.id)
+    return dropped_by_commit(Path(layer)) if layer is not None else unseen()
+
+
+def _skipped(context: Context, container: ContainerFacts, image: ImageFacts) -> tuple[str, ...]:
+    """Files that changed while an unpaused commit read them: the daemon leaves them out and says so only in its log."""
+    expected = {
+        change.path.lstrip("/")
+        for change in context.engine.changes(container.id)
+        if change.kind is not ChangeKind.DELETED
+    }
+    missing = expected - _names(context, container, image)
+    if not missing:
+        return ()
+    shown = ", ".join("/" + name for name in sorted(missing)[:5])
+    return (f"{len(missing)} changed while the commit read them, or came after it: {shown}",)
+
+
+def _names(context: Context, container: ContainerFacts, image: ImageFacts) -> set[str]:
+    name = Identity.parse(container.labels[LABEL_IDENTITY]).draft
+    context.engine.create(bare_spec(name, image.id))
+    try:
+        chunks = ChunkReader(context.engine.read_archive(name, "/"))
+        with tarfile.open(mode="r|", fileobj=chunks) as archive:  # type: ignore[call-overload]
+            return {member.name.strip("/").removeprefix("./") for member in archive}
+    except (NotFound, tarfile.TarError) as exc:
+        raise BottleError(f"the commit could not be compared with its container: {exc}") from exc
+    finally:
+        context.engine.remove_container(name)

@@ -1,0 +1,45 @@
+"""The world that operations act on, handed in so that tests can hand in another."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bottle.errors import NameTaken
+from bottle.model import ContainerFacts
+from bottle.naming import LABEL_IDENTITY, Identity
+from bottle.ports import Engine, LayerFolder, Progress
+from bottle.progress import Silent
+from bottle.runtime import default_runtime
+from bottle.state import StateHome
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """State, engine, environment, clock and an audience. `runtime` is where secrets are handed to containers.
+
+    Without a `folder` of layers, commits get deeper until Docker allows no more.
+    """
+
+    home: StateHome
+    engine: Engine
+    environ: Mapping[str, str]
+    runtime: Path = field(default_factory=default_runtime)
+    progress: Progress = field(default_factory=Silent)
+    now: Callable[[], datetime] = _utc_now
+    folder: LayerFolder | None = None
+
+    def container(self, identity: Identity) -> ContainerFacts | None:
+        """The bottle's container. Raises NameTaken when one of that name is not this bottle's."""
+        container = self.engine.container(identity.container)
+        if container is not None and container.labels.get(LABEL_IDENTITY) != str(identity):
+            raise NameTaken(
+                f"the container {identity.container} is not this bottle's: it has no label {LABEL_IDENTITY}={identity}",
+                left="nothing was changed",
+                next_step=f"docker inspect {identity.container}; rename it or remove it",
+            )
+        return container

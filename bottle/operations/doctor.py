@@ -1,0 +1,232 @@
+"""`doctor`: what is missing here for all of bottle to work. Facts are looked at one by one, and none hides another."""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from bottle.errors import BottleError, EngineError, EngineUnreachable, ManifestError, StateDamaged
+from bottle.manifest import FILE_NAME, Manifest, find_manifest, read_manifest
+from bottle.model import EngineInfo
+from bottle.operations.context import Context
+from bottle.operations.listing import unfinished
+
+LITTLE = 2 * 1024**3  # bytes: less than a commit of an agent's installed tools needs, as a rule
+_OLDEST = (20, 10)  # what the contract suite is run against
+
+
+class Verdict(Enum):
+    """How a check ended."""
+
+    GOOD = "good"
+    WARNING = "warning"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that was looked at. `exit_code` is the cause's, and counts where the verdict is bad."""
+
+    name: str
+    verdict: Verdict
+    detail: str
+    next_step: str = ""
+    exit_code: int = 0
+
+
+def exit_code(checks: Iterable[Check]) -> int:
+    """0 if nothing is bad, else the code of the most severe cause: the engine, then SSH, then whatever is refused."""
+    codes = {check.exit_code for check in checks if check.verdict is Verdict.BAD}
+    severity = (EngineError.exit_code, 6, 8, 1, 2)
+    return next((code for code in severity if code in codes), max(codes, default=0))
+
+
+def good(name: str, detail: str) -> Check:
+    """A check that found what it should."""
+    return Check(name=name, verdict=Verdict.GOOD, detail=detail)
+
+
+def failed(name: str, error: BottleError) -> Check:
+    """A check that an error ended."""
+    return Check(
+        name=name, verdict=Verdict.BAD, detail=error.what, next_step=error.next_step, exit_code=error.exit_code
+    )
+
+
+def disk(name: str, free: int, where: str, code: int) -> Check:
+    """Whether there is room, `free` being in bytes."""
+    detail = f"{free / 1e9:.1f} GB free at {where}"
+    if free >= LITTLE:
+        return good(name, detail)
+    return Check(
+        name=name,
+        verdict=Verdict.BAD if free < LITTLE // 8 else Verdict.WARNING,
+        detail=detail + ", which is little",
+        next_step=f"df -h {where}; bottle prune --dry-run",
+        exit_code=code,
+    )
+
+
+def examine(context: Context, folder: Path) -> tuple[Check, ...]:
+    """Look at the engine, the home, the manifest that `folder` uses and every bottle. Raises nothing of its own."""
+    return (*_engine(context), *_home(context), *_manifest(context, folder), *_bottles(context))
+
+
+def too_old(version: str) -> bool:
+    """Whether an engine's version is below those that bottle is tested with. One that cannot be read is not."""
+    numbers = version.split(".")[:2]
+    return len(numbers) == 2 and all(each.isdigit() for each in numbers) and tuple(map(int, numbers)) < _OLDEST
+
+
+def _engine(context: Context) -> Iterator[Check]:
+    try:
+        info = context.engine.info()
+    except EngineUnreachable as exc:
+        yield Check(
+            name="docker",
+            verdict=Verdict.BAD,
+            detail=exc.what,
+            next_step=_reach(exc.what, context.environ.get("DOCKER_HOST", "")),
+            exit_code=exc.exit_code,
+        )
+        return
+    except BottleError as exc:
+        yield failed("docker", exc)
+        return
+    yield good("docker", describe(info))
+    if too_old(info.version):
+        yield Check(
+            name="docker version",
+            verdict=Verdict.WARNING,
+            detail=f"{info.version} is older than what bottle is tested with",
+            next_step="upgrade Docker to 20.10 or later",
+        )
+    try:
+        facts = os.statvfs(info.root_dir)
+    except OSError:
+        detail = f"not known: {info.root_dir} cannot be looked at from here"
+        yield Check(name="docker disk", verdict=Verdict.WARNING, detail=detail, next_step="docker system df")
+    else:
+        yield disk("docker disk", facts.f_bavail * facts.f_frsize, info.root_dir, EngineError.exit_code)
+
+
+def describe(info: EngineInfo) -> str:
+    """An engine in a line."""
+    return f"Docker {info.version}, {info.store.value} image store, {info.os}/{info.architecture}, in {info.root_dir}"
+
+
+def _reach(what: str, host: str) -> str:
+    if "permission denied" in what:
+        return "be root, or join the group that owns the socket (sudo usermod -aG docker $USER), then log in again"
+    if host:
+        return f"start Docker, or mend DOCKER_HOST, which is {host}"
+    return "install and start Docker (https://docs.docker.com/engine/install/), or set DOCKER_HOST"
+
+
+def _home(context: Context) -> Iterator[Check]:
+    path = context.home.path
+    standing = next(folder for folder in (path, *path.parents) if folder.exists())
+    if not os.access(standing, os.W_OK | os.X_OK) or not standing.is_dir():
+        yield Check(
+            name="home",
+            verdict=Verdict.BAD,
+            detail=f"{path} cannot be written",
+            next_step=f"ls -ld {standing}; or set BOTTLE_HOME to a folder of yours",
+            exit_code=BottleError.exit_code,
+        )
+        return
+    if standing != path:
+        yield good("home", f"{path} will be made by the first `bottle start`")
+        return
+    open_to = [each for each in (context.home.states, *_state_folders(context)) if _is_open(each)]
+    if open_to:
+        yield Check(
+            name="home",
+            verdict=Verdict.BAD,
+            detail=f"others may enter {open_to[0]}: transcripts and work would be seen",
+            next_step=f"chmod 700 {' '.join(map(str, open_to[:5]))}",
+            exit_code=BottleError.exit_code,
+        )
+    else:
+        yield good("home", f"{path} is writable, and closed to others")
+
+
+def _state_folders(context: Context) -> tuple[Path, ...]:
+    try:
+        return tuple(context.home.bottle(identity).path for identity in context.home.identities())
+    except StateDamaged:
+        return ()
+
+
+def _is_open(folder: Path) -> bool:
+    try:
+        return bool(stat.S_IMODE(folder.stat().st_mode) & 0o077)
+    except OSError:
+        return False
+
+
+def _manifest(context: Context, folder: Path) -> Iterator[Check]:
+    try:
+        path = find_manifest(folder, context.home.path)
+    except ManifestError as exc:
+        yield Check(name="manifest", verdict=Verdict.WARNING, detail=exc.what, next_step=exc.next_step)
+        return
+    try:
+        manifest = read_manifest(path)
+    except BottleError as exc:
+        yield failed("manifest", exc)
+        return
+    names = ", ".join(sorted(manifest.agents)) or "none"
+    if manifest.agents:
+        yield good("manifest", f"{path} is valid; agents: {names}")
+    else:
+        yield Check(
+            name="manifest",
+            verdict=Verdict.WARNING,
+            detail=f"{path} is valid, and has no agent",
+            next_step=f"add one to {FILE_NAME}: [agents.NAME]",
+        )
+    yield from _secrets(context, manifest)
+
+
+def _secrets(context: Context, manifest: Manifest) -> Iterator[Check]:
+    for name, agent in sorted(manifest.agents.items()):
+        unset = [secret for secret in agent.secrets if secret not in context.environ]
+        if unset:
+            yield Check(
+                name=f"secrets of {name}",
+                verdict=Verdict.WARNING,
+                detail=f"not in the environment: {', '.join(unset)}; the agent would run without",
+                next_step=f"export {unset[0]}=…",
+            )
+        elif agent.secrets:
+            yield good(f"secrets of {name}", f"set: {', '.join(agent.secrets)}")
+
+
+def _bottles(context: Context) -> Iterator[Check]:
+    try:
+        identities = context.home.identities()
+    except StateDamaged as exc:
+        yield failed("bottles", exc)
+        return
+    sound = 0
+    for identity in identities:
+        state = context.home.bottle(identity)
+        try:
+            state.metadata()
+            state.commits()
+            state.committed_image()
+            trouble = unfinished(state) if state.tombstone() is None else ""
+        except StateDamaged as exc:
+            yield failed(str(identity), exc)
+            continue
+        if trouble:
+            what, _, next_step = trouble.partition(": ")
+            yield Check(name=str(identity), verdict=Verdict.WARNING, detail=what, next_step=next_step)
+        elif (busy := state.locked_by) is not None:
+            yield good(str(identity), f"locked by {busy}")
+        else:
+            sound += 1
+    yield good("bottles", f"{sound} of {len(identities)} are sound, and at rest")

@@ -1,0 +1,266 @@
+"""`fork`: a new bottle off a commit of another; the other goes on as it was.
+
+The new bottle is put together in a draft beside the state folders and gets its name last, so there is never half of
+one. What a killed run leaves is labelled or tagged with an identity that only a draft knows, and `prune` clears it.
+"""
+
+import posixpath
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from bottle import transcript
+from bottle.atomic import cannot_write, write_atomic
+from bottle.errors import BottleError, Conflict, NotFound, UsageError, VerificationFailed
+from bottle.launch import bare_spec
+from bottle.model import CommitRecord, Lineage, Metadata, Mount, MountKind, Status
+from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
+from bottle.operations.context import Context
+from bottle.operations.settle import settle
+from bottle.plan import as_committed, commit_in_force, find_commit, require_docker, require_here
+from bottle.state import DOCKERFILE, BottleState
+from bottle.unpack import ChunkReader
+from bottle.workspace import require_folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForkRequest:
+    """What the user asked for: off which commit, by default the one in force, and where the fork is to work."""
+
+    at: int | None = None
+    cwd: Path | None = None
+    share_cwd: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forked:
+    """A bottle that was made. `shared` is the workspace that it has together with its origin, None when it has not."""
+
+    identity: Identity
+    origin: Lineage
+    commit: CommitRecord
+    cwd: Path | None
+    shared: Path | None
+    volumes: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForkPlan:
+    """What is to be made of what."""
+
+    metadata: Metadata
+    commit: CommitRecord
+    origin: CommitRecord
+    shared: Path | None
+    volumes: tuple[tuple[str, str], ...]
+
+
+def plan_fork(
+    metadata: Metadata,
+    commits: tuple[CommitRecord, ...],
+    committed_tag: str | None,
+    request: ForkRequest,
+    new: Identity,
+) -> ForkPlan:
+    """Decide a fork from what is known of the origin. Raises NotFound or UsageError."""
+    identity = metadata.identity
+    origin = find_commit(identity, commits, request.at) if request.at is not None else None
+    origin = origin or commit_in_force(commits, committed_tag)
+    if origin is None:
+        raise NotFound(
+            f"{identity} has no commit to fork off", left="nothing was made", next_step=f"bottle commit {identity}"
+        )
+    names = [volume.source for volume in metadata.agent.volumes if volume.kind is MountKind.VOLUME]
+    return ForkPlan(
+        metadata=replace(
+            as_committed(metadata, origin),
+            identity=new,
+            cwd=_workspace(metadata, request),
+            copied_from=Lineage(identity=identity, commit=origin.number),
+        ),
+        # No container of the fork has done anything yet, so it has no mark, and its own history begins here.
+        commit=replace(origin, tag=new.committed(origin.number), parent=None, mark=None, expired=False),
+        origin=origin,
+        shared=metadata.cwd if request.share_cwd and not metadata.copy_cwd else None,
+        volumes=tuple((identity.volume(name), new.volume(name)) for name in dict.fromkeys(names)),
+    )
+
+
+def _workspace(metadata: Metadata, request: ForkRequest) -> Path | None:
+    """Where the fork works. Two agents in one folder overwrite each other's files, so that is only done when asked."""
+    mounted = metadata.cwd if not metadata.copy_cwd else None
+    if request.cwd is not None and request.share_cwd:
+        raise UsageError("--cwd and --share-cwd contradict each other", left="nothing was made")
+    if mounted is None:
+        if request.cwd is not None or request.share_cwd:
+            raise UsageError(
+                f"the workspace of {metadata.identity} is inside its image, so every fork has a copy of its own",
+                left="nothing was made",
+                next_step="the same command without --cwd and --share-cwd",
+            )
+        return metadata.cwd
+    if request.cwd is None and not request.share_cwd:
+        raise UsageError(
+            f"the workspace of {metadata.identity}, {mounted}, is mounted: a fork in the same folder would work on the "
+            "same files at the same time",
+            left="nothing was made",
+            next_step=f"bottle fork {metadata.identity} --cwd DIR, with a copy of it (cp -a, or git worktree add); "
+            "or, knowing that they share it, --share-cwd",
+        )
+    return mounted if request.cwd is None else require_folder(request.cwd)
+
+
+def fork(context: Context, state: BottleState, request: ForkRequest) -> Forked:
+    """Make a new bottle off a commit.
+
+    Raises BackendUnsupported, Locked, MovedAway, NotFound, UsageError, VerificationFailed or EngineError; on any of
+    them nothing of the new bottle is left.
+    """
+    metadata = state.metadata()
+    require_docker(metadata, "fork")
+    with state.locked("bottle fork"):
+        require_here(state.identity, state.tombstone(), "fork")
+        settle(context, state)
+        new = Identity.fresh(metadata.agent.name)
+        plan = plan_fork(metadata, state.commits(), state.committed_image(), request, new)
+        _require_image(context, plan.origin, state.identity)
+        with _draft(context, new) as draft:
+            notes = _put_together(context, state, draft, plan)
+            context.home.adopt(draft)
+    origin = plan.metadata.copied_from
+    assert origin is not None  # plan_fork says so
+    return Forked(
+        identity=new,
+        origin=origin,
+        commit=plan.commit,
+        cwd=plan.metadata.cwd,
+        shared=plan.shared,
+        volumes=tuple(name for _, name in plan.volumes),
+        notes=notes,
+    )
+
+
+def _require_image(context: Context, commit: CommitRecord, identity: Identity) -> None:
+    image = context.engine.image(commit.tag)
+    if image is None:
+        raise NotFound(
+            f"the image of commit {commit.number}, {commit.tag}, is gone from this engine",
+            left="nothing was made",
+            next_step=f"bottle history {identity}",
+        )
+    if image.diff_ids != commit.diff_ids:
+        raise VerificationFailed(
+            f"{commit.tag} is not the image that was committed: its layers differ from the history's",
+            left="nothing was made",
+            next_step=f"bottle history {identity}; docker image ls {identity.committed_repository}",
+        )
+
+
+@contextmanager
+def _draft(context: Context, new: Identity) -> Iterator[BottleState]:
+    """A folder for the new bottle, locked; when something fails, it goes, and what the engine made for it too."""
+    draft = context.home.draft(new)
+    try:
+        draft.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft.path.mkdir(mode=0o700)
+    except OSError as exc:
+        raise cannot_write(draft.path, exc) from exc
+    try:
+        with draft.locked("bottle fork"):
+            yield draft
+    except BaseException:
+        if not context.home.bottle(new).exists():
+            discard_draft(context, draft)
+        raise
+
+
+def discard_draft(context: Context, draft: BottleState) -> None:
+    """Take away what was made for a bottle that never was. Hides no error, as it raises none."""
+    engine, identity = context.engine, draft.identity
+    with suppress(BottleError):
+        for image in engine.image_summaries({LABEL_SCHEMA: None}):
+            for tag in image.tags:
+                if tag.startswith(f"{identity.committed_repository}:"):
+                    engine.remove_image(tag)
+        for volume in engine.volumes({LABEL_IDENTITY: str(identity)}):
+            engine.remove_volume(volume)
+    shutil.rmtree(draft.path, ignore_errors=True)
+
+
+def _put_together(context: Context, state: BottleState, draft: BottleState, plan: ForkPlan) -> tuple[str, ...]:
+    agent = plan.metadata.agent
+    if agent.dockerfile == state.path / DOCKERFILE:  # the origin was imported; a build takes files from beside it
+        agent = replace(agent, dockerfile=context.home.bottle(draft.identity).path / DOCKERFILE)
+    draft.write_metadata(replace(plan.metadata, agent=agent, started_at=context.now()))
+    draft.write_commits((plan.commit,))
+    draft.write_committed_image(plan.commit.tag)
+    draft.mark_preserved()
+    own = state.own_dockerfile
+    if own is not None:
+        write_atomic(draft.path / DOCKERFILE, own.read_bytes())
+    context.engine.tag(plan.origin.tag, plan.commit.tag)
+    context.engine.tag(plan.origin.tag, draft.identity.committed_latest)
+    _copy_transcript(context, draft, plan)
+    return _copy_volumes(context, state, plan)
+
+
+def _copy_transcript(context: Context, draft: BottleState, plan: ForkPlan) -> None:
+    """The transcript as it was at the commit: from the image, as the snapshot beside it may be newer."""
+    if not plan.metadata.agent.transcript:
+        return
+    with _holder(context, plan.origin.tag) as container:
+        transcript.capture(context.engine, container, plan.metadata.agent.transcript, draft.transcript)
+
+
+def _copy_volumes(context: Context, state: BottleState, plan: ForkPlan) -> tuple[str, ...]:
+    if not plan.volumes:
+        return ()
+    labels = {LABEL_SCHEMA: "1", LABEL_IDENTITY: str(plan.metadata.identity)}
+    with _still(context, state):
+        for source, target in plan.volumes:
+            with context.progress.phase(f"copying volume {source}"):
+                context.engine.create_volume(target, labels)
+                _copy_volume(context, plan.origin.tag, source, target)
+    names = ", ".join(source for source, _ in plan.volumes)
+    return (f"volumes are no part of a commit: {names} was copied as it is now, not as it was then",)
+
+
+def _copy_volume(context: Context, image: str, source: str, target: str) -> None:
+    """Through two containers that never run, at a path no image has: an empty volume would be filled from there."""
+    place = f"/bottle-volume-{secrets.token_hex(6)}"
+    old, new = (Mount(kind=MountKind.VOLUME, source=name, target=place) for name in (source, target))
+    with _holder(context, image, old) as reader, _holder(context, image, new) as writer:
+        chunks = ChunkReader(context.engine.read_archive(reader, place))
+        context.engine.write_archive(writer, posixpath.dirname(place), cast("BinaryIO", chunks))
+
+
+@contextmanager
+def _still(context: Context, state: BottleState) -> Iterator[None]:
+    """Pause a running bottle, so that its volumes are copied as they are at one moment."""
+    container = context.container(state.identity)
+    pausing = container is not None and container.status is Status.RUNNING
+    if container is None or not pausing:
+        yield
+        return
+    try:
+        context.engine.pause(container.id)
+        yield
+    finally:
+        with suppress(Conflict, NotFound):  # not paused after all, or gone
+            context.engine.unpause(container.id)
+
+
+@contextmanager
+def _holder(context: Context, image: str, *mounts: Mount) -> Iterator[str]:
+    """A container that never runs, through which the engine shows an image's or a volume's content."""
+    name = f"bottle-read-{secrets.token_hex(6)}"
+    try:
+        context.engine.create(bare_spec(name, image, mounts))
+        yield name
+    finally:
+        context.engine.remove_container(name)

@@ -1,0 +1,206 @@
+"""`list`: every bottle with what is known of it; one whose state is damaged is shown as such and hides no other.
+
+It asks the engine a number of questions that does not grow with the number of bottles: see benchmarks/list.py.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from bottle.capability import SHORT_DIGEST
+from bottle.errors import StateDamaged
+from bottle.model import (
+    CommitRecord,
+    ContainerSummary,
+    ImageSummary,
+    Metadata,
+    MigrationPhase,
+    MigrationRecord,
+    RequestStatus,
+    Status,
+)
+from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
+from bottle.operations.context import Context
+from bottle.plan import commit_in_force
+from bottle.sizes import Chain, Weight, weights
+from bottle.state import BottleState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BottleView:
+    """One line of `list`. `state` is one of: running, paused, stopped, created, committed, moved, damaged, gone.
+
+    `weight` is that of its commits' images, None where nobody can tell. `moved_to` is the host that has it now.
+    `requests` counts those that were taken in and that something is still to be done about; `rebuild_due` says that
+    `resume` builds its own Dockerfile.
+    """
+
+    identity: Identity
+    agent: str
+    state: str
+    detail: str
+    started_at: datetime | None
+    commit: int | None
+    committed_at: datetime | None
+    preserved: bool
+    weight: Weight | None = None
+    moved_to: str | None = None
+    requests: int = 0
+    rebuild_due: bool = False
+
+    @property
+    def active(self) -> bool:
+        """Whether there is a container here that can be committed."""
+        return self.state in {"running", "paused", "stopped", "created"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """What the state folder says, read once."""
+
+    state: BottleState
+    metadata: Metadata
+    commits: tuple[CommitRecord, ...]
+    tag: str | None
+
+
+def list_bottles(context: Context, *, everything: bool = False) -> tuple[BottleView, ...]:
+    """The bottles that have a container here; with `everything` also those that have none."""
+    engine = context.engine
+    containers = {each.name: each for each in engine.container_summaries({LABEL_IDENTITY: None})}
+    images = {tag: image for image in engine.image_summaries({LABEL_IDENTITY: None}) for tag in image.tags}
+    views: dict[Identity, BottleView] = {}
+    read: list[_Read] = []
+    for identity in context.home.identities():
+        state = context.home.bottle(identity)
+        try:
+            known = _Read(state=state, metadata=state.metadata(), commits=state.commits(), tag=state.committed_image())
+            views[identity] = _view(known, containers.get(identity.container), images)
+            read.append(known)
+        except StateDamaged as exc:
+            views[identity] = _damaged(state, exc)
+    weighed = _weigh(context, read, images)
+    listed = (replace(view, weight=weighed.get(str(identity))) for identity, view in views.items())
+    return tuple(view for view in listed if everything or view.active)
+
+
+def _damaged(state: BottleState, cause: StateDamaged) -> BottleView:
+    return BottleView(
+        identity=state.identity,
+        agent=state.identity.agent,
+        state="damaged",
+        detail=cause.what,
+        started_at=None,
+        commit=None,
+        committed_at=None,
+        preserved=state.preserved,
+    )
+
+
+def _view(known: _Read, container: ContainerSummary | None, images: Mapping[str, ImageSummary]) -> BottleView:
+    state = known.state
+    commit = commit_in_force(known.commits, known.tag)
+    tombstone = state.tombstone()
+    word, detail = _condition(container, known.tag, known.tag in images if known.tag else False)
+    if tombstone is not None:
+        word, detail = "moved", f"to {tombstone.host} on {tombstone.moved_at:%Y-%m-%d}"
+    return BottleView(
+        identity=state.identity,
+        agent=known.metadata.agent.name,
+        state=word,
+        detail="; ".join(filter(None, (detail, unfinished(state), *(asked(state) if tombstone is None else ())))),
+        started_at=known.metadata.started_at,
+        commit=commit.number if commit else None,
+        committed_at=commit.created_at if commit else None,
+        preserved=state.preserved,
+        moved_to=tombstone.host if tombstone else None,
+        requests=sum(each.status.open for each in state.requests()),
+        rebuild_due=state.rebuild_due,
+    )
+
+
+def _condition(container: ContainerSummary | None, tag: str | None, present: bool) -> tuple[str, str]:
+    gone = f"its committed image {tag} is gone" if tag is not None and not present else ""
+    match container.status if container else None:
+        case Status.RUNNING | Status.RESTARTING:
+            return "running", gone
+        case Status.PAUSED:
+            return "paused", gone
+        case Status.CREATED:
+            return "created", gone
+        case Status.EXITED | Status.DEAD | Status.REMOVING:
+            assert container is not None  # a status is a container's
+            ended = f"exited with {container.exit_code}" if container.exit_code is not None else "did not end cleanly"
+            return "stopped", f"{ended}; {gone}" if gone else ended
+        case None:
+            return ("committed", "") if present else ("gone", gone or "neither container nor image")
+
+
+def unfinished(state: BottleState) -> str:
+    """What is being done to a bottle, or was cut short, and what to type then; empty when there is nothing."""
+    intent, migration = state.intent(), state.migration()
+    if intent is None and migration is None:
+        return ""
+    busy = state.locked_by
+    if busy is not None:
+        return f"in work: {busy}"
+    if migration is not None:
+        return _cut_move(state.identity, migration)
+    return f"a commit was cut: bottle commit {state.identity}"
+
+
+def asked(state: BottleState) -> tuple[str, ...]:
+    """What the bottle asked for and has not got yet, and what to type then."""
+    identity, requests = state.identity, state.requests()
+    waiting = sum(each.status is RequestStatus.PENDING for each in requests)
+    found = [
+        f"the approval of request {each.number} was cut: "
+        f"bottle capability approve {identity} {each.digest[:SHORT_DIGEST]}"
+        for each in requests
+        if each.status is RequestStatus.APPROVING
+    ]
+    if waiting:
+        found.append(f"{waiting} request{'s wait' if waiting > 1 else ' waits'}: bottle capability list {identity}")
+    if state.rebuild_due:
+        found.append("resume builds its own Dockerfile")
+    return tuple(found)
+
+
+def _cut_move(identity: Identity, migration: MigrationRecord) -> str:
+    verb = "copy" if migration.arrives_as not in {None, identity} else "move"
+    when = " while it was handed over" if migration.phase is MigrationPhase.HANDING_OFF else ""
+    keep = " --keep" if verb == "copy" else ""
+    return f"a {verb} to {migration.host} was cut{when}: bottle migrate {identity} {migration.host}{keep}"
+
+
+def _weigh(context: Context, read: Iterable[_Read], images: Mapping[str, ImageSummary]) -> dict[str, Weight]:
+    """The weight of each bottle's commits, as far as the engine has both them and the images that they stand on."""
+    known = tuple(read)
+    chains = {
+        str(each.state.identity): [commit.diff_ids for commit in each.commits if commit.tag in images] for each in known
+    }
+    sizes: dict[Chain, int] = {
+        commit.diff_ids: images[commit.tag].size for each in known for commit in each.commits if commit.tag in images
+    }
+    wanted = {each.metadata.base: each.metadata.image for each in known if chains[str(each.state.identity)]}
+    bases = _bases(context, wanted)
+    return weights(chains, bases, sizes | bases)
+
+
+def _bases(context: Context, wanted: Mapping[Chain, str]) -> dict[Chain, int]:
+    """The sizes of the images that bottles began with, by chain: as many questions as agents have images.
+
+    One whose tag went to a newer build is still an image of ours without a tag, until somebody prunes it.
+    """
+    found: dict[Chain, int] = {}
+    missing = dict(wanted)
+    pending = [*dict.fromkeys(filter(None, wanted.values()))]
+    for ref in pending:
+        image = context.engine.image(ref)
+        if image is not None and missing.pop(image.diff_ids, None) is not None:
+            found[image.diff_ids] = image.size
+    for summary in context.engine.image_summaries({LABEL_SCHEMA: None}) if missing else ():
+        image = context.engine.image(summary.id) if not summary.tags and LABEL_IDENTITY not in summary.labels else None
+        if image is not None and missing.pop(image.diff_ids, None) is not None:
+            found[image.diff_ids] = image.size
+    return found

@@ -1,0 +1,255 @@
+"""`resume`: bring a bottle back by the first way that works, and say which it was."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from bottle import transcript
+from bottle.errors import BuildFailed, PreflightRefused
+from bottle.launch import with_declared_volumes
+from bottle.manifest import RESERVED
+from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, RequestStatus
+from bottle.naming import Identity
+from bottle.operations.context import Context
+from bottle.operations.images import obtain
+from bottle.operations.secrets import hand_over_secrets
+from bottle.operations.settle import settle
+from bottle.operations.start import begin_container, launch_notes, new_container
+from bottle.plan import (
+    Attach,
+    FromCommit,
+    Rebuild,
+    ResumeFacts,
+    ResumePlan,
+    ResumeRequest,
+    StartAgain,
+    plan_resume,
+)
+from bottle.state import BottleState
+from bottle.workspace import copy_in
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """A bottle that is back. `running` is false when the caller asked to start the container itself."""
+
+    identity: Identity
+    container: str
+    plan: ResumePlan
+    running: bool
+    warnings: tuple[str, ...]
+
+
+def observe_resume(context: Context, state: BottleState, request: ResumeRequest) -> ResumeFacts:
+    """Gather all that decides how a bottle comes back; nothing is changed."""
+    metadata = state.metadata()
+    commits, tag = state.commits(), state.committed_image()
+    wanted = next((each.tag for each in commits if each.number == request.at), None) if request.at is not None else tag
+    dockerfile = metadata.agent.dockerfile
+    container = context.container(metadata.identity)
+    return ResumeFacts(
+        metadata=metadata,
+        tombstone=state.tombstone(),
+        migration=state.migration(),
+        container=container,
+        commits=commits,
+        kept=kept_commits(context, commits, container) if container else (),
+        committed_tag=tag,
+        image=context.engine.image(wanted) if wanted is not None else None,
+        own_dockerfile=state.own_dockerfile,
+        rebuild_due=state.rebuild_due,
+        dockerfile_exists=dockerfile is not None and dockerfile.is_file(),
+        has_transcript=bool(transcript.read_index(state.transcript)),
+        looked_in=str(state.path),
+    )
+
+
+def kept_commits(
+    context: Context, commits: tuple[CommitRecord, ...], container: ContainerFacts
+) -> tuple[CommitRecord, ...]:
+    """The commits that were made of a container and whose images are here."""
+    return tuple(each for each in commits if _is_kept(context, each, container))
+
+
+def _is_kept(context: Context, commit: CommitRecord, container: ContainerFacts) -> bool:
+    """Whether a commit was made of this container and its image is here."""
+    if commit.mark is None or commit.mark.container_id != container.id:
+        return False
+    image = context.engine.image(commit.tag)
+    return image is not None and image.diff_ids == commit.diff_ids
+
+
+def resume(
+    context: Context, state: BottleState, request: ResumeRequest, *, begin: bool = True, tty: bool = True
+) -> Resumed:
+    """Bring a bottle back. With `begin` false a container that does not run is left for the caller to start.
+
+    Raises what `plan_resume` raises, Locked, BuildFailed or EngineError; on a failure every commit is still there.
+    """
+    with state.locked("bottle resume"):
+        if state.tombstone() is None or request.force:
+            settle(context, state)
+        plan = plan_resume(observe_resume(context, state, request), request)
+        if request.force:
+            state.clear_tombstone()
+            state.clear_migration()
+        return _execute(context, state, plan, request, begin=begin, tty=tty)
+
+
+def _execute(
+    context: Context, state: BottleState, plan: ResumePlan, request: ResumeRequest, *, begin: bool, tty: bool
+) -> Resumed:
+    metadata = state.metadata()
+    name = metadata.identity.container
+    warnings: tuple[str, ...] = ()
+    running = False
+    match plan:
+        case Attach():
+            if plan.unpause:
+                context.engine.unpause(plan.container)
+            running = True
+        case StartAgain():
+            _require_workspace(metadata)
+            _refresh_secrets(context, metadata, context.engine.container(plan.container))
+        case FromCommit():
+            _require_workspace(metadata)
+            with new_container(
+                context,
+                plan.metadata,
+                image=plan.tag,
+                resuming=True,
+                commit=plan.number,
+                tty=tty,
+                replaces=plan.replaces,
+                remote_control=request.remote_control,
+            ):
+                state.write_committed_image(plan.tag)
+                if state.rebuild_due:
+                    state.clear_rebuild()
+                if plan.metadata != metadata:
+                    state.write_metadata(plan.metadata)
+        case Rebuild():
+            warnings = _rebuild(context, state, metadata, plan, request, tty=tty)
+    if begin and not running:
+        begin_container(context, metadata.identity)
+        running = True
+    return Resumed(
+        identity=metadata.identity,
+        container=name,
+        plan=plan,
+        running=running,
+        warnings=(*warnings, *launch_notes(context, metadata)),
+    )
+
+
+def _rebuild(
+    context: Context, state: BottleState, metadata: Metadata, plan: Rebuild, request: ResumeRequest, *, tty: bool
+) -> tuple[str, ...]:
+    _require_workspace(metadata)
+    image = _built(context, state, plan)
+    metadata = replace(
+        metadata,
+        agent=with_declared_volumes(metadata.agent, image.declared_volumes, copy_cwd=metadata.copy_cwd),
+        image=plan.source.tag,
+        defaults=image.defaults,
+        base=_base_of(image, metadata, state.commits()),
+    )
+    lost = "THE FILESYSTEM DID NOT SURVIVE: packages and files made inside the bottle are gone"
+    if plan.approved:
+        lost = (
+            "THE FILESYSTEM IS FRESH, made from its own Dockerfile: what was made inside before is in its commits only"
+        )
+    warnings = [f"{lost}, because {plan.reason}"]
+    resuming = plan.restore_transcript
+    with new_container(
+        context,
+        metadata,
+        image=image.id,
+        resuming=resuming,
+        tty=tty,
+        replaces=plan.replaces,
+        remote_control=request.remote_control,
+    ) as draft:
+        warnings += _refill(context, state, metadata, draft, transcript_too=plan.restore_transcript)
+        state.write_metadata(metadata)
+    if plan.own:
+        _carried_out(context, state)
+    others = _present(context, state)
+    if others:
+        warnings.append(
+            f"commit {others[-1].number} is still here: to go back to it instead, "
+            f"bottle stop {metadata.identity} && bottle resume {metadata.identity} --at {others[-1].number} --yes"
+        )
+    return tuple(warnings)
+
+
+def _base_of(image: ImageFacts, metadata: Metadata, commits: tuple[CommitRecord, ...]) -> tuple[str, ...]:
+    """The layers of a built image that are not the bottle's own work: it may be made FROM one of its commits."""
+    for commit in sorted(commits, key=lambda commit: len(commit.diff_ids), reverse=True):
+        base = commit.base or metadata.base
+        below = image.diff_ids[: len(commit.diff_ids)]
+        # A commit of a container that has written nothing is its base, and what is built on it no work of the bottle.
+        if below == commit.diff_ids and commit.diff_ids != base:
+            return base
+    return image.diff_ids
+
+
+def _built(context: Context, state: BottleState, plan: Rebuild) -> ImageFacts:
+    """The image to start from. Where an approved Dockerfile does not build, the way back is part of the error."""
+    try:
+        return obtain(context, plan.source, state.identity.agent)
+    except BuildFailed as exc:
+        others = _present(context, state)
+        if not plan.approved or not others:
+            raise
+        raise BuildFailed(
+            exc.what,
+            left=f"its own Dockerfile was approved and does not build; commit {others[-1].number} has all its work",
+            next_step=f"bottle resume {state.identity} --at {others[-1].number}   (goes back to that commit)",
+        ) from exc
+
+
+def _carried_out(context: Context, state: BottleState) -> None:
+    """The own Dockerfile is in use: an approval that was cut short has come to its end, and no trial is needed."""
+    own = state.own_dockerfile
+    content = own.read_bytes() if own is not None else None
+    for request in state.requests():
+        if request.status is RequestStatus.APPROVING and request.dockerfile.encode() == content:
+            state.write_request(replace(request, status=RequestStatus.APPROVED))
+    context.engine.remove_image(state.identity.trial)
+
+
+def _present(context: Context, state: BottleState) -> list[CommitRecord]:
+    return [commit for commit in state.commits() if context.engine.image(commit.tag) is not None]
+
+
+def _refill(
+    context: Context, state: BottleState, metadata: Metadata, container: str, *, transcript_too: bool
+) -> Iterator[str]:
+    """Put into a container what there is outside of the image; what to say of it."""
+    workdir = metadata.agent.workdir
+    if metadata.copy_cwd and metadata.cwd is not None:
+        if metadata.cwd.is_dir():
+            copy_in(context.engine, container, metadata.cwd, workdir, metadata.defaults.user)
+            yield f"{workdir} is a fresh copy of {metadata.cwd}, without the agent's changes"
+        else:
+            yield f"{workdir} is empty: {metadata.cwd}, which was copied into it, is gone"
+    if transcript_too:
+        count = transcript.restore(context.engine, container, state.transcript)
+        yield f"the transcript came back from its last snapshot: {count} files"
+    elif metadata.agent.transcript:
+        yield "there was no snapshot of the transcript to put back"
+
+
+def _refresh_secrets(context: Context, metadata: Metadata, container: ContainerFacts | None) -> None:
+    """The folder behind /run/bottle is in memory: after a reboot it is made again before the container starts."""
+    if container is not None and any(mount.target == RESERVED for mount in container.mounts):
+        hand_over_secrets(context, metadata)
+
+
+def _require_workspace(metadata: Metadata) -> None:
+    if metadata.cwd is not None and not metadata.copy_cwd and not metadata.cwd.is_dir():
+        raise PreflightRefused(
+            f"the workspace of {metadata.identity}, {metadata.cwd}, is not there to be mounted",
+            left="nothing was changed",
+            next_step=f"put it back, or: mkdir -p {metadata.cwd}",
+        )

@@ -1,0 +1,42 @@
+"""What a container finds in /run/bottle: secrets, when it starts and not when it has stopped, and answers."""
+
+from pathlib import Path
+
+from bottle import runtime
+from bottle.capability import answer_to
+from bottle.errors import BottleError
+from bottle.manifest import RESERVED
+from bottle.model import Agent, ContainerFacts, Metadata
+from bottle.naming import LABEL_IDENTITY, Identity
+from bottle.operations.context import Context
+
+
+def hand_over_secrets(context: Context, metadata: Metadata) -> Path:
+    """Put the secrets of this launch where the container will see them, from the environment as it is now.
+
+    The answers to its requests are there again, too: the folder is in memory, and another one after a move.
+    """
+    names = metadata.agent.secrets
+    values = {name: context.environ[name] for name in names if name in context.environ}
+    try:
+        requests = context.home.bottle(metadata.identity).requests()
+    except BottleError as exc:
+        context.progress.note(f"{metadata.identity} does not see the answers to its requests: {exc.what}")
+        requests = ()
+    answers = {request.number: answer_to(request) for request in requests}
+    return runtime.prepare(context.runtime, metadata.identity, values, answers)
+
+
+def hide_secrets(context: Context, container: ContainerFacts) -> None:
+    """Leave a stopped container the folder it mounts, with nothing in it worth having.
+
+    The folder is in memory, so after a reboot it is missing; and without it the engine neither starts the container nor
+    reads a file of it.
+    """
+    if not container.status.alive and any(mount.target == RESERVED for mount in container.mounts):
+        runtime.hide(context.runtime, Identity.parse(container.labels[LABEL_IDENTITY]))
+
+
+def missing_secrets(context: Context, agent: Agent) -> tuple[str, ...]:
+    """The secrets that the environment does not have."""
+    return tuple(name for name in agent.secrets if name not in context.environ)

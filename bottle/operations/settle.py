@@ -1,0 +1,116 @@
+"""Finish or undo what a commit or a copy left when its process died: done first by whoever holds the lock next."""
+
+from contextlib import suppress
+
+from bottle.errors import BottleError, VerificationFailed
+from bottle.model import CommitIntent, CommitRecord, ContainerFacts, ContainerMark, ImageFacts, Status
+from bottle.naming import LABEL_IDENTITY, LABEL_NONCE, Identity
+from bottle.operations.context import Context
+from bottle.plan import parent_of, targets_of
+from bottle.state import BottleState
+
+
+def settle(context: Context, state: BottleState) -> None:
+    """Unpause what was paused for a commit that died, and adopt the image if the engine finished it.
+
+    Halves of files and containers that a run was making when it died go.
+    """
+    state.sweep()
+    discard_draft(context, state.identity)
+    container = context.container(state.identity)
+    migration = state.migration()
+    if migration is not None and migration.paused:
+        if container is not None and container.status is Status.PAUSED:
+            context.engine.unpause(container.id)
+            context.progress.note(f"{state.identity} was left paused by a copy that died; it goes on now")
+        state.clear_migration()  # a copy that died while it packed has left nothing to go on with
+    intent = state.intent()
+    if intent is None:
+        return
+    if container is not None and intent.paused and container.status is Status.PAUSED:
+        context.engine.unpause(container.id)
+        context.progress.note(f"{state.identity} was left paused by a commit that died; it goes on now")
+    images = context.engine.images({LABEL_NONCE: intent.nonce})
+    if images:
+        # A commit that died while it was folded has two images: the one that has its tag is whole.
+        place = state.identity.committed(intent.number)
+        image = next((each for each in images if place in each.tags), images[0])
+        try:
+            _adopt(context, state, intent, image, container)
+            for other in images:
+                if other.id != image.id:
+                    with suppress(BottleError):  # garbage, gone already as a rule
+                        context.engine.remove_image(other.id)
+        except VerificationFailed as exc:
+            context.progress.note(f"commit {intent.number} of {state.identity} had been cut short: {exc.what}")
+    state.clear_intent()
+
+
+def discard_draft(context: Context, identity: Identity) -> None:
+    """Remove the container that a run was making."""
+    draft = context.engine.container(identity.draft)
+    if draft is not None and draft.labels.get(LABEL_IDENTITY) == str(identity):
+        context.engine.remove_container(draft.id)
+
+
+def take_over(
+    context: Context, state: BottleState, intent: CommitIntent, image: ImageFacts, container: ContainerFacts | None
+) -> None:
+    """Give a commit that the engine has finished its place among the bottle's, in exchange for the tag it was made by.
+
+    Raises VerificationFailed for one that does not stand on the image of the container it was made of; it is deleted.
+    """
+    engine, identity = context.engine, state.identity
+    draft = identity.committing(intent.nonce)
+    base = engine.image(container.image) if container is not None else None
+    placed = identity.committed(intent.number) in image.tags  # a folded one stands on less
+    if base is not None and not placed and image.diff_ids[: len(base.diff_ids)] != base.diff_ids:
+        engine.remove_image(draft)
+        state.clear_intent()
+        raise VerificationFailed(
+            f"the engine's commit of {identity} does not stand on the image its container was made from",
+            left="it was deleted, and the last commit stays in force",
+            next_step=f"bottle commit {identity}; if it happens again: docker version",
+        )
+    engine.tag(image.id, identity.committed(intent.number))
+    engine.remove_image(draft)
+
+
+def _adopt(
+    context: Context, state: BottleState, intent: CommitIntent, image: ImageFacts, container: ContainerFacts | None
+) -> None:
+    tag = state.identity.committed(intent.number)
+    if container is not None and container.id != intent.container_id:
+        container = None  # another one than was committed
+    take_over(context, state, intent, image, container)
+    metadata = state.metadata()
+    if all(commit.number != intent.number for commit in state.commits()):
+        state.append_commit(
+            CommitRecord(
+                number=intent.number,
+                tag=tag,
+                config_digest=image.config_digest,
+                diff_ids=image.diff_ids,
+                message=intent.message,
+                created_at=image.created_at or context.now(),
+                parent=parent_of(state.commits(), container) if container else None,
+                # Whether the container ran on since is not known, so it counts as having done so.
+                mark=ContainerMark(
+                    container_id=intent.container_id,
+                    started_at=container.started_at if container else None,
+                    running=True,
+                ),
+                dropped=("not checked: the commit's process died, and its image was adopted",),
+                defaults=metadata.defaults,
+                volumes=targets_of(metadata.agent),
+                base=metadata.base,
+            )
+        )
+    state.write_committed_image(tag)
+    if state.rebuild_due:
+        state.clear_rebuild()
+    state.mark_preserved()
+    context.engine.tag(tag, state.identity.committed_latest)
+    context.progress.note(
+        f"commit {intent.number} of {state.identity} had been cut short; its image is whole and was adopted"
+    )

@@ -1,0 +1,224 @@
+"""`start`: a new bottle from an agent of the manifest."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bottle import runtime
+from bottle.errors import BottleError, EngineError, NotFound
+from bottle.launch import launch_spec, requests_volume, with_declared_volumes
+from bottle.model import Agent, Metadata, MountKind
+from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
+from bottle.operations.context import Context
+from bottle.operations.images import obtain
+from bottle.operations.requests import admit_requests
+from bottle.operations.secrets import hand_over_secrets, missing_secrets
+from bottle.operations.settle import discard_draft
+from bottle.plan import ImageSource, agent_image, require_remote_control
+from bottle.state import BottleState
+from bottle.workspace import copy_in, may_not_write, require_folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRequest:
+    """What the user asked for. `command` replaces the agent's own, for good; `remote_control` is for this launch."""
+
+    agent: Agent
+    cwd: Path
+    copy_cwd: bool = False
+    command: tuple[str, ...] = ()
+    tty: bool = True
+    remote_control: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartPlan:
+    """What `start` will do; `--dry-run` shows this very value."""
+
+    identity: Identity
+    agent: Agent
+    source: ImageSource
+    cwd: Path
+    copy_cwd: bool
+    tty: bool
+    remote_control: bool
+    missing_secrets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launched:
+    """A bottle that exists. It runs, unless the caller asked to start the container itself after attaching."""
+
+    identity: Identity
+    container: str
+    notes: tuple[str, ...]
+
+
+def plan_start(context: Context, request: StartRequest) -> StartPlan:
+    """Decide a launch; nothing is changed. Raises UsageError."""
+    agent = request.agent
+    if request.command:
+        agent = replace(agent, command=request.command, resume_command=None)
+    if request.remote_control:
+        require_remote_control(agent)
+    return StartPlan(
+        identity=Identity.fresh(agent.name),
+        agent=agent,
+        source=agent_image(agent),
+        cwd=require_folder(request.cwd),
+        copy_cwd=request.copy_cwd,
+        tty=request.tty,
+        remote_control=request.remote_control,
+        missing_secrets=missing_secrets(context, agent),
+    )
+
+
+def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
+    """Launch a bottle as planned. With `begin` false the container is created and left for the caller to start.
+
+    Raises BuildFailed, EngineError, ManifestError; on any failure nothing of the bottle is left.
+    """
+    image = obtain(context, plan.source, plan.agent.name)
+    agent = with_declared_volumes(plan.agent, image.declared_volumes, copy_cwd=plan.copy_cwd)
+    metadata = Metadata(
+        identity=plan.identity,
+        agent=agent,
+        cwd=plan.cwd,
+        copy_cwd=plan.copy_cwd,
+        started_at=context.now(),
+        image=plan.source.tag,
+        defaults=image.defaults,
+        base=image.diff_ids,
+    )
+    state = context.home.create(metadata)
+    try:
+        with state.locked("bottle start"):
+            with new_container(
+                context, metadata, image=image.id, resuming=False, tty=plan.tty, remote_control=plan.remote_control
+            ) as draft:
+                if plan.copy_cwd:
+                    copy_in(context.engine, draft, plan.cwd, agent.workdir, metadata.defaults.user)
+            if begin:
+                begin_container(context, plan.identity)
+    except BaseException:
+        _undo(context, state)
+        raise
+    return Launched(identity=plan.identity, container=plan.identity.container, notes=launch_notes(context, metadata))
+
+
+def begin_container(context: Context, identity: Identity) -> None:
+    """Start a bottle's container, which is there: what is not found then is something that it needs."""
+    try:
+        context.engine.start(identity.container)
+    except NotFound as exc:
+        raise EngineError(
+            exc.what, left=exc.left, next_step=f"docker network ls; docker inspect {identity.container}"
+        ) from exc
+
+
+def abandon(context: Context, state: BottleState) -> None:
+    """Take away a fresh bottle that its caller could not start; hides no error, as it raises none."""
+    with suppress(BottleError), state.locked("bottle start"):
+        _undo(context, state)
+
+
+@contextmanager
+def new_container(
+    context: Context,
+    metadata: Metadata,
+    *,
+    image: str,
+    resuming: bool,
+    tty: bool,
+    commit: int | None = None,
+    replaces: str | None = None,
+    remote_control: bool = False,
+) -> Iterator[str]:
+    """Create a bottle's container, with its volumes and secrets in place, and leave it stopped.
+
+    Until the context closes it has another name, which is yielded: so a container under the bottle's own name has all
+    that belongs in it, whatever died in between. Only then does `replaces` go.
+    """
+    engine, identity = context.engine, metadata.identity
+    try:
+        _create_draft(
+            context,
+            metadata,
+            image=image,
+            resuming=resuming,
+            commit=commit,
+            tty=tty,
+            remote_control=remote_control,
+        )
+        yield identity.draft
+        if replaces is not None:
+            engine.remove_container(replaces)
+        engine.rename(identity.draft, identity.container)
+    except BaseException:
+        with suppress(BottleError):
+            discard_draft(context, identity)
+        raise
+
+
+def _create_draft(
+    context: Context,
+    metadata: Metadata,
+    *,
+    image: str,
+    resuming: bool,
+    commit: int | None,
+    tty: bool,
+    remote_control: bool,
+) -> None:
+    identity, agent = metadata.identity, metadata.agent
+    may_ask = _may_ask(context, agent)
+    volumes = [identity.volume(volume.source) for volume in agent.volumes if volume.kind is MountKind.VOLUME]
+    for volume in (*volumes, *([requests_volume(identity)] if may_ask else [])):
+        context.engine.create_volume(volume, {LABEL_SCHEMA: "1", LABEL_IDENTITY: str(identity)})
+    folder = None
+    if may_ask:
+        admit_requests(context, identity, image)
+        folder = hand_over_secrets(context, metadata)
+    spec = launch_spec(
+        metadata,
+        image=image,
+        run_folder=folder,
+        resuming=resuming,
+        commit=commit,
+        tty=tty,
+        remote_control=remote_control,
+    )
+    context.engine.create(replace(spec, name=identity.draft))
+
+
+def _may_ask(context: Context, agent: Agent) -> bool:
+    """Whether the bottle gets its /run/bottle. An engine elsewhere has no such folder, so only secrets insist on it."""
+    return context.engine.is_local or bool(agent.secrets)
+
+
+def launch_notes(context: Context, metadata: Metadata) -> tuple[str, ...]:
+    """What the user should know about a launch that works, but perhaps not as they think."""
+    notes = []
+    missing = missing_secrets(context, metadata.agent)
+    if missing:
+        notes.append(f"the environment has no {', '.join(missing)}: the agent runs without")
+    if not _may_ask(context, metadata.agent):
+        notes.append("the engine is on another machine, so the agent cannot ask for capabilities")
+    if metadata.cwd is not None and not metadata.copy_cwd:
+        trouble = may_not_write(metadata.cwd, metadata.defaults.user, metadata.agent.cap_add)
+        if trouble:
+            notes.append(trouble)
+    return tuple(notes)
+
+
+def _undo(context: Context, state: BottleState) -> None:
+    """Take away a launch that failed, hiding none of its error: what cannot be taken away is listed by `list -a`."""
+    mine = {LABEL_IDENTITY: str(state.identity)}
+    runtime.forget(context.runtime, state.identity)
+    with suppress(BottleError):
+        for container in context.engine.containers(mine):
+            context.engine.remove_container(container.id)
+        for volume in context.engine.volumes(mine):
+            context.engine.remove_volume(volume)
+        state.delete()

@@ -1,0 +1,76 @@
+"""`stop`, and what is done when a session ends: nothing is deleted unless it was asked for and nothing is preserved."""
+
+from dataclasses import dataclass
+
+from bottle.errors import NotFound
+from bottle.model import Status
+from bottle.naming import Identity
+from bottle.operations.commit import save_transcript
+from bottle.operations.context import Context
+from bottle.operations.remove import remove_locked
+from bottle.operations.requests import collect_notes
+from bottle.operations.secrets import hide_secrets
+from bottle.operations.settle import settle
+from bottle.plan import require_here
+from bottle.state import BottleState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """A bottle that does not run now. `removed` when its session ended under `--rm` with nothing preserved."""
+
+    identity: Identity
+    exit_code: int | None
+    was_running: bool
+    removed: bool
+    notes: tuple[str, ...]
+
+
+def stop(context: Context, state: BottleState, *, grace: int = 10) -> Stopped:
+    """End a bottle's processes and save its transcript. Raises Locked, MovedAway, NotFound or EngineError."""
+    with state.locked("bottle stop"):
+        require_here(state.identity, state.tombstone(), "stop")
+        settle(context, state)
+        return stop_locked(context, state, grace=grace)
+
+
+def stop_locked(context: Context, state: BottleState, *, grace: int) -> Stopped:
+    """`stop` for a caller that holds the bottle's lock."""
+    container = context.container(state.identity)
+    if container is None:
+        raise NotFound(
+            f"{state.identity} has no container, so there is nothing to stop",
+            next_step=f"bottle resume {state.identity}",
+        )
+    if container.status is Status.PAUSED:
+        context.engine.unpause(container.id)  # a frozen process could not heed the signal to end
+    with context.progress.phase(f"stopping {container.name}"):
+        context.engine.stop(container.id, grace)
+    after = context.engine.container(container.id)
+    if after is not None:
+        hide_secrets(context, after)
+    notes = collect_notes(context, state) + save_transcript(context, state, state.metadata())
+    return Stopped(
+        identity=state.identity,
+        exit_code=after.exit_code if after else None,
+        was_running=container.status.alive,
+        removed=False,
+        notes=notes,
+    )
+
+
+def end_session(context: Context, state: BottleState, *, remove: bool) -> Stopped:
+    """What follows when an attached agent ended: save the transcript; with `remove`, clean up if not preserved."""
+    with state.locked("bottle start"):
+        settle(context, state)
+        container = context.container(state.identity)
+        if container is None or container.status.alive:
+            return Stopped(identity=state.identity, exit_code=None, was_running=True, removed=False, notes=())
+        hide_secrets(context, container)
+        notes = collect_notes(context, state) + save_transcript(context, state, state.metadata())
+        removable = remove and not state.preserved
+        if removable:
+            remove_locked(context, state)
+        return Stopped(
+            identity=state.identity, exit_code=container.exit_code, was_running=False, removed=removable, notes=notes
+        )

@@ -1,0 +1,520 @@
+"""What is to be done, decided from facts alone: nothing here touches a disk, an engine or a network."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bottle.errors import (
+    BackendUnsupported,
+    Conflict,
+    MovedAway,
+    NeedsConsent,
+    NotFound,
+    NothingToResume,
+    PreflightRefused,
+    UsageError,
+    VerificationFailed,
+)
+from bottle.launch import is_ours
+from bottle.model import (
+    DOCKER_BACKEND,
+    Agent,
+    Change,
+    ChangeKind,
+    CommitRecord,
+    ContainerFacts,
+    ImageFacts,
+    Metadata,
+    MigrationPhase,
+    MigrationRecord,
+    Status,
+    Tombstone,
+)
+from bottle.naming import LABEL_COMMIT, LABEL_REMOTE_CONTROL, Identity, built_image, declared_volume
+
+DEEPEST = 125  # layers; an image deeper than this cannot be made: https://github.com/moby/moby/issues/1171
+FOLD_AT = 100  # layers; a commit deeper than this is folded: far enough from the end for some that cannot be
+
+
+def require_docker(metadata: Metadata, verb: str) -> None:
+    """Refuse a bottle of another backend by name."""
+    if metadata.backend != DOCKER_BACKEND:
+        raise BackendUnsupported(
+            f"cannot {verb} {metadata.identity}: it runs on the backend {metadata.backend!r}, "
+            f"and {verb} knows only {DOCKER_BACKEND!r}",
+            left="nothing was changed",
+        )
+
+
+def require_here(identity: Identity, tombstone: Tombstone | None, verb: str) -> None:
+    """Refuse to touch a bottle that lives on another host."""
+    if tombstone is not None:
+        raise MovedAway(
+            f"cannot {verb} {identity}: it moved to {tombstone.host} on {tombstone.moved_at:%Y-%m-%d %H:%M} UTC",
+            left="its state and image are still here, untouched since",
+            next_step=f"there: bottle resume {identity}   (to take it back knowingly: "
+            f"bottle resume {identity} --force)",
+        )
+
+
+def require_remote_control(agent: Agent) -> None:
+    """Refuse `--remote-control` for an agent that has no arguments for it. Raises UsageError."""
+    if not agent.remote_control:
+        raise UsageError(
+            f"agent {agent.name!r} has no `remote_control`: the arguments that its command needs for that",
+            left="nothing was changed",
+            next_step=f'add remote_control = ["--…"] to [agents.{agent.name}] in bottle.toml; '
+            "it is for bottles that are started after that",
+        )
+
+
+# --- where an image comes from ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """Build a Dockerfile. `context` None: with no files to copy from."""
+
+    dockerfile: Path
+    context: Path | None
+    tag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pull:
+    """Use an image by name, fetching it when it is not here."""
+
+    image: str
+
+    @property
+    def tag(self) -> str:
+        """The image's own name."""
+        return self.image
+
+
+ImageSource = Build | Pull
+
+
+def own_build(metadata: Metadata, dockerfile: Path, *, dockerfile_exists: bool) -> Build:
+    """How a bottle's own Dockerfile is built: with the files of its agent's, which `dockerfile_exists` says is there.
+
+    Never with those of the state folder, where the own one is: a COPY would put transcript and history into the image.
+    """
+    agent = metadata.agent
+    context = agent.dockerfile.parent if agent.dockerfile is not None and dockerfile_exists else None
+    if context == dockerfile.parent:  # a bottle from a bundle has no other Dockerfile
+        context = None
+    return Build(dockerfile=dockerfile, context=context, tag=metadata.identity.rebuilt)
+
+
+def agent_image(agent: Agent) -> ImageSource:
+    """Where an agent's image comes from."""
+    if agent.dockerfile is not None:
+        return Build(dockerfile=agent.dockerfile, context=agent.dockerfile.parent, tag=built_image(agent.name))
+    assert agent.image is not None  # the manifest sees to it that one of the two is set
+    return Pull(image=agent.image)
+
+
+# --- resume ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeRequest:
+    """What the user asked for. `consent`: work newer than the commit that is asked for may go.
+
+    `remote_control`: the agent's arguments for that are added to the command of this launch.
+    """
+
+    at: int | None = None
+    rebuild: bool = False
+    force: bool = False
+    consent: bool = False
+    remote_control: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeFacts:
+    """All that decides how a bottle comes back.
+
+    `image` is the image of the commit that would be used, if it is in the engine; `kept` are the commits made of the
+    container whose images are; `rebuild_due` says that the own Dockerfile was approved after the last commit;
+    `dockerfile_exists` says so of the agent's Dockerfile.
+    """
+
+    metadata: Metadata
+    tombstone: Tombstone | None
+    migration: MigrationRecord | None
+    container: ContainerFacts | None
+    commits: tuple[CommitRecord, ...]
+    kept: tuple[CommitRecord, ...]
+    committed_tag: str | None
+    image: ImageFacts | None
+    own_dockerfile: Path | None
+    rebuild_due: bool
+    dockerfile_exists: bool
+    has_transcript: bool
+    looked_in: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attach:
+    """The container runs: join it. `unpause` where it is frozen."""
+
+    container: str
+    unpause: bool
+
+    @property
+    def row(self) -> str:
+        """Which row of the table this is, as the user is told."""
+        return "it is running" + (", paused; it goes on now" if self.unpause else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartAgain:
+    """The stopped container holds work that no commit has: start it."""
+
+    container: str
+    reason: str
+
+    @property
+    def row(self) -> str:
+        """Which row of the table this is, as the user is told."""
+        return f"its stopped container is started again: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FromCommit:
+    """A new container from a commit. `replaces` is the container that makes room once the new one stands.
+
+    `metadata` is what the bottle is then: a commit made before it was built anew runs as its own image says.
+    """
+
+    tag: str
+    number: int | None
+    replaces: str | None
+    metadata: Metadata
+
+    @property
+    def row(self) -> str:
+        """Which row of the table this is, as the user is told."""
+        number = f"commit {self.number}" if self.number is not None else "its commit"
+        return f"a new container from {number} ({self.tag}); nothing is built"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebuild:
+    """A new container from a Dockerfile or a base image: the filesystem did not survive.
+
+    `approved`: on purpose, as its own Dockerfile is newer than its last commit.
+    """
+
+    source: ImageSource
+    own: bool
+    approved: bool
+    replaces: str | None
+    restore_transcript: bool
+    reason: str
+
+    @property
+    def row(self) -> str:
+        """Which row of the table this is, as the user is told."""
+        whose = "its own Dockerfile" if self.own else "its agent's image"
+        return f"a new container from {whose}, because {self.reason}"
+
+
+ResumePlan = Attach | StartAgain | FromCommit | Rebuild
+
+
+def commit_in_force(commits: tuple[CommitRecord, ...], tag: str | None) -> CommitRecord | None:
+    """The commit that resume uses."""
+    return next((commit for commit in reversed(commits) if commit.tag == tag), None)
+
+
+def as_committed(metadata: Metadata, commit: CommitRecord) -> Metadata:
+    """What a bottle is that goes back to a commit: its image may have been built anew since."""
+    if commit.defaults is None:
+        return metadata
+    agent = metadata.agent
+    if commit.volumes is not None:
+        # A volume that only a later image declared would hide what the commit has there.
+        kept = tuple(
+            volume
+            for volume in agent.volumes
+            if volume.target in commit.volumes or volume.source != declared_volume(volume.target)
+        )
+        agent = replace(agent, volumes=kept)
+    return replace(metadata, agent=agent, defaults=commit.defaults, base=commit.base)
+
+
+def targets_of(agent: Agent) -> tuple[str, ...]:
+    """Where an agent's volumes are mounted."""
+    return tuple(volume.target for volume in agent.volumes)
+
+
+def find_commit(identity: Identity, commits: tuple[CommitRecord, ...], number: int) -> CommitRecord:
+    """Commit `number` of a bottle. Raises NotFound, listing those there are."""
+    for commit in commits:
+        if commit.number == number:
+            return commit
+    known = ", ".join(str(commit.number) for commit in commits) or "none"
+    raise NotFound(f"{identity} has no commit {number}; it has: {known}", next_step=f"bottle inspect {identity}")
+
+
+def is_frozen_in(container: ContainerFacts, commits: tuple[CommitRecord, ...]) -> bool:
+    """Whether some commit holds all that a stopped container did: it was made of this container after its last run."""
+    return any(
+        commit.mark is not None
+        and not commit.mark.running
+        and commit.mark.container_id == container.id
+        and commit.mark.started_at == container.started_at
+        for commit in commits
+    )
+
+
+def plan_resume(facts: ResumeFacts, request: ResumeRequest) -> ResumePlan:
+    """The first row of the resume table that is true (docs/ARCHITECTURE.md, "resume").
+
+    Raises BackendUnsupported, MovedAway, UsageError, Conflict, NeedsConsent, NotFound, NothingToResume or
+    VerificationFailed.
+    """
+    identity = facts.metadata.identity
+    require_docker(facts.metadata, "resume")
+    if not request.force:
+        require_here(identity, facts.tombstone, "resume")
+        require_settled(identity, facts.migration)
+    if request.remote_control:
+        require_remote_control(facts.metadata.agent)
+    container = facts.container
+    overridden = request.at is not None or request.rebuild
+    if container is not None and container.status.alive:
+        if overridden:
+            raise Conflict(
+                f"{identity} is running", left="nothing was changed", next_step=f"bottle stop {identity}, then again"
+            )
+        _require_made_for(container, identity, request, f"bottle stop {identity}; bottle commit {identity}")
+        return Attach(container=container.name, unpause=container.status is Status.PAUSED)
+    if container is not None and container.status in {Status.CREATED, Status.EXITED}:
+        again = _start_again(container, facts, overridden=overridden)
+        if again is not None and not overridden:
+            _require_made_for(container, identity, request, f"bottle commit {identity}")
+            return again
+        if again is not None and container.ever_ran and not request.consent:
+            raise NeedsConsent(
+                f"the stopped container of {identity} holds work that no commit has ({again.reason})",
+                left="nothing was changed",
+                next_step=f"keep it first: bottle commit {identity}   (or let it go: the same command with --yes)",
+            )
+    replaces = container.name if container is not None else None
+    approved = facts.rebuild_due and facts.own_dockerfile is not None and request.at is None
+    if request.rebuild or approved:
+        reason = "that was approved after its last commit" if approved else "that was asked for"
+        return _rebuild(facts, replaces, reason, approved=approved)
+    if facts.image is not None:
+        return _from_commit(facts, facts.image, request.at, replaces)
+    if request.at is not None:
+        commit = find_commit(identity, facts.commits, request.at)
+        raise NotFound(
+            f"the image of commit {commit.number}, {commit.tag}, is gone from this engine",
+            left="nothing was changed",
+            next_step=f"bottle resume {identity}",
+        )
+    if facts.committed_tag is not None:
+        return _rebuild(facts, replaces, f"its committed image {facts.committed_tag} is gone")
+    return _rebuild(facts, replaces, "it was never committed and has no container")
+
+
+def _require_made_for(container: ContainerFacts, identity: Identity, request: ResumeRequest, first: str) -> None:
+    """A container's command is fixed when it is made: one that was made without remote control never gets it."""
+    if request.remote_control and not has_remote_control(container):
+        raise Conflict(
+            f"the container of {identity} was made without --remote-control, and its command cannot be changed",
+            left="nothing was changed",
+            next_step=f"{first}; bottle resume {identity} --remote-control   (a new container, from that commit)",
+        )
+
+
+def has_remote_control(container: ContainerFacts) -> bool:
+    """Whether a container's command has the agent's arguments for remote control."""
+    return container.labels.get(LABEL_REMOTE_CONTROL) == "true"
+
+
+def finishing(identity: Identity, migration: MigrationRecord) -> str:
+    """The command that finishes a move that was cut while it was handed over: one that was pulled is pulled again."""
+    if migration.pulled_by is not None:
+        return f"on {migration.host}: bottle migrate {identity} HOST --from, where HOST is this one"
+    return f"bottle migrate {identity} {migration.host}"
+
+
+def require_settled(identity: Identity, migration: MigrationRecord | None) -> None:
+    """Refuse to touch a bottle of which only another host knows who owns it."""
+    if migration is not None and migration.phase is MigrationPhase.HANDING_OFF:
+        raise MovedAway(
+            f"a move of {identity} to {migration.host} was cut at the very moment of handing it over, "
+            "and only that host knows whether it has it",
+            left="state and image are here, whole",
+            next_step=f"{finishing(identity, migration)}   (or, knowing that it does not run there: "
+            f"bottle resume {identity} --force)",
+        )
+
+
+def _start_again(container: ContainerFacts, facts: ResumeFacts, *, overridden: bool) -> StartAgain | None:
+    if not is_frozen_in(container, facts.commits):
+        reason = "it holds work newer than the last commit" if facts.commits else "it was never committed"
+        return StartAgain(container=container.name, reason=reason + _as_made(container))
+    if not is_frozen_in(container, facts.kept) or (facts.image is None and not overridden):
+        reason = "the committed image is gone, and it still has the work"
+        return StartAgain(container=container.name, reason=reason + _as_made(container))
+    return None
+
+
+def _as_made(container: ContainerFacts) -> str:
+    return "; it was made with --remote-control and runs with it" if has_remote_control(container) else ""
+
+
+def _from_commit(facts: ResumeFacts, image: ImageFacts, at: int | None, replaces: str | None) -> FromCommit:
+    identity = facts.metadata.identity
+    if at is not None:
+        commit: CommitRecord | None = find_commit(identity, facts.commits, at)
+    else:
+        commit = commit_in_force(facts.commits, facts.committed_tag)
+    if commit is not None and image.diff_ids != commit.diff_ids:
+        raise VerificationFailed(
+            f"{commit.tag} is not the image that was committed: its layers differ from the history's",
+            left="nothing was started",
+            next_step=f"bottle inspect {identity}; docker image ls {identity.committed_repository}",
+        )
+    tag = commit.tag if commit is not None else facts.committed_tag
+    assert tag is not None  # an image was found by one of the two
+    return FromCommit(
+        tag=tag,
+        number=commit.number if commit else None,
+        replaces=replaces,
+        metadata=as_committed(facts.metadata, commit) if commit else facts.metadata,
+    )
+
+
+def _rebuild(facts: ResumeFacts, replaces: str | None, reason: str, *, approved: bool = False) -> Rebuild:
+    identity, agent = facts.metadata.identity, facts.metadata.agent
+    if facts.own_dockerfile is not None:
+        source: ImageSource = own_build(facts.metadata, facts.own_dockerfile, dockerfile_exists=facts.dockerfile_exists)
+    elif agent.image is not None or facts.dockerfile_exists:
+        source = agent_image(agent)
+    else:
+        raise NothingToResume(
+            f"nothing is left to resume {identity} from: {reason}, and there is no Dockerfile; "
+            f"looked in {facts.looked_in}, for image {facts.committed_tag or identity.committed_latest}, "
+            f"and for {agent.dockerfile}",
+            left="the state folder is untouched",
+            next_step=f"put the Dockerfile back at {agent.dockerfile}, or `docker load` the image, then again",
+        )
+    return Rebuild(
+        source=source,
+        own=facts.own_dockerfile is not None,
+        approved=approved,
+        replaces=replaces,
+        restore_transcript=facts.has_transcript,
+        reason=reason,
+    )
+
+
+# --- commit ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitFacts:
+    """What is known before a snapshot. Sizes in bytes; `free` is None where nobody can tell."""
+
+    metadata: Metadata
+    tombstone: Tombstone | None
+    migration: MigrationRecord | None
+    container: ContainerFacts | None
+    base: ImageFacts | None
+    commits: tuple[CommitRecord, ...]
+    changes: tuple[Change, ...]
+    size: int
+    free: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitPlan:
+    """A snapshot that can be made: its number, what it descends from, and what it leaves out because it is mounted."""
+
+    identity: Identity
+    container: str
+    number: int
+    parent: int | None
+    pause: bool
+    size: int
+    left_out: tuple[str, ...]
+
+
+def plan_commit(facts: CommitFacts, *, pause: bool) -> CommitPlan:
+    """Decide a snapshot. Raises BackendUnsupported, MovedAway, NotFound or PreflightRefused."""
+    identity = facts.metadata.identity
+    require_docker(facts.metadata, "commit")
+    require_here(identity, facts.tombstone, "commit")
+    require_settled(identity, facts.migration)
+    container = facts.container
+    if container is None:
+        raise NotFound(
+            f"{identity} has no container, so there is nothing to commit",
+            left="its last commit is in force" if facts.commits else "it was never committed",
+            next_step=f"bottle resume {identity}",
+        )
+    _refuse_whiteouts(facts.changes)
+    if facts.base is not None and len(facts.base.diff_ids) >= DEEPEST:
+        raise PreflightRefused(
+            f"{identity} is made of {len(facts.base.diff_ids)} layers, and Docker allows no more than {DEEPEST}",
+            left="nothing was changed; the bottle goes on as it was",
+            next_step=f"docker export {container.name} | docker import - flattened",
+        )
+    if facts.free is not None and facts.size > facts.free:
+        raise PreflightRefused(
+            f"the snapshot of {identity} needs {facts.size} bytes (holes of sparse files are written out), "
+            f"and the engine's disk has {facts.free} free",
+            left="nothing was changed; the bottle goes on as it was",
+            next_step="docker system df",
+        )
+    return CommitPlan(
+        identity=identity,
+        container=container.name,
+        number=max((commit.number for commit in facts.commits), default=0) + 1,
+        parent=parent_of(facts.commits, container),
+        pause=pause and container.status is Status.RUNNING,
+        size=facts.size,
+        left_out=tuple(
+            f"{mount.target} ({mount.kind.value}{f' {mount.source}' if mount.source else ''})"
+            for mount in container.mounts
+            if not is_ours(mount)
+        ),
+    )
+
+
+def parent_of(commits: tuple[CommitRecord, ...], container: ContainerFacts) -> int | None:
+    """What a container's next commit descends from: the newest one made of it, else the one it was made from."""
+    for commit in reversed(commits):
+        if commit.mark is not None and commit.mark.container_id == container.id:
+            return commit.number
+    label = container.labels.get(LABEL_COMMIT, "")
+    return next((commit.number for commit in commits if str(commit.number) == label), None)
+
+
+def layers_to_fold(base: tuple[str, ...], diff_ids: tuple[str, ...]) -> int:
+    """How many of a commit's layers are to become one: those above `base`, the agent's image, or none."""
+    own = len(diff_ids) - len(base)
+    deep = len(diff_ids) > FOLD_AT and own > 1
+    return own if deep and base and diff_ids[: len(base)] == base else 0
+
+
+def _refuse_whiteouts(changes: tuple[Change, ...]) -> None:
+    """Docker's layers say "deleted" by a name: a file called so would make itself and another vanish, silently."""
+    names = [
+        change.path
+        for change in changes
+        if change.kind is not ChangeKind.DELETED and change.path.rsplit("/", 1)[-1].startswith(".wh.")
+    ]
+    if names:
+        raise PreflightRefused(
+            f"files named .wh.* cannot be committed: Docker would take them for deletions: {', '.join(names[:5])}",
+            left="nothing was changed; the bottle goes on as it was",
+            next_step="rename them inside the bottle, then commit again",
+        )

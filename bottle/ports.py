@@ -1,0 +1,269 @@
+"""What the core needs of the world: an engine and someone to show progress to."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from bottle.model import (
+    Change,
+    CommitSpec,
+    ContainerEvent,
+    ContainerFacts,
+    ContainerSummary,
+    EngineInfo,
+    ImageFacts,
+    ImageSummary,
+    LaunchSpec,
+    Usage,
+    VolumeFacts,
+)
+from bottle.naming import Identity
+
+
+class Progress(Protocol):
+    """Somebody who is told how far long work has come. The default, `Silent`, is nobody."""
+
+    def phase(self, name: str, total: int | None = None) -> AbstractContextManager[None]:
+        """Work called `name` runs while the context is open; `total` is in bytes where it is known."""
+        ...
+
+    def advance(self, amount: int) -> None:
+        """`amount` more bytes of the phase that is open are done."""
+        ...
+
+    def note(self, text: str) -> None:
+        """A line that the user should see now."""
+        ...
+
+
+class LayerFolder(Protocol):
+    """Somebody who makes a deep image shallow."""
+
+    def fold(self, identity: Identity, ref: str, *, base: tuple[str, ...], tag: str) -> ImageFacts:
+        """Make of image `ref`, a commit of `identity`, one with the same filesystem and config, and call it `tag`.
+
+        Its layers are `base`, the diff ids that `ref` begins with, and one for all of the others. Raises a BottleError
+        when that is not possible; `ref` is as it was in any case, and `tag` is no image then.
+        """
+        ...
+
+
+class Session(Protocol):
+    """An open line to a container's standard streams."""
+
+    @property
+    def tty(self) -> bool:
+        """Whether the other end is a terminal. Closing the input of one makes the engine end the session."""
+        ...
+
+    def fileno(self) -> int:
+        """The socket's descriptor, for select."""
+        ...
+
+    def recv(self, size: int) -> bytes:
+        """Up to `size` bytes of output; empty at the end. Raw where the container has a tty, else already unframed."""
+        ...
+
+    def send(self, data: bytes) -> None:
+        """Give `data` to the container's standard input."""
+        ...
+
+    def close_stdin(self) -> None:
+        """Tell the container that no more input comes."""
+        ...
+
+    def close(self) -> None:
+        """Leave; the container goes on."""
+        ...
+
+
+class Execution(Session, Protocol):
+    """A command that was started in a running container, and the line to its standard streams."""
+
+    def resize(self, *, rows: int, columns: int) -> None:
+        """Tell the command's terminal its size."""
+        ...
+
+    def exit_code(self) -> int:
+        """Its exit code, once its output has ended; waits for it where it closed its output before."""
+        ...
+
+
+class Events(Protocol):
+    """A stream of what happens to containers, from when it was asked for."""
+
+    def __iter__(self) -> Iterator[ContainerEvent]:
+        """The events as they come; ends when the stream is closed. Raises EngineError when the engine ends it."""
+        ...
+
+    def close(self) -> None:
+        """End it, also where another thread waits for the next event."""
+        ...
+
+
+class Engine(Protocol):
+    """A Docker Engine.
+
+    Every method raises EngineUnreachable when nothing answers and EngineError when the engine refuses; those that
+    take a container or an image raise NotFound when there is none. Containers are named by id or name, images by id
+    or tag. The contract is held by one test suite that runs against every implementation.
+    """
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is reached through a socket of this machine, and so can mount this machine's folders."""
+        ...
+
+    def info(self) -> EngineInfo:
+        """Who answers."""
+        ...
+
+    def container(self, ref: str) -> ContainerFacts | None:
+        """The container, or None."""
+        ...
+
+    def containers(self, labels: Mapping[str, str | None]) -> tuple[ContainerFacts, ...]:
+        """All containers, stopped ones too, with these labels (None: any value)."""
+        ...
+
+    def container_summaries(self, labels: Mapping[str, str | None]) -> tuple[ContainerSummary, ...]:
+        """As `containers`, in one question to the engine, however many there are."""
+        ...
+
+    def events(self, labels: Mapping[str, str | None]) -> Events:
+        """What happens from now on to containers with these labels (None: any value)."""
+        ...
+
+    def usage(self, ref: str) -> Usage | None:
+        """What a container uses right now, None where it does not run. It is measured, which takes a second or two."""
+        ...
+
+    def image(self, ref: str) -> ImageFacts | None:
+        """The image, or None."""
+        ...
+
+    def images(self, labels: Mapping[str, str | None]) -> tuple[ImageFacts, ...]:
+        """All images, untagged ones too, with these labels (None: any value)."""
+        ...
+
+    def image_summaries(self, labels: Mapping[str, str | None]) -> tuple[ImageSummary, ...]:
+        """As `images`, in one question to the engine, however many there are."""
+        ...
+
+    def build(
+        self, *, dockerfile: bytes, context: Path, tag: str, labels: Mapping[str, str], progress: Progress
+    ) -> None:
+        """Build `dockerfile` in `context`, honouring its .dockerignore, and tag the image. Raises BuildFailed."""
+        ...
+
+    def pull(self, ref: str, progress: Progress) -> None:
+        """Fetch an image from its registry."""
+        ...
+
+    def create(self, spec: LaunchSpec) -> str:
+        """Create a container, not started, and return its id. Raises NameTaken."""
+        ...
+
+    def start(self, ref: str) -> None:
+        """Start a created or stopped container."""
+        ...
+
+    def stop(self, ref: str, grace: int = 10) -> None:
+        """End a container's processes, by force after `grace` seconds. A stopped one stays as it is."""
+        ...
+
+    def pause(self, ref: str) -> None:
+        """Freeze a running container's processes."""
+        ...
+
+    def unpause(self, ref: str) -> None:
+        """Let a paused container go on."""
+        ...
+
+    def rename(self, ref: str, name: str) -> None:
+        """Give a container another name. Raises NameTaken."""
+        ...
+
+    def remove_container(self, ref: str) -> None:
+        """Delete a container, stopping it first, with its anonymous volumes; gone already is fine."""
+        ...
+
+    def wait(self, ref: str) -> int:
+        """Block until the container has stopped; its exit code."""
+        ...
+
+    def commit(self, ref: str, spec: CommitSpec) -> ImageFacts:
+        """Freeze a container's filesystem into an image. It pauses nothing: that is the caller's part.
+
+        The engine may finish the image though the answer is lost: look for the nonce label before trying again.
+        """
+        ...
+
+    def tag(self, ref: str, tag: str) -> None:
+        """Give an image one more tag, taking it from the image that has it."""
+        ...
+
+    def remove_image(self, ref: str) -> None:
+        """Take a tag away, and the image with its last one; gone already is fine."""
+        ...
+
+    def changes(self, ref: str) -> tuple[Change, ...]:
+        """How a container's filesystem differs from its image."""
+        ...
+
+    def writable_size(self, ref: str) -> int:
+        """Apparent bytes that a container has written: holes of sparse files count."""
+        ...
+
+    def writable_layer(self, ref: str) -> Path | None:
+        """The folder that holds what a container has written, where this process may read it."""
+        ...
+
+    def read_archive(self, ref: str, path: str) -> Iterator[bytes]:
+        """A tar of `path` in a container, its last component being the first member. Raises NotFound."""
+        ...
+
+    def write_archive(self, ref: str, path: str, tar: BinaryIO) -> None:
+        """Unpack a tar into folder `path` of a container."""
+        ...
+
+    def save(self, ref: str) -> Iterator[bytes]:
+        """The engine's archive of an image, as `docker save` writes it."""
+        ...
+
+    def load(self, tar: Iterable[bytes]) -> None:
+        """Read an archive as `save` writes it. Success is no proof: look at the image afterwards."""
+        ...
+
+    def logs(self, ref: str, *, follow: bool = False, tail: int | None = None) -> Iterator[bytes]:
+        """What a container wrote to its standard streams."""
+        ...
+
+    def attach(self, ref: str) -> Session:
+        """Join a container's standard streams; do it before `start` to miss nothing."""
+        ...
+
+    def resize(self, ref: str, *, rows: int, columns: int) -> None:
+        """Tell a container's terminal its size."""
+        ...
+
+    def execute(self, ref: str, command: tuple[str, ...], *, tty: bool) -> Execution:
+        """Start one more command in a running container, as its user and in its folder. Raises Conflict where not."""
+        ...
+
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Make a named volume; there already is fine."""
+        ...
+
+    def volumes(self, labels: Mapping[str, str | None]) -> tuple[str, ...]:
+        """Names of the volumes with these labels."""
+        ...
+
+    def volume_facts(self, labels: Mapping[str, str | None]) -> tuple[VolumeFacts, ...]:
+        """The volumes with these labels, sorted by name."""
+        ...
+
+    def remove_volume(self, name: str) -> None:
+        """Delete a volume; gone already is fine."""
+        ...

@@ -1,0 +1,32 @@
+"""Which commits may go: the agent's `keep` decides by count and age, and some are never given up. Pure."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from bottle.model import CommitRecord, Retention
+
+
+def expired(
+    commits: tuple[CommitRecord, ...],
+    keep: Retention | None,
+    *,
+    now: datetime,
+    in_force: str | None,
+    needed: Iterable[int] = (),
+) -> tuple[CommitRecord, ...]:
+    """The commits that no rule keeps, oldest first; those that expired before are not among them.
+
+    A commit stays when it is one of the newest `keep.commits`, or younger than `keep.days`. The newest always stays,
+    the one in force (by its tag) does, and those whose numbers are `needed` by other bottles do.
+    """
+    if keep is None or (keep.commits is None and keep.days is None):
+        return ()
+    standing = [commit for commit in commits if not commit.expired]
+    newest = {commit.number for commit in standing[-max(1, keep.commits or 1) :]}
+    youngest = now - timedelta(days=keep.days) if keep.days is not None else None
+    kept = newest | set(needed)
+    return tuple(
+        commit
+        for commit in standing
+        if commit.number not in kept and commit.tag != in_force and (youngest is None or commit.created_at < youngest)
+    )

@@ -1,0 +1,117 @@
+"""The folder on the host that a container sees as /run/bottle, read-only: in memory, never on disk.
+
+```
+launch, secrets          how the agent comes by its secrets: in no image, no `docker inspect` and no state folder
+request-capability       how it asks the operator for what it lacks
+answers/<number>         what became of a request: `pending`, `approved` or `denied`, then the operator's note
+requests/                empty: where the volume is mounted that requests are written into
+```
+"""
+
+import os
+import shlex
+import shutil
+import stat
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+
+from bottle.errors import BottleError
+from bottle.naming import Identity
+
+
+def default_runtime() -> Path:
+    """A folder of this user in memory, the same in every session, so that a stopped container finds its mount again."""
+    user = os.getuid()
+    return Path("/run/bottle") if user == 0 else Path(f"/dev/shm/bottle-{user}")  # noqa: S108  (checked when used)
+
+
+def prepare(
+    base: Path, identity: Identity, secrets: Mapping[str, str], answers: Mapping[int, str] | None = None
+) -> Path:
+    """Write all that a bottle is to see, `answers` by the number of the request; the folder to mount.
+
+    `base` is 0700, so no other user of the host gets in; what is in it may be read by whatever user the agent is
+    inside its container.
+    """
+    folder = base / str(identity)
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted(secrets.items())]
+    try:
+        _private(base)
+        folder.mkdir(mode=0o755, exist_ok=True)
+        folder.chmod(0o755)
+        _put(folder / "launch", files("bottle").joinpath("launch.sh").read_bytes(), 0o555)
+        _put(folder / "secrets", "".join(lines).encode("utf-8", "surrogateescape"), 0o444)
+        _put(folder / "request-capability", files("bottle").joinpath("request-capability.sh").read_bytes(), 0o555)
+        for name in ("answers", "requests"):
+            (folder / name).mkdir(mode=0o755, exist_ok=True)
+            (folder / name).chmod(0o755)
+        for number, text in (answers or {}).items():
+            _answer(folder, number, text)
+    except OSError as exc:
+        raise _failed(base, identity, exc) from exc
+    return folder
+
+
+def answer(base: Path, identity: Identity, number: int, text: str) -> None:
+    """Let a bottle see what became of its request; one that has no folder sees it when it is next prepared."""
+    folder = base / str(identity)
+    try:
+        _answer(folder, number, text)
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        raise _failed(base, identity, exc) from exc
+
+
+def is_prepared(base: Path, identity: Identity) -> bool:
+    """Whether the folder of a bottle is there: it is in memory, and a reboot takes it away."""
+    return (base / str(identity) / "requests").is_dir()
+
+
+def hide(base: Path, identity: Identity) -> None:
+    """Take the secrets of a stopped bottle away; the folder stays, as the engine needs it to read the container."""
+    prepare(base, identity, {})
+
+
+def forget(base: Path, identity: Identity) -> None:
+    """Take all that is here of a bottle away; gone already is fine."""
+    shutil.rmtree(base / str(identity), ignore_errors=True)
+
+
+def _private(base: Path) -> None:
+    base.mkdir(mode=0o700, exist_ok=True)
+    facts = base.lstat()
+    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or stat.S_IMODE(facts.st_mode) & 0o077:
+        raise BottleError(
+            f"{base} must be a folder that only you may enter, and is not: secrets would be seen by others",
+            left="nothing was started",
+            next_step=f"ls -ld {base}; remove it",
+        )
+
+
+def _answer(folder: Path, number: int, text: str) -> None:
+    path, data = folder / "answers" / str(number), text.encode("utf-8", "surrogateescape")
+    try:
+        known = path.read_bytes() == data
+    except FileNotFoundError:
+        known = False
+    if not known:
+        _put(path, data, 0o444)
+
+
+def _failed(base: Path, identity: Identity, exc: OSError) -> BottleError:
+    return BottleError(
+        f"cannot write {base / str(identity)}, which {identity} sees as /run/bottle: {exc.strerror or exc}",
+        next_step=f"ls -ld {base}; df -h {base.parent}",
+    )
+
+
+def _put(path: Path, data: bytes, mode: int) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    temporary.chmod(mode)
+    temporary.replace(path)

@@ -1,0 +1,380 @@
+"""The JSON forms of what is kept in a state folder: written here, and read back with every field checked."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bottle.errors import BottleError, StateDamaged, StateTooNew
+from bottle.model import (
+    SCHEMA,
+    Agent,
+    CapabilityRequest,
+    CommitIntent,
+    CommitRecord,
+    ContainerMark,
+    ImageDefaults,
+    Lineage,
+    Metadata,
+    MigrationPhase,
+    MigrationRecord,
+    Mount,
+    MountKind,
+    RequestStatus,
+    Retention,
+    Tombstone,
+)
+from bottle.naming import Identity
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+
+def dump(document: Mapping[str, Any]) -> bytes:
+    """A document of the current schema, as it is written to disk."""
+    # ASCII, because names of files need not be Unicode: Python's stand-ins for their bytes survive only escaped.
+    return (json.dumps({"schema": SCHEMA, **document}, indent=2) + "\n").encode("ascii")
+
+
+def load(data: bytes, path: Path, read: Callable[[Json], T]) -> T:
+    """Read a document, refusing a newer schema. Raises StateTooNew or StateDamaged, naming `path`."""
+    left, next_step = "nothing was changed", f"restore {path} from a backup, or look at it and mend it"
+    try:
+        document = json.loads(data)
+        schema = document["schema"]
+        if not isinstance(schema, int) or isinstance(schema, bool):
+            raise TypeError("`schema` must be a number")
+        if schema > SCHEMA:
+            raise StateTooNew(
+                f"{path} has schema {schema}, and this version of bottle reads up to {SCHEMA}",
+                left=left,
+                next_step="upgrade bottle: pip install --upgrade agent-bottle",
+            )
+        return read(document)
+    except StateTooNew:
+        raise
+    except KeyError as exc:
+        raise StateDamaged(f"{path} is damaged: {exc} is missing", left=left, next_step=next_step) from exc
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as exc:
+        raise StateDamaged(f"{path} is damaged: {exc}", left=left, next_step=next_step) from exc
+    except BottleError as exc:
+        raise StateDamaged(f"{path} is damaged: {exc.what}", left=left, next_step=next_step) from exc
+
+
+def metadata_to_json(metadata: Metadata) -> Json:
+    """`metadata.json` without its schema."""
+    return {
+        "identity": str(metadata.identity),
+        "agent_name": metadata.agent.name,
+        "backend": metadata.backend,
+        "cwd": str(metadata.cwd) if metadata.cwd else None,
+        "copy_cwd": metadata.copy_cwd,
+        "started_at": metadata.started_at.isoformat(),
+        "image": metadata.image,
+        "defaults": _defaults_to_json(metadata.defaults),
+        "base": list(metadata.base),
+        "copied_from": metadata.copied_from
+        and {"identity": str(metadata.copied_from.identity), "commit": metadata.copied_from.commit},
+        "agent": agent_to_json(metadata.agent),
+    }
+
+
+def metadata_from_json(data: Json) -> Metadata:
+    """The inverse of `metadata_to_json`."""
+    identity = Identity.parse(text(data, "identity"))
+    agent = agent_from_json(text(data, "agent_name"), data["agent"])
+    if agent.name != identity.agent:
+        raise ValueError(f"agent_name {agent.name!r} does not fit identity {str(identity)!r}")
+    cwd, origin = optional_text(data, "cwd"), data["copied_from"]
+    return Metadata(
+        identity=identity,
+        agent=agent,
+        backend=text(data, "backend"),
+        cwd=Path(cwd) if cwd else None,
+        copy_cwd=flag(data, "copy_cwd"),
+        started_at=moment(data, "started_at"),
+        image=text(data, "image"),
+        defaults=_defaults_from_json(data["defaults"]),
+        base=texts(data, "base"),
+        copied_from=origin
+        and Lineage(identity=Identity.parse(text(origin, "identity")), commit=number(origin, "commit")),
+    )
+
+
+def agent_to_json(agent: Agent) -> Json:
+    """The resolved entry of an agent, in the manifest's words."""
+    return {
+        "dockerfile": str(agent.dockerfile) if agent.dockerfile else None,
+        "image": agent.image,
+        "command": list(agent.command) if agent.command is not None else None,
+        "resume_command": list(agent.resume_command) if agent.resume_command is not None else None,
+        "remote_control": list(agent.remote_control),
+        "workdir": agent.workdir,
+        "transcript": list(agent.transcript),
+        "env": dict(agent.env),
+        "secrets": list(agent.secrets),
+        "volumes": [_mount_to_json(mount) for mount in agent.volumes],
+        "network": agent.network,
+        "memory": agent.memory,
+        "cpus": agent.cpus,
+        "pids": agent.pids,
+        "cap_add": list(agent.cap_add),
+        "keep": agent.keep and {"commits": agent.keep.commits, "days": agent.keep.days},
+        "carry": list(agent.carry),
+    }
+
+
+def agent_from_json(name: str, data: Json) -> Agent:
+    """The inverse of `agent_to_json`."""
+    dockerfile = optional_text(data, "dockerfile")
+    memory, cpus = data["memory"], data["cpus"]
+    return Agent(
+        name=name,
+        dockerfile=Path(dockerfile) if dockerfile else None,
+        image=optional_text(data, "image"),
+        command=texts(data, "command") if data["command"] is not None else None,
+        resume_command=texts(data, "resume_command") if data["resume_command"] is not None else None,
+        remote_control=texts(data, "remote_control") if "remote_control" in data else (),
+        workdir=text(data, "workdir"),
+        transcript=texts(data, "transcript"),
+        env=tuple((key, text(data["env"], key)) for key in data["env"]),
+        secrets=texts(data, "secrets"),
+        volumes=tuple(_mount_from_json(mount) for mount in data["volumes"]),
+        network=text(data, "network"),
+        memory=None if memory is None else number(data, "memory"),
+        cpus=None if cpus is None else real(data, "cpus"),
+        pids=number(data, "pids"),
+        cap_add=texts(data, "cap_add"),
+        keep=_retention_from_json(data["keep"]) if data.get("keep") is not None else None,
+        carry=texts(data, "carry") if "carry" in data else (),
+    )
+
+
+def commit_to_json(commit: CommitRecord) -> Json:
+    """One entry of `commits.json`."""
+    mark = commit.mark
+    return {
+        "number": commit.number,
+        "tag": commit.tag,
+        "config_digest": commit.config_digest,
+        "diff_ids": list(commit.diff_ids),
+        "message": commit.message,
+        "created_at": commit.created_at.isoformat(),
+        "parent": commit.parent,
+        "container": mark
+        and {
+            "id": mark.container_id,
+            "started_at": mark.started_at.isoformat() if mark.started_at else None,
+            "running": mark.running,
+        },
+        "dropped": list(commit.dropped),
+        "expired": commit.expired,
+        "defaults": _defaults_to_json(commit.defaults) if commit.defaults is not None else None,
+        "volumes": list(commit.volumes) if commit.volumes is not None else None,
+        "base": list(commit.base),
+    }
+
+
+def commit_from_json(data: Json) -> CommitRecord:
+    """The inverse of `commit_to_json`."""
+    mark = data["container"]
+    return CommitRecord(
+        number=number(data, "number"),
+        tag=text(data, "tag"),
+        config_digest=text(data, "config_digest"),
+        diff_ids=texts(data, "diff_ids"),
+        message=text(data, "message"),
+        created_at=moment(data, "created_at"),
+        parent=None if data["parent"] is None else number(data, "parent"),
+        mark=mark
+        and ContainerMark(
+            container_id=text(mark, "id"),
+            started_at=moment(mark, "started_at") if mark["started_at"] else None,
+            running=flag(mark, "running"),
+        ),
+        dropped=texts(data, "dropped"),
+        expired=flag(data, "expired") if "expired" in data else False,
+        defaults=_defaults_from_json(data["defaults"]) if data.get("defaults") is not None else None,
+        volumes=texts(data, "volumes") if data.get("volumes") is not None else None,
+        base=texts(data, "base") if "base" in data else (),
+    )
+
+
+def intent_to_json(intent: CommitIntent) -> Json:
+    """`commit-intent.json` without its schema."""
+    return {
+        "nonce": intent.nonce,
+        "number": intent.number,
+        "message": intent.message,
+        "container_id": intent.container_id,
+        "paused": intent.paused,
+    }
+
+
+def intent_from_json(data: Json) -> CommitIntent:
+    """The inverse of `intent_to_json`."""
+    return CommitIntent(
+        nonce=text(data, "nonce"),
+        number=number(data, "number"),
+        message=text(data, "message"),
+        container_id=text(data, "container_id"),
+        paused=flag(data, "paused"),
+    )
+
+
+def tombstone_to_json(tombstone: Tombstone) -> Json:
+    """`moved-to.json` without its schema."""
+    return {"host": tombstone.host, "moved_at": tombstone.moved_at.isoformat()}
+
+
+def tombstone_from_json(data: Json) -> Tombstone:
+    """The inverse of `tombstone_to_json`."""
+    return Tombstone(host=text(data, "host"), moved_at=moment(data, "moved_at"))
+
+
+def migration_to_json(record: MigrationRecord) -> Json:
+    """`migration.json` without its schema."""
+    return {
+        "phase": record.phase.value,
+        "host": record.host,
+        "nonce": record.nonce,
+        "commit": record.commit,
+        "started_at": record.started_at.isoformat(),
+        "identity_files": list(record.identity_files),
+        "arrives_as": str(record.arrives_as) if record.arrives_as else None,
+        "paused": record.paused,
+        "pulled_by": record.pulled_by,
+    }
+
+
+def migration_from_json(data: Json) -> MigrationRecord:
+    """The inverse of `migration_to_json`."""
+    return MigrationRecord(
+        phase=MigrationPhase(text(data, "phase")),
+        host=text(data, "host"),
+        nonce=text(data, "nonce"),
+        commit=None if data["commit"] is None else number(data, "commit"),
+        started_at=moment(data, "started_at"),
+        identity_files=texts(data, "identity_files"),
+        arrives_as=Identity.parse(text(data, "arrives_as")) if data["arrives_as"] is not None else None,
+        paused=flag(data, "paused"),
+        pulled_by=optional_text(data, "pulled_by"),
+    )
+
+
+def request_to_json(request: CapabilityRequest) -> Json:
+    """`requests/<number>.json` without its schema."""
+    return {
+        "number": request.number,
+        "digest": request.digest,
+        "reason": request.reason,
+        "dockerfile": request.dockerfile,
+        "received_at": request.received_at.isoformat(),
+        "status": request.status.value,
+        "note": request.note,
+        "decided_at": request.decided_at.isoformat() if request.decided_at else None,
+        "superseded": list(request.superseded),
+    }
+
+
+def request_from_json(data: Json) -> CapabilityRequest:
+    """The inverse of `request_to_json`."""
+    return CapabilityRequest(
+        number=number(data, "number"),
+        digest=text(data, "digest"),
+        reason=text(data, "reason"),
+        dockerfile=text(data, "dockerfile"),
+        received_at=moment(data, "received_at"),
+        status=RequestStatus(text(data, "status")),
+        note=text(data, "note"),
+        decided_at=moment(data, "decided_at") if data["decided_at"] is not None else None,
+        superseded=texts(data, "superseded"),
+    )
+
+
+def text(data: Json, key: str) -> str:
+    """The text at `key`."""
+    value = data[key]
+    if not isinstance(value, str):
+        raise TypeError(f"`{key}` must be a text, not {type(value).__name__}")
+    return value
+
+
+def optional_text(data: Json, key: str) -> str | None:
+    """The text at `key`, or None where it is null."""
+    return None if data[key] is None else text(data, key)
+
+
+def texts(data: Json, key: str) -> tuple[str, ...]:
+    """The list of texts at `key`."""
+    value = data[key]
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise TypeError(f"`{key}` must be a list of texts")
+    return tuple(value)
+
+
+def number(data: Json, key: str) -> int:
+    """The whole number at `key`."""
+    value = data[key]
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"`{key}` must be a whole number, not {type(value).__name__}")
+    return value
+
+
+def real(data: Json, key: str) -> float:
+    """The finite number at `key`."""
+    value = data[key]
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        raise TypeError(f"`{key}` must be a number, not {type(value).__name__}")
+    return float(value)
+
+
+def flag(data: Json, key: str) -> bool:
+    """The truth value at `key`."""
+    value = data[key]
+    if not isinstance(value, bool):
+        raise TypeError(f"`{key}` must be true or false, not {type(value).__name__}")
+    return value
+
+
+def moment(data: Json, key: str) -> datetime:
+    """The time at `key`, which must name its zone."""
+    value = datetime.fromisoformat(text(data, key))
+    if value.tzinfo is None:
+        raise ValueError(f"`{key}` names no time zone")
+    return value
+
+
+def _defaults_to_json(defaults: ImageDefaults) -> Json:
+    return {"entrypoint": list(defaults.entrypoint), "command": list(defaults.command), "user": defaults.user}
+
+
+def _defaults_from_json(data: Json) -> ImageDefaults:
+    return ImageDefaults(entrypoint=texts(data, "entrypoint"), command=texts(data, "command"), user=text(data, "user"))
+
+
+def _retention_from_json(data: Json) -> Retention:
+    return Retention(
+        commits=None if data["commits"] is None else number(data, "commits"),
+        days=None if data["days"] is None else number(data, "days"),
+    )
+
+
+def _mount_to_json(mount: Mount) -> Json:
+    return {
+        "kind": mount.kind.value,
+        "source": mount.source,
+        "target": mount.target,
+        "read_only": mount.read_only,
+    }
+
+
+def _mount_from_json(data: Json) -> Mount:
+    return Mount(
+        kind=MountKind(text(data, "kind")),
+        source=text(data, "source"),
+        target=text(data, "target"),
+        read_only=flag(data, "read_only"),
+    )

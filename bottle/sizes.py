@@ -1,0 +1,65 @@
+"""What images weigh: layers that only one bottle needs apart from shared ones. Pure: chains and sizes in, bytes out.
+
+The engine tells the size of a whole image only. Its layers stand on each other, so what one image adds to the one it
+stands on is the difference. A *chain* is an image's diff ids, base first.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+Chain = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weight:
+    """Bytes of the images of one bottle: `own` would be freed with the bottle, `shared` others need too."""
+
+    own: int
+    shared: int
+
+
+def steps(chain: Chain, sizes: Mapping[Chain, int]) -> dict[Chain, int]:
+    """What a chain is made of: every known chain that it stands on, itself included, with the bytes that it adds."""
+    found: dict[Chain, int] = {}
+    below = 0
+    for length in range(1, len(chain) + 1):
+        part = chain[:length]
+        if part in sizes:
+            found[part] = max(0, sizes[part] - below)
+            below = sizes[part]
+    return found
+
+
+def added(chain: Chain, sizes: Mapping[Chain, int]) -> int | None:
+    """The bytes that an image adds to the nearest known one it stands on; None when it stands on none."""
+    if chain not in sizes:
+        return None
+    found = steps(chain, sizes)
+    return found[chain] if len(found) > 1 else None
+
+
+def weights(
+    bottles: Mapping[str, Iterable[Chain]], bases: Iterable[Chain], sizes: Mapping[Chain, int]
+) -> dict[str, Weight]:
+    """The weight of each bottle's images. `bases` are the images that agents begin with: nobody's own.
+
+    A bottle that has an image which stands on no known base is left out, as nobody can tell what is its own.
+    """
+    shared_by_nature = set(bases)
+    parts: dict[str, dict[Chain, int]] = {}
+    users: dict[Chain, int] = {}
+    for name, chains in bottles.items():
+        standing = [steps(chain, sizes) for chain in chains if chain in sizes]
+        if any(not each.keys() & shared_by_nature for each in standing):
+            continue
+        merged = {chain: size for each in standing for chain, size in each.items()}
+        parts[name] = merged
+        for chain in merged:
+            users[chain] = users.get(chain, 0) + 1
+    return {
+        name: Weight(
+            own=sum(size for chain, size in merged.items() if users[chain] == 1 and chain not in shared_by_nature),
+            shared=sum(size for chain, size in merged.items() if users[chain] > 1 or chain in shared_by_nature),
+        )
+        for name, merged in parts.items()
+    }

@@ -1,0 +1,408 @@
+"""The state folders under `$BOTTLE_HOME`: what is kept of each bottle, and who may write it.
+
+```
+state/<identity>/            0700
+  metadata.json              what the bottle is
+  Dockerfile                 optional: its own, from an approved capability request
+  committed-image            optional: the tag that resume uses, one line of text
+  commits.json               the history
+  commit-intent.json         a commit in flight
+  transcript/                the last snapshot of the agent's transcript
+  preserved                  marker: survives session-end cleanup
+  rebuild                    marker: its own Dockerfile is newer than the last commit, and resume builds it
+  requests/<number>.json     capability requests, taken in from the bottle
+  migration.json             a move in flight
+  moved-to.json              the tombstone of a bottle that lives elsewhere
+  lock                       the file lock of the one writer
+```
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from bottle import lock, serial
+from bottle.atomic import cannot_write, recover_tree, remove_file, sync_folder, sync_tree, write_atomic
+from bottle.errors import AmbiguousIdentity, InvalidIdentity, NameTaken, NotFound, StateDamaged
+from bottle.model import CapabilityRequest, CommitIntent, CommitRecord, Metadata, MigrationRecord, Tombstone
+from bottle.naming import Identity, is_identity_prefix
+
+T = TypeVar("T")
+
+METADATA = "metadata.json"
+COMMITS = "commits.json"
+COMMITTED_IMAGE = "committed-image"
+COMMIT_INTENT = "commit-intent.json"
+PRESERVED = "preserved"
+REBUILD = "rebuild"
+REQUESTS = "requests"
+TOMBSTONE = "moved-to.json"
+MIGRATION = "migration.json"
+DOCKERFILE = "Dockerfile"
+TRANSCRIPT = "transcript"
+LOCK = "lock"
+
+DRAFT = ".draft"
+_DELETED = ".deleted"
+
+_REQUEST = re.compile(r"([1-9][0-9]{0,8})\.json")
+_LARGEST = 64 * 1024 * 1024  # no file that is read whole into memory may be larger
+
+
+def default_home() -> Path:
+    """`$BOTTLE_HOME`, else `~/.bottle`."""
+    return Path(os.environ.get("BOTTLE_HOME") or Path.home() / ".bottle").absolute()
+
+
+@dataclass(frozen=True, slots=True)
+class BottleState:
+    """One bottle's state folder. Reading needs no lock; whoever writes holds `locked`."""
+
+    identity: Identity
+    path: Path
+
+    def exists(self) -> bool:
+        """Whether there is such a folder."""
+        return self.path.is_dir()
+
+    @property
+    def locked_by(self) -> str | None:
+        """Who is working on it right now, in words, as far as that can be told."""
+        return lock.holder(self.path / LOCK)
+
+    def locked(self, purpose: str, *, brief: bool = False) -> AbstractContextManager[None]:
+        """Be the one writer while the context is open; others wait for a `brief` one. Raises Locked, naming it."""
+        return lock.hold(self.path / LOCK, subject=str(self.identity), purpose=purpose, brief=brief)
+
+    def metadata(self) -> Metadata:
+        """What the bottle is. Raises StateDamaged, or StateTooNew."""
+        metadata = self._document(METADATA, serial.metadata_from_json)
+        if metadata is None:
+            raise StateDamaged(
+                f"{self.path} has no {METADATA}",
+                left="nothing was changed",
+                next_step=f"ls -la {self.path}",
+            )
+        if metadata.identity != self.identity:
+            raise StateDamaged(
+                f"{self.path / METADATA} speaks of {metadata.identity}, not of {self.identity}",
+                left="nothing was changed",
+                next_step=f"ls -la {self.path}",
+            )
+        return metadata
+
+    def write_metadata(self, metadata: Metadata) -> None:
+        """Keep what the bottle is."""
+        write_atomic(self.path / METADATA, serial.dump(serial.metadata_to_json(metadata)))
+
+    def commits(self) -> tuple[CommitRecord, ...]:
+        """The history, oldest first."""
+        return self._document(COMMITS, _commits_from_json) or ()
+
+    def append_commit(self, commit: CommitRecord) -> None:
+        """Add one commit to the history."""
+        self.write_commits((*self.commits(), commit))
+
+    def write_commits(self, commits: tuple[CommitRecord, ...]) -> None:
+        """Replace the history."""
+        document = serial.dump({"commits": [serial.commit_to_json(each) for each in commits]})
+        write_atomic(self.path / COMMITS, document)
+
+    def committed_image(self) -> str | None:
+        """The tag that resume uses, or None when the bottle was never committed."""
+        data = self._read(COMMITTED_IMAGE)
+        if data is None:
+            return None
+        tag = data.decode("utf-8", "replace").strip()
+        if not tag or len(tag.split()) != 1:
+            raise StateDamaged(
+                f"{self.path / COMMITTED_IMAGE} is damaged: expected one tag, found {tag[:60]!r}",
+                left="nothing was changed",
+                next_step=f"bottle history {self.identity}",
+            )
+        return tag
+
+    def write_committed_image(self, tag: str) -> None:
+        """Make `tag` the image that resume uses."""
+        write_atomic(self.path / COMMITTED_IMAGE, f"{tag}\n".encode())
+
+    def intent(self) -> CommitIntent | None:
+        """The commit that was begun and has not been finished."""
+        return self._document(COMMIT_INTENT, serial.intent_from_json)
+
+    def write_intent(self, intent: CommitIntent) -> None:
+        """Note that a commit begins."""
+        write_atomic(self.path / COMMIT_INTENT, serial.dump(serial.intent_to_json(intent)))
+
+    def clear_intent(self) -> None:
+        """The commit is done, or is known not to have happened."""
+        remove_file(self.path / COMMIT_INTENT)
+
+    def tombstone(self) -> Tombstone | None:
+        """Where the bottle lives now, when that is elsewhere."""
+        return self._document(TOMBSTONE, serial.tombstone_from_json)
+
+    def write_tombstone(self, tombstone: Tombstone) -> None:
+        """The bottle lives elsewhere from now on."""
+        write_atomic(self.path / TOMBSTONE, serial.dump(serial.tombstone_to_json(tombstone)))
+
+    def clear_tombstone(self) -> None:
+        """The bottle lives here again."""
+        remove_file(self.path / TOMBSTONE)
+
+    def migration(self) -> MigrationRecord | None:
+        """The move in flight."""
+        return self._document(MIGRATION, serial.migration_from_json)
+
+    def write_migration(self, record: MigrationRecord) -> None:
+        """Note how far a move has come."""
+        write_atomic(self.path / MIGRATION, serial.dump(serial.migration_to_json(record)))
+
+    def clear_migration(self) -> None:
+        """No move is in flight."""
+        remove_file(self.path / MIGRATION)
+
+    @property
+    def preserved(self) -> bool:
+        """Whether the bottle survives the clean-up at the end of a session."""
+        return (self.path / PRESERVED).exists()
+
+    def mark_preserved(self) -> None:
+        """Keep the bottle when its session ends."""
+        write_atomic(self.path / PRESERVED, b"")
+
+    @property
+    def own_dockerfile(self) -> Path | None:
+        """The bottle's own Dockerfile, if a capability request was approved."""
+        path = self.path / DOCKERFILE
+        return path if path.is_file() else None
+
+    def write_own_dockerfile(self, content: str) -> None:
+        """Give the bottle a Dockerfile of its own; images are built from it where one must be built."""
+        write_atomic(self.path / DOCKERFILE, content.encode())
+
+    @property
+    def rebuild_due(self) -> bool:
+        """Whether the own Dockerfile is newer than the last commit, so that `resume` is to build it."""
+        return (self.path / REBUILD).exists()
+
+    def mark_rebuild(self) -> None:
+        """Have `resume` build the own Dockerfile, until a commit is put in force again."""
+        write_atomic(self.path / REBUILD, b"")
+
+    def clear_rebuild(self) -> None:
+        """A commit is in force again."""
+        remove_file(self.path / REBUILD)
+
+    def requests(self) -> tuple[CapabilityRequest, ...]:
+        """The capability requests that were taken in, by number."""
+        folder = self.path / REQUESTS
+        try:
+            names = [entry.name for entry in folder.iterdir() if request_number(entry.name) is not None]
+        except FileNotFoundError:
+            return ()
+        except OSError as exc:
+            raise StateDamaged(f"cannot read {folder}: {exc.strerror}", next_step=f"ls -ld {folder}") from exc
+        found = (self._document(f"{REQUESTS}/{name}", serial.request_from_json) for name in names)
+        return tuple(sorted((each for each in found if each is not None), key=lambda each: each.number))
+
+    def write_request(self, request: CapabilityRequest) -> None:
+        """Keep a capability request as it stands."""
+        folder = self.path / REQUESTS
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            sync_folder(self.path)
+        except OSError as exc:
+            raise cannot_write(folder, exc) from exc
+        write_atomic(folder / f"{request.number}.json", serial.dump(serial.request_to_json(request)))
+
+    @property
+    def transcript(self) -> Path:
+        """Where the last snapshot of the transcript is, if there is one."""
+        return self.path / TRANSCRIPT
+
+    def sweep(self) -> None:
+        """Clear away what writers that died left behind, and put a transcript back that one was replacing."""
+        try:
+            recover_tree(self.transcript)
+            shutil.rmtree(self.path / f"{TRANSCRIPT}.new", ignore_errors=True)
+            for temporary in (*self.path.glob(".*.tmp"), *self.path.glob(f"{REQUESTS}/.*.tmp")):
+                temporary.unlink()
+        except OSError as exc:
+            raise cannot_write(self.path, exc) from exc
+
+    def delete(self) -> None:
+        """Delete all that is kept of the bottle; the folder leaves its name in one step, so no half of it is seen."""
+        doomed = self.path.with_name(f".{self.path.name}{_DELETED}")
+        try:
+            shutil.rmtree(doomed, ignore_errors=True)
+            self.path.rename(doomed)
+            sync_folder(self.path.parent)
+            shutil.rmtree(doomed)
+        except OSError as exc:
+            raise cannot_write(self.path, exc) from exc
+
+    def _document(self, name: str, read: Callable[[serial.Json], T]) -> T | None:
+        data = self._read(name)
+        return None if data is None else serial.load(data, self.path / name, read)
+
+    def _read(self, name: str) -> bytes | None:
+        path = self.path / name
+        try:
+            if path.stat().st_size > _LARGEST:
+                raise StateDamaged(f"{path} is too large to be read", next_step=f"ls -l {path}")
+            return path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as exc:
+            raise StateDamaged(
+                f"cannot read {path}: {exc.strerror}", left="nothing was changed", next_step=f"ls -l {path}"
+            ) from exc
+
+
+@dataclass(frozen=True, slots=True)
+class StateHome:
+    """`$BOTTLE_HOME`: the state folders of all bottles."""
+
+    path: Path
+
+    @property
+    def states(self) -> Path:
+        """The folder of state folders."""
+        return self.path / "state"
+
+    def bottle(self, identity: Identity) -> BottleState:
+        """The state folder of `identity`, whether it exists or not."""
+        return BottleState(identity, self.states / str(identity))
+
+    def create(self, metadata: Metadata) -> BottleState:
+        """Make the state folder of a new bottle. Raises NameTaken."""
+        state = self.bottle(metadata.identity)
+        try:
+            self.states.mkdir(mode=0o700, parents=True, exist_ok=True)
+            state.path.mkdir(mode=0o700)
+        except FileExistsError as exc:
+            raise NameTaken(f"{state.path} exists already", next_step="run the same command again") from exc
+        except OSError as exc:
+            raise cannot_write(state.path, exc) from exc
+        try:
+            state.write_metadata(metadata)
+            sync_folder(self.states)
+        except BaseException:
+            shutil.rmtree(state.path, ignore_errors=True)
+            raise
+        return state
+
+    def draft(self, identity: Identity) -> BottleState:
+        """The folder in which a bottle is put together that is not one yet; `adopt` makes it one."""
+        return BottleState(identity, self.states / f".{identity}{DRAFT}")
+
+    def adopt(self, draft: BottleState) -> BottleState:
+        """Make a bottle of a draft that has all it needs, in one step. Raises NameTaken."""
+        state = self.bottle(draft.identity)
+        try:
+            sync_tree(draft.path)
+            if state.path.exists():
+                raise NameTaken(f"{state.path} exists already", next_step="run the same command again")
+            draft.path.rename(state.path)
+            sync_folder(self.states)
+        except OSError as exc:
+            raise cannot_write(state.path, exc) from exc
+        return state
+
+    def leftovers(self) -> tuple[Path, ...]:
+        """Folders of drafts and of deletions whose process died, or is at it now."""
+        try:
+            names = sorted(entry.name for entry in self.states.iterdir() if entry.is_dir())
+        except OSError:
+            return ()
+        return tuple(self.states / name for name in names if leftover_of(name) is not None)
+
+    def identities(self) -> tuple[Identity, ...]:
+        """Every bottle that has a state folder here, sorted."""
+        try:
+            names = [entry.name for entry in self.states.iterdir() if entry.is_dir()]
+        except FileNotFoundError:
+            return ()
+        except OSError as exc:
+            raise StateDamaged(f"cannot read {self.states}: {exc.strerror}", next_step=f"ls -ld {self.states}") from exc
+        found = []
+        for name in names:
+            try:
+                found.append(Identity.parse(name))
+            except InvalidIdentity:
+                continue  # a folder that is not ours
+        return tuple(sorted(found))
+
+    def find(self, text: str) -> BottleState:
+        """The bottle named by an identity or an unambiguous prefix of one.
+
+        Raises InvalidIdentity, NotFound or AmbiguousIdentity.
+        """
+        if not is_identity_prefix(text):
+            Identity.parse(text)
+        matches = [identity for identity in self.identities() if str(identity).startswith(text)]
+        exact = [identity for identity in matches if str(identity) == text]
+        match exact or matches:
+            case [identity]:
+                return self.bottle(identity)
+            case []:
+                raise NotFound(f"there is no bottle {text!r} in {self.states}", next_step="bottle list -a")
+            case several:
+                names = ", ".join(map(str, several[:8])) + (" …" if len(several) > 8 else "")
+                raise AmbiguousIdentity(f"{text!r} fits {len(several)} bottles: {names}", next_step="type more of it")
+
+
+def request_number(name: str) -> int | None:
+    """Which request a file in `requests/` holds, by its name."""
+    match = _REQUEST.fullmatch(name)
+    return int(match[1]) if match is not None else None
+
+
+def leftover_of(name: str) -> Identity | None:
+    """Whose draft or deletion a folder among the state folders is, by its name."""
+    for ending in (DRAFT, _DELETED):
+        if name.startswith(".") and name.endswith(ending):
+            try:
+                return Identity.parse(name[1:].removesuffix(ending))
+            except InvalidIdentity:
+                return None
+    return None
+
+
+def committed_image_path(identity: Identity | str, home: Path | None = None) -> Path:
+    """Where the tag that resume uses is kept for `identity`."""
+    return _state(identity, home).path / COMMITTED_IMAGE
+
+
+def write_committed_image(identity: Identity | str, tag: str, home: Path | None = None) -> None:
+    """Make `tag` the image that resume uses for `identity`. Atomic and durable."""
+    _state(identity, home).write_committed_image(tag)
+
+
+def read_committed_image(identity: Identity | str, home: Path | None = None) -> str | None:
+    """The tag that resume uses for `identity`, or None when it was never committed."""
+    return _state(identity, home).committed_image()
+
+
+def mark_preserved(identity: Identity | str, home: Path | None = None) -> None:
+    """Keep the state of `identity` when its session ends."""
+    _state(identity, home).mark_preserved()
+
+
+def _state(identity: Identity | str, home: Path | None) -> BottleState:
+    parsed = identity if isinstance(identity, Identity) else Identity.parse(identity)
+    return StateHome(home or default_home()).bottle(parsed)
+
+
+def _commits_from_json(data: serial.Json) -> tuple[CommitRecord, ...]:
+    commits = tuple(serial.commit_from_json(entry) for entry in data["commits"])
+    numbers = [commit.number for commit in commits]
+    if numbers != sorted(set(numbers)):
+        raise ValueError("commit numbers must rise")
+    return commits

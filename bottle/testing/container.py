@@ -1,0 +1,175 @@
+"""A container of the fake engine, and an open line to it."""
+
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bottle.model import ContainerFacts, ContainerSummary, LaunchSpec, Mount, Status
+from bottle.testing.tree import Tree
+
+
+class FakeSession:
+    """`ports.Session` over a socket pair, so that `select` works on it."""
+
+    def __init__(self, *, tty: bool, heard: Callable[[bytes], None], input_ended: Callable[[], None]) -> None:
+        self._tty = tty
+        self._heard = heard
+        self._input_ended = input_ended
+        self._ours, self._theirs = socket.socketpair()
+
+    @property
+    def tty(self) -> bool:
+        """Whether the other end is a terminal."""
+        return self._tty
+
+    def fileno(self) -> int:
+        """The descriptor that becomes readable with output."""
+        return self._ours.fileno()
+
+    def recv(self, size: int) -> bytes:
+        """Up to `size` bytes of output; empty at the end."""
+        return self._ours.recv(size)
+
+    def send(self, data: bytes) -> None:
+        """Give `data` to the container."""
+        self._heard(data)
+
+    def close_stdin(self) -> None:
+        """Tell the container that no more input comes."""
+        self._input_ended()
+
+    def close(self) -> None:
+        """Leave; the container goes on."""
+        self._ours.close()
+
+    def show(self, data: bytes) -> None:
+        """Output arrives; nobody there any more is fine."""
+        with suppress(OSError):
+            self._theirs.sendall(data)
+
+    def hang_up(self) -> None:
+        """The container has ended."""
+        self._theirs.close()
+
+
+class FakeExecution(FakeSession):
+    """`ports.Execution`: a command that runs nothing; what is sent to it is in `stdin`."""
+
+    def __init__(self, command: tuple[str, ...], *, tty: bool) -> None:
+        self.command = command
+        self.stdin = bytearray()
+        self.terminal: tuple[int, int] | None = None
+        self._exit_code = 0
+        self._ended = threading.Event()
+        super().__init__(tty=tty, heard=self.stdin.extend, input_ended=lambda: None)
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        return not self._ended.is_set()
+
+    def resize(self, *, rows: int, columns: int) -> None:
+        """Remember the terminal's size."""
+        self.terminal = (rows, columns)
+
+    def exit_code(self) -> int:
+        """Wait for the end; the exit code."""
+        self._ended.wait()
+        return self._exit_code
+
+    def end(self, code: int) -> None:
+        """It ends."""
+        self._exit_code = code
+        self._ended.set()
+        self.hang_up()
+
+
+@dataclass(kw_only=True)
+class FakeContainer:
+    """A container: `base` is its image's filesystem, `tree` what it has become."""
+
+    id: str
+    name: str
+    spec: LaunchSpec
+    image: str
+    base: Tree
+    tree: Tree
+    labels: Mapping[str, str]
+    mounts: tuple[Mount, ...]
+    created_at: datetime
+    status: Status = Status.CREATED
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    exit_code: int = 0
+    output: bytearray = field(default_factory=bytearray)
+    stdin: bytearray = field(default_factory=bytearray)
+    sessions: list[FakeSession] = field(default_factory=list)
+    executions: list[FakeExecution] = field(default_factory=list)
+    terminal: tuple[int, int] | None = None
+
+    @property
+    def is_cat(self) -> bool:
+        """Whether it runs the one program that is known here."""
+        return self.spec.entrypoint[:1] in {("cat",), ("/bin/cat",)}
+
+    @property
+    def execution(self) -> FakeExecution | None:
+        """The newest command that runs beside the agent."""
+        return next((each for each in reversed(self.executions) if each.runs), None)
+
+    def begin(self, now: datetime) -> None:
+        """It starts."""
+        self.status, self.started_at, self.exit_code = Status.RUNNING, now, 0
+
+    def end(self, code: int, now: datetime) -> None:
+        """It ends, if it was alive; who is attached sees the end."""
+        if self.status.alive:
+            self.status, self.finished_at, self.exit_code = Status.EXITED, now, code
+        for session in self.sessions:
+            session.hang_up()
+        self.sessions.clear()
+        while execution := self.execution:
+            execution.end(137)
+
+    def say(self, data: bytes) -> None:
+        """It prints."""
+        self.output += data
+        for session in self.sessions:
+            session.show(data)
+
+    def has_news(self, done: int) -> bool:
+        """Whether it has printed more than `done` bytes, or will print no more."""
+        return len(self.output) > done or not self.status.alive
+
+    def facts(self) -> ContainerFacts:
+        """What an inspect would say."""
+        ended = self.started_at is not None and not self.status.alive
+        return ContainerFacts(
+            id=self.id,
+            name=self.name,
+            image=self.image,
+            status=self.status,
+            created_at=self.created_at,
+            started_at=self.started_at,
+            finished_at=self.finished_at,
+            exit_code=self.exit_code if ended else None,
+            labels=dict(self.labels),
+            mounts=self.mounts,
+            pid=4242 if self.status.alive else 0,
+        )
+
+    def summary(self) -> ContainerSummary:
+        """What a list would say."""
+        facts = self.facts()
+        return ContainerSummary(
+            id=facts.id,
+            name=facts.name,
+            image=facts.image,
+            status=facts.status,
+            exit_code=facts.exit_code,
+            created_at=facts.created_at,
+            labels=facts.labels,
+        )

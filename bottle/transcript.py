@@ -1,0 +1,171 @@
+"""The snapshot of an agent's transcript: taken out of a container, kept in the state folder, put back into another.
+
+`transcript/files/` holds the contents of regular files under their paths in the container; `transcript/index.json`
+says of every file, folder and symlink what it was there. Links are only ever written down, never created here.
+"""
+
+import hashlib
+import io
+import posixpath
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from bottle import serial
+from bottle.atomic import cannot_write, recover_tree, replace_tree, standing_tree, write_atomic
+from bottle.errors import NotFound, StateDamaged, VerificationFailed
+from bottle.ports import Engine
+from bottle.unpack import Entry, EntryType, Limits, open_below, receive, relative
+
+_LIMITS = Limits(entries=200_000, size=4 * 1024**3)
+
+
+def capture(engine: Engine, container: str, paths: tuple[str, ...], folder: Path) -> int:
+    """Replace the snapshot in `folder` by what is at `paths` in a container; the number of files it has now.
+
+    A path that does not exist there is left out. Raises VerificationFailed, leaving the snapshot as it was, when the
+    transcript is too large to be believed, or the engine cannot look into the container.
+    """
+    new = folder.with_name(f"{folder.name}.new")
+    files = new / "files"
+    try:
+        recover_tree(folder)
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(mode=0o700)
+        files.mkdir(mode=0o700)
+    except OSError as exc:
+        raise cannot_write(folder, exc) from exc
+    try:
+        entries: list[Entry] = []
+        for path in _outermost(paths):
+            try:
+                archive = engine.read_archive(container, path)
+                entries += receive(archive, files, posixpath.dirname(path).lstrip("/") or ".", _LIMITS)
+            except NotFound as exc:
+                _require_readable(engine, container, exc)
+        document = {"entries": [{**asdict(entry), "type": entry.type.value} for entry in entries]}
+        write_atomic(new / "index.json", serial.dump(document))
+        replace_tree(new, folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return sum(entry.type is EntryType.FILE for entry in entries)
+
+
+def _outermost(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """The paths that are not below another one, each once."""
+    return tuple(
+        path
+        for path in dict.fromkeys(paths)
+        if not any(path != other and path.startswith(other.rstrip("/") + "/") for other in paths)
+    )
+
+
+def _require_readable(engine: Engine, container: str, cause: NotFound) -> None:
+    """Tell a path that is not there from a container that cannot be read.
+
+    The engine says "not found" of every path when the source of one of the container's mounts is missing.
+    """
+    try:
+        archive = engine.read_archive(container, "/")
+    except NotFound:
+        raise VerificationFailed(
+            f"the engine cannot read files of {container}; a folder that is mounted into it is missing on the host",
+            left="the last snapshot of the transcript is kept",
+            next_step=f"docker inspect --format '{{{{json .Mounts}}}}' {container}",
+        ) from cause
+    close = getattr(archive, "close", None)
+    if close is not None:
+        close()
+
+
+def read_index(folder: Path) -> tuple[Entry, ...]:
+    """What the snapshot in `folder` holds; nothing when there is none; nothing is changed. Raises StateDamaged."""
+    path = standing_tree(folder) / "index.json"
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return ()
+    except OSError as exc:
+        raise StateDamaged(f"cannot read {path}: {exc.strerror}", next_step=f"ls -l {path}") from exc
+    return serial.load(data, path, lambda document: tuple(_entry(each) for each in document["entries"]))
+
+
+def restore(engine: Engine, container: str, folder: Path) -> int:
+    """Put the snapshot in `folder` into a container that does not run; the number of files put back.
+
+    Raises VerificationFailed when a file is not what the index says.
+    """
+    folder = standing_tree(folder)
+    entries = read_index(folder)
+    if not entries:
+        return 0
+    with _as_tar(entries, folder / "files") as tar:
+        engine.write_archive(container, "/", tar)
+    return sum(entry.type is EntryType.FILE for entry in entries)
+
+
+@contextmanager
+def _as_tar(entries: tuple[Entry, ...], files: Path) -> Iterator[BinaryIO]:
+    with tempfile.TemporaryFile() as spool:
+        with tarfile.open(fileobj=spool, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            for entry in entries:
+                member = tarfile.TarInfo(entry.path)
+                member.mode, member.uid, member.gid, member.mtime = entry.mode, entry.uid, entry.gid, entry.mtime
+                if entry.type is EntryType.FILE:
+                    content = _checked(entry, files)
+                    member.size = entry.size
+                    archive.addfile(member, content)
+                    content.close()
+                else:
+                    member.type = tarfile.DIRTYPE if entry.type is EntryType.FOLDER else tarfile.SYMTYPE
+                    member.linkname = entry.target
+                    archive.addfile(member)
+        spool.seek(0)
+        yield spool
+
+
+def _checked(entry: Entry, files: Path) -> BinaryIO:
+    try:
+        content = open_below(files, entry.path)
+    except OSError as exc:
+        raise VerificationFailed(
+            f"the transcript's snapshot lacks {entry.path!r}: {exc.strerror}",
+            left="nothing was put back",
+            next_step=_aside(files),
+        ) from exc
+    digest = hashlib.sha256()
+    while chunk := content.read(1024 * 1024):
+        digest.update(chunk)
+    if digest.hexdigest() != entry.sha256:
+        content.close()
+        raise VerificationFailed(
+            f"the transcript's snapshot was changed: {entry.path!r} is not what its index says",
+            left="nothing was put back",
+            next_step=_aside(files),
+        )
+    content.seek(0, io.SEEK_SET)
+    return content
+
+
+def _aside(files: Path) -> str:
+    return f"to go on without it: mv {files.parent} {files.parent}.damaged"
+
+
+def _entry(data: serial.Json) -> Entry:
+    entry = Entry(
+        path=relative(serial.text(data, "path")),
+        type=EntryType(serial.text(data, "type")),
+        mode=serial.number(data, "mode"),
+        uid=serial.number(data, "uid"),
+        gid=serial.number(data, "gid"),
+        mtime=serial.number(data, "mtime"),
+        size=serial.number(data, "size"),
+        sha256=serial.text(data, "sha256"),
+        target=serial.text(data, "target"),
+    )
+    return replace(entry, mode=entry.mode & 0o7777)

@@ -1,0 +1,236 @@
+"""Receive a tar that nobody vouches for: own parser of members, nothing followed, nothing created but plain files.
+
+`tarfile`'s extraction filters have known holes, so nothing here calls an extract function: members are read as a
+stream, checked against an allow-list, and their contents are written by this module under names it has checked.
+"""
+
+import errno
+import hashlib
+import os
+import posixpath
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from bottle.atomic import cannot_write
+from bottle.errors import VerificationFailed
+
+_CHUNK = 1024 * 1024
+_HEADERS = 4 * 1024 * 1024  # more than that in front of one member are no names and times
+_NO_NAME = {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
+_UNCHANGED = "what was there before is unchanged"
+
+
+class EntryType(Enum):
+    """What may be received. Sockets, devices and fifos may not."""
+
+    FILE = "file"
+    FOLDER = "folder"
+    SYMLINK = "symlink"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One thing that was received. `path` is relative, in posix form; `mtime` in seconds; digests are hex sha256."""
+
+    path: str
+    type: EntryType
+    mode: int
+    uid: int
+    gid: int
+    mtime: int
+    size: int = 0
+    sha256: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much may be received before it counts as an attack, or as a mistake."""
+
+    entries: int = 500_000
+    size: int = 8 * 1024**3
+
+
+class ChunkReader:
+    """A read-only file over an iterator of bytes; memory is one chunk."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._rest = memoryview(b"")
+
+    def read(self, size: int = -1) -> bytes:
+        """Exactly `size` bytes unless the end comes first."""
+        parts: list[bytes] = []
+        while size != 0:
+            if not self._rest:
+                chunk = next(self._chunks, None)
+                if chunk is None:
+                    break
+                self._rest = memoryview(chunk)
+            piece = self._rest if size < 0 else self._rest[:size]
+            self._rest = self._rest[len(piece) :]
+            parts.append(bytes(piece))
+            size = size - len(piece) if size > 0 else size
+        return b"".join(parts)
+
+
+class _Metered(ChunkReader):
+    """A reader that gives no more than was granted: tarfile holds all headers of a member in memory, however long."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        super().__init__(chunks)
+        self._granted = _HEADERS
+
+    def grant(self, size: int) -> None:
+        """Allow `size` bytes of content, and the headers of what follows."""
+        self._granted = size + _HEADERS
+
+    def read(self, size: int = -1) -> bytes:
+        """As ChunkReader does. Raises VerificationFailed past the grant."""
+        data = super().read(size)
+        self._granted -= len(data)
+        if self._granted < 0:
+            raise VerificationFailed("an archive holds a header that is too long", left=_UNCHANGED)
+        return data
+
+
+def relative(name: str) -> str:
+    """A member's name as a safe relative path. Raises VerificationFailed."""
+    path = posixpath.normpath(name)
+    if not name or "\0" in name or path.startswith("/") or ".." in path.split("/"):
+        raise VerificationFailed(
+            f"an archive holds a path that escapes: {name[:80]!r}", left="nothing was taken from it"
+        )
+    return path
+
+
+def receive(
+    chunks: Iterable[bytes], folder: Path, prefix: str, limits: Limits, *, hard_links: bool = False
+) -> Iterator[Entry]:
+    """Write the files of a tar below the empty or new `folder`, and tell of every entry, its path behind `prefix`.
+
+    Folders and symlinks are told of; only what files need is created. Hard links become copies, or links
+    to what the archive holds, where `hard_links` says so; these are told of without size and digest. Raises
+    VerificationFailed for a name that escapes, comes twice or cannot be a file's, and past `limits`; StateDamaged when
+    `folder` cannot be written.
+    """
+    receiver = _Receiver(folder, prefix, limits, hard_links=hard_links)
+    source = _Metered(chunks)
+    try:
+        with tarfile.open(mode="r|", fileobj=source) as archive:  # type: ignore[call-overload]
+            for member in archive:
+                source.grant(max(0, member.size))
+                entry = receiver.take(archive, member)
+                if entry is not None:
+                    yield entry
+    except (tarfile.TarError, EOFError, ValueError, OverflowError) as exc:
+        raise VerificationFailed(f"an archive is damaged: {exc}", left=_UNCHANGED) from exc
+    except OSError as exc:
+        if exc.errno in _NO_NAME:
+            what = f"an archive holds a name that no file can have here: {exc.strerror}"
+            raise VerificationFailed(what, left=_UNCHANGED) from exc
+        raise cannot_write(folder, exc) from exc
+
+
+class _Receiver:
+    def __init__(self, folder: Path, prefix: str, limits: Limits, *, hard_links: bool) -> None:
+        self._folder = folder
+        self._hard_links = hard_links
+        self._prefix = prefix
+        self._limits = limits
+        self._seen: dict[str, EntryType] = {}
+        self._count = 0
+        self._total = 0
+
+    def take(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> Entry | None:
+        path = self._path(member.name.rstrip("/"))
+        self._count += 1
+        self._total += max(0, member.size)
+        self._require_room()
+        type_ = _type(member)
+        if type_ is None:
+            return None
+        if path in self._seen and not type_ is self._seen[path] is EntryType.FOLDER:
+            raise VerificationFailed(f"an archive holds {path[:80]!r} twice", left=_UNCHANGED)
+        above = posixpath.dirname(path)
+        while above:
+            if self._seen.setdefault(above, EntryType.FOLDER) is not EntryType.FOLDER:
+                raise VerificationFailed(f"an archive holds {path[:80]!r} below what is no folder", left=_UNCHANGED)
+            above = posixpath.dirname(above)
+        self._seen[path] = type_
+        size, digest = self._store(archive, member, path) if type_ is EntryType.FILE else (0, "")
+        return Entry(
+            path=path,
+            type=type_,
+            mode=member.mode & 0o7777,
+            uid=member.uid,
+            gid=member.gid,
+            mtime=int(member.mtime),
+            size=size,
+            sha256=digest,
+            target=member.linkname if type_ is EntryType.SYMLINK else "",
+        )
+
+    def _store(self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> tuple[int, str]:
+        if member.islnk():
+            original = self._path(member.linkname)
+            if original == path or self._seen.get(original) is not EntryType.FILE:
+                raise VerificationFailed(
+                    f"an archive holds a hard link to something it does not hold: {path[:80]!r}", left=_UNCHANGED
+                )
+            if self._hard_links:
+                (self._folder / path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                (self._folder / path).hardlink_to(self._folder / original)
+                return 0, ""
+            with open_below(self._folder, original) as source:
+                self._total += os.fstat(source.fileno()).st_size
+                self._require_room()
+                return store(source, self._folder, path)
+        content = archive.extractfile(member)
+        assert content is not None  # a regular file always has one
+        size, digest = store(content, self._folder, path)
+        if size != member.size:
+            raise VerificationFailed(f"an archive ends in the middle of {path[:80]!r}", left=_UNCHANGED)
+        return size, digest
+
+    def _require_room(self) -> None:
+        if self._count > self._limits.entries or self._total > self._limits.size:
+            raise VerificationFailed(
+                f"an archive is larger than allowed: {self._limits.entries} entries or {self._limits.size} bytes",
+                left=_UNCHANGED,
+            )
+
+    def _path(self, name: str) -> str:
+        return relative(posixpath.join(self._prefix, relative(name)))
+
+
+def _type(member: tarfile.TarInfo) -> EntryType | None:
+    """What a member is; None for a fifo or a device, which are no agent's data."""
+    if member.isdir():
+        return EntryType.FOLDER
+    if member.issym():
+        return EntryType.SYMLINK
+    return EntryType.FILE if member.isreg() or member.islnk() else None
+
+
+def store(source: IO[bytes], folder: Path, path: str) -> tuple[int, str]:
+    """Write a new file at `folder`/`path`, never through a link. Returns its size and its sha256."""
+    target = folder / path
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    digest, size = hashlib.sha256(), 0
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        while chunk := source.read(_CHUNK):
+            file.write(chunk)
+            digest.update(chunk)
+            size += len(chunk)
+    return size, digest.hexdigest()
+
+
+def open_below(folder: Path, path: str) -> BinaryIO:
+    """Open a file that `store` wrote, refusing a link in its place."""
+    return os.fdopen(os.open(folder / relative(path), os.O_RDONLY | os.O_NOFOLLOW), "rb")

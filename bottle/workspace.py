@@ -1,0 +1,101 @@
+"""Copying a folder of the host into a container, for `--copy-cwd`."""
+
+import io
+import os
+import stat
+import tarfile
+import tempfile
+from pathlib import Path
+
+from bottle.errors import BottleError, NotFound, UsageError
+from bottle.ports import Engine
+from bottle.unpack import ChunkReader
+
+
+def copy_in(engine: Engine, container: str, folder: Path, workdir: str, user: str) -> None:
+    """Put all of `folder` into `workdir` of a container that does not run, owned by the agent's user.
+
+    Files, folders and links with their modes, untracked and ignored ones too; sockets, fifos and devices are no
+    content and stay behind. Raises BottleError when a file cannot be read.
+    """
+    uid, gid = resolve_user(engine, container, user)
+
+    def owned(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
+            return None
+        member.uid, member.gid, member.uname, member.gname = uid, gid, "", ""
+        return member
+
+    with tempfile.TemporaryFile() as spool:
+        try:
+            with tarfile.open(fileobj=spool, mode="w", format=tarfile.PAX_FORMAT) as archive:
+                archive.add(folder, arcname=".", filter=owned)
+        except OSError as exc:
+            raise BottleError(
+                f"cannot copy {folder} into the bottle: {exc}", left="nothing was started", next_step=f"ls -la {folder}"
+            ) from exc
+        spool.seek(0)
+        engine.write_archive(container, workdir, spool)
+
+
+def resolve_user(engine: Engine, container: str, user: str) -> tuple[int, int]:
+    """The ids that an image's USER (`name`, `uid`, each with an optional `:group`) stands for in a container."""
+    name, _, group = user.partition(":")
+    uid, gid = 0, 0
+    if name.isdigit():
+        uid = int(name)
+    if name and not (name.isdigit() and group):
+        for line in _lines(engine, container, "/etc/passwd"):
+            fields = line.split(":")
+            if len(fields) > 3 and name in {fields[0], fields[2]} and fields[2].isdigit() and fields[3].isdigit():
+                uid, gid = int(fields[2]), int(fields[3])
+                break
+        else:
+            if not name.isdigit():
+                raise UsageError(f"the image's user {name!r} is not in its /etc/passwd", left="nothing was started")
+    if group.isdigit():
+        return uid, int(group)
+    for line in _lines(engine, container, "/etc/group") if group else ():
+        fields = line.split(":")
+        if len(fields) > 2 and fields[0] == group and fields[2].isdigit():
+            return uid, int(fields[2])
+    return uid, gid
+
+
+def may_not_write(folder: Path, user: str, cap_add: tuple[str, ...]) -> str | None:
+    """Why an agent would fail to write a mounted folder, if it is known to.
+
+    Root without CAP_DAC_OVERRIDE, which is what a bottle's root is, is stopped by permissions like everybody else.
+    """
+    try:
+        facts = folder.stat()
+    except OSError:
+        return None  # gone, or not to be looked at from here: nothing is known
+    name = user.partition(":")[0] or "0"
+    name = "0" if name == "root" else name
+    if not name.isdigit() or int(name) == facts.st_uid or facts.st_mode & stat.S_IWOTH or "DAC_OVERRIDE" in cap_add:
+        return None
+    return (
+        f"the agent runs as user {name} and {folder} belongs to user {facts.st_uid}, so it may be unable to write "
+        'there; use --copy-cwd, a USER in the Dockerfile, or cap_add = ["DAC_OVERRIDE"]'
+    )
+
+
+def _lines(engine: Engine, container: str, path: str) -> list[str]:
+    try:
+        with tarfile.open(  # type: ignore[call-overload]
+            mode="r|", fileobj=ChunkReader(engine.read_archive(container, path))
+        ) as archive:
+            member = archive.next()
+            content = archive.extractfile(member) if member is not None and member.isreg() else None
+            return (content or io.BytesIO()).read(1024 * 1024).decode("utf-8", "replace").splitlines()
+    except (NotFound, tarfile.TarError):
+        return []
+
+
+def require_folder(folder: Path) -> Path:
+    """The folder, absolute. Raises UsageError when it is none, or cannot be entered."""
+    folder = folder.absolute()
+    if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
+        raise UsageError(f"{folder} is no folder that can be read", next_step=f"ls -ld {folder}")
+    return folder

@@ -1,0 +1,90 @@
+"""`list`: every bottle, also one whose state is damaged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bottle.errors import EngineUnreachable
+from bottle.launch import bare_spec
+from bottle.model import Tombstone
+from bottle.operations import BottleView, commit, list_bottles, stop
+from bottle.state import BottleState
+from tests.support.trees import snapshot
+from tests.support.world import World
+
+
+def view(world: World, bottle: BottleState) -> BottleView:
+    (found,) = (each for each in list_bottles(world.context, everything=True) if each.identity == bottle.identity)
+    return found
+
+
+def test_nothing_is_nothing(world: World) -> None:
+    assert list_bottles(world.context, everything=True) == ()
+
+
+def test_each_condition_has_its_word(world: World) -> None:
+    bottle = world.start()
+    assert (view(world, bottle).state, view(world, bottle).commit) == ("running", None)
+    world.engine.pause(bottle.identity.container)
+    assert view(world, bottle).state == "paused"
+    stop(world.context, bottle)
+    stopped = view(world, bottle)
+    assert stopped.state == "stopped"
+    assert "143" in stopped.detail
+    commit(world.context, bottle)
+    world.lose_container(bottle)
+    committed = view(world, bottle)
+    assert (committed.state, committed.commit, committed.preserved) == ("committed", 1, True)
+    assert committed.committed_at is not None
+    world.lose_images(bottle)
+    gone = view(world, bottle)
+    assert gone.state == "gone"
+    assert bottle.identity.committed(1) in gone.detail
+    bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+    assert view(world, bottle).state == "moved"
+    assert "far.example" in view(world, bottle).detail
+
+
+def test_a_commit_whose_image_somebody_pruned_is_noticed_here(world: World) -> None:
+    bottle = world.start()
+    commit(world.context, bottle)
+    world.lose_images(bottle)
+    assert view(world, bottle).state == "running"
+    assert "gone" in view(world, bottle).detail
+
+
+@pytest.mark.parametrize("name", ["metadata.json", "commits.json", "committed-image", "moved-to.json"])
+def test_a_damaged_bottle_hides_no_other_and_stays_as_it_is(world: World, name: str) -> None:
+    sound, damaged = world.start(), world.start()
+    Path(damaged.path / name).write_bytes(b"{ half")
+    before = snapshot(world.home.path)
+    assert view(world, damaged).state == "damaged"
+    assert name in view(world, damaged).detail
+    assert view(world, sound).state == "running"
+    assert snapshot(world.home.path) == before
+
+
+def test_only_what_has_a_container_is_shown_unless_all_is_asked_for(world: World) -> None:
+    bottle, lost = world.start(), world.start()
+    world.lose_container(lost)
+    assert [each.identity for each in list_bottles(world.context)] == [bottle.identity]
+    assert len(list_bottles(world.context, everything=True)) == 2
+
+
+def test_a_container_that_is_only_being_made_is_no_bottles(world: World) -> None:
+    bottle = world.start()
+    commit(world.context, bottle)
+    draft = bare_spec(bottle.identity.draft, bottle.identity.committed(1))
+    world.engine.create(draft)  # labelled as this bottle's, by its image
+    assert view(world, bottle).state == "running"
+    world.lose_container(bottle)
+    assert view(world, bottle).state == "committed"
+
+
+def test_without_an_engine_there_is_no_list(world: World) -> None:
+    world.start()
+    world.engine.down = True
+    with pytest.raises(EngineUnreachable):
+        list_bottles(world.context)

@@ -1,0 +1,182 @@
+"""`inspect`, `history` and `list`: what is known, and at what price."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from bottle.errors import StateDamaged
+from bottle.model import CommitIntent, MigrationPhase, MigrationRecord, Mount, MountKind, Tombstone
+from bottle.naming import Identity
+from bottle.operations import ForkRequest, commit, fork, history, inspect, list_bottles, stop
+from bottle.sizes import Weight, added, steps, weights
+from tests.support.world import AGENT, BASE, World
+
+MOVED_AT = datetime(2026, 1, 2, tzinfo=UTC)
+INTENT = CommitIntent(nonce="n", number=1, message="", container_id="c", paused=False)
+
+
+def record(phase: MigrationPhase = MigrationPhase.STAGING, arrives_as: Identity | None = None) -> MigrationRecord:
+    return MigrationRecord(
+        phase=phase, host="me@there", nonce="n", commit=1, started_at=MOVED_AT, arrives_as=arrives_as
+    )
+
+
+def test_inspect_tells_of_a_fresh_bottle(world: World) -> None:
+    bottle = world.start(replace(AGENT, volumes=(Mount(kind=MountKind.VOLUME, source="v", target="/v"),)))
+    seen = inspect(world.context, bottle)
+    assert seen.metadata == bottle.metadata()
+    assert seen.container == world.engine.container(bottle.identity.container)
+    assert (seen.committed_tag, seen.image, seen.history.entries) == (None, None, ())
+    assert {mount.target for mount in seen.mounts} == {"/v", "/workspace"}
+    assert (seen.tombstone, seen.migration, seen.intent, seen.unfinished) == (None, None, None, "")
+    assert (seen.transcript.files, seen.transcript.bytes) == (0, 0)
+
+
+def test_inspect_tells_of_a_committed_one(world: World) -> None:
+    bottle = world.start()
+    world.work(bottle, "/root/.demo/log", b"12345")
+    record_ = commit(world.context, bottle).commit
+    seen = inspect(world.context, bottle)
+    assert seen.image == world.engine.image(record_.tag)
+    assert (seen.transcript.files, seen.transcript.bytes) == (1, 5)
+    assert seen.written == 5
+    assert seen.preserved
+    assert seen.state_size > 0
+    world.lose_images(bottle)
+    world.lose_container(bottle)
+    seen = inspect(world.context, bottle)
+    assert (seen.committed_tag, seen.image, seen.container, seen.written) == (record_.tag, None, None, None)
+    assert [mount.target for mount in seen.mounts] == ["/workspace"]
+
+
+def test_inspect_names_what_is_damaged(world: World) -> None:
+    bottle = world.start()
+    (bottle.path / "commits.json").write_text("no")
+    with pytest.raises(StateDamaged, match=r"commits\.json"):
+        inspect(world.context, bottle)
+
+
+def test_history_tells_sizes_presence_and_lineage(world: World) -> None:
+    bottle = world.start()
+    world.work(bottle, "/work", b"x" * 20_000)
+    commit(world.context, bottle, message="one")
+    commit(world.context, bottle)
+    new = fork(world.context, bottle, ForkRequest(at=1, share_cwd=True)).identity
+    told = history(world.context, bottle)
+    first, second = told.entries
+    assert told.origin is None
+    assert (first.image, first.in_force, first.forks) == ("present", False, (new,))
+    assert first.size is not None
+    assert 20_000 < first.size < 50_000
+    assert (second.in_force, second.forks) == (True, ())
+    forked = history(world.context, world.home.bottle(new))
+    assert forked.origin is not None
+    assert (forked.origin.identity, forked.origin.commit) == (bottle.identity, 1)
+    assert [entry.commit.number for entry in forked.entries] == [1]
+
+
+def test_history_sees_an_image_that_took_the_tag(world: World) -> None:
+    bottle = world.start()
+    tag = commit(world.context, bottle).commit.tag
+    world.engine.add_image(tag, {"/else": b""})
+    assert [entry.image for entry in history(world.context, bottle).entries] == ["replaced"]
+    world.lose_images(bottle)
+    assert [entry.image for entry in history(world.context, bottle).entries] == ["gone"]
+
+
+def test_list_tells_own_bytes_from_shared_ones(world: World) -> None:
+    bottle = world.start()
+    world.work(bottle, "/work", b"x" * 30_000)
+    commit(world.context, bottle)
+    base = world.engine.image(BASE)
+    assert base is not None
+    (view,) = list_bottles(world.context)
+    assert view.weight is not None
+    assert 30_000 < view.weight.own < 60_000
+    assert view.weight.shared == base.size
+    whole = view.weight.own + view.weight.shared
+    new = fork(world.context, bottle, ForkRequest(share_cwd=True)).identity
+    views = {each.identity: each for each in list_bottles(world.context, everything=True)}
+    assert views[bottle.identity].weight == views[new].weight == Weight(own=0, shared=whole)
+
+
+def test_a_base_whose_tag_went_to_a_newer_build_still_counts(world: World) -> None:
+    dockerfile = world.cwd / "Dockerfile"
+    dockerfile.write_text(f"FROM {BASE}\nRUN echo one > /one\n")
+    bottle = world.start(replace(AGENT, image=None, dockerfile=dockerfile))
+    commit(world.context, bottle)
+    dockerfile.write_text(f"FROM {BASE}\nRUN echo two > /two\n")
+    world.start(replace(AGENT, image=None, dockerfile=dockerfile))
+    views = {view.identity: view for view in list_bottles(world.context)}
+    assert views[bottle.identity].weight is not None
+
+
+def test_a_base_that_is_gone_makes_the_weight_unknown(world: World) -> None:
+    bottle = world.start()
+    commit(world.context, bottle)
+    world.engine.add_image(BASE, {"/another": b"base"})
+    (view,) = list_bottles(world.context)
+    assert view.weight is None
+
+
+def test_list_says_where_a_bottle_moved_and_what_was_cut(world: World) -> None:
+    moved, cut, copied, handing, fresh = (world.start() for _ in range(5))
+    moved.write_tombstone(Tombstone(host="me@there", moved_at=MOVED_AT))
+    cut.write_intent(INTENT)
+    copied.write_migration(record(arrives_as=Identity("demo", "zzzzz")))
+    handing.write_migration(record(MigrationPhase.HANDING_OFF, handing.identity))
+    views = {view.identity: view for view in list_bottles(world.context, everything=True)}
+    assert (views[moved.identity].state, views[moved.identity].moved_to) == ("moved", "me@there")
+    assert views[moved.identity].detail == "to me@there on 2026-01-02"
+    assert views[cut.identity].detail == f"a commit was cut: bottle commit {cut.identity}"
+    expected = f"a copy to me@there was cut: bottle migrate {copied.identity} me@there --keep"
+    assert views[copied.identity].detail == expected
+    assert "was cut while it was handed over: bottle migrate" in views[handing.identity].detail
+    assert views[fresh.identity].detail == ""
+    with cut.locked("bottle commit"):
+        views = {view.identity: view for view in list_bottles(world.context)}
+    assert views[cut.identity].detail.startswith("in work: `bottle commit` (process ")
+
+
+def test_a_crash_shows(world: World) -> None:
+    bottle = world.start()
+    world.engine.exit(bottle.identity.container, 3)
+    (view,) = list_bottles(world.context)
+    assert (view.state, view.detail) == ("stopped", "exited with 3")
+
+
+def test_the_number_of_questions_does_not_grow(world: World) -> None:
+    def questions() -> Counter[str]:
+        world.engine.calls.clear()
+        list_bottles(world.context, everything=True)
+        return Counter(world.engine.methods)
+
+    def add() -> None:
+        bottle = world.start()
+        world.work(bottle, "/work", str(bottle.identity).encode())
+        commit(world.context, bottle)
+        stop(world.context, bottle)
+
+    add()
+    few = questions()
+    for _ in range(7):
+        add()
+    assert questions() == few
+    assert sum(few.values()) <= 4
+
+
+def test_steps_and_what_one_adds() -> None:
+    sizes = {("a",): 100, ("a", "b"): 130, ("a", "b", "c", "d"): 150}
+    assert steps(("a", "b", "c", "d"), sizes) == {("a",): 100, ("a", "b"): 30, ("a", "b", "c", "d"): 20}
+    assert added(("a", "b"), sizes) == 30
+    assert added(("a",), sizes) is None
+    assert added(("z",), sizes) is None
+    one, two = [("a", "b"), ("a", "b", "c", "d")], [("a", "b")]
+    assert weights({"one": one, "two": two, "lost": [("z",)]}, [("a",)], {**sizes, ("z",): 7}) == {
+        "one": Weight(own=20, shared=130),
+        "two": Weight(own=0, shared=130),
+    }

@@ -1,0 +1,391 @@
+"""`prune`: garbage goes, and nothing else, whatever is there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bottle.errors import Conflict
+from bottle.garbage import (
+    Area,
+    BottleFacts,
+    FolderFacts,
+    Garbage,
+    GarbageFacts,
+    Kind,
+    plan_prune,
+)
+from bottle.launch import bare_spec
+from bottle.model import (
+    CommitIntent,
+    CommitSpec,
+    ContainerSummary,
+    ImageDefaults,
+    ImageFacts,
+    MigrationPhase,
+    MigrationRecord,
+    Status,
+    Tombstone,
+    VolumeFacts,
+)
+from bottle.naming import Identity
+from bottle.operations import commit, plan_for, prune, stop
+from bottle.state import BottleState
+from tests.support.values import IDENTITIES
+from tests.support.world import BASE, World
+
+NOW = timedelta(0)
+HELPER = "bottle-read-0123456789ab"
+STRANGER = Identity("other", "00000")
+
+
+def planned(world: World, patience: timedelta = NOW) -> dict[str, Garbage]:
+    return {each.ref: each for each in plan_for(world.context, patience).garbage}
+
+
+def record(host: str = "there") -> MigrationRecord:
+    return MigrationRecord(
+        phase=MigrationPhase.STAGING, host=host, nonce="n", commit=1, started_at=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+
+
+def lost_commit(world: World, bottle: BottleState, nonce: str = "feed", tag: str | None = None) -> ImageFacts:
+    """A commit that the engine finished and nobody wrote down."""
+    world.work(bottle, "/lost", nonce.encode())
+    labels = (("bottle.schema", "1"), ("bottle.identity", str(bottle.identity)), ("bottle.nonce", nonce))
+    spec = CommitSpec(tag=tag or "lost:1", labels=labels, defaults=ImageDefaults(), message="")
+    image = world.engine.commit(bottle.identity.container, spec)
+    if tag is None:
+        world.engine._tags.pop("lost:1")
+    return image
+
+
+def test_a_tidy_home_has_no_garbage(world: World) -> None:
+    bottle = world.start()
+    commit(world.context, bottle)
+    world.start()
+    stop(world.context, bottle)
+    plan = plan_for(world.context, NOW)
+    assert (plan.garbage, plan.kept, plan.size) == ((), (), 0)
+
+
+def test_staging_goes_unless_a_move_is_in_flight(world: World) -> None:
+    bottle, other = world.start(), world.start()
+    bottle.write_migration(record())
+    folders = {}
+    for name in (str(bottle.identity), str(other.identity), "gone-00000", "notes"):
+        folders[name] = world.home.path / "outgoing" / name
+        (folders[name] / "layers").mkdir(parents=True)
+        (folders[name] / "layers" / "blob").write_bytes(b"x" * 100)
+    found = planned(world)
+    assert set(found) == {str(folders[str(other.identity)]), str(folders["gone-00000"])}
+    assert {each.size for each in found.values()} == {100}
+    prune(world.context, plan_for(world.context, NOW), consent=False)
+    assert [name for name, folder in folders.items() if folder.exists()] == [str(bottle.identity), "notes"]
+
+
+def test_what_arrives_is_left_alone_for_a_while(world: World) -> None:
+    world.engine.clock.now = datetime.now(UTC) + timedelta(hours=2)
+    folder = world.home.path / "incoming" / "demo-00000"
+    folder.mkdir(parents=True)
+    assert planned(world, timedelta(hours=4)) == {}
+    assert set(planned(world, timedelta(hours=1))) == {str(folder)}
+    arrived = world.start()
+    (world.home.path / "incoming" / str(arrived.identity)).mkdir()
+    assert str(world.home.path / "incoming" / str(arrived.identity)) in planned(world, timedelta(hours=4))
+
+
+def test_leftovers_of_deletions_and_drafts_go_and_what_the_engine_has_of_them(world: World) -> None:
+    bottle = world.start()
+    commit(world.context, bottle)
+    draft = world.home.draft(Identity("demo", "zzzzz"))
+    draft.path.mkdir(parents=True)
+    world.engine.tag(bottle.identity.committed(1), draft.identity.committed(1))
+    world.engine.create_volume(draft.identity.volume("cache"), {"bottle.schema": "1", "bottle.identity": "demo-zzzzz"})
+    deleted = world.home.states / ".demo-yyyyy.deleted"
+    deleted.mkdir()
+    (world.home.states / ".hidden").mkdir()
+    with draft.locked("bottle fork"):
+        assert set(planned(world)) == {str(deleted)}
+    assert set(planned(world)) == {
+        str(deleted),
+        str(draft.path),
+        draft.identity.committed(1),
+        draft.identity.volume("cache"),
+    }
+    prune(world.context, plan_for(world.context, NOW), consent=False)
+    assert planned(world) == {}
+    assert (world.home.states / ".hidden").exists()
+    world.check_tidy(bottle)
+
+
+def test_trial_builds_go_once_they_are_of_no_use(world: World) -> None:
+    bottle = world.start()
+    commit(world.context, bottle)
+    labels = {"bottle.schema": "1", "bottle.agent": "demo"}
+    unknown = Identity("demo", "zzzzz")
+    for tag in (bottle.identity.trial, bottle.identity.rebuilt, unknown.rebuilt):
+        world.engine.build(
+            dockerfile=f"FROM {BASE}\nRUN echo {tag} > /x\n".encode(),
+            context=world.cwd,
+            tag=tag,
+            labels=labels,
+            progress=world.progress,
+        )
+    young = plan_for(world.context, timedelta(days=36500))
+    assert {each.name for each in young.kept} == {bottle.identity.trial, unknown.rebuilt}
+    bottle.mark_rebuild()
+    assert set(planned(world)) == {unknown.rebuilt}
+    bottle.clear_rebuild()
+    found = planned(world)
+    assert set(found) == {bottle.identity.trial, unknown.rebuilt}
+    assert not found[bottle.identity.trial].consent
+    assert found[unknown.rebuilt].consent
+    prune(world.context, plan_for(world.context, NOW), consent=True)
+    assert planned(world) == {}
+    assert world.engine.image(bottle.identity.rebuilt) is not None
+
+
+def test_containers_that_only_looked_go(world: World) -> None:
+    world.engine.create(bare_spec(HELPER, BASE))
+    world.engine.create(bare_spec("bottle-fill-0123456789ab", BASE))
+    world.engine.start("bottle-fill-0123456789ab")
+    world.engine.create(bare_spec("bottle-read-mine", BASE))
+    unlabelled = replace(bare_spec("bottle-check-0123456789ab", BASE), labels=())
+    world.engine.create(unlabelled)
+    found = planned(world)
+    assert [each.name for each in found.values()] == [HELPER]
+    assert planned(world, timedelta(days=1)) == {}
+    prune(world.context, plan_for(world.context, NOW), consent=False)
+    assert world.engine.container(HELPER) is None
+    assert len(world.engine.containers({})) == 3
+
+
+def test_one_that_runs_meanwhile_stays(world: World) -> None:
+    world.engine.create(bare_spec(HELPER, BASE))
+    plan = plan_for(world.context, NOW)
+    world.engine.start(HELPER)
+    pruned = prune(world.context, plan, consent=True)
+    assert (pruned.removed, [each.name for each in pruned.left]) == ((), [HELPER])
+    assert world.engine.container(HELPER) is not None
+
+
+@pytest.mark.parametrize("tagged", [False, True])
+def test_cut_commits_go_unless_the_next_command_adopts_them(world: World, tagged: bool) -> None:
+    bottle = world.start()
+    commit(world.context, bottle)
+    image = lost_commit(world, bottle, tag=bottle.identity.committing("feed") if tagged else None)
+    bottle.write_intent(CommitIntent(nonce="feed", number=2, message="", container_id="c", paused=False))
+    assert planned(world) == {}
+    bottle.clear_intent()
+    assert planned(world, timedelta(days=1)) == {}
+    (garbage,) = planned(world).values()
+    assert not garbage.consent
+    assert garbage.size is not None
+    prune(world.context, plan_for(world.context, NOW), consent=False)
+    assert world.engine.image(image.id) is None
+    world.check_tidy(bottle)
+
+
+def test_a_commit_whose_tag_somebody_took_is_no_garbage(world: World) -> None:
+    bottle = world.start()
+    world.work(bottle, "/work", b"hours")
+    tag = commit(world.context, bottle).commit.tag
+    world.engine.add_image(tag, {"/else": b""})
+    world.engine.tag(tag, bottle.identity.committed_latest)
+    assert planned(world) == {}
+
+
+def test_nothing_is_known_of_commits_while_a_history_cannot_be_read(world: World) -> None:
+    bottle, damaged = world.start(), world.start()
+    lost_commit(world, bottle)
+    (damaged.path / "commits.json").write_text("{}")
+    assert planned(world) == {}
+
+
+def test_a_bottle_that_moved_goes_with_consent_only(world: World) -> None:
+    bottle, stays = world.start(), world.start()
+    commit(world.context, bottle)
+    commit(world.context, stays)
+    bottle.write_tombstone(Tombstone(host="there", moved_at=world.engine.clock()))
+    assert planned(world) == {}  # its container runs
+    stop_container(world, bottle)
+    (garbage,) = planned(world).values()
+    assert (garbage.kind, garbage.ref, garbage.consent) == (Kind.BOTTLE, str(bottle.identity), True)
+    assert prune(world.context, plan_for(world.context, NOW), consent=False).removed == ()
+    plan = plan_for(world.context, NOW)
+    bottle.clear_tombstone()
+    assert prune(world.context, plan, consent=True).removed == ()
+    bottle.write_tombstone(Tombstone(host="there", moved_at=world.engine.clock()))
+    assert len(prune(world.context, plan, consent=True).removed) == 1
+    assert world.home.identities() == (stays.identity,)
+    assert world.cwd.exists()
+    world.check_tidy(stays)
+
+
+def stop_container(world: World, bottle: BottleState) -> None:
+    world.engine.stop(bottle.identity.container)
+
+
+def test_volumes_of_bottles_not_known_here_need_consent_and_nobody_to_speak_for_them(world: World) -> None:
+    labels = {"bottle.schema": "1", "bottle.identity": str(STRANGER)}
+    world.engine.create_volume(STRANGER.volume("cache"), labels)
+    world.engine.create_volume("precious", labels)
+    assert planned(world, timedelta(days=1)) == {}
+    (garbage,) = planned(world).values()
+    assert (garbage.ref, garbage.consent) == (STRANGER.volume("cache"), True)
+    tag = world.engine.add_image(STRANGER.committed(1), Labels={"bottle.schema": "1"}).tags[0]
+    assert planned(world) == {}
+    world.engine.remove_image(tag)
+    prune(world.context, plan_for(world.context, NOW), consent=True)
+    assert world.engine.volumes({}) == ("precious",)
+
+
+def test_what_came_into_use_stays_and_is_told_of(world: World) -> None:
+    world.engine.create_volume(STRANGER.volume("x"), {"bottle.schema": "1", "bottle.identity": str(STRANGER)})
+    plan = plan_for(world.context, NOW)
+    world.engine.fail_next("remove_volume", Conflict("in use"))
+    pruned = prune(world.context, plan, consent=True)
+    assert [each.why for each in pruned.left] == ["in use"]
+
+
+# Nothing but garbage, whatever is there.
+
+LABELS = st.fixed_dictionaries(
+    {},
+    optional={
+        "bottle.schema": st.just("1"),
+        "bottle.identity": IDENTITIES.map(str) | st.just("no identity"),
+        "bottle.nonce": st.sampled_from(["a", "b"]),
+    },
+)
+MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2026, 1, 5), timezones=st.just(UTC))
+CHAINS = st.sampled_from([("base",), ("base", "1"), ("base", "1", "2")])
+FEW = st.sampled_from([Identity("demo", f"0000{number}") for number in range(3)])
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> GarbageFacts:
+    ours = st.builds(lambda labels, identity: {**labels, "bottle.identity": str(identity)}, LABELS, FEW)
+    labels = ours | LABELS
+    tags = st.one_of(
+        st.builds(lambda identity: identity.committed(1), FEW),
+        st.builds(lambda identity, nonce: identity.committing(nonce), FEW, st.sampled_from(["a", "b"])),
+        st.sampled_from(["debian:latest", "bottle-demo:latest"]),
+    )
+    names = st.sampled_from([HELPER, "bottle-fill-00112233aabb", "bottle-demo-00000", "bottle-read-x", "web"])
+    bottles = draw(
+        st.lists(
+            st.builds(
+                BottleFacts,
+                identity=FEW,
+                moved_to=st.none() | st.just("there"),
+                moving=st.booleans(),
+                nonce=st.none() | st.sampled_from(["a", "b"]),
+                busy=st.booleans(),
+                alive=st.booleans(),
+                damaged=st.booleans(),
+                chains=st.frozensets(CHAINS),
+            ),
+            max_size=3,
+            unique_by=lambda bottle: bottle.identity,
+        )
+    )
+    images = st.builds(
+        ImageFacts,
+        id=st.uuids().map(str),
+        tags=st.lists(tags, max_size=2, unique=True).map(tuple),
+        diff_ids=CHAINS,
+        config_digest=st.just(""),
+        architecture=st.just("amd64"),
+        os=st.just("linux"),
+        size=st.integers(0, 1000),
+        created_at=st.none() | MOMENTS,
+        labels=labels,
+        defaults=st.just(ImageDefaults()),
+    )
+    containers = st.builds(
+        ContainerSummary,
+        id=st.uuids().map(str),
+        name=names,
+        image=st.just("image"),
+        status=st.sampled_from(Status),
+        exit_code=st.none(),
+        created_at=MOMENTS,
+        labels=labels,
+    )
+    volumes = st.builds(
+        VolumeFacts,
+        name=st.builds(lambda identity: identity.volume("cache"), FEW) | st.just("data"),
+        labels=labels,
+        created_at=st.none() | MOMENTS,
+    )
+    folders = st.builds(
+        FolderFacts,
+        path=st.uuids().map(lambda name: Path("/home/x", str(name))),
+        area=st.sampled_from(Area),
+        identity=FEW,
+        size=st.integers(0, 1000),
+        touched_at=MOMENTS,
+        busy=st.booleans(),
+    )
+    return GarbageFacts(
+        bottles={bottle.identity: bottle for bottle in bottles},
+        folders=draw(st.lists(folders, max_size=4).map(tuple)),
+        containers=draw(st.lists(containers, max_size=4).map(tuple)),
+        images=draw(st.lists(images, max_size=5).map(tuple)),
+        volumes=draw(st.lists(volumes, max_size=4).map(tuple)),
+        sizes={},
+        now=datetime(2026, 1, 5, tzinfo=UTC),
+        patience=draw(st.sampled_from([NOW, timedelta(days=1)])),
+    )
+
+
+@given(worlds())
+def test_no_plan_takes_what_is_not_ours_or_the_only_copy_of_work(facts: GarbageFacts) -> None:
+    drafts = {each.identity for each in facts.folders if each.area is Area.DRAFT and not each.busy}
+    drafts -= facts.bottles.keys()
+    in_history = {chain for bottle in facts.bottles.values() for chain in bottle.chains}
+    for garbage in plan_prune(facts).garbage:
+        match garbage.kind:
+            case Kind.CONTAINER:
+                (container,) = [each for each in facts.containers if each.id == garbage.ref]
+                assert container.name.startswith(("bottle-read-", "bottle-fill-"))
+                assert container.status is Status.CREATED
+                assert "bottle.schema" in container.labels
+            case Kind.IMAGE:
+                holders = [each for each in facts.images if garbage.ref in (each.id, *each.tags)]
+                assert all("bottle.schema" in each.labels for each in holders if garbage.ref not in each.tags)
+                if any(garbage.ref.startswith(f"{each.committed_repository}:") for each in drafts):
+                    continue  # a tag of a draft, whose image is another bottle's under another tag
+                assert any("bottle.nonce" in each.labels and each.diff_ids not in in_history for each in holders)
+                assert not any(each.damaged for each in facts.bottles.values())
+            case Kind.VOLUME:
+                volume = next(each for each in facts.volumes if each.name == garbage.ref)
+                owners = {each.labels.get("bottle.identity") for each in facts.volumes if each.name == garbage.ref}
+                assert volume.name.startswith("bottle-")
+                assert not owners <= {str(each) for each in facts.bottles}
+                assert garbage.consent or owners & {str(each) for each in drafts}
+            case Kind.FOLDER:
+                (folder,) = [each for each in facts.folders if str(each.path) == garbage.ref]
+                owner = facts.bottles.get(folder.identity)
+                assert not folder.busy
+                assert owner is None or not owner.busy
+                assert not (folder.area is Area.OUTGOING and owner is not None and owner.moving)
+            case Kind.BOTTLE:
+                bottle = facts.bottles[Identity.parse(garbage.ref)]
+                assert garbage.consent
+                assert bottle.moved_to is not None
+                assert not any((bottle.alive, bottle.damaged, bottle.moving, bottle.busy))
+
+
+@given(worlds())
+def test_what_is_agreed_to_is_part_of_the_plan(facts: GarbageFacts) -> None:
+    plan = plan_prune(facts)
+    assert plan.agreed(consent=True) == plan.garbage
+    assert not any(each.consent for each in plan.agreed(consent=False))

@@ -1,0 +1,172 @@
+"""`rm`: all of a bottle and nothing else, and never the only copy of work unasked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from bottle.errors import BottleError, Conflict, Locked, MovedAway, NeedsConsent
+from bottle.launch import requests_volume
+from bottle.model import MigrationPhase, MigrationRecord, Mount, MountKind, Tombstone
+from bottle.operations import commit, remove, resume, stop
+from bottle.plan import ResumeRequest
+from bottle.state import BottleState
+from tests.support.world import AGENT, BASE, Fate, Killed, World, every_moment
+
+KEEPER = replace(AGENT, volumes=(Mount(kind=MountKind.VOLUME, source="cache", target="/cache"),), secrets=("T",))
+
+
+def worked(world: World) -> BottleState:
+    """A stopped bottle with a commit, a volume and a transcript."""
+    bottle = world.start(KEEPER)
+    world.work(bottle, "/root/.demo/log", b"line")
+    commit(world.context, bottle)
+    stop(world.context, bottle)
+    return bottle
+
+
+def traces(world: World, bottle: BottleState) -> list[str]:
+    """All that is left of a bottle."""
+    mine = {"bottle.identity": str(bottle.identity)}
+    found = [each.name for each in world.engine.containers(mine)]
+    found += [each.id for each in world.engine.images(mine)]
+    found += world.engine.volumes(mine)
+    found += [str(path) for path in world.home.states.iterdir() if str(bottle.identity) in path.name]
+    return found + [str(path) for path in world.runtime.iterdir() if path.name == str(bottle.identity)]
+
+
+def test_all_of_it_goes_and_nothing_else(world: World) -> None:
+    bottle, other = worked(world), worked(world)
+    kept = traces(world, other)
+    removed = remove(world.context, bottle, consent=True)
+    assert traces(world, bottle) == []
+    assert traces(world, other) == kept
+    assert world.engine.image(BASE) is not None
+    assert removed.containers == (bottle.identity.container,)
+    assert set(removed.images) == {bottle.identity.committed(1), bottle.identity.committed_latest}
+    assert set(removed.volumes) == {bottle.identity.volume("cache"), requests_volume(bottle.identity)}
+
+
+def test_an_image_built_for_it_alone_goes_too(world: World) -> None:
+    bottle = world.start()
+    (bottle.path / "Dockerfile").write_text(f"FROM {BASE}\n")
+    world.lose_container(bottle)
+    resume(world.context, bottle, ResumeRequest())
+    stop(world.context, bottle)
+    assert bottle.identity.rebuilt in remove(world.context, bottle, consent=True).images
+    assert world.engine.image(bottle.identity.rebuilt) is None
+
+
+def test_commits_that_lost_their_tags_go_last(world: World) -> None:
+    bottle = worked(world)
+    resume(world.context, bottle, ResumeRequest())
+    commit(world.context, bottle)
+    stop(world.context, bottle)
+    world.engine.remove_image(bottle.identity.committed(1))  # others still stand on it
+    remove(world.context, bottle, consent=True)
+    assert traces(world, bottle) == []
+
+
+def test_an_image_that_somebody_built_on_a_commit_stays(world: World) -> None:
+    bottle = worked(world)
+    (world.cwd / "Dockerfile").write_text(f"FROM {bottle.identity.committed(1)}\nRUN echo x > /x\n")
+    world.engine.build(
+        dockerfile=(world.cwd / "Dockerfile").read_bytes(),
+        context=world.cwd,
+        tag="mine:1",
+        labels={},
+        progress=world.progress,
+    )
+    remove(world.context, bottle, consent=True)
+    assert world.engine.image("mine:1") is not None
+    assert world.home.identities() == ()
+
+
+@pytest.mark.parametrize(
+    ("held", "words"),
+    [
+        ("container", "a container that has run"),
+        ("commits", "1 commits"),
+        ("volumes", "1 volumes"),
+        ("transcript", "a transcript"),
+    ],
+)
+def test_work_goes_only_with_consent(world: World, held: str, words: str) -> None:
+    bottle = world.start(KEEPER if held == "volumes" else AGENT)
+    match held:
+        case "commits":
+            commit(world.context, bottle)
+        case "transcript":
+            stop(world.context, bottle)
+        case _:
+            world.engine.exit(bottle.identity.container)
+    if held != "container":
+        world.lose_container(bottle)
+    before = traces(world, bottle)
+    with pytest.raises(NeedsConsent, match=words) as caught:
+        remove(world.context, bottle, consent=False)
+    assert caught.value.next_step == f"bottle rm {bottle.identity} --yes"
+    assert traces(world, bottle) == before
+    remove(world.context, bottle, consent=True)
+    assert traces(world, bottle) == []
+
+
+def test_where_there_is_no_work_no_consent_is_needed(world: World) -> None:
+    bottle = world.start()
+    world.lose_container(bottle)
+    remove(world.context, bottle, consent=False)
+    assert world.home.identities() == ()
+
+
+def test_what_runs_or_is_locked_or_hangs_between_two_hosts_is_left_alone(world: World) -> None:
+    bottle = world.start()
+    with pytest.raises(Conflict, match="running"):
+        remove(world.context, bottle, consent=True)
+    world.engine.pause(bottle.identity.container)
+    with pytest.raises(Conflict, match="paused"):
+        remove(world.context, bottle, consent=True)
+    world.engine.exit(bottle.identity.container)
+    with bottle.locked("bottle migrate"), pytest.raises(Locked):
+        remove(world.context, bottle, consent=True)
+    moment = world.engine.clock()
+    bottle.write_migration(
+        MigrationRecord(phase=MigrationPhase.HANDING_OFF, host="far.example", nonce="n", commit=1, started_at=moment)
+    )
+    with pytest.raises(MovedAway, match=r"far\.example"):
+        remove(world.context, bottle, consent=True)
+    bottle.clear_migration()
+    bottle.write_tombstone(Tombstone(host="far.example", moved_at=moment))
+    remove(world.context, bottle, consent=False)  # it lives elsewhere now
+    assert world.home.identities() == ()
+
+
+def test_a_damaged_bottle_can_be_removed(world: World) -> None:
+    bottle = worked(world)
+    for name in ("metadata.json", "commits.json"):
+        path = bottle.path / name
+        path.write_bytes(path.read_bytes()[:20])
+    remove(world.context, bottle, consent=True)
+    assert traces(world, bottle) == []
+
+
+@pytest.mark.parametrize("deadly", [False, True])
+def test_wherever_it_ends_the_next_one_finishes_it(tmp_path: Path, deadly: bool) -> None:
+    numbers = count()
+
+    def run(fate: Fate) -> None:
+        world = World(tmp_path / str(next(numbers)))
+        bottle = worked(world)
+        try:
+            with world.doomed(fate) as context:
+                remove(context, bottle, consent=True)
+        except (Killed, BottleError):
+            assert fate.came
+        if bottle.exists():
+            remove(world.context, bottle, consent=True)
+        left = [each for each in traces(world, bottle) if not each.endswith(".deleted")]
+        assert left == [], fate.last
+
+    assert every_moment(run, deadly=deadly) >= 10

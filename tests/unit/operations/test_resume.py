@@ -1,0 +1,451 @@
+"""`resume`: the first way that works, and no work lost on any."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from bottle.errors import (
+    BackendUnsupported,
+    BottleError,
+    Conflict,
+    EngineError,
+    Locked,
+    MovedAway,
+    NameTaken,
+    NeedsConsent,
+    NotFound,
+    NothingToResume,
+    PreflightRefused,
+    UsageError,
+    VerificationFailed,
+)
+from bottle.model import Mount, MountKind, Status, Tombstone
+from bottle.operations import commit, observe_resume, resume, stop
+from bottle.plan import Attach, FromCommit, Rebuild, ResumeRequest, StartAgain, plan_resume
+from bottle.state import BottleState
+from migrate.hygiene import own_layers
+from tests.support.trees import snapshot
+from tests.support.world import AGENT, BASE, Fate, Killed, World, every_moment
+
+PLAIN = ResumeRequest()
+
+
+def committed(world: World) -> BottleState:
+    """A stopped bottle whose commit holds all its work."""
+    bottle = world.start(replace(AGENT, resume_command=("cat", "--continue")))
+    world.work(bottle, "/work", b"one")
+    world.work(bottle, "/root/.demo/log", b"line")
+    stop(world.context, bottle)
+    commit(world.context, bottle)
+    return bottle
+
+
+def test_a_running_bottle_is_joined_and_nothing_is_touched(world: World) -> None:
+    bottle = world.start()
+    world.engine.calls.clear()
+    resumed = resume(world.context, bottle, PLAIN)
+    assert isinstance(resumed.plan, Attach)
+    assert resumed.running
+    assert not {"create", "start", "build", "remove_container"} & set(world.engine.methods)
+
+
+def test_a_paused_bottle_goes_on(world: World) -> None:
+    bottle = world.start()
+    world.engine.pause(bottle.identity.container)
+    resume(world.context, bottle, PLAIN)
+    assert world.status(bottle) is Status.RUNNING
+
+
+def test_a_stopped_one_with_newer_work_is_started_again(world: World) -> None:
+    bottle = world.start()
+    commit(world.context, bottle)
+    world.work(bottle, "/work", b"newer")
+    stop(world.context, bottle)
+    resumed = resume(world.context, bottle, PLAIN)
+    assert isinstance(resumed.plan, StartAgain)
+    assert world.status(bottle) is Status.RUNNING
+    assert world.content(bottle, "/work") == b"newer"
+
+
+def test_from_a_commit_nothing_is_built_and_the_agent_goes_on(world: World) -> None:
+    bottle = committed(world)
+    world.lose_container(bottle)
+    world.engine.calls.clear()
+    resumed = resume(world.context, bottle, PLAIN)
+    assert isinstance(resumed.plan, FromCommit)
+    assert resumed.warnings == ()
+    assert not {"build", "pull", "commit"} & set(world.engine.methods)
+    assert world.content(bottle, "/work") == b"one"
+    container = world.engine._container(bottle.identity.container)
+    assert container.spec.entrypoint == ("cat", "--continue")
+    assert container.labels["bottle.commit"] == "1"
+    world.check_tidy(bottle)
+
+
+def test_what_an_image_says_of_itself_decides_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    bottle = committed(world)
+    image = world.engine.image(bottle.identity.committed(1))
+    assert image is not None
+    hostile = replace(world.engine._images[image.id], config={"Entrypoint": ["/evil"], "User": "evil"})
+    world.engine._images[image.id] = hostile
+    world.lose_container(bottle)
+    resume(world.context, bottle, PLAIN)
+    spec = world.engine._container(bottle.identity.container).spec
+    assert (spec.entrypoint, spec.user) == (("cat", "--continue"), "")
+
+
+def test_an_older_commit_can_be_gone_back_to(world: World) -> None:
+    bottle = committed(world)
+    resume(world.context, bottle, PLAIN)
+    world.work(bottle, "/work", b"two")
+    stop(world.context, bottle)
+    with pytest.raises(NeedsConsent):
+        resume(world.context, bottle, ResumeRequest(at=1))
+    commit(world.context, bottle)
+    resumed = resume(world.context, bottle, ResumeRequest(at=1))
+    assert isinstance(resumed.plan, FromCommit)
+    assert world.content(bottle, "/work") == b"one"
+    assert bottle.committed_image() == bottle.identity.committed(1)
+    world.work(bottle, "/work", b"three")
+    assert commit(world.context, bottle).commit.parent == 1
+    world.engine.exit(bottle.identity.container)
+    with pytest.raises(NotFound, match="no commit 9"):
+        resume(world.context, bottle, ResumeRequest(at=9, consent=True))
+
+
+def test_a_container_whose_commit_lost_its_image_is_not_given_up(world: World) -> None:
+    bottle = committed(world)
+    resume(world.context, bottle, PLAIN)
+    world.work(bottle, "/work", b"two")
+    stop(world.context, bottle)
+    commit(world.context, bottle)
+    world.engine.remove_image(bottle.identity.committed_latest)
+    world.engine.remove_image(bottle.identity.committed(2))
+    with pytest.raises(NeedsConsent, match="gone"):
+        resume(world.context, bottle, ResumeRequest(at=1))
+    assert isinstance(resume(world.context, bottle, PLAIN).plan, StartAgain)
+    assert world.content(bottle, "/work") == b"two"
+
+
+def test_without_images_it_is_built_and_warns_and_the_transcript_comes_back(world: World) -> None:
+    dockerfile = world.cwd / "Dockerfile"
+    dockerfile.write_text(f'FROM {BASE}\nVOLUME ["/data"]\nCMD ["cat"]\n')
+    bottle = world.start(replace(AGENT, image=None, dockerfile=dockerfile, command=None))
+    world.work(bottle, "/work", b"lost")
+    world.work(bottle, "/root/.demo/log", b"line")
+    commit(world.context, bottle)
+    world.lose_container(bottle)
+    world.lose_images(bottle)
+    dockerfile.write_text(f'FROM {BASE}\nVOLUME ["/data", "/more"]\nCMD ["cat"]\n')
+    resumed = resume(world.context, bottle, PLAIN)
+    assert isinstance(resumed.plan, Rebuild)
+    assert "THE FILESYSTEM DID NOT SURVIVE" in resumed.warnings[0]
+    assert any("transcript came back" in warning for warning in resumed.warnings)
+    assert world.content(bottle, "/work") is None
+    assert world.content(bottle, "/root/.demo/log") == b"line"
+    container = world.engine.container(bottle.identity.container)
+    assert container is not None
+    assert not [mount for mount in container.mounts if mount.anonymous]
+    image = world.engine.image("bottle-demo:latest")
+    assert image is not None
+    assert bottle.metadata().base == image.diff_ids
+
+
+def test_a_build_that_leaves_a_commit_behind_says_how_to_go_back(world: World) -> None:
+    bottle = committed(world)
+    resumed = resume(world.context, bottle, ResumeRequest(rebuild=True))
+    assert any("--at 1" in warning for warning in resumed.warnings)
+
+
+def test_a_copied_workspace_is_copied_again_when_it_is_built(world: World) -> None:
+    (world.cwd / "notes").write_bytes(b"n")
+    bottle = world.start(copy_cwd=True)
+    world.lose_container(bottle)
+    resumed = resume(world.context, bottle, PLAIN)
+    assert world.content(bottle, "/workspace/notes") == b"n"
+    assert any("fresh copy" in warning for warning in resumed.warnings)
+    world.lose_container(bottle)
+    (world.cwd / "notes").unlink()
+    world.cwd.rmdir()
+    assert any("empty" in warning for warning in resume(world.context, bottle, PLAIN).warnings)
+
+
+def test_with_nothing_left_it_says_where_it_looked(world: World) -> None:
+    dockerfile = world.cwd / "Dockerfile"
+    dockerfile.write_text(f'FROM {BASE}\nCMD ["cat"]\n')
+    bottle = world.start(replace(AGENT, image=None, dockerfile=dockerfile, command=None))
+    world.lose_container(bottle)
+    dockerfile.unlink()
+    with pytest.raises(NothingToResume, match=str(dockerfile)):
+        resume(world.context, bottle, PLAIN)
+    own = bottle.path / "Dockerfile"
+    own.write_text(f'FROM {BASE}\nCMD ["cat"]\n')
+    resumed = resume(world.context, bottle, PLAIN)
+    assert isinstance(resumed.plan, Rebuild)
+    assert resumed.plan.own
+    assert bottle.metadata().image == bottle.identity.rebuilt
+
+
+def test_secrets_come_from_the_environment_as_it_is_now(world: World) -> None:
+    world.environ["TOKEN"] = "first"
+    bottle = world.start(replace(AGENT, secrets=("TOKEN",)))
+    secrets = world.runtime / str(bottle.identity) / "secrets"
+    stop(world.context, bottle)
+    assert secrets.read_bytes() == b""
+    world.environ["TOKEN"] = "second"
+    resume(world.context, bottle, PLAIN)
+    assert secrets.read_bytes() == b"export TOKEN=second\n"
+    del world.environ["TOKEN"]
+    stop(world.context, bottle)
+    assert any("TOKEN" in warning for warning in resume(world.context, bottle, PLAIN).warnings)
+
+
+def test_a_plan_is_made_without_changing_anything(world: World) -> None:
+    bottle = committed(world)
+    (bottle.transcript).rename(bottle.path / "transcript.old")  # as if a writer were at it
+    before, calls = snapshot(world.home.path), len(world.engine.calls)
+    plan = plan_resume(observe_resume(world.context, bottle, PLAIN), PLAIN)
+    assert isinstance(plan, FromCommit)
+    assert snapshot(world.home.path) == before
+    changing = {"create", "start", "stop", "tag", "remove_container", "remove_image", "unpause", "rename", "commit"}
+    assert not changing & {call.method for call in world.engine.calls[calls:]}
+
+
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+
+def test_a_bottle_that_moved_is_refused_until_it_is_taken_back(world: World) -> None:
+    bottle = committed(world)
+    bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+    before = snapshot(world.home.path)
+    for request in (PLAIN, ResumeRequest(at=1), ResumeRequest(rebuild=True, consent=True), ResumeRequest(at=99)):
+        with pytest.raises(MovedAway, match=r"far\.example"):
+            resume(world.context, bottle, request)
+    assert snapshot(world.home.path) == before
+    resume(world.context, bottle, ResumeRequest(force=True))
+    assert bottle.tombstone() is None
+    assert world.status(bottle) is Status.RUNNING
+
+
+def test_another_backend_is_refused(world: World) -> None:
+    bottle = committed(world)
+    bottle.write_metadata(replace(bottle.metadata(), backend="smolmachines"))
+    with pytest.raises(BackendUnsupported, match="'smolmachines'"):
+        resume(world.context, bottle, PLAIN)
+
+
+def test_two_at_once_are_one(world: World) -> None:
+    bottle = committed(world)
+    with bottle.locked("bottle commit"), pytest.raises(Locked, match="bottle commit"):
+        resume(world.context, bottle, PLAIN)
+
+
+def test_a_workspace_that_is_gone_is_asked_for_before_anything_is_done(world: World) -> None:
+    bottle = committed(world)
+    running = world.start()
+    world.cwd.rmdir()
+    with pytest.raises(PreflightRefused, match="not there to be mounted") as caught:
+        resume(world.context, bottle, PLAIN)
+    assert str(world.cwd) in caught.value.next_step
+    assert world.status(bottle) is Status.EXITED
+    assert isinstance(resume(world.context, running, PLAIN).plan, Attach)
+    stop(world.context, running)
+    with pytest.raises(PreflightRefused):
+        resume(world.context, running, PLAIN)
+
+
+def test_an_image_that_was_exchanged_is_refused(world: World) -> None:
+    bottle = committed(world)
+    world.engine.tag(BASE, bottle.identity.committed(1))
+    world.lose_container(bottle)
+    with pytest.raises(VerificationFailed):
+        resume(world.context, bottle, PLAIN)
+    assert world.status(bottle) is None
+
+
+def test_somebody_elses_container_is_not_touched(world: World) -> None:
+    bottle = committed(world)
+    spec = replace(world.engine._container(bottle.identity.container).spec, labels=(), name=bottle.identity.container)
+    image = world.engine.add_image("plain", {}, Cmd=["sh"])
+    world.lose_container(bottle)
+    world.engine.create(replace(spec, image=image.id))
+    for operation in (lambda: resume(world.context, bottle, PLAIN), lambda: commit(world.context, bottle)):
+        with pytest.raises(NameTaken):
+            operation()
+    assert world.status(bottle) is Status.CREATED
+
+
+@pytest.mark.parametrize("method", ["create", "remove_container", "rename", "start"])
+def test_an_engine_that_refuses_costs_no_work(world: World, method: str) -> None:
+    bottle = committed(world)
+    world.engine.fail_next(method, EngineError("refused"))
+    with pytest.raises(EngineError):
+        resume(world.context, bottle, PLAIN)
+    resume(world.context, bottle, PLAIN)
+    assert world.content(bottle, "/work") == b"one"
+    world.check_tidy(bottle)
+
+
+# --- when it fails or dies --------------------------------------------------------------------------------------------
+
+
+def from_commit(folder: Path) -> tuple[World, BottleState, ResumeRequest]:
+    """A stopped bottle that a commit holds."""
+    world = World(folder)
+    return world, committed(world), PLAIN
+
+
+def back_to_the_first(folder: Path) -> tuple[World, BottleState, ResumeRequest]:
+    """A stopped bottle whose newer work may go."""
+    world, bottle, _ = from_commit(folder)
+    resume(world.context, bottle, PLAIN)
+    world.work(bottle, "/work", b"newer")
+    stop(world.context, bottle)
+    return world, bottle, ResumeRequest(at=1, consent=True)
+
+
+def rebuilt(folder: Path) -> tuple[World, BottleState, ResumeRequest]:
+    """A bottle of which only the transcript and the volumes are left."""
+    world = World(folder)
+    (world.cwd / "notes").write_bytes(b"n")
+    volume = Mount(kind=MountKind.VOLUME, source="cache", target="/cache")
+    bottle = world.start(replace(AGENT, volumes=(volume,)), copy_cwd=True)
+    world.work(bottle, "/root/.demo/log", b"line")
+    world.work(bottle, "/cache/x", b"cached")
+    stop(world.context, bottle)
+    world.lose_container(bottle)
+    return world, bottle, PLAIN
+
+
+@pytest.mark.parametrize("deadly", [False, True])
+@pytest.mark.parametrize("prepare", [from_commit, back_to_the_first])
+def test_wherever_a_resume_from_a_commit_ends_the_next_one_works(tmp_path: Path, prepare: object, deadly: bool) -> None:
+    numbers = count()
+
+    def run(fate: Fate) -> None:
+        world, bottle, request = prepare(tmp_path / str(next(numbers)))  # type: ignore[operator]
+        try:
+            with world.doomed(fate) as context:
+                resume(context, bottle, request)
+        except (Killed, BottleError):
+            assert fate.came
+        world.check(bottle)
+        if world.status(bottle) is Status.RUNNING:
+            request = PLAIN
+        resume(world.context, bottle, request)
+        assert world.status(bottle) is Status.RUNNING, fate.last
+        assert world.content(bottle, "/work") == b"one", fate.last
+        world.check_tidy(bottle)
+
+    assert every_moment(run, deadly=deadly) >= 15
+
+
+@pytest.mark.parametrize("deadly", [False, True])
+def test_wherever_a_rebuild_ends_the_transcript_is_not_lost(tmp_path: Path, deadly: bool) -> None:
+    numbers = count()
+
+    def run(fate: Fate) -> None:
+        world, bottle, request = rebuilt(tmp_path / str(next(numbers)))
+        try:
+            with world.doomed(fate) as context:
+                resume(context, bottle, request)
+        except (Killed, BottleError):
+            assert fate.came
+        resume(world.context, bottle, PLAIN)
+        assert world.status(bottle) is Status.RUNNING, fate.last
+        for path, content in {"/root/.demo/log": b"line", "/workspace/notes": b"n", "/cache/x": b"cached"}.items():
+            assert world.content(bottle, path) == content, fate.last
+        stop(world.context, bottle)
+        assert (bottle.transcript / "files/root/.demo/log").read_bytes() == b"line", fate.last
+        world.check_tidy(bottle)
+
+    assert every_moment(run, deadly=deadly) >= 15
+
+
+# --- remote control ---------------------------------------------------------------------------------------------------
+
+CONTROLLED = ResumeRequest(remote_control=True)
+CONTROLLABLE = replace(AGENT, remote_control=("--remote-control",))
+
+
+def test_remote_control_is_refused_for_an_agent_without_it(world: World) -> None:
+    bottle = committed(world)
+    before = snapshot(world.folder)
+    with pytest.raises(UsageError, match="has no `remote_control`"):
+        resume(world.context, bottle, CONTROLLED)
+    assert snapshot(world.folder) == before
+    assert world.status(bottle) is Status.EXITED
+
+
+def test_a_new_container_gets_remote_control_and_the_next_one_does_not(world: World) -> None:
+    bottle = world.start(replace(CONTROLLABLE, resume_command=("cat", "--continue")))
+    stop(world.context, bottle)
+    commit(world.context, bottle)
+    assert isinstance(resume(world.context, bottle, CONTROLLED).plan, FromCommit)
+    assert world.command(bottle) == ("cat", "--continue", "--remote-control")
+    stop(world.context, bottle)
+    commit(world.context, bottle)
+    assert isinstance(resume(world.context, bottle, PLAIN).plan, FromCommit)
+    assert world.command(bottle) == ("cat", "--continue")
+    with pytest.raises(Conflict, match="made without"):  # though the commit that it is made of had it
+        resume(world.context, bottle, CONTROLLED)
+
+
+def test_a_rebuilt_one_gets_remote_control(world: World) -> None:
+    bottle = world.start(CONTROLLABLE)
+    world.lose_container(bottle)
+    assert isinstance(resume(world.context, bottle, CONTROLLED).plan, Rebuild)
+    assert world.command(bottle)[-1] == "--remote-control"
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_container_without_remote_control_is_refused_untouched_with_the_way_out(world: World, runs: bool) -> None:
+    bottle = world.start(CONTROLLABLE)
+    world.work(bottle, "/work", b"one")
+    if not runs:
+        stop(world.context, bottle)
+    before, calls = snapshot(world.folder), len(world.engine.calls)
+    with pytest.raises(Conflict, match="made without --remote-control") as caught:
+        resume(world.context, bottle, CONTROLLED)
+    assert snapshot(world.folder) == before
+    assert not {"create", "start", "stop", "unpause"} & {call[0] for call in world.engine.calls[calls:]}
+    assert (
+        f"bottle commit {bottle.identity}; bottle resume {bottle.identity} --remote-control" in caught.value.next_step
+    )
+    if runs:
+        assert f"bottle stop {bottle.identity}; " in caught.value.next_step
+        stop(world.context, bottle)
+    commit(world.context, bottle)
+    resume(world.context, bottle, CONTROLLED)
+    assert world.command(bottle) == ("cat", "--remote-control")
+    assert world.content(bottle, "/work") == b"one"
+
+
+def test_a_container_that_was_made_with_remote_control_has_it_whoever_asks(world: World) -> None:
+    bottle = world.start(CONTROLLABLE, remote_control=True)
+    assert isinstance(resume(world.context, bottle, CONTROLLED).plan, Attach)
+    stop(world.context, bottle)
+    resumed = resume(world.context, bottle, CONTROLLED)
+    assert isinstance(resumed.plan, StartAgain)
+    stop(world.context, bottle)
+    assert "runs with it" in resume(world.context, bottle, PLAIN).plan.row
+    assert world.command(bottle) == ("cat", "--remote-control")
+
+
+def test_what_is_built_from_a_commit_still_counts_its_layers_as_the_bottles_own(world: World) -> None:
+    bottle = committed(world)
+    base = bottle.metadata().base
+    work = bottle.commits()[-1]
+    bottle.write_own_dockerfile(f"FROM {work.tag}\nRUN true\n")
+    bottle.mark_rebuild()
+    assert isinstance(resume(world.context, bottle, PLAIN).plan, Rebuild)
+    assert bottle.metadata().base == base
+    world.work(bottle, "/later", b"three")
+    stop(world.context, bottle)
+    again = commit(world.context, bottle).commit
+    assert again.base == base
+    assert set(work.diff_ids[len(base) :]) <= set(own_layers(bottle.metadata(), again))

@@ -1,0 +1,115 @@
+"""What whoever comes next does for a commit that died."""
+
+from __future__ import annotations
+
+import pytest
+
+from bottle.errors import StateDamaged
+from bottle.launch import bare_spec
+from bottle.model import CommitIntent, CommitSpec, ImageDefaults, Status
+from bottle.naming import LABEL_IDENTITY, LABEL_NONCE
+from bottle.operations import commit, resume, stop
+from bottle.operations.settle import settle
+from bottle.plan import ResumeRequest, StartAgain
+from bottle.state import BottleState
+from tests.support.trees import snapshot
+from tests.support.world import World
+
+
+def intent(world: World, bottle: BottleState, *, paused: bool = True) -> CommitIntent:
+    """A commit that was begun, and of which nothing more is known."""
+    container = world.engine.container(bottle.identity.container)
+    assert container is not None
+    begun = CommitIntent(nonce="0" * 32, number=1, message="cut", container_id=container.id, paused=paused)
+    bottle.write_intent(begun)
+    return begun
+
+
+def finished(world: World, bottle: BottleState, begun: CommitIntent) -> None:
+    """The engine has finished its part."""
+    spec = CommitSpec(
+        tag=bottle.identity.committing(begun.nonce),
+        labels=((LABEL_NONCE, begun.nonce), (LABEL_IDENTITY, str(bottle.identity))),
+        defaults=ImageDefaults(),
+        message="cut",
+    )
+    world.engine.commit(bottle.identity.container, spec)
+
+
+def test_where_nothing_is_left_nothing_is_changed(world: World) -> None:
+    bottle = world.start()
+    commit(world.context, bottle)
+    before = snapshot(world.home.path)
+    settle(world.context, bottle)
+    assert snapshot(world.home.path) == before
+    assert world.progress.notes == []
+
+
+@pytest.mark.parametrize(("paused", "status"), [(True, Status.RUNNING), (False, Status.PAUSED)])
+def test_only_what_the_commit_paused_goes_on(world: World, paused: bool, status: Status) -> None:
+    bottle = world.start()
+    world.engine.pause(bottle.identity.container)
+    intent(world, bottle, paused=paused)
+    settle(world.context, bottle)
+    assert world.status(bottle) is status
+    assert bottle.intent() is None
+    assert bottle.committed_image() is None
+
+
+def test_an_image_that_is_whole_is_adopted_and_that_is_said(world: World) -> None:
+    bottle = world.start()
+    world.work(bottle, "/work", b"x")
+    finished(world, bottle, intent(world, bottle))
+    settle(world.context, bottle)
+    (record,) = bottle.commits()
+    assert (record.number, record.message, record.tag) == (1, "cut", bottle.identity.committed(1))
+    assert bottle.committed_image() == record.tag
+    assert bottle.preserved
+    assert any("adopted" in note for note in world.progress.notes)
+    world.check_tidy(bottle)
+
+
+def test_a_container_that_may_have_worked_on_since_comes_before_what_was_adopted(world: World) -> None:
+    bottle = world.start()
+    finished(world, bottle, intent(world, bottle))
+    world.work(bottle, "/work", b"since")
+    stop(world.context, bottle)
+    assert isinstance(resume(world.context, bottle, ResumeRequest()).plan, StartAgain)
+    assert world.content(bottle, "/work") == b"since"
+
+
+def test_what_was_committed_of_a_container_that_is_gone_is_adopted_too(world: World) -> None:
+    bottle = world.start()
+    finished(world, bottle, intent(world, bottle))
+    world.lose_container(bottle)
+    settle(world.context, bottle)
+    (record,) = bottle.commits()
+    assert record.parent is None
+    assert bottle.committed_image() == record.tag
+
+
+def test_a_record_of_a_commit_that_cannot_be_read_stops_everything_before_it_begins(world: World) -> None:
+    bottle = world.start()
+    commit(world.context, bottle)
+    (bottle.path / "commit-intent.json").write_bytes(b'{"schema": 1, "nonce": "ab')
+    before, calls = snapshot(world.home.path), len(world.engine.calls)
+    for operation in (commit, stop):
+        with pytest.raises(StateDamaged, match=r"commit-intent\.json"):
+            operation(world.context, bottle)
+    assert snapshot(world.home.path) == before
+    assert {call.method for call in world.engine.calls[calls:]} <= {"container"}
+
+
+def test_halves_that_a_death_left_behind_go(world: World) -> None:
+    bottle = world.start()
+    commit(world.context, bottle)
+    (bottle.path / ".metadata.json.abcdef.tmp").touch()
+    (bottle.path / "transcript").rename(bottle.path / "transcript.old")
+    (bottle.path / "transcript.new").mkdir()
+    world.engine.create(bare_spec(bottle.identity.draft, bottle.identity.committed(1)))
+    world.engine.create(bare_spec("unrelated", bottle.identity.committed(1)))
+    settle(world.context, bottle)
+    assert (bottle.path / "transcript").is_dir()
+    assert {each.name for each in world.engine.containers({})} == {bottle.identity.container, "unrelated"}
+    world.engine.remove_container("unrelated")
+    world.check_tidy(bottle)

@@ -1,0 +1,253 @@
+"""`start`: a bottle, or nothing at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from bottle.errors import BottleError, BuildFailed, EngineError, ManifestError, NameTaken, UsageError
+from bottle.launch import LAUNCHER, is_ours, requests_volume
+from bottle.model import Agent, Mount, MountKind, Status
+from bottle.naming import Identity
+from bottle.operations import StartRequest, list_bottles, plan_start, remove, resume, start
+from bottle.plan import Build, Pull, ResumeRequest
+from tests.support.trees import snapshot
+from tests.support.world import AGENT, BASE, Fate, Killed, World, every_moment
+
+KEEPER = replace(AGENT, secrets=("TOKEN",), volumes=(Mount(kind=MountKind.VOLUME, source="cache", target="/cache"),))
+
+
+def test_a_bottle_is_a_container_and_a_state_folder(world: World) -> None:
+    bottle = world.start()
+    container = world.engine.container(bottle.identity.container)
+    assert container is not None
+    assert container.status is Status.RUNNING
+    assert container.labels["bottle.identity"] == str(bottle.identity)
+    metadata = bottle.metadata()
+    assert (metadata.agent, metadata.cwd, metadata.copy_cwd, metadata.backend) == (AGENT, world.cwd, False, "docker")
+    image = world.engine.image(BASE)
+    assert image is not None
+    assert (metadata.image, metadata.base, metadata.defaults) == (BASE, image.diff_ids, image.defaults)
+    world.check_tidy(bottle)
+
+
+def test_two_launches_in_one_folder_are_two_bottles(world: World) -> None:
+    one, other = world.start(), world.start()
+    assert one.identity != other.identity
+    assert (world.status(one), world.status(other)) == (Status.RUNNING, Status.RUNNING)
+
+
+def test_a_plan_changes_nothing_and_says_what_is_missing(world: World) -> None:
+    before = snapshot(world.folder)
+    plan = plan_start(world.context, StartRequest(agent=KEEPER, cwd=world.cwd))
+    assert (plan.source, plan.missing_secrets) == (Pull(image=BASE), ("TOKEN",))
+    assert snapshot(world.folder) == before
+    assert world.engine.calls == []
+    with pytest.raises(UsageError):
+        plan_start(world.context, StartRequest(agent=AGENT, cwd=world.folder / "missing"))
+
+
+def test_another_command_is_its_command_for_good(world: World) -> None:
+    plan = plan_start(
+        world.context, StartRequest(agent=replace(AGENT, resume_command=("x",)), cwd=world.cwd, command=("sh",))
+    )
+    assert (plan.agent.command, plan.agent.resume_command) == (("sh",), None)
+
+
+def test_remote_control_is_for_an_agent_that_has_it(world: World) -> None:
+    with pytest.raises(UsageError, match="agent 'demo' has no `remote_control`") as caught:
+        plan_start(world.context, StartRequest(agent=AGENT, cwd=world.cwd, remote_control=True))
+    assert "[agents.demo]" in caught.value.next_step
+    assert world.engine.calls == []
+
+
+def test_remote_control_is_of_one_launch_and_behind_any_command(world: World) -> None:
+    agent = replace(AGENT, remote_control=("--remote-control",))
+    bottle = world.start(agent, remote_control=True, command=("cat", "-"))
+    assert world.command(bottle) == ("cat", "-", "--remote-control")
+    assert bottle.metadata().agent == replace(agent, command=("cat", "-"))
+    world.lose_container(bottle)
+    resume(world.context, bottle, ResumeRequest())
+    assert world.command(bottle) == ("cat", "-")
+
+
+def test_an_image_is_fetched_only_when_it_is_not_here(world: World) -> None:
+    world.start()
+    assert "pull" not in world.engine.methods
+    world.engine.registry["far/image:1"] = world.engine.make_image({}, Cmd=["sh"])
+    world.start(replace(AGENT, image="far/image:1"))
+    assert "pull" in world.engine.methods
+    with pytest.raises(EngineError, match="no image"):
+        world.start(replace(AGENT, image="nowhere/at-all"))
+
+
+def test_a_dockerfile_is_built(world: World) -> None:
+    dockerfile = world.cwd / "Dockerfile"
+    dockerfile.write_text(f"FROM {BASE}\nRUN echo hi > /hi\n")
+    agent = replace(AGENT, image=None, dockerfile=dockerfile)
+    bottle = world.start(agent)
+    assert bottle.metadata().image == "bottle-demo:latest"
+    assert world.content(bottle, "/hi") == b"hi\n"
+    plan = plan_start(world.context, StartRequest(agent=agent, cwd=world.cwd))
+    assert plan.source == Build(dockerfile=dockerfile, context=world.cwd, tag="bottle-demo:latest")
+
+
+def test_a_copy_of_the_folder_is_the_bottles_own(world: World) -> None:
+    (world.cwd / "notes").write_bytes(b"n")
+    bottle = world.start(copy_cwd=True)
+    assert world.content(bottle, "/workspace/notes") == b"n"
+    container = world.engine.container(bottle.identity.container)
+    assert container is not None
+    assert all(is_ours(mount) for mount in container.mounts)
+
+
+def test_secrets_are_in_no_config_and_no_state(world: World) -> None:
+    world.environ["TOKEN"] = "hunter2"
+    bottle = world.start(KEEPER)
+    spec = world.engine._container(bottle.identity.container).spec
+    assert spec.entrypoint[:2] == ("/bin/sh", LAUNCHER)
+    assert "hunter2" not in repr(spec)
+    assert not [name for name, (_, content, _) in snapshot(world.home.path).items() if b"hunter2" in content]
+    assert b"hunter2" in (world.runtime / str(bottle.identity) / "secrets").read_bytes()
+
+
+def test_an_engine_elsewhere_mounts_no_folder_of_this_host(world: World) -> None:
+    world.engine.is_local = False
+    plan = plan_start(world.context, StartRequest(agent=KEEPER, cwd=world.cwd, copy_cwd=True))
+    launched = start(world.context, replace(plan, agent=replace(plan.agent, secrets=(), volumes=())))
+    container = world.engine.container(launched.container)
+    assert container is not None
+    assert not container.mounts
+    assert not world.engine.volumes({"bottle.identity": str(launched.identity)})
+    assert any("cannot ask" in note for note in launched.notes)
+
+
+def test_volumes_have_the_bottles_name_and_label(world: World) -> None:
+    world.engine.add_image("with-volume", {}, Cmd=["sh"], Volumes={"/data": {}, "/workspace": {}})
+    bottle = world.start(replace(KEEPER, image="with-volume"), copy_cwd=True)
+    identity = bottle.identity
+    assert set(world.engine.volumes({"bottle.identity": str(identity)})) == {
+        identity.volume("cache"),
+        identity.volume("image-data"),
+        identity.volume("image-workspace"),
+        requests_volume(identity),
+    }
+    container = world.engine.container(identity.container)
+    assert container is not None
+    assert not [mount for mount in container.mounts if mount.anonymous]
+
+
+def test_what_the_user_should_know_is_said(world: World) -> None:
+    agent = replace(AGENT, secrets=("TOKEN",))
+    launched = start(world.context, plan_start(world.context, StartRequest(agent=agent, cwd=world.cwd)))
+    assert any("TOKEN" in note for note in launched.notes)
+
+
+def test_it_can_be_left_for_the_caller_to_begin(world: World) -> None:
+    plan = plan_start(world.context, StartRequest(agent=AGENT, cwd=world.cwd))
+    assert start(world.context, plan, begin=False).identity == plan.identity
+    assert world.status(world.home.bottle(plan.identity)) is Status.CREATED
+
+
+# --- when it fails ----------------------------------------------------------------------------------------------------
+
+
+def nothing_is_left(world: World) -> bool:
+    """Whether there is no trace of a bottle, but for what any launch leaves: folders that hold them."""
+    return (
+        world.engine.containers({}) == ()
+        and world.engine.volumes({}) == ()
+        and (not world.home.states.exists() or list(world.home.states.iterdir()) == [])
+        and list(world.runtime.iterdir()) == []
+    )
+
+
+def test_a_launch_that_fails_anywhere_leaves_nothing(tmp_path: Path) -> None:
+    numbers = count()
+
+    def run(fate: Fate) -> None:
+        world = World(tmp_path / str(next(numbers)))
+        world.environ["TOKEN"] = "hunter2"
+        plan = plan_start(world.context, StartRequest(agent=KEEPER, cwd=world.cwd, copy_cwd=True))
+        try:
+            with world.doomed(fate) as context:
+                start(context, plan)
+        except BottleError:
+            assert nothing_is_left(world), fate.last
+        else:
+            assert not fate.came
+
+    assert every_moment(run, deadly=False) >= 15
+
+
+def test_a_launch_that_dies_anywhere_leaves_what_can_be_resumed_or_removed(tmp_path: Path) -> None:
+    numbers = count()
+
+    def run(fate: Fate) -> None:
+        world = World(tmp_path / str(next(numbers)))
+        (world.cwd / "notes").write_bytes(b"n")
+        plan = plan_start(world.context, StartRequest(agent=KEEPER, cwd=world.cwd, copy_cwd=True))
+        try:
+            with world.doomed(fate) as context:
+                start(context, plan)
+        except Killed:
+            if (world.home.states / str(plan.identity) / "metadata.json").exists():
+                (view,) = list_bottles(world.context, everything=True)
+                assert view.identity == plan.identity
+                bottle = world.home.bottle(plan.identity)
+                resume(world.context, bottle, ResumeRequest())
+                assert world.status(bottle) is Status.RUNNING, fate.last
+                assert world.content(bottle, "/workspace/notes") == b"n", fate.last
+                world.check_tidy(bottle)
+                world.engine.exit(bottle.identity.container)
+                remove(world.context, bottle, consent=True)
+            assert world.engine.containers({}) == (), fate.last
+            assert world.engine.volumes({}) == (), fate.last
+
+    assert every_moment(run, deadly=True) >= 15
+
+
+@pytest.mark.parametrize(
+    ("agent", "error"),
+    [
+        (replace(AGENT, image="empty", command=None), ManifestError),
+        (replace(AGENT, volumes=(Mount(kind=MountKind.BIND, source="/no/such/place", target="/x"),)), EngineError),
+    ],
+)
+def test_what_the_manifest_got_wrong_leaves_nothing(world: World, agent: Agent, error: type[BottleError]) -> None:
+    world.engine.add_image("empty", {})
+    with pytest.raises(error):
+        world.start(agent)
+    assert nothing_is_left(world)
+
+
+def test_a_build_that_fails_leaves_nothing(world: World) -> None:
+    dockerfile = world.cwd / "Dockerfile"
+    dockerfile.write_text(f"FROM {BASE}\nRUN exit 7\n")
+    with pytest.raises(BuildFailed):
+        world.start(replace(AGENT, image=None, dockerfile=dockerfile))
+    dockerfile.unlink()
+    with pytest.raises(BuildFailed, match="cannot read"):
+        world.start(replace(AGENT, image=None, dockerfile=dockerfile))
+    assert nothing_is_left(world)
+
+
+def test_somebody_elses_container_of_that_name_is_not_touched(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    identity = Identity.parse("demo-abcde")
+    monkeypatch.setattr(Identity, "fresh", lambda _: identity)
+    spec = world.engine._container(world.start().identity.container).spec
+    remove_all(world)
+    world.engine.create(replace(spec, name=identity.container, labels=(), mounts=()))
+    with pytest.raises(NameTaken):
+        world.start()
+    assert [each.name for each in world.engine.containers({})] == [identity.container]
+    assert world.home.identities() == ()
+
+
+def remove_all(world: World) -> None:
+    for identity in world.home.identities():
+        world.engine.exit(identity.container)
+        remove(world.context, world.home.bottle(identity), consent=True)

@@ -1,0 +1,110 @@
+"""`stop`, and the end of a session."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from bottle.errors import BottleError, EngineError, Locked, MovedAway, NotFound
+from bottle.model import Status, Tombstone
+from bottle.operations import commit, end_session, resume, stop
+from bottle.plan import ResumeRequest
+from tests.support.world import AGENT, Fate, Killed, World, every_moment
+
+
+def test_it_ends_the_agent_keeps_its_work_and_saves_its_transcript(world: World) -> None:
+    world.environ["TOKEN"] = "hunter2"
+    bottle = world.start(replace(AGENT, secrets=("TOKEN",)))
+    world.work(bottle, "/root/.demo/log", b"line")
+    stopped = stop(world.context, bottle)
+    assert (stopped.was_running, stopped.exit_code, stopped.notes) == (True, 143, ())
+    assert world.status(bottle) is Status.EXITED
+    assert (bottle.transcript / "files/root/.demo/log").read_bytes() == b"line"
+    assert (world.runtime / str(bottle.identity) / "secrets").read_bytes() == b""
+    assert not stop(world.context, bottle).was_running
+
+
+def test_a_paused_one_is_woken_to_end(world: World) -> None:
+    bottle = world.start()
+    world.engine.pause(bottle.identity.container)
+    assert stop(world.context, bottle).was_running
+    assert world.status(bottle) is Status.EXITED
+
+
+def test_what_cannot_be_stopped_is_refused(world: World) -> None:
+    bottle = world.start()
+    with bottle.locked("bottle commit"), pytest.raises(Locked):
+        stop(world.context, bottle)
+    bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+    with pytest.raises(MovedAway):
+        stop(world.context, bottle)
+    bottle.clear_tombstone()
+    world.lose_container(bottle)
+    with pytest.raises(NotFound):
+        stop(world.context, bottle)
+
+
+@pytest.mark.parametrize("deadly", [False, True])
+def test_wherever_it_ends_the_next_one_works(tmp_path: Path, deadly: bool) -> None:
+    numbers = count()
+
+    def run(fate: Fate) -> None:
+        world = World(tmp_path / str(next(numbers)))
+        bottle = world.start()
+        world.work(bottle, "/root/.demo/log", b"line")
+        try:
+            with world.doomed(fate) as context:
+                stop(context, bottle)
+        except (Killed, BottleError):
+            assert fate.came
+        stop(world.context, bottle)
+        assert world.status(bottle) is Status.EXITED
+        assert (bottle.transcript / "files/root/.demo/log").read_bytes() == b"line", fate.last
+        world.check_tidy(bottle)
+
+    assert every_moment(run, deadly=deadly) >= 10
+
+
+def test_a_session_that_ended_leaves_a_bottle_to_be_resumed(world: World) -> None:
+    bottle = world.start()
+    world.work(bottle, "/root/.demo/log", b"line")
+    world.engine.exit(bottle.identity.container, 3)
+    ended = end_session(world.context, bottle, remove=False)
+    assert (ended.exit_code, ended.removed) == (3, False)
+    assert (bottle.transcript / "files/root/.demo/log").read_bytes() == b"line"
+    resume(world.context, bottle, ResumeRequest())
+    assert end_session(world.context, bottle, remove=True).was_running  # somebody else brought it back: hands off
+
+
+def test_with_rm_nothing_is_left_unless_it_was_committed(world: World) -> None:
+    one, other = world.start(), world.start()
+    commit(world.context, other)
+    for bottle, removed in ((one, True), (other, False)):
+        world.engine.exit(bottle.identity.container)
+        assert end_session(world.context, bottle, remove=True).removed is removed
+    assert world.home.identities() == (other.identity,)
+
+
+def test_with_rm_a_commit_that_was_cut_but_finished_is_kept(world: World) -> None:
+    bottle = world.start()
+    world.work(bottle, "/work", b"x")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bottle.state.BottleState.append_commit", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            commit(world.context, bottle)
+    world.engine.exit(bottle.identity.container)
+    assert not end_session(world.context, bottle, remove=True).removed
+    assert bottle.committed_image() == bottle.identity.committed(1)
+
+
+def test_a_session_whose_end_cannot_be_looked_after_says_so(world: World) -> None:
+    bottle = world.start()
+    world.engine.exit(bottle.identity.container)
+    for _ in ("its requests", "its transcript"):
+        world.engine.fail_next("read_archive", EngineError("broke"))
+    with pytest.raises(EngineError):
+        end_session(world.context, bottle, remove=True)
+    assert world.status(bottle) is Status.EXITED

@@ -1,0 +1,95 @@
+"""The JSON of the state folder: it reads back as it was written, and whatever else is there is an error with a name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bottle import serial
+from bottle.errors import StateDamaged, StateTooNew
+from bottle.model import Agent, CommitIntent, CommitRecord, Metadata, MigrationRecord, Tombstone
+from tests.support import values
+
+PATH = Path("/home/state/demo-abcde/file.json")
+FORMS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], serial.Json], Callable[[serial.Json], Any]]] = {
+    "metadata": (values.metadata(), serial.metadata_to_json, serial.metadata_from_json),
+    "commit": (values.COMMITS, serial.commit_to_json, serial.commit_from_json),
+    "intent": (values.INTENTS, serial.intent_to_json, serial.intent_from_json),
+    "tombstone": (values.TOMBSTONES, serial.tombstone_to_json, serial.tombstone_from_json),
+    "migration": (values.MIGRATIONS, serial.migration_to_json, serial.migration_from_json),
+}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+) | st.just(10**400)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(data=st.data())
+def test_what_was_written_reads_back(form: str, data: st.DataObject) -> None:
+    strategy, to_json, from_json = FORMS[form]
+    value: Metadata | CommitRecord | CommitIntent | Tombstone | MigrationRecord = data.draw(strategy)
+    assert serial.load(serial.dump(to_json(value)), PATH, from_json) == value
+
+
+@given(values.agents())
+def test_an_agent_reads_back(agent: Any) -> None:
+    assert serial.agent_from_json(agent.name, json.loads(json.dumps(serial.agent_to_json(agent)))) == agent
+
+
+def test_an_agent_of_an_older_version_reads_back() -> None:
+    agent = Agent(name="demo", image="debian")
+    written = serial.agent_to_json(agent)
+    del written["remote_control"], written["keep"], written["carry"]
+    assert serial.agent_from_json("demo", written) == agent
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(data=st.data())
+def test_one_wrong_value_is_damage_and_nothing_else(form: str, data: st.DataObject) -> None:
+    strategy, to_json, from_json = FORMS[form]
+    document = to_json(data.draw(strategy))
+    document[data.draw(st.sampled_from(sorted(document)))] = data.draw(JSON)
+    written = serial.dump(document)
+    try:
+        value = serial.load(written, PATH, from_json)
+    except StateDamaged as error:
+        assert str(PATH) in error.what
+        assert error.next_step
+    else:
+        assert serial.load(serial.dump(to_json(value)), PATH, from_json) == value
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(data=st.data())
+def test_a_file_cut_short_is_damage(form: str, data: st.DataObject) -> None:
+    strategy, to_json, from_json = FORMS[form]
+    written = serial.dump(to_json(data.draw(strategy))).rstrip()
+    with pytest.raises(StateDamaged, match="damaged"):
+        serial.load(written[: data.draw(st.integers(0, len(written) - 1))], PATH, from_json)
+
+
+@given(st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()))
+def test_any_bytes_are_damage(written: bytes) -> None:
+    with pytest.raises(StateDamaged):
+        serial.load(written, PATH, serial.metadata_from_json)
+
+
+@given(st.integers(2) | st.just(10**400))
+def test_a_newer_schema_is_refused_as_such(schema: int) -> None:
+    with pytest.raises(StateTooNew, match="schema") as caught:
+        serial.load(json.dumps({"schema": schema, "anything": True}).encode(), PATH, serial.metadata_from_json)
+    assert "upgrade" in caught.value.next_step
+
+
+@pytest.mark.parametrize("schema", [None, "1", True, 1.0, [1], {}])
+def test_a_schema_that_is_no_number_is_damage(schema: Any) -> None:
+    with pytest.raises(StateDamaged):
+        serial.load(json.dumps({"schema": schema}).encode(), PATH, serial.metadata_from_json)
