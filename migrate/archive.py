@@ -1,0 +1,237 @@
+"""Composes, without reading a layer, the archive that the destination's `docker load` is fed.
+
+It is two forms in one: an OCI layout, which the containerd store reads, and the `manifest.json` that the classic store
+goes by. Layers stay compressed in it. Those that the destination has are left out: the classic store looks for a layer
+by its diff id before it looks into the archive, the containerd store by the blob that the OCI manifest names.
+(OCI image-spec, image-layout.md and manifest.md; moby, image/tarexport/load.go; containerd, images/archive.)
+"""
+
+import hashlib
+import json
+import re
+import tarfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bottle.errors import VerificationFailed
+from bottle.model import Store
+from migrate.model import Blob, Codec
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_TAG = re.compile(r"(?P<repository>[a-z0-9][a-z0-9_.-]*):(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})")
+_MEDIA_TYPE = re.compile(r"application/vnd\.(?:oci\.image\.layer|docker\.image\.rootfs)\.[a-z0-9.+-]+")
+_FIRST_WITH_ZSTD = 23
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownBlob:
+    """A layer that the destination's content store holds: digest, size and media type are those of the blob there."""
+
+    digest: str
+    size: int
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """Bytes of the archive that are no layer: headers, padding, documents, the end mark."""
+
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The bytes of a blob, all of them and nothing else."""
+
+    blob: Blob
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.blob.size
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What `docker load` is fed: the parts, one after the other. Literals and layers alternate."""
+
+    parts: tuple[Literal | Layer, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole archive."""
+        return sum(part.size for part in self.parts)
+
+
+def choose_codec(engine_version: str, store: Store) -> Codec:
+    """How layers are compressed inside an archive for this engine.
+
+    The engine unpacks them itself, by its own means, whatever tools its host has: zstd is read by the containerd store,
+    and by the classic store since Docker 23; gzip by all of them.
+    """
+    major = re.match(r"[0-9]{1,4}(?=\.)", engine_version)
+    if store is Store.CONTAINERD or (major is not None and int(major[0]) >= _FIRST_WITH_ZSTD):
+        return Codec.ZSTD
+    return Codec.GZIP
+
+
+def compose(
+    *,
+    config: bytes,
+    diff_ids: Iterable[str],
+    blobs: Mapping[str, Blob],
+    tag: str,
+    store: Store,
+    known: Mapping[str, KnownBlob] | None = None,
+) -> Archive:
+    """The archive of an image with `config`, whose layers are `diff_ids`, base first, called `tag` and nothing else.
+
+    `blobs` are the layers that travel, by diff id; the destination must have the others. For the containerd store
+    `known` says as what, by diff id; the classic store needs no such help. The same arguments give the same bytes.
+    Raises VerificationFailed when the containerd store would lack a layer, or an argument is not well formed.
+    """
+    layers = tuple(diff_ids)
+    known = known or {}
+    named = _TAG.fullmatch(tag)
+    if named is None:
+        raise VerificationFailed(f"{tag!r} is no tag of an image that is ours")
+    for diff_id in layers:
+        _check_layer(diff_id, blobs, known, store)
+    descriptors = [_descriptor(diff_id, blobs, known) for diff_id in layers]
+    config_digest = _digest(config)
+    manifest = _json(
+        {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": {
+                "mediaType": "application/vnd.oci.image.config.v1+json",
+                "digest": config_digest,
+                "size": len(config),
+            },
+            "layers": descriptors,
+        }
+    )
+    index = _json(
+        {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.index.v1+json",
+            "manifests": [
+                {
+                    "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                    "digest": _digest(manifest),
+                    "size": len(manifest),
+                    "annotations": {
+                        "io.containerd.image.name": f"docker.io/library/{tag}",
+                        "org.opencontainers.image.ref.name": named["tag"],
+                    },
+                }
+            ],
+        }
+    )
+    legacy = _json(
+        [
+            {
+                "Config": _path(config_digest),
+                "RepoTags": [tag],
+                "Layers": [_path(str(descriptor["digest"])) for descriptor in descriptors],
+            }
+        ]
+    )
+    writer = _Writer()
+    writer.file("oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
+    writer.file("index.json", index)
+    writer.file("manifest.json", legacy)
+    writer.folder("blobs")
+    writer.folder("blobs/sha256")
+    writer.file(_path(_digest(manifest)), manifest)
+    writer.file(_path(config_digest), config)
+    for diff_id in dict.fromkeys(layers):
+        if diff_id in blobs:
+            writer.layer(_path(blobs[diff_id].digest), blobs[diff_id])
+    return writer.finish()
+
+
+class _Writer:
+    """A tar whose layers are not in memory. Times are 0 and owners root, so that the bytes depend on the content."""
+
+    def __init__(self) -> None:
+        self._parts: list[Literal | Layer] = []
+        self._literal = bytearray()
+
+    def folder(self, name: str) -> None:
+        header = tarfile.TarInfo(name)
+        header.type = tarfile.DIRTYPE
+        header.mode = 0o755
+        self._literal += _header(header)
+
+    def file(self, name: str, data: bytes) -> None:
+        self._begin(name, len(data))
+        self._literal += data
+        self._pad(len(data))
+
+    def layer(self, name: str, blob: Blob) -> None:
+        self._begin(name, blob.size)
+        self._parts += [Literal(bytes(self._literal)), Layer(blob)]
+        self._literal.clear()
+        self._pad(blob.size)
+
+    def finish(self) -> Archive:
+        self._literal += bytes(2 * tarfile.BLOCKSIZE)
+        return Archive((*self._parts, Literal(bytes(self._literal))))
+
+    def _begin(self, name: str, size: int) -> None:
+        header = tarfile.TarInfo(name)
+        header.size = size
+        header.mode = 0o644
+        self._literal += _header(header)
+
+    def _pad(self, size: int) -> None:
+        self._literal += bytes(-size % tarfile.BLOCKSIZE)
+
+
+def _header(header: tarfile.TarInfo) -> bytes:
+    # GNU's form: a size of 8 GiB and more is a binary number in the same single block.
+    return header.tobuf(tarfile.GNU_FORMAT)
+
+
+def _check_layer(diff_id: str, blobs: Mapping[str, Blob], known: Mapping[str, KnownBlob], store: Store) -> None:
+    if not _DIGEST.fullmatch(diff_id):
+        raise VerificationFailed(f"{diff_id[:100]!r} is no digest of a layer")
+    blob, there = blobs.get(diff_id), known.get(diff_id)
+    if blob is not None:
+        if blob.diff_id != diff_id or not _DIGEST.fullmatch(blob.digest) or blob.size < 0:
+            raise VerificationFailed(f"what is to travel as layer {diff_id} is not that layer")
+    elif there is not None:
+        if not (_DIGEST.fullmatch(there.digest) and there.size >= 0 and _MEDIA_TYPE.fullmatch(there.media_type)):
+            raise VerificationFailed(f"the destination says something of layer {diff_id} that cannot be")
+    elif store is Store.CONTAINERD:
+        raise VerificationFailed(
+            f"the destination's containerd store needs layer {diff_id}, which neither travels nor is known to be there"
+        )
+
+
+def _descriptor(diff_id: str, blobs: Mapping[str, Blob], known: Mapping[str, KnownBlob]) -> dict[str, object]:
+    """How the OCI manifest names a layer; one that the classic store has by its diff id goes by that."""
+    blob, there = blobs.get(diff_id), known.get(diff_id)
+    if blob is not None:
+        return {"mediaType": blob.codec.media_type, "digest": blob.digest, "size": blob.size}
+    if there is not None:
+        return {"mediaType": there.media_type, "digest": there.digest, "size": there.size}
+    return {"mediaType": Codec.NONE.media_type, "digest": diff_id, "size": 0}
+
+
+def _path(digest: str) -> str:
+    return "blobs/sha256/" + digest.removeprefix("sha256:")
+
+
+def _digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _json(document: object) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()

@@ -1,0 +1,306 @@
+"""Performs here what the owner of a bottle asks for while the bottle is pulled, as far as `migrate.guard` allows it.
+
+Scripts are run as they are run on a far host. What they would believe is looked at first: archives and state that come
+from there are untrusted, and tars of files are unpacked by this program, not by tar.
+"""
+
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+from bottle.errors import NeedsConsent, RemoteError, VerificationFailed
+from bottle.model import CommitRecord, Metadata
+from bottle.naming import Identity
+from bottle.ports import Engine, Progress
+from bottle.state import BottleState
+from bottle.text import printable
+from migrate.guard import RULES, Guard, Rule, Terms
+from migrate.local import run_here
+from migrate.model import Codec, RemoteCommand, Reply
+from migrate.receiver import Breach, Request
+from migrate.stream import CHUNK, decompress
+from migrate.untrusted import (
+    alone,
+    measure,
+    read_state,
+    remove_unpacked,
+    reopen_requests,
+    require_archive,
+    staged,
+    unpack_folder,
+    wishes,
+)
+
+RESERVE = 64 << 20  # bytes that are left free on every disk
+_MOST_PIECES = 200_000
+_IN_MEMORY = 1 << 20
+_SHOWN = 300  # characters of what comes from there
+_NAME = "this host"
+_PASSED = ("HOME", "PATH", "USER", "LOGNAME", "TMPDIR", "XDG_RUNTIME_DIR", "SSH_AUTH_SOCK")
+
+Agree = Callable[[tuple[str, ...]], bool]
+
+
+class Here:
+    """Runs scripts on this host, in the user's name: a `migrate.ports.Remote` without a network."""
+
+    name = _NAME
+
+    def __init__(self, bottle_home: Path, environ: Mapping[str, str]) -> None:
+        self._bottle_home = bottle_home
+        self._environ = {name: environ[name] for name in environ if name in _PASSED or name.startswith("DOCKER_")}
+        self._environ["BOTTLE_HOME"] = str(bottle_home)
+        self._environ.setdefault("HOME", str(Path.home()))
+
+    def run(self, command: RemoteCommand, stdin: object = (), *, silence: float = 60.0) -> Reply:
+        """As `migrate.ports.Remote.run`."""
+        return run_here(command, stdin, host=_NAME, environment=self._environ, folder=Path("/"), silence=silence)  # type: ignore[arg-type]
+
+
+class Dock:
+    """A `migrate.receiver.Performer`. `agree` is asked about what a bottle would get hold of here."""
+
+    def __init__(self, terms: Terms, here: Here, engine: Engine, progress: Progress, agree: Agree) -> None:
+        self._guard = Guard(terms)
+        self._terms = terms
+        self._here = here
+        self._engine = engine
+        self._progress = progress
+        self._agree = agree
+        self._lock = threading.Lock()
+        self._berths = _Berths()
+        self._pieces = 0
+        self._unpacked: dict[str, frozenset[str]] = {}
+        self._approved: dict[str, tuple[Metadata, CommitRecord]] = {}
+
+    @property
+    def arrives_as(self) -> Identity:
+        """What the bottle is called here. Raises Breach before that is known."""
+        return self._guard.identity
+
+    @property
+    def pieces(self) -> int:
+        """How many pieces were staged."""
+        return self._pieces
+
+    def __call__(self, request: Request, stdin: Iterator[bytes]) -> Reply:
+        """As `migrate.receiver.Performer`."""
+        with self._lock:
+            command = self._guard.check(request)
+        rule = RULES[request.script]
+        if rule.streams:
+            with self._berths.shared():
+                return self._stream(command, rule, stdin, request.silence)
+        with _spooled(stdin, rule) as spool, self._berths.exclusive():
+            return self._perform(command, spool, request.silence)
+
+    def _stream(self, command: RemoteCommand, rule: Rule, stdin: Iterator[bytes], silence: float) -> Reply:
+        most = rule.most
+        if command.name == "piece":
+            most = int(command.args[4])
+            with self._lock:
+                self._pieces += 1
+                if self._pieces > _MOST_PIECES:
+                    raise Breach("the far host sends more pieces than any bottle has")
+            if self._room() < most:
+                return Reply(status=21, out=b"", err=f"the disk of {self._terms.bottle_home} is full")
+        return self._here.run(command, _at_most(stdin, most), silence=silence)
+
+    def _perform(self, command: RemoteCommand, stdin: IO[bytes], silence: float) -> Reply:
+        match command.name:
+            case "extract":
+                return self._extract(*command.args)
+            case "load":
+                self._require_archive(stdin)
+            case "verify":
+                self._require_known(stdin, command.args[1])
+            case "volume":
+                measure(staged(self._blobs, command.args[3]), _codec(command.args[4]), self._docker_room())
+            case "register":
+                self._require_sound(*command.args[1:])
+        return self._here.run(command, _chunks(stdin), silence=silence)
+
+    @property
+    def _staging(self) -> Path:
+        return self._terms.bottle_home / "incoming" / str(self._guard.identity)
+
+    @property
+    def _blobs(self) -> Path:
+        return self._staging / "blobs"
+
+    def _extract(self, _: str, blob: str, codec: str, kind: str, nonce: str) -> Reply:
+        """What extract.sh does, but for a tar that may be anything."""
+        folder = self._staging / f"{kind}-{nonce}"
+        self._approved.pop(nonce, None)
+        try:
+            with alone(self._staging):
+                remove_unpacked(self._staging, kind)
+                self._unpacked[folder.name] = unpack_folder(
+                    decompress(staged(self._blobs, blob), _codec(codec)),
+                    folder,
+                    owners=kind == "workspace" and os.geteuid() == 0,
+                    links=kind == "workspace",
+                    room=self._room(),
+                )
+        except OSError as exc:
+            return Reply(status=26, out=b"", err=f"cannot unpack {kind}: {exc.strerror}")
+        if kind == "state":
+            self._approved[nonce] = self._approve(folder)
+        return Reply(status=0, out=b"", err="")
+
+    def _approve(self, folder: Path) -> tuple[Metadata, CommitRecord]:
+        """Look at the state that came, and have the user agree to what the bottle would get hold of here."""
+        metadata, commit = read_state(folder, self._guard.identity)
+        asked = wishes(metadata)
+        if asked and not self._agree(asked):
+            raise NeedsConsent(
+                f"resumed here, {metadata.identity} would be given " + "; ".join(asked),
+                left="it stays where it is; what arrived here is used by the next run",
+                next_step="if it may have that: the same command with --yes",
+            )
+        for secret in metadata.agent.secrets:
+            self._progress.note(
+                f"{metadata.identity} will be given {secret} of this user's environment, where it is set"
+            )
+        return metadata, commit
+
+    def _require_archive(self, stdin: IO[bytes]) -> None:
+        order = [line.strip().decode() for line in stdin]
+        stdin.seek(0)
+
+        def archive() -> Iterator[bytes]:
+            for blob in order:
+                yield from staged(self._blobs, blob)
+
+        with self._progress.phase("looking at the image that came"):
+            require_archive(archive(), self._guard.identity, self._docker_room())
+
+    def _require_known(self, stdin: IO[bytes], folder: str) -> None:
+        """Only files that were unpacked here are hashed: no link is followed, nothing outside is asked about."""
+        known = self._unpacked.get(folder, frozenset())
+        for line in stdin:
+            if os.fsdecode(line[len("0" * 64 + "  ./") :].rstrip(b"\n")) not in known:
+                raise Breach("the far host asks for a file that it has not sent to be checked")
+        stdin.seek(0)
+
+    def _require_sound(self, nonce: str, workspace: str) -> None:
+        """The last look before the bottle is here: its state, its place and its image fit together."""
+        approved = self._approved.get(nonce)
+        if approved is None:
+            raise Breach("the far host hands over a bottle whose state was not looked at")
+        metadata, commit = approved
+        mounted = metadata.cwd if metadata.cwd is not None and not metadata.copy_cwd else None
+        if str(mounted or "") != workspace or (workspace and f"workspace-{nonce}" not in self._unpacked):
+            raise VerificationFailed(
+                f"the bottle would use {str(mounted)[:200]!r} here, and its workspace is not what lands there",
+                left="nothing was put into place",
+            )
+        image = self._engine.image(commit.tag)
+        if image is None or (image.diff_ids, image.config_digest) != (commit.diff_ids, commit.config_digest):
+            raise VerificationFailed(
+                f"the image {commit.tag} here is not the one that the bottle's history names",
+                left="nothing was put into place",
+                next_step="the same command again",
+            )
+        self._take_over(BottleState(self._guard.identity, self._staging / f"state-{nonce}"), metadata)
+
+    def _take_over(self, state: BottleState, metadata: Metadata) -> None:
+        """Take out of the state what is for this host's user alone to say, and its manifest."""
+        reopen_requests(state)
+        if metadata.agent.carry:
+            state.write_metadata(replace(metadata, agent=replace(metadata.agent, carry=())))
+            globs = printable(", ".join(metadata.agent.carry), _SHOWN)
+            self._progress.note(f"`carry` {globs} is dropped: what may leave this host is for its own manifest to say")
+
+    def _room(self) -> int:
+        return _free(self._terms.bottle_home)
+
+    def _docker_room(self) -> int:
+        root = Path(self._terms.docker_root)
+        return _free(root if root.is_absolute() else self._terms.bottle_home)
+
+    def is_here(self) -> bool:
+        """Whether this host owns the bottle now, whatever anybody says."""
+        state = self._terms.bottle_home / "state" / str(self._guard.identity)
+        return state.is_dir() and not (state / "moved-to.json").exists()
+
+
+class _Berths:
+    """Pieces come beside each other; everything else waits for them, and is alone."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._shared = 0
+        self._taken = False
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._taken)
+            self._shared += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._shared -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._taken and not self._shared)
+            self._taken = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken = False
+                self._changed.notify_all()
+
+
+@contextmanager
+def _spooled(stdin: Iterator[bytes], rule: Rule) -> Iterator[IO[bytes]]:
+    """All of a standard input, each line of which is what the rule says."""
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spool:
+        for chunk in _at_most(stdin, rule.most):
+            spool.write(chunk)
+        spool.seek(0)
+        for line in iter(lambda: spool.readline(1 << 16), b""):
+            text = os.fsdecode(line)
+            if rule.lines is None or not rule.lines.fullmatch(text) or "/../" in text or text.endswith("/..\n"):
+                raise Breach("the far host feeds a script what no honest one does")
+        spool.seek(0)
+        yield spool
+
+
+def _at_most(stdin: Iterator[bytes], most: int) -> Iterator[bytes]:
+    for chunk in stdin:
+        most -= len(chunk)
+        if most < 0:
+            raise Breach("the far host feeds a script more than it takes")
+        yield chunk
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    while chunk := file.read(CHUNK):
+        yield chunk
+
+
+def _codec(name: str) -> Codec:
+    return Codec("" if name == "none" else name)
+
+
+def _free(path: Path) -> int:
+    """Bytes that may still be written at `path`, whether it exists yet or not."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    try:
+        return max(shutil.disk_usage(path).free - RESERVE, 0)
+    except OSError as exc:
+        raise RemoteError(f"the disk of {path} cannot be looked at: {exc.strerror}") from exc

@@ -1,0 +1,329 @@
+"""`export`: a bottle, with all its work, in one sealed file. The bottle stays the owner here and goes on."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bottle.errors import EngineError, MovedAway, NotFound, PreflightRefused
+from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, MigrationPhase, MigrationRecord, Status
+from bottle.naming import Identity
+from bottle.operations import Context
+from bottle.operations.commit import commit_locked
+from bottle.operations.settle import settle
+from bottle.plan import commit_in_force, is_frozen_in, require_docker, require_here
+from bottle.state import BottleState
+from migrate.bundle import Kind, Manifest, Member, Place, member_name
+from migrate.bundlefile import BundleFile, plain_member, require_free, writing
+from migrate.hygiene import Allowed, finder_for, look_through, own_layers, require_clean, send_along
+from migrate.innertar import InnerTar, ItemType, item_header, write_tar
+from migrate.inspection import inspect
+from migrate.layers import SaveStreamSource
+from migrate.model import Blob, Codec
+from migrate.packing import Packed, pack
+from migrate.plan import what_stays
+from migrate.scrutiny import points_out
+from migrate.spool import DirectorySpool
+from migrate.stream import decompress
+
+_NO_HOST = "a bundle"  # no host can be called that
+_UNCHANGED = "nothing was changed; the bottle goes on as it was"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """A bundle that was written. `links` are those of the workspace that point out of it, which no bundle holds.
+
+    `skipped` are sockets, fifos and devices of the workspace; `stays` is what else did not go along. `along` are the
+    credentials that did, because that was allowed, a line each.
+    """
+
+    identity: Identity
+    file: Path
+    size: int
+    manifest: Manifest
+    committed: bool
+    links: tuple[str, ...]
+    skipped: tuple[str, ...]
+    stays: tuple[str, ...]
+    along: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportFacts:
+    """All that decides an export. `image` is that of the commit in force, if it is here."""
+
+    metadata: Metadata
+    container: ContainerFacts | None
+    commits: tuple[CommitRecord, ...]
+    committed_tag: str | None
+    image: ImageFacts | None
+    workspace_here: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportPlan:
+    """What will happen: `commit` is the one that goes out, None where one is made first."""
+
+    commit: CommitRecord | None
+    workspace: Path | None
+    stays: tuple[str, ...]
+
+
+def plan_export(facts: ExportFacts) -> ExportPlan:
+    """Decide an export. Raises NotFound or PreflightRefused."""
+    metadata, container = facts.metadata, facts.container
+    commit = commit_in_force(facts.commits, facts.committed_tag)
+    if commit is not None and (facts.image is None or facts.image.diff_ids != commit.diff_ids):
+        commit = None
+    if container is not None and (commit is None or container.status.alive or not is_frozen_in(container, (commit,))):
+        commit = None
+    elif commit is None:
+        raise NotFound(
+            f"{metadata.identity} has neither a container nor a committed image here, so there is nothing to export",
+            left=_UNCHANGED,
+            next_step=f"bottle resume {metadata.identity}",
+        )
+    workspace = metadata.cwd if metadata.cwd is not None and not metadata.copy_cwd else None
+    if workspace is not None and not facts.workspace_here:
+        raise PreflightRefused(
+            f"the workspace {workspace} is not here, so it cannot go into the bundle",
+            left=_UNCHANGED,
+            next_step=f"put it back, or: mkdir -p {workspace}",
+        )
+    return ExportPlan(commit=commit, workspace=workspace, stays=what_stays(metadata, facts.commits))
+
+
+def export(context: Context, state: BottleState, file: Path, allowed: Allowed | None = None) -> Exported:
+    """Write all of a bottle into the new file `file`. `allowed` may be in it besides what its agent carries.
+
+    Raises BackendUnsupported, Locked, MovedAway, NotFound, Conflict, PreflightRefused, VerificationFailed or
+    EngineError; on any of them there is no such file, and the bottle goes on.
+    """
+    require_docker(state.metadata(), "export")
+    file = file.absolute()
+    with state.locked("bottle export"):
+        settle(context, state)
+        _require_owner(state)
+        require_free(file)
+        plan = plan_export(_observe(context, state))
+        return _Export(context, state, file, plan, allowed or Allowed()).run()
+
+
+def _observe(context: Context, state: BottleState) -> ExportFacts:
+    metadata, tag = state.metadata(), state.committed_image()
+    return ExportFacts(
+        metadata=metadata,
+        container=context.container(state.identity),
+        commits=state.commits(),
+        committed_tag=tag,
+        image=context.engine.image(tag) if tag is not None else None,
+        workspace_here=metadata.cwd is not None and metadata.cwd.is_dir(),
+    )
+
+
+def _require_owner(state: BottleState) -> None:
+    require_here(state.identity, state.tombstone(), "export")
+    migration = state.migration()
+    if migration is not None and migration.phase is MigrationPhase.HANDING_OFF:
+        raise MovedAway(
+            f"a move of {state.identity} to {migration.host} was cut while it was handed over",
+            left=_UNCHANGED,
+            next_step=f"finish it first: bottle migrate {state.identity} {migration.host}",
+        )
+
+
+class _Export:
+    def __init__(self, context: Context, state: BottleState, file: Path, plan: ExportPlan, allowed: Allowed) -> None:
+        self._context = context
+        self._state = state
+        self._file = file
+        self._plan = plan
+        self._allowed = allowed
+        self._folder = context.home.path / "outgoing" / str(state.identity) / "export"
+
+    def run(self) -> Exported:
+        context, plan = self._context, self._plan
+        shutil.rmtree(self._folder / "files", ignore_errors=True)
+        files = self._spool("files")
+        with self._still():
+            commit = plan.commit or self._commit()
+            links = links_out(plan.workspace) if plan.workspace is not None else {}
+            workspace = str(plan.workspace) if plan.workspace is not None else None
+            packed = pack(
+                context, self._state, files, commit=commit, arrives_as=self._state.identity, workspace=workspace
+            )
+        packed = _without_links(packed, files, links)
+        layers = self._spool("layers")
+        image = context.engine.image(commit.tag)
+        with context.progress.phase("reading the image's layers"):
+            config = SaveStreamSource(context.engine).read(commit.tag, frozenset(commit.diff_ids), layers)
+        if image is None:
+            raise NotFound(f"the image {commit.tag} vanished meanwhile", left=_UNCHANGED, next_step="docker image ls")
+        along = self._look_through(commit, layers, config)
+        members, sources = _members(config, commit, layers, packed, self._volume_names())
+        manifest = Manifest(
+            identity=self._state.identity,
+            created_at=context.now(),
+            architecture=image.architecture,
+            os=image.os,
+            number=commit.number,
+            tag=commit.tag,
+            config_digest=commit.config_digest,
+            diff_ids=commit.diff_ids,
+            members=members,
+        )
+        with (
+            writing(self._file, manifest, sources, context.progress) as temporary,
+            BundleFile.open(temporary) as written,
+        ):
+            inspect(written, context.progress)  # what import would refuse must not pass for a bundle
+            size = written.size
+        shutil.rmtree(self._folder, ignore_errors=True)
+        with suppress(OSError):
+            self._folder.parent.rmdir()
+        return Exported(
+            identity=self._state.identity,
+            file=self._file,
+            size=size,
+            manifest=manifest,
+            committed=plan.commit is None,
+            links=tuple(f"{path} -> {target}" for path, target in links.items()),
+            skipped=packed.workspace.skipped if packed.workspace is not None else (),
+            stays=plan.stays,
+            along=along,
+        )
+
+    def _look_through(self, commit: CommitRecord, layers: DirectorySpool, config: bytes) -> tuple[str, ...]:
+        context, metadata = self._context, self._state.metadata()
+        own = [blob for diff_id in own_layers(metadata, commit) if (blob := layers.blob(diff_id)) is not None]
+        finder = finder_for(metadata, context.environ, context.progress)
+        allowed = replace(self._allowed, carry=(*metadata.agent.carry, *self._allowed.carry))
+        return require_clean(
+            look_through(own, config, finder, context.progress),
+            allowed,
+            subject=str(metadata.identity),
+            left="no bundle was written; the bottle goes on as it was",
+            next_step=send_along(metadata),
+        )
+
+    @contextmanager
+    def _still(self) -> Iterator[None]:
+        """Hold a running bottle still, so that image, volumes and workspace are of one moment; then let it go on.
+
+        The note is what lets it go on if this process dies.
+        """
+        context, state = self._context, self._state
+        container = context.container(state.identity)
+        if container is None or container.status is not Status.RUNNING:
+            yield
+            return
+        earlier = state.migration()
+        if earlier is not None and earlier.host == _NO_HOST:
+            earlier = None  # the note of an export that died
+        note = earlier or MigrationRecord(
+            phase=MigrationPhase.QUIESCING,
+            host=_NO_HOST,
+            nonce=secrets.token_hex(16),
+            commit=None,
+            started_at=context.now(),
+            arrives_as=state.identity,
+        )
+        state.write_migration(replace(note, paused=True))
+        try:
+            context.engine.pause(container.id)
+            now = context.engine.container(container.id)
+            if now is None or now.status is not Status.PAUSED:
+                raise EngineError(
+                    f"{container.name} could not be paused",
+                    left="no bundle was written",
+                    next_step=f"bottle stop {state.identity}, then again",
+                )
+            yield
+        finally:
+            now = context.engine.container(container.id)
+            if now is not None and now.status is Status.PAUSED:
+                context.engine.unpause(container.id)
+            if earlier is not None:
+                state.write_migration(earlier)
+            else:
+                state.clear_migration()
+
+    def _commit(self) -> CommitRecord:
+        return commit_locked(self._context, self._state, message=f"exported to {self._file.name}", pause=False).commit
+
+    def _volume_names(self) -> Mapping[str, str]:
+        """What the manifest calls the bottle's volumes, by what Docker calls them."""
+        identity = self._state.identity
+        return {identity.volume(mount.source): mount.source for mount in self._state.metadata().agent.volumes}
+
+    def _spool(self, kind: str) -> DirectorySpool:
+        return DirectorySpool(self._folder / kind, Codec.ZSTD, threads=2)
+
+
+def _members(
+    config: bytes, commit: CommitRecord, layers: DirectorySpool, packed: Packed, volumes: Mapping[str, str]
+) -> tuple[tuple[Member, ...], dict[str, Path | bytes]]:
+    """The members in their order, and where the bytes of each are."""
+    name = member_name(Kind.CONFIG, 0, Codec.NONE)
+    members = [plain_member(name, Kind.CONFIG, config)]
+    sources: dict[str, Path | bytes] = {name: config}
+
+    def add(kind: Kind, index: int, blob: Blob, place: Place | None = None) -> None:
+        member = Member(
+            name=member_name(kind, index, blob.codec),
+            kind=kind,
+            codec=blob.codec,
+            size=blob.size,
+            digest=blob.digest,
+            plain_size=blob.diff_size,
+            plain_digest=blob.diff_id,
+            place=place,
+        )
+        members.append(member)
+        sources[member.name] = blob.path
+
+    for index, diff_id in enumerate(dict.fromkeys(commit.diff_ids)):
+        layer = layers.blob(diff_id)
+        if layer is None:
+            raise NotFound(
+                f"layer {diff_id} vanished from {layers}", left=_UNCHANGED, next_step="the same command again"
+            )
+        add(Kind.LAYER, index, layer)
+    for index, (mount, parcel) in enumerate(packed.volumes.items()):
+        add(Kind.VOLUME, index, parcel.blob, Place(volume=volumes[mount.source], target=mount.target))
+    if packed.workspace is not None:
+        add(Kind.WORKSPACE, 0, packed.workspace.blob)
+    add(Kind.STATE, 0, packed.state.blob)
+    return tuple(members), sources
+
+
+def links_out(folder: Path) -> dict[str, str]:
+    """The links of a folder that point out of it, by path, with their targets. A bundle holds none: import refuses."""
+    links: dict[str, str] = {}
+    for root, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            path = Path(root, name)
+            if path.is_symlink():
+                links[str(path.relative_to(folder))] = str(path.readlink())
+    return {path: target for path, target in sorted(links.items()) if points_out(links, path)}
+
+
+def _without_links(packed: Packed, spool: DirectorySpool, links: Mapping[str, str]) -> Packed:
+    """The same parcels, the workspace without `links`."""
+    if packed.workspace is None or not links:
+        return packed
+    blob = packed.workspace.blob
+    with blob.path.open("rb") as file, spool.writer() as writer:
+        tar = InnerTar(decompress(iter(lambda: file.read(1 << 20), b""), blob.codec))
+        kept = (
+            (item_header(item, item.path, item.link), tar.data(), item.size)
+            for item in tar.items()
+            if not (item.type is ItemType.SYMLINK and item.path in links)
+        )
+        for piece in write_tar(kept):
+            writer.write(piece)
+        return replace(packed, workspace=replace(packed.workspace, blob=writer.keep()))

@@ -1,0 +1,55 @@
+# Shared by every script that runs on the far host: POSIX sh and what every Linux has. Nothing of bottle is needed there.
+set -u
+umask 077
+PATH=${PATH:-/usr/bin:/bin}:$HOME/.local/bin:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin:/snap/bin
+export PATH LC_ALL=C
+bottle_home=${BOTTLE_HOME:-$HOME/.bottle}
+
+fail() { # STATUS MESSAGE…
+	status=$1
+	shift
+	printf '%s\n' "$*" >&2
+	exit "$status"
+}
+
+alone() { # IDENTITY: wait for a script that still works on this bottle here, such as one whose connection was cut
+	command -v flock >/dev/null 2>&1 || return 0
+	[ -d "$bottle_home/incoming/$1" ] || return 0
+	exec 9<"$bottle_home/incoming/$1" && flock 9 || fail 21 "cannot lock $bottle_home/incoming/$1"
+}
+
+hash_file() { # FILE: its sha256 in hex
+	if command -v sha256sum >/dev/null 2>&1; then
+		sum=$(sha256sum <"$1") || return 1
+	elif command -v shasum >/dev/null 2>&1; then
+		sum=$(shasum -a 256 <"$1") || return 1
+	else
+		sum=$(openssl dgst -sha256 -r <"$1") || return 1
+	fi
+	printf '%s\n' "${sum%% *}"
+}
+
+inode() { # FOLDER: what tells it from another that is later found under its name
+	ls -di "$1" | awk '{ print $1 }'
+}
+
+placed_by_us() { # FOLDER: was it put there by an earlier run of this move? In the staging area of the bottle.
+	[ -d "$1" ] && [ "$(cat placed 2>/dev/null)" = "$(inode "$1") $1" ]
+}
+
+flush() { # FOLDER: make its filesystem survive a power cut, or all of them where `sync` knows no better
+	sync -f "$1" 2>/dev/null || sync
+}
+
+size_of() { # FILE: its size in bytes
+	count=$(wc -c <"$1") || return 1
+	printf '%d\n' "$count"
+}
+
+unpack() { # CODEC: decompress standard input
+	case $1 in
+	zstd) zstd -dc ;;
+	gzip) gzip -dc ;;
+	*) cat ;;
+	esac
+}

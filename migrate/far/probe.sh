@@ -1,0 +1,60 @@
+# IDENTITY WORKSPACE: what this host is and has, one `key=value` a line. Changes nothing.
+identity=$1
+workspace=$2
+printf 'bottle_home=%s\n' "$bottle_home"
+for tool in sha256sum shasum openssl gzip zstd tar find awk; do
+	command -v "$tool" >/dev/null 2>&1 && printf 'tool=%s\n' "$tool"
+done
+command -v bottle >/dev/null 2>&1 && printf 'bottle=%s\n' "$(bottle --version 2>/dev/null)"
+
+standing() { # PATH: the nearest folder above it that exists
+	standing=$1
+	while [ ! -d "$standing" ]; do standing=$(dirname "$standing"); done
+	printf '%s\n' "$standing"
+}
+disk() { # NAME PATH: kilobytes free there, and where the filesystem is mounted
+	df -Pk "$(standing "$2")" | awk -v name="$1" 'NR == 2 { print "free_" name "=" $4; sub(/.*% /, ""); print "disk_" name "=" $0 }'
+}
+[ -w "$(standing "$bottle_home")" ] && printf 'writable=yes\n'
+disk home "$bottle_home"
+[ -d "$bottle_home/incoming/$identity" ] && du -sk "$bottle_home/incoming/$identity" | awk '{ print "staged=" $1 }'
+
+if [ -n "$workspace" ]; then
+	if [ -h "$workspace" ] || { [ -e "$workspace" ] && [ ! -d "$workspace" ]; }; then
+		printf 'workspace=full\n'
+	elif [ -d "$workspace" ] && [ -n "$(ls -A "$workspace" 2>&1)" ]; then
+		printf 'workspace=full\n'
+	elif [ -w "$(standing "$(dirname "$workspace")")" ]; then
+		printf 'workspace=free\n'
+	else
+		printf 'workspace=denied\n'
+	fi
+	(cd "$bottle_home/incoming/$identity" 2>/dev/null && placed_by_us "$workspace") && printf 'workspace=ours\n'
+	disk workspace "$workspace"
+fi
+
+state=$bottle_home/state/$identity
+if [ -e "$state/moved-to.json" ]; then
+	printf 'presence=moved\n'
+elif [ -e "$state" ]; then
+	printf 'presence=owned\n'
+else
+	printf 'presence=absent\n'
+fi
+
+docker=$(command -v docker) || exit 0
+printf 'docker=%s\n' "$docker"
+ask() { # DOCKER…: what the engine says of itself, if it answers
+	"$@" version --format '{{.Server.Version}}' >/dev/null 2>&1 || return 1
+	printf 'info=%s\n' "$("$@" info --format '{{json .}}' 2>/dev/null)"
+	root=$("$@" info --format '{{.DockerRootDir}}' 2>/dev/null)
+}
+if ask "$docker"; then
+	printf 'sudo=no\n'
+elif ask sudo -n "$docker"; then
+	printf 'sudo=yes\n'
+else
+	printf 'refused=%s\n' "$("$docker" version --format '{{.Server.Version}}' 2>&1 | tail -n 1)"
+	exit 0
+fi
+disk docker "$root"

@@ -1,0 +1,44 @@
+# IDENTITY NONCE WORKSPACE: put what was staged and checked into place. The last rename makes this host the owner.
+incoming=$bottle_home/incoming/$1
+state=$bottle_home/state/$1
+alone "$1"
+# Another run of this script may have done it, whose answer was lost.
+grep -qsxF "$2" "$state/arrived" && exit 0
+cd "$incoming" || fail 21 "nothing is staged"
+[ -d "state-$2" ] || fail 21 "what was staged for this move is gone"
+if [ -e "$state" ] && [ ! -e "$state/moved-to.json" ]; then
+	fail 27 "$1 is here already"
+fi
+if [ -n "$3" ]; then
+	near=$(dirname "$3")/.bottle-incoming-$1 # beside its goal, so that what follows is a rename, on any filesystem
+	mkdir -p "$(dirname "$3")" || fail 21 "cannot make $(dirname "$3")"
+	if [ -d "workspace-$2" ]; then
+		rm -rf "$near"
+		mv "workspace-$2" "$near" || fail 21 "cannot put the workspace beside $3"
+	fi
+	if [ -d "$near" ]; then
+		if placed_by_us "$3"; then
+			rm -rf "$3"
+		elif [ -e "$3" ] || [ -h "$3" ]; then
+			rmdir "$3" 2>/dev/null || fail 28 "$3 is here already and is not empty"
+		fi
+		printf '%s %s\n' "$(inode "$near")" "$3" >placed || fail 21 "cannot write to $incoming"
+		mv "$near" "$3" || fail 21 "cannot put the workspace at $3"
+	fi
+	placed_by_us "$3" || fail 21 "the workspace at $3 is not the one that was staged"
+fi
+mkdir -p "$bottle_home/state" || fail 21 "cannot make $bottle_home/state"
+chmod 700 "$bottle_home/state" "state-$2"
+# Every move that ever came here: an old one may still be asked about.
+{
+	cat "$state/arrived" 2>/dev/null
+	printf '%s\n' "$2"
+} >"state-$2/arrived" || fail 21 "cannot write to $incoming"
+flush "$incoming"
+[ -z "$3" ] || flush "$3"
+if [ -e "$state" ]; then
+	rm -rf replaced && mv "$state" replaced || fail 21 "cannot replace $state"
+fi
+mv "state-$2" "$state" || fail 21 "cannot put the state at $state"
+flush "$state"
+exit 0

@@ -1,0 +1,27 @@
+# IDENTITY BLOB CODEC VOLUME TARGET IMAGE NAME ENTRIES CONTENT: fill a new volume of this bottle from a staged tar. The
+# engine unpacks it, through a container of IMAGE that never runs; then what is there is counted, and its contents hashed.
+alone "$1"
+cd "$bottle_home/incoming/$1" || fail 21 "nothing is staged"
+if docker volume inspect "$4" >/dev/null 2>&1; then
+	# A container of an earlier run that was cut, or the one that the bottle left behind when it moved away from here:
+	# its work is in the commit it left with.
+	docker ps -aq --filter "label=bottle.filling=$1" | while read -r old; do
+		docker rm -f -v "$old" >/dev/null
+	done
+	if [ -e "$bottle_home/state/$1/moved-to.json" ]; then
+		docker ps -aq --filter "label=bottle.identity=$1" --filter status=exited | while read -r old; do
+			docker rm "$old" >/dev/null
+		done
+	fi
+	docker volume rm "$4" >/dev/null || fail 27 "volume $4 exists here and is in use"
+fi
+docker volume create --label bottle.schema=1 --label "bottle.identity=$1" "$4" >/dev/null || fail 24 "cannot make volume $4"
+trap 'docker rm -f -v "$7" >/dev/null 2>&1' EXIT
+# nocopy: what the image has at TARGET is not put into the volume, lest what the agent deleted come back.
+docker create --name "$7" --label bottle.schema=1 --label "bottle.filling=$1" --network none -v "$4:$5:nocopy" \
+	--entrypoint /bottle-never-runs "$6" >/dev/null || fail 25 "no container can be made of $6"
+# Not `cp -a`: that gives everything to the image's user.
+cat "blobs/$2"/[0-9]* | unpack "$3" | docker cp - "$7:$(dirname "$5")" || fail 26 "cannot fill volume $4"
+entries=$(docker cp "$7:$5" - | tar -tf - | wc -l)
+[ "$entries" -eq "$8" ] || fail 23 "volume $4 has $((entries)) entries, and $8 were sent"
+[ "$(docker cp "$7:$5" - | tar -xOf - | hash_file /dev/stdin)" = "$9" ] || fail 23 "volume $4 has not the contents sent"

@@ -1,0 +1,115 @@
+"""Which layers the destination has already, and as what: they need not travel.
+
+The classic store looks for a layer by the chain of diff ids below it, so it has one only on top of the same layers. The
+containerd store keeps layers as blobs, under digests that depend on how they were compressed; its manifests say which
+blob is which layer (OCI image-spec, manifest.md and config.md).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bottle.errors import RemoteError
+from bottle.model import Store
+from migrate.archive import KnownBlob
+from migrate.model import HostFacts
+from migrate.ports import Remote
+from migrate.preflight import require_done
+from migrate.scripts import with_docker
+
+_MOST_IMAGES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayersThere:
+    """The layers of an image that its destination has. `blobs` says as what, where the store wants to be told."""
+
+    diff_ids: frozenset[str] = frozenset()
+    blobs: Mapping[str, KnownBlob] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagesThere:
+    """The images that a host has: the diff ids of each, base first, by its id."""
+
+    chains: Mapping[str, tuple[str, ...]]
+
+
+def ask_images(remote: Remote, host: HostFacts) -> ImagesThere:
+    """Ask a host for the layers of all its images. Raises RemoteError."""
+    reply = require_done(remote, remote.run(with_docker("images", host)), "listing images")
+    chains = {}
+    for line in reply.out.decode("utf-8", "replace").splitlines():
+        identifier, _, layers = line.partition(" ")
+        match _json(layers):
+            case list(chain) if all(isinstance(layer, str) for layer in chain):
+                chains[identifier] = tuple(chain)
+            case None if layers == "null":
+                continue
+            case _:
+                raise RemoteError(f"{remote.name} describes its images in a way that makes no sense")
+    return ImagesThere(chains=chains)
+
+
+def ask_layers(remote: Remote, host: HostFacts, images: ImagesThere, diff_ids: tuple[str, ...]) -> LayersThere:
+    """Which of `diff_ids` a host has, in the sense of its store. Raises RemoteError."""
+    if host.store is Store.CLASSIC:
+        return LayersThere(diff_ids=frozenset(diff_ids[: common_prefix(diff_ids, tuple(images.chains.values()))]))
+    wanted = set(diff_ids)
+    useful = sorted(images.chains, key=lambda each: -len(wanted.intersection(images.chains[each])))[:_MOST_IMAGES]
+    useful = [each for each in useful if wanted.intersection(images.chains[each])]
+    if not useful:
+        return LayersThere()
+    stdin = "".join(f"{each}\n" for each in useful).encode()
+    reply = require_done(
+        remote, remote.run(with_docker("known", host, host.docker_root), (stdin,)), "reading manifests"
+    )
+    blobs = {diff_id: blob for diff_id, blob in parse_known(reply.out).items() if diff_id in wanted}
+    return LayersThere(diff_ids=frozenset(blobs), blobs=blobs)
+
+
+def common_prefix(layers: tuple[str, ...], chains: tuple[tuple[str, ...], ...]) -> int:
+    """How many of `layers`, from the base up, some chain begins with."""
+    best = 0
+    for chain in chains:
+        same = 0
+        for ours, theirs in zip(layers, chain, strict=False):
+            if ours != theirs:
+                break
+            same += 1
+        best = max(best, same)
+    return best
+
+
+def parse_known(output: bytes) -> dict[str, KnownBlob]:
+    """The blob of each layer, from the documents that `known.sh` printed; what makes no sense is no knowledge."""
+    documents = {}
+    for line in output.decode("utf-8", "replace").splitlines():
+        digest, _, text = line.partition(" ")
+        documents[digest] = _json(text)
+    known: dict[str, KnownBlob] = {}
+    for document in documents.values():
+        match document:
+            case {"config": {"digest": str(config)}, "layers": list(layers)}:
+                pass
+            case _:
+                continue
+        match documents.get(config):
+            case {"rootfs": {"diff_ids": list(diff_ids)}} if len(diff_ids) == len(layers):
+                pass
+            case _:
+                continue
+        for diff_id, layer in zip(diff_ids, layers, strict=True):
+            match layer:
+                case {"digest": str(digest), "size": int(size), "mediaType": str(media_type)}:
+                    known[str(diff_id)] = KnownBlob(digest=digest, size=size, media_type=media_type)
+                case _:
+                    continue
+    return known
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,366 @@
+"""`migrate`: observe, plan, quiesce, stage, verify, hand off. The source owns the bottle until the very last step."""
+
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from bottle.errors import Conflict, ConnectionLost, MovedAway, RemoteError, StateDamaged, VerificationFailed
+from bottle.model import CommitRecord, MigrationPhase, MigrationRecord, Status
+from bottle.naming import Identity
+from bottle.operations import Context
+from bottle.operations.commit import commit_locked
+from bottle.operations.settle import settle
+from bottle.operations.stop import stop_locked
+from bottle.plan import commit_in_force, finishing
+from bottle.state import BottleState
+from migrate.archive import Layer, compose
+from migrate.handoff import Arrival, had_arrived, let_go, settle_handoff
+from migrate.hygiene import Allowed, finder_for, look_through, own_layers, require_clean, send_along
+from migrate.known import ImagesThere, LayersThere, ask_layers
+from migrate.layers import SaveStreamSource
+from migrate.link import choose_level, measure
+from migrate.model import Blob, Codec, Presence
+from migrate.observe import MoveRequest, observe
+from migrate.packing import Packed, pack, tag_there
+from migrate.plan import MovePlan, plan_move, require_room
+from migrate.ports import Remote
+from migrate.preflight import probe
+from migrate.scripts import plain
+from migrate.spool import DirectorySpool
+from migrate.transfer import Cargo, Shipment, Throttle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """A bottle that lives elsewhere now, or a copy that does. `staged` is how many bytes that took.
+
+    `along` are the credentials that went along because that was allowed, a line each.
+    `resumed` is what the other host said when it was asked to start the bottle, None when it was not asked.
+    """
+
+    identity: Identity
+    arrived_as: Identity
+    host: str
+    commit: int
+    workspace: str | None
+    staged: int
+    skipped: tuple[str, ...]
+    stays: tuple[str, ...]
+    missing_there: tuple[str, ...]
+    resumed: str | None = None
+    along: tuple[str, ...] = ()
+
+
+def plan(context: Context, state: BottleState, remote: Remote, request: MoveRequest) -> MovePlan:
+    """What a move would do; nothing is changed. Raises what `plan_move` raises."""
+    seen = observe(context, state, remote, request, _name_there(state, remote, request))
+    return plan_move(seen.facts, seen.workspace)
+
+
+def move(context: Context, state: BottleState, remote: Remote, request: MoveRequest) -> Moved:
+    """Move a bottle to another host, or copy it there.
+
+    Raises Locked, MovedAway, NotFound, NameTaken, Conflict, PreflightRefused, RemoteError and its kinds, or
+    VerificationFailed. On any of them this host still owns the bottle, and the same call goes on where this one
+    stopped.
+    """
+    with state.locked(f"bottle migrate to {remote.name}"):
+        return _Move(context, state, remote, request).run()
+
+
+def _name_there(state: BottleState, remote: Remote, request: MoveRequest) -> Identity:
+    """A copy gets a fresh identity, the same one when it is tried again; what moves keeps its own."""
+    if not request.keep:
+        return state.identity
+    earlier = state.migration()
+    if earlier is not None and earlier.host == remote.name and earlier.arrives_as not in {None, state.identity}:
+        assert earlier.arrives_as is not None  # for the type checker; the line above says so
+        return earlier.arrives_as
+    return Identity.fresh(state.identity.agent)
+
+
+class _Move:
+    def __init__(self, context: Context, state: BottleState, remote: Remote, request: MoveRequest) -> None:
+        self._context = context
+        self._state = state
+        self._remote = remote
+        self._request = request
+        self._identity = state.identity
+        self._there = _name_there(state, remote, request)
+        self._nonce = secrets.token_hex(16)
+        self._along: tuple[str, ...] = ()
+
+    def run(self) -> Moved:
+        context, state = self._context, self._state
+        if self._arrived_before():
+            return self._done_before()
+        settle(context, state)
+        seen = observe(context, state, self._remote, self._request, self._there)
+        decided = plan_move(seen.facts, seen.workspace)
+        self._note(MigrationPhase.QUIESCING, None)
+        with self._quiet(decided) as commit:
+            files = self._spool("files", decided.file_codec)
+            packed = pack(context, state, files, commit=commit, arrives_as=self._there, workspace=decided.workspace)
+        self._note(MigrationPhase.STAGING, commit.number)
+        arrival = Arrival(
+            remote=self._remote,
+            host=seen.facts.host,
+            identity=self._there,
+            shipment=self._shipment(),
+            progress=context.progress,
+        )
+        staged = self._stage(arrival, decided, seen.images, commit, packed)
+        self._hand_over(arrival, decided, commit)
+        return Moved(
+            identity=self._identity,
+            arrived_as=self._there,
+            host=self._remote.name,
+            commit=commit.number,
+            workspace=decided.workspace,
+            staged=staged,
+            skipped=tuple(name for parcel in packed.parcels for name in parcel.skipped),
+            stays=decided.stays,
+            missing_there=decided.missing_there,
+            resumed=arrival.resume() if self._request.resume_there else None,
+            along=self._along,
+        )
+
+    def _arrived_before(self) -> bool:
+        """Whether an earlier run had handed the bottle to this very host, and only its end was cut off."""
+        state, earlier, tombstone = self._state, self._state.migration(), self._state.tombstone()
+        if earlier is not None and earlier.phase is MigrationPhase.HANDING_OFF:
+            pulled_by = self._request.pulled_by
+            if earlier.pulled_by != pulled_by or (pulled_by is None and earlier.host != self._remote.name):
+                raise Conflict(
+                    f"a move of {self._identity} to {earlier.host} was cut while it was handed over",
+                    left="nothing was changed",
+                    next_step=f"finish it first: {finishing(self._identity, earlier)}",
+                )
+            return settle_handoff(self._context, state, earlier, self._remote)
+        if self._request.keep and earlier is not None and earlier.arrives_as == self._there:
+            return had_arrived(self._remote, self._there, earlier.nonce)
+        if tombstone is None or tombstone.host != self._remote.name:
+            return False
+        presence = probe(self._remote, self._identity, "").presence
+        if presence is Presence.MOVED:
+            raise MovedAway(
+                f"{self._identity} moved to {self._remote.name}, and has moved on from there",
+                left="nothing was changed",
+                next_step=f"there: bottle inspect {self._identity}",
+            )
+        return presence is Presence.OWNED
+
+    def _done_before(self) -> Moved:
+        commit = commit_in_force(self._state.commits(), self._state.committed_image())
+        self._remote.run(plain("clear", str(self._there)))
+        if self._request.keep:
+            settle(self._context, self._state)
+            self._state.clear_migration()
+        self._clear_spools()
+        return Moved(
+            identity=self._identity,
+            arrived_as=self._there,
+            host=self._remote.name,
+            commit=commit.number if commit else 0,
+            workspace=None,
+            staged=0,
+            skipped=(),
+            stays=(),
+            missing_there=(),
+        )
+
+    def _note(self, phase: MigrationPhase, commit: int | None, *, paused: bool = False) -> None:
+        self._state.write_migration(
+            MigrationRecord(
+                phase=phase,
+                host=self._remote.name,
+                nonce=self._nonce,
+                commit=commit,
+                started_at=self._context.now(),
+                identity_files=self._request.identity_files,
+                arrives_as=self._there,
+                paused=paused,
+                pulled_by=self._request.pulled_by,
+            )
+        )
+
+    @contextmanager
+    def _quiet(self, decided: MovePlan) -> Iterator[CommitRecord]:
+        """Hold the bottle still and have all its work in the commit that travels.
+
+        A move stops it. A copy pauses it, for as long as the context is open, and lets it go on.
+        """
+        context, state = self._context, self._state
+        pausing = self._request.keep and decided.running
+        if decided.stops:
+            stop_locked(context, state, grace=10)
+        container = context.container(self._identity) if pausing else None
+        pausing = container is not None and container.status is Status.RUNNING
+        try:
+            if pausing and container is not None:
+                self._note(MigrationPhase.QUIESCING, None, paused=True)
+                context.engine.pause(container.id)
+            yield self._commit(decided)
+        finally:
+            if pausing and container is not None:
+                context.engine.unpause(container.id)
+
+    def _commit(self, decided: MovePlan) -> CommitRecord:
+        context, state = self._context, self._state
+        if decided.commits:
+            verb = "copied" if self._request.keep else "moved"
+            return commit_locked(context, state, message=f"{verb} to {self._remote.name}", pause=False).commit
+        commit = commit_in_force(state.commits(), state.committed_image())
+        if commit is None:
+            raise StateDamaged(
+                f"the history of {self._identity} does not know {state.committed_image()}",
+                left="this host still owns the bottle",
+                next_step=f"bottle resume {self._identity}; bottle commit {self._identity}",
+            )
+        return commit
+
+    def _stage(
+        self,
+        arrival: Arrival,
+        decided: MovePlan,
+        images: ImagesThere,
+        commit: CommitRecord,
+        packed: Packed,
+    ) -> int:
+        """Bring everything there, checked and loaded, but nothing into place; the bytes that were staged."""
+        beside = [_cargo(parcel.blob) for parcel in packed.parcels]
+        there = arrival.shipment.retried(lambda: ask_layers(self._remote, arrival.host, images, commit.diff_ids))
+        try:
+            if self._has_it_all(arrival, images, commit):
+                arrival.shipment.send(beside, f"sending to {self._remote.name}")
+                order: list[Cargo] = []
+            else:
+                order = self._send(arrival, self._layers(arrival, decided, there, commit), there, commit, beside)
+        except (RemoteError, VerificationFailed) as exc:
+            if isinstance(exc, ConnectionLost) or not there.diff_ids:
+                raise
+            # A layer that was counted on is gone, or was never what it seemed: send them all.
+            self._context.progress.note(f"{exc.what}; layers that seemed to be there already are sent too")
+            order = self._send(
+                arrival, self._layers(arrival, decided, LayersThere(), commit), LayersThere(), commit, beside
+            )
+        if packed.workspace is not None:
+            arrival.unpack(packed.workspace, "workspace", self._nonce)
+        arrival.unpack(packed.state, "state", self._nonce)
+        for volume, parcel in packed.volumes.items():
+            arrival.fill(volume, parcel, tag_there(commit, self._there))
+        return sum(cargo.size for cargo in {each.digest: each for each in [*order, *beside]}.values())
+
+    def _has_it_all(self, arrival: Arrival, images: ImagesThere, commit: CommitRecord) -> bool:
+        """Whether the very image is there, under whatever name; if so it has its tag now, and has proved itself."""
+        image = self._context.engine.image(commit.tag)
+        if image is None or images.chains.get(image.id) != commit.diff_ids:
+            return False
+        tag = tag_there(commit, self._there)
+        arrival.tag(image.id, tag)
+        arrival.verify_image(commit, tag)
+        return True
+
+    def _send(
+        self,
+        arrival: Arrival,
+        layers: DirectorySpool,
+        there: LayersThere,
+        commit: CommitRecord,
+        beside: Sequence[Cargo],
+    ) -> list[Cargo]:
+        order = self._image_cargo(arrival, layers, there, commit)
+        require_room(arrival.host, self._remote.name, sum(cargo.size for cargo in (*order, *beside)))
+        arrival.shipment.send([*order, *beside], f"sending to {self._remote.name}")
+        tag = tag_there(commit, self._there)
+        try:
+            arrival.load(order)
+            arrival.verify_image(commit, tag)
+        except (RemoteError, VerificationFailed) as exc:
+            if not isinstance(exc, ConnectionLost):
+                arrival.unload(tag)
+            raise
+        return order
+
+    def _image_cargo(
+        self, arrival: Arrival, layers: DirectorySpool, there: LayersThere, commit: CommitRecord
+    ) -> list[Cargo]:
+        """The archive that the engine there is to be fed, cut where layers begin and end."""
+        wanted = frozenset(commit.diff_ids) - there.diff_ids
+        with self._context.progress.phase("reading the image's layers"):
+            config = SaveStreamSource(self._context.engine).read(commit.tag, wanted, layers)
+        self._along = self._look_through(commit, layers, config)
+        archive = compose(
+            config=config,
+            diff_ids=commit.diff_ids,
+            blobs={diff_id: blob for diff_id in wanted if (blob := layers.blob(diff_id)) is not None},
+            tag=tag_there(commit, self._there),
+            store=arrival.host.store,
+            known=there.blobs,
+        )
+        return [_cargo(part.blob) if isinstance(part, Layer) else Cargo.literal(part.data) for part in archive.parts]
+
+    def _look_through(self, commit: CommitRecord, layers: DirectorySpool, config: bytes) -> tuple[str, ...]:
+        """Before anything of the image is sent; what the destination has already does not leave, and is not here."""
+        context, metadata, request = self._context, self._state.metadata(), self._request
+        own = [blob for diff_id in own_layers(metadata, commit) if (blob := layers.blob(diff_id)) is not None]
+        finder = finder_for(metadata, context.environ, context.progress)
+        here = "goes on as it was" if request.keep else "is stopped and committed"
+        return require_clean(
+            look_through(own, config, finder, context.progress),
+            Allowed(everything=request.allow_secrets, carry=(*metadata.agent.carry, *request.carry)),
+            subject=str(self._identity),
+            left=f"nothing of them was sent; this host still owns the bottle, which {here}",
+            next_step=send_along(metadata)
+            + ("" if request.keep else f"; or to stay on this host: bottle resume {self._identity}"),
+        )
+
+    def _hand_over(self, arrival: Arrival, decided: MovePlan, commit: CommitRecord) -> None:
+        """The last step. What moves has, from here on, an owner that only the far host knows; a copy has two."""
+        if not self._request.keep:
+            self._note(MigrationPhase.HANDING_OFF, commit.number)
+        with self._context.progress.phase(f"handing over to {self._remote.name}"):
+            try:
+                arrival.register(self._nonce, decided.workspace)
+            except RemoteError as exc:
+                if isinstance(exc, ConnectionLost) or not self._arrived_all_the_same():
+                    raise
+        if self._request.keep:
+            self._state.clear_migration()
+        else:
+            let_go(self._context, self._state, self._remote.name)
+        try:
+            arrival.clear()
+        except RemoteError as exc:  # the move is done; what is left there is garbage, and no reason to call it failed
+            self._context.progress.note(f"staging on {self._remote.name} was not cleared: {exc.what}")
+        self._clear_spools()
+
+    def _arrived_all_the_same(self) -> bool:
+        """The far side says that it failed: have it say who owns the bottle, so that nobody needs to ask later."""
+        record = self._state.migration()
+        return record is not None and settle_handoff(self._context, self._state, record, self._remote)
+
+    def _shipment(self) -> Shipment:
+        throttle = Throttle(self._request.rate)
+        return Shipment(self._remote, self._there, self._context.progress, jobs=self._request.jobs, throttle=throttle)
+
+    def _layers(self, arrival: Arrival, decided: MovePlan, there: LayersThere, commit: CommitRecord) -> DirectorySpool:
+        """The spool of layers, compressed as hard as the link allows; with nothing to send the link does not matter."""
+        level = None
+        if not there.diff_ids.issuperset(commit.diff_ids):
+            rate = arrival.shipment.retried(lambda: measure(self._remote))
+            level = choose_level(decided.layer_codec, rate, self._request.rate)
+        return self._spool("layers", decided.layer_codec, level)
+
+    def _spool(self, kind: str, codec: Codec, level: int | None = None) -> DirectorySpool:
+        folder = self._context.home.path / "outgoing" / str(self._identity)
+        return DirectorySpool(folder / f"{kind}-{codec.value or 'tar'}", codec, level=level, threads=2)
+
+    def _clear_spools(self) -> None:
+        shutil.rmtree(self._context.home.path / "outgoing" / str(self._identity), ignore_errors=True)
+
+
+def _cargo(blob: Blob) -> Cargo:
+    return Cargo(digest=blob.digest.removeprefix("sha256:"), size=blob.size, content=blob.path)

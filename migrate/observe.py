@@ -1,0 +1,107 @@
+"""Gather all that decides a move, here and there; nothing is changed on either side."""
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bottle.errors import NotFound
+from bottle.naming import Identity
+from bottle.operations import Context
+from bottle.plan import require_docker, require_here
+from bottle.state import BottleState
+from migrate.known import ImagesThere, LayersThere, ask_images, ask_layers
+from migrate.plan import MoveFacts, landing
+from migrate.ports import Remote
+from migrate.preflight import probe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveRequest:
+    """What the user asked for. `rate` is in bytes a second; `keep` copies instead of moving.
+
+    `resume_there` starts the bottle on the other host once it is there. `pulled_by` tells the host that pulls it from
+    every other one of the same name, None when the move begins here. `allow_secrets` and `carry`: which credentials may
+    go along in the image, besides what the bottle's agent carries.
+    """
+
+    workspace: Path | None = None
+    keep: bool = False
+    resume_there: bool = False
+    jobs: int = 2
+    rate: int | None = None
+    identity_files: tuple[str, ...] = ()
+    pulled_by: str | None = None
+    allow_secrets: bool = False
+    carry: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """The facts, where the workspace is to land, and the images that the other host has."""
+
+    facts: MoveFacts
+    workspace: str | None
+    images: ImagesThere
+
+
+def observe(
+    context: Context, state: BottleState, remote: Remote, request: MoveRequest, arrives_as: Identity
+) -> Observed:
+    """Look at the bottle here and at the host that it is to go to, where it will be called `arrives_as`.
+
+    Raises BackendUnsupported, MovedAway, NotFound, or what a Remote raises.
+    """
+    metadata = state.metadata()
+    require_docker(metadata, "migrate")
+    require_here(state.identity, state.tombstone(), "migrate")
+    container = context.container(state.identity)
+    tag = state.committed_image()
+    ref = container.image if container is not None else tag
+    image = context.engine.image(ref) if ref is not None else None
+    if image is None:
+        raise NotFound(
+            f"{state.identity} has neither a container nor a committed image here, so there is nothing to move",
+            left="nothing was changed on either side",
+            next_step=f"bottle resume {state.identity}",
+        )
+    mounted = metadata.cwd if metadata.cwd is not None and not metadata.copy_cwd else None
+    wanted = str(request.workspace or mounted or "")
+    with context.progress.phase(f"looking at {remote.name}"):
+        host = probe(remote, arrives_as, wanted)
+        workspace = landing(metadata, host, request.workspace, arrives_as)
+        if workspace is not None and workspace != wanted:
+            host = probe(remote, arrives_as, workspace)
+        images, there = ImagesThere(chains={}), LayersThere()
+        if host.docker and host.refused is None:
+            images = ask_images(remote, host)
+            there = ask_layers(remote, host, images, image.diff_ids)
+    facts = MoveFacts(
+        metadata=metadata,
+        container=container,
+        commits=state.commits(),
+        committed_tag=tag,
+        architecture=image.architecture,
+        layers=image.diff_ids,
+        image_size=image.size,
+        written=context.engine.writable_size(container.id) if container else 0,
+        workspace_here=mounted is not None and mounted.is_dir(),
+        workspace_size=folder_size(mounted) if mounted else 0,
+        state_size=folder_size(state.path),
+        host=host,
+        host_name=remote.name,
+        present=there.diff_ids,
+        keep=request.keep,
+        resume_there=request.resume_there,
+    )
+    return Observed(facts=facts, workspace=workspace, images=images)
+
+
+def folder_size(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += Path(root, name).lstat().st_size
+    return total

@@ -1,0 +1,115 @@
+"""What belongs to a bottle besides its image, packed as it is to arrive: state, workspace, volumes."""
+
+import posixpath
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bottle import serial
+from bottle.launch import bare_spec
+from bottle.model import CommitRecord, Lineage, Metadata, Mount
+from bottle.naming import Identity
+from bottle.operations import Context
+from bottle.state import (
+    COMMIT_INTENT,
+    COMMITS,
+    COMMITTED_IMAGE,
+    LOCK,
+    METADATA,
+    MIGRATION,
+    TOMBSTONE,
+    BottleState,
+)
+from migrate.parcels import Parcel, pack_folder, pack_stream
+from migrate.plan import volumes_of
+from migrate.spool import DirectorySpool
+
+ARRIVED = "arrived"
+_OF_THIS_HOST = frozenset({LOCK, MIGRATION, TOMBSTONE, COMMIT_INTENT, ARRIVED, "transcript.old", "transcript.new"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed:
+    """The parcels of one move; `volumes` are by the mount they will have there."""
+
+    state: Parcel
+    workspace: Parcel | None
+    volumes: Mapping[Mount, Parcel]
+
+    @property
+    def parcels(self) -> tuple[Parcel, ...]:
+        """All of them."""
+        return (*self.volumes.values(), *([self.workspace] if self.workspace else []), self.state)
+
+
+def pack(
+    context: Context,
+    state: BottleState,
+    spool: DirectorySpool,
+    *,
+    commit: CommitRecord,
+    arrives_as: Identity,
+    workspace: str | None,
+) -> Packed:
+    """Pack what lies beside the image of `commit`, for a bottle that will be called `arrives_as`.
+
+    `workspace` is where the workspace will be there, None when none travels.
+    """
+    here = state.metadata()
+    there = metadata_there(here, arrives_as, commit.number, workspace)
+    with context.progress.phase("packing what lies beside the image"):
+        volumes = _pack_volumes(context, here, there, commit, spool)
+        packed = pack_folder(here.cwd, spool) if workspace is not None and here.cwd is not None else None
+        instead = _documents(state, there, commit)
+        return Packed(
+            state=pack_folder(state.path, spool, leave_out=_OF_THIS_HOST, instead=instead),
+            workspace=packed,
+            volumes=volumes,
+        )
+
+
+def metadata_there(metadata: Metadata, arrives_as: Identity, commit: int, workspace: str | None) -> Metadata:
+    """What the bottle's metadata will say there; a copy tells what it descends from."""
+    if workspace is not None:
+        metadata = replace(metadata, cwd=Path(workspace))
+    if arrives_as != metadata.identity:
+        origin = Lineage(identity=metadata.identity, commit=commit)
+        metadata = replace(metadata, identity=arrives_as, copied_from=origin)
+    return metadata
+
+
+def tag_there(commit: CommitRecord, arrives_as: Identity) -> str:
+    """What the commit's image is called there."""
+    return arrives_as.committed(commit.number)
+
+
+def _documents(state: BottleState, there: Metadata, commit: CommitRecord) -> dict[str, bytes]:
+    """The files of the state folder that must say something else there than here."""
+    tag = tag_there(commit, there.identity)
+    history = [replace(each, tag=tag) if each.number == commit.number else each for each in state.commits()]
+    return {
+        METADATA: serial.dump(serial.metadata_to_json(there)),
+        COMMITS: serial.dump({"commits": [serial.commit_to_json(each) for each in history]}),
+        COMMITTED_IMAGE: f"{tag}\n".encode(),
+    }
+
+
+def _pack_volumes(
+    context: Context, here: Metadata, there: Metadata, commit: CommitRecord, spool: DirectorySpool
+) -> dict[Mount, Parcel]:
+    return {
+        arriving: _pack_volume(context, mounted, commit, spool)
+        for mounted, arriving in zip(volumes_of(here), volumes_of(there), strict=True)
+    }
+
+
+def _pack_volume(context: Context, volume: Mount, commit: CommitRecord, spool: DirectorySpool) -> Parcel:
+    """Through a container that never runs, at a path that no image has: an empty volume would be filled from there."""
+    name = f"bottle-read-{secrets.token_hex(6)}"
+    place = f"/{name}/{posixpath.basename(volume.target)}"
+    context.engine.create(bare_spec(name, commit.tag, (replace(volume, target=place),)))
+    try:
+        return pack_stream(context.engine.read_archive(name, place), spool)
+    finally:
+        context.engine.remove_container(name)

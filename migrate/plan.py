@@ -1,0 +1,268 @@
+"""What travels, what does not, and what makes a move impossible: decided from facts alone."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bottle.errors import Conflict, NameTaken, PreflightRefused
+from bottle.launch import container_mounts
+from bottle.model import CommitRecord, ContainerFacts, Metadata, Mount, MountKind
+from bottle.naming import Identity
+from bottle.plan import commit_in_force, is_frozen_in, require_docker
+from migrate.archive import choose_codec
+from migrate.model import Codec, HostFacts, Place, Presence
+
+_ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64", "386": "i686", "arm": "armv7l"}
+_NEEDED_TOOLS = ("tar", "find", "awk")
+_SLACK = 64 * 1024**2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveFacts:
+    """All that decides a move. Sizes in bytes.
+
+    `layers` are the diff ids of the image that the bottle stands on now, base first; `written` is what its container
+    wrote on top. `present` are the layers that the destination has. `workspace_here`: the folder to be packed is there.
+    """
+
+    metadata: Metadata
+    container: ContainerFacts | None
+    commits: tuple[CommitRecord, ...]
+    committed_tag: str | None
+    architecture: str
+    layers: tuple[str, ...]
+    image_size: int
+    written: int
+    workspace_here: bool
+    workspace_size: int
+    state_size: int
+    host: HostFacts
+    host_name: str
+    present: frozenset[str]
+    keep: bool
+    resume_there: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Something that travels, and about how many bytes it is before compression, where that is known."""
+
+    name: str
+    size: int | None
+
+    @property
+    def compressed(self) -> int | None:
+        """About how many bytes it is on the wire: packages, sources and text shrink to some two fifths."""
+        return None if self.size is None else self.size * 2 // 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovePlan:
+    """What will happen. `--plan` shows this very value.
+
+    `workspace` is where the workspace lands, None when none travels. `present` counts the layers, from the base up,
+    that the destination has and that need not travel.
+    """
+
+    workspace: str | None
+    present: int
+    layers: int
+    layer_codec: Codec
+    file_codec: Codec
+    parts: tuple[Part, ...]
+    stays: tuple[str, ...]
+    missing_there: tuple[str, ...]
+    running: bool
+    stops: bool
+    commits: bool
+    needed_docker: int
+    needed_home: int
+    free_docker: int
+    free_home: int
+
+
+def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
+    """Decide a move whose workspace, if it has one, is to land at `workspace`.
+
+    Raises BackendUnsupported, PreflightRefused, NameTaken or Conflict, with nothing changed anywhere.
+    """
+    require_docker(facts.metadata, "migrate")
+    host, identity = facts.host, facts.metadata.identity
+    _require_engine(facts)
+    if facts.resume_there and host.bottle is None:
+        raise PreflightRefused(
+            f"{facts.host_name} has no bottle to resume with",
+            left="nothing was changed on either side",
+            next_step="there: pip install agent-bottle   (or move without --resume)",
+        )
+    if host.presence is Presence.OWNED:
+        raise NameTaken(
+            f"{facts.host_name} has a bottle {identity} already, and it is not one that moved away from there",
+            left="nothing was changed on either side",
+            next_step=f"look at it there: bottle inspect {identity}",
+        )
+    if workspace is not None:
+        _require_place(facts, workspace)
+    missing = [layer for layer in facts.layers if layer not in facts.present]
+    image = facts.written + (facts.image_size if missing else 0)
+    parts = [
+        Part(
+            name=f"image: {len(missing)} of {len(facts.layers)} layers and what was written since",
+            size=image,
+        )
+    ]
+    if workspace is not None:
+        parts.append(Part(name=f"workspace {facts.metadata.cwd}", size=facts.workspace_size))
+    parts += [Part(name=f"volume {mount.source}", size=None) for mount in volumes_of(facts.metadata)]
+    parts.append(Part(name="state and transcript", size=facts.state_size))
+    files = facts.workspace_size + facts.state_size
+    needed_docker, needed_home = 2 * image + _SLACK, image + 2 * files + _SLACK
+    _require_space(facts, needed_docker, needed_home, facts.workspace_size if workspace is not None else 0)
+    running = facts.container is not None and facts.container.status.alive
+    in_force = commit_in_force(facts.commits, facts.committed_tag)
+    frozen = facts.container is None or (
+        in_force is not None and not facts.container.status.alive and is_frozen_in(facts.container, (in_force,))
+    )
+    return MovePlan(
+        workspace=workspace,
+        present=len(facts.layers) - len(missing),
+        layers=len(facts.layers),
+        layer_codec=choose_codec(host.engine_version, host.store),
+        file_codec=host.file_codec,
+        parts=tuple(parts),
+        stays=what_stays(facts.metadata, facts.commits),
+        missing_there=_missing_there(facts),
+        running=running,
+        stops=running and not facts.keep,
+        commits=not frozen,
+        needed_docker=needed_docker,
+        needed_home=needed_home,
+        free_docker=host.free_docker,
+        free_home=host.free_home,
+    )
+
+
+def landing(metadata: Metadata, host: HostFacts, wanted: Path | None, arrives_as: Identity) -> str | None:
+    """Where the workspace is to land: where the user says, else the same path, else below the far bottle home."""
+    if metadata.cwd is None or metadata.copy_cwd:
+        return None
+    if wanted is not None:
+        return str(wanted)
+    if host.workspace is Place.DENIED:
+        return f"{host.bottle_home}/workspaces/{arrives_as}"
+    return str(metadata.cwd)
+
+
+def volumes_of(metadata: Metadata) -> tuple[Mount, ...]:
+    """The bottle's named volumes, as Docker calls them."""
+    return tuple(mount for mount in container_mounts(metadata) if mount.kind is MountKind.VOLUME)
+
+
+def what_stays(metadata: Metadata, commits: tuple[CommitRecord, ...]) -> tuple[str, ...]:
+    """What does not travel, by name."""
+    stays = [f"secret {name}: taken from the environment there" for name in metadata.agent.secrets]
+    stays += [
+        f"host folder {mount.source}, mounted at {mount.target}"
+        for mount in container_mounts(metadata)
+        if mount.kind is MountKind.BIND and mount.target != metadata.agent.workdir
+    ]
+    if commits:
+        stays.append("the images of earlier commits; their entries in the history travel")
+    if metadata.agent.dockerfile is not None:
+        stays.append(f"the folder of the agent's Dockerfile, {metadata.agent.dockerfile.parent}")
+    if metadata.agent.network not in {"bridge", "none"}:
+        stays.append(f"network {metadata.agent.network}: it must exist there")
+    return tuple(stays)
+
+
+def _require_engine(facts: MoveFacts) -> None:
+    host, name = facts.host, facts.host_name
+    unchanged = "nothing was changed on either side"
+    if not host.docker:
+        raise PreflightRefused(f"{name} has no docker", left=unchanged, next_step=f"bottle doctor {name}")
+    if host.refused is not None:
+        raise PreflightRefused(
+            f"the user there may not use Docker on {name}, not with `sudo -n` either: {host.refused}",
+            left=unchanged,
+            next_step="there: sudo usermod -aG docker $USER, then log in again; or start Docker",
+        )
+    if host.architecture != _ARCHITECTURES.get(facts.architecture, facts.architecture):
+        raise PreflightRefused(
+            f"{name} is {host.architecture}, and this bottle's image is {facts.architecture}",
+            left=unchanged,
+            next_step="choose a host of the same architecture",
+        )
+    lacking = [tool for tool in _NEEDED_TOOLS if tool not in host.tools]
+    if not host.tools & {"sha256sum", "shasum"}:
+        lacking.append("sha256sum")
+    if lacking:
+        raise PreflightRefused(f"{name} lacks {', '.join(lacking)}", left=unchanged, next_step="install them there")
+    if not host.writable:
+        raise PreflightRefused(
+            f"{host.bottle_home} on {name} cannot be written", left=unchanged, next_step="set BOTTLE_HOME there"
+        )
+
+
+def _require_place(facts: MoveFacts, workspace: str) -> None:
+    place = facts.host.workspace
+    if not facts.workspace_here:
+        raise PreflightRefused(
+            f"the workspace {facts.metadata.cwd} is not here, so it cannot travel",
+            left="nothing was changed on either side",
+            next_step=f"put it back, or: mkdir -p {facts.metadata.cwd}",
+        )
+    if place is Place.FULL:
+        raise Conflict(
+            f"{workspace} on {facts.host_name} exists and is not empty; it is never overwritten",
+            left="nothing was changed on either side",
+            next_step="the same command with --workspace DIR, a folder there that is new or empty",
+        )
+    if place is Place.DENIED:
+        raise PreflightRefused(
+            f"{workspace} cannot be made on {facts.host_name}",
+            left="nothing was changed on either side",
+            next_step="the same command with --workspace DIR, a folder that the user there may make",
+        )
+
+
+def _require_space(facts: MoveFacts, needed_docker: int, needed_home: int, needed_workspace: int) -> None:
+    """What is staged already is part of what is needed; a workspace is staged first, then moved where it belongs."""
+    host = facts.host
+    parts = [
+        (host.disk_docker, host.docker_root, host.free_docker, needed_docker),
+        (host.disk_home, host.bottle_home, host.free_home, max(needed_home - host.staged, 0)),
+    ]
+    if host.disk_workspace != host.disk_home:
+        parts.append((host.disk_workspace, host.disk_workspace, host.free_workspace, needed_workspace))
+    for disk, path, free, _ in parts:
+        needed = sum(each[-1] for each in parts if each[0] == disk)
+        if needed > free:
+            raise PreflightRefused(
+                f"{facts.host_name} has {free // 1024**2} MiB free at {path}, and up to {needed // 1024**2} MiB "
+                "are needed to stage the bottle and load it",
+                left="nothing was changed on either side",
+                next_step=f"free space there: docker system df; df -h {path}",
+            )
+
+
+def require_room(host: HostFacts, name: str, size: int) -> None:
+    """Refuse to begin what cannot be staged, now that its size is known. Raises PreflightRefused."""
+    if size - host.staged > host.free_home:
+        raise PreflightRefused(
+            f"{name} has {host.free_home // 1024**2} MiB free at {host.bottle_home}, and "
+            f"{(size - host.staged) // 1024**2} MiB more are to be staged",
+            left="this host still owns the bottle; it is stopped and committed",
+            next_step=f"free space there: df -h {host.bottle_home}; then the same command again",
+        )
+
+
+def _missing_there(facts: MoveFacts) -> tuple[str, ...]:
+    missing = []
+    if facts.host.bottle is None:
+        missing.append("bottle itself: pip install agent-bottle there, before `bottle resume`")
+    if facts.host.sudo:
+        missing.append(
+            "the right to use Docker without sudo: there, "
+            f"sudo BOTTLE_HOME={facts.host.bottle_home} bottle resume {facts.metadata.identity}"
+        )
+    missing += [f"secret {name}: set it there before `bottle resume`" for name in facts.metadata.agent.secrets]
+    return tuple(missing)

@@ -1,0 +1,258 @@
+"""`migrate --from`: the owner of a bottle is told to move it here, over our one connection to it.
+
+The mover runs there, on our streams. What it asks for here goes through `migrate.dock`. A connection that breaks is
+made again, and the mover started again: it goes on with what is staged here.
+"""
+
+import os
+import re
+import secrets
+import socket
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from bottle import lock
+from bottle.atomic import write_atomic
+from bottle.errors import BottleError, ConnectionLost, InvalidIdentity, Locked, PreflightRefused, RemoteError
+from bottle.naming import Identity
+from bottle.operations import Context
+from migrate.dialogue import Dialogue, FarExit
+from migrate.dock import Agree, Dock, Here
+from migrate.guard import Terms
+from migrate.model import RemoteCommand
+from migrate.move import Moved
+from migrate.plan import MovePlan
+from migrate.preflight import probe
+from migrate.receiver import Receiver
+from migrate.report import error_from_json, moved_from_json, plan_from_json
+from migrate.scripts import plain
+from migrate.wire import MAGIC
+
+PROTOCOL = 1
+HOST_ID = "host-id"
+_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0)
+_NOT_INSTALLED = 44
+_USAGE = 2
+_NOBODY = "0" * 32
+
+
+class Conversing(Protocol):
+    """A far host where a command can be started that is then talked with."""
+
+    @property
+    def name(self) -> str:
+        """The host, as messages call it."""
+        ...
+
+    def converse(self, command: RemoteCommand) -> Dialogue:
+        """Start `command`. Raises ConnectionLost, else RemoteError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullRequest:
+    """What the user asked for: an identity, or a prefix of one that is unambiguous there. `rate` is in bytes a second.
+
+    `workspace` is where the workspace lands here. `agree` is asked about what the bottle would get hold of here.
+    """
+
+    identity: str
+    plan: bool = False
+    keep: bool = False
+    workspace: Path | None = None
+    allow_secrets: bool = False
+    jobs: int = 2
+    rate: int | None = None
+    agree: Agree = field(default=lambda _: False)
+
+
+def pull(
+    context: Context, remote: Conversing, request: PullRequest, *, sleep: Callable[[float], None] = time.sleep
+) -> Moved | MovePlan:
+    """Bring a bottle here from the host that owns it, or only learn what that would take.
+
+    Raises what `migrate.move.move` raises on the far host, told from here; Locked when another run pulls it already;
+    NeedsConsent; RemoteError when that host says what no honest one says. Until the last step it owns the bottle.
+    """
+    pauses, broke = list(_PAUSES), False
+    while True:
+        session = _Session(context, remote, request)
+        try:
+            return session.run()
+        except (ConnectionLost, Locked) as exc:
+            # A mover whose connection broke holds the bottle's lock until it has noticed.
+            if isinstance(exc, Locked) and not (broke and session.is_far_lock):
+                raise
+            broke = True
+            if session.progressed:
+                pauses = list(_PAUSES)
+            if not pauses:
+                raise
+            context.progress.note(f"{exc.what}; trying again in {pauses[0]:g} s")
+            sleep(pauses.pop(0))
+
+
+def own_name() -> str:
+    """What the far host calls us."""
+    name = re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname()).strip("-.")
+    return name[:64] or "localhost"
+
+
+def own_id(home: Path) -> str:
+    """What tells this `$BOTTLE_HOME` from every other one, whatever its host is called."""
+    path = home / HOST_ID
+    try:
+        kept = path.read_text(encoding="ascii").strip()
+        if re.fullmatch(r"[0-9a-f]{32}", kept):
+            return kept
+    except (OSError, ValueError):
+        pass
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = secrets.token_hex(16)
+    write_atomic(path, f"{made}\n".encode())
+    return made
+
+
+class _Session:
+    """One connection's worth of pulling."""
+
+    def __init__(self, context: Context, remote: Conversing, request: PullRequest) -> None:
+        self._context = context
+        self._remote = remote
+        self._request = request
+        self._dock: Dock | None = None
+        self.is_far_lock = False
+
+    @property
+    def progressed(self) -> bool:
+        """Whether something was staged."""
+        return self._dock is not None and self._dock.pieces > 0
+
+    def run(self) -> Moved | MovePlan:
+        talk = self._remote.converse(plain("send", *self._arguments()))
+        try:
+            first = talk.open(MAGIC)
+        except FarExit as exc:
+            talk.close()
+            raise self._not_there(exc) from exc
+        except BaseException:
+            talk.close()
+            raise
+        here = Here(self._context.home.path, self._context.environ)
+        receiver = Receiver(talk, self._perform, self._context.progress, first=first)
+        try:
+            hello = receiver.hello()
+            if "result" in hello:
+                return self._conclude(hello["result"])
+            identity = self._identity(hello)
+            with self._alone(identity):
+                self._dock = Dock(
+                    self._terms(here, identity), here, self._context.engine, self._context.progress, self._request.agree
+                )
+                return self._conclude(receiver.serve())
+        except ConnectionLost:
+            raise
+        except RemoteError as exc:
+            talk.close()
+            said = talk.complaints()[-300:].strip()
+            if said and not exc.left:
+                exc.left = f"{self._remote.name} said: {said}"
+            raise
+        except KeyboardInterrupt:
+            talk.close()
+            receiver.close(wait=False)
+            raise
+        finally:
+            talk.close()
+            receiver.close()
+
+    def _alone(self, identity: Identity) -> AbstractContextManager[None]:
+        """Be the only one who pulls this bottle here; whoever only looks need not be."""
+        if self._request.plan:
+            return nullcontext()
+        folder = self._context.home.path / "locks"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return lock.hold(folder / f"pull-{identity}", subject=str(identity), purpose="bottle migrate --from")
+
+    def _perform(self, request: Any, stdin: Any) -> Any:
+        assert self._dock is not None  # made before anything is served
+        return self._dock(request, stdin)
+
+    def _arguments(self) -> tuple[str, ...]:
+        request, words = self._request, [self._request.identity]
+        host_id = _NOBODY if request.plan else own_id(self._context.home.path)
+        words += ["--host", own_name(), "--host-id", host_id, "--jobs", str(request.jobs)]
+        words += ["--plan"] if request.plan else []
+        words += ["--keep"] if request.keep else []
+        words += ["--allow-secrets"] if request.allow_secrets else []
+        words += ["--workspace", str(request.workspace)] if request.workspace is not None else []
+        words += ["--limit-rate", str(request.rate)] if request.rate is not None else []
+        return tuple(words)
+
+    def _identity(self, hello: Mapping[str, Any]) -> Identity:
+        try:
+            identity = Identity.parse(str(hello.get("identity")))
+        except InvalidIdentity as exc:
+            raise RemoteError(f"{self._remote.name} offers a bottle by a name that is none") from exc
+        if hello.get("protocol") != PROTOCOL:
+            raise RemoteError(
+                f"the bottle installed on {self._remote.name} speaks in another way than this one",
+                next_step="install the same version on both: pip install --upgrade agent-bottle",
+            )
+        if not str(identity).startswith(self._request.identity):
+            raise RemoteError(f"{self._remote.name} offers {identity}, and {self._request.identity} was asked for")
+        return identity
+
+    def _terms(self, here: Here, identity: Identity) -> Terms:
+        facts = probe(here, identity, "")  # type: ignore[arg-type]
+        usable = facts.docker and facts.refused is None
+        return Terms(
+            identity=identity,
+            keep=self._request.keep,
+            looking=self._request.plan,
+            workspace=self._request.workspace,
+            home=Path(os.path.realpath(Path.home())),
+            bottle_home=self._context.home.path,
+            docker=facts.docker if usable else "",
+            sudo=facts.sudo,
+            docker_root=facts.docker_root,
+        )
+
+    def _conclude(self, result: Mapping[str, Any]) -> Moved | MovePlan:
+        match result:
+            case {"error": dict(error)}:
+                failure = error_from_json(error, self._remote.name)
+                self.is_far_lock = isinstance(failure, Locked)
+                raise failure
+            case {"plan": dict(plan)} if self._request.plan:
+                return plan_from_json(plan)
+            case {"moved": dict(moved)} if not self._request.plan:
+                return self._checked(moved_from_json(moved))
+            case _:
+                raise RemoteError(f"{self._remote.name} ends with a result that makes no sense")
+
+    def _checked(self, moved: Moved) -> Moved:
+        """Nothing is here because a far host says so."""
+        if self._dock is None or self._dock.arrives_as != moved.arrived_as or not self._dock.is_here():
+            raise RemoteError(f"{self._remote.name} says that the bottle is here, and it is not")
+        return moved
+
+    def _not_there(self, exc: FarExit) -> BottleError:
+        host, unchanged = self._remote.name, "nothing was changed on either side"
+        if exc.status == _NOT_INSTALLED:
+            return PreflightRefused(
+                f"bottle is not installed on {host}, or not where a login without a terminal finds it",
+                left=unchanged,
+                next_step="there: pipx install agent-bottle   (or push it from there: bottle migrate IDENTITY HOST)",
+            )
+        if exc.status == _USAGE:
+            return PreflightRefused(
+                f"the bottle installed on {host} cannot be pulled from: {exc.what}",
+                left=unchanged,
+                next_step="there: pip install --upgrade agent-bottle",
+            )
+        return exc

@@ -1,0 +1,145 @@
+"""What the owner of a bottle reports to the host that pulls it: a plan, a move that is done, or an error."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from bottle import errors
+from bottle.errors import BottleError, RemoteError
+from bottle.naming import Identity
+from bottle.serial import flag, number, text
+from bottle.text import printable
+from migrate.model import Codec
+from migrate.move import Moved
+from migrate.plan import MovePlan, Part
+
+_MOST = 500  # entries of a list
+_LONGEST = 1000
+_AGAIN = "the same command"  # what was typed here, not there
+
+Json = Mapping[str, Any]
+T = TypeVar("T")
+
+
+def plan_to_json(plan: MovePlan) -> Json:
+    """A plan as it travels."""
+    return {
+        "workspace": plan.workspace,
+        "present": plan.present,
+        "layers": plan.layers,
+        "layer_codec": plan.layer_codec.value,
+        "file_codec": plan.file_codec.value,
+        "parts": [{"name": part.name, "size": part.size} for part in plan.parts[:_MOST]],
+        "stays": _cut(plan.stays),
+        "missing_there": _cut(plan.missing_there),
+        "running": plan.running,
+        "stops": plan.stops,
+        "commits": plan.commits,
+        "needed_docker": plan.needed_docker,
+        "needed_home": plan.needed_home,
+        "free_docker": plan.free_docker,
+        "free_home": plan.free_home,
+    }
+
+
+def plan_from_json(data: Json) -> MovePlan:
+    """The inverse of `plan_to_json`; the texts are fit to be shown. Raises RemoteError."""
+    return _read(_plan, data)
+
+
+def moved_to_json(moved: Moved) -> Json:
+    """A move that is done, as it travels."""
+    return {
+        "identity": str(moved.identity),
+        "arrived_as": str(moved.arrived_as),
+        "host": moved.host,
+        "commit": moved.commit,
+        "workspace": moved.workspace,
+        "staged": moved.staged,
+        "skipped": _cut(moved.skipped),
+        "stays": _cut(moved.stays),
+        "missing_there": _cut(moved.missing_there),
+        "along": _cut(moved.along),
+    }
+
+
+def moved_from_json(data: Json) -> Moved:
+    """The inverse of `moved_to_json`; the texts are fit to be shown. Raises RemoteError."""
+    return _read(_moved, data)
+
+
+def error_to_json(error: BottleError) -> Json:
+    """An error as it travels."""
+    return {"code": error.code, "what": error.what, "left": error.left, "next": error.next_step}
+
+
+def error_from_json(data: Json, host: str) -> BottleError:
+    """The error that ended it on `host`, told from here."""
+    kind = getattr(errors, str(data.get("code")), RemoteError)
+    if not (isinstance(kind, type) and issubclass(kind, BottleError)):
+        kind = RemoteError
+    what, left, following = (printable(str(data.get(key, "")), _LONGEST) for key in ("what", "left", "next"))
+    if following and not following.startswith(_AGAIN):
+        following = f"on {host}: {following.replace(_AGAIN, f'{_AGAIN} here')}"
+    left, following = (text.replace("this host", host) for text in (left, following))
+    return kind(f"{host}: {what}", left=left, next_step=following)
+
+
+def _plan(data: dict[str, Any]) -> MovePlan:
+    parts = [
+        Part(name=printable(text(part, "name")), size=None if part["size"] is None else number(part, "size"))
+        for part in data["parts"]
+    ]
+    return MovePlan(
+        workspace=_line(data, "workspace"),
+        present=number(data, "present"),
+        layers=number(data, "layers"),
+        layer_codec=Codec(text(data, "layer_codec")),
+        file_codec=Codec(text(data, "file_codec")),
+        parts=tuple(parts),
+        stays=_lines(data, "stays"),
+        missing_there=_lines(data, "missing_there"),
+        running=flag(data, "running"),
+        stops=flag(data, "stops"),
+        commits=flag(data, "commits"),
+        needed_docker=number(data, "needed_docker"),
+        needed_home=number(data, "needed_home"),
+        free_docker=number(data, "free_docker"),
+        free_home=number(data, "free_home"),
+    )
+
+
+def _moved(data: dict[str, Any]) -> Moved:
+    return Moved(
+        identity=Identity.parse(text(data, "identity")),
+        arrived_as=Identity.parse(text(data, "arrived_as")),
+        host=printable(text(data, "host")),
+        commit=number(data, "commit"),
+        workspace=_line(data, "workspace"),
+        staged=number(data, "staged"),
+        skipped=_lines(data, "skipped"),
+        stays=_lines(data, "stays"),
+        missing_there=_lines(data, "missing_there"),
+        along=_lines(data, "along") if "along" in data else (),
+    )
+
+
+def _read(read: Callable[[dict[str, Any]], T], data: Json) -> T:
+    try:
+        return read(dict(data))
+    except (KeyError, ValueError, TypeError, AttributeError, BottleError) as exc:
+        raise RemoteError(f"the far host's report makes no sense: {printable(str(exc), 100)}") from exc
+
+
+def _cut(lines: tuple[str, ...]) -> list[str]:
+    kept = [printable(line, _LONGEST) for line in lines[:_MOST]]
+    return kept if len(lines) <= _MOST else [*kept, f"and {len(lines) - _MOST} more"]
+
+
+def _line(data: Json, key: str) -> str | None:
+    return None if data[key] is None else printable(text(dict(data), key), _LONGEST)
+
+
+def _lines(data: Json, key: str) -> tuple[str, ...]:
+    if not isinstance(data[key], list):
+        raise TypeError(f"`{key}` must be a list")
+    return tuple(printable(str(line), _LONGEST) for line in data[key][: _MOST + 1])

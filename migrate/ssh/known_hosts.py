@@ -1,0 +1,154 @@
+"""known_hosts files, read as OpenSSH reads them (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT).
+
+paramiko's own reader knows no wildcards, no `@revoked`, one key of a type, and stops at a line it cannot decode.
+"""
+
+import base64
+import binascii
+import fcntl
+import hashlib
+import hmac
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Self
+
+_MARKERS = frozenset({"@revoked", "@cert-authority"})
+_PORT = 22
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line that names the host. `key_type` is as in the file, `blob` the key in SSH wire format."""
+
+    path: Path
+    line: int
+    marker: str
+    key_type: str
+    blob: bytes
+
+
+class Verdict(Enum):
+    """What known_hosts says of the key that a host shows."""
+
+    KNOWN = "known"
+    UNKNOWN = "unknown"
+    CHANGED = "changed"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownHosts:
+    """What all files together say of one host. `name` is how the files spell it: `host`, `[host]:port` or an alias."""
+
+    name: str
+    user_files: tuple[Path, ...]
+    files: tuple[Path, ...]
+    entries: tuple[Entry, ...]
+    portless: tuple[Entry, ...]
+
+    @classmethod
+    def read(
+        cls, host: str, port: int, *, alias: str | None, user_files: tuple[Path, ...], more: tuple[Path, ...]
+    ) -> Self:
+        """Read `user_files` and `more`; what is missing or malformed names nobody."""
+        host = host.lower()
+        name = alias or (host if port == _PORT else f"[{host}]:{port}")
+        files = (*user_files, *more)
+        return cls(
+            name=name,
+            user_files=user_files,
+            files=files,
+            entries=tuple(_naming(name, files)),
+            portless=() if name == host or alias else tuple(_naming(host, files)),
+        )
+
+    def judge(self, blob: bytes) -> Verdict:
+        """Any known key of the host that is not `blob` makes it changed, whatever its type: stricter than OpenSSH.
+
+        A host on another port is also known by an entry without a port, as in OpenSSH, when the key is the same.
+        """
+        if any(e.marker == "@revoked" and e.blob == blob for e in (*self.entries, *self.portless)):
+            return Verdict.REVOKED
+        plain = [e for e in self.entries if not e.marker]
+        if any(e.blob == blob for e in plain):
+            return Verdict.KNOWN
+        if plain:
+            return Verdict.CHANGED
+        return Verdict.KNOWN if any(e.blob == blob and not e.marker for e in self.portless) else Verdict.UNKNOWN
+
+    @property
+    def key_types(self) -> tuple[str, ...]:
+        """Types of the keys that would do, so that the host can be asked for one of these."""
+        return tuple(dict.fromkeys(e.key_type for e in self.entries or self.portless if not e.marker))
+
+    def add(self, key_type: str, blob: bytes, *, hashed: bool) -> Path:
+        """Append the host to the user's first file, under its lock and in one write; returns that file."""
+        path = self.user_files[0]
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = hash_name(self.name, os.urandom(20)) if hashed else self.name
+        line = f"{name} {key_type} {base64.b64encode(blob).decode()}\n"
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "r+b", buffering=0) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            size = os.fstat(descriptor).st_size
+            torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+            file.write(("\n" if torn else "").encode() + line.encode())
+            os.fsync(descriptor)
+        return path
+
+
+def hash_name(name: str, salt: bytes) -> str:
+    """`name` in the form that HashKnownHosts writes."""
+    digest = hmac.new(salt, name.encode(), hashlib.sha1).digest()
+    return f"|1|{base64.b64encode(salt).decode()}|{base64.b64encode(digest).decode()}"
+
+
+def _naming(name: str, files: tuple[Path, ...]) -> Iterator[Entry]:
+    for path in files:
+        try:
+            lines = path.read_text(errors="replace").splitlines()
+        except OSError:
+            continue
+        for number, line in enumerate(lines, 1):
+            entry = _parse(path, number, line, name)
+            if entry is not None:
+                yield entry
+
+
+def _parse(path: Path, number: int, line: str, name: str) -> Entry | None:
+    fields = line.split()
+    marker = fields.pop(0) if fields and fields[0].startswith("@") else ""
+    if len(fields) < 3 or fields[0].startswith("#") or (marker and marker not in _MARKERS):
+        return None
+    if not _names(fields[0], name):
+        return None
+    try:
+        blob = base64.b64decode(fields[2], validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return Entry(path=path, line=number, marker=marker, key_type=fields[1], blob=blob)
+
+
+def _names(patterns: str, name: str) -> bool:
+    if patterns.startswith("|1|"):
+        try:
+            salt = base64.b64decode(patterns.split("|")[2])
+        except (binascii.Error, ValueError, IndexError):
+            return False
+        return hmac.compare_digest(hash_name(name, salt), patterns)
+    found = False
+    for pattern in patterns.lower().split(","):
+        if _fits(pattern.removeprefix("!"), name.lower()):
+            if pattern.startswith("!"):
+                return False
+            found = True
+    return found
+
+
+def _fits(pattern: str, name: str) -> bool:
+    parts = (".*" if char == "*" else "." if char == "?" else re.escape(char) for char in pattern)
+    return re.fullmatch("".join(parts), name) is not None

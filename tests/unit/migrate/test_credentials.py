@@ -1,0 +1,147 @@
+"""What passes for a credential, and what does not: told by form, by the name of a file, or by a value that is known."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from migrate.credentials import Finder, by_name
+
+LETTERS = "aZ3bY4cX5dW6eV7fU2gT"  # of which a token is made up here: none of them is one that ever was
+BODY = (LETTERS * 6).encode()
+KEY = b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n" + BODY[:64] + b"\n"
+PLANTED = {
+    "an Anthropic key": b"sk-" + b"ant-api03-" + BODY[:40],
+    "an OpenAI key": b"sk-" + b"proj-" + BODY[:40],
+    "a GitHub token": b"gh" + b"p_" + BODY[:36],
+    "a GitLab token": b"glpat" + b"-" + BODY[:20],
+    "a Slack token": b"xox" + b"b-" + BODY[:30],
+    "an AWS key": b"AK" + b"IA" + b"Z2Y3X4W5V6U7TQRS",
+    "a Google key": b"AI" + b"za" + BODY[:35],
+    "an npm token": b"np" + b"m_" + BODY[:36],
+    "a PyPI token": b"py" + b"pi-AgEIcHlwaS5vcmc" + BODY[:60],
+    "a private key": KEY,
+    "the value of DEMO": b"hunter2-\x00-and-more",
+}
+FINDER = Finder({"DEMO": PLANTED["the value of DEMO"]})
+
+
+def pieces(data: bytes, *sizes: int) -> list[bytes]:
+    """`data`, cut into pieces of these lengths in turn."""
+    cut, at = [], 0
+    while at < len(data):
+        for size in sizes:
+            cut.append(data[at : at + size])
+            at += size
+    return cut
+
+
+@pytest.mark.parametrize("what", PLANTED)
+@settings(max_examples=60)
+@given(
+    before=st.integers(0, 5000),
+    after=st.integers(0, 5000),
+    seed=st.integers(),
+    sizes=st.lists(st.integers(1, 3000), min_size=1, max_size=4),
+)
+def test_a_planted_one_is_found_wherever_it_is_and_however_it_comes(
+    what: str, before: int, after: int, seed: int, sizes: list[int]
+) -> None:
+    noise = random.Random(seed)
+    data = noise.randbytes(before) + b"=" + PLANTED[what] + b"\n" + noise.randbytes(after)
+    assert FINDER.find(pieces(data, *sizes)) == (what,)
+
+
+@pytest.mark.parametrize("what", PLANTED)
+def test_it_is_found_one_byte_at_a_time_and_at_either_end(what: str) -> None:
+    assert FINDER.find(pieces(PLANTED[what], 1)) == (what,)
+    assert FINDER.find([bytes(100_000), PLANTED[what]]) == (what,)
+    assert FINDER.find([PLANTED[what], bytes(100_000)]) == (what,)
+
+
+def test_all_that_is_in_a_file_is_found_once() -> None:
+    assert set(FINDER.find([b"\n".join([*PLANTED.values(), *PLANTED.values()])])) == PLANTED.keys()
+
+
+def test_a_value_longer_than_any_form_is_found_over_pieces() -> None:
+    value = random.Random(1).randbytes(10_000)
+    assert Finder({"LONG": value}).find(pieces(bytes(5000) + value + bytes(5000), 777)) == ("the value of LONG",)
+
+
+def test_in_a_transcript_a_line_may_begin_behind_an_escape() -> None:
+    assert FINDER.find([b'{"text": "token:\\n' + PLANTED["a GitHub token"] + b'"}']) == ("a GitHub token",)
+    assert FINDER.find([rb'{"key": "' + KEY.replace(b"\n", rb"\n") + b'"}']) == ("a private key",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"gh" + b"p_" + b"x" * 36,
+        b"sk-" + b"ant-api03-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        b"AK" + b"IAIOSFODNN7EXAMPLE",
+        b"task-" + b"ant-" + BODY[:40],  # a word that ends so
+        b'if line == "-----BEGIN PRIVATE ' + b'KEY-----":\n    raise ValueError("that is a key, and none is wanted")',
+        b"-----BEGIN PUBLIC KEY-----\n" + BODY[:64],
+        b"-----BEGIN CERTIFICATE-----\n" + BODY[:64],
+        b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO" + BODY[:40],
+    ],
+)
+def test_what_only_looks_like_one_is_none(text: bytes) -> None:
+    assert FINDER.find([b"x = " + text + b"\n"]) == ()
+
+
+def test_random_data_holds_none() -> None:
+    noise = random.Random(4711)
+    alphabet = bytes(range(65, 91)) + bytes(range(97, 123)) + b"0123456789+/"
+    table = bytes(alphabet[value % len(alphabet)] for value in range(256))
+    for _ in range(16):
+        piece = noise.randbytes(1 << 20)
+        assert FINDER.find([piece]) == ()
+        assert FINDER.find([piece.translate(table)]) == ()  # as base64
+
+
+@pytest.mark.parametrize(
+    ("path", "head", "what"),
+    [
+        ("/root/.ssh/id_ed25519", b"x", "an SSH key"),
+        ("/home/me/.ssh/id_rsa.pub", b"x", None),
+        ("/root/.ssh/id_rsa", b"", None),  # empty
+        ("/root/.netrc", b"machine", "logins"),
+        ("/root/.git-credentials", b"x", "Git logins"),
+        ("/root/.config/git/credentials", b"x", "Git logins"),
+        ("/root/.aws/credentials", b"x", "AWS keys"),
+        ("/root/.aws/config", b"x", None),
+        ("/root/.config/gcloud/legacy_credentials/me/adc.json", b"x", "Google Cloud logins"),
+        ("/root/.docker/config.json", b'{"auths": {"r": {"auth": "abc"}}}', "registry logins"),
+        ("/root/.docker/config.json", b'{"auths": {"r": {}}, "credsStore": "pass"}', None),
+        ("/root/.npmrc", b"//registry.npmjs.org/:_authToken=abc", "npm logins"),
+        ("/root/.npmrc", b"//registry.npmjs.org/:_authToken=${NPM_TOKEN}\nfund=false", None),
+        ("/root/.pypirc", b"[pypi]\nusername = me\npassword = abc", "PyPI logins"),
+        ("/root/.pypirc", b"[pypi]\nusername = me\n", None),
+        ("/app/.env", b"DEBUG=1\nexport DB_PASSWORD='correct horse'\n", "secret settings"),
+        ("/app/.env.production", b"API_KEY=abcdefgh\n", "secret settings"),
+        ("/app/.env", b"DEBUG=1\nAPI_KEY=\nTOKEN=$OTHER_TOKEN\n", None),
+        ("/app/.env.example", b"API_KEY=abcdefgh\n", None),
+        ("/root/.env/.ssh/id_rsa", b"x", "an SSH key"),
+        ("/root/.claude/.credentials.json", b"{}", "a Claude login"),
+        ("/etc/passwd", b"root", None),
+        ("/usr/share/netrc", b"x", None),
+    ],
+)
+def test_files_go_by_their_names(path: str, head: bytes, what: str | None) -> None:
+    named = by_name(path)
+    assert (named.what if named is not None and named.is_one(head, len(head)) else None) == what
+    if what is not None and named is not None and named.holds is not None:
+        assert named.is_one(b"", 10 << 20)  # too large to be looked at: never passed over in silence
+
+
+@pytest.mark.parametrize("colour", [b"\x1b[m", b"\x1b[32m", b"\x1b[1;38;2;255;128;100m"])
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+def test_a_token_right_behind_a_colour_code_is_found(colour: bytes, size: int) -> None:
+    token = PLANTED["an Anthropic key"]
+    assert FINDER.find(pieces(bytes(3000) + colour + token + bytes(3000), size)) == ("an Anthropic key",)
+    assert FINDER.find([colour[1:] + token]) == ()

@@ -1,0 +1,333 @@
+"""The end of a move, on the real scripts: what is put into place, what never is, and who owns the bottle."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+
+from bottle.errors import RemoteError, VerificationFailed
+from bottle.model import Agent, Metadata, MigrationPhase, MigrationRecord
+from bottle.naming import Identity
+from bottle.operations import Context
+from bottle.state import BottleState, StateHome
+from bottle.testing import FakeEngine, RecordingProgress
+from migrate.handoff import Arrival, settle_handoff
+from migrate.model import Codec, Reply
+from migrate.parcels import Parcel, pack_folder
+from migrate.preflight import probe
+from migrate.scripts import plain
+from migrate.spool import DirectorySpool
+from migrate.testing import LocalRemote
+from migrate.transfer import Cargo, Shipment
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Rig:
+    """A bottle here, a host there, and what is needed to bring the one to the other."""
+
+    def __init__(self, tmp_path: Path, far: Path, remote: LocalRemote, identity: Identity) -> None:
+        self.far = far
+        self.remote = remote
+        self.identity = identity
+        self.home = StateHome(tmp_path / "here")
+        self.context = Context(home=self.home, engine=FakeEngine(), environ={}, runtime=tmp_path, now=lambda: NOW)
+        self.state: BottleState = self.home.create(
+            Metadata(identity=identity, agent=Agent(name="demo", image="x"), started_at=NOW)
+        )
+        self.workspace = tmp_path / "workspace"
+        self.workspace.mkdir()
+        (self.workspace / "file").write_text("work")
+        self.goal = far / "deep" / "goal"
+        self.spool = DirectorySpool(tmp_path / "spool", Codec.GZIP)
+        self.progress = RecordingProgress()
+        self.shipment = Shipment(remote, identity, self.progress, jobs=1, sleep=lambda _: None)
+
+    @cached_property
+    def arrival(self) -> Arrival:
+        return Arrival(
+            remote=self.remote,
+            host=probe(self.remote, self.identity, ""),
+            identity=self.identity,
+            shipment=self.shipment,
+            progress=self.progress,
+        )
+
+    @property
+    def incoming(self) -> Path:
+        return self.far / ".bottle" / "incoming" / str(self.identity)
+
+    @property
+    def far_state(self) -> Path:
+        return self.far / ".bottle" / "state" / str(self.identity)
+
+    def pack(self, folder: Path) -> Parcel:
+        return pack_folder(folder, self.spool, leave_out=frozenset({"lock", "migration.json", "moved-to.json"}))
+
+    def ship(self, parcel: Parcel) -> None:
+        blob = parcel.blob
+        cargo = Cargo(digest=blob.digest.removeprefix("sha256:"), size=blob.size, content=blob.path)
+        self.shipment.send([cargo], "sending")
+
+    def bring(self, folder: Path, kind: str, nonce: str) -> None:
+        parcel = self.pack(folder)
+        self.ship(parcel)
+        self.arrival.unpack(parcel, kind, nonce)
+
+    def stage(self, nonce: str) -> None:
+        """All that comes before `register`."""
+        self.bring(self.workspace, "workspace", nonce)
+        self.bring(self.state.path, "state", nonce)
+
+    def register(self, nonce: str) -> Reply:
+        return self.remote.run(plain("register", str(self.identity), nonce, str(self.goal)))
+
+    def withdraw(self, nonce: str) -> bytes:
+        return self.remote.run(plain("withdraw", str(self.identity), nonce)).out.strip()
+
+    def handing_off(self, nonce: str) -> MigrationRecord:
+        record = MigrationRecord(
+            phase=MigrationPhase.HANDING_OFF, host=self.remote.name, nonce=nonce, commit=1, started_at=NOW
+        )
+        self.state.write_migration(record)
+        return record
+
+
+@pytest.fixture
+def rig(tmp_path: Path, far: Path, remote: LocalRemote, identity: Identity) -> Rig:
+    return Rig(tmp_path, far, remote, identity)
+
+
+def slow(programs: Path, name: str, seconds: float) -> None:
+    """Have a program of the far host take its time."""
+    real = shutil.which(name)
+    (programs / name).write_text(f'#!/bin/sh\nsleep {seconds}\nexec {real} "$@"\n')
+    (programs / name).chmod(0o755)
+
+
+# --- unpacking --------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_is_unpacked_and_checked(rig: Rig) -> None:
+    weird = ("new\nline", "back\\slash", "cr\r", "-dash", "ünï", "a b", "*")
+    for name in weird:
+        (rig.workspace / name).write_bytes(name.encode())
+    Path(os.fsdecode(os.fsencode(rig.workspace) + b"/\xff")).write_text("raw")
+    os.link(rig.workspace / "file", rig.workspace / "again")
+    (rig.workspace / "link").symlink_to("file")
+    (rig.workspace / "file").chmod(0o4711)
+    rig.bring(rig.workspace, "workspace", "n1")
+    there = rig.incoming / "workspace-n1"
+    assert {each.name for each in there.iterdir()} == {each.name for each in rig.workspace.iterdir()}
+    assert all((there / name).read_bytes() == name.encode() for name in weird)
+    assert (there / "again").samefile(there / "file")
+    assert (there / "file").stat().st_mode == (rig.workspace / "file").stat().st_mode
+    assert (there / "link").is_symlink()
+
+
+def test_a_folder_with_no_name_that_can_be_spelt_passes_by_its_counts(rig: Rig) -> None:
+    (rig.workspace / "file").rename(rig.workspace / "new\nline")
+    rig.bring(rig.workspace, "workspace", "n1")
+    assert (rig.incoming / "workspace-n1" / "new\nline").read_text() == "work"
+
+
+def test_an_empty_folder_arrives(rig: Rig) -> None:
+    (rig.workspace / "file").unlink()
+    rig.bring(rig.workspace, "workspace", "n1")
+    assert list((rig.incoming / "workspace-n1").iterdir()) == []
+
+
+@pytest.mark.parametrize("missing", ["content", "file", "link", "folder"])
+def test_what_differs_from_what_was_sent_is_found(rig: Rig, missing: str) -> None:
+    parcel = rig.pack(rig.workspace)
+    rig.ship(parcel)
+    wrong = {
+        "content": replace(parcel, sums=b"0" * 64 + parcel.sums[64:]),
+        "file": replace(parcel, files=parcel.files + 1),
+        "link": replace(parcel, links=1),
+        "folder": replace(parcel, folders=parcel.folders + 1),
+    }[missing]
+    with pytest.raises(VerificationFailed, match=r"FAILED|were sent"):
+        rig.arrival.unpack(wrong, "workspace", "n1")
+    rig.arrival.unpack(parcel, "workspace", "n1")
+
+
+# --- putting it into place --------------------------------------------------------------------------------------------
+
+
+def test_what_was_staged_is_put_into_place_once(rig: Rig) -> None:
+    rig.stage("n1")
+    rig.arrival.register("n1", str(rig.goal))
+    assert (rig.goal / "file").read_text() == "work"
+    assert json.loads((rig.far_state / "metadata.json").read_text())["identity"] == str(rig.identity)
+    assert oct(rig.far_state.stat().st_mode) == "0o40700"
+    assert probe(rig.remote, rig.identity, "").presence.value == "owned"
+    (rig.goal / "file").write_text("worked on")
+    rig.arrival.register("n1", str(rig.goal))  # its first answer was lost
+    assert (rig.goal / "file").read_text() == "worked on"
+    rig.arrival.clear()
+    assert not rig.incoming.exists()
+    assert (rig.goal / "file").exists()
+
+
+def test_a_bottle_that_is_there_is_not_overwritten(rig: Rig) -> None:
+    rig.far_state.mkdir(parents=True)
+    (rig.far_state / "metadata.json").write_text("theirs")
+    rig.stage("n1")
+    with pytest.raises(RemoteError, match="here already"):
+        rig.arrival.register("n1", str(rig.goal))
+    assert (rig.far_state / "metadata.json").read_text() == "theirs"
+    assert not rig.goal.exists()
+
+
+def test_one_that_had_moved_away_comes_back_and_its_arrivals_are_remembered(rig: Rig) -> None:
+    rig.far_state.mkdir(parents=True)
+    (rig.far_state / "moved-to.json").write_text("{}")
+    (rig.far_state / "arrived").write_text("n0\n")
+    rig.stage("n1")
+    rig.arrival.register("n1", str(rig.goal))
+    assert not (rig.far_state / "moved-to.json").exists()
+    assert rig.withdraw("n0") == b"arrived"
+    assert rig.withdraw("n1") == b"arrived"
+    assert rig.withdraw("n") == b"withdrawn"
+
+
+@pytest.mark.parametrize("there", ["file", "link"])
+def test_a_place_that_is_taken_since_it_was_looked_at_stays_as_it_is(rig: Rig, there: str) -> None:
+    rig.stage("n1")
+    rig.goal.parent.mkdir()
+    if there == "file":
+        rig.goal.mkdir()
+        (rig.goal / "theirs").write_text("theirs")
+    else:
+        rig.goal.symlink_to("/nowhere")
+    with pytest.raises(RemoteError, match="not empty"):
+        rig.arrival.register("n1", str(rig.goal))
+    assert rig.goal.is_symlink() or (rig.goal / "theirs").read_text() == "theirs"
+    assert not rig.far_state.exists()
+
+
+def test_an_empty_folder_makes_room(rig: Rig) -> None:
+    rig.stage("n1")
+    rig.goal.mkdir(parents=True)
+    rig.arrival.register("n1", str(rig.goal))
+    assert (rig.goal / "file").read_text() == "work"
+
+
+def test_a_workspace_that_an_earlier_run_had_placed_is_replaced(rig: Rig, programs: Path) -> None:
+    rig.stage("n1")
+    # The first run is killed between the workspace and the state.
+    (programs / "sync").write_text("#!/bin/sh\nkill -9 $PPID\n")
+    (programs / "sync").chmod(0o755)
+    assert rig.register("n1").status != 0
+    assert (rig.goal / "file").read_text() == "work"
+    assert not rig.far_state.exists()
+    (programs / "sync").unlink()
+    assert probe(rig.remote, rig.identity, str(rig.goal)).workspace is not None
+    assert probe(rig.remote, rig.identity, str(rig.goal)).workspace.value == "ours"  # type: ignore[union-attr]
+    (rig.workspace / "file").write_text("newer work")
+    rig.stage("n2")
+    rig.arrival.register("n2", str(rig.goal))
+    assert (rig.goal / "file").read_text() == "newer work"
+
+
+def test_what_somebody_put_where_an_earlier_run_had_placed_a_workspace_is_theirs(rig: Rig, programs: Path) -> None:
+    test_a_workspace_that_an_earlier_run_had_placed_is_replaced(rig, programs)
+    shutil.rmtree(rig.far_state)
+    rig.goal.rename(rig.goal.with_name("kept"))  # so that the number of the folder is not given to the next one
+    rig.goal.mkdir()
+    (rig.goal / "theirs").write_text("theirs")
+    assert probe(rig.remote, rig.identity, str(rig.goal)).workspace.value == "full"  # type: ignore[union-attr]
+    rig.stage("n3")
+    with pytest.raises(RemoteError, match="not empty"):
+        rig.arrival.register("n3", str(rig.goal))
+    assert (rig.goal / "theirs").read_text() == "theirs"
+
+
+def test_two_runs_of_it_at_once_end_as_one(rig: Rig, programs: Path) -> None:
+    rig.stage("n1")
+    slow(programs, "sync", 0.3)
+    with ThreadPoolExecutor(3) as pool:
+        replies = list(pool.map(lambda _: rig.register("n1"), range(3)))
+    assert [reply.status for reply in replies] == [0, 0, 0], [reply.err for reply in replies]
+    assert (rig.goal / "file").read_text() == "work"
+    rig.arrival.clear()
+    assert (rig.goal / "file").read_text() == "work"
+
+
+# --- who owns it ------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_withdrawn_never_arrives(rig: Rig) -> None:
+    rig.stage("n1")
+    assert rig.withdraw("n1") == b"withdrawn"
+    with pytest.raises(RemoteError, match="gone"):
+        rig.arrival.register("n1", str(rig.goal))
+    assert not rig.far_state.exists()
+
+
+def test_a_late_command_of_an_earlier_run_puts_nothing_into_place(rig: Rig) -> None:
+    rig.stage("n1")
+    rig.stage("n2")
+    assert rig.register("n1").status != 0
+    assert not rig.far_state.exists()
+    assert rig.register("n2").status == 0
+
+
+@pytest.mark.parametrize("locks", [True, False], ids=["flock", "no flock"])
+def test_asked_in_its_midst_the_answer_is_the_one_that_holds(rig: Rig, programs: Path, locks: bool) -> None:
+    rig.stage("n1")
+    slow(programs, "sync", 0.5)
+    if not locks:
+        # `command -v` finds no program that cannot be executed; this one lets everybody pass.
+        (programs / "flock").write_text("#!/bin/sh\nexit 0\n")
+        (programs / "flock").chmod(0o755)
+    replies: list[Reply] = []
+    late = threading.Thread(target=lambda: replies.append(rig.register("n1")))
+    late.start()
+    while not (rig.incoming / "placed").exists():
+        time.sleep(0.01)
+    said = rig.withdraw("n1")
+    late.join()
+    assert (said == b"arrived") == (replies[0].status == 0) == rig.far_state.exists()
+    assert said == (b"arrived" if locks else b"withdrawn")
+
+
+def test_settling_writes_down_what_the_far_host_says(rig: Rig) -> None:
+    rig.stage("n1")
+    assert settle_handoff(rig.context, rig.state, rig.handing_off("n1"), rig.remote) is False
+    assert (rig.state.migration(), rig.state.tombstone()) == (None, None)
+
+    rig.stage("n2")
+    rig.arrival.register("n2", str(rig.goal))
+    assert settle_handoff(rig.context, rig.state, rig.handing_off("n2"), rig.remote) is True
+    tombstone = rig.state.tombstone()
+    assert tombstone is not None
+    assert tombstone.host == rig.remote.name
+    assert rig.state.migration() is None
+
+
+def test_a_host_that_does_not_answer_the_question_settles_nothing(rig: Rig, programs: Path) -> None:
+    record = rig.handing_off("n1")
+    (programs / "grep").write_text("#!/bin/sh\nprintf 'perhaps\\n'\nexit 0\n")
+    (programs / "grep").chmod(0o755)
+    with pytest.raises(RemoteError, match="does not say who owns"):
+        settle_handoff(rig.context, rig.state, record, rig.remote)
+    assert (rig.state.migration(), rig.state.tombstone()) == (record, None)
+
+
+def test_a_move_that_was_not_handing_over_needs_no_answer(rig: Rig) -> None:
+    record = replace(rig.handing_off("n1"), phase=MigrationPhase.STAGING)
+    rig.remote.close()
+    assert settle_handoff(rig.context, rig.state, record, rig.remote) is False
+    assert rig.state.migration() is not None

@@ -1,0 +1,126 @@
+"""Parcels: what is packed, what is promised of it, and that it is the same when it is packed again."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import socket
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from bottle.errors import PreflightRefused
+from migrate.model import Codec
+from migrate.parcels import Parcel, pack_folder, pack_stream
+from migrate.spool import DirectorySpool
+
+WEIRD = ("a b", "new\nline", "back\\slash", "-dash", "cr\r", "ünï", "quote'\"")
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> DirectorySpool:
+    return DirectorySpool(tmp_path / "spool", Codec.NONE)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "folder"
+    (folder / "sub" / "empty").mkdir(parents=True)
+    (folder / "file").write_bytes(b"content")
+    (folder / "file").chmod(0o4751)
+    os.link(folder / "file", folder / "sub" / "linked")
+    (folder / "symlink").symlink_to("/etc/passwd")
+    for name in WEIRD:
+        (folder / name).write_text(name)
+    return folder
+
+
+def members(parcel: Parcel) -> dict[str, tarfile.TarInfo]:
+    with tarfile.open(parcel.blob.path) as archive:
+        return {member.name: member for member in archive}
+
+
+def test_everything_is_packed_as_it_is(folder: Path, spool: DirectorySpool) -> None:
+    os.mkfifo(folder / "fifo")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "socket"))
+        parcel = pack_folder(folder, spool)
+    found = members(parcel)
+    assert (parcel.files, parcel.links, parcel.folders) == (2 + len(WEIRD), 1, 3)
+    assert sorted(parcel.skipped) == [str(folder / "fifo"), str(folder / "socket")]
+    assert len(found) == parcel.files + parcel.links + parcel.folders
+    assert found["./file"].mode == 0o4751
+    assert (found["./sub/linked"].type, found["./sub/linked"].linkname) == (tarfile.LNKTYPE, "./file")
+    assert (found["./symlink"].type, found["./symlink"].linkname) == (tarfile.SYMTYPE, "/etc/passwd")
+    assert found["./sub/empty"].isdir()
+    assert abs(found["./file"].mtime - (folder / "file").stat().st_mtime) < 0.001
+
+
+def test_the_list_names_what_sha256sum_can_spell(folder: Path, spool: DirectorySpool) -> None:
+    lines = pack_folder(folder, spool).sums.decode().splitlines()
+    digest = hashlib.sha256(b"content").hexdigest()
+    assert f"{digest}  ./file" in lines
+    assert f"{digest}  ./sub/linked" in lines
+    assert {line[68:] for line in lines} == {"file", "sub/linked", "a b", "-dash", "ünï", "quote'\""}
+
+
+def test_names_that_are_no_utf8_keep_their_bytes(folder: Path, spool: DirectorySpool) -> None:
+    Path(os.fsdecode(os.fsencode(folder) + b"/raw-\xff")).write_text("raw")
+    parcel = pack_folder(folder, spool)
+    assert b"  ./raw-\xff\n" in parcel.sums
+    assert "./raw-\udcff" in members(parcel)
+
+
+def test_what_lies_beside_the_state_stays_and_what_replaces_it_goes(folder: Path, spool: DirectorySpool) -> None:
+    (folder / "sub" / "lock").write_text("not at the top, so it travels")
+    (folder / "lock").write_text("stays")
+    parcel = pack_folder(folder, spool, leave_out=frozenset({"lock"}), instead={"file": b"other", "new": b"new"})
+    found = members(parcel)
+    assert "./lock" not in found
+    assert "./sub/lock" in found
+    assert (found["./file"].size, found["./file"].mode) == (5, 0o600)
+    assert f"{hashlib.sha256(b'other').hexdigest()}  ./file\n".encode() in parcel.sums
+
+
+def test_packed_again_after_the_notes_of_a_move_it_is_the_same(folder: Path, spool: DirectorySpool) -> None:
+    left_out = frozenset({"migration.json"})
+    first = pack_folder(folder, spool, leave_out=left_out)
+    (folder / "migration.json").write_text("{}")
+    os.utime(folder, (1, 1))
+    assert pack_folder(folder, spool, leave_out=left_out).blob.digest == first.blob.digest
+    (folder / "file").write_bytes(b"changed")
+    assert pack_folder(folder, spool, leave_out=left_out).blob.digest != first.blob.digest
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_refused(
+    folder: Path, spool: DirectorySpool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = os.open
+
+    def shrinking(path: Path, flags: int, *args: int, **options: int) -> int:
+        if path == folder / "file":
+            os.truncate(path, 3)
+        return opened(path, flags, *args, **options)
+
+    monkeypatch.setattr(os, "open", shrinking)
+    with pytest.raises(PreflightRefused, match="cannot be packed"):
+        pack_folder(folder, spool)
+
+
+def test_a_tar_of_the_engines_is_kept_byte_for_byte_counted_and_hashed(spool: DirectorySpool) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, content in (("v/a", b"one"), ("v/b", b"two" * 1000)):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+        link = tarfile.TarInfo("v/c")
+        link.type, link.linkname = tarfile.LNKTYPE, "v/a"
+        archive.addfile(link)
+    data = buffer.getvalue()
+    parcel = pack_stream((data[i : i + 700] for i in range(0, len(data), 700)), spool)
+    assert parcel.blob.path.read_bytes() == data
+    assert parcel.entries == 3
+    assert parcel.content == hashlib.sha256(b"one" + b"two" * 1000).hexdigest()

@@ -1,0 +1,213 @@
+"""What a move would do, and what makes one impossible, from facts alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bottle.errors import BackendUnsupported, Conflict, NameTaken, PreflightRefused
+from bottle.model import (
+    Agent,
+    CommitRecord,
+    ContainerFacts,
+    ContainerMark,
+    Metadata,
+    Mount,
+    MountKind,
+    Status,
+    Store,
+)
+from bottle.naming import Identity
+from migrate.model import Codec, HostFacts, Place, Presence
+from migrate.plan import MoveFacts, MovePlan, landing, plan_move, require_room
+
+IDENTITY = Identity.parse("demo-abc12")
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+GIGA = 1 << 30
+MEGA = 1 << 20
+LAYERS = ("sha256:a", "sha256:b")
+
+HOST = HostFacts(
+    bottle_home="/root/.bottle",
+    writable=True,
+    tools=frozenset({"tar", "find", "awk", "sha256sum", "gzip"}),
+    bottle="bottle 1",
+    presence=Presence.ABSENT,
+    free_home=10 * GIGA,
+    disk_home="/",
+    staged=0,
+    workspace=Place.FREE,
+    free_workspace=10 * GIGA,
+    disk_workspace="/",
+    docker="/usr/bin/docker",
+    sudo=False,
+    refused=None,
+    engine_version="26.1.5",
+    architecture="x86_64",
+    store=Store.CLASSIC,
+    docker_root="/var/lib/docker",
+    free_docker=10 * GIGA,
+    disk_docker="/var",
+)
+AGENT = Agent(
+    name="demo",
+    dockerfile=Path("/src/agents/Dockerfile"),
+    secrets=("KEY",),
+    network="lab",
+    volumes=(
+        Mount(kind=MountKind.VOLUME, source="cache", target="/cache"),
+        Mount(kind=MountKind.BIND, source="/host", target="/mnt"),
+    ),
+)
+METADATA = Metadata(identity=IDENTITY, agent=AGENT, cwd=Path("/work/it"), started_at=NOW)
+CONTAINER = ContainerFacts(
+    id="c1", name=IDENTITY.container, image="i", status=Status.RUNNING, created_at=NOW, started_at=NOW,
+    finished_at=None, exit_code=None, labels={},
+)  # fmt: skip
+COMMIT = CommitRecord(
+    number=1, tag=IDENTITY.committed(1), config_digest="", diff_ids=LAYERS, created_at=NOW,
+    mark=ContainerMark(container_id="c1", started_at=NOW, running=False),
+)  # fmt: skip
+FACTS = MoveFacts(
+    metadata=METADATA,
+    container=CONTAINER,
+    commits=(),
+    committed_tag=None,
+    architecture="amd64",
+    layers=LAYERS,
+    image_size=800 * MEGA,
+    written=100 * MEGA,
+    workspace_here=True,
+    workspace_size=50 * MEGA,
+    state_size=1 * MEGA,
+    host=HOST,
+    host_name="far",
+    present=frozenset(),
+    keep=False,
+    resume_there=False,
+)
+
+
+def planned(workspace: str | None = "/work/it", host: dict[str, Any] | None = None, **facts: Any) -> MovePlan:
+    return plan_move(replace(FACTS, host=replace(HOST, **(host or {})), **facts), workspace)
+
+
+def test_a_running_bottle_is_stopped_committed_and_sent_whole() -> None:
+    plan = planned()
+    assert (plan.running, plan.stops, plan.commits, plan.present, plan.layers) == (True, True, True, 0, 2)
+    assert (plan.layer_codec, plan.file_codec) == (Codec.ZSTD, Codec.GZIP)
+    sizes = [part.size for part in plan.parts]
+    assert sizes == [900 * MEGA, 50 * MEGA, None, 1 * MEGA]
+    assert [part.compressed for part in plan.parts][2] is None
+    assert "volume bottle-demo-abc12-cache" in [part.name for part in plan.parts]
+
+
+def test_what_stays_and_what_is_missing_is_named() -> None:
+    plan = planned(host={"bottle": None, "sudo": True}, commits=(COMMIT,), committed_tag=COMMIT.tag)
+    stays, missing = "\n".join(plan.stays), "\n".join(plan.missing_there)
+    for word in ("secret KEY", "/host, mounted at /mnt", "earlier commits", "/src/agents", "network lab"):
+        assert word in stays
+    assert "mounted at /workspace" not in stays
+    for word in ("pip install agent-bottle", "KEY", "sudo BOTTLE_HOME=/root/.bottle bottle resume demo-abc12"):
+        assert word in missing
+
+
+def test_what_is_there_need_not_travel() -> None:
+    plan = planned(present=frozenset(LAYERS))
+    assert (plan.present, plan.parts[0].size) == (2, 100 * MEGA)
+
+
+@pytest.mark.parametrize(
+    ("container", "commits", "stops", "commits_it"),
+    [
+        (CONTAINER, (COMMIT,), True, True),
+        (replace(CONTAINER, status=Status.EXITED), (COMMIT,), False, False),
+        (replace(CONTAINER, status=Status.EXITED, id="c2"), (COMMIT,), False, True),
+        (replace(CONTAINER, status=Status.EXITED), (), False, True),
+        (replace(CONTAINER, status=Status.PAUSED), (COMMIT,), True, True),
+        (None, (COMMIT,), False, False),
+    ],
+)
+def test_a_commit_is_made_when_none_holds_all_the_work(
+    container: ContainerFacts | None, commits: tuple[CommitRecord, ...], stops: bool, commits_it: bool
+) -> None:
+    plan = planned(container=container, commits=commits, committed_tag=COMMIT.tag if commits else None)
+    assert (plan.stops, plan.commits) == (stops, commits_it)
+    assert not planned(container=container, commits=commits, keep=True).stops
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ({"docker": ""}, "has no docker"),
+        ({"refused": "permission denied"}, "may not use Docker .* permission denied"),
+        ({"architecture": "aarch64"}, "is aarch64, and this bottle's image is amd64"),
+        ({"tools": frozenset({"find", "awk", "sha256sum"})}, "lacks tar"),
+        ({"tools": frozenset({"tar", "find", "awk"})}, "lacks sha256sum"),
+        ({"writable": False}, "cannot be written"),
+        ({"workspace": Place.DENIED}, "cannot be made"),
+        ({"free_docker": 1800 * MEGA}, "free at /var/lib/docker"),
+        ({"free_home": 1000 * MEGA}, "free at /root/.bottle"),
+        ({"disk_workspace": "/data", "free_workspace": 49 * MEGA}, "free at /data"),
+        ({"disk_home": "/", "disk_docker": "/", "free_home": 2500 * MEGA, "free_docker": 2500 * MEGA}, "MiB free"),
+    ],
+)
+def test_what_makes_a_move_impossible(host: dict[str, Any], said: str) -> None:
+    with pytest.raises(PreflightRefused, match=said):
+        planned(host=host)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("amd64", "x86_64"), ("arm64", "aarch64"), ("s390x", "s390x")])
+def test_architectures_have_two_names(ours: str, theirs: str) -> None:
+    planned(architecture=ours, host={"architecture": theirs})
+    with pytest.raises(PreflightRefused):
+        planned(architecture=ours, host={"architecture": "riscv64"})
+
+
+def test_what_an_earlier_run_staged_is_not_asked_for_again() -> None:
+    with pytest.raises(PreflightRefused):
+        planned(host={"free_home": 600 * MEGA})
+    planned(host={"free_home": 600 * MEGA, "staged": 600 * MEGA})
+    host = replace(HOST, free_home=600 * MEGA)
+    with pytest.raises(PreflightRefused):
+        require_room(host, "far", 900 * MEGA)
+    require_room(replace(host, staged=300 * MEGA), "far", 900 * MEGA)
+
+
+def test_an_identity_that_is_there_is_not_overwritten_and_one_that_left_may_come_back() -> None:
+    with pytest.raises(NameTaken):
+        planned(host={"presence": Presence.OWNED})
+    assert planned(host={"presence": Presence.MOVED}).workspace == "/work/it"
+
+
+def test_a_workspace_is_never_put_over_another() -> None:
+    with pytest.raises(Conflict, match="never overwritten"):
+        planned(host={"workspace": Place.FULL})
+    assert planned(host={"workspace": Place.OURS}).workspace == "/work/it"
+    with pytest.raises(PreflightRefused, match="is not here"):
+        planned(workspace_here=False)
+    assert planned(None, host={"workspace": Place.FULL}, workspace_here=False).workspace is None
+
+
+def test_where_the_workspace_lands() -> None:
+    denied = replace(HOST, workspace=Place.DENIED)
+    assert landing(METADATA, HOST, None, IDENTITY) == "/work/it"
+    assert landing(METADATA, denied, None, IDENTITY) == "/root/.bottle/workspaces/demo-abc12"
+    assert landing(METADATA, denied, Path("/else"), IDENTITY) == "/else"
+    assert landing(replace(METADATA, copy_cwd=True), HOST, Path("/else"), IDENTITY) is None
+    assert landing(replace(METADATA, cwd=None), HOST, None, IDENTITY) is None
+
+
+def test_another_backend_is_refused_by_name() -> None:
+    with pytest.raises(BackendUnsupported, match="podman"):
+        planned(metadata=replace(METADATA, backend="podman"))
+
+
+def test_starting_it_there_needs_a_bottle_there() -> None:
+    with pytest.raises(PreflightRefused, match="no bottle to resume with"):
+        planned(host={"bottle": None}, resume_there=True)
+    planned(resume_there=True)
