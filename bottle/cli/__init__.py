@@ -1,0 +1,1 @@
+"""The `bottle` command: the only part of bottle that prints."""

@@ -1,0 +1,136 @@
+"""`bottle attach`, `bottle exec` and `bottle logs`: what people expect of docker's own."""
+
+from contextlib import closing
+
+import click
+
+from bottle.cli.completion import identities
+from bottle.cli.output import JSON, answer, note
+from bottle.cli.relay import Console, OutputClosed
+from bottle.cli.session import attend
+from bottle.cli.shared import choose, command, format_option, make_context
+from bottle.cli.terminal import ending_signals
+from bottle.errors import BottleError, Conflict, NotFound, UsageError
+from bottle.launch import LAUNCHER
+from bottle.model import ContainerFacts, Status
+from bottle.operations import Context
+from bottle.plan import require_here
+from bottle.state import BottleState
+
+
+@click.command()
+@click.argument("identity", required=False, shell_complete=identities)
+@format_option
+@command
+def attach(identity: str | None, form: str) -> None:
+    """Join the session of a bottle that runs. Ctrl-P Ctrl-Q leaves it again, and it goes on.
+
+    \b
+    Example:
+      bottle attach claude-x7k2p
+
+    Exit codes that matter: the agent's own; 3 no such bottle or it does not run, 4 paused or moved, 5 Docker.
+    """
+    context = make_context()
+    state = choose(context, identity, "attached")
+    container = _running(context, state, "attach to")
+    document = {"identity": str(state.identity), "container": container.name}
+    attend(context, state, form=form, document=document, remove=False, begin=False)
+
+
+@click.command("exec", context_settings={"ignore_unknown_options": True})
+@click.argument("identity", shell_complete=identities)
+@click.argument("words", metavar="-- CMD…", nargs=-1, required=True, type=click.UNPROCESSED)
+@format_option
+@command
+def exec_command(identity: str, words: tuple[str, ...], form: str) -> None:
+    """Run one more command in a bottle that runs, with the agent's user, folder and secrets.
+
+    On a terminal it gets one of its own; Ctrl-P Ctrl-Q leaves it running.
+
+    \b
+    Example:
+      bottle exec claude-x7k2p -- git status
+      bottle exec claude-x7k2p -- /bin/sh
+
+    Exit codes that matter: the command's own; 3 no such bottle or it does not run, 4 paused or moved, 5 Docker.
+    """
+    context = make_context()
+    state = context.home.find(identity)
+    container = _running(context, state, "run a command in")
+    exit_code = _execute(context, container, _with_secrets(state, words), form)
+    if exit_code is None:
+        note(f"detached; the command goes on in {state.identity}")
+    if form == JSON:
+        answer(form, {"identity": str(state.identity), "exit_code": exit_code, "detached": exit_code is None}, ())
+    if exit_code:
+        raise SystemExit(exit_code)
+
+
+@click.command()
+@click.argument("identity", shell_complete=identities)
+@click.option("-f", "--follow", is_flag=True, help="Go on until the agent ends.")
+@click.option("-n", "--tail", type=click.IntRange(0), metavar="N", help="Only the last N lines.")
+@format_option
+@command
+def logs(identity: str, follow: bool, tail: int | None, form: str) -> None:
+    """Show what a bottle's agent wrote to its terminal.
+
+    It is shown as it was written, control sequences and all.
+
+    \b
+    Example:
+      bottle logs claude-x7k2p --tail 20 -f
+
+    Exit codes that matter: 3 no such bottle or no container, 5 Docker.
+    """
+    if follow and form == JSON:
+        raise UsageError("--follow has no end that a JSON document could be printed at", next_step="leave one out")
+    context = make_context()
+    state = context.home.find(identity)
+    container = context.container(state.identity)
+    if container is None:
+        raise NotFound(
+            f"{state.identity} has no container, and its output went with it",
+            next_step=f"bottle resume {state.identity}",
+        )
+    chunks = context.engine.logs(container.id, follow=follow, tail=tail)
+    if form == JSON:
+        output = b"".join(chunks).decode("utf-8", "replace")
+        answer(form, {"identity": str(state.identity), "output": output}, ())
+        return
+    for chunk in chunks:
+        click.echo(chunk, nl=False)
+
+
+def _running(context: Context, state: BottleState, verb: str) -> ContainerFacts:
+    """The bottle's container, which runs. Raises NotFound, Conflict or MovedAway."""
+    identity = state.identity
+    require_here(identity, state.tombstone(), verb)
+    container = context.container(identity)
+    if container is not None and container.status is Status.PAUSED:
+        raise Conflict(
+            f"{identity} is paused: by a commit that goes on, or by hand",
+            left="nothing was done",
+            next_step=f"bottle resume {identity}",
+        )
+    if container is None or not container.status.alive:
+        raise NotFound(f"{identity} does not run", left="nothing was done", next_step=f"bottle resume {identity}")
+    return container
+
+
+def _with_secrets(state: BottleState, words: tuple[str, ...]) -> tuple[str, ...]:
+    """The command line that gives the command what the agent has in its environment."""
+    return ("/bin/sh", LAUNCHER, *words) if state.metadata().agent.secrets else words
+
+
+def _execute(context: Context, container: ContainerFacts, words: tuple[str, ...], form: str) -> int | None:
+    """Run a command until it ends or the user leaves; its exit code, None when it goes on."""
+    console = Console.for_form(form)
+    execution = context.engine.execute(container.id, words, tty=console.interactive)
+    try:
+        with ending_signals(), closing(execution), console.line_to(execution) as line:
+            left = line.relay(lambda rows, columns: execution.resize(rows=rows, columns=columns))
+    except OutputClosed as exc:
+        raise BottleError("the command was left: nobody reads its output", left="it may still be running") from exc
+    return None if left else execution.exit_code()

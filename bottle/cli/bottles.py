@@ -1,0 +1,125 @@
+"""`bottle list`, `bottle stop` and `bottle rm`."""
+
+import click
+
+from bottle.cli.completion import identities
+from bottle.cli.output import age, answer, note, on_terminal, size, table
+from bottle.cli.shared import choose, command, format_option, make_context
+from bottle.errors import NeedsConsent
+from bottle.operations import BottleView, list_bottles
+from bottle.operations import remove as delete
+from bottle.operations import stop as end
+
+
+@click.command("list")
+@click.option("-a", "--all", "everything", is_flag=True, help="Bottles with no container too.")
+@format_option
+@command
+def list_command(everything: bool, form: str) -> None:
+    """Show the bottles that are here.
+
+    SIZE is what a bottle's commits add to the image its agent began with, and would be free without it; SHARED is
+    what they stand on together with others.
+
+    \b
+    Example:
+      bottle list -a
+
+    Exit codes that matter: 5 Docker.
+    """
+    views = list_bottles(make_context(), everything=everything)
+    header = ("IDENTITY", "STATE", "STARTED", "COMMIT", "COMMITTED", "SIZE", "SHARED", "")
+    lines = table(header, [_row(view) for view in views])
+    answer(form, {"bottles": [_document(view) for view in views]}, lines)
+
+
+@click.command()
+@click.argument("identity", required=False, shell_complete=identities)
+@click.option("--grace", type=click.IntRange(0), default=10, show_default=True, help="Seconds before it is killed.")
+@format_option
+@command
+def stop(identity: str | None, grace: int, form: str) -> None:
+    """End a bottle's processes and save its transcript. The container and its work stay.
+
+    \b
+    Example:
+      bottle stop claude-x7k2p
+
+    Exit codes that matter: 3 no such bottle, 4 locked or moved, 5 Docker.
+    """
+    context = make_context()
+    stopped = end(context, choose(context, identity, "stopped"), grace=grace)
+    for line in stopped.notes:
+        note(f"WARNING: {line}")
+    document = {
+        "identity": str(stopped.identity),
+        "was_running": stopped.was_running,
+        "exit_code": stopped.exit_code,
+        "notes": list(stopped.notes),
+    }
+    verb = "stopped" if stopped.was_running else "was stopped already"
+    answer(form, document, [f"{stopped.identity} {verb}", f"bring it back:  bottle resume {stopped.identity}"])
+
+
+@click.command()
+@click.argument("identity", shell_complete=identities)
+@click.option("-y", "--yes", is_flag=True, help="Delete it though it holds the only copy of work.")
+@format_option
+@command
+def rm(identity: str, yes: bool, form: str) -> None:
+    """Delete a bottle: container, commits, volumes, transcript and state.
+
+    \b
+    Example:
+      bottle rm claude-x7k2p
+
+    Exit codes that matter: 3 no such bottle, 4 it runs, or holds work and --yes was not said, 5 Docker.
+    """
+    context = make_context()
+    state = context.home.find(identity)
+    try:
+        removed = delete(context, state, consent=yes)
+    except NeedsConsent as exc:
+        if not on_terminal() or not click.confirm(f"{exc.what}. Delete it?", err=True):
+            raise
+        removed = delete(context, state, consent=True)
+    document = {
+        "identity": str(removed.identity),
+        "containers": list(removed.containers),
+        "images": list(removed.images),
+        "volumes": list(removed.volumes),
+    }
+    counts = f"{len(removed.containers)} containers, {len(removed.images)} images, {len(removed.volumes)} volumes"
+    answer(form, document, [f"{removed.identity} is gone, with {counts}"])
+
+
+def _row(view: BottleView) -> tuple[str, ...]:
+    commit = str(view.commit) if view.commit is not None else "-"
+    own, shared = (size(view.weight.own), size(view.weight.shared)) if view.weight is not None else ("-", "-")
+    return (
+        str(view.identity),
+        view.state,
+        age(view.started_at),
+        commit,
+        age(view.committed_at),
+        own,
+        shared,
+        view.detail,
+    )
+
+
+def _document(view: BottleView) -> dict[str, object]:
+    return {
+        "identity": str(view.identity),
+        "agent": view.agent,
+        "state": view.state,
+        "detail": view.detail,
+        "started_at": view.started_at.isoformat() if view.started_at else None,
+        "commit": view.commit,
+        "committed_at": view.committed_at.isoformat() if view.committed_at else None,
+        "preserved": view.preserved,
+        "bytes": {"own": view.weight.own, "shared": view.weight.shared} if view.weight is not None else None,
+        "moved_to": view.moved_to,
+        "requests": view.requests,
+        "rebuild_due": view.rebuild_due,
+    }

@@ -1,0 +1,151 @@
+"""`bottle export` and `bottle import`."""
+
+from pathlib import Path
+
+import click
+
+from bottle.cli.completion import identities
+from bottle.cli.hygiene import allow_secrets_option, carried
+from bottle.cli.output import answer, note, size
+from bottle.cli.shared import choose, command, format_option, make_context
+from migrate.bundle import Kind, Member
+from migrate.export import Exported, export
+from migrate.hygiene import Allowed
+from migrate.imports import Imported, ImportRequest, import_bundle
+
+
+@click.command("export")
+@click.argument("identity", shell_complete=identities)
+@click.argument("file", type=click.Path(path_type=Path))
+@allow_secrets_option
+@format_option
+@command
+def export_command(identity: str, file: Path, *, allow_secrets: bool, form: str) -> None:
+    """Write a bottle with all its work into one sealed file.
+
+    Image, state, transcript, workspace and volumes, each with its digest. A running bottle is paused while it is
+    committed and packed, and goes on; it stays the owner here. FILE is for you alone (mode 0600): it holds all that the
+    agent saw. An existing file is never overwritten. Credentials that are found in what the bottle wrote, and are not
+    listed in the manifest's `carry`, keep it from being written.
+
+    \b
+    Example:
+      bottle export claude-x7k2p claude.bottle
+
+    Exit codes that matter: 3 no such bottle or folder, 4 FILE exists, or the bottle is locked or moved, 5 Docker,
+    8 the workspace is missing, there is no room, or credentials are in the image.
+    """
+    context = make_context()
+    state = choose(context, identity, "exported")
+    allowed = Allowed(everything=allow_secrets, carry=carried(context, state))
+    exported = export(context, state, file, allowed)
+    for link in exported.links:
+        note(f"WARNING: not in the bundle, as it points out of the workspace: {link}")
+    answer(form, _exported_document(exported), _exported(exported))
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--workspace",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where the workspace lands, new or empty [default: below the bottle home].",
+)
+@format_option
+@command
+def import_command(file: Path, workspace: Path | None, form: str) -> None:
+    """Make a new bottle of a file that `bottle export` wrote.
+
+    All of FILE is checked before anything is made of it. The new bottle has an identity of its own and tells what it
+    was copied from. What its agent is granted here is listed; folders of this host and unusual capabilities are not.
+
+    \b
+    Example:
+      bottle import claude.bottle --workspace ~/project
+      bottle resume claude-q3m8d
+
+    Exit codes that matter: 3 no such file, 4 the workspace's folder is not empty, 5 Docker, 7 FILE was changed, cut
+    short, or holds what no bundle may, 8 another architecture, or no room.
+    """
+    imported = import_bundle(make_context(), ImportRequest(file=file, workspace=workspace))
+    for item in imported.refused:
+        note(f"WARNING: not granted here: {item}")
+    for path in imported.unset:
+        note(f"WARNING: set-id bits were taken away: {path}")
+    answer(form, _imported_document(imported), _imported(imported))
+
+
+def _exported_document(exported: Exported) -> dict[str, object]:
+    manifest = exported.manifest
+    return {
+        "identity": str(exported.identity),
+        "file": str(exported.file),
+        "bytes": exported.size,
+        "commit": manifest.number,
+        "committed": exported.committed,
+        "members": [
+            {"name": member.name, "holds": _holds(member), "bytes": member.size, "plain_bytes": member.plain_size}
+            for member in manifest.members
+        ],
+        "links_left_out": list(exported.links),
+        "skipped": list(exported.skipped),
+        "stays": list(exported.stays),
+        "credentials_along": list(exported.along),
+        "import": f"bottle import {exported.file.name}",
+    }
+
+
+def _exported(exported: Exported) -> list[str]:
+    manifest = exported.manifest
+    unpacked = size(manifest.plain_size)
+    lines = [
+        f"{exported.identity} is in {exported.file} (commit {manifest.number}, {size(exported.size)}, "
+        f"{unpacked} unpacked)"
+    ]
+    layers = manifest.of(Kind.LAYER)
+    lines.append(f"  image: {len(layers)} layers, {size(sum(member.size for member in layers))}")
+    lines += [
+        f"  {_holds(member)}: {size(member.size)}"
+        for member in manifest.members
+        if member.kind not in {Kind.CONFIG, Kind.LAYER}
+    ]
+    lines += [f"  holds no content, so is not in it: {item}" for item in exported.skipped]
+    lines += [f"  is not in it: {item}" for item in exported.stays]
+    lines += [f"  a credential is in it: {item}" for item in exported.along]
+    return [
+        *lines,
+        "it holds all that the agent saw: keep it as you keep a key",
+        f"bring it in:  bottle import {exported.file.name}",
+    ]
+
+
+def _holds(member: Member) -> str:
+    return f"volume {member.place.volume}" if member.place is not None else member.kind.value
+
+
+def _imported_document(imported: Imported) -> dict[str, object]:
+    return {
+        "identity": str(imported.identity),
+        "copied_from": {"identity": str(imported.origin.identity), "commit": imported.origin.commit},
+        "commit": imported.commit.number,
+        "tag": imported.commit.tag,
+        "workspace": str(imported.workspace) if imported.workspace is not None else None,
+        "volumes": list(imported.volumes),
+        "granted": list(imported.powers),
+        "not_granted": list(imported.refused),
+        "left_out": list(imported.left_out),
+        "set_id_removed": list(imported.unset),
+        "resume": f"bottle resume {imported.identity}",
+    }
+
+
+def _imported(imported: Imported) -> list[str]:
+    origin = imported.origin
+    lines = [f"{imported.identity} is here, a copy of {origin.identity} at commit {origin.commit}"]
+    if imported.workspace is not None:
+        lines.append(f"  its workspace is at {imported.workspace}")
+    lines += [f"  volume {volume}" for volume in imported.volumes]
+    lines += [f"  its agent has: {power}" for power in imported.powers]
+    lines += [f"  means nothing here, so was left out: {name}" for name in imported.left_out]
+    return [*lines, f"bring it back:  bottle resume {imported.identity}"]

@@ -1,0 +1,245 @@
+"""`bottle capability`: what bottles ask for, and the operator's answer."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import click
+
+from bottle.capability import MAX_DOCKERFILE, SHORT_DIGEST
+from bottle.cli.output import JSON, age, answer, note, table
+from bottle.cli.shared import command, format_option, make_context
+from bottle.model import SCHEMA, CapabilityRequest
+from bottle.operations import Approved, Denied, RequestDetail, RequestView, list_requests
+from bottle.operations import approve as carry_out
+from bottle.operations import deny as turn_down
+from bottle.operations import show as look_at
+from bottle.operations.capability import Standing
+from bottle.serial import request_to_json
+from bottle.text import printable
+
+_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
+_LONGEST = 4 * MAX_DOCKERFILE  # characters shown of a diff: all of the largest request
+
+
+@click.group()
+def capability() -> None:
+    """See what agents ask for, and approve or deny it.
+
+    A request is a new Dockerfile for the bottle that asks. It is decided by its digest, of which 8 digits are enough:
+    one that changed since it was shown is not approved.
+
+    \b
+    Example:
+      bottle capability list
+      bottle capability show claude-x7k2p
+      bottle capability approve claude-x7k2p 3f9a2c41 --build
+      bottle capability deny claude-x7k2p 3f9a2c41 --note "use python's json instead"
+
+    Exit codes that matter: 3 no such request, 4 it changed or was decided, 5 Docker.
+    """
+
+
+@capability.command("list")
+@click.argument("identity", required=False)
+@format_option
+@command
+def list_command(identity: str | None, form: str) -> None:
+    """List the requests of a bottle, or of all that are here.
+
+    \b
+    Example:
+      bottle capability list
+      bottle capability list claude-x7k2p --format json | jq .requests[].digest
+
+    Exit codes that matter: 3 no such bottle, 4 it moved away, 5 Docker.
+    """
+    context = make_context()
+    found = list_requests(context, context.home.find(identity).identity if identity is not None else None)
+    for line in found.notes:
+        note(f"WARNING: {line}")
+    header = ("IDENTITY", "REQUEST", "DIGEST", "STATUS", "RECEIVED", "REASON")
+    lines = table(header, [_row(each) for each in found.requests]) if found.requests else ["nothing was asked for"]
+    document = {
+        "requests": [{"identity": str(each.identity), **request_to_json(each.request)} for each in found.requests],
+        "notes": list(found.notes),
+    }
+    answer(form, document, lines)
+
+
+@capability.command()
+@click.argument("identity")
+@click.argument("digest", required=False)
+@format_option
+@command
+def show(identity: str, digest: str | None, form: str) -> None:
+    """Show a request: its reason, how it differs from the Dockerfile in force, and what to look at twice.
+
+    Without DIGEST the one request that is waiting.
+
+    \b
+    Example:
+      bottle capability show claude-x7k2p
+      bottle capability show claude-x7k2p 3f9a2c41
+
+    Exit codes that matter: 3 no such request, 4 it changed since it had that digest, 5 Docker.
+    """
+    context = make_context()
+    detail = look_at(context, context.home.find(identity), digest)
+    for line in detail.notes:
+        note(f"WARNING: {line}")
+    document = {
+        "identity": str(detail.identity),
+        "request": request_to_json(detail.request),
+        "in_force": detail.in_force,
+        "diff": detail.diff,
+        "warnings": list(detail.warnings),
+        "notes": list(detail.notes),
+    }
+    _answer(form, document, _shown(detail))
+
+
+@capability.command()
+@click.argument("identity")
+@click.argument("digest")
+@click.option("--build", is_flag=True, help="Build it first, while the bottle still runs; nothing changes if it fails.")
+@click.option("--note", "word", default="", metavar="TEXT", help="A word to the agent.")
+@format_option
+@command
+def approve(identity: str, digest: str, *, build: bool, word: str, form: str) -> None:
+    """Approve a request: its Dockerfile becomes the bottle's own, and `bottle resume` builds it.
+
+    The bottle is stopped and committed, so that nothing is lost whichever way the build goes, and its container is
+    removed. `bottle resume` brings it back with its transcript and a fresh filesystem; `bottle resume --at N` goes
+    back to the commit. Cut short, the same command goes on.
+
+    \b
+    Example:
+      bottle capability approve claude-x7k2p 3f9a2c41 --build
+
+    Exit codes that matter: 1 it does not build, 3 no such request, 4 it changed or was denied, 5 Docker.
+    """
+    context = make_context()
+    approved = carry_out(context, context.home.find(identity), digest, build=build, note=word)
+    for line in approved.notes:
+        note(f"WARNING: {line}")
+    answer(form, _approved_document(approved), _approved_lines(approved))
+
+
+@capability.command()
+@click.argument("identity")
+@click.argument("digest")
+@click.option("--note", "word", default="", metavar="TEXT", help="A word to the agent, such as why.")
+@format_option
+@command
+def deny(identity: str, digest: str, *, word: str, form: str) -> None:
+    """Deny a request; the bottle goes on as it was, and its agent is told.
+
+    \b
+    Example:
+      bottle capability deny claude-x7k2p 3f9a2c41 --note "use python's json instead"
+
+    Exit codes that matter: 3 no such request, 4 it changed or was approved, 5 Docker.
+    """
+    context = make_context()
+    denied = turn_down(context, context.home.find(identity), digest, note=word)
+    document = {"identity": str(denied.identity), "request": request_to_json(denied.request), "already": denied.already}
+    answer(form, document, _denied_lines(denied))
+
+
+def _row(view: RequestView) -> tuple[str, ...]:
+    request = view.request
+    return (
+        str(view.identity),
+        str(request.number),
+        request.digest[:SHORT_DIGEST],
+        request.status.value,
+        age(request.received_at),
+        printable(request.reason, 60),
+    )
+
+
+def _answer(form: str, document: Mapping[str, Any], lines: Iterable[str]) -> None:
+    """As `answer`, with lines that are fit for a terminal already and may have colours."""
+    if form == JSON:
+        click.echo(json.dumps({"schema": SCHEMA, **document}, indent=2))
+        return
+    for line in lines:
+        click.echo(line)  # which leaves colours away where there is no terminal
+
+
+def _shown(detail: RequestDetail) -> list[str]:
+    request, identity = detail.request, detail.identity
+    lines = [
+        f"request {request.number} of {identity}, {request.status.value}, received {age(request.received_at)}",
+        f"digest    {request.digest}",
+        *_labelled("reason", request.reason),
+        *(_labelled("answer", request.note) if request.note else ()),
+        f"in force  {printable(detail.in_force)}",
+        "",
+        *_diff(detail),
+        *(click.style(f"WARNING: {printable(each, 1000)}", fg="yellow") for each in detail.warnings),
+    ]
+    if request.status.open:
+        short = request.digest[:SHORT_DIGEST]
+        lines += ["", f"bottle capability approve {identity} {short} --build"]
+        lines += [f"bottle capability deny {identity} {short} --note TEXT"]
+    return lines
+
+
+def _labelled(label: str, text: str) -> list[str]:
+    first, *others = printable(text, 5000, lines=True).split("\n")
+    return [f"{label:<9} {first}", *(f"{'':<9} {line}" for line in others)]
+
+
+def _diff(detail: RequestDetail) -> list[str]:
+    if not detail.diff:
+        return ["no difference to the Dockerfile in force" if detail.request.dockerfile else "it has no Dockerfile", ""]
+    lines = printable(detail.diff, _LONGEST, lines=True).split("\n")
+    return [*(click.style(line, fg=_COLOURS.get(line[:1])) for line in lines), ""]
+
+
+def _approved_document(approved: Approved) -> dict[str, object]:
+    return {
+        "identity": str(approved.identity),
+        "request": request_to_json(approved.request),
+        "already": approved.already,
+        "tried": approved.tried,
+        "was_running": approved.was_running,
+        "commit": approved.commit.number if approved.commit is not None else None,
+        "committed": approved.committed,
+        "standing": approved.standing.value,
+        "has_transcript": approved.has_transcript,
+        "notes": list(approved.notes),
+        "back": approved.back_line,
+        "resume": approved.resume_line,
+    }
+
+
+def _approved_lines(approved: Approved) -> list[str]:
+    lines = [_decision(approved.identity, approved.request, "was approved already" if approved.already else "approved")]
+    if approved.tried:
+        lines.append("  it was built, and builds")
+    if approved.was_running:
+        lines.append("  the bottle was stopped" + (", and its transcript saved" if approved.has_transcript else ""))
+    if approved.committed and approved.commit is not None:
+        lines.append(f"  all its work is in commit {approved.commit.number} ({approved.commit.tag})")
+    if approved.back_line is not None:
+        lines.append(f"to have it as it was instead:    {approved.back_line}")
+    fresh = "its transcript and a fresh filesystem" if approved.has_transcript else "a fresh filesystem"
+    match approved.standing:
+        case Standing.DUE:
+            lines.append(f"to build it and bring it back, with {fresh}:")
+        case Standing.OWN:
+            lines.append(f"a newer commit is in force; to build it all the same, with {fresh}:")
+        case Standing.REPLACED:
+            lines.append("another Dockerfile is in force since; to bring the bottle back:")
+    return [*lines, approved.resume_line]
+
+
+def _denied_lines(denied: Denied) -> list[str]:
+    return [_decision(denied.identity, denied.request, "was denied already" if denied.already else "denied")]
+
+
+def _decision(identity: object, request: CapabilityRequest, word: str) -> str:
+    return f"request {request.number} of {identity} ({request.digest[:SHORT_DIGEST]}) {word}"

@@ -1,0 +1,109 @@
+"""Shell completion: identities, commits and agents, read from the state folder and the manifest alone.
+
+It asks no engine, changes nothing, and where something is wrong it offers nothing: a shell is no place for an error.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import click
+from click.shell_completion import BashComplete, CompletionItem
+
+from bottle.errors import BottleError
+from bottle.manifest import find_manifest, read_manifest
+from bottle.model import CommitRecord
+from bottle.state import StateHome, default_home
+from bottle.text import printable
+
+_Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+
+def _quiet(offer: Callable[[click.Context, str], Iterator[CompletionItem]]) -> _Completer:
+    """What `offer` yields and the incomplete word begins, up to where something went wrong."""
+
+    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        found = []
+        with suppress(BottleError, OSError):
+            for item in offer(ctx, incomplete):
+                if item.value.startswith(incomplete):
+                    found.append(item)
+        return found
+
+    return complete
+
+
+@_quiet
+def identities(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
+    """Every bottle that has a state folder."""
+    for identity in StateHome(default_home()).identities():
+        yield CompletionItem(str(identity))
+
+
+@_quiet
+def first_identity(ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
+    """As `identities`, for the first of several words."""
+    if not ctx.params.get("names"):
+        for identity in StateHome(default_home()).identities():
+            yield CompletionItem(str(identity))
+
+
+@_quiet
+def origins(_ctx: click.Context, incomplete: str) -> Iterator[CompletionItem]:
+    """What `fork` takes: identities, and behind an @ the commits of one."""
+    home = StateHome(default_home())
+    name, at, _ = incomplete.partition("@")
+    if at:
+        for commit in _commits(home, name):
+            yield _item(f"{name}@{commit.number}", commit)
+        return
+    for identity in home.identities():
+        yield CompletionItem(str(identity))
+
+
+@_quiet
+def commits(ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
+    """The numbers of the commits of the bottle that was named before."""
+    # Without the value that is being typed, click reads no argument: the words are there all the same.
+    name = ctx.params.get("identity") or next(iter(ctx.args), None)
+    if isinstance(name, str):
+        for commit in _commits(StateHome(default_home()), name):
+            yield _item(str(commit.number), commit)
+
+
+@_quiet
+def agents(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
+    """The agents of the manifest."""
+    for name in sorted(read_manifest(find_manifest(Path.cwd(), default_home())).agents):
+        yield CompletionItem(name)
+
+
+def _commits(home: StateHome, name: str) -> Iterator[CommitRecord]:
+    for commit in reversed(home.find(name).commits()):
+        if not commit.expired:
+            yield commit
+
+
+def _item(value: str, commit: CommitRecord) -> CompletionItem:
+    return CompletionItem(value, help=printable(f"{commit.created_at:%Y-%m-%d %H:%M} {commit.message}", 60))
+
+
+class Bash(BashComplete):
+    """As click's, but that bash takes an @ for a word of its own, and replaces only what stands behind it."""
+
+    _behind = ""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """The words before the one that is being typed, and that one, each whole."""
+        args, incomplete = super().get_completion_args()
+        if incomplete == "@" and args:
+            self._behind = f"{args[-1]}@"
+            return args[:-1], self._behind
+        if len(args) > 1 and args[-1] == "@":
+            self._behind = f"{args[-2]}@"
+            return args[:-2], self._behind + incomplete
+        return args, incomplete
+
+    def format_completion(self, item: CompletionItem) -> str:
+        """As the script of the shell reads it."""
+        return f"{item.type},{item.value.removeprefix(self._behind)}"

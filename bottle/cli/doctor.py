@@ -1,0 +1,81 @@
+"""`bottle doctor`."""
+
+from pathlib import Path
+
+import click
+
+from bottle.cli.far import ssh_options
+from bottle.cli.output import answer, table
+from bottle.cli.shared import command, format_option, make_context
+from bottle.errors import BottleError, RemoteError
+from bottle.model import EngineInfo
+from bottle.operations import Check, Context, examine, exit_code
+from bottle.operations.doctor import Verdict, failed
+from migrate.doctor import examine_host
+from migrate.model import Target
+from migrate.ssh import SshRemote
+
+_MARKS = {Verdict.GOOD: "ok", Verdict.WARNING: "WARN", Verdict.BAD: "BAD"}
+
+
+@click.command()
+@click.argument("target", metavar="[[USER@]HOST[:PORT]]", required=False)
+@click.option("-i", "--identity-file", "keys", multiple=True, type=click.Path(path_type=Path), help="Log in with KEY.")
+@click.option("--accept-new-host-key", is_flag=True, help="Trust a host never seen before. A changed key never is.")
+@format_option
+@command
+def doctor(target: str | None, keys: tuple[Path, ...], accept_new_host_key: bool, form: str) -> None:
+    """Look what is missing here for bottle to work, or on another host for a bottle to move there.
+
+    Nothing is changed, here or there.
+
+    \b
+    Example:
+      bottle doctor
+      bottle doctor me@newhost
+
+    Exit codes that matter: 0 all is well, warnings apart; else that of the worst: 5 Docker here, 6 SSH, 8 the other
+    host is not fit, 1 the home or a bottle's state, 2 the manifest.
+    """
+    context = make_context()
+    goal = Target.parse(target) if target is not None else None
+    if goal is None:
+        checks = examine(context, Path.cwd())
+    else:
+        checks = _examine_far(context, goal, tuple(key.absolute() for key in keys), accept_new=accept_new_host_key)
+    code = exit_code(checks)
+    rows = [(_MARKS[check.verdict], check.name, check.detail) for check in checks]
+    advice = [f"next, for {check.name}: {check.next_step}" for check in checks if check.next_step]
+    document = {
+        "host": str(goal) if goal is not None else None,
+        "checks": [_document(check) for check in checks],
+        "exit_code": code,
+    }
+    answer(form, document, [*table(("", "WHAT", "FOUND"), rows), *advice])
+    if code:
+        raise SystemExit(code)
+
+
+def _examine_far(context: Context, goal: Target, keys: tuple[Path, ...], *, accept_new: bool) -> tuple[Check, ...]:
+    try:
+        with SshRemote.connect(goal, options=ssh_options(keys, accept_new_host_key=accept_new)) as remote:
+            return examine_host(remote, _engine_here(context))
+    except RemoteError as exc:
+        return (failed("login", exc),)
+
+
+def _engine_here(context: Context) -> EngineInfo | None:
+    """For comparison only: what is wrong with it is told by `bottle doctor` without a host."""
+    try:
+        return context.engine.info()
+    except BottleError:
+        return None
+
+
+def _document(check: Check) -> dict[str, object]:
+    return {
+        "name": check.name,
+        "verdict": check.verdict.value,
+        "detail": check.detail,
+        "next": check.next_step or None,
+    }

@@ -1,0 +1,73 @@
+"""`bottle fork`."""
+
+from pathlib import Path
+
+import click
+
+from bottle.cli.completion import origins
+from bottle.cli.output import answer, note
+from bottle.cli.shared import command, format_option, make_context
+from bottle.errors import UsageError
+from bottle.operations import Forked, ForkRequest
+from bottle.operations import fork as branch
+
+
+@click.command()
+@click.argument("origin", metavar="IDENTITY[@N]", shell_complete=origins)
+@click.option(
+    "--cwd",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder the fork works in, where the origin's is mounted. It is taken as it is.",
+)
+@click.option("--share-cwd", is_flag=True, help="Let the fork work in the origin's mounted folder, at the same time.")
+@format_option
+@command
+def fork(origin: str, cwd: Path | None, share_cwd: bool, form: str) -> None:
+    """Make a new bottle off a commit of IDENTITY: off commit N, or off the one in force.
+
+    The fork has the filesystem and the transcript of that commit, and a copy of the volumes as they are now. IDENTITY
+    goes on as it was. Where its workspace is mounted, say with --cwd or --share-cwd where the fork is to work: two
+    agents in one folder overwrite each other's files. Where it was copied in, the fork has a copy of its own.
+
+    \b
+    Example:
+      git worktree add ../try-b && bottle fork claude-x7k2p --cwd ../try-b
+      bottle fork claude-x7k2p@2 --share-cwd
+
+    Exit codes that matter: 2 it was not said where the fork is to work, 3 no such bottle or commit, or its image is
+    gone, 4 locked or moved, 5 Docker.
+    """
+    identity, at, number = origin.partition("@")
+    if at and not (number.isascii() and number.isdigit()):
+        raise UsageError(f"{origin!r}: expected the number of a commit after @, such as claude-x7k2p@2")
+    context = make_context()
+    state = context.home.find(identity)
+    forked = branch(context, state, ForkRequest(at=int(number) if at else None, cwd=cwd, share_cwd=share_cwd))
+    if forked.shared is not None:
+        note(
+            f"WARNING: {forked.identity} and {forked.origin.identity} SHARE {forked.shared}: what one writes, both see"
+        )
+    for line in forked.notes:
+        note(f"note: {line}")
+    answer(form, _document(forked), _lines(forked))
+
+
+def _document(forked: Forked) -> dict[str, object]:
+    return {
+        "identity": str(forked.identity),
+        "copied_from": {"identity": str(forked.origin.identity), "commit": forked.origin.commit},
+        "tag": forked.commit.tag,
+        "cwd": str(forked.cwd) if forked.cwd is not None else None,
+        "shared_cwd": forked.shared is not None,
+        "volumes": list(forked.volumes),
+        "notes": list(forked.notes),
+        "resume": f"bottle resume {forked.identity}",
+    }
+
+
+def _lines(forked: Forked) -> list[str]:
+    return [
+        f"{forked.identity} was forked off commit {forked.origin.commit} of {forked.origin.identity}",
+        f"start it:  bottle resume {forked.identity}",
+    ]

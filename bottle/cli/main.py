@@ -1,0 +1,89 @@
+"""The `bottle` group: every command, in the order in which people meet them, and loaded only when it is meant."""
+
+import logging
+from importlib import import_module
+
+import click
+from click.shell_completion import add_completion_class
+
+from bottle import __version__
+from bottle.cli.completion import Bash
+from bottle.cli.journal import JOURNAL
+from bottle.cli.loudness import Loudness
+from bottle.state import default_home
+
+_COMMANDS = {
+    "init": "init:init",
+    "start": "start:start",
+    "list": "bottles:list_command",
+    "ls": "bottles:list_command",
+    "inspect": "look:inspect_command",
+    "attach": "attach:attach",
+    "exec": "attach:exec_command",
+    "logs": "attach:logs",
+    "commit": "commit:commit",
+    "history": "look:history_command",
+    "resume": "resume:resume",
+    "fork": "fork:fork",
+    "stop": "bottles:stop",
+    "rm": "bottles:rm",
+    "prune": "prune:prune",
+    "capability": "capability:capability",
+    "migrate": "migrate:migrate",
+    "export": "bundle:export_command",
+    "import": "bundle:import_command",
+    "dashboard": "dashboard:dashboard",
+    "doctor": "doctor:doctor",
+    "mcp": "mcp:mcp",
+    "send-over-stdio": "send:send_over_stdio",
+}
+
+add_completion_class(Bash)
+
+EXIT_CODES = """\b
+Exit codes: 0 done, 1 failed, 2 usage, 3 no such bottle, agent or commit,
+4 conflict, 5 Docker not reachable or refused, 6 SSH or remote failure,
+7 verification failed, 8 refused by preflight, 130 interrupted."""
+
+
+class Commands(click.Group):
+    """Imports a command's module when the command is called: most of them need no SSH, and `--version` no Docker."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in their order."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command called `cmd_name`, or None."""
+        place = _COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        module, _, name = place.partition(":")
+        command = getattr(import_module(f"bottle.cli.{module}"), name)
+        assert isinstance(command, click.Command)  # the table above names nothing else
+        return command
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=EXIT_CODES,
+)
+@click.version_option(__version__, prog_name="bottle")
+@click.option("-q", "--quiet", is_flag=True, help="No progress; answers, warnings and errors only.")
+@click.option("-v", "--verbose", is_flag=True, help="The full story on stderr, as it is in the log file.")
+@click.pass_context
+def main(context: click.Context, quiet: bool, verbose: bool) -> None:
+    """Make the work inside an agent's Docker container durable and movable.
+
+    \b
+    Example:
+      bottle start claude -d          launch an agent in this folder
+      bottle commit claude-x7k2p      freeze it into an image
+      bottle resume claude-x7k2p      bring it back from there
+      bottle migrate claude-x7k2p me@newhost
+    """
+    context.obj = Loudness(quiet=quiet, verbose=verbose)
+    JOURNAL.open(default_home(), context.invoked_subcommand or "bottle")
+    if verbose:
+        logging.getLogger().addHandler(logging.StreamHandler())

@@ -1,0 +1,48 @@
+"""`bottle mcp`: capability requests for an agent that speaks MCP. It runs inside the bottle, and needs no Docker."""
+
+from pathlib import Path
+
+import click
+
+from bottle.cli.shared import command
+from bottle.errors import BottleError
+from bottle.manifest import RESERVED
+
+
+@click.command()
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(RESERVED),
+    show_default=True,
+    help="Where the bottle's folder of requests and answers is mounted.",
+)
+@command
+def mcp(folder: Path) -> None:
+    """Serve an agent inside a bottle the tools `capability-block` and `capability-status`, by MCP over stdio.
+
+    They do what /run/bottle/request-capability does. Needed in the agent's image: pip install 'agent-bottle[mcp]'
+
+    \b
+    Example:
+      bottle mcp
+    in the agent's own configuration:
+      {"mcpServers": {"bottle": {"command": "bottle", "args": ["mcp"]}}}
+
+    Exit codes that matter: 1 the SDK is missing, or there is no such folder.
+    """
+    try:
+        from bottle.mcp_server import serve  # noqa: PLC0415  (an extra, and slow to import)
+    except ModuleNotFoundError as exc:
+        if exc.name is None or exc.name.split(".")[0] != "mcp":
+            raise
+        raise BottleError(
+            "`bottle mcp` needs the MCP SDK, which is not installed",
+            next_step="pip install 'agent-bottle[mcp]'",
+        ) from exc
+    if not (folder / "requests").is_dir():
+        raise BottleError(
+            f"{folder} is no folder of a bottle: it has no requests/",
+            next_step=f"run it inside a bottle; ls -la {folder}",
+        )
+    serve(folder)

@@ -1,0 +1,158 @@
+"""`bottle migrate`."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from bottle.cli.completion import first_identity
+from bottle.cli.far import ssh_options
+from bottle.cli.hygiene import allow_secrets_option, carried
+from bottle.cli.moved import moved_document, moved_lines
+from bottle.cli.moveplan import SENDING, plan_document, plan_lines
+from bottle.cli.output import answer
+from bottle.cli.pull import Wanted, pull_from, require_pullable
+from bottle.cli.shared import choose, command, format_option, make_context
+from bottle.errors import Interrupted, UsageError
+from bottle.plan import require_docker
+from migrate.model import Target
+from migrate.move import move
+from migrate.move import plan as plan_only
+from migrate.observe import MoveRequest
+from migrate.ssh import SshRemote
+
+
+def bytes_a_second(text: str) -> int:
+    """Read 500k or 20M. Raises BadParameter."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([kmg]?)", text, re.IGNORECASE)
+    rate = int(float(match[1]) * {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}[match[2].lower()]) if match else 0
+    if rate <= 0:
+        raise click.BadParameter(f"{text!r} is no rate: expected bytes a second, such as 500k or 20M")
+    return rate
+
+
+@click.command()
+@click.argument(
+    "names", metavar="[IDENTITY] [USER@]HOST[:PORT]", nargs=-1, required=True, shell_complete=first_identity
+)
+@click.option("--plan", "--dry-run", "plan", is_flag=True, help="Print what would travel, and change nothing.")
+@click.option("--keep", is_flag=True, help="Copy it, under a fresh identity, and let it go on here.")
+@click.option("--resume", "resume_there", is_flag=True, help="Start it there, through the bottle installed there.")
+@click.option("--from", "pulls", is_flag=True, help="Pull it from HOST, where bottle must be installed, to here.")
+@click.option("-y", "--yes", is_flag=True, help="With --from: let it have what it asks of this host.")
+@allow_secrets_option
+@click.option(
+    "--workspace", type=click.Path(path_type=Path), help="Where the workspace lands [default: the same path]."
+)
+@click.option("-i", "--identity-file", "keys", multiple=True, type=click.Path(path_type=Path), help="Log in with KEY.")
+@click.option("-p", "--port", type=click.IntRange(1, 65535), help="Port of the SSH server.")
+@click.option("--accept-new-host-key", is_flag=True, help="Trust a host never seen before. A changed key never is.")
+@click.option(
+    "--limit-rate",
+    "rate",
+    type=bytes_a_second,
+    metavar="RATE",
+    help="Send no more bytes a second than this, such as 2M.",
+)
+@click.option("--jobs", type=click.IntRange(1, 16), default=2, show_default=True, help="Pieces sent at once.")
+@format_option
+@command
+def migrate(
+    names: tuple[str, ...],
+    *,
+    plan: bool,
+    keep: bool,
+    resume_there: bool,
+    pulls: bool,
+    yes: bool,
+    allow_secrets: bool,
+    workspace: Path | None,
+    keys: tuple[Path, ...],
+    port: int | None,
+    accept_new_host_key: bool,
+    rate: int | None,
+    jobs: int,
+    form: str,
+) -> None:
+    """Move a bottle to another Docker host over SSH.
+
+    Its image, state, transcript, workspace and volumes are staged there and verified; only then does that host own
+    it. Whatever breaks before, the bottle is still here, and the same command goes on where it stopped.
+
+    Before anything is sent, what the bottle wrote is looked through for credentials: one that is found, and is not
+    listed in the manifest's `carry`, keeps it here.
+
+    \b
+    Example:
+      bottle migrate claude-x7k2p me@newhost
+      bottle migrate claude-x7k2p me@newhost:2222 --plan
+      bottle migrate claude-x7k2p me@oldhost --from
+
+    Exit codes that matter: 4 it is there already, locked or moved; 5 Docker here; 6 SSH or the far host;
+    7 what arrived is not what was sent; 8 refused before anything was sent: no room, another architecture, credentials
+    in the image.
+    """
+    if len(names) > 2:
+        raise UsageError(
+            f"one bottle and one host are expected, not {len(names)} names", next_step="bottle migrate --help"
+        )
+    identity, target = names if len(names) == 2 else (None, names[0])
+    goal = Target.parse(target)
+    if port is not None:
+        if goal.port not in {None, port}:
+            raise UsageError(f"{target} says port {goal.port}, and --port says {port}")
+        goal = replace(goal, port=port)
+    context = make_context()
+    files = tuple(key.absolute() for key in keys)
+    options = ssh_options(files, accept_new_host_key=accept_new_host_key)
+    if pulls:
+        wanted = Wanted(
+            identity=require_pullable(identity, workspace),
+            plan=plan,
+            keep=keep,
+            resume=resume_there,
+            workspace=workspace,
+            allow_secrets=allow_secrets,
+            rate=rate,
+            jobs=jobs,
+            yes=yes,
+        )
+        with SshRemote.connect(goal, options=options) as remote:
+            pull_from(context, remote, goal, wanted, form)
+        return
+    state = choose(context, identity, "moved")
+    require_docker(state.metadata(), "migrate")  # before anybody is called
+    if workspace is not None and not workspace.is_absolute():
+        raise UsageError(f"--workspace {workspace}: expected an absolute path on the other host")
+    request = MoveRequest(
+        workspace=workspace,
+        keep=keep,
+        resume_there=resume_there,
+        jobs=jobs,
+        rate=rate,
+        identity_files=tuple(map(str, files)),
+        allow_secrets=allow_secrets,
+        carry=carried(context, state),
+    )
+    with SshRemote.connect(goal, options=options) as remote:
+        if plan:
+            decided = plan_only(context, state, remote, request)
+            missing = decided.missing_there
+            document = {
+                "identity": str(state.identity),
+                "host": str(goal),
+                "plan": plan_document(decided, SENDING, missing),
+            }
+            answer(form, document, plan_lines(decided, SENDING, missing))
+            return
+        try:
+            moved = move(context, state, remote, request)
+        except KeyboardInterrupt as exc:
+            raise Interrupted(
+                f"the move of {state.identity} was interrupted",
+                left="this host still owns the bottle; what was staged is kept on both sides",
+                next_step=f"bottle migrate {state.identity} {goal}   (or stay here: bottle resume {state.identity})",
+            ) from exc
+    missing = moved.missing_there
+    answer(form, moved_document(moved, SENDING, missing, moved.host), moved_lines(moved, SENDING, missing, moved.host))

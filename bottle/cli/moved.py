@@ -1,0 +1,44 @@
+"""How a move that happened is told, to who sent and to who fetched."""
+
+from bottle.cli.moveplan import FETCHING, Sides
+from bottle.cli.output import size
+from migrate.move import Moved
+
+
+def moved_document(moved: Moved, sides: Sides, missing: tuple[str, ...], other: str) -> dict[str, object]:
+    """The move for programs; `missing` is what the destination lacks to resume the bottle, `other` the other host."""
+    return {
+        "identity": str(moved.identity),
+        "arrived_as": str(moved.arrived_as),
+        "host": moved.host,
+        "commit": moved.commit,
+        "workspace": moved.workspace,
+        "staged_bytes": moved.staged,
+        "skipped": list(moved.skipped),
+        "stays": list(moved.stays),
+        "credentials_along": list(moved.along),
+        f"missing_{sides.destination}": list(missing),
+        "resumed": moved.resumed,
+        "resume": f"bottle resume {moved.arrived_as}",
+        **({"from": other} if sides == FETCHING else {}),
+    }
+
+
+def moved_lines(moved: Moved, sides: Sides, missing: tuple[str, ...], other: str) -> list[str]:
+    """The move for people; `other` is what the other host is called."""
+    fetched = sides == FETCHING
+    where = f"here now, from {other}" if fetched else f"on {other} now"
+    verb = "lives" if moved.arrived_as == moved.identity else f"is copied, as {moved.arrived_as}: that lives"
+    lines = [f"{moved.identity} {verb} {where} (commit {moved.commit}, {size(moved.staged)} staged)"]
+    if moved.workspace is not None:
+        lines.append(f"  its workspace is at {moved.workspace}")
+    lines += [f"  holds no content, so did not travel: {item}" for item in moved.skipped]
+    lines += [f"  did not travel: {item}" for item in moved.stays]
+    lines += [f"  a credential went along: {item}" for item in moved.along]
+    lines += [f"  missing {sides.destination}: {item}" for item in missing]
+    after = "" if fetched else "there:  "
+    if moved.resumed is None:
+        return [*lines, f"{after}bottle resume {moved.arrived_as}"]
+    if not fetched:
+        return [*lines, f"{after}{moved.resumed}"]
+    return [*lines, f"resumed: {moved.resumed}", f"  bottle attach {moved.arrived_as}"]

@@ -1,0 +1,61 @@
+"""How the plan of a move is shown, to who sends and to who fetches."""
+
+from dataclasses import dataclass
+
+from bottle.cli.output import size
+from migrate.plan import MovePlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """What the two hosts are called from where the user sits."""
+
+    source: str
+    destination: str
+
+
+SENDING = Sides(source="here", destination="there")
+FETCHING = Sides(source="there", destination="here")
+
+
+def plan_document(plan: MovePlan, sides: Sides, missing: tuple[str, ...]) -> dict[str, object]:
+    """The plan for programs; `missing` is what the destination lacks to resume the bottle."""
+    return {
+        "stop": plan.stops,
+        "commit": plan.commits,
+        "travels": [
+            {"name": part.name, "bytes": part.size, "estimated_on_the_wire": part.compressed} for part in plan.parts
+        ],
+        "layers": {
+            "total": plan.layers,
+            f"present_{sides.destination}": plan.present,
+            "compression": plan.layer_codec.value,
+        },
+        "workspace": plan.workspace,
+        "stays": list(plan.stays),
+        f"missing_{sides.destination}": list(missing),
+        "needed": {"docker": plan.needed_docker, "home": plan.needed_home},
+        "free": {"docker": plan.free_docker, "home": plan.free_home},
+    }
+
+
+def plan_lines(plan: MovePlan, sides: Sides, missing: tuple[str, ...]) -> list[str]:
+    """The plan for people."""
+    rows = [("would", "stop it")] if plan.stops else []
+    rows += [("would", "commit it")] if plan.commits else []
+    rows.append(("would", "look for credentials in what it wrote, before that is sent"))
+    for part in plan.parts:
+        amount = " (size not known yet)"
+        if part.size is not None and part.compressed is not None:
+            amount = f" ({size(part.size)}, about {size(part.compressed)} on the wire)"
+        rows.append(("travels", part.name + amount))
+    if plan.workspace is not None:
+        rows.append(("workspace lands", f"{plan.workspace}, {sides.destination}"))
+    disk = f"disk {sides.destination}"
+    rows += [
+        (disk, f"{size(plan.needed_docker)} needed for Docker, {size(plan.free_docker)} free"),
+        (disk, f"{size(plan.needed_home)} needed for staging, {size(plan.free_home)} free"),
+    ]
+    rows += [(f"stays {sides.source}", item) for item in plan.stays]
+    rows += [(f"missing {sides.destination}", item) for item in missing]
+    return [f"{label + ':':<16} {text}" for label, text in rows]

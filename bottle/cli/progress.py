@@ -1,0 +1,75 @@
+"""Progress on stderr: bars where it is a terminal, one line a phase where it is not."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Never
+
+import click
+from tqdm import tqdm
+
+from bottle.text import printable
+
+
+class Bars:
+    """A Progress for a terminal."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm[Never] | None = None
+
+    @contextmanager
+    def phase(self, name: str, total: int | None = None) -> Iterator[None]:
+        """Show a bar where bytes are counted, a line where they are not."""
+        if total is None:
+            self.note(f"{name} …")
+            yield
+            return
+        bar: tqdm[Never] = tqdm(desc=name, total=total, unit="B", unit_scale=True, file=sys.stderr)
+        outer, self._bar = self._bar, bar
+        try:
+            yield
+        finally:
+            bar.close()
+            self._bar = outer
+
+    def advance(self, amount: int) -> None:
+        """Move the bar."""
+        if self._bar is not None:
+            self._bar.update(amount)
+
+    def note(self, text: str) -> None:
+        """Print a line above the bar."""
+        tqdm.write(printable(text, 1000), file=sys.stderr)
+
+
+class Lines:
+    """A Progress for a log: a line when a phase begins, and one when a counted phase has ended."""
+
+    def __init__(self) -> None:
+        self._done = 0
+
+    @contextmanager
+    def phase(self, name: str, total: int | None = None) -> Iterator[None]:
+        """Say that the phase begins, and how much it did in what time."""
+        self.note(name if total is None else f"{name}: {total} bytes")
+        outer, self._done, began = self._done, 0, time.monotonic()
+        try:
+            yield
+            if total is not None:
+                self.note(f"{name}: {self._done} bytes done in {time.monotonic() - began:.1f} s")
+        finally:
+            self._done = outer
+
+    def advance(self, amount: int) -> None:
+        """Count."""
+        self._done += amount
+
+    def note(self, text: str) -> None:
+        """Print the line."""
+        click.echo(printable(text, 1000), err=True)
+
+
+def for_stderr() -> Bars | Lines:
+    """The kind that fits where stderr goes."""
+    return Bars() if sys.stderr.isatty() else Lines()

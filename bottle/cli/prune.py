@@ -1,0 +1,114 @@
+"""`bottle prune`."""
+
+from datetime import timedelta
+
+import click
+
+from bottle.cli.output import answer, note, on_terminal, size, table
+from bottle.cli.shared import command, format_option, make_context
+from bottle.garbage import Garbage, Kept, PrunePlan
+from bottle.operations import Pruned, plan_for
+from bottle.operations import prune as take_away
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Print what would go and what would stay, and do nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Also what needs consent, without asking.")
+@click.option(
+    "--older-than",
+    "hours",
+    type=click.FloatRange(0),
+    default=24.0,
+    show_default=True,
+    metavar="HOURS",
+    help="Leave what is younger and might belong to a run that is at it now, here or on another host.",
+)
+@format_option
+@command
+def prune(dry_run: bool, yes: bool, hours: float, form: str) -> None:
+    """Take away garbage: what runs that died left behind, and, with consent, bottles that moved away.
+
+    Without consent go: staging that no move uses, rests of deleted bottles and of forks that were cut short, containers
+    that were made to look into something and never ran, commits that were cut short and are in no history, and images
+    that were built to try a request that was not approved. With consent (--yes, or asked on a terminal) go: image and
+    state of bottles that live on another host now, and volumes, builds and cut commits of bottles that are not known
+    here. Nothing else is touched.
+
+    \b
+    Example:
+      bottle prune --dry-run
+      bottle prune --yes
+
+    Exit codes that matter: 5 Docker.
+    """
+    context = make_context()
+    plan = plan_for(context, timedelta(hours=hours))
+    if dry_run:
+        answer(form, {"plan": _plan_document(plan)}, _plan_lines(plan))
+        return
+    consent = yes or _asked(plan)
+    pruned = take_away(context, plan, consent=consent)
+    waiting = [each for each in plan.garbage if each.consent and not consent]
+    document = {
+        "removed": [_garbage(each) for each in pruned.removed],
+        "left": [_kept(each) for each in pruned.left],
+        "needs_consent": [_garbage(each) for each in waiting],
+        "freed": pruned.size,
+    }
+    answer(form, document, _lines(pruned, waiting))
+
+
+def _asked(plan: PrunePlan) -> bool:
+    """Whether somebody who sees the list agrees to what needs consent."""
+    asking = [each for each in plan.garbage if each.consent]
+    if not asking or not on_terminal():
+        return False
+    for line in _table(asking):
+        note(line)
+    return click.confirm("Take these away too?", err=True)
+
+
+def _table(garbage: list[Garbage]) -> list[str]:
+    rows = [
+        (each.kind.value, each.name, size(each.size) if each.size is not None else "-", each.why) for each in garbage
+    ]
+    return table(("WHAT", "NAME", "SIZE", "WHY"), rows)
+
+
+def _plan_lines(plan: PrunePlan) -> list[str]:
+    free = [each for each in plan.garbage if not each.consent]
+    asking = [each for each in plan.garbage if each.consent]
+    lines = [f"would take away, {size(plan.size)} as far as that is known:", *_table(free)] if free else []
+    lines += ["would take away with consent (--yes):", *_table(asking)] if asking else []
+    lines += [f"would leave {each.name}: {each.why}" for each in plan.kept]
+    return lines or ["there is nothing to take away"]
+
+
+def _lines(pruned: Pruned, waiting: list[Garbage]) -> list[str]:
+    lines = [f"took away {each.kind.value} {each.name}" for each in pruned.removed]
+    lines += [f"left {each.name}: {each.why}" for each in pruned.left]
+    lines += [f"left {each.name}: it needs consent (--yes)" for each in waiting]
+    return [*lines, f"{len(pruned.removed)} things are gone, {size(pruned.size)} as far as that is known"]
+
+
+def _plan_document(plan: PrunePlan) -> dict[str, object]:
+    return {
+        "garbage": [_garbage(each) for each in plan.garbage],
+        "kept": [_kept(each) for each in plan.kept],
+        "bytes": plan.size,
+    }
+
+
+def _garbage(each: Garbage) -> dict[str, object]:
+    return {
+        "kind": each.kind.value,
+        "ref": each.ref,
+        "name": each.name,
+        "why": each.why,
+        "bytes": each.size,
+        "needs_consent": each.consent,
+    }
+
+
+def _kept(each: Kept) -> dict[str, object]:
+    return {"name": each.name, "why": each.why}

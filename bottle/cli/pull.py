@@ -1,0 +1,100 @@
+"""`bottle migrate --from`: fetch a bottle from the host that owns it."""
+
+import shlex
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from bottle.cli.moved import moved_document, moved_lines
+from bottle.cli.moveplan import FETCHING, plan_document, plan_lines
+from bottle.cli.output import answer, note, on_terminal
+from bottle.errors import Interrupted, UsageError
+from bottle.naming import Identity, is_identity_prefix
+from bottle.operations import Context
+from bottle.operations import resume as bring_back
+from bottle.plan import ResumeRequest
+from bottle.text import printable
+from migrate.dock import Agree
+from migrate.model import Target
+from migrate.plan import MovePlan
+from migrate.pull import Conversing, PullRequest, pull
+
+_NOT_OURS = "bottle itself"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What `bottle migrate --from` was told on the command line."""
+
+    identity: str
+    plan: bool
+    keep: bool
+    resume: bool
+    workspace: Path | None
+    allow_secrets: bool
+    rate: int | None
+    jobs: int
+    yes: bool
+
+
+def require_pullable(identity: str | None, workspace: Path | None) -> str:
+    """The identity, if it can be asked for; it is looked up on the other host. Raises UsageError."""
+    if identity is None:
+        raise UsageError("--from wants to be told which bottle", next_step="ssh HOST bottle list -a")
+    if not is_identity_prefix(identity):
+        Identity.parse(identity)
+    if workspace is not None and not workspace.is_absolute():
+        raise UsageError(f"--workspace {workspace}: expected an absolute path on this host")
+    return identity
+
+
+def pull_from(context: Context, remote: Conversing, goal: Target, wanted: Wanted, form: str) -> None:
+    """Fetch it, or print what that would take."""
+    request = PullRequest(
+        identity=wanted.identity,
+        plan=wanted.plan,
+        keep=wanted.keep,
+        workspace=wanted.workspace,
+        allow_secrets=wanted.allow_secrets,
+        jobs=wanted.jobs,
+        rate=wanted.rate,
+        agree=_agreement(yes=wanted.yes),
+    )
+    try:
+        result = pull(context, remote, request)
+    except KeyboardInterrupt as exc:
+        raise Interrupted(
+            f"pulling {wanted.identity} was interrupted",
+            left=f"{goal} owns the bottle, unless it was being handed over; what arrived here is kept",
+            next_step=f"bottle migrate {shlex.quote(wanted.identity)} {goal} --from",
+        ) from exc
+    if isinstance(result, MovePlan):
+        missing = _missing(result.missing_there)
+        document = {
+            "identity": wanted.identity,
+            "from": str(goal),
+            "plan": plan_document(result, FETCHING, missing),
+        }
+        answer(form, document, plan_lines(result, FETCHING, missing))
+        return
+    if wanted.resume:
+        back = bring_back(context, context.home.bottle(result.arrived_as), ResumeRequest())
+        result = replace(result, resumed=back.plan.row)
+    missing = _missing(result.missing_there)
+    told = moved_document(result, FETCHING, missing, str(goal))
+    answer(form, told, moved_lines(result, FETCHING, missing, str(goal)))
+
+
+def _agreement(*, yes: bool) -> Agree:
+    def agree(asked: tuple[str, ...]) -> bool:
+        for each in asked:
+            note(f"resumed here, it would be given {printable(each, 300)}")
+        return yes or (on_terminal() and click.confirm("Let it have that?", err=True))
+
+    return agree
+
+
+def _missing(missing: tuple[str, ...]) -> tuple[str, ...]:
+    """What is missing here; bottle itself is not, whatever the other host was told of the PATH."""
+    return tuple(item.replace(" there ", " here ") for item in missing if not item.startswith(_NOT_OURS))

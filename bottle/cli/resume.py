@@ -1,0 +1,98 @@
+"""`bottle resume`."""
+
+from dataclasses import replace
+
+import click
+
+from bottle.cli.completion import commits, identities
+from bottle.cli.far import settle_by_asking
+from bottle.cli.output import answer, note, on_terminal
+from bottle.cli.session import attend
+from bottle.cli.shared import choose, command, format_option, make_context
+from bottle.errors import NeedsConsent, UsageError
+from bottle.operations import observe_resume
+from bottle.operations import resume as bring_back
+from bottle.plan import ResumeRequest, plan_resume
+
+
+@click.command()
+@click.argument("identity", required=False, shell_complete=identities)
+@click.option("--at", type=int, metavar="N", shell_complete=commits, help="Go back to commit N.")
+@click.option("--rebuild", is_flag=True, help="Build from the Dockerfile though a commit exists.")
+@click.option("-d", "--detach", is_flag=True, help="Leave it running in the background.")
+@click.option("--force", is_flag=True, help="Take back a bottle that moved to another host.")
+@click.option("-y", "--yes", is_flag=True, help="With --at or --rebuild: let work newer than the commit go.")
+@click.option("--remote-control", is_flag=True, help="Add the agent's `remote_control` arguments, this once.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
+@format_option
+@command
+def resume(
+    identity: str | None,
+    *,
+    at: int | None,
+    rebuild: bool,
+    detach: bool,
+    force: bool,
+    yes: bool,
+    remote_control: bool,
+    dry_run: bool,
+    form: str,
+) -> None:
+    """Bring a bottle back, by the first of these that works, and say which it was.
+
+    \b
+    1. it runs: attach
+    2. its stopped container holds work newer than the last commit: start that
+    3. a capability request was approved since its last commit: build its own Dockerfile, restore the transcript
+    4. its committed image is here: a new container from it, nothing is built
+    5. build from its own Dockerfile or its agent's, and restore the transcript
+
+    \b
+    Example:
+      bottle resume claude-x7k2p
+      bottle resume claude-x7k2p --at 2
+      bottle resume claude-x7k2p --remote-control
+
+    --remote-control needs a new container, or one that was made with it: the command of one that exists is fixed.
+
+    Exit codes that matter: 2 no `remote_control` in the manifest, 3 nothing to resume from, 4 moved away, newer work
+    in the way, or a container without --remote-control; 5 Docker.
+    """
+    if rebuild and at is not None:
+        raise UsageError("--at goes back to a commit and --rebuild does without one", next_step="leave one out")
+    context = make_context()
+    state = choose(context, identity, "resumed")
+    request = ResumeRequest(at=at, rebuild=rebuild, force=force, consent=yes, remote_control=remote_control)
+    if not force:
+        settle_by_asking(context, state)
+    if dry_run:
+        plan = plan_resume(observe_resume(context, state, request), request)
+        decided = {
+            "identity": str(state.identity),
+            "plan": type(plan).__name__,
+            "row": plan.row,
+            "remote_control": remote_control,
+        }
+        added = " ".join(("; with", *state.metadata().agent.remote_control)) if remote_control else ""
+        answer(form, decided, [f"would resume {state.identity}: {plan.row}{added}"])
+        return
+    try:
+        resumed = bring_back(context, state, request, begin=detach, tty=detach or on_terminal())
+    except NeedsConsent as exc:
+        if not on_terminal() or not click.confirm(f"{exc.what}. Let it go?", err=True):
+            raise
+        resumed = bring_back(context, state, replace(request, consent=True), begin=detach)
+    note(f"resuming {resumed.identity}: {resumed.plan.row}")
+    for warning in resumed.warnings:
+        note(f"WARNING: {warning}")
+    document: dict[str, object] = {
+        "identity": str(resumed.identity),
+        "container": resumed.container,
+        "plan": type(resumed.plan).__name__,
+        "row": resumed.plan.row,
+        "warnings": list(resumed.warnings),
+    }
+    if detach:
+        answer(form, document, [f"{resumed.identity} is running", f"  bottle attach {resumed.identity}"])
+        return
+    attend(context, state, form=form, document=document, remove=False, begin=not resumed.running)

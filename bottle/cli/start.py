@@ -1,0 +1,108 @@
+"""`bottle start`."""
+
+from pathlib import Path
+
+import click
+
+from bottle.cli.completion import agents
+from bottle.cli.output import answer, note, on_terminal
+from bottle.cli.session import attend
+from bottle.cli.shared import command, format_option, make_context
+from bottle.errors import UsageError
+from bottle.manifest import find_manifest, read_manifest
+from bottle.operations import StartPlan, StartRequest, plan_start
+from bottle.operations import start as launch
+from bottle.plan import Build
+from bottle.serial import agent_to_json
+
+
+@click.command()
+@click.argument("agent", shell_complete=agents)
+@click.argument("words", metavar="[-- CMD…]", nargs=-1, type=click.UNPROCESSED)
+@click.option("--cwd", type=click.Path(path_type=Path), default=Path(), help="Folder the agent works in [default: .].")
+@click.option("--copy-cwd", is_flag=True, help="Copy that folder into the bottle instead of mounting it.")
+@click.option("-d", "--detach", is_flag=True, help="Leave it running in the background.")
+@click.option("--rm", "remove", is_flag=True, help="Delete it when the session ends, unless it was committed.")
+@click.option("--remote-control", is_flag=True, help="Add the agent's `remote_control` arguments, this once.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
+@format_option
+@command
+def start(
+    agent: str,
+    words: tuple[str, ...],
+    *,
+    cwd: Path,
+    copy_cwd: bool,
+    detach: bool,
+    remove: bool,
+    remote_control: bool,
+    dry_run: bool,
+    form: str,
+) -> None:
+    """Launch AGENT of the manifest bottle.toml in a new bottle.
+
+    \b
+    Example:
+      bottle start claude                   attached, in this folder
+      bottle start claude -d --copy-cwd     in the background, on a copy
+      bottle start demo -- /bin/sh          with another command
+      bottle start claude --remote-control  with the arguments for that from the manifest
+
+    --remote-control adds them behind CMD too, and is forgotten afterwards: a `resume` asks for it anew.
+
+    Exit codes that matter: the agent's own when attached; 2 manifest or usage, 3 no such agent, 5 Docker.
+    """
+    if remove and detach:
+        raise UsageError("--rm cleans up at the end of an attached session, so it does not go with -d")
+    context = make_context()
+    manifest = read_manifest(find_manifest(Path.cwd(), context.home.path))
+    plan = plan_start(
+        context,
+        StartRequest(
+            agent=manifest.agent(agent),
+            cwd=cwd,
+            copy_cwd=copy_cwd,
+            command=words,
+            tty=detach or on_terminal(),
+            remote_control=remote_control,
+        ),
+    )
+    if dry_run:
+        answer(form, {"plan": _document(plan)}, _lines(plan))
+        return
+    launched = launch(context, plan, begin=detach)
+    for line in launched.notes:
+        note(f"note: {line}")
+    document = {"identity": str(launched.identity), "container": launched.container, "notes": list(launched.notes)}
+    if detach:
+        lines = [f"{launched.identity} is running", f"  bottle attach {launched.identity}"]
+        answer(form, document, lines)
+        return
+    state = context.home.bottle(launched.identity)
+    attend(context, state, form=form, document=document, remove=remove, begin=True, fresh=True)
+
+
+def _document(plan: StartPlan) -> dict[str, object]:
+    return {
+        "agent": {"name": plan.agent.name, **agent_to_json(plan.agent)},
+        "image": plan.source.tag,
+        "build": str(plan.source.dockerfile) if isinstance(plan.source, Build) else None,
+        "cwd": str(plan.cwd),
+        "copy_cwd": plan.copy_cwd,
+        "remote_control": plan.remote_control,
+        "missing_secrets": list(plan.missing_secrets),
+    }
+
+
+def _lines(plan: StartPlan) -> list[str]:
+    source = f"build {plan.source.dockerfile} as" if isinstance(plan.source, Build) else "use"
+    lines = [
+        f"would {source} {plan.source.tag}",
+        f"would create a container bottle-{plan.agent.name}-<suffix>",
+        f"would {'copy' if plan.copy_cwd else 'mount'} {plan.cwd} at {plan.agent.workdir}",
+    ]
+    lines += [f"would mount {volume.source} at {volume.target}" for volume in plan.agent.volumes]
+    lines += [f"would run without {name}: the environment does not have it" for name in plan.missing_secrets]
+    command = plan.agent.command if plan.agent.command is not None else ("the image's own command",)
+    added = plan.agent.remote_control if plan.remote_control else ()
+    return [*lines, "would run " + " ".join((*command, *added))]

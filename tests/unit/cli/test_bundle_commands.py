@@ -1,0 +1,59 @@
+"""`bottle export` and `bottle import` as they are typed: their answers, their warnings, their exit codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.conftest import Cli
+
+EXPORTED = {
+    "schema", "identity", "file", "bytes", "commit", "committed", "members", "links_left_out", "skipped", "stays",
+    "credentials_along", "import",
+}  # fmt: skip
+IMPORTED = {
+    "schema", "identity", "copied_from", "commit", "tag", "workspace", "volumes", "granted", "not_granted", "left_out",
+    "set_id_removed", "resume",
+}  # fmt: skip
+
+
+def test_there_and_back_in_json(cli: Cli, tmp_path: Path) -> None:
+    bottle = cli.start()
+    file = tmp_path / "demo.bottle"
+    done = cli.json("export", str(bottle.identity), str(file))
+    assert done.keys() == EXPORTED
+    assert done["bytes"] == file.stat().st_size
+    assert [set(member) for member in done["members"]] == [{"name", "holds", "bytes", "plain_bytes"}] * 6
+    assert done["stays"] == [
+        "secret DEMO_TOKEN: taken from the environment there",
+    ]
+    taken = cli.json("import", str(file))
+    assert taken.keys() == IMPORTED
+    assert taken["copied_from"] == {"identity": str(bottle.identity), "commit": 1}
+    assert taken["resume"] == f"bottle resume {taken['identity']}"
+    assert cli.json("resume", "-d", taken["identity"])["plan"] == "FromCommit"
+
+
+def test_people_are_told_what_stays_and_what_is_granted(cli: Cli, tmp_path: Path) -> None:
+    (cli.world.cwd / "out").symlink_to("/etc/passwd")
+    bottle = cli.start()
+    file = tmp_path / "demo.bottle"
+    said = cli("export", str(bottle.identity), str(file))
+    assert said.exit_code == 0
+    assert "WARNING: not in the bundle, as it points out of the workspace: out -> /etc/passwd" in said.stderr
+    assert "bottle import demo.bottle" in said.stdout
+    taken = cli("import", str(file), "--workspace", str(tmp_path / "here"))
+    assert "its agent has: secret DEMO_TOKEN" in taken.stdout
+    assert f"its workspace is at {tmp_path / 'here'}" in taken.stdout
+
+
+@pytest.mark.parametrize(("words", "code"), [(("export", "demo"), 4), (("import",), 7)])
+def test_what_is_there_is_not_overwritten_and_what_is_none_is_refused(
+    cli: Cli, tmp_path: Path, words: tuple[str, ...], code: int
+) -> None:
+    cli.start()
+    file = tmp_path / "demo.bottle"
+    file.write_text("mine")
+    assert cli.json(*words, str(file), exit_code=code)["exit_code"] == code
+    assert file.read_text() == "mine"

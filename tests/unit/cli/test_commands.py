@@ -1,0 +1,186 @@
+"""The life of a bottle, as a user types it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bottle.model import Status
+from tests.unit.cli.conftest import Cli
+
+
+def test_a_bottle_from_start_to_rm_in_words(cli: Cli) -> None:
+    started = cli("start", "-d", "demo")
+    assert started.exit_code == 0
+    identity = started.stdout.split()[0]
+    assert f"bottle attach {identity}" in started.stdout
+    assert identity in cli("list").stdout
+
+    committed = cli("commit", identity, "-m", "first")
+    assert committed.exit_code == 0
+    assert f"commit 1 of {identity}" in committed.stdout
+    assert "mounted, so not in the snapshot: /workspace" in committed.stdout
+    assert f"bottle resume {identity}" in committed.stdout
+    assert f"docker save bottle-committed-{identity}:1" in committed.stdout
+
+    stopped = cli("stop", identity[:6])
+    assert stopped.exit_code == 0
+    assert f"bottle resume {identity}" in stopped.stdout
+
+    resumed = cli("resume", "-d", identity)
+    assert resumed.exit_code == 0
+    assert "started again" in resumed.stderr
+
+    assert cli("rm", identity).exit_code == 4
+    assert cli("stop", identity).exit_code == 0
+    refused = cli("rm", identity)
+    assert refused.exit_code == 4
+    assert f"bottle rm {identity} --yes" in refused.stderr
+    removed = cli("rm", identity, "--yes")
+    assert removed.exit_code == 0
+    assert "is gone" in removed.stdout
+    assert cli.world.engine.containers({}) == ()
+
+
+def test_a_bottle_from_start_to_rm_in_json(cli: Cli) -> None:
+    identity = cli.json("start", "-d", "demo")["identity"]
+    (listed,) = cli.json("ls")["bottles"]
+    assert (listed["identity"], listed["agent"], listed["state"], listed["commit"]) == (
+        identity,
+        "demo",
+        "running",
+        None,
+    )
+    committed = cli.json("commit", identity, "-m", "ünicode")
+    assert committed["commit"]["message"] == "ünicode"
+    assert committed["resume"] == f"bottle resume {identity}"
+    assert cli.json("stop", identity)["was_running"] is True
+    assert cli.json("resume", "-d", identity)["plan"] == "StartAgain"
+    cli("stop", identity)
+    cli("commit", identity)
+    decided = cli.json("resume", "--dry-run", identity)
+    resumed = cli.json("resume", "-d", identity)
+    assert decided["plan"] == resumed["plan"] == "FromCommit"
+    assert decided["row"] == resumed["row"]
+    assert resumed["warnings"] == []
+    cli("stop", identity)
+    removed = cli.json("rm", "-y", identity)
+    assert removed["containers"] == [f"bottle-{identity}"]
+    assert removed["volumes"] == [f"bottle-{identity}-_requests", f"bottle-{identity}-cache"]
+    assert cli.json("ls", "-a")["bottles"] == []
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(cli: Cli) -> None:
+    before = cli.disk()
+    said = cli("start", "--dry-run", "demo")
+    assert said.exit_code == 0
+    for word in ("would use debian:trixie-slim", f"would mount {cli.world.cwd} at /workspace", "would run cat"):
+        assert word in said.stdout
+    plan = cli.json("start", "--dry-run", "--copy-cwd", "demo", "--", "sh", "-c", "x")["plan"]
+    assert (plan["agent"]["command"], plan["copy_cwd"]) == (["sh", "-c", "x"], True)
+    assert "hunter2" not in json.dumps(plan) + said.output
+    assert cli.disk() == before
+    assert cli.world.engine.containers({}) == ()
+
+
+def test_remote_control_is_told_of_before_it_is_done(cli: Cli) -> None:
+    assert "has no `remote_control`" in cli("start", "--dry-run", "--remote-control", "demo").stderr
+    manifest = cli.world.cwd / "bottle.toml"
+    manifest.write_text(manifest.read_text() + 'remote_control = ["--remote-control"]\n')
+    assert "would run cat --remote-control\n" in cli("start", "--dry-run", "--remote-control", "demo").stdout
+    assert "would run cat\n" in cli("start", "--dry-run", "demo").stdout
+    assert cli.json("start", "--dry-run", "--remote-control", "demo")["plan"]["remote_control"] is True
+    bottle = cli.start()
+    refused = cli("resume", "--dry-run", "--remote-control", str(bottle.identity))
+    assert refused.exit_code == 4
+    assert f"bottle stop {bottle.identity}" in refused.stderr
+    cli.world.lose_container(bottle)
+    said = cli("resume", "--dry-run", "--remote-control", str(bottle.identity))
+    assert said.stdout.endswith("; with --remote-control\n")
+    assert cli.json("resume", "--dry-run", str(bottle.identity))["remote_control"] is False
+    assert cli("resume", "-d", "--remote-control", str(bottle.identity)).exit_code == 0
+    assert cli.world.command(bottle)[-1] == "--remote-control"
+
+
+def test_a_dry_run_of_resume_changes_nothing(cli: Cli) -> None:
+    bottle = cli.start()
+    cli.world.lose_container(bottle)
+    before = cli.disk()
+    said = cli("resume", "--dry-run", str(bottle.identity))
+    assert said.exit_code == 0
+    assert "would resume" in said.stdout
+    assert cli.disk() == before
+    assert cli.world.status(bottle) is None
+
+
+def test_a_build_warns_loudly(cli: Cli) -> None:
+    bottle = cli.start()
+    cli.world.lose_container(bottle)
+    resumed = cli("resume", "-d", str(bottle.identity))
+    assert resumed.exit_code == 0
+    assert "WARNING: THE FILESYSTEM DID NOT SURVIVE" in resumed.stderr
+    assert cli.world.status(bottle) is Status.RUNNING
+
+
+def test_work_that_would_go_is_not_asked_about_where_nobody_can_answer(cli: Cli) -> None:
+    bottle = cli.start()
+    cli("commit", str(bottle.identity))
+    cli.world.work(bottle, "/work", b"newer")
+    cli("stop", str(bottle.identity))
+    refused = cli("resume", "-d", "--at", "1", str(bottle.identity))
+    assert refused.exit_code == 4
+    assert f"bottle commit {bottle.identity}" in refused.stderr
+    assert cli.world.content(bottle, "/work") == b"newer"
+    assert cli("resume", "-d", "--at", "1", "--yes", str(bottle.identity)).exit_code == 0
+    assert cli.world.content(bottle, "/work") is None
+
+
+@pytest.mark.parametrize("command", ["commit", "stop", "resume"])
+def test_off_a_terminal_the_bottle_has_to_be_named(cli: Cli, command: str) -> None:
+    assert "there is none" in cli(command).stderr
+    bottle = cli.start()
+    named = cli(command)
+    assert named.exit_code == 2
+    assert str(bottle.identity) in named.stderr
+
+
+def test_a_prefix_that_fits_two_is_refused_with_both(cli: Cli) -> None:
+    one, other = cli.start(), cli.start()
+    refused = cli("commit", "demo")
+    assert refused.exit_code == 2
+    assert str(one.identity) in refused.stderr
+    assert str(other.identity) in refused.stderr
+
+
+def test_an_option_that_is_mistyped_does_not_become_the_agents_command(cli: Cli) -> None:
+    refused = cli("start", "-d", "demo", "--copy-cdw")
+    assert refused.exit_code == 2
+    assert "No such option" in refused.stderr
+    assert cli.world.engine.containers({}) == ()
+
+
+@pytest.mark.parametrize("words", [("start", "demo", "-d", "--rm"), ("resume", "x", "--at", "1", "--rebuild")])
+def test_options_that_contradict_each_other_are_refused(cli: Cli, words: tuple[str, ...]) -> None:
+    before = cli.disk()
+    assert cli(*words).exit_code == 2
+    assert cli.disk() == before
+
+
+def test_what_is_said_beside_the_answer_goes_to_stderr(cli: Cli) -> None:
+    bottle = cli.start()
+    result = cli("commit", str(bottle.identity), "--format", "json")
+    json.loads(result.stdout)
+    assert "committing" in result.stderr
+    quiet = cli("-q", "commit", str(bottle.identity), "--format", "json")
+    json.loads(quiet.stdout)
+    assert quiet.stderr == ""
+
+
+def test_python_dash_m_is_the_same_program(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    import runpy
+
+    monkeypatch.setattr("sys.argv", ["bottle", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("bottle", run_name="__main__")
+    assert ended.value.code == 0

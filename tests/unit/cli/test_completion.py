@@ -1,0 +1,142 @@
+"""Shell completion: what is offered, to every shell alike, and that it asks nobody and never complains."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.shell_completion import ShellComplete, get_completion_class
+
+from bottle.cli.completion import Bash
+from bottle.cli.main import main
+from tests.unit.cli.conftest import Cli
+
+NAMED = ("commit", "resume", "stop", "rm", "attach", "exec", "logs", "inspect", "history", "export", "migrate", "fork")
+
+
+def offered(*words: str) -> list[str]:
+    """What a shell offers for the last of these words."""
+    complete = ShellComplete(main, {}, "bottle", "_BOTTLE_COMPLETE")
+    return [item.value for item in complete.get_completions(list(words[:-1]), words[-1])]
+
+
+@pytest.mark.parametrize("command", NAMED)
+def test_bottles_are_offered_wherever_one_is_named(cli: Cli, command: str) -> None:
+    one, other = sorted(str(cli.start().identity) for _ in range(2))
+    cli.world.engine.calls.clear()
+    before = cli.disk()
+    assert offered(command, "") == [one, other]
+    assert offered(command, one[:-1]) == [each for each in (one, other) if each.startswith(one[:-1])]
+    assert offered(command, "x") == []
+    assert cli.world.engine.calls == []
+    assert cli.disk() == before
+
+
+def test_a_host_is_not_a_bottle(cli: Cli) -> None:
+    identity = str(cli.start().identity)
+    assert offered("migrate", identity, "") == []
+
+
+def test_commits_are_offered_by_number_the_newest_first(cli: Cli) -> None:
+    identity = str(cli.start().identity)
+    assert offered("resume", identity, "--at", "") == []
+    cli("commit", identity, "-m", "before \x1b[31mthe\n upgrade")
+    cli("commit", identity)
+    assert offered("resume", identity, "--at", "") == ["2", "1"]
+    assert offered("resume", identity[:-2], "--at", "1") == ["1"]
+    assert offered("resume", "--at", "") == []
+    assert offered("fork", f"{identity}@") == [f"{identity}@2", f"{identity}@1"]
+    assert offered("fork", f"{identity}@1") == [f"{identity}@1"]
+    complete = ShellComplete(main, {}, "bottle", "_BOTTLE_COMPLETE")
+    helps = [item.help for item in complete.get_completions(["resume", identity, "--at"], "1")]
+    assert helps[0].endswith("before the upgrade")
+
+
+def test_agents_are_those_of_the_manifest(cli: Cli) -> None:
+    assert offered("start", "") == ["demo"]
+    assert offered("start", "x") == []
+
+
+def test_where_something_is_wrong_nothing_is_offered(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    bottle = cli.start()
+    (bottle.path / "commits.json").write_text("{")
+    assert offered("resume", str(bottle.identity), "--at", "") == []
+    assert offered("fork", "x@y@") == []
+    (cli.world.cwd / "bottle.toml").write_text("[agents")
+    assert offered("start", "") == []
+    (cli.world.cwd / "bottle.toml").unlink()
+    assert offered("start", "") == []
+    monkeypatch.setenv("BOTTLE_HOME", str(cli.world.cwd / "missing"))
+    assert offered("resume", "") == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_its_script(cli: Cli, shell: str) -> None:
+    kind = get_completion_class(shell)
+    assert kind is not None
+    assert "_BOTTLE_COMPLETE" in kind(main, {}, "bottle", "_BOTTLE_COMPLETE").source()
+
+
+@pytest.mark.parametrize(
+    ("words", "cword", "args", "incomplete", "printed"),
+    [
+        (("bottle", "fork", "demo-abcde", "@"), 3, ["fork"], "demo-abcde@", "1"),  # as bash splits it
+        (("bottle", "fork", "demo-abcde", "@", "1"), 4, ["fork"], "demo-abcde@1", "1"),
+        (("bottle", "fork", "demo-abcde@1"), 2, ["fork"], "demo-abcde@1", "demo-abcde@1"),  # where @ breaks no word
+    ],
+)
+def test_bash_takes_an_at_for_a_word(
+    cli: Cli,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    cword: int,
+    args: list[str],
+    incomplete: str,
+    printed: str,
+) -> None:
+    identity = str(cli.start().identity)
+    cli("commit", identity)
+    monkeypatch.setenv("COMP_WORDS", "\n".join(words).replace("demo-abcde", identity))
+    monkeypatch.setenv("COMP_CWORD", str(cword))
+    complete = Bash(main, {}, "bottle", "_BOTTLE_COMPLETE")
+    assert complete.get_completion_args() == (args, incomplete.replace("demo-abcde", identity))
+    assert complete.complete() == "plain," + printed.replace("demo-abcde", identity)
+
+
+def test_a_real_bash_completes_a_real_command(cli: Cli, tmp_path: Path) -> None:
+    bottle = cli.start()
+    cli("commit", str(bottle.identity))
+    command = tmp_path / "bottle"
+    run = "from bottle.cli.main import main; main(prog_name='bottle')"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{run}" "$@"\n')
+    command.chmod(0o755)
+    script = """
+        eval "$(_BOTTLE_COMPLETE=bash_source bottle)"
+        try() {
+            COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+            _bottle_completion bottle
+            echo "${COMPREPLY[*]}"
+        }
+        try bottle resume ""
+        try bottle resume "$1" --at ""
+        try bottle fork "$1" @
+        try bottle start d
+    """
+    done = subprocess.run(
+        ("bash", "--norc", "-c", script, "bash", str(bottle.identity)),
+        env={
+            "PATH": f"{tmp_path}:/usr/bin:/bin",
+            "BOTTLE_HOME": str(cli.world.home.path),
+            "PYTHONPATH": str(Path(__file__).parents[3]),
+            "DOCKER_HOST": "unix:///nowhere",
+        },
+        cwd=cli.world.cwd,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [str(bottle.identity), "1", "1", "demo"]
+    assert done.stderr == ""

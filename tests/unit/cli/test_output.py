@@ -1,0 +1,94 @@
+"""Answers: one document for programs, lines for people, and nothing that a terminal would act on."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bottle.cli.output import age, answer, report, size, table
+from bottle.cli.progress import Lines
+from bottle.errors import BottleError, NotFound
+
+TEXTS = st.text(st.one_of(st.characters(), st.sampled_from("\x1b\x9b\x07\r\n\t\x7f\u202e\udcff")), max_size=30)
+
+
+def harmless(shown: str) -> bool:
+    """Whether a terminal would do no more than print it."""
+    shown.encode()  # nothing that standard output cannot take
+    return not any((ord(each) < 32 and each != "\n") or 127 <= ord(each) < 160 for each in shown)
+
+
+@given(st.lists(TEXTS, max_size=4))
+def test_lines_are_harmless_and_as_many_as_were_given(lines: list[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        said: list[str] = []
+        patch.setattr("click.echo", lambda text, **_: said.append(text))
+        answer("text", {}, lines)
+    assert len(said) == len(lines)
+    assert all(harmless(line) and "\n" not in line for line in said)
+
+
+@given(TEXTS)
+def test_a_document_is_ascii_and_says_the_same(text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        said: list[str] = []
+        patch.setattr("click.echo", lambda text, **_: said.append(text))
+        answer("json", {"text": text}, ())
+    (document,) = said
+    assert document.isascii()
+    assert harmless(document)
+    assert json.loads(document) == {"schema": 1, "text": text} or "\\ud" in document
+
+
+@given(TEXTS, TEXTS, TEXTS, st.sampled_from(["text", "json"]))
+def test_an_error_is_harmless(what: str, left: str, next_step: str, form: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        said: list[str] = []
+        patch.setattr("click.echo", lambda text, **_: said.append(text))
+        report(NotFound(what, left=left, next_step=next_step), form)
+    assert all(map(harmless, said))
+
+
+def test_indentation_survives(capsys: pytest.CaptureFixture[str]) -> None:
+    answer("text", {}, ["  two  columns", ""])
+    assert capsys.readouterr().out == "  two  columns\n\n"
+
+
+def test_columns_are_as_wide_as_they_must_be() -> None:
+    assert table(("A", "LONG"), [("long", "b"), ("x", "\x1b[2Jy")]) == ["A     LONG", "long  b", "x     y"]
+
+
+@pytest.mark.parametrize(
+    ("ago", "shown"),
+    [(0, "0s ago"), (59, "59s ago"), (60, "1m ago"), (7200, "2h ago"), (90_000, "1d ago"), (-60, "0s ago")],
+)
+def test_ages(ago: int, shown: str) -> None:
+    assert age(datetime.now(UTC) - timedelta(seconds=ago)) == shown
+    assert age(None) == "-"
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2 * 10**9, "2.0 GB"), (10**13, "10.0 TB")]
+)
+def test_sizes(count: int, shown: str) -> None:
+    assert size(count) == shown
+
+
+def test_progress_off_a_terminal_is_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines()
+    with lines.phase("copying", 10):
+        lines.advance(4)
+        with lines.phase("inner", 5):
+            lines.advance(5)
+        lines.advance(6)
+    with pytest.raises(BottleError), lines.phase("failing", 3):
+        raise BottleError("x")
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "copying: 10 bytes"
+    assert said[2].startswith("inner: 5 bytes done")
+    assert said[3].startswith("copying: 10 bytes done")
+    assert said[4:] == ["failing: 3 bytes"]

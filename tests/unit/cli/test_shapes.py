@@ -1,0 +1,136 @@
+"""The form of every JSON answer: which fields, of which types. It changes knowingly or not at all.
+
+Those that tests/unit/cli/golden holds whole are not repeated here. UPDATE_GOLDEN=1 writes the file anew, to be looked
+at before it is committed. Sessions need a terminal or pipes: tests/integration/test_sessions.py holds their answers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from bottle.cli.main import main
+from bottle.cli.moved import moved_document
+from bottle.cli.moveplan import FETCHING, SENDING, plan_document
+from bottle.naming import Identity
+from migrate.model import Codec
+from migrate.move import Moved
+from migrate.plan import MovePlan, Part
+from tests.unit.cli.conftest import Cli
+
+GOLDEN = Path(__file__).parent / "golden" / "shapes.json"
+# Commands that answer in no form, each with the reason.
+NO_FORM = {
+    "mcp": "speaks MCP with the agent that started it",
+    "send-over-stdio": "speaks frames with the bottle of another host, and with nobody else",
+    "dashboard": "is a program for the eyes, which answers nothing",
+}
+PLAN = MovePlan(
+    workspace="/work",
+    present=1,
+    layers=2,
+    layer_codec=Codec.ZSTD,
+    file_codec=Codec.GZIP,
+    parts=(Part(name="image", size=1),),
+    stays=("secret A",),
+    missing_there=("bottle itself",),
+    running=True,
+    stops=True,
+    commits=True,
+    needed_docker=1,
+    needed_home=1,
+    free_docker=2,
+    free_home=2,
+)
+MOVED = Moved(
+    identity=Identity.parse("demo-abcde"),
+    arrived_as=Identity.parse("demo-abcde"),
+    host="me@there",
+    commit=1,
+    workspace="/work",
+    staged=1,
+    skipped=("socket",),
+    stays=("secret A",),
+    missing_there=("bottle itself",),
+    along=("/root/.netrc: logins",),
+    resumed="it runs",
+)
+
+
+def shape(value: Any) -> Any:
+    """A document with types in the place of values; of a list, what its members are."""
+    match value:
+        case dict():
+            return {key: shape(each) for key, each in sorted(value.items())}
+        case list():
+            return [shape(value[0])] if value else []
+        case _:
+            return type(value).__name__
+
+
+def commands(group: click.Group, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command of the tree, with the words that lead to it."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        assert found is not None, name
+        words = (*above, name)
+        if isinstance(found, click.Group):
+            yield from commands(found, words)
+        else:
+            yield words, found
+
+
+TREE = dict(commands(main))
+
+
+@pytest.mark.parametrize("words", TREE, ids=" ".join)
+def test_every_command_answers_in_json_or_has_a_reason_not_to(words: tuple[str, ...]) -> None:
+    forms = [each for each in TREE[words].params if each.name == "form"]
+    if not forms and " ".join(words) in NO_FORM:
+        return
+    (form,) = forms
+    assert isinstance(form.type, click.Choice)
+    assert (list(form.type.choices), form.default) == (["text", "json"], "text")
+
+
+@pytest.mark.parametrize("words", [words for words, each in TREE.items() if not each.hidden], ids=" ".join)
+def test_every_command_of_the_tree_has_an_example_and_the_exit_codes_that_matter(words: tuple[str, ...]) -> None:
+    said = CliRunner().invoke(main, [*words, "--help"], prog_name="bottle").stdout
+    assert "Example:" in said
+    assert "Exit codes that matter" in said
+
+
+def test_no_answer_changes_its_form(cli: Cli) -> None:
+    start = cli.json("start", "-d", "demo")
+    name = start["identity"]
+    answers = {
+        "start -d": start,
+        "start --dry-run": cli.json("start", "--dry-run", "demo"),
+        "commit": cli.json("commit", name, "-m", "one"),
+        "logs": cli.json("logs", name),
+        "stop": cli.json("stop", name),
+        "resume --dry-run": cli.json("resume", "--dry-run", name),
+        "resume -d": cli.json("resume", "-d", name),
+        "export": cli.json("export", name, str(cli.world.folder / "demo.bottle")),
+        "import": cli.json("import", str(cli.world.folder / "demo.bottle")),
+        "an error": cli.json("commit", "nobody-00000", exit_code=3),
+        "migrate": moved_document(MOVED, SENDING, MOVED.missing_there, "me@there"),
+        "migrate --from": moved_document(replace(MOVED, resumed="it runs"), FETCHING, MOVED.missing_there, "me@there"),
+        "migrate --plan": plan_document(PLAN, SENDING, PLAN.missing_there),
+        "migrate --plan --from": plan_document(PLAN, FETCHING, PLAN.missing_there),
+    }
+    cli("stop", name)
+    answers["rm"] = cli.json("rm", "--yes", name)
+    shapes = {what: shape(json.loads(json.dumps(answer))) for what, answer in answers.items()}
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.write_text(json.dumps(shapes, indent=2) + "\n")
+    assert shapes == json.loads(GOLDEN.read_text())
