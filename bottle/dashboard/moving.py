@@ -1,0 +1,102 @@
+"""A move that was begun from the dashboard: `bottle migrate` in a process of its own, and what it says."""
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from bottle.dashboard.desk import Outcome, command_line
+from bottle.errors import BottleError
+from bottle.naming import Identity
+from bottle.text import printable
+
+_TOLD = {
+    "missing_there": "missing there",
+    "credentials_along": "a credential went along",
+    "stays": "did not travel",
+    "skipped": "holds no content, so did not travel",
+}
+_LINES = 2000  # of what is said, that are kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What was filled into the form of a move."""
+
+    host: str
+    keep: bool = False
+    resume: bool = False
+    workspace: str = ""
+
+
+class MoveFailed(BottleError):
+    """A move that ended with an error, in the words of the command that made it."""
+
+
+@dataclass
+class Move:
+    """One run of `bottle migrate`. `lines` grow while it runs, for as long as `run` has not returned."""
+
+    identity: Identity
+    wish: Wish
+    lines: list[str] = field(default_factory=list)
+    process: subprocess.Popen[str] | None = None
+
+    def run(self) -> Outcome:
+        """Move it, to the end. Raises BottleError with what the command said."""
+        try:
+            # A file takes an answer of any length while the other stream is being read; a pipe holds so much only.
+            with tempfile.TemporaryFile() as answer:
+                code = self._run(answer)
+                answer.seek(0)
+                return outcome(self.identity, answer.read().decode("utf-8", "replace"), code)
+        except OSError as exc:
+            raise BottleError(f"cannot run bottle: {exc.strerror}", next_step="bottle doctor") from exc
+
+    def _run(self, answer: BinaryIO) -> int:
+        # A session of its own: a Ctrl-C at this terminal is meant for the dashboard.
+        self.process = subprocess.Popen(
+            arguments(self.identity, self.wish), stdin=subprocess.DEVNULL, stdout=answer,
+            stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace", start_new_session=True,
+        )  # fmt: skip
+        with self.process as process:
+            assert process.stderr is not None  # it is a pipe
+            for line in process.stderr:
+                self.lines.append(printable(line, 1000))
+                del self.lines[:-_LINES]
+        return process.returncode
+
+    def interrupt(self) -> None:
+        """End it as Ctrl-C would: this host still owns the bottle, and the same move goes on where it was."""
+        if self.process is not None and self.process.poll() is None:
+            os.kill(self.process.pid, signal.SIGINT)
+
+
+def arguments(identity: Identity, wish: Wish) -> tuple[str, ...]:
+    """The command line; what was typed into the form can be no option of it."""
+    options = ["--keep"] if wish.keep else []
+    options += ["--resume"] if wish.resume else []
+    options += [f"--workspace={wish.workspace}"] if wish.workspace else []
+    return command_line("migrate", "--format", "json", *options, "--", str(identity), wish.host)
+
+
+def outcome(identity: Identity, answer: str, exit_code: int) -> Outcome:
+    """What the answer of `bottle migrate --format json` says. Raises BottleError when it is an error, or none."""
+    try:
+        document: dict[str, Any] = json.loads(answer)
+        if error := document.get("error"):
+            raise MoveFailed(error["what"], left=error["left"], next_step=error["next"])
+        return Outcome(
+            text=f"{identity} arrived on {document['host']} (commit {document['commit']})",
+            line=document["resumed"] or document["resume"],
+            notes=tuple(f"{what}: {each}" for key, what in _TOLD.items() for each in document[key]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise MoveFailed(
+            f"the move of {identity} ended with exit code {exit_code} and no answer",
+            left="this host owns the bottle, unless it was just being handed over",
+            next_step=f"bottle inspect {identity}",
+        ) from exc

@@ -1,0 +1,76 @@
+"""The status at the bottom of the dashboard: what happened last, and the line to type next."""
+
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from textual.app import ComposeResult
+from textual.containers import VerticalGroup
+from textual.content import Content
+from textual.widgets import Static
+
+from bottle.dashboard.desk import Outcome
+from bottle.errors import BottleError
+from bottle.text import printable
+
+_LINES = 3  # that are shown; `e` shows all of them
+_ALL = 10_000  # characters of each part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What the status says. `line` is what `y` copies; `style` is a variable of the theme."""
+
+    text: str
+    line: str = ""
+    notes: tuple[str, ...] = ()
+    style: str = ""
+
+    @classmethod
+    def of_error(cls, error: BottleError) -> "Message":
+        """An error: what happened, what state is left, the next command."""
+        left = (f"state: {error.left}",) if error.left else ()
+        return cls(text=error.what, line=error.next_step, notes=left, style="$text-error")
+
+    @classmethod
+    def of_outcome(cls, outcome: Outcome) -> "Message":
+        """Something that was done."""
+        return cls(text=outcome.text, line=outcome.line, notes=outcome.notes, style="$text-success")
+
+    def said(self) -> Iterator[tuple[str, str]]:
+        """What happened, in texts with their styles."""
+        yield printable(self.text), self.style
+        for note in self.notes:
+            yield printable(note), "$text-warning" if self.style == "$text-success" else ""
+
+    def full(self) -> Iterator[str]:
+        """All of it, in its own lines."""
+        for part in (self.text, *self.notes, f"next:  {self.line}" if self.line else ""):
+            yield printable(part, _ALL, lines=True)
+
+
+class StatusLine(VerticalGroup):
+    """Shows one message; the line to type next has a place of its own, so that it is never what is cut off."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self.message = Message(text="")
+
+    def compose(self) -> ComposeResult:
+        """What happened, and what is next."""
+        yield Static("", id="said", markup=False)
+        following = Static("", id="next", markup=False)
+        following.display = False
+        yield following
+
+    def show(self, message: Message) -> None:
+        """Replace what it says."""
+        self.message = message
+        width = self.size.width or 80
+        lines = [(line, style) for text, style in message.said() for line in textwrap.wrap(text, width)]
+        if len(lines) > _LINES:
+            lines[_LINES - 1 :] = [("… e shows all of it", "")]
+        self.query_one("#said", Static).update(Content("\n").join(Content.styled(text, style) for text, style in lines))
+        following = self.query_one("#next", Static)
+        following.update(f"next:  {printable(message.line, 150)}")
+        following.display = bool(message.line)
