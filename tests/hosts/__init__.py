@@ -1,0 +1,18 @@
+"""Real Docker hosts for tests and the demo: containers with a dockerd and an sshd of their own."""
+
+from tests.hosts.host import DockerHost, ImageStore, Login, new_run_id, remove_hosts
+from tests.hosts.image import BASE_IMAGE, ensure_base_image, ensure_host_image
+from tests.hosts.runs import RemoteError, RunResult
+
+__all__ = [
+    "BASE_IMAGE",
+    "DockerHost",
+    "ImageStore",
+    "Login",
+    "RemoteError",
+    "RunResult",
+    "ensure_base_image",
+    "ensure_host_image",
+    "new_run_id",
+    "remove_hosts",
+]

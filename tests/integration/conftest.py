@@ -1,0 +1,88 @@
+"""Real engines for the integration tests: the machine's own, and hosts in containers to migrate to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import docker
+import pytest
+from docker.errors import DockerException
+
+from tests.hosts import DockerHost, ensure_base_image, ensure_host_image, new_run_id, remove_hosts
+
+NO_ENGINE = """\
+no Docker Engine answers ({error}).
+The integration tests need one and do not skip. Next:
+    scripts/engine start && eval "$(scripts/engine env)"
+or let scripts/test set all of it up; scripts/test --unit runs the tests that need no Docker."""
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[docker.DockerClient]:
+    """A client of the engine in force; the tests fail without one."""
+    refusal = ""
+    try:
+        client = docker.from_env(timeout=600)
+        client.ping()
+    except DockerException as error:
+        refusal = NO_ENGINE.format(error=error)
+    if refusal:
+        # Outside the handler, so that the report shows this text and no chain of tracebacks.
+        pytest.fail(refusal, pytrace=False)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def base_image(engine: docker.DockerClient) -> str:
+    """The name of the base image, which is in the engine."""
+    return ensure_base_image(engine)
+
+
+@pytest.fixture(scope="session")
+def host_image(engine: docker.DockerClient, base_image: str) -> str:
+    """The name of the image that hosts run."""
+    return ensure_host_image(engine)
+
+
+@pytest.fixture(scope="session")
+def run_id(engine: docker.DockerClient) -> Iterator[str]:
+    """The label of all hosts of this test session; whatever still has it at the end is removed."""
+    run = new_run_id()
+    yield run
+    remove_hosts(engine, run_id=run)
+
+
+@pytest.fixture(scope="session")
+def classic_host(run_id: str, host_image: str) -> Iterator[DockerHost]:
+    """A host with the classic image store, shared by the tests: leave its dockerd running."""
+    with DockerHost("classic", run_id=run_id) as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
+def containerd_host(run_id: str, host_image: str) -> Iterator[DockerHost]:
+    """A host with the containerd image store, shared by the tests: leave its dockerd running."""
+    with DockerHost("containerd", run_id=run_id) as host:
+        yield host
+
+
+@pytest.fixture(params=["classic", "containerd"])
+def destination(request: pytest.FixtureRequest) -> DockerHost:
+    """Each of the two shared hosts in turn."""
+    host = request.getfixturevalue(f"{request.param}_host")
+    assert isinstance(host, DockerHost)
+    return host
+
+
+@pytest.fixture
+def make_host(run_id: str, host_image: str) -> Iterator[Callable[..., DockerHost]]:
+    """Start a host of one's own, with the options of DockerHost; removed after the test."""
+    with ExitStack() as stack:
+
+        def make(**options: Any) -> DockerHost:
+            return stack.enter_context(DockerHost(run_id=run_id, **options))
+
+        yield make

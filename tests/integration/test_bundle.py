@@ -1,0 +1,159 @@
+"""`export` and `import` on real engines, through the real commands: what comes back, here and on other hosts."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.hosts import DockerHost
+from tests.integration import migration
+from tests.integration.migration import Desk
+
+LINK = "absolute link"
+
+
+@pytest.fixture(scope="module")
+def agents(engine: docker.DockerClient, base_image: str) -> Iterator[str]:
+    """The image of the agents, under a name of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migration, "IMAGE", "bottle-bundle-test:latest")
+        migration.build_image(engine, base_image)
+        yield migration.IMAGE
+        engine.images.remove(migration.IMAGE, force=True)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, engine: docker.DockerClient, agents: str) -> Iterator[Desk]:
+    """A fresh desk; whatever its bottles leave in the engine is removed."""
+    with migration.desk_in(tmp_path / "desk", engine) as desk:
+        yield desk
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the hosts install bottle from."""
+    return migration.build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture
+def worker(desk: Desk) -> str:
+    """A running bottle with work of every kind: in its image, its volume and its workspace."""
+    identity = desk.start("mover")
+    desk.work(identity)
+    migration.fill_workspace(desk.workspace)
+    return identity
+
+
+@pytest.fixture
+def bundle(desk: Desk, worker: str) -> Path:
+    """All of it in a file."""
+    file = desk.folder / "worker.bottle"
+    desk.ok("export", worker, str(file))
+    return file
+
+
+def workspace_of(desk: Desk) -> dict[str, tuple[object, ...]]:
+    """What of the workspace is in a bundle: all but the link that points out."""
+    tree = migration.folder_tree(desk.workspace)
+    del tree[LINK]
+    return tree
+
+
+def test_export_writes_a_private_file_and_the_bottle_goes_on(desk: Desk, worker: str) -> None:
+    file = desk.folder / "worker.bottle"
+    done = desk.bottle("export", worker, str(file), "--format", "json")
+    assert done.returncode == 0, done.stderr.decode()
+    answer = json.loads(done.stdout)
+    assert answer["bytes"] == file.stat().st_size
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert answer["links_left_out"] == [f"{LINK} -> /etc/hostname"]
+    assert b"absolute link" in done.stderr
+    holds = [member["holds"] for member in answer["members"]]
+    assert holds[0] == "image-config"
+    assert holds[-3:] == ["volume cache", "workspace", "state"]
+    assert desk.container(worker).status == "running"
+    assert desk.migration(worker) is None
+    said = desk.refused(4, "export", worker, str(file))
+    assert "not overwritten" in said
+    assert b"hush-4711" not in file.read_bytes()
+
+
+def test_a_deleted_bottle_comes_back_whole(desk: Desk, worker: str, bundle: Path) -> None:
+    container = desk.container(worker)
+    before = [migration.container_tree(container, path) for path in ("/work", "/opt/cache")]
+    workspace = workspace_of(desk)
+    desk.ok("stop", worker)
+    desk.ok("rm", worker, "--yes")
+    assert not desk.engine.images.list(filters={"reference": f"bottle-committed-{worker}"})
+
+    goal = desk.folder / "new place"
+    imported = desk.ok("import", str(bundle), "--workspace", str(goal))
+    identity = imported["identity"]
+    desk.known.append(identity)
+    assert identity != worker
+    assert imported["copied_from"] == {"identity": worker, "commit": 1}
+    assert any("MIGRATION_TEST_SECRET" in power for power in imported["granted"])
+    assert migration.folder_tree(goal) == workspace
+    journal = desk.states / identity / "transcript" / "files" / "root" / ".agent" / "journal"
+    steps = journal.read_text().splitlines()
+    assert steps
+
+    desk.ok("resume", identity, "-d")
+    container = desk.container(identity)
+    assert [migration.container_tree(container, path) for path in ("/work", "/opt/cache")] == before
+    assert desk.run_in(identity, "test", "!", "-e", "/etc/deleted-later") is not None
+    assert desk.run_in(identity, "cat", "/root/.agent/began") == b"first\nagain\n"
+    then = (desk.run_in(identity, "cat", "/root/.agent/journal") or b"").decode().splitlines()
+    assert then[: len(steps)] == steps
+    desk.ok("stop", identity)
+    desk.ok("rm", identity, "--yes")
+    assert not desk.engine.images.list(filters={"reference": f"bottle-committed-{identity}"})
+    assert not desk.engine.volumes.list(filters={"label": f"bottle.identity={identity}"})
+
+
+def test_other_engines_take_it_in(desk: Desk, bundle: Path, worker: str, destination: DockerHost, wheel: Path) -> None:
+    container = desk.container(worker)
+    before = migration.container_tree(container, "/work")
+    host = destination
+    host.install_bottle(wheel)
+    host.put(bundle, "/root/worker.bottle")
+    imported = json.loads(host.exec(["bottle", "import", "/root/worker.bottle", "--format", "json"]).text)
+    identity = imported["identity"]
+    try:
+        assert imported["workspace"] == f"/root/.bottle/workspaces/{identity}"
+        assert migration.far_folder_tree(host, imported["workspace"]) == workspace_of(desk)
+        host.exec(["bottle", "resume", identity, "-d"], env={"MIGRATION_TEST_SECRET": "hush-4711"})
+        assert migration.far_container_tree(host, identity, "/work") == before
+        cache = migration.far_container_tree(host, identity, "/opt/cache")
+        assert cache == migration.container_tree(container, "/opt/cache")
+        assert host.docker("exec", f"bottle-{identity}", "cat", "/root/.agent/began").text == "first\nagain"
+        left = host.docker("ps", "-aq", "--filter", "name=bottle-fill-", "--filter", "name=bottle-verify-").text
+        assert left == ""
+        back = f"/root/{identity}.bottle"
+        host.exec(["bottle", "export", identity, back])
+        (desk.folder / "back.bottle").write_bytes(host.get(back))
+    finally:
+        migration.forget(host, identity)
+        host.exec(["sh", "-c", "rm -rf /root/*.bottle /root/.bottle/workspaces"])
+    again = desk.ok("import", str(desk.folder / "back.bottle"))
+    desk.known.append(again["identity"])
+    assert again["copied_from"]["identity"] == identity
+    desk.ok("resume", again["identity"], "-d")
+    assert migration.container_tree(desk.container(again["identity"]), "/work") == before
+
+
+def test_a_spoilt_file_makes_nothing(desk: Desk, bundle: Path) -> None:
+    before = sorted(path.name for path in desk.states.iterdir())
+    data = bytearray(bundle.read_bytes())
+    data[len(data) // 2] ^= 4
+    bundle.write_bytes(data)
+    assert "refused" in desk.refused(7, "import", str(bundle))
+    bundle.write_bytes(data[: len(data) // 3])
+    assert "cut short" in desk.refused(7, "import", str(bundle))
+    assert sorted(path.name for path in desk.states.iterdir()) == before
+    desk.refused(3, "import", str(desk.folder / "nowhere"))

@@ -1,0 +1,267 @@
+"""Layers read from real engines, composed into archives, loaded by real engines: every pairing of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import docker
+import pytest
+
+from bottle.facts import image_facts
+from bottle.model import ImageFacts, Store
+from bottle.naming import Identity
+from migrate.archive import Archive, KnownBlob, Layer, choose_codec, compose
+from migrate.layers import SaveStreamSource
+from migrate.model import Blob
+from migrate.spool import DirectorySpool
+from tests.contract.layers import LayerSourceContract, Subject
+from tests.hosts import DockerHost
+
+ENGINES = ("outer", "classic", "containerd")
+# What the base lacks, in two commits: files of all sorts, a deleted one, and bytes that do not compress.
+WORK = (
+    "mkdir -p /work/empty; echo one >/work/a; ln -s a /work/link; ln /work/a /work/hard; rm /etc/issue",
+    "echo two >/work/b; chmod 4750 /work/b; head -c 3000000 /dev/urandom >/work/random",
+)
+PROOF = "cat /work/a /work/link /work/hard /work/b; stat -c %a /work/b; stat -c %s /work/random; ls -d /work/empty"
+PROVED = "one\none\none\ntwo\n4750\n3000000\n/work/empty\n"
+
+
+class Machine(Protocol):
+    """An engine, as these tests use one."""
+
+    name: str
+
+    def docker(self, *args: str, stdin: bytes | None = None) -> bytes: ...
+
+
+@dataclass
+class Outer:
+    """The engine that the tests run on."""
+
+    client: docker.DockerClient
+    name: str = "outer"
+
+    def docker(self, *args: str, stdin: bytes | None = None) -> bytes:
+        api = self.client.api
+        match args:
+            case ("save", ref):
+                return b"".join(api.get_image(ref))
+            case ("load",):
+                for answer in api.load_image(stdin):
+                    if "error" in answer:
+                        raise RuntimeError(answer["error"])
+                return b""
+            case ("image", "inspect", ref):
+                return json.dumps([api.inspect_image(ref)]).encode()
+            case ("rmi", ref):
+                api.remove_image(ref, force=True)
+                return b""
+            case ("version",):
+                return str(api.version()["Version"]).encode()
+            case ("make", base, tag, script):
+                made = self.client.containers.create(base, ["sh", "-c", script], network_mode="none")
+                try:
+                    made.start()
+                    assert made.wait()["StatusCode"] == 0
+                    repository, _, number = tag.partition(":")
+                    made.commit(repository, number)
+                finally:
+                    made.remove(force=True)
+                return b""
+            case ("prove", ref):
+                return bytes(self.client.containers.run(ref, ["sh", "-c", PROOF], remove=True, network_mode="none"))
+            case _:
+                raise AssertionError(args)
+
+
+@dataclass
+class Far:
+    """An engine in a container."""
+
+    host: DockerHost
+    name: str
+
+    def docker(self, *args: str, stdin: bytes | None = None) -> bytes:
+        run = self.host.docker
+        match args:
+            case ("version",):
+                return run("version", "--format", "{{.Server.Version}}").stdout.strip()
+            case ("rmi", ref):
+                return run("rmi", "--force", ref).stdout
+            case ("make", base, tag, script):
+                run("run", "--name", "making", "--network", "none", base, "sh", "-c", script)
+                run("commit", "making", tag)
+                return run("rm", "making").stdout
+            case ("prove", ref):
+                return run("run", "--rm", "--network", "none", ref, "sh", "-c", PROOF).stdout
+            case _:
+                return run(*args, stdin=stdin).stdout
+
+
+@dataclass
+class Saver:
+    """The part of an Engine that SaveStreamSource uses, over a Machine."""
+
+    machine: Machine
+
+    def image(self, ref: str) -> ImageFacts | None:
+        try:
+            return image_facts(json.loads(self.machine.docker("image", "inspect", ref))[0])
+        except Exception as exc:
+            if "o such image" not in str(exc):
+                raise
+            return None
+
+    def save(self, ref: str) -> Iterator[bytes]:
+        whole = self.machine.docker("save", ref)
+        for start in range(0, len(whole), 100_000):
+            yield whole[start : start + 100_000]
+
+
+@pytest.fixture(scope="module")
+def machines(
+    engine: docker.DockerClient, classic_host: DockerHost, containerd_host: DockerHost, base_image: str
+) -> dict[str, Machine]:
+    """The three engines; each has the base."""
+    found: dict[str, Machine] = {
+        "outer": Outer(engine),
+        "classic": Far(classic_host, "classic"),
+        "containerd": Far(containerd_host, "containerd"),
+    }
+    for name in ("classic", "containerd"):
+        found[name].docker("load", stdin=b"".join(engine.api.get_image(base_image)))
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bottle:
+    """An image of two commits on the base, in an engine."""
+
+    machine: Machine
+    ref: str
+    base: tuple[str, ...]
+    facts: ImageFacts
+
+
+@pytest.fixture(scope="module")
+def bottles(machines: dict[str, Machine], base_image: str) -> Iterator[dict[str, Bottle]]:
+    """One bottle in each engine, made there."""
+    made = {}
+    with ExitStack() as stack:
+        for name, machine in machines.items():
+            identity = Identity.fresh("layers")
+            for number, script in enumerate(WORK, 1):
+                machine.docker("make", identity.committed(number - 1) if number > 1 else base_image,
+                               identity.committed(number), script)  # fmt: skip
+                stack.callback(machine.docker, "rmi", identity.committed(number))
+            base, facts = Saver(machine).image(base_image), Saver(machine).image(identity.committed(2))
+            assert base is not None
+            assert facts is not None
+            made[name] = Bottle(machine=machine, ref=identity.committed(2), base=base.diff_ids, facts=facts)
+        yield made
+
+
+def store_of(machine: Machine) -> Store:
+    return Store.CONTAINERD if machine.name == "containerd" else Store.CLASSIC
+
+
+def feed(archive: Archive) -> bytes:
+    """The archive as the far side puts it together."""
+    return b"".join(part.blob.path.read_bytes() if isinstance(part, Layer) else part.data for part in archive.parts)
+
+
+class TestSaveStream(LayerSourceContract):
+    """The contract, for every engine."""
+
+    @pytest.fixture(params=ENGINES)
+    def subject(self, request: pytest.FixtureRequest, bottles: dict[str, Bottle]) -> Subject:
+        bottle = bottles[request.param]
+        return Subject(source=SaveStreamSource(Saver(bottle.machine)), ref=bottle.ref, diff_ids=bottle.facts.diff_ids)
+
+
+def prove(machine: Machine, tag: str, bottle: Bottle) -> None:
+    """The image arrived: the same layers, the same config, and it runs."""
+    facts = Saver(machine).image(tag)
+    assert facts is not None
+    assert facts.diff_ids == bottle.facts.diff_ids
+    assert facts.config_digest == bottle.facts.config_digest
+    assert machine.docker("prove", tag).decode() == PROVED
+
+
+@pytest.mark.parametrize("there", ["nothing", "base", "everything"])
+@pytest.mark.parametrize("far", ENGINES)
+@pytest.mark.parametrize("near", ENGINES)
+def test_an_image_moves_between_any_two_engines(
+    near: str, far: str, there: str, machines: dict[str, Machine], bottles: dict[str, Bottle], tmp_path: Path
+) -> None:
+    bottle, destination = bottles[near], machines[far]
+    store = store_of(destination)
+    spool = DirectorySpool(tmp_path / "spool", choose_codec(destination.docker("version").decode(), store))
+    source = SaveStreamSource(Saver(bottle.machine))
+    config = source.read(bottle.ref, frozenset(bottle.facts.diff_ids), spool)
+    every = {diff_id: blob for diff_id in bottle.facts.diff_ids if (blob := spool.blob(diff_id))}
+
+    def load(tag: str, blobs: dict[str, Blob], known: dict[str, KnownBlob]) -> int:
+        archive = compose(config=config, diff_ids=bottle.facts.diff_ids, blobs=blobs, tag=tag, store=store, known=known)
+        fed = feed(archive)
+        assert len(fed) == archive.size
+        destination.docker("load", stdin=fed)
+        return sum(len(part.data) for part in archive.parts if not isinstance(part, Layer))
+
+    tag, before = (Identity.fresh("layers").committed(2) for _ in range(2))
+    try:
+        if there == "nothing":
+            load(tag, every, {})
+        else:
+            # What is there: the base alone, or all; under a name of its own, so that nothing is collected.
+            load(before, every, {})
+            held = bottle.facts.diff_ids if there == "everything" else bottle.base
+            known = {
+                i: KnownBlob(digest=b.digest, size=b.size, media_type=b.codec.media_type)
+                for i, b in every.items()
+                if i in held
+            }
+            literal = load(tag, {i: b for i, b in every.items() if i not in held}, known)
+            assert literal < 20_000
+        prove(destination, tag, bottle)
+    finally:
+        for each in (tag, before):
+            if Saver(destination).image(each):
+                destination.docker("rmi", each)
+
+
+@pytest.mark.parametrize("far", ENGINES)
+def test_a_layer_counted_on_that_is_not_there_is_noticed_and_sending_it_repairs(
+    far: str, machines: dict[str, Machine], bottles: dict[str, Bottle], tmp_path: Path
+) -> None:
+    """The containerd store leaves the tag behind: only the load's status, or a container, tells."""
+    near = "classic" if far == "containerd" else "containerd"
+    bottle, destination = bottles[near], machines[far]
+    store = store_of(destination)
+    spool = DirectorySpool(tmp_path / "spool", choose_codec(destination.docker("version").decode(), store))
+    config = SaveStreamSource(Saver(bottle.machine)).read(bottle.ref, frozenset(bottle.facts.diff_ids), spool)
+    every = {diff_id: blob for diff_id in bottle.facts.diff_ids if (blob := spool.blob(diff_id))}
+    # A digest that no engine has seen: a layer that another test loaded may still be there.
+    gone = bottle.facts.diff_ids[1]
+    lie = KnownBlob(digest="sha256:" + "d" * 64, size=every[gone].size, media_type=every[gone].codec.media_type)
+    tag = Identity.fresh("layers").committed(2)
+
+    def archive(blobs: dict[str, Blob], known: dict[str, KnownBlob]) -> bytes:
+        return feed(
+            compose(config=config, diff_ids=bottle.facts.diff_ids, blobs=blobs, tag=tag, store=store, known=known)
+        )
+
+    with_hole = archive({i: blob for i, blob in every.items() if i != gone}, {gone: lie})
+    try:
+        with pytest.raises(Exception, match=r"not found|no such file"):
+            destination.docker("load", stdin=with_hole)
+        destination.docker("load", stdin=archive(every, {}))
+        prove(destination, tag, bottle)
+    finally:
+        destination.docker("rmi", tag)

@@ -1,0 +1,154 @@
+"""The pictures of the dashboard in docs/images, of bottles that are made up: `python -m tests.screenshots [FOLDER]`.
+
+They are the same on every machine, as long as Textual draws the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from bottle import dockerfile
+from bottle.capability import digest_of
+from bottle.dashboard.app import Dashboard
+from bottle.dashboard.desk import Desk, Outcome
+from bottle.model import CapabilityRequest, ContainerEvent, Usage
+from bottle.naming import Identity
+from bottle.operations import BottleView, Context
+from bottle.operations.capability import RequestDetail
+from bottle.sizes import Weight
+from bottle.state import StateHome
+from bottle.testing import FakeEngine
+from tests.support.dashboard import Screen
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+BEFORE = "FROM debian:trixie-slim\nRUN apt-get update && apt-get install -y git\nUSER agent\n"
+AFTER = BEFORE.replace("-y git", "-y git jq").replace("USER agent", "RUN curl -fsSL https://example.org/setup.sh | sh")
+REASON = "jq, to read the test reports that CI writes as JSON"
+ASKER = "claude-x7k2p"
+
+
+def view(identity: str, state: str, hours: float, commit: int | None, size: int | None, detail: str = "") -> BottleView:
+    """A bottle that was started `hours` ago and committed at half that time."""
+    return BottleView(
+        identity=Identity.parse(identity),
+        agent=identity.rpartition("-")[0],
+        state=state,
+        detail=detail,
+        started_at=NOW - timedelta(hours=hours),
+        commit=commit,
+        committed_at=NOW - timedelta(hours=hours / 2) if commit else None,
+        preserved=commit is not None,
+        weight=Weight(own=size, shared=0) if size is not None else None,
+    )
+
+
+VIEWS = (
+    view(ASKER, "running", 5, 3, 412_000_000),
+    view("codex-04qab", "running", 0.4, None, None),
+    view("codex-9d1zz", "stopped", 30, 1, 88_000_000, "exited with 0"),
+    view("gemini-m3n8c", "committed", 200, 7, 1_240_000_000),
+    view("claude-q2w3e", "moved", 300, 4, 650_000_000, "to me@newhost on 2026-11-12"),
+)
+USAGE = {ASKER: Usage(cpu=37.0, memory=512_000_000), "codex-04qab": Usage(cpu=2.0, memory=96_000_000)}
+REQUEST = CapabilityRequest(
+    number=1,
+    digest=digest_of(REASON, AFTER),
+    reason=REASON,
+    dockerfile=AFTER,
+    received_at=NOW - timedelta(minutes=4),
+)
+
+
+class Quiet:
+    """Events of which there are none."""
+
+    def __init__(self) -> None:
+        self._closed = threading.Event()
+
+    def __iter__(self) -> Iterator[ContainerEvent]:
+        self._closed.wait()
+        return iter(())
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+class Scene(Desk):
+    """A desk on which nothing moves."""
+
+    def __init__(self) -> None:
+        super().__init__(Context(home=StateHome(Path("/nowhere")), engine=FakeEngine(), environ={}))
+
+    def bottles(self) -> tuple[BottleView, ...]:
+        return VIEWS
+
+    def events(self) -> Quiet:
+        return Quiet()
+
+    def usage(self, identity: Identity) -> Usage | None:
+        return USAGE.get(str(identity))
+
+    def requests(self, view: BottleView) -> tuple[CapabilityRequest, ...]:
+        return (REQUEST,) if str(view.identity) == ASKER else ()
+
+    def detail(self, identity: Identity, digest: str) -> RequestDetail:
+        return RequestDetail(
+            identity=identity,
+            request=replace(REQUEST),
+            in_force="agents/claude/Dockerfile, the agent's",
+            diff=dockerfile.differences(BEFORE, AFTER),
+            warnings=dockerfile.warnings(BEFORE, AFTER),
+            notes=(),
+        )
+
+    def approve(self, identity: Identity, digest: str, *, build: bool) -> Outcome:
+        return Outcome(
+            text=f"request 1 of {identity} is approved; bottle resume {identity} --at 4 goes back",
+            line=f"bottle resume {identity}",
+        )
+
+
+# name, size, the keys that lead there, and what is seen then
+PICTURES = (
+    ("dashboard", (80, 24), ("down", "down"), "exited with 0"),
+    ("dashboard-request", (100, 32), (), "digest "),
+    ("dashboard-approve", (80, 24), ("a",), "try the build first"),
+    ("dashboard-approved", (80, 24), ("a", "y"), "next:  bottle resume"),
+    ("dashboard-move", (80, 24), ("down", "m"), "keep it here too"),
+    ("dashboard-help", (80, 24), ("question_mark",), "approve the request"),
+)
+
+
+async def draw(folder: Path) -> None:
+    """Make all of them."""
+    for name, size, keys, seen in PICTURES:
+        app = Dashboard(Scene(), now=lambda: NOW)
+        async with app.run_test(size=size) as pilot:
+            screen = Screen(app, pilot)
+            await screen.until(lambda screen=screen: screen.row("bottles", "codex-04qab")[-2:] == ["2%", "96 MB"])
+            await screen.until(lambda screen=screen: "digest " in screen.read())
+            await screen.press(*keys)
+            await screen.see(seen)
+            await pilot.pause()
+            picture = app.export_screenshot(title="bottle dashboard", simplify=True)
+        # No picture of ours fetches fonts from elsewhere.
+        picture = re.sub(r"@font-face \{.*?\}\n", "", picture, flags=re.DOTALL)
+        (folder / f"{name}.svg").write_text("\n".join(map(str.rstrip, picture.splitlines())) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Write them to a folder, docs/images if none is given."""
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images")
+    folder.mkdir(parents=True, exist_ok=True)
+    asyncio.run(draw(folder))
+
+
+if __name__ == "__main__":
+    main()

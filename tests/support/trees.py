@@ -1,0 +1,22 @@
+"""What is on a disk, to be compared with what was."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+Snapshot = dict[str, tuple[int, bytes, str]]
+
+
+def snapshot(folder: Path) -> Snapshot:
+    """Every name below `folder` but locks, whose note tells of the last run: its mode, content and link target."""
+    found: Snapshot = {}
+    for root, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            path = Path(root, name)
+            if name == "lock":
+                continue
+            content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+            target = str(path.readlink()) if path.is_symlink() else ""
+            found[str(path.relative_to(folder))] = (path.lstat().st_mode, content, target)
+    return found

@@ -1,0 +1,126 @@
+"""Values of the model, made up by hypothesis."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hypothesis import strategies as st
+
+from bottle.model import (
+    Agent,
+    CommitIntent,
+    CommitRecord,
+    ContainerMark,
+    ImageDefaults,
+    Metadata,
+    MigrationPhase,
+    MigrationRecord,
+    Mount,
+    MountKind,
+    Retention,
+    Tombstone,
+)
+from bottle.naming import SUFFIX_ALPHABET, Identity, is_agent_name
+
+AGENT_NAMES = st.from_regex(r"[a-z0-9]{1,8}((\.|_|__|-{1,2})[a-z0-9]{1,6}){0,3}", fullmatch=True).filter(is_agent_name)
+SUFFIXES = st.text(SUFFIX_ALPHABET, min_size=5, max_size=5)
+IDENTITIES = st.builds(Identity, AGENT_NAMES, SUFFIXES)
+
+# Whatever can come from a terminal, a file system or a file: also bytes that are no UTF-8, as Python carries them.
+TEXTS = st.text(st.one_of(st.characters(exclude_characters="\0"), st.sampled_from("\udc80\udcff")), max_size=20)
+WORDS = st.lists(TEXTS, max_size=3).map(tuple)
+PATHS = TEXTS.map(lambda text: Path("/", text))
+TIMES = st.datetimes(min_value=datetime(1971, 1, 1), timezones=st.just(UTC))
+DIGESTS = st.integers(0, 2**256 - 1).map(lambda number: f"sha256:{number:064x}")
+
+MOUNTS = st.builds(Mount, kind=st.sampled_from(MountKind), source=TEXTS, target=TEXTS, read_only=st.booleans())
+DEFAULTS = st.builds(ImageDefaults, entrypoint=WORDS, command=WORDS, user=TEXTS)
+ORIGINS = st.one_of(
+    st.tuples(PATHS, st.none()),
+    st.tuples(st.none(), TEXTS.filter(bool)),
+)
+RETENTIONS = st.builds(Retention, commits=st.none() | st.integers(1, 100), days=st.none() | st.integers(1, 1000))
+
+
+@st.composite
+def agents(draw: st.DrawFn, names: st.SearchStrategy[str] = AGENT_NAMES) -> Agent:
+    dockerfile, image = draw(ORIGINS)
+    return Agent(
+        name=draw(names),
+        dockerfile=dockerfile,
+        image=image,
+        command=draw(st.none() | WORDS),
+        resume_command=draw(st.none() | WORDS),
+        remote_control=draw(WORDS),
+        workdir=draw(TEXTS),
+        transcript=draw(WORDS),
+        env=tuple(draw(st.dictionaries(TEXTS, TEXTS, max_size=3)).items()),
+        secrets=draw(WORDS),
+        volumes=draw(st.lists(MOUNTS, max_size=2).map(tuple)),
+        network=draw(TEXTS),
+        memory=draw(st.none() | st.integers(1, 2**62)),
+        cpus=draw(st.none() | st.floats(0.01, 1000)),
+        pids=draw(st.integers(1, 2**22)),
+        cap_add=draw(WORDS),
+        keep=draw(st.none() | RETENTIONS),
+        carry=draw(WORDS),
+    )
+
+
+@st.composite
+def metadata(draw: st.DrawFn) -> Metadata:
+    identity = draw(IDENTITIES)
+    return Metadata(
+        identity=identity,
+        agent=draw(agents(st.just(identity.agent))),
+        backend=draw(TEXTS),
+        cwd=draw(st.none() | PATHS),
+        copy_cwd=draw(st.booleans()),
+        started_at=draw(TIMES),
+        image=draw(TEXTS),
+        defaults=draw(DEFAULTS),
+        base=draw(st.lists(DIGESTS, max_size=2).map(tuple)),
+    )
+
+
+MARKS = st.builds(ContainerMark, container_id=TEXTS, started_at=st.none() | TIMES, running=st.booleans())
+COMMITS = st.builds(
+    CommitRecord,
+    number=st.integers(1, 10_000),
+    tag=TEXTS,
+    config_digest=DIGESTS,
+    diff_ids=st.lists(DIGESTS, max_size=3).map(tuple),
+    message=TEXTS,
+    created_at=TIMES,
+    parent=st.none() | st.integers(1, 10_000),
+    mark=st.none() | MARKS,
+    dropped=WORDS,
+    expired=st.booleans(),
+    defaults=st.none() | DEFAULTS,
+    base=st.lists(DIGESTS, max_size=2).map(tuple),
+    volumes=st.none() | WORDS,
+)
+HISTORIES = st.lists(COMMITS, max_size=4, unique_by=lambda commit: commit.number).map(
+    lambda commits: tuple(sorted(commits, key=lambda commit: commit.number))
+)
+INTENTS = st.builds(
+    CommitIntent,
+    nonce=TEXTS,
+    number=st.integers(1, 10_000),
+    message=TEXTS,
+    container_id=TEXTS,
+    paused=st.booleans(),
+)
+TOMBSTONES = st.builds(Tombstone, host=TEXTS, moved_at=TIMES)
+MIGRATIONS = st.builds(
+    MigrationRecord,
+    phase=st.sampled_from(MigrationPhase),
+    host=TEXTS,
+    nonce=TEXTS,
+    commit=st.none() | st.integers(1, 100),
+    started_at=TIMES,
+    identity_files=WORDS,
+    arrives_as=st.none() | IDENTITIES,
+    paused=st.booleans(),
+)
