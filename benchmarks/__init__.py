@@ -1,0 +1,1 @@
+"""Measurements that answer "compared with what?"; `python -m benchmarks.migrate --help`."""

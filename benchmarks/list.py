@@ -1,0 +1,96 @@
+"""How much longer `bottle list` takes than docker's own listing, with many bottles: `python -m benchmarks.list`.
+
+Makes containers and commits in the engine in force, in a state home of its own, and removes all of it afterwards. The
+commits are made of a tiny image, as a list's time does not depend on what is in them.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bottle.docker_engine import DockerEngine
+from bottle.model import Agent
+from bottle.naming import LABEL_IDENTITY
+from bottle.operations import Context, StartRequest, commit, list_bottles, plan_start, remove, start
+from bottle.state import StateHome
+from tests.hosts import BASE_IMAGE
+
+AGENT = Agent(name="bench", image=BASE_IMAGE, command=("sleep", "1"), network="none")
+
+
+@contextmanager
+def bottles(context: Context, folder: Path, count: int) -> Iterator[None]:
+    """That many bottles, each with a container that never ran and a commit."""
+    try:
+        for number in range(count):
+            plan = plan_start(context, StartRequest(agent=AGENT, cwd=folder, tty=False))
+            state = context.home.bottle(start(context, plan, begin=False).identity)
+            commit(context, state, message=str(number))
+        yield
+    finally:
+        for identity in context.home.identities():
+            remove(context, context.home.bottle(identity), consent=True)
+
+
+def seconds(act: Callable[[], object], rounds: int) -> float:
+    """The median time of one round."""
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        act()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def docker_lists() -> None:
+    """What `docker ps -a` and `docker images` do."""
+    for words in (("ps", "-a"), ("images",)):
+        subprocess.run(("docker", *words), check=True, stdout=subprocess.DEVNULL)
+
+
+def inspecting_each(context: Context) -> None:
+    """What a list would cost that looks at each container and each image."""
+    context.engine.containers({LABEL_IDENTITY: None})
+    context.engine.images({LABEL_IDENTITY: None})
+
+
+def main() -> None:
+    """Measure, and print a line for each way."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bottles", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bottle-bench-") as name:
+        folder = Path(name)
+        context = Context(home=StateHome(folder / "home"), engine=DockerEngine(), environ={}, runtime=folder / "run")
+        with bottles(context, folder, options.bottles):
+            program = (sys.executable, "-m", "bottle", "list", "-a")
+            environ = {**os.environ, "BOTTLE_HOME": str(context.home.path)}
+            ways: dict[str, Callable[[], object]] = {
+                "docker ps -a; docker images": docker_lists,
+                "list_bottles": lambda: list_bottles(context, everything=True),
+                "bottle list -a, the whole program": lambda: subprocess.run(
+                    program, check=True, stdout=subprocess.DEVNULL, env=environ
+                ),
+                "bottle --version, the program alone": lambda: subprocess.run(
+                    (sys.executable, "-m", "bottle", "--version"), check=True, stdout=subprocess.DEVNULL
+                ),
+                "inspecting each container and image": lambda: inspecting_each(context),
+            }
+            views = list_bottles(context, everything=True)
+            assert len(views) == options.bottles
+            assert all(view.weight is not None for view in views)
+            print(f"{options.bottles} bottles, median of {options.rounds} rounds")  # noqa: T201
+            for what, act in ways.items():
+                print(f"{seconds(act, options.rounds):8.3f} s  {what}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
