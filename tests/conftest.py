@@ -4,8 +4,8 @@ import signal
 
 from hypothesis import settings
 
-# How long an example takes says how busy the machine is, and nothing of the program. A change is judged by examples that
-# are the same in each run; new ones are looked for with `--hypothesis-profile searching`, as `scripts/test --full` does.
+# How long an example takes says how busy the machine is, and nothing of the program. A change is judged by examples
+# that are the same in each run; `scripts/test --full` looks for new ones.
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.register_profile("searching", deadline=None, max_examples=2000)
 settings.load_profile("steady")
