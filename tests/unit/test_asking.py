@@ -18,6 +18,7 @@ from bottle.asking import answer, answers, ask
 from bottle.capability import MAX_DOCKERFILE, MAX_KEPT, MAX_REASON
 from bottle.errors import BottleError, NotFound, UsageError
 from bottle.naming import Identity
+from tests.support.shells import shells
 
 SHELLS = {"dash": ("dash",), "bash": ("bash", "--posix"), "busybox": ("busybox", "sh")}
 IDENTITY = Identity.parse("demo-abcde")
@@ -103,12 +104,12 @@ def folder(tmp_path: Path) -> Path:
     return runtime.prepare(tmp_path / "runtime", IDENTITY, {})
 
 
-@pytest.fixture(params=[*SHELLS, "module"])
+@pytest.fixture(params=[*shells(SHELLS), "module"])
 def asker(request: pytest.FixtureRequest, folder: Path) -> Asker:
     return Module(folder) if request.param == "module" else Script(SHELLS[request.param], folder)
 
 
-@pytest.fixture(params=SHELLS)
+@pytest.fixture(params=shells(SHELLS))
 def script(request: pytest.FixtureRequest, folder: Path) -> Script:
     return Script(SHELLS[request.param], folder)
 

@@ -1,6 +1,5 @@
 """The local stand-in for a far host keeps the contract, whichever shell is at hand, and breaks when it is told to."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from bottle.errors import ConnectionLost, RemoteError
 from migrate.testing import LocalRemote
 from tests.contract.remote import RemoteContract, script
+from tests.support.shells import shells
 
 
 class TestLocalRemote(RemoteContract):
@@ -16,10 +16,7 @@ class TestLocalRemote(RemoteContract):
         return LocalRemote(tmp_path)
 
 
-SHELLS = [name for name in ("bash", "dash", "zsh", "tcsh", "fish", "busybox") if shutil.which(name)]
-
-
-@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("shell", shells(("bash", "dash", "zsh", "tcsh", "fish", "busybox")))
 def test_noise_of_a_login_shell_is_skipped(tmp_path: Path, shell: str) -> None:
     login = tmp_path / "login"
     command = "busybox sh" if shell == "busybox" else shell
