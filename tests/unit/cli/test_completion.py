@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
+import pexpect
 import pytest
 from click.shell_completion import ShellComplete, get_completion_class
 
@@ -105,13 +109,40 @@ def test_bash_takes_an_at_for_a_word(
     assert complete.complete() == "plain," + printed.replace("demo-abcde", identity)
 
 
-def test_a_real_bash_completes_a_real_command(cli: Cli, tmp_path: Path) -> None:
-    bottle = cli.start()
-    cli("commit", str(bottle.identity))
+@dataclass(frozen=True)
+class Typing:
+    """A bottle with a commit, and the command `bottle` for a shell to complete."""
+
+    identity: str
+    env: dict[str, str]
+    cwd: Path
+
+    def run(self, *argv: str) -> str:
+        done = subprocess.run(argv, env=self.env, cwd=self.cwd, capture_output=True, text=True, timeout=60, check=True)
+        assert done.stderr == ""
+        return done.stdout
+
+
+@pytest.fixture
+def typing(cli: Cli, tmp_path: Path) -> Typing:
+    identity = str(cli.start().identity)
+    cli("commit", identity)
     command = tmp_path / "bottle"
     run = "from bottle.cli.main import main; main(prog_name='bottle')"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{run}" "$@"\n')
     command.chmod(0o755)
+    env = {
+        "PATH": f"{tmp_path}:/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "TERM": "dumb",
+        "BOTTLE_HOME": str(cli.world.home.path),
+        "PYTHONPATH": str(Path(__file__).parents[3]),
+        "DOCKER_HOST": "unix:///nowhere",
+    }
+    return Typing(identity, env, cli.world.cwd)
+
+
+def test_a_real_bash_completes_a_real_command(typing: Typing) -> None:
     script = """
         eval "$(_BOTTLE_COMPLETE=bash_source bottle)"
         try() {
@@ -124,19 +155,49 @@ def test_a_real_bash_completes_a_real_command(cli: Cli, tmp_path: Path) -> None:
         try bottle fork "$1" @
         try bottle start d
     """
-    done = subprocess.run(
-        ("bash", "--norc", "-c", script, "bash", str(bottle.identity)),
-        env={
-            "PATH": f"{tmp_path}:/usr/bin:/bin",
-            "BOTTLE_HOME": str(cli.world.home.path),
-            "PYTHONPATH": str(Path(__file__).parents[3]),
-            "DOCKER_HOST": "unix:///nowhere",
-        },
-        cwd=cli.world.cwd,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
+    printed = typing.run("bash", "--norc", "-c", script, "bash", typing.identity)
+    assert printed.splitlines() == [typing.identity, "1", "1", "demo"]
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+def test_a_real_fish_completes_a_real_command(typing: Typing) -> None:
+    script = f"""
+        _BOTTLE_COMPLETE=fish_source bottle | source
+        for line in 'resume ' 'resume {typing.identity} --at ' 'fork {typing.identity}@' 'start d'
+            complete --do-complete "bottle $line"
+        end
+    """
+    printed = [line.split("\t")[0] for line in typing.run("fish", "--no-config", "-c", script).splitlines()]
+    assert printed == [typing.identity, "1", f"{typing.identity}@1", "demo"]
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("resume ", "resume {} "),
+        ("resume {} --at ", "resume {} --at 1 "),
+        ("fork {}@", "fork {}@1 "),
+        ("start d", "start demo "),
+    ],
+)
+def test_a_real_zsh_completes_a_real_command(typing: Typing, typed: str, completed: str) -> None:
+    (Path(typing.env["HOME"]) / ".zshrc").write_text(
+        """
+        autoload -Uz compinit; compinit -D
+        eval "$(_BOTTLE_COMPLETE=zsh_source bottle)"
+        tell() { print -r -- "<$BUFFER>" }; zle -N tell; bindkey '^X' tell
+        PS1='ready> '
+        """
     )
-    assert done.stdout.splitlines() == [str(bottle.identity), "1", "1", "demo"]
-    assert done.stderr == ""
+    env = cast("Any", typing.env)
+    shell = pexpect.spawn("zsh", ["-d", "-i"], env=env, cwd=str(typing.cwd), timeout=30, encoding="utf-8")
+    try:
+        shell.setwinsize(24, 200)
+        shell.expect("ready> ")
+        shell.send(f"bottle {typed.format(typing.identity)}\t\x18")
+        shell.expect(r"<(bottle [^\r\n>]*)>")
+        assert shell.match
+        assert shell.match[1] == f"bottle {completed.format(typing.identity)}"
+    finally:
+        shell.close(force=True)
