@@ -11,7 +11,7 @@ MAX_DOCKERFILE = 256 * 1024  # bytes
 MAX_REASON = 4 * 1024  # bytes
 MAX_OPEN = 16  # undecided requests of one bottle
 MAX_KEPT = 200  # requests of one bottle that are kept, decided ones too
-MAX_SUPERSEDED = 50  # digests that one request had before
+MAX_SUPERSEDED = 50  # digests that one request had before; none is forgotten, or an agent could have two texts for one
 SHORT_DIGEST = 12  # hexadecimal digits shown
 
 _ANSWERS = {
@@ -104,14 +104,17 @@ def _taken_in(before: CapabilityRequest | None, asked: Asked, now: datetime) -> 
         return before
     superseded = dict.fromkeys((*before.superseded, before.digest)) if before is not None else {}
     superseded.pop(digest, None)
+    flaw = asked.flaw
+    if not flaw and len(superseded) >= MAX_SUPERSEDED:
+        flaw = f"it was changed {MAX_SUPERSEDED} times; ask anew, under another number"
     request = CapabilityRequest(
         number=asked.number,
         digest=digest,
         reason=asked.reason,
         dockerfile=asked.dockerfile,
         received_at=now,
-        superseded=tuple(superseded)[-MAX_SUPERSEDED:],
+        superseded=tuple(superseded),
     )
-    if asked.flaw:
-        request = replace(request, status=RequestStatus.DENIED, note=asked.flaw, decided_at=now)
+    if flaw:
+        request = replace(request, status=RequestStatus.DENIED, note=flaw, decided_at=now)
     return request

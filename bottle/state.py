@@ -123,7 +123,7 @@ class BottleState:
             raise StateDamaged(
                 f"{self.path / COMMITTED_IMAGE} is damaged: expected one tag, found {tag[:60]!r}",
                 left="nothing was changed",
-                next_step=f"bottle history {self.identity}",
+                next_step=f"docker image ls {self.identity.committed_repository}",
             )
         return tag
 

@@ -14,7 +14,7 @@ from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.operations.commit import commit_locked
 from bottle.operations.settle import settle
-from bottle.plan import commit_in_force, is_frozen_in, require_docker, require_here
+from bottle.plan import commit_in_force, finishing, is_frozen_in, require_docker, require_here
 from bottle.state import BottleState
 from migrate.bundle import Kind, Manifest, Member, Place, member_name
 from migrate.bundlefile import BundleFile, plain_member, require_free, writing
@@ -132,7 +132,7 @@ def _require_owner(state: BottleState) -> None:
         raise MovedAway(
             f"a move of {state.identity} to {migration.host} was cut while it was handed over",
             left=_UNCHANGED,
-            next_step=f"finish it first: bottle migrate {state.identity} {migration.host}",
+            next_step=f"finish it first: {finishing(state.identity, migration)}",
         )
 
 

@@ -21,7 +21,7 @@ from bottle.model import (
 )
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
-from bottle.plan import commit_in_force
+from bottle.plan import commit_in_force, finishing
 from bottle.sizes import Chain, Weight, weights
 from bottle.state import BottleState
 
@@ -167,6 +167,8 @@ def asked(state: BottleState) -> tuple[str, ...]:
 
 
 def _cut_move(identity: Identity, migration: MigrationRecord) -> str:
+    if migration.pulled_by is not None:
+        return f"its move to {migration.host} was cut: {finishing(identity, migration)}"
     verb = "copy" if migration.arrives_as not in {None, identity} else "move"
     when = " while it was handed over" if migration.phase is MigrationPhase.HANDING_OFF else ""
     keep = " --keep" if verb == "copy" else ""

@@ -70,10 +70,20 @@ def test_a_pending_one_may_change_and_its_old_digest_is_remembered(world: World,
     ask(world, bottle, 1)
     (third,) = collect(world.context, bottle)
     assert (third.digest, third.superseded) == (first.digest, (second.digest,))
+
+
+def test_one_that_changes_too_often_is_denied_and_none_of_its_digests_forgotten(
+    world: World, bottle: BottleState
+) -> None:
+    digests = []
     for turn in range(60):
         ask(world, bottle, 1, dockerfile=f"FROM {turn}\n")
         (last,) = collect(world.context, bottle)
-    assert len(last.superseded) == 50
+        digests += [last.digest] if last.digest not in digests else []
+    assert last.status is RequestStatus.DENIED
+    assert (last.digest, last.superseded) == (digests[-1], tuple(digests[:-1]))
+    assert len(digests) == 51
+    assert answer(world, bottle, 1) == "denied\nit was changed 50 times; ask anew, under another number\n"
 
 
 @pytest.mark.parametrize("status", [RequestStatus.APPROVING, RequestStatus.APPROVED, RequestStatus.DENIED])
