@@ -27,6 +27,7 @@ class _Form:
 _FORMS = (
     _Form("an Anthropic key", re.compile(rb"sk-ant-[A-Za-z0-9_-]{20}")),
     _Form("an OpenAI key", re.compile(rb"sk-(?:proj|svcacct|admin)-[A-Za-z0-9_-]{20}")),
+    _Form("an OpenAI key", re.compile(rb"sk-[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}")),
     _Form("a GitHub token", re.compile(rb"gh[pousr]_[A-Za-z0-9]{36}")),
     _Form("a GitHub token", re.compile(rb"github_pat_[A-Za-z0-9_]{40}")),
     _Form("a GitLab token", re.compile(rb"glpat-[A-Za-z0-9_-]{20}")),

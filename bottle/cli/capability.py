@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from bottle.capability import MAX_DOCKERFILE, SHORT_DIGEST
+from bottle.cli.completion import identities
 from bottle.cli.output import JSON, age, answer, note, table
 from bottle.cli.shared import command, format_option, make_context
 from bottle.model import SCHEMA, CapabilityRequest
@@ -41,7 +42,7 @@ def capability() -> None:
 
 
 @capability.command("list")
-@click.argument("identity", required=False)
+@click.argument("identity", required=False, shell_complete=identities)
 @format_option
 @command
 def list_command(identity: str | None, form: str) -> None:
@@ -68,7 +69,7 @@ def list_command(identity: str | None, form: str) -> None:
 
 
 @capability.command()
-@click.argument("identity")
+@click.argument("identity", shell_complete=identities)
 @click.argument("digest", required=False)
 @format_option
 @command
@@ -100,7 +101,7 @@ def show(identity: str, digest: str | None, form: str) -> None:
 
 
 @capability.command()
-@click.argument("identity")
+@click.argument("identity", shell_complete=identities)
 @click.argument("digest")
 @click.option("--build", is_flag=True, help="Build it first, while the bottle still runs; nothing changes if it fails.")
 @click.option("--note", "word", default="", metavar="TEXT", help="A word to the agent.")
@@ -127,7 +128,7 @@ def approve(identity: str, digest: str, *, build: bool, word: str, form: str) ->
 
 
 @capability.command()
-@click.argument("identity")
+@click.argument("identity", shell_complete=identities)
 @click.argument("digest")
 @click.option("--note", "word", default="", metavar="TEXT", help="A word to the agent, such as why.")
 @format_option

@@ -1,7 +1,12 @@
 """The `bottle` group: every command, in the order in which people meet them, and loaded only when it is meant."""
 
+import io
 import logging
+import sys
+from collections.abc import Sequence
 from importlib import import_module
+from itertools import pairwise
+from typing import Any
 
 import click
 from click.shell_completion import add_completion_class
@@ -10,6 +15,8 @@ from bottle import __version__
 from bottle.cli.completion import Bash
 from bottle.cli.journal import JOURNAL
 from bottle.cli.loudness import Loudness
+from bottle.cli.output import JSON, report
+from bottle.errors import UsageError
 from bottle.state import default_home
 
 _COMMANDS = {
@@ -38,6 +45,8 @@ _COMMANDS = {
     "send-over-stdio": "send:send_over_stdio",
 }
 
+_WORDS = "bottle.words"
+
 add_completion_class(Bash)
 
 EXIT_CODES = """\b
@@ -48,6 +57,22 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 no such bottle, agent or commit,
 
 class Commands(click.Group):
     """Imports a command's module when the command is called: most of them need no SSH, and `--version` no Docker."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep the words: an error in them is told in the form that they ask for."""
+        ctx.meta[_WORDS] = tuple(args)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; tell a program of a command line that is wrong by a document, as of any other error."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as exc:
+            if not _wants_json(ctx.meta[_WORDS]):
+                raise
+            path = exc.ctx.command_path if exc.ctx is not None else ctx.command_path
+            report(UsageError(exc.format_message(), next_step=f"{path} --help"), JSON)
+            raise SystemExit(UsageError.exit_code) from exc
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, in their order."""
@@ -62,6 +87,11 @@ class Commands(click.Group):
         command = getattr(import_module(f"bottle.cli.{module}"), name)
         assert isinstance(command, click.Command)  # the table above names nothing else
         return command
+
+
+def _wants_json(words: Sequence[str]) -> bool:
+    own = words[: words.index("--")] if "--" in words else words
+    return "--format=json" in own or ("--format", "json") in pairwise(own)
 
 
 @click.group(
@@ -83,6 +113,8 @@ def main(context: click.Context, quiet: bool, verbose: bool) -> None:
       bottle resume claude-x7k2p      bring it back from there
       bottle migrate claude-x7k2p me@newhost
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what an agent wrote fits no locale for certain
     context.obj = Loudness(quiet=quiet, verbose=verbose)
     JOURNAL.open(default_home(), context.invoked_subcommand or "bottle")
     if verbose:

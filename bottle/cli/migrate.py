@@ -9,12 +9,13 @@ import click
 from bottle.cli.completion import first_identity
 from bottle.cli.far import ssh_options
 from bottle.cli.hygiene import allow_secrets_option, carried
+from bottle.cli.interruption import same_command, sending_interrupted
 from bottle.cli.moved import moved_document, moved_lines
 from bottle.cli.moveplan import SENDING, plan_document, plan_lines
 from bottle.cli.output import answer
 from bottle.cli.pull import Wanted, pull_from, require_pullable
 from bottle.cli.shared import choose, command, format_option, make_context
-from bottle.errors import Interrupted, UsageError
+from bottle.errors import UsageError
 from bottle.plan import require_docker
 from migrate.model import Target
 from migrate.move import move
@@ -116,6 +117,7 @@ def migrate(
             allow_secrets=allow_secrets,
             rate=rate,
             jobs=jobs,
+            keys=files,
             yes=yes,
         )
         with SshRemote.connect(goal, options=options) as remote:
@@ -149,10 +151,15 @@ def migrate(
         try:
             moved = move(context, state, remote, request)
         except KeyboardInterrupt as exc:
-            raise Interrupted(
-                f"the move of {state.identity} was interrupted",
-                left="this host still owns the bottle; what was staged is kept on both sides",
-                next_step=f"bottle migrate {state.identity} {goal}   (or stay here: bottle resume {state.identity})",
-            ) from exc
+            again = same_command(
+                str(state.identity),
+                goal,
+                keep=keep,
+                resume=resume_there,
+                allow_secrets=allow_secrets,
+                workspace=workspace,
+                keys=files,
+            )
+            raise sending_interrupted(state, again, keep=keep) from exc
     missing = moved.missing_there
     answer(form, moved_document(moved, SENDING, missing, moved.host), moved_lines(moved, SENDING, missing, moved.host))

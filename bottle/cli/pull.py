@@ -1,11 +1,11 @@
 """`bottle migrate --from`: fetch a bottle from the host that owns it."""
 
-import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 
+from bottle.cli.interruption import same_command
 from bottle.cli.moved import moved_document, moved_lines
 from bottle.cli.moveplan import FETCHING, plan_document, plan_lines
 from bottle.cli.output import answer, note, on_terminal
@@ -35,6 +35,7 @@ class Wanted:
     allow_secrets: bool
     rate: int | None
     jobs: int
+    keys: tuple[Path, ...]
     yes: bool
 
 
@@ -67,7 +68,16 @@ def pull_from(context: Context, remote: Conversing, goal: Target, wanted: Wanted
         raise Interrupted(
             f"pulling {wanted.identity} was interrupted",
             left=f"{goal} owns the bottle, unless it was being handed over; what arrived here is kept",
-            next_step=f"bottle migrate {shlex.quote(wanted.identity)} {goal} --from",
+            next_step=same_command(
+                wanted.identity,
+                goal,
+                pulls=True,
+                keep=wanted.keep,
+                resume=wanted.resume,
+                allow_secrets=wanted.allow_secrets,
+                workspace=wanted.workspace,
+                keys=wanted.keys,
+            ),
         ) from exc
     if isinstance(result, MovePlan):
         missing = _missing(result.missing_there)

@@ -63,9 +63,11 @@ def resume(
     context = make_context()
     state = choose(context, identity, "resumed")
     request = ResumeRequest(at=at, rebuild=rebuild, force=force, consent=yes, remote_control=remote_control)
-    if not force:
+    if not force and not dry_run:
         settle_by_asking(context, state)
     if dry_run:
+        if state.intent() is not None:
+            note("a commit that was cut is settled first, which may change the answer")
         plan = plan_resume(observe_resume(context, state, request), request)
         decided = {
             "identity": str(state.identity),

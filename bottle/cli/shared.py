@@ -53,7 +53,7 @@ def command(function: F) -> F:
                 log=JOURNAL.path,
             )
             raise SystemExit(BottleError.exit_code) from exc
-        except KeyboardInterrupt as exc:
+        except (KeyboardInterrupt, click.Abort) as exc:  # the latter at a question
             report(Interrupted("interrupted", next_step="the same command again goes on"), form)
             raise SystemExit(Interrupted.exit_code) from exc
 

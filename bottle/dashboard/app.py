@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import ClassVar
@@ -377,11 +378,13 @@ def _in_foreground(command: tuple[str, ...]) -> int:
     """Run a command that has the terminal; what it says of an error stays until somebody has read it."""
     sys.stdout.write("Ctrl-P Ctrl-Q comes back to the dashboard\n")
     sys.stdout.flush()
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is meant for the command
+    # A Ctrl-C is meant for the command, which would inherit that it is ignored, but not that it does nothing here.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         code = subprocess.run(command, check=False).returncode
+        if code:
+            with suppress(EOFError):
+                input("Enter goes back to the dashboard ")
     finally:
         signal.signal(signal.SIGINT, before)
-    if code:
-        input("Enter goes back to the dashboard ")
     return code

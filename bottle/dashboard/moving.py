@@ -89,9 +89,11 @@ def outcome(identity: Identity, answer: str, exit_code: int) -> Outcome:
         document: dict[str, Any] = json.loads(answer)
         if error := document.get("error"):
             raise MoveFailed(error["what"], left=error["left"], next_step=error["next"])
+        # What is next is typed on the other host, so none of it is a line for this one.
+        arrived = f"{identity} arrived on {document['host']} (commit {document['commit']}); there: "
         return Outcome(
-            text=f"{identity} arrived on {document['host']} (commit {document['commit']})",
-            line=document["resumed"] or document["resume"],
+            text=arrived + (document["resumed"] or document["resume"]),
+            line="",
             notes=tuple(f"{what}: {each}" for key, what in _TOLD.items() for each in document[key]),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as exc:

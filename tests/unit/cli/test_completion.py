@@ -26,14 +26,15 @@ def offered(*words: str) -> list[str]:
     return [item.value for item in complete.get_completions(list(words[:-1]), words[-1])]
 
 
-@pytest.mark.parametrize("command", NAMED)
+@pytest.mark.parametrize("command", [*NAMED, *(f"capability {each}" for each in ("list", "show", "approve", "deny"))])
 def test_bottles_are_offered_wherever_one_is_named(cli: Cli, command: str) -> None:
     one, other = sorted(str(cli.start().identity) for _ in range(2))
     cli.world.engine.calls.clear()
     before = cli.disk()
-    assert offered(command, "") == [one, other]
-    assert offered(command, one[:-1]) == [each for each in (one, other) if each.startswith(one[:-1])]
-    assert offered(command, "x") == []
+    words = command.split()
+    assert offered(*words, "") == [one, other]
+    assert offered(*words, one[:-1]) == [each for each in (one, other) if each.startswith(one[:-1])]
+    assert offered(*words, "x") == []
     assert cli.world.engine.calls == []
     assert cli.disk() == before
 

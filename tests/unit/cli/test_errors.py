@@ -196,6 +196,21 @@ def test_a_state_home_that_cannot_be_written_is_no_traceback(cli: Cli, monkeypat
     assert cli.world.engine.containers({}) == ()
 
 
+@pytest.mark.parametrize("form", [("--format", "json"), ("--format=json",)])
+@pytest.mark.parametrize("words", [("list", "--nonsense"), ("commit", "a", "b"), ("migrate",), ("capability", "show")])
+def test_a_wrong_command_line_is_told_to_programs_too(cli: Cli, words: tuple[str, ...], form: tuple[str, ...]) -> None:
+    result = cli(*words, *form)
+    assert result.exit_code == 2
+    error = json.loads(result.stdout)["error"]
+    assert error["code"] == "UsageError"
+    assert error["what"] in result.stderr
+    assert error["next"].endswith(f"{words[0]} --help") or words[0] == "capability"
+
+
+def test_what_stands_behind_two_dashes_asks_for_no_form(cli: Cli) -> None:
+    assert cli("list", "a", "--", "--format", "json").stdout == ""
+
+
 def test_ctrl_c_is_130(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     bottle = cli.start()
 

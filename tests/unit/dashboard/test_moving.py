@@ -84,10 +84,12 @@ def test_the_form_objects_to_what_cannot_be(wish: Wish, fine: bool) -> None:
 
 def test_an_answer_says_how_to_go_on() -> None:
     done = outcome(IDENTITY, json.dumps({**ANSWER, "missing_there": ["bottle"]}), 0)
-    assert "me@newhost" in done.text
-    assert done.line == f"bottle resume {IDENTITY}"
+    assert done.text == f"{IDENTITY} arrived on me@newhost (commit 2); there: bottle resume {IDENTITY}"
+    assert done.line == ""  # here it would be refused
     assert done.notes == ("missing there: bottle",)
-    assert outcome(IDENTITY, json.dumps({**ANSWER, "resumed": "bottle attach x"}), 0).line == "bottle attach x"
+    resumed = outcome(IDENTITY, json.dumps({**ANSWER, "resumed": f"{IDENTITY} is running"}), 0)
+    assert resumed.text.endswith(f"; there: {IDENTITY} is running")
+    assert resumed.line == ""
 
 
 def test_what_did_not_travel_and_what_did_is_told() -> None:
@@ -148,7 +150,7 @@ def test_a_move_with_its_form_and_its_progress(world: World, monkeypatch: pytest
             assert not isinstance(screen.app.screen, MoveForm)
             await screen.see("staging [bold] 50%")
             await screen.press("escape")
-            await screen.see("arrived on me@newhost", "next:  bottle resume")
+            await screen.see("arrived on me@newhost", "there: bottle resume")
 
     run(play)
     assert asked == [("migrate", "--format", "json", "--keep", "--", str(bottle.identity), "me@newhost")]

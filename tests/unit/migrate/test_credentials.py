@@ -71,6 +71,17 @@ def test_a_value_longer_than_any_form_is_found_over_pieces() -> None:
     assert Finder({"LONG": value}).find(pieces(bytes(5000) + value + bytes(5000), 777)) == ("the value of LONG",)
 
 
+@pytest.mark.parametrize(
+    ("what", "text"),
+    [
+        ("an OpenAI key", b"sk-" + BODY[:20] + b"T3Blbk" + b"FJ" + BODY[20:40]),
+        ("a GitHub token", b"github" + b"_pat_" + BODY[:40]),
+    ],
+)
+def test_other_forms_of_the_same(what: str, text: bytes) -> None:
+    assert FINDER.find(pieces(b"KEY=" + text + b"\n", 7)) == (what,)
+
+
 def test_in_a_transcript_a_line_may_begin_behind_an_escape() -> None:
     assert FINDER.find([b'{"text": "token:\\n' + PLANTED["a GitHub token"] + b'"}']) == ("a GitHub token",)
     assert FINDER.find([rb'{"key": "' + KEY.replace(b"\n", rb"\n") + b'"}']) == ("a private key",)
