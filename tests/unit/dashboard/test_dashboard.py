@@ -394,7 +394,7 @@ def test_an_engine_that_says_nothing_is_spoken_of(world: World, monkeypatch: pyt
     async def play() -> None:
         async with opened(context) as screen:
             await screen.choose(bottle)
-            slow.seconds = 3.0
+            slow.seconds = 1.0
             world.engine.exit(bottle.identity.container)
             await screen.see("Docker has not answered for")
             slow.seconds = 0.0
