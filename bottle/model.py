@@ -352,6 +352,13 @@ class CommitIntent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeIntent:
+    """`resume-intent.json`: a new container in the making. `unfilled` are volumes made for it, not yet whole."""
+
+    unfilled: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tombstone:
     """`moved-to.json`: where the bottle lives now."""
 

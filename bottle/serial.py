@@ -23,6 +23,7 @@ from bottle.model import (
     Mount,
     MountKind,
     RequestStatus,
+    ResumeIntent,
     Retention,
     Tombstone,
 )
@@ -222,6 +223,16 @@ def intent_from_json(data: Json) -> CommitIntent:
         container_id=text(data, "container_id"),
         paused=flag(data, "paused"),
     )
+
+
+def resume_intent_to_json(intent: ResumeIntent) -> Json:
+    """`resume-intent.json` without its schema."""
+    return {"unfilled": list(intent.unfilled)}
+
+
+def resume_intent_from_json(data: Json) -> ResumeIntent:
+    """The inverse of `resume_intent_to_json`."""
+    return ResumeIntent(unfilled=texts(data, "unfilled"))
 
 
 def tombstone_to_json(tombstone: Tombstone) -> Json:

@@ -24,6 +24,7 @@ from bottle.errors import (
     StateDamaged,
     UsageError,
 )
+from bottle.launch import container_mounts, mount_over
 from bottle.model import CapabilityRequest, CommitRecord, ContainerFacts, Metadata, MigrationPhase, RequestStatus
 from bottle.naming import Identity
 from bottle.operations.commit import commit_locked, observe_commit
@@ -479,10 +480,13 @@ def _no_container(state: BottleState) -> tuple[str, ...]:
 
 
 def _copied(metadata: Metadata) -> tuple[str, ...]:
-    """A workspace that is part of the filesystem does not outlast it."""
+    """A workspace that is part of the filesystem does not outlast it; one that is in a volume does."""
     if not metadata.copy_cwd:
         return ()
     where = metadata.agent.workdir
+    volume = mount_over(where, container_mounts(metadata))
+    if volume is not None:
+        return (f"the workspace {where} is in {volume.kind.value} {volume.source}: it stays, and is in no commit",)
     return (f"the workspace {where} is inside the container: what was changed in it will be in the commit only",)
 
 

@@ -18,6 +18,7 @@ from bottle.model import (
     MigrationRecord,
     Mount,
     MountKind,
+    ResumeIntent,
     Retention,
     Tombstone,
 )
@@ -112,6 +113,7 @@ INTENTS = st.builds(
     container_id=TEXTS,
     paused=st.booleans(),
 )
+RESUME_INTENTS = st.builds(ResumeIntent, unfilled=WORDS)
 TOMBSTONES = st.builds(Tombstone, host=TEXTS, moved_at=TIMES)
 MIGRATIONS = st.builds(
     MigrationRecord,

@@ -350,6 +350,20 @@ def test_a_volume_that_only_the_approved_image_declares_hides_nothing_of_a_commi
     assert "/data" not in targets_of(bottle.metadata().agent)
 
 
+def test_a_copied_workspace_that_is_in_a_volume_is_said_to_stay_and_stays(world: World) -> None:
+    (world.cwd / "notes").write_bytes(b"the host's")
+    passwd = {"/etc/passwd": b"root:x:0:0::/root:/bin/sh\n"}
+    world.engine.add_image("declares:1", passwd, Cmd=["cat"], Volumes={"/workspace": {}})
+    bottle = world.start(replace(AGENT, image="declares:1"), copy_cwd=True)
+    world.work(bottle, "/workspace/notes", b"the agent's")
+    request = ask(world, bottle)
+    said = "\n".join(approve(world.context, bottle, request.digest).notes)
+    assert f"/workspace is in volume bottle-{bottle.identity}-image-workspace: it stays" in said
+    assert "in the commit only" not in said
+    resume(world.context, bottle, PLAIN)
+    assert world.content(bottle, "/workspace/notes") == b"the agent's"
+
+
 def test_what_was_asked_twice_is_decided_once(world: World) -> None:
     bottle = at_work(world)
     first, second = ask(world, bottle), ask(world, bottle, number=3)

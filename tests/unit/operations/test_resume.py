@@ -174,6 +174,79 @@ def test_a_copied_workspace_is_copied_again_when_it_is_built(world: World) -> No
     assert any("empty" in warning for warning in resume(world.context, bottle, PLAIN).warnings)
 
 
+DECLARING = "declares:1"
+
+
+def in_volumes(world: World) -> BottleState:
+    """A running bottle whose copied workspace and whose transcript are in volumes that its image declares."""
+    (world.cwd / "notes").write_bytes(b"the host's")
+    passwd = {"/etc/passwd": b"root:x:0:0::/root:/bin/sh\n"}
+    world.engine.add_image(DECLARING, passwd, Cmd=["cat"], Volumes={"/workspace": {}, "/root/.demo": {}})
+    return world.start(replace(AGENT, image=DECLARING), copy_cwd=True)
+
+
+def lose_volumes(world: World, bottle: BottleState) -> None:
+    """`docker volume rm` of all that no container has."""
+    for volume in world.engine.volumes({"bottle.identity": str(bottle.identity)}):
+        world.engine.remove_volume(volume)
+
+
+def test_a_volume_that_survived_is_not_overwritten_when_it_is_built(world: World) -> None:
+    bottle = in_volumes(world)
+    world.work(bottle, "/root/.demo/log", b"turn 1")
+    commit(world.context, bottle)
+    world.work(bottle, "/workspace/notes", b"the agent's")
+    world.work(bottle, "/root/.demo/log", b"turn 1, turn 2")
+    world.lose_container(bottle)
+    world.lose_images(bottle)
+    resumed = resume(world.context, bottle, PLAIN)
+    assert isinstance(resumed.plan, Rebuild)
+    assert world.content(bottle, "/workspace/notes") == b"the agent's"
+    assert world.content(bottle, "/root/.demo/log") == b"turn 1, turn 2"
+    said = "\n".join(resumed.warnings)
+    for target in ("/workspace", "/root/.demo"):
+        assert f"{target} is in volume bottle-{bottle.identity}-image" in said
+    assert "fresh copy" not in said
+    assert "transcript came back" not in said
+    assert bottle.resume_intent() is None
+
+
+def test_a_volume_inside_of_what_is_filled_again_is_not_overwritten(world: World) -> None:
+    (world.cwd / "cache").mkdir()
+    for name in ("notes", "cache/x"):
+        (world.cwd / name).write_bytes(b"the host's")
+    volumes = tuple(
+        Mount(kind=MountKind.VOLUME, source=source, target=target)
+        for source, target in (("cache", "/workspace/cache"), ("turns", "/root/.demo/turns"))
+    )
+    bottle = world.start(replace(AGENT, volumes=volumes), copy_cwd=True)
+    for name in ("log", "turns/1"):
+        world.work(bottle, f"/root/.demo/{name}", b"then")
+    commit(world.context, bottle)
+    world.work(bottle, "/workspace/cache/x", b"the agent's")
+    world.work(bottle, "/root/.demo/turns/1", b"now")
+    world.lose_container(bottle)
+    world.lose_images(bottle)
+    said = "\n".join(resume(world.context, bottle, PLAIN).warnings)
+    found = {path: world.content(bottle, path) for path in ("/workspace/notes", "/root/.demo/log")}
+    assert found == {"/workspace/notes": b"the host's", "/root/.demo/log": b"then"}
+    assert world.content(bottle, "/workspace/cache/x") == b"the agent's"
+    assert world.content(bottle, "/root/.demo/turns/1") == b"now"
+    assert "/workspace/cache is in volume" in said
+    assert "/root/.demo/turns is in volume" in said
+
+
+def test_a_volume_that_is_gone_is_filled_again(world: World) -> None:
+    bottle = in_volumes(world)
+    world.work(bottle, "/root/.demo/log", b"line")
+    stop(world.context, bottle)
+    world.lose_container(bottle)
+    lose_volumes(world, bottle)
+    assert any("fresh copy" in warning for warning in resume(world.context, bottle, PLAIN).warnings)
+    assert world.content(bottle, "/workspace/notes") == b"the host's"
+    assert world.content(bottle, "/root/.demo/log") == b"line"
+
+
 def test_with_nothing_left_it_says_where_it_looked(world: World) -> None:
     dockerfile = world.cwd / "Dockerfile"
     dockerfile.write_text(f'FROM {BASE}\nCMD ["cat"]\n')
@@ -340,6 +413,34 @@ def test_wherever_a_resume_from_a_commit_ends_the_next_one_works(tmp_path: Path,
         assert world.status(bottle) is Status.RUNNING, fate.last
         assert world.content(bottle, "/work") == b"one", fate.last
         world.check_tidy(bottle)
+
+    assert every_moment(run, deadly=deadly) >= 15
+
+
+@pytest.mark.parametrize("deadly", [False, True])
+def test_wherever_a_rebuild_ends_the_next_one_fills_the_volumes_that_it_made(tmp_path: Path, deadly: bool) -> None:
+    numbers = count()
+
+    def run(fate: Fate) -> None:
+        world = World(tmp_path / str(next(numbers)))
+        bottle = in_volumes(world)
+        world.work(bottle, "/root/.demo/log", b"line")
+        stop(world.context, bottle)
+        world.lose_container(bottle)
+        lose_volumes(world, bottle)
+        try:
+            with world.doomed(fate) as context:
+                resume(context, bottle, PLAIN)
+        except (Killed, BottleError):
+            assert fate.came
+        resume(world.context, bottle, PLAIN)
+        for path, content in {"/root/.demo/log": b"line", "/workspace/notes": b"the host's"}.items():
+            assert world.content(bottle, path) == content, fate.last
+            world.work(bottle, path, b"the agent's")
+        world.lose_container(bottle)
+        resume(world.context, bottle, PLAIN)
+        for path in ("/root/.demo/log", "/workspace/notes"):
+            assert world.content(bottle, path) == b"the agent's", fate.last
 
     assert every_moment(run, deadly=deadly) >= 15
 
