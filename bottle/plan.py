@@ -26,6 +26,8 @@ from bottle.model import (
     Metadata,
     MigrationPhase,
     MigrationRecord,
+    Mount,
+    MountKind,
     Status,
     Tombstone,
 )
@@ -241,7 +243,10 @@ def as_committed(metadata: Metadata, commit: CommitRecord) -> Metadata:
             for volume in agent.volumes
             if volume.target in commit.volumes or volume.source != declared_volume(volume.target)
         )
-        agent = replace(agent, volumes=kept)
+        # Going back before it was declared took it out of the metadata; its content is still there under its name.
+        missing = (target for target in commit.volumes if all(volume.target != target for volume in kept))
+        again = (Mount(kind=MountKind.VOLUME, source=declared_volume(each), target=each) for each in missing)
+        agent = replace(agent, volumes=(*kept, *again))
     return replace(metadata, agent=agent, defaults=commit.defaults, base=commit.base)
 
 
@@ -298,10 +303,12 @@ def plan_resume(facts: ResumeFacts, request: ResumeRequest) -> ResumePlan:
             _require_made_for(container, identity, request, f"bottle commit {identity}")
             return again
         if again is not None and container.ever_ran and not request.consent:
+            nameless = _nameless(container)
+            keep = f"docker cp {container.name}:{nameless[0]} DIR" if nameless else f"bottle commit {identity}"
             raise NeedsConsent(
                 f"the stopped container of {identity} holds work that no commit has ({again.reason})",
                 left="nothing was changed",
-                next_step=f"keep it first: bottle commit {identity}   (or let it go: the same command with --yes)",
+                next_step=f"keep it first: {keep}   (or let it go: the same command with --yes)",
             )
     replaces = container.name if container is not None else None
     approved = facts.rebuild_due and facts.own_dockerfile is not None and request.at is None
@@ -363,7 +370,16 @@ def _start_again(container: ContainerFacts, facts: ResumeFacts, *, overridden: b
     if not is_frozen_in(container, facts.kept) or (facts.image is None and not overridden):
         reason = "the committed image is gone, and it still has the work"
         return StartAgain(container=container.name, reason=reason + _as_made(container))
+    nameless = _nameless(container)
+    if nameless and container.ever_ran:
+        reason = f"{', '.join(nameless)} is in a volume without a name, which is in no commit and would go with it"
+        return StartAgain(container=container.name, reason=reason + _as_made(container))
     return None
+
+
+def _nameless(container: ContainerFacts) -> tuple[str, ...]:
+    """Where a container has volumes that are removed together with it."""
+    return tuple(mount.target for mount in container.mounts if mount.anonymous)
 
 
 def _as_made(container: ContainerFacts) -> str:

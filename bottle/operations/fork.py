@@ -75,10 +75,11 @@ def plan_fork(
         raise NotFound(
             f"{identity} has no commit to fork off", left="nothing was made", next_step=f"bottle commit {identity}"
         )
-    names = [volume.source for volume in metadata.agent.volumes if volume.kind is MountKind.VOLUME]
+    then = as_committed(metadata, origin)
+    names = [volume.source for volume in then.agent.volumes if volume.kind is MountKind.VOLUME]
     return ForkPlan(
         metadata=replace(
-            as_committed(metadata, origin),
+            then,
             identity=new,
             cwd=_workspace(metadata, request),
             copied_from=Lineage(identity=identity, commit=origin.number),

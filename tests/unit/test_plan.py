@@ -133,6 +133,20 @@ PLAIN = ResumeRequest()
 # --- resume: the table, row by row ------------------------------------------------------------------------------------
 
 
+def test_a_container_with_a_volume_that_would_go_with_it_is_not_given_up_unasked() -> None:
+    nameless = Mount(kind=MountKind.VOLUME, source="0a1b", target="/data", anonymous=True)
+    facts = replace(
+        COMMITTED, container=replace(container(Status.EXITED), mounts=(nameless,)), commits=(ONE,), kept=(ONE,)
+    )
+    plan = plan_resume(facts, PLAIN)
+    assert isinstance(plan, StartAgain)
+    assert "/data is in a volume without a name" in plan.reason
+    with pytest.raises(NeedsConsent) as caught:
+        plan_resume(facts, ResumeRequest(at=1))
+    assert f"docker cp {IDENTITY.container}:/data" in caught.value.next_step
+    assert isinstance(plan_resume(facts, ResumeRequest(at=1, consent=True)), FromCommit)
+
+
 def test_a_bottle_that_moved_is_refused_and_its_host_named() -> None:
     facts = replace(COMMITTED, tombstone=Tombstone(host="far.example", moved_at=NOON))
     with pytest.raises(MovedAway, match=r"far\.example") as caught:
