@@ -99,9 +99,6 @@ def resume(
         if state.tombstone() is None or request.force:
             settle(context, state)
         plan = plan_resume(observe_resume(context, state, request), request)
-        if request.force:
-            state.clear_tombstone()
-            state.clear_migration()
         return _execute(context, state, plan, request, begin=begin, tty=tty)
 
 
@@ -140,6 +137,9 @@ def _execute(
                     state.write_metadata(plan.metadata)
         case Rebuild():
             warnings = _rebuild(context, state, metadata, plan, request, tty=tty)
+    if request.force:  # only now, when its container stands here: a failure before leaves it with its other host
+        state.clear_tombstone()
+        state.clear_migration()
     if begin and not running:
         begin_container(context, metadata.identity)
         running = True

@@ -304,6 +304,50 @@ def test_a_bottle_that_moved_is_refused_until_it_is_taken_back(world: World) -> 
     assert world.status(bottle) is Status.RUNNING
 
 
+@pytest.mark.parametrize("deadly", [False, True])
+@pytest.mark.parametrize("request_", [PLAIN, ResumeRequest(rebuild=True), ResumeRequest(at=1, consent=True)])
+@pytest.mark.parametrize("newer", [False, True])
+def test_a_bottle_that_could_not_be_taken_back_still_lives_elsewhere(
+    tmp_path: Path, request_: ResumeRequest, newer: bool, deadly: bool
+) -> None:
+    numbers = count()
+
+    def run(fate: Fate) -> None:
+        world = World(tmp_path / str(next(numbers)))
+        bottle = committed(world)
+        if newer:
+            resume(world.context, bottle, PLAIN)
+            stop(world.context, bottle)
+        bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+        try:
+            with world.doomed(fate) as context:
+                resume(context, bottle, replace(request_, force=True, consent=True))
+        except (Killed, BottleError):
+            assert fate.came
+        stands = world.engine.container(bottle.identity.draft) is None and world.status(bottle) is not None
+        assert bottle.tombstone() is not None or stands, fate.last
+        if world.status(bottle) is Status.RUNNING:
+            assert bottle.tombstone() is None, fate.last
+        resume(world.context, bottle, replace(PLAIN, force=True))
+        assert bottle.tombstone() is None
+        assert world.status(bottle) is Status.RUNNING
+
+    every_moment(run, deadly=deadly)
+
+
+@pytest.mark.parametrize("method", ["create", "remove_container", "rename"])
+def test_a_taking_back_that_an_engine_refuses_leaves_the_tombstone(world: World, method: str) -> None:
+    bottle = committed(world)
+    bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+    world.engine.fail_next(method, EngineError("refused"))
+    with pytest.raises(EngineError):
+        resume(world.context, bottle, ResumeRequest(force=True))
+    with pytest.raises(MovedAway, match=r"far\.example"):
+        resume(world.context, bottle, PLAIN)
+    resume(world.context, bottle, ResumeRequest(force=True), begin=False)
+    assert bottle.tombstone() is None
+
+
 def test_another_backend_is_refused(world: World) -> None:
     bottle = committed(world)
     bottle.write_metadata(replace(bottle.metadata(), backend="smolmachines"))
