@@ -185,14 +185,14 @@ class StartAgain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FromCommit:
-    """A new container from a commit. `replaces` is the container that makes room once the new one stands.
+    """A new container from a commit. `replaces` is the container, as seen now, that makes room once the new one stands.
 
     `metadata` is what the bottle is then: a commit made before it was built anew runs as its own image says.
     """
 
     tag: str
     number: int | None
-    replaces: str | None
+    replaces: ContainerFacts | None
     metadata: Metadata
 
     @property
@@ -212,7 +212,7 @@ class Rebuild:
     source: ImageSource
     own: bool
     approved: bool
-    replaces: str | None
+    replaces: ContainerFacts | None
     restore_transcript: bool
     reason: str
 
@@ -310,13 +310,12 @@ def plan_resume(facts: ResumeFacts, request: ResumeRequest) -> ResumePlan:
                 left="nothing was changed",
                 next_step=f"keep it first: {keep}   (or let it go: the same command with --yes)",
             )
-    replaces = container.name if container is not None else None
     approved = facts.rebuild_due and facts.own_dockerfile is not None and request.at is None
     if request.rebuild or approved:
         reason = "that was approved after its last commit" if approved else "that was asked for"
-        return _rebuild(facts, replaces, reason, approved=approved)
+        return _rebuild(facts, container, reason, approved=approved)
     if facts.image is not None:
-        return _from_commit(facts, facts.image, request.at, replaces)
+        return _from_commit(facts, facts.image, request.at, container)
     if request.at is not None:
         commit = find_commit(identity, facts.commits, request.at)
         raise NotFound(
@@ -325,8 +324,8 @@ def plan_resume(facts: ResumeFacts, request: ResumeRequest) -> ResumePlan:
             next_step=f"bottle resume {identity}",
         )
     if facts.committed_tag is not None:
-        return _rebuild(facts, replaces, f"its committed image {facts.committed_tag} is gone")
-    return _rebuild(facts, replaces, "it was never committed and has no container")
+        return _rebuild(facts, container, f"its committed image {facts.committed_tag} is gone")
+    return _rebuild(facts, container, "it was never committed and has no container")
 
 
 def _require_made_for(container: ContainerFacts, identity: Identity, request: ResumeRequest, first: str) -> None:
@@ -386,7 +385,7 @@ def _as_made(container: ContainerFacts) -> str:
     return "; it was made with --remote-control and runs with it" if has_remote_control(container) else ""
 
 
-def _from_commit(facts: ResumeFacts, image: ImageFacts, at: int | None, replaces: str | None) -> FromCommit:
+def _from_commit(facts: ResumeFacts, image: ImageFacts, at: int | None, replaces: ContainerFacts | None) -> FromCommit:
     identity = facts.metadata.identity
     if at is not None:
         commit: CommitRecord | None = find_commit(identity, facts.commits, at)
@@ -408,7 +407,7 @@ def _from_commit(facts: ResumeFacts, image: ImageFacts, at: int | None, replaces
     )
 
 
-def _rebuild(facts: ResumeFacts, replaces: str | None, reason: str, *, approved: bool = False) -> Rebuild:
+def _rebuild(facts: ResumeFacts, replaces: ContainerFacts | None, reason: str, *, approved: bool = False) -> Rebuild:
     identity, agent = facts.metadata.identity, facts.metadata.agent
     if facts.own_dockerfile is not None:
         source: ImageSource = own_build(facts.metadata, facts.own_dockerfile, dockerfile_exists=facts.dockerfile_exists)

@@ -33,6 +33,7 @@ from bottle.operations.images import build_image
 from bottle.operations.requests import collect, publish
 from bottle.operations.resume import kept_commits
 from bottle.operations.settle import settle
+from bottle.operations.start import give_up
 from bottle.operations.stop import stop_locked
 from bottle.plan import commit_in_force, is_frozen_in, own_build, require_docker, require_here, require_settled
 from bottle.state import DOCKERFILE, BottleState
@@ -200,7 +201,7 @@ def approve(context: Context, state: BottleState, digest: str, *, build: bool = 
             aside = _put_aside(context, state, begun[-1])
             state.mark_rebuild()
             if aside.container is not None:
-                context.engine.remove_container(aside.container.id)
+                give_up(context, aside.container)
             done = tuple(replace(each, status=RequestStatus.APPROVED) for each in begun)
             for each in done:
                 state.write_request(each)

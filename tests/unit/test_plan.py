@@ -202,7 +202,7 @@ def test_newer_work_in_a_stopped_container_comes_first_and_goes_only_with_consen
 
 def test_a_stopped_container_that_a_commit_froze_makes_room() -> None:
     facts = replace(COMMITTED, kept=(ONE,), container=container(Status.EXITED))
-    expected = FromCommit(tag=ONE.tag, number=1, replaces=IDENTITY.container, metadata=metadata())
+    expected = FromCommit(tag=ONE.tag, number=1, replaces=container(Status.EXITED), metadata=metadata())
     assert plan_resume(facts, PLAIN) == expected
     assert plan_resume(facts, ResumeRequest(at=1)) == expected
 
@@ -277,7 +277,7 @@ def test_what_was_approved_after_the_last_commit_is_built_and_the_commit_can_be_
     assert "approved" in plan.row
     assert isinstance(plan_resume(facts, ResumeRequest(at=1)), FromCommit)
     frozen = plan_resume(replace(facts, kept=(ONE,), container=container(Status.EXITED)), PLAIN)
-    assert frozen == replace(plan, replaces=IDENTITY.container)
+    assert frozen == replace(plan, replaces=container(Status.EXITED))
     newer = replace(facts, container=container(Status.EXITED, started=NOON + timedelta(hours=1)))
     assert isinstance(plan_resume(newer, PLAIN), StartAgain)
     assert isinstance(plan_resume(replace(facts, container=container(Status.RUNNING)), PLAIN), Attach)

@@ -23,7 +23,7 @@ from bottle.errors import (
     UsageError,
     VerificationFailed,
 )
-from bottle.model import Mount, MountKind, Status, Tombstone
+from bottle.model import LaunchSpec, Mount, MountKind, Status, Tombstone
 from bottle.operations import commit, observe_resume, resume, stop
 from bottle.plan import Attach, FromCommit, Rebuild, ResumeRequest, StartAgain, plan_resume
 from bottle.state import BottleState
@@ -382,6 +382,31 @@ def test_an_image_that_was_exchanged_is_refused(world: World) -> None:
     with pytest.raises(VerificationFailed):
         resume(world.context, bottle, PLAIN)
     assert world.status(bottle) is None
+
+
+@pytest.mark.parametrize("alive", [True, False])
+@pytest.mark.parametrize("request_", [PLAIN, ResumeRequest(rebuild=True)])
+def test_a_container_that_was_started_meanwhile_is_not_removed(
+    world: World, monkeypatch: pytest.MonkeyPatch, request_: ResumeRequest, alive: bool
+) -> None:
+    bottle = committed(world)
+    name, create = bottle.identity.container, world.engine.create
+
+    def meanwhile(spec: LaunchSpec) -> str:
+        if world.content(bottle, "/new") is None:
+            world.engine.start(name)
+            world.work(bottle, "/new", b"work")
+            if not alive:
+                world.engine.stop(name)
+        return create(spec)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.engine, "create", meanwhile)
+        with pytest.raises(Conflict, match="was started") as caught:
+            resume(world.context, bottle, request_)
+    assert f"bottle stop {bottle.identity}" in caught.value.next_step
+    assert world.content(bottle, "/new") == b"work"
+    world.check_tidy(bottle)
 
 
 def test_somebody_elses_container_is_not_touched(world: World) -> None:
