@@ -227,12 +227,22 @@ def intent_from_json(data: Json) -> CommitIntent:
 
 def resume_intent_to_json(intent: ResumeIntent) -> Json:
     """`resume-intent.json` without its schema."""
-    return {"unfilled": list(intent.unfilled)}
+    return {
+        "metadata": metadata_to_json(intent.metadata),
+        "committed_image": intent.committed_image,
+        "container_id": intent.container_id,
+        "unfilled": list(intent.unfilled),
+    }
 
 
 def resume_intent_from_json(data: Json) -> ResumeIntent:
     """The inverse of `resume_intent_to_json`."""
-    return ResumeIntent(unfilled=texts(data, "unfilled"))
+    return ResumeIntent(
+        metadata=metadata_from_json(data["metadata"]),
+        committed_image=optional_text(data, "committed_image"),
+        container_id=optional_text(data, "container_id"),
+        unfilled=texts(data, "unfilled"),
+    )
 
 
 def tombstone_to_json(tombstone: Tombstone) -> Json:

@@ -128,7 +128,7 @@ def fork(context: Context, state: BottleState, request: ForkRequest) -> Forked:
         require_here(state.identity, state.tombstone(), "fork")
         settle(context, state)
         new = Identity.fresh(metadata.agent.name)
-        plan = plan_fork(metadata, state.commits(), state.committed_image(), request, new)
+        plan = plan_fork(state.metadata(), state.commits(), state.committed_image(), request, new)
         _require_image(context, plan.origin, state.identity)
         with _draft(context, new) as draft:
             notes = _put_together(context, state, draft, plan)

@@ -22,7 +22,7 @@ from bottle.naming import Identity
 from bottle.operations.context import Context
 from bottle.operations.images import obtain
 from bottle.operations.secrets import hand_over_secrets
-from bottle.operations.settle import settle
+from bottle.operations.settle import settle, take_effect
 from bottle.operations.start import begin_container, launch_notes, new_container
 from bottle.plan import (
     Attach,
@@ -128,13 +128,9 @@ def _execute(
                 tty=tty,
                 replaces=plan.replaces,
                 remote_control=request.remote_control,
-            ):
-                state.write_committed_image(plan.tag)
-                state.clear_resume_intent()
-                if state.rebuild_due:
-                    state.clear_rebuild()
-                if plan.metadata != metadata:
-                    state.write_metadata(plan.metadata)
+            ) as draft:
+                _whole(context, state, ResumeIntent(metadata=plan.metadata, committed_image=plan.tag), draft)
+            take_effect(state, context.container(metadata.identity))
         case Rebuild():
             warnings = _rebuild(context, state, metadata, plan, request, tty=tty)
     if request.force:  # only now, when its container stands here: a failure before leaves it with its other host
@@ -173,7 +169,8 @@ def _rebuild(
     resuming = plan.restore_transcript
     standing = _standing_mounts(context, state, metadata)
     made = {mount.source for mount in container_mounts(metadata) if mount not in standing}
-    state.write_resume_intent(ResumeIntent(unfilled=tuple(sorted(made))))
+    intent = ResumeIntent(metadata=metadata, unfilled=tuple(sorted(made)))
+    state.write_resume_intent(intent)
     with new_container(
         context,
         metadata,
@@ -184,8 +181,8 @@ def _rebuild(
         remote_control=request.remote_control,
     ) as draft:
         warnings += _refill(context, state, metadata, draft, standing, transcript_too=plan.restore_transcript)
-        state.write_metadata(metadata)
-        state.clear_resume_intent()
+        _whole(context, state, intent, draft)
+    take_effect(state, context.container(metadata.identity))
     if plan.own:
         _carried_out(context, state)
     others = _present(context, state)
@@ -195,6 +192,13 @@ def _rebuild(
             f"bottle stop {metadata.identity} && bottle resume {metadata.identity} --at {others[-1].number} --yes"
         )
     return tuple(warnings)
+
+
+def _whole(context: Context, state: BottleState, intent: ResumeIntent, draft: str) -> None:
+    """Note that a draft has all that belongs in it: once it has the bottle's name, the intent takes effect."""
+    container = context.engine.container(draft)
+    assert container is not None  # it was just made
+    state.write_resume_intent(replace(intent, container_id=container.id, unfilled=()))
 
 
 def _base_of(image: ImageFacts, metadata: Metadata, commits: tuple[CommitRecord, ...]) -> tuple[str, ...]:

@@ -113,7 +113,13 @@ INTENTS = st.builds(
     container_id=TEXTS,
     paused=st.booleans(),
 )
-RESUME_INTENTS = st.builds(ResumeIntent, unfilled=WORDS)
+RESUME_INTENTS = st.builds(
+    ResumeIntent,
+    metadata=metadata(),
+    committed_image=st.none() | TEXTS,
+    container_id=st.none() | TEXTS,
+    unfilled=WORDS,
+)
 TOMBSTONES = st.builds(Tombstone, host=TEXTS, moved_at=TIMES)
 MIGRATIONS = st.builds(
     MigrationRecord,

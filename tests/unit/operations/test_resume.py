@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -531,6 +532,63 @@ def test_wherever_a_rebuild_ends_the_transcript_is_not_lost(tmp_path: Path, dead
             assert world.content(bottle, path) == content, fate.last
         stop(world.context, bottle)
         assert (bottle.transcript / "files/root/.demo/log").read_bytes() == b"line", fate.last
+        world.check_tidy(bottle)
+
+    assert every_moment(run, deadly=deadly) >= 15
+
+
+def anew(folder: Path) -> tuple[World, BottleState, ResumeRequest]:
+    """A stopped bottle that is to be built from an image that runs in another way."""
+    world = World(folder)
+    for name, user in (("one", "root"), ("two", "u")):
+        passwd = {"/etc/passwd": f"{user}:x:7:7::/:/bin/sh\n".encode()}
+        world.engine.add_image(f"runs:{name}", passwd, Entrypoint=[f"/{name}"], User=user)
+    bottle = world.start(replace(AGENT, image="runs:one"))
+    stop(world.context, bottle)
+    commit(world.context, bottle)
+    bottle.write_own_dockerfile("FROM runs:two\n")
+    return world, bottle, ResumeRequest(rebuild=True)
+
+
+def back_from_anew(folder: Path) -> tuple[World, BottleState, ResumeRequest]:
+    """A stopped bottle that was built from such an image, and is to go back to before that."""
+    world, bottle, request = anew(folder)
+    resume(world.context, bottle, request)
+    stop(world.context, bottle)
+    commit(world.context, bottle)
+    return world, bottle, ResumeRequest(at=1)
+
+
+@pytest.mark.parametrize("deadly", [False, True])
+@pytest.mark.parametrize("prepare", [anew, back_from_anew])
+def test_wherever_a_resume_ends_the_next_commit_runs_as_its_container_did(
+    tmp_path: Path, prepare: Callable[[Path], tuple[World, BottleState, ResumeRequest]], deadly: bool
+) -> None:
+    numbers = count()
+
+    def run(fate: Fate) -> None:
+        world, bottle, request = prepare(tmp_path / str(next(numbers)))
+        name, in_force = bottle.identity.container, bottle.committed_image()
+        before, metadata = world.engine.container(name), bottle.metadata()
+        try:
+            with world.doomed(fate) as context:
+                resume(context, bottle, request)
+        except (Killed, BottleError):
+            assert fate.came
+        if world.engine.container(name) in (before, None):
+            assert (bottle.committed_image(), bottle.metadata()) == (in_force, metadata), fate.last
+        if world.status(bottle) is None:
+            resume(world.context, bottle, PLAIN)
+        spec, image = world.engine._container(name).spec, world.engine.image(world.engine._container(name).image)
+        made = commit(world.context, bottle).commit
+        assert made.defaults is not None
+        assert (made.defaults.entrypoint, made.defaults.user) == (spec.entrypoint[:1], spec.user), fate.last
+        assert image is not None
+        assert made.base == image.diff_ids[: len(made.base)], fate.last
+        assert bottle.committed_image() == made.tag
+        world.lose_container(bottle)
+        resume(world.context, bottle, PLAIN)
+        assert world.command(bottle) == spec.entrypoint, fate.last
         world.check_tidy(bottle)
 
     assert every_moment(run, deadly=deadly) >= 15
