@@ -232,6 +232,31 @@ def test_a_dockerfile_gets_no_file_of_the_state_folder(desk: Desk) -> None:
     assert desk.inside(identity, "find /stolen -type f 2>/dev/null | grep -v /.dockerignore; true") == ""
 
 
+def test_a_volume_keeps_its_work_through_rebuilds_and_through_going_back_and_forward(desk: Desk) -> None:
+    project = desk.folder / "project"
+    (project / "sub").mkdir(parents=True)
+    for name in ("notes", "sub/notes"):
+        (project / name).write_text("the host's\n")
+    identity = str(desk.ask("start", "asker", "-d", "--copy-cwd", "--cwd", str(project))["identity"])
+    desk.request(identity, "VOLUME /workspace/sub")
+    desk.run("capability", "approve", identity, desk.waiting(identity))
+    desk.run("resume", identity, "-d")
+    assert desk.inside(identity, "cat /workspace/sub/notes") == "the host's\n"  # a new volume is filled
+    desk.inside(identity, "echo agent | tee /workspace/sub/notes > /workspace/notes")
+    desk.request(identity, QUICK)
+    desk.run("capability", "approve", identity, desk.waiting(identity))
+    desk.run("resume", identity, "-d")
+    assert desk.inside(identity, "cat /workspace/notes /workspace/sub/notes") == "the host's\nagent\n"
+    desk.run("stop", identity)
+    desk.run("commit", identity)
+    latest = desk.ask("history", identity)["commits"][-1]["number"]
+    desk.run("resume", identity, "-d", "--at", "1")
+    assert desk.inside(identity, "cat /workspace/sub/notes") == "the host's\n"
+    desk.run("stop", identity)
+    desk.run("resume", identity, "-d", "--at", str(latest), "--yes")
+    assert desk.inside(identity, "cat /workspace/sub/notes") == "agent\n"
+
+
 MOMENTS = [
     "before:1.json:1",
     "after:1.json:1",
