@@ -3,6 +3,7 @@
 A committed image's config is the agent's to shape; none of it decides what runs here.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,6 +109,16 @@ def container_mounts(metadata: Metadata) -> tuple[Mount, ...]:
         source = metadata.identity.volume(volume.source) if volume.kind is MountKind.VOLUME else volume.source
         mounts.append(Mount(kind=volume.kind, source=source, target=volume.target, read_only=volume.read_only))
     return tuple(mounts)
+
+
+def mount_over(path: str, mounts: Iterable[Mount]) -> Mount | None:
+    """The mount that holds `path`, absolute in the container, if one does."""
+    return next((mount for mount in mounts if is_below(path, mount.target)), None)
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Whether `path` is `folder` or something in it."""
+    return f"{path.rstrip('/')}/".startswith(f"{folder.rstrip('/')}/")
 
 
 def with_declared_volumes(agent: Agent, declared: tuple[str, ...], *, copy_cwd: bool) -> Agent:

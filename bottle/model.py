@@ -352,6 +352,20 @@ class CommitIntent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeIntent:
+    """`resume-intent.json`: a new container in the making, and what the bottle is from the moment that it has it.
+
+    `container_id` is None until all that belongs in it is there; until then `unfilled` are volumes made for it, which
+    may lack some of theirs. `committed_image` is the commit's tag that comes into force with it, if it is made of one.
+    """
+
+    metadata: Metadata
+    committed_image: str | None = None
+    container_id: str | None = None
+    unfilled: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tombstone:
     """`moved-to.json`: where the bottle lives now."""
 

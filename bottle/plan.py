@@ -26,6 +26,8 @@ from bottle.model import (
     Metadata,
     MigrationPhase,
     MigrationRecord,
+    Mount,
+    MountKind,
     Status,
     Tombstone,
 )
@@ -183,14 +185,14 @@ class StartAgain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FromCommit:
-    """A new container from a commit. `replaces` is the container that makes room once the new one stands.
+    """A new container from a commit. `replaces` is the container, as seen now, that makes room once the new one stands.
 
     `metadata` is what the bottle is then: a commit made before it was built anew runs as its own image says.
     """
 
     tag: str
     number: int | None
-    replaces: str | None
+    replaces: ContainerFacts | None
     metadata: Metadata
 
     @property
@@ -210,7 +212,7 @@ class Rebuild:
     source: ImageSource
     own: bool
     approved: bool
-    replaces: str | None
+    replaces: ContainerFacts | None
     restore_transcript: bool
     reason: str
 
@@ -241,7 +243,10 @@ def as_committed(metadata: Metadata, commit: CommitRecord) -> Metadata:
             for volume in agent.volumes
             if volume.target in commit.volumes or volume.source != declared_volume(volume.target)
         )
-        agent = replace(agent, volumes=kept)
+        # Going back before it was declared took it out of the metadata; its content is still there under its name.
+        missing = (target for target in commit.volumes if all(volume.target != target for volume in kept))
+        again = (Mount(kind=MountKind.VOLUME, source=declared_volume(each), target=each) for each in missing)
+        agent = replace(agent, volumes=(*kept, *again))
     return replace(metadata, agent=agent, defaults=commit.defaults, base=commit.base)
 
 
@@ -298,18 +303,19 @@ def plan_resume(facts: ResumeFacts, request: ResumeRequest) -> ResumePlan:
             _require_made_for(container, identity, request, f"bottle commit {identity}")
             return again
         if again is not None and container.ever_ran and not request.consent:
+            nameless = _nameless(container)
+            keep = f"docker cp {container.name}:{nameless[0]} DIR" if nameless else f"bottle commit {identity}"
             raise NeedsConsent(
                 f"the stopped container of {identity} holds work that no commit has ({again.reason})",
                 left="nothing was changed",
-                next_step=f"keep it first: bottle commit {identity}   (or let it go: the same command with --yes)",
+                next_step=f"keep it first: {keep}   (or let it go: the same command with --yes)",
             )
-    replaces = container.name if container is not None else None
     approved = facts.rebuild_due and facts.own_dockerfile is not None and request.at is None
     if request.rebuild or approved:
         reason = "that was approved after its last commit" if approved else "that was asked for"
-        return _rebuild(facts, replaces, reason, approved=approved)
+        return _rebuild(facts, container, reason, approved=approved)
     if facts.image is not None:
-        return _from_commit(facts, facts.image, request.at, replaces)
+        return _from_commit(facts, facts.image, request.at, container)
     if request.at is not None:
         commit = find_commit(identity, facts.commits, request.at)
         raise NotFound(
@@ -318,8 +324,8 @@ def plan_resume(facts: ResumeFacts, request: ResumeRequest) -> ResumePlan:
             next_step=f"bottle resume {identity}",
         )
     if facts.committed_tag is not None:
-        return _rebuild(facts, replaces, f"its committed image {facts.committed_tag} is gone")
-    return _rebuild(facts, replaces, "it was never committed and has no container")
+        return _rebuild(facts, container, f"its committed image {facts.committed_tag} is gone")
+    return _rebuild(facts, container, "it was never committed and has no container")
 
 
 def _require_made_for(container: ContainerFacts, identity: Identity, request: ResumeRequest, first: str) -> None:
@@ -363,14 +369,23 @@ def _start_again(container: ContainerFacts, facts: ResumeFacts, *, overridden: b
     if not is_frozen_in(container, facts.kept) or (facts.image is None and not overridden):
         reason = "the committed image is gone, and it still has the work"
         return StartAgain(container=container.name, reason=reason + _as_made(container))
+    nameless = _nameless(container)
+    if nameless and container.ever_ran:
+        reason = f"{', '.join(nameless)} is in a volume without a name, which is in no commit and would go with it"
+        return StartAgain(container=container.name, reason=reason + _as_made(container))
     return None
+
+
+def _nameless(container: ContainerFacts) -> tuple[str, ...]:
+    """Where a container has volumes that are removed together with it."""
+    return tuple(mount.target for mount in container.mounts if mount.anonymous)
 
 
 def _as_made(container: ContainerFacts) -> str:
     return "; it was made with --remote-control and runs with it" if has_remote_control(container) else ""
 
 
-def _from_commit(facts: ResumeFacts, image: ImageFacts, at: int | None, replaces: str | None) -> FromCommit:
+def _from_commit(facts: ResumeFacts, image: ImageFacts, at: int | None, replaces: ContainerFacts | None) -> FromCommit:
     identity = facts.metadata.identity
     if at is not None:
         commit: CommitRecord | None = find_commit(identity, facts.commits, at)
@@ -392,7 +407,7 @@ def _from_commit(facts: ResumeFacts, image: ImageFacts, at: int | None, replaces
     )
 
 
-def _rebuild(facts: ResumeFacts, replaces: str | None, reason: str, *, approved: bool = False) -> Rebuild:
+def _rebuild(facts: ResumeFacts, replaces: ContainerFacts | None, reason: str, *, approved: bool = False) -> Rebuild:
     identity, agent = facts.metadata.identity, facts.metadata.agent
     if facts.own_dockerfile is not None:
         source: ImageSource = own_build(facts.metadata, facts.own_dockerfile, dockerfile_exists=facts.dockerfile_exists)

@@ -23,6 +23,7 @@ from bottle.model import (
     Mount,
     MountKind,
     RequestStatus,
+    ResumeIntent,
     Retention,
     Tombstone,
 )
@@ -221,6 +222,26 @@ def intent_from_json(data: Json) -> CommitIntent:
         message=text(data, "message"),
         container_id=text(data, "container_id"),
         paused=flag(data, "paused"),
+    )
+
+
+def resume_intent_to_json(intent: ResumeIntent) -> Json:
+    """`resume-intent.json` without its schema."""
+    return {
+        "metadata": metadata_to_json(intent.metadata),
+        "committed_image": intent.committed_image,
+        "container_id": intent.container_id,
+        "unfilled": list(intent.unfilled),
+    }
+
+
+def resume_intent_from_json(data: Json) -> ResumeIntent:
+    """The inverse of `resume_intent_to_json`."""
+    return ResumeIntent(
+        metadata=metadata_from_json(data["metadata"]),
+        committed_image=optional_text(data, "committed_image"),
+        container_id=optional_text(data, "container_id"),
+        unfilled=texts(data, "unfilled"),
     )
 
 

@@ -7,6 +7,7 @@ state/<identity>/            0700
   committed-image            optional: the tag that resume uses, one line of text
   commits.json               the history
   commit-intent.json         a commit in flight
+  resume-intent.json         a new container in the making
   transcript/                the last snapshot of the agent's transcript
   preserved                  marker: survives session-end cleanup
   rebuild                    marker: its own Dockerfile is newer than the last commit, and resume builds it
@@ -29,7 +30,15 @@ from typing import TypeVar
 from bottle import lock, serial
 from bottle.atomic import cannot_write, recover_tree, remove_file, sync_folder, sync_tree, write_atomic
 from bottle.errors import AmbiguousIdentity, InvalidIdentity, NameTaken, NotFound, StateDamaged
-from bottle.model import CapabilityRequest, CommitIntent, CommitRecord, Metadata, MigrationRecord, Tombstone
+from bottle.model import (
+    CapabilityRequest,
+    CommitIntent,
+    CommitRecord,
+    Metadata,
+    MigrationRecord,
+    ResumeIntent,
+    Tombstone,
+)
 from bottle.naming import Identity, is_identity_prefix
 
 T = TypeVar("T")
@@ -38,6 +47,7 @@ METADATA = "metadata.json"
 COMMITS = "commits.json"
 COMMITTED_IMAGE = "committed-image"
 COMMIT_INTENT = "commit-intent.json"
+RESUME_INTENT = "resume-intent.json"
 PRESERVED = "preserved"
 REBUILD = "rebuild"
 REQUESTS = "requests"
@@ -142,6 +152,18 @@ class BottleState:
     def clear_intent(self) -> None:
         """The commit is done, or is known not to have happened."""
         remove_file(self.path / COMMIT_INTENT)
+
+    def resume_intent(self) -> ResumeIntent | None:
+        """The new container that was begun and is not known to be whole."""
+        return self._document(RESUME_INTENT, serial.resume_intent_from_json)
+
+    def write_resume_intent(self, intent: ResumeIntent) -> None:
+        """Note that a new container is being made, and how far that has come."""
+        write_atomic(self.path / RESUME_INTENT, serial.dump(serial.resume_intent_to_json(intent)))
+
+    def clear_resume_intent(self) -> None:
+        """No container is in the making."""
+        remove_file(self.path / RESUME_INTENT)
 
     def tombstone(self) -> Tombstone | None:
         """Where the bottle lives now, when that is elsewhere."""

@@ -10,7 +10,7 @@ import posixpath
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -95,13 +95,14 @@ def read_index(folder: Path) -> tuple[Entry, ...]:
     return serial.load(data, path, lambda document: tuple(_entry(each) for each in document["entries"]))
 
 
-def restore(engine: Engine, container: str, folder: Path) -> int:
+def restore(engine: Engine, container: str, folder: Path, *, spared: Callable[[str], bool] = lambda _: False) -> int:
     """Put the snapshot in `folder` into a container that does not run; the number of files put back.
 
-    Raises VerificationFailed when a file is not what the index says.
+    Nothing is written to a path in the container that is `spared`. Raises VerificationFailed when a file is not what
+    the index says.
     """
     folder = standing_tree(folder)
-    entries = read_index(folder)
+    entries = tuple(entry for entry in read_index(folder) if not spared(f"/{entry.path}"))
     if not entries:
         return 0
     with _as_tar(entries, folder / "files") as tar:

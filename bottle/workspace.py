@@ -2,9 +2,11 @@
 
 import io
 import os
+import posixpath
 import stat
 import tarfile
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from bottle.errors import BottleError, NotFound, UsageError
@@ -12,8 +14,18 @@ from bottle.ports import Engine
 from bottle.unpack import ChunkReader
 
 
-def copy_in(engine: Engine, container: str, folder: Path, workdir: str, user: str) -> None:
+def copy_in(
+    engine: Engine,
+    container: str,
+    folder: Path,
+    workdir: str,
+    user: str,
+    *,
+    spared: Callable[[str], bool] = lambda _: False,
+) -> None:
     """Put all of `folder` into `workdir` of a container that does not run, owned by the agent's user.
+
+    Nothing is written to a path in the container that is `spared`.
 
     Files, folders and links with their modes, untracked and ignored ones too; sockets, fifos and devices are no
     content and stay behind. Raises BottleError when a file cannot be read.
@@ -22,6 +34,8 @@ def copy_in(engine: Engine, container: str, folder: Path, workdir: str, user: st
 
     def owned(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
         if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
+            return None
+        if spared(posixpath.normpath(posixpath.join(workdir, member.name))):
             return None
         member.uid, member.gid, member.uname, member.gname = uid, gid, "", ""
         return member

@@ -24,6 +24,7 @@ from bottle.errors import (
     StateDamaged,
     UsageError,
 )
+from bottle.launch import container_mounts, mount_over
 from bottle.model import CapabilityRequest, CommitRecord, ContainerFacts, Metadata, MigrationPhase, RequestStatus
 from bottle.naming import Identity
 from bottle.operations.commit import commit_locked, observe_commit
@@ -32,6 +33,7 @@ from bottle.operations.images import build_image
 from bottle.operations.requests import collect, publish
 from bottle.operations.resume import kept_commits
 from bottle.operations.settle import settle
+from bottle.operations.start import give_up
 from bottle.operations.stop import stop_locked
 from bottle.plan import commit_in_force, is_frozen_in, own_build, require_docker, require_here, require_settled
 from bottle.state import DOCKERFILE, BottleState
@@ -199,7 +201,7 @@ def approve(context: Context, state: BottleState, digest: str, *, build: bool = 
             aside = _put_aside(context, state, begun[-1])
             state.mark_rebuild()
             if aside.container is not None:
-                context.engine.remove_container(aside.container.id)
+                give_up(context, aside.container)
             done = tuple(replace(each, status=RequestStatus.APPROVED) for each in begun)
             for each in done:
                 state.write_request(each)
@@ -479,10 +481,13 @@ def _no_container(state: BottleState) -> tuple[str, ...]:
 
 
 def _copied(metadata: Metadata) -> tuple[str, ...]:
-    """A workspace that is part of the filesystem does not outlast it."""
+    """A workspace that is part of the filesystem does not outlast it; one that is in a volume does."""
     if not metadata.copy_cwd:
         return ()
     where = metadata.agent.workdir
+    volume = mount_over(where, container_mounts(metadata))
+    if volume is not None:
+        return (f"the workspace {where} is in {volume.kind.value} {volume.source}: it stays, and is in no commit",)
     return (f"the workspace {where} is inside the container: what was changed in it will be in the commit only",)
 
 

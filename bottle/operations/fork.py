@@ -75,10 +75,11 @@ def plan_fork(
         raise NotFound(
             f"{identity} has no commit to fork off", left="nothing was made", next_step=f"bottle commit {identity}"
         )
-    names = [volume.source for volume in metadata.agent.volumes if volume.kind is MountKind.VOLUME]
+    then = as_committed(metadata, origin)
+    names = [volume.source for volume in then.agent.volumes if volume.kind is MountKind.VOLUME]
     return ForkPlan(
         metadata=replace(
-            as_committed(metadata, origin),
+            then,
             identity=new,
             cwd=_workspace(metadata, request),
             copied_from=Lineage(identity=identity, commit=origin.number),
@@ -127,7 +128,7 @@ def fork(context: Context, state: BottleState, request: ForkRequest) -> Forked:
         require_here(state.identity, state.tombstone(), "fork")
         settle(context, state)
         new = Identity.fresh(metadata.agent.name)
-        plan = plan_fork(metadata, state.commits(), state.committed_image(), request, new)
+        plan = plan_fork(state.metadata(), state.commits(), state.committed_image(), request, new)
         _require_image(context, plan.origin, state.identity)
         with _draft(context, new) as draft:
             notes = _put_together(context, state, draft, plan)

@@ -1,18 +1,28 @@
 """`resume`: bring a bottle back by the first way that works, and say which it was."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from bottle import transcript
 from bottle.errors import BuildFailed, PreflightRefused
-from bottle.launch import with_declared_volumes
+from bottle.launch import container_mounts, is_below, mount_over, with_declared_volumes
 from bottle.manifest import RESERVED
-from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, RequestStatus
+from bottle.model import (
+    CommitRecord,
+    ContainerFacts,
+    ImageFacts,
+    Metadata,
+    Mount,
+    MountKind,
+    RequestStatus,
+    ResumeIntent,
+)
 from bottle.naming import Identity
 from bottle.operations.context import Context
 from bottle.operations.images import obtain
 from bottle.operations.secrets import hand_over_secrets
-from bottle.operations.settle import settle
+from bottle.operations.settle import settle, take_effect
 from bottle.operations.start import begin_container, launch_notes, new_container
 from bottle.plan import (
     Attach,
@@ -89,9 +99,6 @@ def resume(
         if state.tombstone() is None or request.force:
             settle(context, state)
         plan = plan_resume(observe_resume(context, state, request), request)
-        if request.force:
-            state.clear_tombstone()
-            state.clear_migration()
         return _execute(context, state, plan, request, begin=begin, tty=tty)
 
 
@@ -121,14 +128,14 @@ def _execute(
                 tty=tty,
                 replaces=plan.replaces,
                 remote_control=request.remote_control,
-            ):
-                state.write_committed_image(plan.tag)
-                if state.rebuild_due:
-                    state.clear_rebuild()
-                if plan.metadata != metadata:
-                    state.write_metadata(plan.metadata)
+            ) as draft:
+                _whole(context, state, ResumeIntent(metadata=plan.metadata, committed_image=plan.tag), draft)
+            take_effect(state, context.container(metadata.identity))
         case Rebuild():
             warnings = _rebuild(context, state, metadata, plan, request, tty=tty)
+    if request.force:  # only now, when its container stands here: a failure before leaves it with its other host
+        state.clear_tombstone()
+        state.clear_migration()
     if begin and not running:
         begin_container(context, metadata.identity)
         running = True
@@ -160,6 +167,10 @@ def _rebuild(
         )
     warnings = [f"{lost}, because {plan.reason}"]
     resuming = plan.restore_transcript
+    standing = _standing_mounts(context, state, metadata)
+    made = {mount.source for mount in container_mounts(metadata) if mount not in standing}
+    intent = ResumeIntent(metadata=metadata, unfilled=tuple(sorted(made)))
+    state.write_resume_intent(intent)
     with new_container(
         context,
         metadata,
@@ -169,8 +180,9 @@ def _rebuild(
         replaces=plan.replaces,
         remote_control=request.remote_control,
     ) as draft:
-        warnings += _refill(context, state, metadata, draft, transcript_too=plan.restore_transcript)
-        state.write_metadata(metadata)
+        warnings += _refill(context, state, metadata, draft, standing, transcript_too=plan.restore_transcript)
+        _whole(context, state, intent, draft)
+    take_effect(state, context.container(metadata.identity))
     if plan.own:
         _carried_out(context, state)
     others = _present(context, state)
@@ -180,6 +192,13 @@ def _rebuild(
             f"bottle stop {metadata.identity} && bottle resume {metadata.identity} --at {others[-1].number} --yes"
         )
     return tuple(warnings)
+
+
+def _whole(context: Context, state: BottleState, intent: ResumeIntent, draft: str) -> None:
+    """Note that a draft has all that belongs in it: once it has the bottle's name, the intent takes effect."""
+    container = context.engine.container(draft)
+    assert container is not None  # it was just made
+    state.write_resume_intent(replace(intent, container_id=container.id, unfilled=()))
 
 
 def _base_of(image: ImageFacts, metadata: Metadata, commits: tuple[CommitRecord, ...]) -> tuple[str, ...]:
@@ -222,22 +241,55 @@ def _present(context: Context, state: BottleState) -> list[CommitRecord]:
     return [commit for commit in state.commits() if context.engine.image(commit.tag) is not None]
 
 
+def _standing_mounts(context: Context, state: BottleState, metadata: Metadata) -> tuple[Mount, ...]:
+    """What a new container will have mounted that was there before it, with content of its own."""
+    intent = state.resume_intent()
+    there = set(context.engine.volumes({})) - set(intent.unfilled if intent is not None else ())
+    return tuple(
+        mount for mount in container_mounts(metadata) if mount.kind is not MountKind.VOLUME or mount.source in there
+    )
+
+
 def _refill(
-    context: Context, state: BottleState, metadata: Metadata, container: str, *, transcript_too: bool
+    context: Context,
+    state: BottleState,
+    metadata: Metadata,
+    container: str,
+    standing: tuple[Mount, ...],
+    *,
+    transcript_too: bool,
 ) -> Iterator[str]:
-    """Put into a container what there is outside of the image; what to say of it."""
-    workdir = metadata.agent.workdir
+    """Put into a container what there is outside of the image; what to say of it. What is `standing` stays as it is."""
+
+    def spared(path: str) -> bool:
+        return mount_over(path, standing) is not None
+
+    agent = metadata.agent
+    places = agent.transcript
     if metadata.copy_cwd and metadata.cwd is not None:
-        if metadata.cwd.is_dir():
-            copy_in(context.engine, container, metadata.cwd, workdir, metadata.defaults.user)
-            yield f"{workdir} is a fresh copy of {metadata.cwd}, without the agent's changes"
-        else:
-            yield f"{workdir} is empty: {metadata.cwd}, which was copied into it, is gone"
+        places = (agent.workdir, *places)
+        if not spared(agent.workdir):
+            yield _copied_again(context, metadata, metadata.cwd, container, spared)
+    for mount in standing:
+        if any(is_below(place, mount.target) or is_below(mount.target, place) for place in places):
+            yield f"{mount.target} is in {mount.kind.value} {mount.source}, kept as it is"
+    if all(map(spared, agent.transcript)):
+        return
     if transcript_too:
-        count = transcript.restore(context.engine, container, state.transcript)
+        count = transcript.restore(context.engine, container, state.transcript, spared=spared)
         yield f"the transcript came back from its last snapshot: {count} files"
-    elif metadata.agent.transcript:
+    else:
         yield "there was no snapshot of the transcript to put back"
+
+
+def _copied_again(
+    context: Context, metadata: Metadata, cwd: Path, container: str, spared: Callable[[str], bool]
+) -> str:
+    workdir = metadata.agent.workdir
+    if not cwd.is_dir():
+        return f"{workdir} is empty: {cwd}, which was copied into it, is gone"
+    copy_in(context.engine, container, cwd, workdir, metadata.defaults.user, spared=spared)
+    return f"{workdir} is a fresh copy of {cwd}, without the agent's changes"
 
 
 def _refresh_secrets(context: Context, metadata: Metadata, container: ContainerFacts | None) -> None:

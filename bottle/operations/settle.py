@@ -1,4 +1,4 @@
-"""Finish or undo what a commit or a copy left when its process died: done first by whoever holds the lock next."""
+"""Finish or undo what a commit, resume or copy left when its process died: done first by the next to hold the lock."""
 
 from contextlib import suppress
 
@@ -18,6 +18,7 @@ def settle(context: Context, state: BottleState) -> None:
     state.sweep()
     discard_draft(context, state.identity)
     container = context.container(state.identity)
+    take_effect(state, container)
     migration = state.migration()
     if migration is not None and migration.paused:
         if container is not None and container.status is Status.PAUSED:
@@ -51,6 +52,19 @@ def discard_draft(context: Context, identity: Identity) -> None:
     draft = context.engine.container(identity.draft)
     if draft is not None and draft.labels.get(LABEL_IDENTITY) == str(identity):
         context.engine.remove_container(draft.id)
+
+
+def take_effect(state: BottleState, container: ContainerFacts | None) -> None:
+    """Make the bottle what its new container was made as, if that is the one it has: its next commit says so too."""
+    intent = state.resume_intent()
+    if intent is None or container is None or container.id != intent.container_id:
+        return
+    if intent.committed_image is not None:
+        state.write_committed_image(intent.committed_image)
+        if state.rebuild_due:
+            state.clear_rebuild()
+    state.write_metadata(intent.metadata)
+    state.clear_resume_intent()
 
 
 def take_over(

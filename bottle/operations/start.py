@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bottle import runtime
-from bottle.errors import BottleError, EngineError, NotFound
+from bottle.errors import BottleError, Conflict, EngineError, NotFound
 from bottle.launch import launch_spec, requests_volume, with_declared_volumes
-from bottle.model import Agent, Metadata, MountKind
+from bottle.model import Agent, ContainerFacts, Metadata, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
 from bottle.operations.images import obtain
@@ -132,7 +132,7 @@ def new_container(
     resuming: bool,
     tty: bool,
     commit: int | None = None,
-    replaces: str | None = None,
+    replaces: ContainerFacts | None = None,
     remote_control: bool = False,
 ) -> Iterator[str]:
     """Create a bottle's container, with its volumes and secrets in place, and leave it stopped.
@@ -153,12 +153,24 @@ def new_container(
         )
         yield identity.draft
         if replaces is not None:
-            engine.remove_container(replaces)
+            give_up(context, replaces)
         engine.rename(identity.draft, identity.container)
     except BaseException:
         with suppress(BottleError):
             discard_draft(context, identity)
         raise
+
+
+def give_up(context: Context, container: ContainerFacts) -> None:
+    """Remove a container that was found to be dispensable, unless it was started since. Raises Conflict."""
+    now = context.engine.container(container.id)
+    if now is not None and (now.status.alive or now.started_at != container.started_at):
+        raise Conflict(
+            f"{container.name} was started by something else meanwhile, and may hold new work",
+            left="it was not touched",
+            next_step=f"bottle stop {container.labels[LABEL_IDENTITY]}, then the same again",
+        )
+    context.engine.remove_container(container.id)
 
 
 def _create_draft(

@@ -232,6 +232,31 @@ def test_a_dockerfile_gets_no_file_of_the_state_folder(desk: Desk) -> None:
     assert desk.inside(identity, "find /stolen -type f 2>/dev/null | grep -v /.dockerignore; true") == ""
 
 
+def test_a_volume_keeps_its_work_through_rebuilds_and_through_going_back_and_forward(desk: Desk) -> None:
+    project = desk.folder / "project"
+    (project / "sub").mkdir(parents=True)
+    for name in ("notes", "sub/notes"):
+        (project / name).write_text("the host's\n")
+    identity = str(desk.ask("start", "asker", "-d", "--copy-cwd", "--cwd", str(project))["identity"])
+    desk.request(identity, "VOLUME /workspace/sub")
+    desk.run("capability", "approve", identity, desk.waiting(identity))
+    desk.run("resume", identity, "-d")
+    assert desk.inside(identity, "cat /workspace/sub/notes") == "the host's\n"  # a new volume is filled
+    desk.inside(identity, "echo agent | tee /workspace/sub/notes > /workspace/notes")
+    desk.request(identity, QUICK)
+    desk.run("capability", "approve", identity, desk.waiting(identity))
+    desk.run("resume", identity, "-d")
+    assert desk.inside(identity, "cat /workspace/notes /workspace/sub/notes") == "the host's\nagent\n"
+    desk.run("stop", identity)
+    desk.run("commit", identity)
+    latest = desk.ask("history", identity)["commits"][-1]["number"]
+    desk.run("resume", identity, "-d", "--at", "1")
+    assert desk.inside(identity, "cat /workspace/sub/notes") == "the host's\n"
+    desk.run("stop", identity)
+    desk.run("resume", identity, "-d", "--at", str(latest), "--yes")
+    assert desk.inside(identity, "cat /workspace/sub/notes") == "agent\n"
+
+
 MOMENTS = [
     "before:1.json:1",
     "after:1.json:1",
@@ -284,3 +309,39 @@ def test_an_approval_that_is_killed_leaves_a_bottle_that_resume_brings_back(desk
         desk.run("stop", identity)
         desk.run("resume", identity, "-d", "--at", "1", "--yes")
     assert desk.inside(identity, "cat /work") == "work\n"
+
+
+@pytest.mark.parametrize(
+    ("moment", "back"),
+    [
+        ("after:resume-intent.json:1", False),
+        ("after:resume-intent.json:2", False),
+        ("before:metadata.json:1", False),
+        ("after:metadata.json:1", False),
+        ("after:resume-intent.json:1", True),
+        ("before:committed-image:1", True),
+        ("after:committed-image:1", True),
+        ("before:no resume-intent.json:1", True),
+    ],
+)
+def test_a_resume_that_is_killed_leaves_a_container_whose_commit_runs_as_it_did(
+    desk: Desk, moment: str, back: bool
+) -> None:
+    identity = desk.start()
+    desk.request(identity, 'ENTRYPOINT ["/usr/bin/env"]')
+    desk.run("capability", "approve", identity, desk.waiting(identity))
+    words = ("resume", identity, "-d")
+    if back:
+        desk.run(*words)
+        desk.run("stop", identity)
+        desk.run("commit", identity)
+        words = (*words, "--at", "1")
+    assert desk.struck(moment, *words), (desk.folder / "moments").read_text()
+    if desk.status(identity) is None:
+        desk.run("resume", identity, "-d")
+    runs = desk.engine.containers.get(f"bottle-{identity}").attrs["Config"]["Entrypoint"]
+    desk.run("commit", identity)
+    history = json.loads((desk.folder / "home" / "state" / identity / "commits.json").read_text())["commits"]
+    entrypoint = history[-1]["defaults"]["entrypoint"]
+    assert runs[: len(entrypoint)] == entrypoint
+    assert bool(entrypoint) == ("/usr/bin/env" in runs)

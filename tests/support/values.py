@@ -18,6 +18,7 @@ from bottle.model import (
     MigrationRecord,
     Mount,
     MountKind,
+    ResumeIntent,
     Retention,
     Tombstone,
 )
@@ -111,6 +112,13 @@ INTENTS = st.builds(
     message=TEXTS,
     container_id=TEXTS,
     paused=st.booleans(),
+)
+RESUME_INTENTS = st.builds(
+    ResumeIntent,
+    metadata=metadata(),
+    committed_image=st.none() | TEXTS,
+    container_id=st.none() | TEXTS,
+    unfilled=WORDS,
 )
 TOMBSTONES = st.builds(Tombstone, host=TEXTS, moved_at=TIMES)
 MIGRATIONS = st.builds(

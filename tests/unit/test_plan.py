@@ -133,6 +133,20 @@ PLAIN = ResumeRequest()
 # --- resume: the table, row by row ------------------------------------------------------------------------------------
 
 
+def test_a_container_with_a_volume_that_would_go_with_it_is_not_given_up_unasked() -> None:
+    nameless = Mount(kind=MountKind.VOLUME, source="0a1b", target="/data", anonymous=True)
+    facts = replace(
+        COMMITTED, container=replace(container(Status.EXITED), mounts=(nameless,)), commits=(ONE,), kept=(ONE,)
+    )
+    plan = plan_resume(facts, PLAIN)
+    assert isinstance(plan, StartAgain)
+    assert "/data is in a volume without a name" in plan.reason
+    with pytest.raises(NeedsConsent) as caught:
+        plan_resume(facts, ResumeRequest(at=1))
+    assert f"docker cp {IDENTITY.container}:/data" in caught.value.next_step
+    assert isinstance(plan_resume(facts, ResumeRequest(at=1, consent=True)), FromCommit)
+
+
 def test_a_bottle_that_moved_is_refused_and_its_host_named() -> None:
     facts = replace(COMMITTED, tombstone=Tombstone(host="far.example", moved_at=NOON))
     with pytest.raises(MovedAway, match=r"far\.example") as caught:
@@ -188,7 +202,7 @@ def test_newer_work_in_a_stopped_container_comes_first_and_goes_only_with_consen
 
 def test_a_stopped_container_that_a_commit_froze_makes_room() -> None:
     facts = replace(COMMITTED, kept=(ONE,), container=container(Status.EXITED))
-    expected = FromCommit(tag=ONE.tag, number=1, replaces=IDENTITY.container, metadata=metadata())
+    expected = FromCommit(tag=ONE.tag, number=1, replaces=container(Status.EXITED), metadata=metadata())
     assert plan_resume(facts, PLAIN) == expected
     assert plan_resume(facts, ResumeRequest(at=1)) == expected
 
@@ -263,7 +277,7 @@ def test_what_was_approved_after_the_last_commit_is_built_and_the_commit_can_be_
     assert "approved" in plan.row
     assert isinstance(plan_resume(facts, ResumeRequest(at=1)), FromCommit)
     frozen = plan_resume(replace(facts, kept=(ONE,), container=container(Status.EXITED)), PLAIN)
-    assert frozen == replace(plan, replaces=IDENTITY.container)
+    assert frozen == replace(plan, replaces=container(Status.EXITED))
     newer = replace(facts, container=container(Status.EXITED, started=NOON + timedelta(hours=1)))
     assert isinstance(plan_resume(newer, PLAIN), StartAgain)
     assert isinstance(plan_resume(replace(facts, container=container(Status.RUNNING)), PLAIN), Attach)

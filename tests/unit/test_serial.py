@@ -21,6 +21,7 @@ FORMS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], serial.Json], Cal
     "metadata": (values.metadata(), serial.metadata_to_json, serial.metadata_from_json),
     "commit": (values.COMMITS, serial.commit_to_json, serial.commit_from_json),
     "intent": (values.INTENTS, serial.intent_to_json, serial.intent_from_json),
+    "resume intent": (values.RESUME_INTENTS, serial.resume_intent_to_json, serial.resume_intent_from_json),
     "tombstone": (values.TOMBSTONES, serial.tombstone_to_json, serial.tombstone_from_json),
     "migration": (values.MIGRATIONS, serial.migration_to_json, serial.migration_from_json),
 }

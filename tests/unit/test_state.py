@@ -83,6 +83,7 @@ def test_what_was_written_comes_back_and_goes_again(tmp_path: Path, data: st.Dat
     assert bottle.metadata() == written
     for strategy, write, read, clear in (
         (values.INTENTS, bottle.write_intent, bottle.intent, bottle.clear_intent),
+        (values.RESUME_INTENTS, bottle.write_resume_intent, bottle.resume_intent, bottle.clear_resume_intent),
         (values.TOMBSTONES, bottle.write_tombstone, bottle.tombstone, bottle.clear_tombstone),
         (values.MIGRATIONS, bottle.write_migration, bottle.migration, bottle.clear_migration),
     ):
@@ -129,6 +130,7 @@ FILES: dict[str, Callable[[BottleState], object]] = {
     "metadata.json": BottleState.metadata,
     "commits.json": BottleState.commits,
     "commit-intent.json": BottleState.intent,
+    "resume-intent.json": BottleState.resume_intent,
     "moved-to.json": BottleState.tombstone,
     "migration.json": BottleState.migration,
 }

@@ -350,6 +350,40 @@ def test_a_volume_that_only_the_approved_image_declares_hides_nothing_of_a_commi
     assert "/data" not in targets_of(bottle.metadata().agent)
 
 
+def test_a_volume_that_was_declared_later_is_there_again_when_one_goes_forward_again(world: World) -> None:
+    bottle = at_work(world)
+    request = ask(world, bottle, JQ + "VOLUME /data\n")
+    approve(world.context, bottle, request.digest)
+    resume(world.context, bottle, PLAIN)
+    world.work(bottle, "/data/work", b"made in the volume")
+    stop(world.context, bottle)
+    latest = commit(world.context, bottle).commit.number
+    resume(world.context, bottle, ResumeRequest(at=1))
+    stop(world.context, bottle)
+    forked = fork(world.context, bottle, ForkRequest(at=latest, share_cwd=True))
+    resume(world.context, world.home.bottle(forked.identity), PLAIN)
+    assert world.content(world.home.bottle(forked.identity), "/data/work") == b"made in the volume"
+    resume(world.context, bottle, ResumeRequest(at=latest, consent=True))
+    container = world.engine.container(bottle.identity.container)
+    assert container is not None
+    assert not [mount for mount in container.mounts if mount.anonymous]
+    assert world.content(bottle, "/data/work") == b"made in the volume"
+
+
+def test_a_copied_workspace_that_is_in_a_volume_is_said_to_stay_and_stays(world: World) -> None:
+    (world.cwd / "notes").write_bytes(b"the host's")
+    passwd = {"/etc/passwd": b"root:x:0:0::/root:/bin/sh\n"}
+    world.engine.add_image("declares:1", passwd, Cmd=["cat"], Volumes={"/workspace": {}})
+    bottle = world.start(replace(AGENT, image="declares:1"), copy_cwd=True)
+    world.work(bottle, "/workspace/notes", b"the agent's")
+    request = ask(world, bottle)
+    said = "\n".join(approve(world.context, bottle, request.digest).notes)
+    assert f"/workspace is in volume bottle-{bottle.identity}-image-workspace: it stays" in said
+    assert "in the commit only" not in said
+    resume(world.context, bottle, PLAIN)
+    assert world.content(bottle, "/workspace/notes") == b"the agent's"
+
+
 def test_what_was_asked_twice_is_decided_once(world: World) -> None:
     bottle = at_work(world)
     first, second = ask(world, bottle), ask(world, bottle, number=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -23,7 +24,7 @@ from bottle.errors import (
     UsageError,
     VerificationFailed,
 )
-from bottle.model import Mount, MountKind, Status, Tombstone
+from bottle.model import LaunchSpec, Mount, MountKind, Status, Tombstone
 from bottle.operations import commit, observe_resume, resume, stop
 from bottle.plan import Attach, FromCommit, Rebuild, ResumeRequest, StartAgain, plan_resume
 from bottle.state import BottleState
@@ -174,6 +175,79 @@ def test_a_copied_workspace_is_copied_again_when_it_is_built(world: World) -> No
     assert any("empty" in warning for warning in resume(world.context, bottle, PLAIN).warnings)
 
 
+DECLARING = "declares:1"
+
+
+def in_volumes(world: World) -> BottleState:
+    """A running bottle whose copied workspace and whose transcript are in volumes that its image declares."""
+    (world.cwd / "notes").write_bytes(b"the host's")
+    passwd = {"/etc/passwd": b"root:x:0:0::/root:/bin/sh\n"}
+    world.engine.add_image(DECLARING, passwd, Cmd=["cat"], Volumes={"/workspace": {}, "/root/.demo": {}})
+    return world.start(replace(AGENT, image=DECLARING), copy_cwd=True)
+
+
+def lose_volumes(world: World, bottle: BottleState) -> None:
+    """`docker volume rm` of all that no container has."""
+    for volume in world.engine.volumes({"bottle.identity": str(bottle.identity)}):
+        world.engine.remove_volume(volume)
+
+
+def test_a_volume_that_survived_is_not_overwritten_when_it_is_built(world: World) -> None:
+    bottle = in_volumes(world)
+    world.work(bottle, "/root/.demo/log", b"turn 1")
+    commit(world.context, bottle)
+    world.work(bottle, "/workspace/notes", b"the agent's")
+    world.work(bottle, "/root/.demo/log", b"turn 1, turn 2")
+    world.lose_container(bottle)
+    world.lose_images(bottle)
+    resumed = resume(world.context, bottle, PLAIN)
+    assert isinstance(resumed.plan, Rebuild)
+    assert world.content(bottle, "/workspace/notes") == b"the agent's"
+    assert world.content(bottle, "/root/.demo/log") == b"turn 1, turn 2"
+    said = "\n".join(resumed.warnings)
+    for target in ("/workspace", "/root/.demo"):
+        assert f"{target} is in volume bottle-{bottle.identity}-image" in said
+    assert "fresh copy" not in said
+    assert "transcript came back" not in said
+    assert bottle.resume_intent() is None
+
+
+def test_a_volume_inside_of_what_is_filled_again_is_not_overwritten(world: World) -> None:
+    (world.cwd / "cache").mkdir()
+    for name in ("notes", "cache/x"):
+        (world.cwd / name).write_bytes(b"the host's")
+    volumes = tuple(
+        Mount(kind=MountKind.VOLUME, source=source, target=target)
+        for source, target in (("cache", "/workspace/cache"), ("turns", "/root/.demo/turns"))
+    )
+    bottle = world.start(replace(AGENT, volumes=volumes), copy_cwd=True)
+    for name in ("log", "turns/1"):
+        world.work(bottle, f"/root/.demo/{name}", b"then")
+    commit(world.context, bottle)
+    world.work(bottle, "/workspace/cache/x", b"the agent's")
+    world.work(bottle, "/root/.demo/turns/1", b"now")
+    world.lose_container(bottle)
+    world.lose_images(bottle)
+    said = "\n".join(resume(world.context, bottle, PLAIN).warnings)
+    found = {path: world.content(bottle, path) for path in ("/workspace/notes", "/root/.demo/log")}
+    assert found == {"/workspace/notes": b"the host's", "/root/.demo/log": b"then"}
+    assert world.content(bottle, "/workspace/cache/x") == b"the agent's"
+    assert world.content(bottle, "/root/.demo/turns/1") == b"now"
+    assert "/workspace/cache is in volume" in said
+    assert "/root/.demo/turns is in volume" in said
+
+
+def test_a_volume_that_is_gone_is_filled_again(world: World) -> None:
+    bottle = in_volumes(world)
+    world.work(bottle, "/root/.demo/log", b"line")
+    stop(world.context, bottle)
+    world.lose_container(bottle)
+    lose_volumes(world, bottle)
+    assert any("fresh copy" in warning for warning in resume(world.context, bottle, PLAIN).warnings)
+    assert world.content(bottle, "/workspace/notes") == b"the host's"
+    assert world.content(bottle, "/root/.demo/log") == b"line"
+
+
 def test_with_nothing_left_it_says_where_it_looked(world: World) -> None:
     dockerfile = world.cwd / "Dockerfile"
     dockerfile.write_text(f'FROM {BASE}\nCMD ["cat"]\n')
@@ -231,6 +305,50 @@ def test_a_bottle_that_moved_is_refused_until_it_is_taken_back(world: World) -> 
     assert world.status(bottle) is Status.RUNNING
 
 
+@pytest.mark.parametrize("deadly", [False, True])
+@pytest.mark.parametrize("request_", [PLAIN, ResumeRequest(rebuild=True), ResumeRequest(at=1, consent=True)])
+@pytest.mark.parametrize("newer", [False, True])
+def test_a_bottle_that_could_not_be_taken_back_still_lives_elsewhere(
+    tmp_path: Path, request_: ResumeRequest, newer: bool, deadly: bool
+) -> None:
+    numbers = count()
+
+    def run(fate: Fate) -> None:
+        world = World(tmp_path / str(next(numbers)))
+        bottle = committed(world)
+        if newer:
+            resume(world.context, bottle, PLAIN)
+            stop(world.context, bottle)
+        bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+        try:
+            with world.doomed(fate) as context:
+                resume(context, bottle, replace(request_, force=True, consent=True))
+        except (Killed, BottleError):
+            assert fate.came
+        stands = world.engine.container(bottle.identity.draft) is None and world.status(bottle) is not None
+        assert bottle.tombstone() is not None or stands, fate.last
+        if world.status(bottle) is Status.RUNNING:
+            assert bottle.tombstone() is None, fate.last
+        resume(world.context, bottle, replace(PLAIN, force=True))
+        assert bottle.tombstone() is None
+        assert world.status(bottle) is Status.RUNNING
+
+    every_moment(run, deadly=deadly)
+
+
+@pytest.mark.parametrize("method", ["create", "remove_container", "rename"])
+def test_a_taking_back_that_an_engine_refuses_leaves_the_tombstone(world: World, method: str) -> None:
+    bottle = committed(world)
+    bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+    world.engine.fail_next(method, EngineError("refused"))
+    with pytest.raises(EngineError):
+        resume(world.context, bottle, ResumeRequest(force=True))
+    with pytest.raises(MovedAway, match=r"far\.example"):
+        resume(world.context, bottle, PLAIN)
+    resume(world.context, bottle, ResumeRequest(force=True), begin=False)
+    assert bottle.tombstone() is None
+
+
 def test_another_backend_is_refused(world: World) -> None:
     bottle = committed(world)
     bottle.write_metadata(replace(bottle.metadata(), backend="smolmachines"))
@@ -265,6 +383,31 @@ def test_an_image_that_was_exchanged_is_refused(world: World) -> None:
     with pytest.raises(VerificationFailed):
         resume(world.context, bottle, PLAIN)
     assert world.status(bottle) is None
+
+
+@pytest.mark.parametrize("alive", [True, False])
+@pytest.mark.parametrize("request_", [PLAIN, ResumeRequest(rebuild=True)])
+def test_a_container_that_was_started_meanwhile_is_not_removed(
+    world: World, monkeypatch: pytest.MonkeyPatch, request_: ResumeRequest, alive: bool
+) -> None:
+    bottle = committed(world)
+    name, create = bottle.identity.container, world.engine.create
+
+    def meanwhile(spec: LaunchSpec) -> str:
+        if world.content(bottle, "/new") is None:
+            world.engine.start(name)
+            world.work(bottle, "/new", b"work")
+            if not alive:
+                world.engine.stop(name)
+        return create(spec)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.engine, "create", meanwhile)
+        with pytest.raises(Conflict, match="was started") as caught:
+            resume(world.context, bottle, request_)
+    assert f"bottle stop {bottle.identity}" in caught.value.next_step
+    assert world.content(bottle, "/new") == b"work"
+    world.check_tidy(bottle)
 
 
 def test_somebody_elses_container_is_not_touched(world: World) -> None:
@@ -345,6 +488,34 @@ def test_wherever_a_resume_from_a_commit_ends_the_next_one_works(tmp_path: Path,
 
 
 @pytest.mark.parametrize("deadly", [False, True])
+def test_wherever_a_rebuild_ends_the_next_one_fills_the_volumes_that_it_made(tmp_path: Path, deadly: bool) -> None:
+    numbers = count()
+
+    def run(fate: Fate) -> None:
+        world = World(tmp_path / str(next(numbers)))
+        bottle = in_volumes(world)
+        world.work(bottle, "/root/.demo/log", b"line")
+        stop(world.context, bottle)
+        world.lose_container(bottle)
+        lose_volumes(world, bottle)
+        try:
+            with world.doomed(fate) as context:
+                resume(context, bottle, PLAIN)
+        except (Killed, BottleError):
+            assert fate.came
+        resume(world.context, bottle, PLAIN)
+        for path, content in {"/root/.demo/log": b"line", "/workspace/notes": b"the host's"}.items():
+            assert world.content(bottle, path) == content, fate.last
+            world.work(bottle, path, b"the agent's")
+        world.lose_container(bottle)
+        resume(world.context, bottle, PLAIN)
+        for path in ("/root/.demo/log", "/workspace/notes"):
+            assert world.content(bottle, path) == b"the agent's", fate.last
+
+    assert every_moment(run, deadly=deadly) >= 15
+
+
+@pytest.mark.parametrize("deadly", [False, True])
 def test_wherever_a_rebuild_ends_the_transcript_is_not_lost(tmp_path: Path, deadly: bool) -> None:
     numbers = count()
 
@@ -361,6 +532,63 @@ def test_wherever_a_rebuild_ends_the_transcript_is_not_lost(tmp_path: Path, dead
             assert world.content(bottle, path) == content, fate.last
         stop(world.context, bottle)
         assert (bottle.transcript / "files/root/.demo/log").read_bytes() == b"line", fate.last
+        world.check_tidy(bottle)
+
+    assert every_moment(run, deadly=deadly) >= 15
+
+
+def anew(folder: Path) -> tuple[World, BottleState, ResumeRequest]:
+    """A stopped bottle that is to be built from an image that runs in another way."""
+    world = World(folder)
+    for name, user in (("one", "root"), ("two", "u")):
+        passwd = {"/etc/passwd": f"{user}:x:7:7::/:/bin/sh\n".encode()}
+        world.engine.add_image(f"runs:{name}", passwd, Entrypoint=[f"/{name}"], User=user)
+    bottle = world.start(replace(AGENT, image="runs:one"))
+    stop(world.context, bottle)
+    commit(world.context, bottle)
+    bottle.write_own_dockerfile("FROM runs:two\n")
+    return world, bottle, ResumeRequest(rebuild=True)
+
+
+def back_from_anew(folder: Path) -> tuple[World, BottleState, ResumeRequest]:
+    """A stopped bottle that was built from such an image, and is to go back to before that."""
+    world, bottle, request = anew(folder)
+    resume(world.context, bottle, request)
+    stop(world.context, bottle)
+    commit(world.context, bottle)
+    return world, bottle, ResumeRequest(at=1)
+
+
+@pytest.mark.parametrize("deadly", [False, True])
+@pytest.mark.parametrize("prepare", [anew, back_from_anew])
+def test_wherever_a_resume_ends_the_next_commit_runs_as_its_container_did(
+    tmp_path: Path, prepare: Callable[[Path], tuple[World, BottleState, ResumeRequest]], deadly: bool
+) -> None:
+    numbers = count()
+
+    def run(fate: Fate) -> None:
+        world, bottle, request = prepare(tmp_path / str(next(numbers)))
+        name, in_force = bottle.identity.container, bottle.committed_image()
+        before, metadata = world.engine.container(name), bottle.metadata()
+        try:
+            with world.doomed(fate) as context:
+                resume(context, bottle, request)
+        except (Killed, BottleError):
+            assert fate.came
+        if world.engine.container(name) in (before, None):
+            assert (bottle.committed_image(), bottle.metadata()) == (in_force, metadata), fate.last
+        if world.status(bottle) is None:
+            resume(world.context, bottle, PLAIN)
+        spec, image = world.engine._container(name).spec, world.engine.image(world.engine._container(name).image)
+        made = commit(world.context, bottle).commit
+        assert made.defaults is not None
+        assert (made.defaults.entrypoint, made.defaults.user) == (spec.entrypoint[:1], spec.user), fate.last
+        assert image is not None
+        assert made.base == image.diff_ids[: len(made.base)], fate.last
+        assert bottle.committed_image() == made.tag
+        world.lose_container(bottle)
+        resume(world.context, bottle, PLAIN)
+        assert world.command(bottle) == spec.entrypoint, fate.last
         world.check_tidy(bottle)
 
     assert every_moment(run, deadly=deadly) >= 15
