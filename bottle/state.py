@@ -7,6 +7,7 @@ state/<identity>/            0700
   committed-image            optional: the tag that resume uses, one line of text
   commits.json               the history
   commit-intent.json         a commit in flight
+  paused                     marker: its container was paused for a fork, and is to go on
   transcript/                the last snapshot of the agent's transcript
   preserved                  marker: survives session-end cleanup
   rebuild                    marker: its own Dockerfile is newer than the last commit, and resume builds it
@@ -38,6 +39,7 @@ METADATA = "metadata.json"
 COMMITS = "commits.json"
 COMMITTED_IMAGE = "committed-image"
 COMMIT_INTENT = "commit-intent.json"
+PAUSED = "paused"
 PRESERVED = "preserved"
 REBUILD = "rebuild"
 REQUESTS = "requests"
@@ -142,6 +144,19 @@ class BottleState:
     def clear_intent(self) -> None:
         """The commit is done, or is known not to have happened."""
         remove_file(self.path / COMMIT_INTENT)
+
+    @property
+    def paused(self) -> bool:
+        """Whether its container was paused for a fork, and is to go on."""
+        return (self.path / PAUSED).exists()
+
+    def mark_paused(self) -> None:
+        """Note that the container is to be paused, and to go on whatever becomes of this process."""
+        write_atomic(self.path / PAUSED, b"")
+
+    def clear_paused(self) -> None:
+        """The container goes on, or is known not to be paused."""
+        remove_file(self.path / PAUSED)
 
     def tombstone(self) -> Tombstone | None:
         """Where the bottle lives now, when that is elsewhere."""

@@ -18,6 +18,7 @@ from bottle.state import (
     LOCK,
     METADATA,
     MIGRATION,
+    PAUSED,
     TOMBSTONE,
     BottleState,
 )
@@ -26,7 +27,9 @@ from migrate.plan import volumes_of
 from migrate.spool import DirectorySpool
 
 ARRIVED = "arrived"
-_OF_THIS_HOST = frozenset({LOCK, MIGRATION, TOMBSTONE, COMMIT_INTENT, ARRIVED, "transcript.old", "transcript.new"})
+_OF_THIS_HOST = frozenset(
+    {LOCK, MIGRATION, TOMBSTONE, COMMIT_INTENT, PAUSED, ARRIVED, "transcript.old", "transcript.new"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,17 @@ from bottle.errors import BottleError, RemoteError, VerificationFailed
 from bottle.model import CommitRecord, Metadata, MountKind, RequestStatus
 from bottle.naming import Identity
 from bottle.plan import commit_in_force
-from bottle.state import COMMIT_INTENT, LOCK, MIGRATION, REBUILD, REQUESTS, TOMBSTONE, BottleState, request_number
+from bottle.state import (
+    COMMIT_INTENT,
+    LOCK,
+    MIGRATION,
+    PAUSED,
+    REBUILD,
+    REQUESTS,
+    TOMBSTONE,
+    BottleState,
+    request_number,
+)
 from bottle.unpack import Entry, EntryType, Limits, receive
 from migrate.model import Codec
 from migrate.packing import ARRIVED
@@ -28,7 +38,7 @@ _DOCUMENT = 4 << 20
 _ENTRIES = 500_000
 _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
 _FOLDERS = {"blobs", "blobs/sha256"}
-_FOREIGN = (LOCK, MIGRATION, TOMBSTONE, COMMIT_INTENT, ARRIVED)
+_FOREIGN = (LOCK, MIGRATION, TOMBSTONE, COMMIT_INTENT, PAUSED, ARRIVED)
 _NAMES = {"io.containerd.image.name", "org.opencontainers.image.ref.name"}
 _KEPT = "nothing of it was used"
 
