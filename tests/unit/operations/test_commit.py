@@ -165,6 +165,16 @@ def test_a_whiteout_is_refused_by_name(world: World) -> None:
     assert "pause" not in world.engine.methods
 
 
+def test_the_disk_that_must_have_room_is_the_engines(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    bottle = world.start()
+    here = replace(world.engine.info(), root_dir=str(world.folder))
+    monkeypatch.setattr(world.engine, "info", lambda: here)
+    monkeypatch.setattr(world.engine, "writable_size", lambda _: 10**18)
+    assert refused(world, bottle, PreflightRefused, "disk has").exit_code == 8
+    world.engine.is_local = False  # the folder of that name is another host's
+    assert commit(world.context, bottle).commit.number == 1
+
+
 def test_two_at_once_are_one_and_one_that_is_told_who(world: World) -> None:
     bottle = world.start()
     with bottle.locked("bottle migrate"):
