@@ -79,12 +79,15 @@ def unpack_folder(chunks: Iterable[bytes], folder: Path, *, owners: bool, links:
 
 
 def _dress(path: Path, entry: Entry, *, owners: bool) -> None:
-    """Give what was unpacked its owner, mode and time."""
-    if owners:
-        os.chown(path, entry.uid, entry.gid, follow_symlinks=False)
-    if entry.type is not EntryType.SYMLINK:
-        path.chmod(entry.mode & (0o3777 if entry.type is EntryType.FOLDER else 0o777))
-    os.utime(path, (entry.mtime, entry.mtime), follow_symlinks=False)
+    """Give what was unpacked its owner, mode and time. Raises VerificationFailed for those that no file can have."""
+    try:
+        if owners:
+            os.chown(path, entry.uid, entry.gid, follow_symlinks=False)
+        if entry.type is not EntryType.SYMLINK:
+            path.chmod(entry.mode & (0o3777 if entry.type is EntryType.FOLDER else 0o777))
+        os.utime(path, (entry.mtime, entry.mtime), follow_symlinks=False)
+    except OverflowError as exc:
+        raise VerificationFailed(f"an owner or a time that cannot be: {entry.path[:80]!r}", left=_KEPT) from exc
 
 
 def measure(chunks: Iterable[bytes], codec: Codec, room: int) -> None:
