@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bottle import transcript
 from bottle.errors import BottleError, Conflict, EngineError, NotFound, VerificationFailed
-from bottle.launch import bare_spec
+from bottle.launch import bare_spec, container_mounts
 from bottle.model import (
     SCHEMA,
     ChangeKind,
@@ -173,8 +173,11 @@ def record_commit(context: Context, state: BottleState, record: CommitRecord) ->
 
 def save_transcript(context: Context, state: BottleState, metadata: Metadata) -> tuple[str, ...]:
     """Copy the transcript out; what to say when that is not possible, the last snapshot of it being kept."""
+    agent, mounted = metadata.agent, container_mounts(metadata)
     try:
-        transcript.capture(context.engine, metadata.identity.container, metadata.agent.transcript, state.transcript)
+        transcript.capture(
+            context.engine, metadata.identity.container, agent.transcript, state.transcript, mounted=mounted
+        )
     except VerificationFailed as exc:
         return (f"the transcript's copy beside the image: {exc.what}",)
     return ()

@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 from bottle import transcript
 from bottle.atomic import cannot_write, write_atomic
 from bottle.errors import BottleError, Conflict, EngineError, NotFound, UsageError, VerificationFailed
-from bottle.launch import bare_spec
+from bottle.launch import bare_spec, container_mounts
 from bottle.model import CommitRecord, Lineage, Metadata, Mount, MountKind, Status
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
@@ -211,10 +211,11 @@ def _put_together(context: Context, state: BottleState, draft: BottleState, plan
 
 def _copy_transcript(context: Context, draft: BottleState, plan: ForkPlan) -> None:
     """The transcript as it was at the commit: from the image, as the snapshot beside it may be newer."""
-    if not plan.metadata.agent.transcript:
+    paths, mounted = plan.metadata.agent.transcript, container_mounts(plan.metadata)
+    if not paths:
         return
     with _holder(context, plan.origin.tag) as container:
-        transcript.capture(context.engine, container, plan.metadata.agent.transcript, draft.transcript)
+        transcript.capture(context.engine, container, paths, draft.transcript, mounted=mounted)
 
 
 def _copy_volumes(context: Context, state: BottleState, plan: ForkPlan) -> tuple[str, ...]:
