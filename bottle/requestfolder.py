@@ -13,13 +13,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bottle.capability import MAX_DOCKERFILE, MAX_REASON, Asked
-from bottle.unpack import ChunkReader
+from bottle.unpack import SealedReader
 
 MAX_STREAM = 64 * 1024 * 1024  # bytes read of the folder at one time
 MAX_ENTRIES = 1000  # files, links and folders looked at in it at one time
 
 _NAME = re.compile(r"([1-9][0-9]{0,8})\.(reason|Dockerfile|ready)")
-_END = bytes(1024)  # what every tar ends with
 _LIMITS = {"reason": MAX_REASON, "Dockerfile": MAX_DOCKERFILE, "ready": 0}
 
 
@@ -44,11 +43,10 @@ class _Enough(Exception):
     """All that may be read of the folder has been read."""
 
 
-class _Budgeted(ChunkReader):
+class _Budgeted(SealedReader):
     def __init__(self, chunks: Iterable[bytes]) -> None:
         super().__init__(chunks)
         self._left = MAX_STREAM
-        self._tail = b""
 
     def read(self, size: int = -1) -> bytes:
         """As ChunkReader does, until there was enough."""
@@ -56,15 +54,7 @@ class _Budgeted(ChunkReader):
         self._left -= len(data)
         if self._left < 0:
             raise _Enough
-        self._tail = (self._tail + data)[-len(_END) :]
         return data
-
-    def finish(self) -> None:
-        """Raise EOFError unless the archive was closed: one torn between two entries looks whole to tarfile."""
-        while self.read(65536):
-            pass
-        if self._tail != _END:
-            raise EOFError("it is torn")
 
 
 def read_folder(chunks: Iterable[bytes]) -> Folder:
@@ -81,7 +71,7 @@ def read_folder(chunks: Iterable[bytes]) -> Folder:
                 if count > MAX_ENTRIES:
                     raise _Enough
                 _look_at(archive, member, found)
-        source.finish()
+        source.finish(archive.offset)
     except _Enough:
         notes = (
             "the bottle's request folder holds too much, and was not read to its end "

@@ -17,13 +17,15 @@ def expired(
     """The commits that no rule keeps, oldest first; those that expired before are not among them.
 
     A commit stays when it is one of the newest `keep.commits`, or younger than `keep.days`. The newest always stays,
-    the one in force (by its tag) does, and those whose numbers are `needed` by other bottles do.
+    the one in force (by its tag) does, and those whose numbers are `needed` by other bottles do. Age counts up to the
+    commit before the newest: one that is made while the clock is wrong lets nothing go that was young before it.
     """
     if keep is None or (keep.commits is None and keep.days is None):
         return ()
     standing = [commit for commit in commits if not commit.expired]
     newest = {commit.number for commit in standing[-max(1, keep.commits or 1) :]}
-    youngest = now - timedelta(days=keep.days) if keep.days is not None else None
+    until = min([now, *(commit.created_at for commit in standing[-2:-1])])
+    youngest = until - timedelta(days=keep.days) if keep.days is not None else None
     kept = newest | set(needed)
     return tuple(
         commit

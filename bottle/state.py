@@ -8,6 +8,7 @@ state/<identity>/            0700
   commits.json               the history
   commit-intent.json         a commit in flight
   resume-intent.json         a new container in the making
+  paused                     marker: its container was paused for a fork, and is to go on
   transcript/                the last snapshot of the agent's transcript
   preserved                  marker: survives session-end cleanup
   rebuild                    marker: its own Dockerfile is newer than the last commit, and resume builds it
@@ -48,6 +49,7 @@ COMMITS = "commits.json"
 COMMITTED_IMAGE = "committed-image"
 COMMIT_INTENT = "commit-intent.json"
 RESUME_INTENT = "resume-intent.json"
+PAUSED = "paused"
 PRESERVED = "preserved"
 REBUILD = "rebuild"
 REQUESTS = "requests"
@@ -164,6 +166,19 @@ class BottleState:
     def clear_resume_intent(self) -> None:
         """No container is in the making."""
         remove_file(self.path / RESUME_INTENT)
+
+    @property
+    def paused(self) -> bool:
+        """Whether its container was paused for a fork, and is to go on."""
+        return (self.path / PAUSED).exists()
+
+    def mark_paused(self) -> None:
+        """Note that the container is to be paused, and to go on whatever becomes of this process."""
+        write_atomic(self.path / PAUSED, b"")
+
+    def clear_paused(self) -> None:
+        """The container goes on, or is known not to be paused."""
+        remove_file(self.path / PAUSED)
 
     def tombstone(self) -> Tombstone | None:
         """Where the bottle lives now, when that is elsewhere."""

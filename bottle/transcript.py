@@ -10,7 +10,7 @@ import posixpath
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,17 +19,24 @@ from typing import BinaryIO
 from bottle import serial
 from bottle.atomic import cannot_write, recover_tree, replace_tree, standing_tree, write_atomic
 from bottle.errors import NotFound, StateDamaged, VerificationFailed
+from bottle.manifest import RESERVED
+from bottle.model import Mount
 from bottle.ports import Engine
+from bottle.text import printable
 from bottle.unpack import Entry, EntryType, Limits, open_below, receive, relative
 
 _LIMITS = Limits(entries=200_000, size=4 * 1024**3)
+_LINKS = 40  # paths that a transcript may consist of when links are followed: as many as Linux follows
 
 
-def capture(engine: Engine, container: str, paths: tuple[str, ...], folder: Path) -> int:
+def capture(
+    engine: Engine, container: str, paths: tuple[str, ...], folder: Path, *, mounted: Iterable[Mount] = ()
+) -> int:
     """Replace the snapshot in `folder` by what is at `paths` in a container; the number of files it has now.
 
-    A path that does not exist there is left out. Raises VerificationFailed, leaving the snapshot as it was, when the
-    transcript is too large to be believed, or the engine cannot look into the container.
+    A path that does not exist there is left out. Where one is a link, what it leads to is taken too, unless that is
+    `mounted` and so outlives the container. Raises VerificationFailed, leaving the snapshot as it was, when the
+    transcript is too large to be believed, cannot be followed, or the engine cannot look into the container.
     """
     new = folder.with_name(f"{folder.name}.new")
     files = new / "files"
@@ -42,12 +49,15 @@ def capture(engine: Engine, container: str, paths: tuple[str, ...], folder: Path
         raise cannot_write(folder, exc) from exc
     try:
         entries: list[Entry] = []
-        for path in _outermost(paths):
-            try:
-                archive = engine.read_archive(container, path)
-                entries += receive(archive, files, posixpath.dirname(path).lstrip("/") or ".", _LIMITS)
-            except NotFound as exc:
-                _require_readable(engine, container, exc)
+        elsewhere = (RESERVED, *(mount.target for mount in mounted))
+        waiting, done = [*_outermost(paths)], list[str]()
+        while waiting:
+            done.append(waiting.pop(0))
+            found = _take(engine, container, done[-1], files)
+            entries += found
+            link = next((each.target for each in found if _is_link_at(done[-1], each)), None)
+            if link is not None:
+                waiting += _leads_to(done[-1], link, (*done, *waiting), elsewhere)
         document = {"entries": [{**asdict(entry), "type": entry.type.value} for entry in entries]}
         write_atomic(new / "index.json", serial.dump(document))
         replace_tree(new, folder)
@@ -63,6 +73,41 @@ def _outermost(paths: tuple[str, ...]) -> tuple[str, ...]:
         for path in dict.fromkeys(paths)
         if not any(path != other and path.startswith(other.rstrip("/") + "/") for other in paths)
     )
+
+
+def _take(engine: Engine, container: str, path: str, files: Path) -> tuple[Entry, ...]:
+    try:
+        archive = engine.read_archive(container, path)
+        return tuple(receive(archive, files, posixpath.dirname(path).lstrip("/") or ".", _LIMITS))
+    except NotFound as exc:
+        _require_readable(engine, container, exc)
+        return ()
+
+
+def _is_link_at(path: str, entry: Entry) -> bool:
+    return entry.type is EntryType.SYMLINK and entry.path == path.lstrip("/")
+
+
+def _leads_to(path: str, link: str, taken: tuple[str, ...], elsewhere: tuple[str, ...]) -> tuple[str, ...]:
+    """What is to be taken besides `taken`, because `path` is a link: the link alone would be an empty transcript.
+
+    Raises VerificationFailed where that holds more than a transcript, or the links do not end.
+    """
+    target = "/" + posixpath.normpath(posixpath.join(posixpath.dirname(path), link)).lstrip("/")
+    if any(_is_in(target, each) for each in (*taken, *elsewhere)):
+        return ()
+    spelt = target.encode("utf-8", "ignore").decode() == target
+    if not spelt or len(taken) > _LINKS or any(_is_in(each, target) for each in (*taken, *elsewhere)):
+        raise VerificationFailed(
+            f"the transcript {path} is a link to {printable(target, 80)}, which cannot be saved as a transcript",
+            left="the last snapshot of the transcript is kept",
+            next_step=f"inside the bottle, put a folder of its own in the place of {path}",
+        )
+    return (target,)
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
 def _require_readable(engine: Engine, container: str, cause: NotFound) -> None:

@@ -20,6 +20,7 @@ from bottle.errors import VerificationFailed
 
 _CHUNK = 1024 * 1024
 _HEADERS = 4 * 1024 * 1024  # more than that in front of one member are no names and times
+_END = 2 * tarfile.BLOCKSIZE  # zeros that every tar ends with
 _NO_NAME = {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 _UNCHANGED = "what was there before is unchanged"
 
@@ -78,7 +79,32 @@ class ChunkReader:
         return b"".join(parts)
 
 
-class _Metered(ChunkReader):
+class SealedReader(ChunkReader):
+    """A reader of a tar that knows, at its end, whether it was whole: tarfile takes a header it cannot read for one."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        super().__init__(chunks)
+        self._position = 0
+        self._zeros_from = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """As ChunkReader does."""
+        data = super().read(size)
+        written = len(data.rstrip(b"\0"))
+        if written:
+            self._zeros_from = self._position + written
+        self._position += len(data)
+        return data
+
+    def finish(self, offset: int) -> None:
+        """Read to the end. Raises EOFError unless from `offset`, where tarfile stopped, there are zeros: two blocks."""
+        while self.read(65536):
+            pass
+        if self._zeros_from > offset or self._position < offset + _END:
+            raise EOFError("it is torn")
+
+
+class _Metered(SealedReader):
     """A reader that gives no more than was granted: tarfile holds all headers of a member in memory, however long."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
@@ -115,8 +141,8 @@ def receive(
 
     Folders and symlinks are told of; only what files need is created. Hard links become copies, or links
     to what the archive holds, where `hard_links` says so; these are told of without size and digest. Raises
-    VerificationFailed for a name that escapes, comes twice or cannot be a file's, and past `limits`; StateDamaged when
-    `folder` cannot be written.
+    VerificationFailed for a name that escapes, comes twice or cannot be a file's, past `limits`, and where a tar is
+    torn; StateDamaged when `folder` cannot be written.
     """
     receiver = _Receiver(folder, prefix, limits, hard_links=hard_links)
     source = _Metered(chunks)
@@ -127,6 +153,7 @@ def receive(
                 entry = receiver.take(archive, member)
                 if entry is not None:
                     yield entry
+        source.finish(archive.offset)
     except (tarfile.TarError, EOFError, ValueError, OverflowError) as exc:
         raise VerificationFailed(f"an archive is damaged: {exc}", left=_UNCHANGED) from exc
     except OSError as exc:

@@ -56,7 +56,7 @@ class Arrival:
             reply = self._done("looking at the image", "inspect", tag, name)
         try:
             image = image_facts(json.loads(reply.out)[0])
-        except (ValueError, LookupError, TypeError, AttributeError) as exc:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as exc:
             raise RemoteError(
                 f"{self.remote.name} describes the image in a way that makes no sense", left=_OURS
             ) from exc

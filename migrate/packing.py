@@ -18,6 +18,7 @@ from bottle.state import (
     LOCK,
     METADATA,
     MIGRATION,
+    PAUSED,
     RESUME_INTENT,
     TOMBSTONE,
     BottleState,
@@ -28,7 +29,7 @@ from migrate.spool import DirectorySpool
 
 ARRIVED = "arrived"
 _OF_THIS_HOST = frozenset(
-    {LOCK, MIGRATION, TOMBSTONE, COMMIT_INTENT, RESUME_INTENT, ARRIVED, "transcript.old", "transcript.new"}
+    {LOCK, MIGRATION, TOMBSTONE, COMMIT_INTENT, RESUME_INTENT, PAUSED, ARRIVED, "transcript.old", "transcript.new"}
 )
 
 

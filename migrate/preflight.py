@@ -23,7 +23,7 @@ def probe(remote: Remote, identity: Identity, workspace: str) -> HostFacts:
     reply = remote.run(plain("probe", str(identity), workspace))
     try:
         return parse_probe(_text(reply))
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise RemoteError(
             f"{remote.name} gave an answer to the first questions that makes no sense: {exc}",
             left="nothing was changed there",

@@ -5,6 +5,7 @@ acknowledged is never sent again: not after a cut, not in the next run, not afte
 """
 
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,7 @@ _CHUNK = 64 * 1024
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0)
 _ROUNDS = 3
 _DAMAGED = {22, 23}
+_SIZE = re.compile(r"[0-9]{1,19}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +219,7 @@ class Shipment:
             require_done(self._remote, reply, "listing what is staged").out.decode("ascii", "replace").splitlines()
         ):
             fields = line.split(" ")
-            if len(fields) != 3 or not fields[2].isdigit() or "-" not in fields[1]:
+            if len(fields) != 3 or not _SIZE.fullmatch(fields[2]) or "-" not in fields[1]:
                 raise RemoteError(f"{self._remote.name} describes its staging in a way that makes no sense")
             number, _, digest = fields[1].partition("-")
             there[fields[0], number] = (digest, int(fields[2]))

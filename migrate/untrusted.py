@@ -21,6 +21,7 @@ from bottle.state import (
     COMMIT_INTENT,
     LOCK,
     MIGRATION,
+    PAUSED,
     REBUILD,
     REQUESTS,
     RESUME_INTENT,
@@ -38,7 +39,7 @@ _DOCUMENT = 4 << 20
 _ENTRIES = 500_000
 _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
 _FOLDERS = {"blobs", "blobs/sha256"}
-_FOREIGN = (LOCK, MIGRATION, TOMBSTONE, COMMIT_INTENT, RESUME_INTENT, ARRIVED)
+_FOREIGN = (LOCK, MIGRATION, TOMBSTONE, COMMIT_INTENT, RESUME_INTENT, PAUSED, ARRIVED)
 _NAMES = {"io.containerd.image.name", "org.opencontainers.image.ref.name"}
 _KEPT = "nothing of it was used"
 
@@ -79,12 +80,15 @@ def unpack_folder(chunks: Iterable[bytes], folder: Path, *, owners: bool, links:
 
 
 def _dress(path: Path, entry: Entry, *, owners: bool) -> None:
-    """Give what was unpacked its owner, mode and time."""
-    if owners:
-        os.chown(path, entry.uid, entry.gid, follow_symlinks=False)
-    if entry.type is not EntryType.SYMLINK:
-        path.chmod(entry.mode & (0o3777 if entry.type is EntryType.FOLDER else 0o777))
-    os.utime(path, (entry.mtime, entry.mtime), follow_symlinks=False)
+    """Give what was unpacked its owner, mode and time. Raises VerificationFailed for those that no file can have."""
+    try:
+        if owners:
+            os.chown(path, entry.uid, entry.gid, follow_symlinks=False)
+        if entry.type is not EntryType.SYMLINK:
+            path.chmod(entry.mode & (0o3777 if entry.type is EntryType.FOLDER else 0o777))
+        os.utime(path, (entry.mtime, entry.mtime), follow_symlinks=False)
+    except OverflowError as exc:
+        raise VerificationFailed(f"an owner or a time that cannot be: {entry.path[:80]!r}", left=_KEPT) from exc
 
 
 def measure(chunks: Iterable[bytes], codec: Codec, room: int) -> None:

@@ -451,7 +451,9 @@ def _put_aside(context: Context, state: BottleState, request: CapabilityRequest)
         made = commit_locked(context, state, message=f"before capability request {request.number}", pause=False)
         notes += tuple(f"not in the commit: {each}" for each in made.dropped)
     if container is not None:  # once more, and strictly: the new filesystem begins with nothing else of the old one
-        transcript.capture(context.engine, container.name, state.metadata().agent.transcript, state.transcript)
+        metadata = state.metadata()
+        paths, mounted = metadata.agent.transcript, container_mounts(metadata)
+        transcript.capture(context.engine, container.name, paths, state.transcript, mounted=mounted)
     return _Aside(
         container=container,
         commit=made.commit if made is not None else frozen,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bottle import transcript
 from bottle.errors import BottleError, Conflict, EngineError, NotFound, VerificationFailed
-from bottle.launch import bare_spec
+from bottle.launch import bare_spec, container_mounts
 from bottle.model import (
     SCHEMA,
     ChangeKind,
@@ -37,6 +37,7 @@ from bottle.operations.retain import retain
 from bottle.operations.secrets import hide_secrets
 from bottle.operations.settle import settle, take_over
 from bottle.plan import DEEPEST, CommitFacts, CommitPlan, layers_to_fold, plan_commit, require_docker, targets_of
+from bottle.ports import Engine
 from bottle.snapshot import dropped_by_commit, unseen
 from bottle.state import BottleState
 from bottle.unpack import ChunkReader
@@ -172,8 +173,11 @@ def record_commit(context: Context, state: BottleState, record: CommitRecord) ->
 
 def save_transcript(context: Context, state: BottleState, metadata: Metadata) -> tuple[str, ...]:
     """Copy the transcript out; what to say when that is not possible, the last snapshot of it being kept."""
+    agent, mounted = metadata.agent, container_mounts(metadata)
     try:
-        transcript.capture(context.engine, metadata.identity.container, metadata.agent.transcript, state.transcript)
+        transcript.capture(
+            context.engine, metadata.identity.container, agent.transcript, state.transcript, mounted=mounted
+        )
     except VerificationFailed as exc:
         return (f"the transcript's copy beside the image: {exc.what}",)
     return ()
@@ -192,18 +196,21 @@ def observe_commit(context: Context, state: BottleState, *, pause: bool) -> tupl
         commits=state.commits(),
         changes=context.engine.changes(container.id) if container else (),
         size=context.engine.writable_size(container.id) if container else 0,
-        free=_free(context.engine.info().root_dir),
+        free=_free(context.engine),
     )
     plan = plan_commit(facts, pause=pause)
     assert container is not None  # plan_commit refuses a bottle without one
     return container, plan
 
 
-def _free(root: str) -> int | None:
+def _free(engine: Engine) -> int | None:
+    """What the engine's disk has free, None where that cannot be told: this machine's disk is not another's."""
+    if not engine.is_local:
+        return None
     try:
-        facts = os.statvfs(root)
+        facts = os.statvfs(engine.info().root_dir)
     except OSError:
-        return None  # the engine is elsewhere, or hides its folder
+        return None  # the engine hides its folder
     return facts.f_bavail * facts.f_frsize
 
 

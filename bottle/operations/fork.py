@@ -15,8 +15,8 @@ from typing import BinaryIO, cast
 
 from bottle import transcript
 from bottle.atomic import cannot_write, write_atomic
-from bottle.errors import BottleError, Conflict, NotFound, UsageError, VerificationFailed
-from bottle.launch import bare_spec
+from bottle.errors import BottleError, Conflict, EngineError, NotFound, UsageError, VerificationFailed
+from bottle.launch import bare_spec, container_mounts
 from bottle.model import CommitRecord, Lineage, Metadata, Mount, MountKind, Status
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
@@ -212,10 +212,11 @@ def _put_together(context: Context, state: BottleState, draft: BottleState, plan
 
 def _copy_transcript(context: Context, draft: BottleState, plan: ForkPlan) -> None:
     """The transcript as it was at the commit: from the image, as the snapshot beside it may be newer."""
-    if not plan.metadata.agent.transcript:
+    paths, mounted = plan.metadata.agent.transcript, container_mounts(plan.metadata)
+    if not paths:
         return
     with _holder(context, plan.origin.tag) as container:
-        transcript.capture(context.engine, container, plan.metadata.agent.transcript, draft.transcript)
+        transcript.capture(context.engine, container, paths, draft.transcript, mounted=mounted)
 
 
 def _copy_volumes(context: Context, state: BottleState, plan: ForkPlan) -> tuple[str, ...]:
@@ -242,18 +243,29 @@ def _copy_volume(context: Context, image: str, source: str, target: str) -> None
 
 @contextmanager
 def _still(context: Context, state: BottleState) -> Iterator[None]:
-    """Pause a running bottle, so that its volumes are copied as they are at one moment."""
+    """Pause a running bottle, so that its volumes are copied as they are at one moment.
+
+    The marker is what lets it go on if this process dies.
+    """
     container = context.container(state.identity)
-    pausing = container is not None and container.status is Status.RUNNING
-    if container is None or not pausing:
+    if container is None or container.status is not Status.RUNNING:
         yield
         return
+    state.mark_paused()
     try:
         context.engine.pause(container.id)
+        now = context.engine.container(container.id)
+        if now is None or now.status is not Status.PAUSED:
+            raise EngineError(
+                f"{container.name} could not be paused",
+                left="nothing was made",
+                next_step=f"bottle stop {state.identity}, then fork",
+            )
         yield
     finally:
         with suppress(Conflict, NotFound):  # not paused after all, or gone
             context.engine.unpause(container.id)
+        state.clear_paused()
 
 
 @contextmanager

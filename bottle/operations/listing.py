@@ -139,14 +139,16 @@ def _condition(container: ContainerSummary | None, tag: str | None, present: boo
 def unfinished(state: BottleState) -> str:
     """What is being done to a bottle, or was cut short, and what to type then; empty when there is nothing."""
     intent, migration = state.intent(), state.migration()
-    if intent is None and migration is None:
+    if intent is None and migration is None and not state.paused:
         return ""
     busy = state.locked_by
     if busy is not None:
         return f"in work: {busy}"
     if migration is not None:
         return _cut_move(state.identity, migration)
-    return f"a commit was cut: bottle commit {state.identity}"
+    if intent is not None:
+        return f"a commit was cut: bottle commit {state.identity}"
+    return f"a fork was cut that had paused it: bottle resume {state.identity}"
 
 
 def asked(state: BottleState) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Finish or undo what a commit, resume or copy left when its process died: done first by the next to hold the lock."""
+"""Finish or undo what a run left when its process died: done first by whoever holds the bottle's lock next."""
 
 from contextlib import suppress
 
@@ -11,7 +11,7 @@ from bottle.state import BottleState
 
 
 def settle(context: Context, state: BottleState) -> None:
-    """Unpause what was paused for a commit that died, and adopt the image if the engine finished it.
+    """Unpause what was paused for a commit, a copy or a fork that died, and adopt an image that the engine finished.
 
     Halves of files and containers that a run was making when it died go.
     """
@@ -19,18 +19,18 @@ def settle(context: Context, state: BottleState) -> None:
     discard_draft(context, state.identity)
     container = context.container(state.identity)
     take_effect(state, container)
+    if state.paused:
+        _let_go_on(context, state, container, "a fork")
+        state.clear_paused()
     migration = state.migration()
     if migration is not None and migration.paused:
-        if container is not None and container.status is Status.PAUSED:
-            context.engine.unpause(container.id)
-            context.progress.note(f"{state.identity} was left paused by a copy that died; it goes on now")
+        _let_go_on(context, state, container, "a copy")
         state.clear_migration()  # a copy that died while it packed has left nothing to go on with
     intent = state.intent()
     if intent is None:
         return
-    if container is not None and intent.paused and container.status is Status.PAUSED:
-        context.engine.unpause(container.id)
-        context.progress.note(f"{state.identity} was left paused by a commit that died; it goes on now")
+    if intent.paused:
+        _let_go_on(context, state, container, "a commit")
     images = context.engine.images({LABEL_NONCE: intent.nonce})
     if images:
         # A commit that died while it was folded has two images: the one that has its tag is whole.
@@ -45,6 +45,12 @@ def settle(context: Context, state: BottleState) -> None:
         except VerificationFailed as exc:
             context.progress.note(f"commit {intent.number} of {state.identity} had been cut short: {exc.what}")
     state.clear_intent()
+
+
+def _let_go_on(context: Context, state: BottleState, container: ContainerFacts | None, what: str) -> None:
+    if container is not None and container.status is Status.PAUSED:
+        context.engine.unpause(container.id)
+        context.progress.note(f"{state.identity} was left paused by {what} that died; it goes on now")
 
 
 def discard_draft(context: Context, identity: Identity) -> None:

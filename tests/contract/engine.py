@@ -673,6 +673,14 @@ class EngineContract:
         first = next(iter(read_tar(rig.engine.read_archive(ref, "/srv/a/one"))))
         assert first == "one"
 
+    def test_the_archive_of_a_link_is_the_link(self, rig: Rig) -> None:
+        ref = rig.create()
+        rig.write(ref, "/srv/real/one", b"1")
+        rig.write(ref, "/srv/link", b"", type=tarfile.SYMTYPE, linkname="/srv/real")
+        archive = io.BytesIO(b"".join(rig.engine.read_archive(ref, "/srv/link")))
+        with tarfile.open(fileobj=archive) as tar:
+            assert [(member.name, member.linkname) for member in tar] == [("link", "/srv/real")]
+
     def test_an_archive_keeps_owner_and_mode(self, rig: Rig) -> None:
         ref = rig.create()
         rig.write(ref, "/work/key", b"k", mode=0o600, uid=1234, gid=4321, mtime=1_600_000_000)

@@ -337,6 +337,11 @@ def test_a_tar_that_reaches_out_of_its_folder_is_refused(
         owner.extract(tar(*members))
 
 
+def test_a_time_that_no_file_can_have_is_refused(meet: Callable[..., Any]) -> None:
+    with meet(sees=VerificationFailed) as owner:
+        owner.extract(tar(("a", {"mtime": 1e30})))
+
+
 def test_devices_fifos_and_setuid_bits_do_not_arrive(meet: Callable[..., Any]) -> None:
     members = [
         ("device", {"type": tarfile.CHRTYPE, "devmajor": 1, "devminor": 3}),

@@ -14,6 +14,7 @@ import pytest
 from bottle import transcript
 from bottle.errors import EngineError, StateDamaged, VerificationFailed
 from bottle.launch import bare_spec
+from bottle.model import Mount, MountKind
 from bottle.testing import FakeEngine
 from bottle.testing.tree import FOLDER, Node, pack
 from bottle.transcript import capture, read_index, restore
@@ -67,6 +68,55 @@ def test_names_that_are_no_unicode_and_paths_within_paths_are_fine(engine: FakeE
     assert capture(engine, "one", ("/root/.demo", "/root/.demo/log", "/root/.demo", "/root/.demo.json"), folder) == 3
     assert restore(engine, "two", folder) == 3
     assert engine.read("two", "/root/.demo/\udcff\udcfe") == b"bytes"
+
+
+def link(engine: FakeEngine, path: str, target: str) -> None:
+    engine.write("one", path, node=Node(type=tarfile.SYMTYPE, target=target))
+
+
+@pytest.mark.parametrize("target", ["/data/demo", "../data/demo", "//data/./demo"])
+def test_what_a_transcript_is_a_link_to_is_saved_and_comes_back(engine: FakeEngine, folder: Path, target: str) -> None:
+    engine.erase("one", "/root/.demo")
+    link(engine, "/root/.demo", target)
+    link(engine, "/data/demo", "real")
+    engine.write("one", "/data/real/log", b"hours")
+    assert capture(engine, "one", PATHS, folder) == 2
+    assert restore(engine, "two", folder) == 2
+    assert engine.read("two", "/data/real/log") == b"hours"
+    tree = engine._container("two").tree
+    assert (tree["/root/.demo"].target, tree["/data/demo"].target) == (target, "real")
+
+
+@pytest.mark.parametrize("target", ["/nowhere", ".demo.json", ".demo", "/run/bottle/secrets", "/mounted/demo"])
+def test_a_link_to_what_is_not_there_or_is_kept_elsewhere_stays_a_link(
+    engine: FakeEngine, folder: Path, target: str
+) -> None:
+    engine.erase("one", "/root/.demo")
+    link(engine, "/root/.demo", target)
+    engine.write("one", "/mounted/demo/log", b"in a volume")
+    engine.write("one", "/run/bottle/secrets", b"hush")
+    volume = Mount(kind=MountKind.VOLUME, source="data", target="/mounted")
+    assert capture(engine, "one", PATHS, folder, mounted=[volume]) == 1
+    assert [entry.path for entry in read_index(folder)] == ["root/.demo", "root/.demo.json"]
+
+
+@pytest.mark.parametrize("target", ["/", "/root", "..", "/run", "/\udcff"])
+def test_a_link_to_what_is_no_transcript_is_refused(engine: FakeEngine, folder: Path, target: str) -> None:
+    capture(engine, "one", PATHS, folder)
+    engine.erase("one", "/root/.demo")
+    link(engine, "/root/.demo", target)
+    with pytest.raises(VerificationFailed, match=r"/root/\.demo is a link to"):
+        capture(engine, "one", PATHS, folder)
+    assert len(read_index(folder)) == 5
+
+
+def test_links_without_end_are_refused(engine: FakeEngine, folder: Path) -> None:
+    engine.erase("one", "/root/.demo")
+    link(engine, "/root/.demo", "/chain/0")
+    for number in range(100):
+        link(engine, f"/chain/{number}", str(number + 1))
+    with pytest.raises(VerificationFailed, match="is a link to"):
+        capture(engine, "one", PATHS, folder)
 
 
 def test_nothing_there_is_a_snapshot_of_nothing(engine: FakeEngine, folder: Path) -> None:

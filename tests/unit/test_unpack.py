@@ -199,6 +199,18 @@ def test_it_ends_where_the_tar_is_cut(inside: Path) -> None:
     assert plain(inside)
 
 
+def test_a_tar_that_is_torn_between_two_members_is_not_taken_for_a_whole_one(inside: Path) -> None:
+    first, whole = tar_of(file("a", bytes(2000)), finish=False), tar_of(file("a", bytes(2000)), file("b"))
+    assert whole.startswith(first)
+    error = b'{"message":"input/output error"}\n'
+    unreadable = first + b"#" * 512 + whole[len(first) + 512 :]
+    for number, torn in enumerate((first, first + bytes(512), first + error, first + b"#" * 4096, unreadable)):
+        with pytest.raises(VerificationFailed, match="torn"):
+            take(torn, inside / str(number))
+    assert len(take(first + bytes(1024), inside / "least")) == 1
+    assert len(take(first + bytes(20000), inside / "padded")) == 1
+
+
 def test_a_disk_that_is_full_is_said_to_be(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real: Callable[..., int] = os.open
 

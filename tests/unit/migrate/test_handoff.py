@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from bottle.errors import RemoteError, VerificationFailed
-from bottle.model import Agent, Metadata, MigrationPhase, MigrationRecord
+from bottle.model import Agent, CommitRecord, Metadata, MigrationPhase, MigrationRecord
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.state import BottleState, StateHome
@@ -113,6 +113,16 @@ def slow(programs: Path, name: str, seconds: float) -> None:
     real = shutil.which(name)
     (programs / name).write_text(f'#!/bin/sh\nsleep {seconds}\nexec {real} "$@"\n')
     (programs / name).chmod(0o755)
+
+
+@pytest.mark.parametrize("answer", [b"", b"[]", b"[{}]", b"[" * 200_000])
+def test_an_image_that_is_described_as_none_can_be_is_not_believed(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    commit = CommitRecord(number=1, tag="x", config_digest="", diff_ids=(), created_at=NOW)
+    monkeypatch.setattr(Arrival, "_done", lambda *_, **__: Reply(status=0, out=answer, err=""))
+    with pytest.raises(RemoteError, match="makes no sense"):
+        rig.arrival.verify_image(commit, "x")
 
 
 # --- unpacking --------------------------------------------------------------------------------------------------------

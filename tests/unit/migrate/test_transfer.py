@@ -164,6 +164,15 @@ def test_what_changes_on_its_way_is_not_accepted(remote: LocalRemote, identity: 
         shipment(remote, identity)[0].send([item], "sending")
 
 
+@pytest.mark.parametrize("line", ["x", "x 1-a much", "x 1 5", f"x 1-a {'9' * 5000}"])
+def test_a_staging_that_makes_no_sense_is_not_believed(
+    remote: LocalRemote, identity: Identity, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    monkeypatch.setattr("migrate.scripts._text", lambda name: f"echo '{line}'" if name == "staged" else "")
+    with pytest.raises(RemoteError, match="makes no sense"):
+        shipment(remote, identity)[0].send([cargo(b"x")], "sending")
+
+
 def test_a_host_that_cannot_take_it_says_why(remote: LocalRemote, identity: Identity, far: Path) -> None:
     (far / ".bottle").write_text("a file where a folder should be")
     with pytest.raises(RemoteError, match="cannot make"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tarfile
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -20,10 +21,11 @@ from bottle.errors import (
     VerificationFailed,
 )
 from bottle.model import ImageDefaults, Mount, MountKind, Status, Tombstone
-from bottle.operations import Committed, commit, remove, resume, stop
+from bottle.operations import Committed, commit, inspect, remove, resume, stop
 from bottle.plan import Attach, FromCommit, ResumeRequest
 from bottle.state import BottleState
 from bottle.testing.images import FakeImage
+from bottle.testing.tree import Node
 from tests.support.trees import snapshot
 from tests.support.world import AGENT, Fate, Killed, World, every_moment
 
@@ -163,6 +165,30 @@ def test_a_whiteout_is_refused_by_name(world: World) -> None:
     assert refused(world, bottle, PreflightRefused, r"/srv/\.wh\.foo").exit_code == 8
     assert world.status(bottle) is Status.RUNNING
     assert "pause" not in world.engine.methods
+
+
+def test_the_disk_that_must_have_room_is_the_engines(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    bottle = world.start()
+    here = replace(world.engine.info(), root_dir=str(world.folder))
+    monkeypatch.setattr(world.engine, "info", lambda: here)
+    monkeypatch.setattr(world.engine, "writable_size", lambda _: 10**18)
+    assert refused(world, bottle, PreflightRefused, "disk has").exit_code == 8
+    world.engine.is_local = False  # the folder of that name is another host's
+    assert commit(world.context, bottle).commit.number == 1
+
+
+@pytest.mark.parametrize(("target", "files"), [("/data/demo", 1), ("/cache/demo", 0), ("/", 0)])
+def test_a_transcript_that_is_a_link_is_saved_kept_by_its_volume_or_named(
+    world: World, target: str, files: int
+) -> None:
+    volume = Mount(kind=MountKind.VOLUME, source="cache", target="/cache")
+    bottle = world.start(replace(AGENT, volumes=(volume,)))
+    world.engine.write(bottle.identity.container, "/root/.demo", node=Node(type=tarfile.SYMTYPE, target=target))
+    world.work(bottle, "/data/demo/log", b"hours")
+    world.work(bottle, "/cache/demo/log", b"hours")
+    dropped = commit(world.context, bottle).dropped
+    assert inspect(world.context, bottle).transcript.files == files
+    assert any("is a link to" in each for each in dropped) is (target == "/")
 
 
 def test_two_at_once_are_one_and_one_that_is_told_who(world: World) -> None:

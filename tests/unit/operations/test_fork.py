@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from bottle.errors import BottleError, MovedAway, NotFound, UsageError, VerificationFailed
-from bottle.model import Lineage, Mount, MountKind, Status, Tombstone
+from bottle.errors import BottleError, EngineError, MovedAway, NotFound, UsageError, VerificationFailed
+from bottle.model import Lineage, MigrationPhase, MigrationRecord, Mount, MountKind, Status, Tombstone
 from bottle.operations import ForkRequest, commit, fork, history, plan_for, prune, remove, resume, stop
+from bottle.operations.listing import unfinished
+from bottle.operations.settle import settle
 from bottle.plan import FromCommit, ResumeRequest
 from bottle.state import DOCKERFILE, BottleState
 from tests.support.world import AGENT, Fate, Killed, World, every_moment
@@ -168,15 +170,54 @@ def test_wherever_it_ends_there_is_a_whole_fork_or_none(tmp_path: Path, deadly: 
                 assert world.content(new, "/root/.cache/deep/file") == b"cached"
             if deadly and not made:
                 prune(world.context, plan_for(world.context, timedelta(0)), consent=False)
-            if deadly and world.status(bottle) is Status.PAUSED:
-                resume(world.context, bottle, ResumeRequest())
+            settle(world.context, bottle)
+            assert not bottle.paused
             assert made or nothing_is_left(world, bottle) or "remove_" in fate.last, fate.last
         else:
             assert not fate.came
-        assert world.status(bottle) is Status.RUNNING or fate.last == "before unpause", fate.last
+        assert world.status(bottle) is Status.RUNNING, fate.last
         world.check(bottle)
 
     assert every_moment(run, deadly=deadly) > 20
+
+
+def test_an_origin_that_a_dead_fork_left_paused_says_so_and_goes_on_with_the_next_command(world: World) -> None:
+    bottle = committed(world)
+    bottle.mark_paused()
+    world.engine.pause(bottle.identity.container)
+    assert unfinished(bottle) == f"a fork was cut that had paused it: bottle resume {bottle.identity}"
+    commit(world.context, bottle)
+    assert world.status(bottle) is Status.RUNNING
+    assert not bottle.paused
+    assert any("left paused by a fork that died" in note for note in world.progress.notes)
+
+
+def test_an_origin_that_somebody_paused_stays_so(world: World) -> None:
+    bottle = committed(world)
+    world.engine.pause(bottle.identity.container)
+    fork(world.context, bottle, SHARED)
+    assert world.status(bottle) is Status.PAUSED
+
+
+def test_an_origin_that_does_not_pause_is_not_copied_while_it_writes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bottle = committed(world)
+    monkeypatch.setattr(world.engine, "pause", lambda ref: None)
+    with pytest.raises(EngineError, match="could not be paused"):
+        fork(world.context, bottle, SHARED)
+    assert nothing_is_left(world, bottle)
+    assert not bottle.paused
+
+
+def test_a_fork_leaves_the_note_of_a_move_alone(world: World) -> None:
+    bottle = committed(world)
+    note = MigrationRecord(
+        phase=MigrationPhase.STAGING, host="far", nonce="n", commit=2, started_at=world.engine.clock()
+    )
+    bottle.write_migration(note)
+    fork(world.context, bottle, SHARED)
+    assert bottle.migration() == note
 
 
 def test_a_fork_of_what_was_imported_is_built_with_its_own_folder(world: World) -> None:

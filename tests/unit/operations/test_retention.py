@@ -32,6 +32,25 @@ def test_the_newest_stay(world: World) -> None:
     assert world.engine.image(bottle.identity.committed(1)) is None
 
 
+def test_one_commit_under_a_clock_that_jumped_lets_nothing_go(world: World) -> None:
+    bottle = world.start(replace(AGENT, keep=Retention(days=30)))
+    for _ in range(3):
+        commit(world.context, bottle)
+    later = replace(world.context, now=lambda: world.engine.clock() + timedelta(days=3650))
+    assert commit(later, bottle).expired == ()
+    assert commit(world.context, bottle).expired == ()
+    assert states(world, bottle) == ["present"] * 5
+
+
+def test_the_old_go_once_a_younger_one_is_not_the_newest(world: World) -> None:
+    bottle = world.start(replace(AGENT, keep=Retention(days=30)))
+    went = []
+    for number in range(4):
+        month = replace(world.context, now=lambda days=31 * number: world.engine.clock() + timedelta(days=days))
+        went.append(commit(month, bottle).expired)
+    assert went == [(), (), (1,), (2,)]
+
+
 def test_without_a_rule_all_stay(world: World) -> None:
     bottle = world.start()
     for _ in range(4):
@@ -110,13 +129,13 @@ def test_either_rule_keeps() -> None:
             diff_ids=(),
             created_at=now - timedelta(days=40 - number),
         )
-        for number in (1, 2, 15, 39)
+        for number in (1, 2, 15, 38, 39)
     )
 
     def going(keep: Retention) -> list[int]:
         return [each.number for each in expired(commits, keep, now=now, in_force="t:39")]
 
-    assert going(Retention(commits=1)) == [1, 2, 15]
+    assert going(Retention(commits=1)) == [1, 2, 15, 38]
     assert going(Retention(days=30)) == [1, 2]
-    assert going(Retention(commits=3, days=30)) == [1]
+    assert going(Retention(commits=4, days=30)) == [1]
     assert going(Retention(commits=1, days=1)) == [1, 2, 15]
