@@ -91,6 +91,7 @@ def observe(
         host=host,
         host_name=remote.name,
         present=there.diff_ids,
+        engine_id=context.engine.info().id,
         keep=request.keep,
         resume_there=request.resume_there,
     )

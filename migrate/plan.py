@@ -22,6 +22,7 @@ class MoveFacts:
 
     `layers` are the diff ids of the image that the bottle stands on now, base first; `written` is what its container
     wrote on top. `present` are the layers that the destination has. `workspace_here`: the folder to be packed is there.
+    `engine_id` is what the engine here calls itself, as `host.engine_id` is there.
     """
 
     metadata: Metadata
@@ -38,6 +39,7 @@ class MoveFacts:
     host: HostFacts
     host_name: str
     present: frozenset[str]
+    engine_id: str
     keep: bool
     resume_there: bool
 
@@ -87,6 +89,7 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
     """
     require_docker(facts.metadata, "migrate")
     host, identity = facts.host, facts.metadata.identity
+    _require_another_engine(facts)
     _require_engine(facts)
     if facts.resume_there and host.bottle is None:
         raise PreflightRefused(
@@ -172,6 +175,17 @@ def what_stays(metadata: Metadata, commits: tuple[CommitRecord, ...]) -> tuple[s
     if metadata.agent.network not in {"bridge", "none"}:
         stays.append(f"network {metadata.agent.network}: it must exist there")
     return tuple(stays)
+
+
+def _require_another_engine(facts: MoveFacts) -> None:
+    """On one engine both homes would have the same container, images and volumes, and `rm` in the one takes them."""
+    if facts.engine_id and facts.engine_id == facts.host.engine_id:
+        raise PreflightRefused(
+            f"the Docker engine of {facts.host_name} is the very one that {facts.metadata.identity} is on already",
+            left="nothing was changed on either side",
+            next_step=f"for a second bottle on it: bottle fork {facts.metadata.identity}   (two machines cloned with "
+            f"one Docker: there, delete {facts.host.docker_root}/engine-id and restart Docker)",
+        )
 
 
 def _require_engine(facts: MoveFacts) -> None:
