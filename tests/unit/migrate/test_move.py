@@ -8,14 +8,18 @@ from typing import Any
 
 import pytest
 
-from bottle.errors import PreflightRefused
+from bottle.errors import Conflict, MovedAway, PreflightRefused, RemoteError
+from bottle.model import MigrationPhase
 from bottle.naming import Identity
+from bottle.operations.commit import commit
+from bottle.operations.stop import stop
 from bottle.state import StateHome
 from migrate.handoff import Arrival
+from migrate.model import RemoteCommand, Reply
 from migrate.move import Moved, move
 from migrate.observe import MoveRequest
 from migrate.testing import LocalRemote
-from tests.support.world import World
+from tests.support.world import Killed, World
 
 DOCKER = """\
 #!/bin/sh
@@ -53,6 +57,21 @@ class Rig:
         workspace = self.far / f"workspace-{len(list(self.far.iterdir()))}"
         return move(self.world.context, self.bottle, self.remote, MoveRequest(workspace=workspace, **request))
 
+    def die_after(self, script: str, **request: Any) -> None:
+        """A move that is killed when `script` has run there, before its answer is heard."""
+        run = self.remote.run
+
+        def mortal(command: RemoteCommand, *args: Any, **kwargs: Any) -> Reply:
+            reply = run(command, *args, **kwargs)
+            if command.name == script:
+                raise Killed(script)
+            return reply
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(self.remote, "run", mortal)
+            with pytest.raises(Killed):
+                self.move(**request)
+
     @property
     def there(self) -> tuple[Identity, ...]:
         """The bottles that are there."""
@@ -78,3 +97,73 @@ def test_a_home_on_another_engine_gets_the_bottle(rig: Rig) -> None:
     moved = rig.move()
     assert rig.there == (moved.arrived_as,) == (rig.bottle.identity,)
     assert rig.bottle.tombstone() is not None
+
+
+# --- the same command once more ---------------------------------------------------------------------------------------
+
+
+def test_a_bottle_that_moved_away_is_not_there_to_be_copied(rig: Rig) -> None:
+    rig.move()
+    with pytest.raises(MovedAway):
+        rig.move(keep=True)
+    assert rig.there == (rig.bottle.identity,)
+
+
+def test_a_move_that_was_handed_over_when_it_was_cut_is_finished_before_a_copy_is_made(rig: Rig) -> None:
+    rig.die_after("register")
+    with pytest.raises(Conflict, match="cut while it was handed over"):
+        rig.move(keep=True)
+    assert rig.move().arrived_as == rig.bottle.identity
+    assert rig.there == (rig.bottle.identity,)
+
+
+def test_a_copy_that_arrived_before_the_cut_is_finished_and_called_what_it_is(rig: Rig) -> None:
+    rig.die_after("register", keep=True)
+    copy = rig.move(keep=True)
+    assert (rig.there, copy.commit, rig.bottle.migration()) == ((copy.arrived_as,), 1, None)
+    assert "what was done after that commit is not in it" in rig.world.progress.notes[-1]
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["a newer commit", "newer work"])
+def test_a_copy_is_made_anew_when_work_went_on_since_the_cut(rig: Rig, stopped: bool) -> None:
+    rig.die_after("register", keep=True)
+    (old,) = rig.there
+    rig.world.work(rig.bottle, "/work.txt", b"2")
+    if stopped:
+        stop(rig.world.context, rig.bottle)
+    else:
+        commit(rig.world.context, rig.bottle)
+    copy = rig.move(keep=True)
+    assert copy.arrived_as != old
+    assert set(rig.there) == {old, copy.arrived_as}
+    assert copy.commit == rig.bottle.commits()[-1].number > 1
+    state = StateHome(rig.far / ".bottle").bottle(copy.arrived_as)
+    assert state.committed_image() == copy.arrived_as.committed(copy.commit)
+    assert any(f"the copy of commit 1 of {rig.bottle.identity}" in note for note in rig.world.progress.notes)
+
+
+def test_a_host_that_pulls_is_told_that_its_copy_is_old_and_gets_another_the_next_time(rig: Rig) -> None:
+    rig.die_after("register", keep=True, pulled_by="a" * 32)
+    commit(rig.world.context, rig.bottle)
+    with pytest.raises(Conflict, match="work has gone on since"):
+        rig.move(keep=True, pulled_by="a" * 32)
+    assert rig.move(keep=True, pulled_by="a" * 32).commit == 3
+    assert len(rig.there) == 2
+
+
+def test_a_copy_for_one_host_is_not_gone_on_with_for_another_of_its_name(rig: Rig) -> None:
+    rig.die_after("load", keep=True, pulled_by="a" * 32)
+    note = rig.bottle.migration()
+    assert note is not None
+    assert note.phase is MigrationPhase.STAGING
+    copy = rig.move(keep=True, pulled_by="b" * 32)
+    assert copy.arrived_as != note.arrives_as
+
+
+def test_a_bottle_that_could_not_be_started_there_is_started_by_the_same_command(rig: Rig) -> None:
+    rig.program("bottle", "#!/bin/sh\n[ $1 = --version ] && exit\n[ -e ready ] || exit 1\necho it runs\n")
+    with pytest.raises(RemoteError, match="`bottle resume` failed there"):
+        rig.move(resume_there=True)
+    (rig.far / "ready").touch()
+    assert rig.move(resume_there=True).resumed == "it runs"
+    assert rig.move().resumed is None
