@@ -275,21 +275,7 @@ class _Move:
     ) -> int:
         """Bring everything there, checked and loaded, but nothing into place; the bytes that were staged."""
         beside = [_cargo(parcel.blob) for parcel in packed.parcels]
-        there = arrival.shipment.retried(lambda: ask_layers(self._remote, arrival.host, images, commit.diff_ids))
-        try:
-            if self._has_it_all(arrival, images, commit):
-                arrival.shipment.send(beside, f"sending to {self._remote.name}")
-                order: list[Cargo] = []
-            else:
-                order = self._send(arrival, self._layers(arrival, decided, there, commit), there, commit, beside)
-        except (RemoteError, VerificationFailed) as exc:
-            if isinstance(exc, ConnectionLost) or not there.diff_ids:
-                raise
-            # A layer that was counted on is gone, or was never what it seemed: send them all.
-            self._context.progress.note(f"{exc.what}; layers that seemed to be there already are sent too")
-            order = self._send(
-                arrival, self._layers(arrival, decided, LayersThere(), commit), LayersThere(), commit, beside
-            )
+        order = self._bring_image(arrival, decided, images, commit, beside)
         if packed.workspace is not None:
             arrival.unpack(packed.workspace, "workspace", self._nonce)
         arrival.unpack(packed.state, "state", self._nonce)
@@ -297,14 +283,41 @@ class _Move:
             arrival.fill(volume, parcel, tag_there(commit, self._there))
         return sum(cargo.size for cargo in {each.digest: each for each in [*order, *beside]}.values())
 
+    def _bring_image(
+        self, arrival: Arrival, decided: MovePlan, images: ImagesThere, commit: CommitRecord, beside: Sequence[Cargo]
+    ) -> list[Cargo]:
+        """Stage what lies `beside` the image, and as much of the image as it takes to have it there; that much."""
+        there = arrival.shipment.retried(lambda: ask_layers(self._remote, arrival.host, images, commit.diff_ids))
+        if self._has_it_all(arrival, images, commit):
+            arrival.shipment.send(beside, f"sending to {self._remote.name}")
+            return []
+        while True:
+            order = self._send(arrival, self._layers(arrival, decided, there, commit), there, commit, beside)
+            try:
+                self._load(arrival, order, commit)
+            except (RemoteError, VerificationFailed) as exc:
+                if isinstance(exc, ConnectionLost) or not there.diff_ids:
+                    raise
+                # A layer that was counted on is gone, or was never what it seemed: send them all.
+                self._context.progress.note(f"{exc.what}; layers that seemed to be there already are sent too")
+                there = LayersThere()
+            else:
+                return order
+
     def _has_it_all(self, arrival: Arrival, images: ImagesThere, commit: CommitRecord) -> bool:
         """Whether the very image is there, under whatever name; if so it has its tag now, and has proved itself."""
         image = self._context.engine.image(commit.tag)
         if image is None or images.chains.get(image.id) != commit.diff_ids:
             return False
         tag = tag_there(commit, self._there)
-        arrival.tag(image.id, tag)
-        arrival.verify_image(commit, tag)
+        try:
+            arrival.tag(image.id, tag)
+            arrival.verify_image(commit, tag)
+        except ConnectionLost:
+            raise
+        except (RemoteError, VerificationFailed) as exc:
+            self._context.progress.note(f"{exc.what}; the image that seemed to be there already is sent")
+            return False
         return True
 
     def _send(
@@ -318,6 +331,9 @@ class _Move:
         order = self._image_cargo(arrival, layers, there, commit)
         require_room(arrival.host, self._remote.name, sum(cargo.size for cargo in (*order, *beside)))
         arrival.shipment.send([*order, *beside], f"sending to {self._remote.name}")
+        return order
+
+    def _load(self, arrival: Arrival, order: Sequence[Cargo], commit: CommitRecord) -> None:
         tag = tag_there(commit, self._there)
         try:
             arrival.load(order)
@@ -326,7 +342,6 @@ class _Move:
             if not isinstance(exc, ConnectionLost):
                 arrival.unload(tag)
             raise
-        return order
 
     def _image_cargo(
         self, arrival: Arrival, layers: DirectorySpool, there: LayersThere, commit: CommitRecord

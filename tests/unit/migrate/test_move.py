@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bottle.errors import Conflict, MovedAway, PreflightRefused, RemoteError
-from bottle.model import MigrationPhase
+from bottle.errors import Conflict, MovedAway, PreflightRefused, RemoteError, VerificationFailed
+from bottle.model import ImageFacts, MigrationPhase
 from bottle.naming import Identity
 from bottle.operations.commit import commit
 from bottle.operations.stop import stop
@@ -19,7 +19,7 @@ from migrate.model import RemoteCommand, Reply
 from migrate.move import Moved, move
 from migrate.observe import MoveRequest
 from migrate.testing import LocalRemote
-from tests.support.world import Killed, World
+from tests.support.world import BASE, Killed, World
 
 DOCKER = """\
 #!/bin/sh
@@ -27,7 +27,7 @@ case "$*" in
 version*) echo 26.1.0 ;;
 *DockerRootDir*) echo / ;;
 info*) echo '{info}' ;;
-load) cat >/dev/null ;;
+load*) cat >/dev/null ;;
 esac
 """
 
@@ -48,6 +48,14 @@ class Rig:
         """What the engine there says of itself."""
         info = {"ServerVersion": "26.1.0", "Architecture": "x86_64", "DockerRootDir": "/", "ID": engine}
         self.program("docker", DOCKER.format(info=json.dumps(info)))
+
+    def hold(self, *images: ImageFacts) -> None:
+        """Have the engine there list these images."""
+        listed = "\n".join(image.id for image in images)
+        described = "\n".join(f"{image.id} {json.dumps(list(image.diff_ids))}" for image in images)
+        script = (self.programs / "docker").read_text()
+        held = f"image' 'ls*) echo '{listed}' ;;\nimage' 'inspect*) echo '{described}' ;;\n"
+        self.program("docker", script.replace("load*)", f"{held}load*)"))
 
     def program(self, name: str, script: str) -> None:
         (self.programs / name).write_text(script)
@@ -80,6 +88,7 @@ class Rig:
 
 @pytest.fixture
 def rig(tmp_path: Path, far: Path, programs: Path, remote: LocalRemote, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    monkeypatch.setattr("migrate.move.measure", lambda *_: 1e9)
     monkeypatch.setattr(Arrival, "verify_image", lambda *_: None)  # no engine there has an image to be looked at
     return Rig(tmp_path, far, programs, remote)
 
@@ -167,3 +176,43 @@ def test_a_bottle_that_could_not_be_started_there_is_started_by_the_same_command
     (rig.far / "ready").touch()
     assert rig.move(resume_there=True).resumed == "it runs"
     assert rig.move().resumed is None
+
+
+# --- what the far host refuses ----------------------------------------------------------------------------------------
+
+
+def test_a_disk_that_is_full_is_named_and_nothing_is_sent_once_more(rig: Rig) -> None:
+    base = rig.world.engine.image(BASE)
+    assert base is not None
+    rig.hold(base)
+    rig.program("cat", '#!/bin/sh\n[ $# -gt 0 ] && exec /bin/cat "$@"\necho "No space left" >&2\nexit 1\n')
+    with pytest.raises(RemoteError, match=r"staging a piece failed on local\.test: .*No space left"):
+        rig.move()
+    assert not [note for note in rig.world.progress.notes if "are sent too" in note]
+
+
+def test_layers_that_only_seemed_to_be_there_are_sent_too(rig: Rig) -> None:
+    base = rig.world.engine.image(BASE)
+    assert base is not None
+    rig.hold(base)
+    once = 'if [ -e loaded ]; then cat >/dev/null; else touch loaded; echo "no such layer" >&2; exit 1; fi'
+    rig.program("docker", (rig.programs / "docker").read_text().replace("cat >/dev/null", once))
+    assert rig.move().arrived_as == rig.bottle.identity
+    assert "no such layer\ndocker load failed; layers that seemed" in "\n".join(rig.world.progress.notes)
+
+
+def test_an_image_that_only_seemed_to_be_there_is_sent(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop(rig.world.context, rig.bottle)
+    made = commit(rig.world.context, rig.bottle)
+    image = rig.world.engine.image(made.commit.tag)
+    assert image is not None
+    rig.hold(image)
+    answers = iter([VerificationFailed("no container can be made of it"), None])
+
+    def verify(*_: object) -> None:
+        if (refusal := next(answers)) is not None:
+            raise refusal
+
+    monkeypatch.setattr(Arrival, "verify_image", verify)
+    assert rig.move().staged > 0
+    assert "no container can be made of it; the image that seemed" in "\n".join(rig.world.progress.notes)
