@@ -22,6 +22,7 @@ class MoveFacts:
 
     `layers` are the diff ids of the image that the bottle stands on now, base first; `written` is what its container
     wrote on top. `present` are the layers that the destination has. `workspace_here`: the folder to be packed is there.
+    `committed_layers` are those of the image that has `committed_tag`, None where none has.
     `engine_id` is what the engine here calls itself, as `host.engine_id` is there.
     """
 
@@ -29,6 +30,7 @@ class MoveFacts:
     container: ContainerFacts | None
     commits: tuple[CommitRecord, ...]
     committed_tag: str | None
+    committed_layers: tuple[str, ...] | None
     architecture: str
     layers: tuple[str, ...]
     image_size: int
@@ -121,10 +123,6 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
     needed_docker, needed_home = 2 * image + _SLACK, image + 2 * files + _SLACK
     _require_space(facts, needed_docker, needed_home, facts.workspace_size if workspace is not None else 0)
     running = facts.container is not None and facts.container.status.alive
-    in_force = commit_in_force(facts.commits, facts.committed_tag)
-    frozen = facts.container is None or (
-        in_force is not None and not facts.container.status.alive and is_frozen_in(facts.container, (in_force,))
-    )
     return MovePlan(
         workspace=workspace,
         present=len(facts.layers) - len(missing),
@@ -136,11 +134,22 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
         missing_there=_missing_there(facts),
         running=running,
         stops=running and not facts.keep,
-        commits=not frozen,
+        commits=facts.container is not None and not _is_frozen(facts, facts.container),
         needed_docker=needed_docker,
         needed_home=needed_home,
         free_docker=host.free_docker,
         free_home=host.free_home,
+    )
+
+
+def _is_frozen(facts: MoveFacts, container: ContainerFacts) -> bool:
+    """Whether the commit in force holds all that the container did, and its image is here to be sent."""
+    commit = commit_in_force(facts.commits, facts.committed_tag)
+    return (
+        commit is not None
+        and facts.committed_layers == commit.diff_ids
+        and not container.status.alive
+        and is_frozen_in(container, (commit,))
     )
 
 

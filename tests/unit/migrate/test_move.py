@@ -108,6 +108,14 @@ def test_a_home_on_another_engine_gets_the_bottle(rig: Rig) -> None:
     assert rig.bottle.tombstone() is not None
 
 
+def test_a_bottle_whose_commits_were_pruned_is_committed_once_more(rig: Rig) -> None:
+    stop(rig.world.context, rig.bottle)
+    commit(rig.world.context, rig.bottle)
+    rig.world.lose_images(rig.bottle)
+    assert rig.move().commit == 2
+    assert rig.there == (rig.bottle.identity,)
+
+
 # --- the same command once more ---------------------------------------------------------------------------------------
 
 

@@ -78,6 +78,7 @@ FACTS = MoveFacts(
     container=CONTAINER,
     commits=(),
     committed_tag=None,
+    committed_layers=LAYERS,
     architecture="amd64",
     layers=LAYERS,
     image_size=800 * MEGA,
@@ -140,6 +141,12 @@ def test_a_commit_is_made_when_none_holds_all_the_work(
     plan = planned(container=container, commits=commits, committed_tag=COMMIT.tag if commits else None)
     assert (plan.stops, plan.commits) == (stops, commits_it)
     assert not planned(container=container, commits=commits, keep=True).stops
+
+
+@pytest.mark.parametrize("layers", [None, ("sha256:a", "sha256:else")], ids=["lost", "another"])
+def test_a_commit_whose_image_is_not_here_is_made_again(layers: tuple[str, ...] | None) -> None:
+    stopped = replace(CONTAINER, status=Status.EXITED)
+    assert planned(container=stopped, commits=(COMMIT,), committed_tag=COMMIT.tag, committed_layers=layers).commits
 
 
 @pytest.mark.parametrize(
