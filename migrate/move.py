@@ -36,7 +36,8 @@ from migrate.transfer import Cargo, Shipment, Throttle
 class Moved:
     """A bottle that lives elsewhere now, or a copy that does. `staged` is how many bytes that took.
 
-    `along` are the credentials that went along because that was allowed, a line each.
+    `along` are the credentials that went along because that was allowed, a line each. `dropped` is what Docker's commit
+    did not keep of the bottle, and what the tar of the workspace does not.
     `resumed` is what the other host said when it was asked to start the bottle, None when it was not asked.
     """
 
@@ -51,6 +52,7 @@ class Moved:
     missing_there: tuple[str, ...]
     resumed: str | None = None
     along: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
 
 
 def plan(context: Context, state: BottleState, remote: Remote, request: MoveRequest) -> MovePlan:
@@ -128,6 +130,7 @@ class _Move:
             missing_there=decided.missing_there,
             resumed=arrival.resume() if self._request.resume_there else None,
             along=self._along,
+            dropped=(*commit.dropped, *_bared(packed)),
         )
 
     def _arrived_before(self) -> bool:
@@ -204,6 +207,7 @@ class _Move:
             stays=(),
             missing_there=(),
             resumed=arrival.resume() if self._request.resume_there else None,
+            dropped=commit.dropped if commit else (),
         )
 
     def _arrival(self, host: HostFacts) -> Arrival:
@@ -239,7 +243,8 @@ class _Move:
         context, state = self._context, self._state
         pausing = self._request.keep and decided.running
         if decided.stops:
-            stop_locked(context, state, grace=10)
+            for note in stop_locked(context, state, grace=10).notes:
+                context.progress.note(note)
         container = context.container(self._identity) if pausing else None
         pausing = container is not None and container.status is Status.RUNNING
         try:
@@ -424,3 +429,9 @@ class _Move:
 
 def _cargo(blob: Blob) -> Cargo:
     return Cargo(digest=blob.digest.removeprefix("sha256:"), size=blob.size, content=blob.path)
+
+
+def _bared(packed: Packed) -> tuple[str, ...]:
+    """What the tar of the workspace does not keep of it."""
+    count = packed.workspace.attributed if packed.workspace is not None else 0
+    return (f"extended attributes and ACLs in the workspace ({count} of its files and folders)",) if count else ()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bottle.cli.moved import moved_document, moved_lines
+from bottle.cli.moveplan import SENDING
 from bottle.errors import Conflict, MovedAway, PreflightRefused, RemoteError, VerificationFailed
 from bottle.model import ImageFacts, MigrationPhase
 from bottle.naming import Identity
 from bottle.operations.commit import commit
-from bottle.operations.stop import stop
+from bottle.operations.stop import Stopped, stop
 from bottle.state import StateHome
 from migrate.handoff import Arrival
 from migrate.model import RemoteCommand, Reply
@@ -114,6 +117,23 @@ def test_a_bottle_whose_commits_were_pruned_is_committed_once_more(rig: Rig) -> 
     rig.world.lose_images(rig.bottle)
     assert rig.move().commit == 2
     assert rig.there == (rig.bottle.identity,)
+
+
+def test_what_a_move_leaves_behind_is_told(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    (rig.world.cwd / "file").write_text("work")
+    os.setxattr(rig.world.cwd / "file", "user.note", b"precious")
+    stopped = Stopped(
+        identity=rig.bottle.identity, exit_code=0, was_running=True, removed=False, notes=("a request was too large",)
+    )
+    monkeypatch.setattr("migrate.move.stop_locked", lambda *_, **__: stopped)
+    moved = rig.move()
+    workspace = "extended attributes and ACLs in the workspace (1 of its files and folders)"
+    by_docker = rig.bottle.commits()[-1].dropped
+    assert "extended attributes" in by_docker[0]
+    assert moved.dropped == (*by_docker, workspace)
+    assert f"  dropped: {workspace}" in moved_lines(moved, SENDING, (), moved.host)
+    assert moved_document(moved, SENDING, (), moved.host)["dropped"] == list(moved.dropped)
+    assert "a request was too large" in rig.world.progress.notes
 
 
 # --- the same command once more ---------------------------------------------------------------------------------------
