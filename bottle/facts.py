@@ -240,6 +240,7 @@ def engine_info(info: Json, version: Json) -> EngineInfo:
         os=version.get("Os") or info.get("OSType") or "",
         store=store_of(info),
         root_dir=info.get("DockerRootDir") or "",
+        id=info.get("ID") or "",
     )
 
 

@@ -46,6 +46,8 @@ def hold(path: Path, *, subject: str, purpose: str, brief: bool = False) -> Iter
         os.pwrite(descriptor, json.dumps(note).encode(), 0)
         yield
     finally:
+        # Closing it is not enough: what another thread has just forked has it, too, until it executes its program.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 
 

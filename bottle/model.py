@@ -171,7 +171,7 @@ class CommitRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
-    """What answered, and where it keeps its data."""
+    """What answered, and where it keeps its data. `id` tells it from every other engine, empty where it has none."""
 
     version: str
     api_version: str
@@ -179,6 +179,7 @@ class EngineInfo:
     os: str
     store: Store
     root_dir: str
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,7 +116,7 @@ class HostFacts:
 
     `docker` is the path of its client there, `sudo` whether it must be run by `sudo -n`; `refused` is what it said
     when neither way reached an engine. `disk_…` says on which filesystem a path is: two with one value share its space.
-    `staged` is what an earlier run of this move has brought there.
+    `staged` is what an earlier run of this move has brought there. `engine_id` is what its engine calls itself.
     """
 
     bottle_home: str
@@ -139,6 +139,7 @@ class HostFacts:
     docker_root: str
     free_docker: int
     disk_docker: str
+    engine_id: str = ""
 
     @property
     def file_codec(self) -> Codec:

@@ -13,7 +13,7 @@ from bottle.operations import Context
 from bottle.operations.commit import commit_locked
 from bottle.operations.settle import settle
 from bottle.operations.stop import stop_locked
-from bottle.plan import commit_in_force, finishing
+from bottle.plan import commit_in_force, finishing, is_frozen_in
 from bottle.state import BottleState
 from migrate.archive import Layer, compose
 from migrate.handoff import Arrival, had_arrived, let_go, settle_handoff
@@ -21,7 +21,7 @@ from migrate.hygiene import Allowed, finder_for, look_through, own_layers, requi
 from migrate.known import ImagesThere, LayersThere, ask_layers
 from migrate.layers import SaveStreamSource
 from migrate.link import choose_level, measure
-from migrate.model import Blob, Codec, Presence
+from migrate.model import Blob, Codec, HostFacts, Presence
 from migrate.observe import MoveRequest, observe
 from migrate.packing import Packed, pack, tag_there
 from migrate.plan import MovePlan, plan_move, require_room
@@ -36,7 +36,8 @@ from migrate.transfer import Cargo, Shipment, Throttle
 class Moved:
     """A bottle that lives elsewhere now, or a copy that does. `staged` is how many bytes that took.
 
-    `along` are the credentials that went along because that was allowed, a line each.
+    `along` are the credentials that went along because that was allowed, a line each. `dropped` is what Docker's commit
+    did not keep of the bottle, and what the tar of the workspace does not.
     `resumed` is what the other host said when it was asked to start the bottle, None when it was not asked.
     """
 
@@ -51,6 +52,7 @@ class Moved:
     missing_there: tuple[str, ...]
     resumed: str | None = None
     along: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
 
 
 def plan(context: Context, state: BottleState, remote: Remote, request: MoveRequest) -> MovePlan:
@@ -75,10 +77,19 @@ def _name_there(state: BottleState, remote: Remote, request: MoveRequest) -> Ide
     if not request.keep:
         return state.identity
     earlier = state.migration()
-    if earlier is not None and earlier.host == remote.name and earlier.arrives_as not in {None, state.identity}:
-        assert earlier.arrives_as is not None  # for the type checker; the line above says so
+    if (
+        earlier is not None
+        and earlier.arrives_as is not None
+        and earlier.arrives_as != state.identity
+        and _same_goal(earlier, remote, request)
+    ):
         return earlier.arrives_as
     return Identity.fresh(state.identity.agent)
+
+
+def _same_goal(earlier: MigrationRecord, remote: Remote, request: MoveRequest) -> bool:
+    """Whether an earlier run was to the very host of this one; hosts that pull may share a name, but not an id."""
+    return earlier.pulled_by == request.pulled_by and (request.pulled_by is not None or earlier.host == remote.name)
 
 
 class _Move:
@@ -104,13 +115,7 @@ class _Move:
             files = self._spool("files", decided.file_codec)
             packed = pack(context, state, files, commit=commit, arrives_as=self._there, workspace=decided.workspace)
         self._note(MigrationPhase.STAGING, commit.number)
-        arrival = Arrival(
-            remote=self._remote,
-            host=seen.facts.host,
-            identity=self._there,
-            shipment=self._shipment(),
-            progress=context.progress,
-        )
+        arrival = self._arrival(seen.facts.host)
         staged = self._stage(arrival, decided, seen.images, commit, packed)
         self._hand_over(arrival, decided, commit)
         return Moved(
@@ -125,22 +130,27 @@ class _Move:
             missing_there=decided.missing_there,
             resumed=arrival.resume() if self._request.resume_there else None,
             along=self._along,
+            dropped=(*commit.dropped, *_bared(packed)),
         )
 
     def _arrived_before(self) -> bool:
-        """Whether an earlier run had handed the bottle to this very host, and only its end was cut off."""
-        state, earlier, tombstone = self._state, self._state.migration(), self._state.tombstone()
+        """Whether an earlier run had brought the bottle to this very host, and only its end was cut off."""
+        state, earlier = self._state, self._state.migration()
         if earlier is not None and earlier.phase is MigrationPhase.HANDING_OFF:
-            pulled_by = self._request.pulled_by
-            if earlier.pulled_by != pulled_by or (pulled_by is None and earlier.host != self._remote.name):
+            if self._request.keep or not _same_goal(earlier, self._remote, self._request):
                 raise Conflict(
                     f"a move of {self._identity} to {earlier.host} was cut while it was handed over",
                     left="nothing was changed",
                     next_step=f"finish it first: {finishing(self._identity, earlier)}",
                 )
             return settle_handoff(self._context, state, earlier, self._remote)
-        if self._request.keep and earlier is not None and earlier.arrives_as == self._there:
-            return had_arrived(self._remote, self._there, earlier.nonce)
+        if self._request.keep:
+            return earlier is not None and earlier.arrives_as == self._there and self._copied_before(earlier)
+        return self._moved_before()
+
+    def _moved_before(self) -> bool:
+        """Whether this host let the bottle go to that one, which still owns it."""
+        tombstone = self._state.tombstone()
         if tombstone is None or tombstone.host != self._remote.name:
             return False
         presence = probe(self._remote, self._identity, "").presence
@@ -152,13 +162,40 @@ class _Move:
             )
         return presence is Presence.OWNED
 
+    def _copied_before(self, earlier: MigrationRecord) -> bool:
+        """Whether the copy that an earlier run was making is there, and is still what was asked for."""
+        if not had_arrived(self._remote, self._there, earlier.nonce):
+            return False
+        settle(self._context, self._state)
+        copied = f"the copy of commit {earlier.commit} of {self._identity} is on {self._remote.name}, as {self._there}"
+        if not self._went_on_since(earlier.commit):
+            self._context.progress.note(f"{copied}, since an earlier run; what was done after that commit is not in it")
+            return True
+        self._remote.run(plain("clear", str(self._there)))
+        self._state.clear_migration()
+        if self._request.pulled_by is not None:  # whoever pulls takes one bottle at a time
+            raise Conflict(
+                f"{copied}, and work has gone on since",
+                left=f"{self._there} stays as it is; this host goes on with {self._identity}",
+                next_step="the same command again makes another copy, of what is here now",
+            )
+        self._context.progress.note(f"{copied}; work has gone on since, so another copy is made")
+        self._there = Identity.fresh(self._identity.agent)
+        return False
+
+    def _went_on_since(self, number: int | None) -> bool:
+        """Whether there is work that commit `number` cannot hold; of one that runs only what it committed is known."""
+        commit = commit_in_force(self._state.commits(), self._state.committed_image())
+        if commit is None or commit.number != number:
+            return True
+        container = self._context.container(self._identity)
+        return container is not None and not container.status.alive and not is_frozen_in(container, (commit,))
+
     def _done_before(self) -> Moved:
         commit = commit_in_force(self._state.commits(), self._state.committed_image())
-        self._remote.run(plain("clear", str(self._there)))
-        if self._request.keep:
-            settle(self._context, self._state)
-            self._state.clear_migration()
-        self._clear_spools()
+        arrival = self._arrival(probe(self._remote, self._there, ""))
+        self._state.clear_migration()
+        self._clear(arrival)
         return Moved(
             identity=self._identity,
             arrived_as=self._there,
@@ -169,6 +206,17 @@ class _Move:
             skipped=(),
             stays=(),
             missing_there=(),
+            resumed=arrival.resume() if self._request.resume_there else None,
+            dropped=commit.dropped if commit else (),
+        )
+
+    def _arrival(self, host: HostFacts) -> Arrival:
+        return Arrival(
+            remote=self._remote,
+            host=host,
+            identity=self._there,
+            shipment=self._shipment(),
+            progress=self._context.progress,
         )
 
     def _note(self, phase: MigrationPhase, commit: int | None, *, paused: bool = False) -> None:
@@ -195,7 +243,8 @@ class _Move:
         context, state = self._context, self._state
         pausing = self._request.keep and decided.running
         if decided.stops:
-            stop_locked(context, state, grace=10)
+            for note in stop_locked(context, state, grace=10).notes:
+                context.progress.note(note)
         container = context.container(self._identity) if pausing else None
         pausing = container is not None and container.status is Status.RUNNING
         try:
@@ -231,21 +280,7 @@ class _Move:
     ) -> int:
         """Bring everything there, checked and loaded, but nothing into place; the bytes that were staged."""
         beside = [_cargo(parcel.blob) for parcel in packed.parcels]
-        there = arrival.shipment.retried(lambda: ask_layers(self._remote, arrival.host, images, commit.diff_ids))
-        try:
-            if self._has_it_all(arrival, images, commit):
-                arrival.shipment.send(beside, f"sending to {self._remote.name}")
-                order: list[Cargo] = []
-            else:
-                order = self._send(arrival, self._layers(arrival, decided, there, commit), there, commit, beside)
-        except (RemoteError, VerificationFailed) as exc:
-            if isinstance(exc, ConnectionLost) or not there.diff_ids:
-                raise
-            # A layer that was counted on is gone, or was never what it seemed: send them all.
-            self._context.progress.note(f"{exc.what}; layers that seemed to be there already are sent too")
-            order = self._send(
-                arrival, self._layers(arrival, decided, LayersThere(), commit), LayersThere(), commit, beside
-            )
+        order = self._bring_image(arrival, decided, images, commit, beside)
         if packed.workspace is not None:
             arrival.unpack(packed.workspace, "workspace", self._nonce)
         arrival.unpack(packed.state, "state", self._nonce)
@@ -253,14 +288,41 @@ class _Move:
             arrival.fill(volume, parcel, tag_there(commit, self._there))
         return sum(cargo.size for cargo in {each.digest: each for each in [*order, *beside]}.values())
 
+    def _bring_image(
+        self, arrival: Arrival, decided: MovePlan, images: ImagesThere, commit: CommitRecord, beside: Sequence[Cargo]
+    ) -> list[Cargo]:
+        """Stage what lies `beside` the image, and as much of the image as it takes to have it there; that much."""
+        there = arrival.shipment.retried(lambda: ask_layers(self._remote, arrival.host, images, commit.diff_ids))
+        if self._has_it_all(arrival, images, commit):
+            arrival.shipment.send(beside, f"sending to {self._remote.name}")
+            return []
+        while True:
+            order = self._send(arrival, self._layers(arrival, decided, there, commit), there, commit, beside)
+            try:
+                self._load(arrival, order, commit)
+            except (RemoteError, VerificationFailed) as exc:
+                if isinstance(exc, ConnectionLost) or not there.diff_ids:
+                    raise
+                # A layer that was counted on is gone, or was never what it seemed: send them all.
+                self._context.progress.note(f"{exc.what}; layers that seemed to be there already are sent too")
+                there = LayersThere()
+            else:
+                return order
+
     def _has_it_all(self, arrival: Arrival, images: ImagesThere, commit: CommitRecord) -> bool:
         """Whether the very image is there, under whatever name; if so it has its tag now, and has proved itself."""
         image = self._context.engine.image(commit.tag)
         if image is None or images.chains.get(image.id) != commit.diff_ids:
             return False
         tag = tag_there(commit, self._there)
-        arrival.tag(image.id, tag)
-        arrival.verify_image(commit, tag)
+        try:
+            arrival.tag(image.id, tag)
+            arrival.verify_image(commit, tag)
+        except ConnectionLost:
+            raise
+        except (RemoteError, VerificationFailed) as exc:
+            self._context.progress.note(f"{exc.what}; the image that seemed to be there already is sent")
+            return False
         return True
 
     def _send(
@@ -274,6 +336,9 @@ class _Move:
         order = self._image_cargo(arrival, layers, there, commit)
         require_room(arrival.host, self._remote.name, sum(cargo.size for cargo in (*order, *beside)))
         arrival.shipment.send([*order, *beside], f"sending to {self._remote.name}")
+        return order
+
+    def _load(self, arrival: Arrival, order: Sequence[Cargo], commit: CommitRecord) -> None:
         tag = tag_there(commit, self._there)
         try:
             arrival.load(order)
@@ -282,7 +347,6 @@ class _Move:
             if not isinstance(exc, ConnectionLost):
                 arrival.unload(tag)
             raise
-        return order
 
     def _image_cargo(
         self, arrival: Arrival, layers: DirectorySpool, there: LayersThere, commit: CommitRecord
@@ -331,11 +395,7 @@ class _Move:
             self._state.clear_migration()
         else:
             let_go(self._context, self._state, self._remote.name)
-        try:
-            arrival.clear()
-        except RemoteError as exc:  # the move is done; what is left there is garbage, and no reason to call it failed
-            self._context.progress.note(f"staging on {self._remote.name} was not cleared: {exc.what}")
-        self._clear_spools()
+        self._clear(arrival)
 
     def _arrived_all_the_same(self) -> bool:
         """The far side says that it failed: have it say who owns the bottle, so that nobody needs to ask later."""
@@ -358,9 +418,20 @@ class _Move:
         folder = self._context.home.path / "outgoing" / str(self._identity)
         return DirectorySpool(folder / f"{kind}-{codec.value or 'tar'}", codec, level=level, threads=2)
 
-    def _clear_spools(self) -> None:
+    def _clear(self, arrival: Arrival) -> None:
+        """The move is done; what cannot be cleared is garbage, and no reason to call it failed."""
+        try:
+            arrival.clear()
+        except RemoteError as exc:
+            self._context.progress.note(f"staging on {self._remote.name} was not cleared: {exc.what}")
         shutil.rmtree(self._context.home.path / "outgoing" / str(self._identity), ignore_errors=True)
 
 
 def _cargo(blob: Blob) -> Cargo:
     return Cargo(digest=blob.digest.removeprefix("sha256:"), size=blob.size, content=blob.path)
+
+
+def _bared(packed: Packed) -> tuple[str, ...]:
+    """What the tar of the workspace does not keep of it."""
+    count = packed.workspace.attributed if packed.workspace is not None else 0
+    return (f"extended attributes and ACLs in the workspace ({count} of its files and folders)",) if count else ()

@@ -59,6 +59,7 @@ def observe(
     tag = state.committed_image()
     ref = container.image if container is not None else tag
     image = context.engine.image(ref) if ref is not None else None
+    committed = context.engine.image(tag) if tag is not None else None
     if image is None:
         raise NotFound(
             f"{state.identity} has neither a container nor a committed image here, so there is nothing to move",
@@ -81,6 +82,7 @@ def observe(
         container=container,
         commits=state.commits(),
         committed_tag=tag,
+        committed_layers=committed.diff_ids if committed is not None else None,
         architecture=image.architecture,
         layers=image.diff_ids,
         image_size=image.size,
@@ -91,6 +93,7 @@ def observe(
         host=host,
         host_name=remote.name,
         present=there.diff_ids,
+        engine_id=context.engine.info().id,
         keep=request.keep,
         resume_there=request.resume_there,
     )

@@ -23,7 +23,8 @@ class Parcel:
 
     `sums` is a line `SHA256  ./PATH` for each file, as sha256sum reads it; names that sha256sum cannot spell plainly
     are counted only. `content` is the sha256, in hex, of the contents of all files, one after the other in the tar's
-    order. `skipped` are sockets, fifos and devices: they hold no content.
+    order. `skipped` are sockets, fifos and devices: they hold no content. `attributed` counts files and folders
+    with extended attributes or ACLs, which are not in the tar.
     """
 
     blob: Blob
@@ -34,6 +35,7 @@ class Parcel:
     sums: bytes = b""
     content: str = ""
     skipped: tuple[str, ...] = ()
+    attributed: int = 0
 
 
 # sha256sum escapes the first two, which not every implementation reads, and takes the last for a line's end.
@@ -97,7 +99,7 @@ class _Packing:
         self._sums: list[str] = []
         self._skipped: list[str] = []
         self._files = self._links = 0
-        self._folders = 0
+        self._folders = self._attributed = 0
 
     def run(self, archive: tarfile.TarFile) -> None:
         self._add(archive, self._folder, ".")
@@ -115,6 +117,7 @@ class _Packing:
             folders=self._folders,
             sums="".join(self._sums).encode("utf-8", "surrogateescape"),
             skipped=tuple(self._skipped),
+            attributed=self._attributed,
         )
 
     def _add(self, archive: tarfile.TarFile, path: Path, name: str) -> None:
@@ -123,6 +126,7 @@ class _Packing:
         if kind not in {stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK}:
             self._skipped.append(str(path))
             return
+        self._attributed += _has_attributes(path)
         member = tarfile.TarInfo(name)
         member.mode, member.uid, member.gid = stat.S_IMODE(facts.st_mode), facts.st_uid, facts.st_gid
         # The notes of a move change the top folder's time, and what is packed once more is to be the same.
@@ -161,6 +165,14 @@ class _Packing:
         self._files += 1
         if not _UNSPELT.intersection(name):
             self._sums.append(f"{digest}  {name}\n")
+
+
+def _has_attributes(path: Path) -> bool:
+    """Whether a file has extended attributes or ACLs of its own; SELinux labels every file, as its host sees fit."""
+    try:
+        return any(key != "security.selinux" for key in os.listxattr(path, follow_symlinks=False))
+    except OSError:
+        return False  # a filesystem that has none
 
 
 def pack_stream(tar: Iterable[bytes], spool: DirectorySpool) -> Parcel:

@@ -22,12 +22,15 @@ class MoveFacts:
 
     `layers` are the diff ids of the image that the bottle stands on now, base first; `written` is what its container
     wrote on top. `present` are the layers that the destination has. `workspace_here`: the folder to be packed is there.
+    `committed_layers` are those of the image that has `committed_tag`, None where none has.
+    `engine_id` is what the engine here calls itself, as `host.engine_id` is there.
     """
 
     metadata: Metadata
     container: ContainerFacts | None
     commits: tuple[CommitRecord, ...]
     committed_tag: str | None
+    committed_layers: tuple[str, ...] | None
     architecture: str
     layers: tuple[str, ...]
     image_size: int
@@ -38,6 +41,7 @@ class MoveFacts:
     host: HostFacts
     host_name: str
     present: frozenset[str]
+    engine_id: str
     keep: bool
     resume_there: bool
 
@@ -87,6 +91,7 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
     """
     require_docker(facts.metadata, "migrate")
     host, identity = facts.host, facts.metadata.identity
+    _require_another_engine(facts)
     _require_engine(facts)
     if facts.resume_there and host.bottle is None:
         raise PreflightRefused(
@@ -118,10 +123,6 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
     needed_docker, needed_home = 2 * image + _SLACK, image + 2 * files + _SLACK
     _require_space(facts, needed_docker, needed_home, facts.workspace_size if workspace is not None else 0)
     running = facts.container is not None and facts.container.status.alive
-    in_force = commit_in_force(facts.commits, facts.committed_tag)
-    frozen = facts.container is None or (
-        in_force is not None and not facts.container.status.alive and is_frozen_in(facts.container, (in_force,))
-    )
     return MovePlan(
         workspace=workspace,
         present=len(facts.layers) - len(missing),
@@ -133,11 +134,22 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
         missing_there=_missing_there(facts),
         running=running,
         stops=running and not facts.keep,
-        commits=not frozen,
+        commits=facts.container is not None and not _is_frozen(facts, facts.container),
         needed_docker=needed_docker,
         needed_home=needed_home,
         free_docker=host.free_docker,
         free_home=host.free_home,
+    )
+
+
+def _is_frozen(facts: MoveFacts, container: ContainerFacts) -> bool:
+    """Whether the commit in force holds all that the container did, and its image is here to be sent."""
+    commit = commit_in_force(facts.commits, facts.committed_tag)
+    return (
+        commit is not None
+        and facts.committed_layers == commit.diff_ids
+        and not container.status.alive
+        and is_frozen_in(container, (commit,))
     )
 
 
@@ -172,6 +184,17 @@ def what_stays(metadata: Metadata, commits: tuple[CommitRecord, ...]) -> tuple[s
     if metadata.agent.network not in {"bridge", "none"}:
         stays.append(f"network {metadata.agent.network}: it must exist there")
     return tuple(stays)
+
+
+def _require_another_engine(facts: MoveFacts) -> None:
+    """On one engine both homes would have the same container, images and volumes, and `rm` in the one takes them."""
+    if facts.engine_id and facts.engine_id == facts.host.engine_id:
+        raise PreflightRefused(
+            f"the Docker engine of {facts.host_name} is the very one that {facts.metadata.identity} is on already",
+            left="nothing was changed on either side",
+            next_step=f"for a second bottle on it: bottle fork {facts.metadata.identity}   (two machines cloned with "
+            f"one Docker: there, delete {facts.host.docker_root}/engine-id and restart Docker)",
+        )
 
 
 def _require_engine(facts: MoveFacts) -> None:

@@ -66,6 +66,7 @@ def parse_probe(text: str) -> HostFacts:
         docker_root=str(info.get("DockerRootDir", "")),
         free_docker=_kilobytes(values, "free_docker"),
         disk_docker=values.get("disk_docker", ""),
+        engine_id=str(info.get("ID") or ""),
     )
 
 

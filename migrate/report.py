@@ -59,6 +59,7 @@ def moved_to_json(moved: Moved) -> Json:
         "stays": _cut(moved.stays),
         "missing_there": _cut(moved.missing_there),
         "along": _cut(moved.along),
+        "dropped": _cut(moved.dropped),
     }
 
 
@@ -120,6 +121,7 @@ def _moved(data: dict[str, Any]) -> Moved:
         stays=_lines(data, "stays"),
         missing_there=_lines(data, "missing_there"),
         along=_lines(data, "along") if "along" in data else (),
+        dropped=_lines(data, "dropped") if "dropped" in data else (),
     )
 
 

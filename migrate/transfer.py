@@ -130,6 +130,7 @@ class Shipment:
         self._throttle = throttle or Throttle(None)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
+        self._senders: ThreadPoolExecutor | None = None
         self._sleep = sleep or self._stopping.wait  # whoever stops us wakes us
 
     def send(self, cargo: Sequence[Cargo], what: str) -> None:
@@ -138,6 +139,9 @@ class Shipment:
         Raises ConnectionLost when the line stays broken, RemoteError when the far side refuses, VerificationFailed
         when what arrives is damaged again and again. What was acknowledged stays there for the next run.
         """
+        if self._senders is not None:
+            self._senders.shutdown()  # those that were told to stop have, before others are let go
+        self._stopping.clear()
         for _ in range(_ROUNDS):
             self._send_missing(cargo, what)
             if not self._damaged(cargo):
@@ -179,7 +183,7 @@ class Shipment:
             self._send_all(missing)
 
     def _send_all(self, pieces: Sequence[Piece]) -> None:
-        pool = ThreadPoolExecutor(max_workers=self._jobs, thread_name_prefix="bottle-send")
+        pool = self._senders = ThreadPoolExecutor(max_workers=self._jobs, thread_name_prefix="bottle-send")
         try:
             tasks = [pool.submit(self._send_piece, piece) for piece in pieces]
             done, _ = wait(tasks, return_when=FIRST_EXCEPTION)

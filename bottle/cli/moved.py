@@ -16,6 +16,7 @@ def moved_document(moved: Moved, sides: Sides, missing: tuple[str, ...], other: 
         "staged_bytes": moved.staged,
         "skipped": list(moved.skipped),
         "stays": list(moved.stays),
+        "dropped": list(moved.dropped),
         "credentials_along": list(moved.along),
         f"missing_{sides.destination}": list(missing),
         "resumed": moved.resumed,
@@ -34,6 +35,7 @@ def moved_lines(moved: Moved, sides: Sides, missing: tuple[str, ...], other: str
         lines.append(f"  its workspace is at {moved.workspace}")
     lines += [f"  holds no content, so did not travel: {item}" for item in moved.skipped]
     lines += [f"  did not travel: {item}" for item in moved.stays]
+    lines += [f"  dropped: {item}" for item in moved.dropped]
     lines += [f"  a credential went along: {item}" for item in moved.along]
     lines += [f"  missing {sides.destination}: {item}" for item in missing]
     after = "" if fetched else "there:  "

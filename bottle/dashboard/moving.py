@@ -18,6 +18,7 @@ _TOLD = {
     "credentials_along": "a credential went along",
     "stays": "did not travel",
     "skipped": "holds no content, so did not travel",
+    "dropped": "dropped",
 }
 _LINES = 2000  # of what is said, that are kept
 

@@ -3,6 +3,7 @@
 import hashlib
 import tarfile
 import threading
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
@@ -63,6 +64,7 @@ class FakeEngine(Faults):
 
     def __init__(self, *, store: Store = Store.CLASSIC, clock: Callable[[], datetime] | None = None) -> None:
         super().__init__()
+        self.id = str(uuid.uuid4())
         self.store = store
         self.is_local = True
         self.clock = clock or Clock()
@@ -156,6 +158,7 @@ class FakeEngine(Faults):
             os="linux",
             store=self.store,
             root_dir="/var/lib/docker",
+            id=self.id,
         )
 
     @recorded

@@ -231,6 +231,8 @@ class EngineContract:
         assert info.store in Store
         assert info.root_dir.startswith("/")
         assert info.architecture == rig.look_at(rig.base).architecture
+        assert info.id
+        assert info.id == rig.engine.info().id
 
     @pytest.mark.parametrize("ref", ["no-such-thing", "../../etc", "; rm -rf /", "", "-x", "a b", "sha256:" + "0" * 64])
     def test_what_is_not_there_is_none(self, rig: Rig, ref: str) -> None:

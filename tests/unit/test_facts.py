@@ -180,8 +180,9 @@ def test_the_store_is_told_by_the_driver(status: object, store: Store) -> None:
 
 
 def test_the_architecture_is_spelt_as_images_spell_it() -> None:
-    info = facts.engine_info({"Architecture": "x86_64", "DockerRootDir": "/d"}, {"Arch": "amd64", "Version": "26"})
-    assert (info.architecture, info.version, info.root_dir) == ("amd64", "26", "/d")
+    said = {"Architecture": "x86_64", "DockerRootDir": "/d", "ID": "x"}
+    info = facts.engine_info(said, {"Arch": "amd64", "Version": "26"})
+    assert (info.architecture, info.version, info.root_dir, info.id) == ("amd64", "26", "/d", "x")
 
 
 def test_changes() -> None:

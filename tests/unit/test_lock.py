@@ -38,6 +38,19 @@ def other_process(path: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+def test_a_fork_of_the_holder_does_not_hold_it_on(tmp_path: Path) -> None:
+    with hold(tmp_path / "lock", subject="demo-abcde", purpose="bottle start"):
+        child = os.fork()
+        if not child:
+            signal.pause()
+    try:
+        with hold(tmp_path / "lock", subject="demo-abcde", purpose="bottle commit"):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
 BRIEF = """
 import sys, pathlib, time
 from bottle.lock import hold

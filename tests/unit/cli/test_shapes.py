@@ -62,6 +62,7 @@ MOVED = Moved(
     missing_there=("bottle itself",),
     along=("/root/.netrc: logins",),
     resumed="it runs",
+    dropped=("1 file with an ACL: /a",),
 )
 
 

@@ -27,6 +27,7 @@ ANSWER = {
     "credentials_along": [],
     "stays": [],
     "skipped": [],
+    "dropped": [],
 }
 ERROR = {"error": {"what": "no route [to] host", "left": "it is here", "next": "bottle migrate again"}, "exit_code": 6}
 LONG = (
@@ -98,12 +99,14 @@ def test_what_did_not_travel_and_what_did_is_told() -> None:
         "credentials_along": ["/root/.netrc"],
         "stays": ["a bind"],
         "skipped": ["a fifo"],
+        "dropped": ["an ACL"],
     }
     assert outcome(IDENTITY, json.dumps({**ANSWER, **told}), 0).notes == (
         "missing there: bottle",
         "a credential went along: /root/.netrc",
         "did not travel: a bind",
         "holds no content, so did not travel: a fifo",
+        "dropped: an ACL",
     )
 
 

@@ -58,6 +58,13 @@ def test_everything_is_packed_as_it_is(folder: Path, spool: DirectorySpool) -> N
     assert abs(found["./file"].mtime - (folder / "file").stat().st_mtime) < 0.001
 
 
+def test_what_has_attributes_that_no_tar_keeps_is_counted(folder: Path, spool: DirectorySpool) -> None:
+    assert pack_folder(folder, spool).attributed == 0
+    os.setxattr(folder / "file", "user.note", b"precious")
+    os.setxattr(folder / "sub", "user.note", b"precious")
+    assert pack_folder(folder, spool).attributed == 3  # a file, by both of its names, and a folder
+
+
 def test_the_list_names_what_sha256sum_can_spell(folder: Path, spool: DirectorySpool) -> None:
     lines = pack_folder(folder, spool).sums.decode().splitlines()
     digest = hashlib.sha256(b"content").hexdigest()

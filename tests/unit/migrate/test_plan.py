@@ -52,6 +52,7 @@ HOST = HostFacts(
     docker_root="/var/lib/docker",
     free_docker=10 * GIGA,
     disk_docker="/var",
+    engine_id="theirs",
 )
 AGENT = Agent(
     name="demo",
@@ -77,6 +78,7 @@ FACTS = MoveFacts(
     container=CONTAINER,
     commits=(),
     committed_tag=None,
+    committed_layers=LAYERS,
     architecture="amd64",
     layers=LAYERS,
     image_size=800 * MEGA,
@@ -87,6 +89,7 @@ FACTS = MoveFacts(
     host=HOST,
     host_name="far",
     present=frozenset(),
+    engine_id="ours",
     keep=False,
     resume_there=False,
 )
@@ -140,6 +143,12 @@ def test_a_commit_is_made_when_none_holds_all_the_work(
     assert not planned(container=container, commits=commits, keep=True).stops
 
 
+@pytest.mark.parametrize("layers", [None, ("sha256:a", "sha256:else")], ids=["lost", "another"])
+def test_a_commit_whose_image_is_not_here_is_made_again(layers: tuple[str, ...] | None) -> None:
+    stopped = replace(CONTAINER, status=Status.EXITED)
+    assert planned(container=stopped, commits=(COMMIT,), committed_tag=COMMIT.tag, committed_layers=layers).commits
+
+
 @pytest.mark.parametrize(
     ("host", "said"),
     [
@@ -159,6 +168,18 @@ def test_a_commit_is_made_when_none_holds_all_the_work(
 def test_what_makes_a_move_impossible(host: dict[str, Any], said: str) -> None:
     with pytest.raises(PreflightRefused, match=said):
         planned(host=host)
+
+
+def test_two_homes_on_one_engine_are_no_two_hosts() -> None:
+    said = f"is the very one that {IDENTITY} is on already"
+    for presence in Presence:
+        with pytest.raises(PreflightRefused, match=said) as refusal:
+            planned(host={"engine_id": "ours", "presence": presence})
+    assert (refusal.value.exit_code, refusal.value.left) == (8, "nothing was changed on either side")
+    assert f"bottle fork {IDENTITY}" in refusal.value.next_step
+    with pytest.raises(PreflightRefused, match=said):
+        planned(host={"engine_id": "ours"}, keep=True)
+    planned(host={"engine_id": ""}, engine_id="")  # engines that do not say who they are
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [("amd64", "x86_64"), ("arm64", "aarch64"), ("s390x", "s390x")])

@@ -14,7 +14,7 @@ from migrate.model import Codec, Place, Presence
 from migrate.preflight import parse_probe, probe
 from migrate.testing import LocalRemote
 
-INFO = {"ServerVersion": "26.1.5", "Architecture": "x86_64", "DockerRootDir": "/", "DriverStatus": []}
+INFO = {"ServerVersion": "26.1.5", "Architecture": "x86_64", "DockerRootDir": "/", "DriverStatus": [], "ID": "AB:CD"}
 CONTAINERD = {**INFO, "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]}
 DOCKER = """\
 #!/bin/sh
@@ -43,6 +43,7 @@ def test_a_host_with_docker(remote: LocalRemote, identity: Identity, far: Path, 
     assert (host.bottle_home, host.writable, host.presence) == (f"{far}/.bottle", True, Presence.ABSENT)
     assert (host.docker, host.sudo, host.refused) == (str(programs / "docker"), False, None)
     assert (host.engine_version, host.architecture, host.store) == ("26.1.5", "x86_64", Store.CLASSIC)
+    assert host.engine_id == "AB:CD"
     assert host.bottle == "bottle, version 9"
     assert {"tar", "find", "awk", "sha256sum"} <= host.tools
     assert host.free_home > 0

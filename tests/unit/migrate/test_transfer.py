@@ -179,6 +179,19 @@ def test_a_host_that_cannot_take_it_says_why(remote: LocalRemote, identity: Iden
         shipment(remote, identity)[0].send([cargo(b"x")], "sending")
 
 
+def test_a_shipment_that_could_not_be_taken_can_be_sent_again(
+    remote: LocalRemote, identity: Identity, far: Path, blobs: Path, large: Cargo
+) -> None:
+    (far / ".bottle").mkdir()
+    (far / ".bottle" / "incoming").write_text("a file where a folder should be")
+    ship, _ = shipment(remote, identity, jobs=2)
+    with pytest.raises(RemoteError, match="cannot make"):
+        ship.send([large], "sending")
+    (far / ".bottle" / "incoming").unlink()
+    ship.send([large], "sending")
+    assert staged(blobs, large) == large.content.read_bytes()  # type: ignore[union-attr]
+
+
 def test_a_throttle_spreads_what_passes() -> None:
     now = [0.0]
     throttle = Throttle(100, clock=lambda: now[0])
