@@ -137,15 +137,19 @@ def plan_prune(facts: GarbageFacts) -> PrunePlan:
     )
 
 
+def is_helper(container: ContainerSummary) -> bool:
+    """Whether it was made to look into an image or a volume, and never ran."""
+    ours = _HELPER.fullmatch(container.name) is not None and LABEL_SCHEMA in container.labels
+    return ours and container.status is Status.CREATED
+
+
 Verdict = Iterator[Garbage | Kept]
 
 
 def _containers(facts: GarbageFacts) -> Verdict:
     """Those that were made to look into an image or a volume, and were left by a run that died."""
     for container in facts.containers:
-        if not _HELPER.fullmatch(container.name) or LABEL_SCHEMA not in container.labels:
-            continue
-        if container.status is not Status.CREATED:
+        if not is_helper(container):
             continue
         if _is_young(facts, container.created_at):
             yield Kept(name=container.name, why="another run may be reading through it now")

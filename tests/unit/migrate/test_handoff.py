@@ -25,7 +25,7 @@ from migrate.handoff import Arrival, settle_handoff
 from migrate.model import Codec, Reply
 from migrate.parcels import Parcel, pack_folder
 from migrate.preflight import probe
-from migrate.scripts import plain
+from migrate.scripts import named, plain
 from migrate.spool import DirectorySpool
 from migrate.testing import LocalRemote
 from migrate.transfer import Cargo, Shipment
@@ -331,3 +331,32 @@ def test_a_move_that_was_not_handing_over_needs_no_answer(rig: Rig) -> None:
     rig.remote.close()
     assert settle_handoff(rig.context, rig.state, record, rig.remote) is False
     assert rig.state.migration() is not None
+
+
+# --- volumes ----------------------------------------------------------------------------------------------------------
+
+
+def test_coming_back_only_the_containers_of_bottle_make_room_for_a_volume(rig: Rig, programs: Path) -> None:
+    rig.stage("n1")
+    rig.far_state.mkdir(parents=True)
+    (rig.far_state / "moved-to.json").write_text("{}")
+    log = rig.far / "asked"
+    (programs / "docker").write_text(f'#!/bin/sh\necho "$*" >>{log}\n[ "$1 $2" != "volume rm" ]\n')
+    blob = next((rig.incoming / "blobs").iterdir()).name
+    args = (
+        "no",
+        str(programs / "docker"),
+        str(rig.identity),
+        blob,
+        "gzip",
+        "v",
+        "/v",
+        "image",
+        "bottle-fill-0",
+        "1",
+        "0",
+    )
+    assert rig.remote.run(named("volume", *args, docker=True)).status == 27
+    (asked,) = [line for line in log.read_text().splitlines() if "bottle.identity" in line]
+    assert f"name=^/?bottle-{rig.identity}$" in asked
+    assert "status=exited" in asked

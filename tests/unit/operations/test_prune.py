@@ -222,6 +222,11 @@ def test_a_bottle_that_moved_goes_with_consent_only(world: World) -> None:
     bottle.clear_tombstone()
     assert prune(world.context, plan, consent=True).removed == ()
     bottle.write_tombstone(Tombstone(host="there", moved_at=world.engine.clock()))
+    world.engine.create(replace(bare_spec("mine", bottle.identity.committed(1)), labels=()))
+    (left,) = prune(world.context, plan, consent=True).left
+    assert "container mine" in left.why
+    assert bottle.exists()
+    world.engine.remove_container("mine")
     assert len(prune(world.context, plan, consent=True).removed) == 1
     assert world.home.identities() == (stays.identity,)
     assert world.cwd.exists()

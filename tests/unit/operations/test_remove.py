@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bottle.errors import BottleError, Conflict, Locked, MovedAway, NeedsConsent
-from bottle.launch import requests_volume
+from bottle.launch import bare_spec, requests_volume
 from bottle.model import MigrationPhase, MigrationRecord, Mount, MountKind, Tombstone
-from bottle.operations import commit, remove, resume, stop
+from bottle.operations import ForkRequest, commit, fork, remove, resume, stop
 from bottle.plan import ResumeRequest
 from bottle.state import BottleState
 from tests.support.world import AGENT, BASE, Fate, Killed, World, every_moment
@@ -36,6 +36,15 @@ def traces(world: World, bottle: BottleState) -> list[str]:
     found += world.engine.volumes(mine)
     found += [str(path) for path in world.home.states.iterdir() if str(bottle.identity) in path.name]
     return found + [str(path) for path in world.runtime.iterdir() if path.name == str(bottle.identity)]
+
+
+def run_by_hand(world: World, image: str, *, runs: bool) -> None:
+    """`docker run --name mine IMAGE`: a container that bears the labels of the image, and has work in it."""
+    world.engine.create(replace(bare_spec("mine", image), labels=()))
+    world.engine.start("mine")
+    world.engine.write("mine", "/root/notes", b"theirs")
+    if not runs:
+        world.engine.exit("mine")
 
 
 def test_all_of_it_goes_and_nothing_else(world: World) -> None:
@@ -83,6 +92,58 @@ def test_an_image_that_somebody_built_on_a_commit_stays(world: World) -> None:
     remove(world.context, bottle, consent=True)
     assert world.engine.image("mine:1") is not None
     assert world.home.identities() == ()
+
+
+@pytest.mark.parametrize("runs", [True, False])
+@pytest.mark.parametrize("moved", [True, False])
+def test_a_container_that_somebody_made_of_a_commit_is_theirs(world: World, moved: bool, runs: bool) -> None:
+    bottle = worked(world)
+    run_by_hand(world, bottle.identity.committed(1), runs=runs)
+    if moved:
+        bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+    before = traces(world, bottle)
+    with pytest.raises(Conflict, match="container mine") as caught:
+        remove(world.context, bottle, consent=not moved)
+    assert caught.value.next_step.startswith("docker rm mine")
+    assert traces(world, bottle) == before
+    assert world.engine.read("mine", "/root/notes") == b"theirs"
+    world.engine.remove_container("mine")
+    remove(world.context, bottle, consent=True)
+    assert traces(world, bottle) == []
+
+
+def test_one_made_of_its_own_build_is_found_before_anything_is_deleted(world: World) -> None:
+    bottle = world.start()
+    (bottle.path / "Dockerfile").write_text(f"FROM {BASE}\n")
+    world.lose_container(bottle)
+    resume(world.context, bottle, ResumeRequest())
+    stop(world.context, bottle)
+    run_by_hand(world, bottle.identity.rebuilt, runs=False)
+    before = traces(world, bottle)
+    with pytest.raises(Conflict, match="container mine"):
+        remove(world.context, bottle, consent=True)
+    assert traces(world, bottle) == before
+
+
+def test_what_stands_on_the_image_of_a_fork_stays(world: World) -> None:
+    bottle = worked(world)
+    forked = fork(world.context, bottle, ForkRequest(share_cwd=True)).identity
+    resume(world.context, world.home.bottle(forked), ResumeRequest())
+    run_by_hand(world, forked.committed(1), runs=True)
+    helper = f"bottle-read-{'0' * 12}"
+    world.engine.create(bare_spec(helper, forked.committed(1)))  # a move of the fork reads through it
+    assert world.engine.container("mine").labels["bottle.identity"] == str(bottle.identity)  # type: ignore[union-attr]
+    assert remove(world.context, bottle, consent=True).containers == (bottle.identity.container,)
+    assert all(world.engine.container(name) for name in ("mine", helper, forked.container))
+    world.check_tidy(world.home.bottle(forked))
+
+
+def test_containers_that_a_run_left_which_died_go_too(world: World) -> None:
+    bottle = worked(world)
+    for name in (bottle.identity.draft, f"bottle-check-{'0' * 12}"):
+        world.engine.create(bare_spec(name, bottle.identity.committed(1)))
+    assert len(remove(world.context, bottle, consent=True).containers) == 3
+    assert traces(world, bottle) == []
 
 
 @pytest.mark.parametrize(
