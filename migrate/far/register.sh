@@ -1,4 +1,12 @@
 # IDENTITY NONCE WORKSPACE: put what was staged and checked into place. The last rename makes this host the owner.
+renames_to() { # PATH: is what goes there from here renamed? Between two filesystems `mv` copies, and then deletes.
+	rm -f "$1.probe"
+	: >probe && ln probe "$1.probe" 2>/dev/null
+	linked=$?
+	rm -f probe "$1.probe"
+	return "$linked"
+}
+
 incoming=$bottle_home/incoming/$1
 state=$bottle_home/state/$1
 alone "$1"
@@ -10,11 +18,19 @@ if [ -e "$state" ] && [ ! -e "$state/moved-to.json" ]; then
 	fail 27 "$1 is here already"
 fi
 if [ -n "$3" ]; then
-	near=$(dirname "$3")/.bottle-incoming-$1 # beside its goal, so that what follows is a rename, on any filesystem
+	near=$(dirname "$3")/.bottle-incoming-$1 # beside its goal, so that the last step is a rename, on any filesystem
 	mkdir -p "$(dirname "$3")" || fail 21 "cannot make $(dirname "$3")"
 	if [ -d "workspace-$2" ]; then
 		rm -rf "$near"
-		mv "workspace-$2" "$near" || fail 21 "cannot put the workspace beside $3"
+		if renames_to "$near"; then
+			mv "workspace-$2" "$near" || fail 21 "cannot put the workspace beside $3"
+		else
+			# The staged one stays until all is over: half of it is never taken for the whole.
+			rm -rf "$near.part"
+			cp -a "workspace-$2" "$near.part" || fail 21 "cannot copy the workspace beside $3"
+			flush "$near.part"
+			mv "$near.part" "$near" || fail 21 "cannot put the workspace beside $3"
+		fi
 	fi
 	if [ -d "$near" ]; then
 		if placed_by_us "$3"; then

@@ -254,6 +254,65 @@ def test_what_somebody_put_where_an_earlier_run_had_placed_a_workspace_is_theirs
     assert (rig.goal / "theirs").read_text() == "theirs"
 
 
+def elsewhere(programs: Path) -> None:
+    """Have the workspace's goal be on another filesystem, as far as programs of the far host can tell."""
+    script(programs, "ln", "exit 1")
+    # As `mv` does it between filesystems, on a host that goes down while what was copied is deleted.
+    real = shutil.which("mv")
+    script(programs, "mv", f'case $1 in workspace-*) cp -a "$@"; rm "$1/file"; kill -9 $PPID ;; esac\nexec {real} "$@"')
+
+
+def script(programs: Path, name: str, text: str) -> None:
+    """Put a program on the far host."""
+    (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+    (programs / name).chmod(0o755)
+
+
+def contents(folder: Path) -> set[tuple[str, int, int]]:
+    """Names, modes and sizes below a folder."""
+    found = {each.relative_to(folder): each.lstat() for each in folder.rglob("*")}
+    return {(str(name), facts.st_mode, facts.st_size) for name, facts in found.items()}
+
+
+def test_a_workspace_for_another_filesystem_arrives_whole_whenever_the_host_goes_down(rig: Rig, programs: Path) -> None:
+    (rig.workspace / "sub").mkdir(0o750)
+    (rig.workspace / "sub" / "link").symlink_to("../file")
+    os.link(rig.workspace / "file", rig.workspace / "again")
+    whole = contents(rig.workspace)
+    rig.stage("n1")
+    elsewhere(programs)
+    real = shutil.which("cp")
+    script(programs, "cp", f'[ "$1" != -a ] || {{ {real} "$2/file" "$3"; rm {programs}/cp; kill -9 $PPID; exit; }}')
+    for _ in range(2):  # the copy is cut
+        if rig.register("n1").status == 0:
+            break
+        assert not rig.goal.exists()
+    assert contents(rig.goal) == whole
+    assert (rig.goal / "again").samefile(rig.goal / "file")
+    assert rig.far_state.exists()
+    rig.arrival.clear()
+    assert [each.name for each in rig.goal.parent.iterdir()] == [rig.goal.name]
+
+
+def test_a_copy_of_it_that_was_cut_is_replaced_by_a_newer_one(rig: Rig, programs: Path) -> None:
+    elsewhere(programs)
+    rig.stage("n1")
+    script(programs, "sync", "kill -9 $PPID")
+    assert rig.register("n1").status != 0
+    (programs / "sync").unlink()
+    (rig.workspace / "file").write_text("newer work")
+    rig.stage("n2")
+    rig.arrival.register("n2", str(rig.goal))
+    assert (rig.goal / "file").read_text() == "newer work"
+
+
+def test_what_was_checked_survives_a_power_cut(rig: Rig, programs: Path) -> None:
+    log = rig.far / "flushed"
+    script(programs, "sync", f'echo "$(pwd)" >>{log}')
+    rig.stage("n1")
+    assert log.read_text().splitlines() == [str(rig.incoming / f"{kind}-n1") for kind in ("workspace", "state")]
+
+
 def test_two_runs_of_it_at_once_end_as_one(rig: Rig, programs: Path) -> None:
     rig.stage("n1")
     slow(programs, "sync", 0.3)
