@@ -17,10 +17,19 @@ from bottle.errors import BottleError, RemoteError, VerificationFailed
 from bottle.model import CommitRecord, Metadata, MountKind, RequestStatus
 from bottle.naming import Identity
 from bottle.plan import commit_in_force
-from bottle.state import COMMIT_INTENT, LOCK, MIGRATION, REBUILD, REQUESTS, TOMBSTONE, BottleState, request_number
+from bottle.state import (
+    ARRIVED,
+    COMMIT_INTENT,
+    LOCK,
+    MIGRATION,
+    REBUILD,
+    REQUESTS,
+    TOMBSTONE,
+    BottleState,
+    request_number,
+)
 from bottle.unpack import Entry, EntryType, Limits, receive
 from migrate.model import Codec
-from migrate.packing import ARRIVED
 from migrate.stream import CHUNK, decompress, sniff
 from migrate.tarstream import TarStream
 

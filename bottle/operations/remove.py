@@ -82,6 +82,7 @@ def remove_locked(context: Context, state: BottleState) -> Removed:
     for volume in volumes:
         engine.remove_volume(volume)
     runtime.forget(context.runtime, identity)
+    context.home.keep_arrivals(identity)
     state.delete()
     return Removed(
         identity=identity,

@@ -9,9 +9,10 @@ renames_to() { # PATH: is what goes there from here renamed? Between two filesys
 
 incoming=$bottle_home/incoming/$1
 state=$bottle_home/state/$1
+arrived=$bottle_home/arrived/$1
 alone "$1"
 # Another run of this script may have done it, whose answer was lost.
-grep -qsxF "$2" "$state/arrived" && exit 0
+grep -qsxF "$2" "$state/arrived" "$arrived" && exit 0
 cd "$incoming" || fail 21 "nothing is staged"
 [ -d "state-$2" ] || fail 21 "what was staged for this move is gone"
 if [ -e "$state" ] && [ ! -e "$state/moved-to.json" ]; then
@@ -45,11 +46,14 @@ if [ -n "$3" ]; then
 fi
 mkdir -p "$bottle_home/state" || fail 21 "cannot make $bottle_home/state"
 chmod 700 "$bottle_home/state" "state-$2"
-# Every move that ever came here: an old one may still be asked about.
-{
-	cat "$state/arrived" 2>/dev/null
-	printf '%s\n' "$2"
-} >"state-$2/arrived" || fail 21 "cannot write to $incoming"
+# Every move that ever came here: an old one may still be asked about, whatever becomes of the state folder.
+before=$(cat "$state/arrived" "$arrived" 2>/dev/null | sort -u)
+printf '%s\n' ${before:+"$before"} "$2" >"state-$2/arrived" || fail 21 "cannot write to $incoming"
+if [ -n "$before" ]; then
+	mkdir -p "$bottle_home/arrived" && printf '%s\n' "$before" >"$arrived.new" || fail 21 "cannot write to $bottle_home/arrived"
+	flush "$arrived.new"
+	mv "$arrived.new" "$arrived" || fail 21 "cannot write to $bottle_home/arrived"
+fi
 flush "$incoming"
 [ -z "$3" ] || flush "$3"
 if [ -e "$state" ]; then

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from bottle.errors import RemoteError, VerificationFailed
-from bottle.model import Agent, Metadata, MigrationPhase, MigrationRecord
+from bottle.model import Agent, Metadata, MigrationPhase, MigrationRecord, Tombstone
 from bottle.naming import Identity
-from bottle.operations import Context
+from bottle.operations import Context, remove
 from bottle.state import BottleState, StateHome
 from bottle.testing import FakeEngine, RecordingProgress
 from migrate.handoff import Arrival, settle_handoff
@@ -360,6 +360,40 @@ def test_asked_in_its_midst_the_answer_is_the_one_that_holds(rig: Rig, programs:
     late.join()
     assert (said == b"arrived") == (replies[0].status == 0) == rig.far_state.exists()
     assert said == (b"arrived" if locks else b"withdrawn")
+
+
+def test_a_move_that_arrived_is_remembered_when_the_bottle_moved_on_and_was_deleted(rig: Rig) -> None:
+    rig.stage("n1")
+    rig.arrival.register("n1", None)
+    there = replace(rig.context, home=StateHome(rig.far / ".bottle"))
+    for nonce in ("n2", "n3"):
+        moved_on = there.home.bottle(rig.identity)
+        moved_on.write_tombstone(Tombstone(host="third", moved_at=NOW))
+        remove(there, moved_on, consent=False)
+        assert rig.withdraw("n1") == b"arrived"
+        assert rig.withdraw(nonce) == b"withdrawn"
+        assert rig.register("n1").status == 0  # its answer was lost
+        assert not rig.far_state.exists()
+        rig.stage(nonce)
+        rig.arrival.register(nonce, None)
+        # What an older source would look at.
+        assert {"n1", nonce} <= set((rig.far_state / "arrived").read_text().split())
+    assert [rig.withdraw(nonce) for nonce in ("n1", "n2", "n3")] == [b"arrived"] * 3
+
+
+def test_a_move_that_is_cut_while_it_replaces_a_tombstone_forgets_no_other(rig: Rig, programs: Path) -> None:
+    rig.far_state.mkdir(parents=True)
+    (rig.far_state / "moved-to.json").write_text("{}")
+    (rig.far_state / "arrived").write_text("n0\n")
+    rig.stage("n1")
+    script(programs, "mv", f'{shutil.which("mv")} "$@"; [ "$2" != replaced ] || kill -9 $PPID')
+    assert rig.register("n1").status != 0
+    assert not rig.far_state.exists()
+    assert rig.withdraw("n1") == b"withdrawn"
+    assert rig.withdraw("n0") == b"arrived"
+    rig.stage("n2")
+    rig.arrival.register("n2", None)
+    assert [rig.withdraw(nonce) for nonce in ("n0", "n1", "n2")] == [b"arrived", b"withdrawn", b"arrived"]
 
 
 def test_settling_writes_down_what_the_far_host_says(rig: Rig) -> None:

@@ -25,6 +25,7 @@ def worked(world: World) -> BottleState:
     world.work(bottle, "/root/.demo/log", b"line")
     commit(world.context, bottle)
     stop(world.context, bottle)
+    (bottle.path / "arrived").write_text(f"{bottle.identity.suffix}\n")
     return bottle
 
 
@@ -229,5 +230,7 @@ def test_wherever_it_ends_the_next_one_finishes_it(tmp_path: Path, deadly: bool)
             remove(world.context, bottle, consent=True)
         left = [each for each in traces(world, bottle) if not each.endswith(".deleted")]
         assert left == [], fate.last
+        kept = world.home.path / "arrived" / str(bottle.identity)
+        assert kept.read_text() == f"{bottle.identity.suffix}\n", fate.last
 
     assert every_moment(run, deadly=deadly) >= 10
