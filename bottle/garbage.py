@@ -284,10 +284,16 @@ def _in_use(facts: GarbageFacts, folder: FolderFacts, bottle: BottleFacts | None
 
 def _moved(facts: GarbageFacts) -> Verdict:
     """Bottles that live elsewhere: image and state stayed here until somebody says that they may go."""
+    arriving = {
+        each.identity for each in facts.folders if each.area is Area.INCOMING and _is_young(facts, each.touched_at)
+    }
     for identity, bottle in sorted(facts.bottles.items()):
         if bottle.moved_to is None:
             continue
         name = f"{identity} (moved to {bottle.moved_to})"
+        if identity in arriving:
+            yield Kept(name=name, why="another host may be sending it back")
+            continue
         if bottle.damaged or bottle.moving or bottle.busy or bottle.alive:
             yield Kept(name=name, why="it runs here, or a run is working on it, or its state cannot be read")
             continue

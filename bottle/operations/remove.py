@@ -10,6 +10,7 @@ from bottle.garbage import is_helper
 from bottle.launch import requests_volume
 from bottle.model import ContainerSummary, ImageSummary, MigrationPhase
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
+from bottle.operations.arriving import nothing_arriving
 from bottle.operations.context import Context
 from bottle.plan import finishing
 from bottle.ports import Engine
@@ -30,9 +31,10 @@ def remove(context: Context, state: BottleState, *, consent: bool) -> Removed:
     """Delete a bottle's container, images, volumes and state.
 
     Without `consent` a bottle that holds work is left alone: raises NeedsConsent, saying what would be lost. Raises
-    Conflict for one that runs or whose images others use, MovedAway while only the other host knows who owns it.
+    Conflict for one that runs or whose images others use, MovedAway while only the other host knows who owns it, and
+    Locked while a move may be bringing it back.
     """
-    with state.locked("bottle rm"):
+    with state.locked("bottle rm"), nothing_arriving(context, state):
         container = context.container(state.identity)
         migration = state.migration()
         if migration is not None and migration.phase is MigrationPhase.HANDING_OFF:

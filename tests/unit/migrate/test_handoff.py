@@ -367,6 +367,7 @@ def test_a_move_that_arrived_is_remembered_when_the_bottle_moved_on_and_was_dele
     rig.arrival.register("n1", None)
     there = replace(rig.context, home=StateHome(rig.far / ".bottle"))
     for nonce in ("n2", "n3"):
+        rig.arrival.clear()
         moved_on = there.home.bottle(rig.identity)
         moved_on.write_tombstone(Tombstone(host="third", moved_at=NOW))
         remove(there, moved_on, consent=False)

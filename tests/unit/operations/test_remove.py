@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
@@ -11,9 +14,11 @@ import pytest
 from bottle.errors import BottleError, Conflict, Locked, MovedAway, NeedsConsent
 from bottle.launch import bare_spec, requests_volume
 from bottle.model import MigrationPhase, MigrationRecord, Mount, MountKind, Tombstone
-from bottle.operations import ForkRequest, commit, fork, remove, resume, stop
+from bottle.operations import ForkRequest, commit, fork, plan_for, prune, remove, resume, stop
+from bottle.operations.arriving import undisturbed
 from bottle.plan import ResumeRequest
 from bottle.state import BottleState
+from bottle.testing import FakeEngine
 from tests.support.world import AGENT, BASE, Fate, Killed, World, every_moment
 
 KEEPER = replace(AGENT, volumes=(Mount(kind=MountKind.VOLUME, source="cache", target="/cache"),), secrets=("T",))
@@ -214,13 +219,70 @@ def test_a_damaged_bottle_can_be_removed(world: World) -> None:
     assert traces(world, bottle) == []
 
 
+@pytest.mark.parametrize("prunes", [False, True])
+def test_one_that_may_be_coming_back_stays(world: World, prunes: bool) -> None:
+    bottle, now = worked(world), datetime.now(UTC)
+    world.engine.clock.now = now
+    bottle.write_tombstone(Tombstone(host="far.example", moved_at=now))
+    plan = plan_for(world.context)
+
+    def go() -> object:
+        return prune(world.context, plan, consent=True) if prunes else remove(world.context, bottle, consent=False)
+
+    def stays() -> None:
+        before = traces(world, bottle)
+        if prunes:
+            assert [each.name for each in go().left] == [f"{bottle.identity} (moved to far.example)"]  # type: ignore[attr-defined]
+        else:
+            with pytest.raises(Locked, match="may be sending"):
+                go()
+        assert traces(world, bottle) == before
+
+    staging = world.home.path / "incoming" / str(bottle.identity)
+    (staging / "blobs").mkdir(parents=True)
+    stays()
+    world.engine.clock.now = now + timedelta(days=2)
+    held = os.open(staging, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)  # as the scripts do that run here for the other host
+    stays()
+    os.close(held)
+    go()
+    assert traces(world, bottle) == []
+    assert staging.exists()
+
+
+def test_staging_is_kept_out_while_it_goes_and_is_not_made_to_stay(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bottle = worked(world)
+    bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+    staging = world.home.path / "incoming" / str(bottle.identity)
+    staging.mkdir(parents=True)  # one that was killed has left it
+    seen = []
+
+    def look(engine: FakeEngine, name: str) -> None:
+        seen.append(name)
+        with pytest.raises(Locked), undisturbed(staging):
+            pass
+        real(engine, name)
+
+    real = FakeEngine.remove_volume
+    monkeypatch.setattr(FakeEngine, "remove_volume", look)
+    remove(world.context, bottle, consent=False)
+    assert seen
+    assert not staging.parent.exists()
+
+
+@pytest.mark.parametrize("moved", [False, True])
 @pytest.mark.parametrize("deadly", [False, True])
-def test_wherever_it_ends_the_next_one_finishes_it(tmp_path: Path, deadly: bool) -> None:
+def test_wherever_it_ends_the_next_one_finishes_it(tmp_path: Path, deadly: bool, moved: bool) -> None:
     numbers = count()
 
     def run(fate: Fate) -> None:
         world = World(tmp_path / str(next(numbers)))
         bottle = worked(world)
+        if moved:
+            bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
         try:
             with world.doomed(fate) as context:
                 remove(context, bottle, consent=True)
