@@ -137,15 +137,19 @@ def plan_prune(facts: GarbageFacts) -> PrunePlan:
     )
 
 
+def is_helper(container: ContainerSummary) -> bool:
+    """Whether it was made to look into an image or a volume, and never ran."""
+    ours = _HELPER.fullmatch(container.name) is not None and LABEL_SCHEMA in container.labels
+    return ours and container.status is Status.CREATED
+
+
 Verdict = Iterator[Garbage | Kept]
 
 
 def _containers(facts: GarbageFacts) -> Verdict:
     """Those that were made to look into an image or a volume, and were left by a run that died."""
     for container in facts.containers:
-        if not _HELPER.fullmatch(container.name) or LABEL_SCHEMA not in container.labels:
-            continue
-        if container.status is not Status.CREATED:
+        if not is_helper(container):
             continue
         if _is_young(facts, container.created_at):
             yield Kept(name=container.name, why="another run may be reading through it now")
@@ -280,10 +284,16 @@ def _in_use(facts: GarbageFacts, folder: FolderFacts, bottle: BottleFacts | None
 
 def _moved(facts: GarbageFacts) -> Verdict:
     """Bottles that live elsewhere: image and state stayed here until somebody says that they may go."""
+    arriving = {
+        each.identity for each in facts.folders if each.area is Area.INCOMING and _is_young(facts, each.touched_at)
+    }
     for identity, bottle in sorted(facts.bottles.items()):
         if bottle.moved_to is None:
             continue
         name = f"{identity} (moved to {bottle.moved_to})"
+        if identity in arriving:
+            yield Kept(name=name, why="another host may be sending it back")
+            continue
         if bottle.damaged or bottle.moving or bottle.busy or bottle.alive:
             yield Kept(name=name, why="it runs here, or a run is working on it, or its state cannot be read")
             continue

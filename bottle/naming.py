@@ -72,6 +72,11 @@ class Identity:
         return f"{self.container}.new"
 
     @property
+    def containers(self) -> tuple[str, str]:
+        """All names that containers of this bottle have."""
+        return self.container, self.draft
+
+    @property
     def committed_repository(self) -> str:
         """Repository of the bottle's commits."""
         return f"bottle-committed-{self}"

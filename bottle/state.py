@@ -15,6 +15,7 @@ state/<identity>/            0700
   requests/<number>.json     capability requests, taken in from the bottle
   migration.json             a move in flight
   moved-to.json              the tombstone of a bottle that lives elsewhere
+  arrived                    the nonces of the moves that brought the bottle here
   lock                       the file lock of the one writer
 ```
 """
@@ -57,6 +58,7 @@ TOMBSTONE = "moved-to.json"
 MIGRATION = "migration.json"
 DOCKERFILE = "Dockerfile"
 TRANSCRIPT = "transcript"
+ARRIVED = "arrived"
 LOCK = "lock"
 
 DRAFT = ".draft"
@@ -351,6 +353,19 @@ class StateHome:
         except OSError as exc:
             raise cannot_write(state.path, exc) from exc
         return state
+
+    def keep_arrivals(self, identity: Identity) -> None:
+        """Keep beyond a deletion which moves arrived: a host whose move was cut may still ask, and take it back."""
+        known, kept = self.bottle(identity).path / ARRIVED, self.path / ARRIVED / str(identity)
+        if not known.exists():
+            return
+        try:
+            nonces = {line for file in (known, kept) if file.exists() for line in file.read_bytes().splitlines()}
+            kept.parent.mkdir(mode=0o700, exist_ok=True)
+            sync_folder(self.path)
+        except OSError as exc:
+            raise cannot_write(kept, exc) from exc
+        write_atomic(kept, b"".join(line + b"\n" for line in sorted(nonces)))
 
     def leftovers(self) -> tuple[Path, ...]:
         """Folders of drafts and of deletions whose process died, or is at it now."""

@@ -10,6 +10,7 @@ from bottle.errors import StateDamaged, StateTooNew, VerificationFailed
 from bottle.model import CommitRecord, Metadata
 from bottle.ports import Progress
 from bottle.state import (
+    ARRIVED,
     COMMIT_INTENT,
     COMMITS,
     COMMITTED_IMAGE,
@@ -30,7 +31,6 @@ from migrate import bundle
 from migrate.bundle import Kind, Manifest, Member
 from migrate.bundlefile import BundleFile
 from migrate.innertar import InnerTar, Item, ItemType
-from migrate.packing import ARRIVED
 from migrate.scrutiny import LAYER, STATE, WORKSPACE, Rules, Scrutiny, volume_rules
 from migrate.trust import require_sound
 

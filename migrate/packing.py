@@ -12,6 +12,7 @@ from bottle.model import CommitRecord, Lineage, Metadata, Mount
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.state import (
+    ARRIVED,
     COMMIT_INTENT,
     COMMITS,
     COMMITTED_IMAGE,
@@ -27,7 +28,6 @@ from migrate.parcels import Parcel, pack_folder, pack_stream
 from migrate.plan import volumes_of
 from migrate.spool import DirectorySpool
 
-ARRIVED = "arrived"
 _OF_THIS_HOST = frozenset(
     {LOCK, MIGRATION, TOMBSTONE, COMMIT_INTENT, RESUME_INTENT, PAUSED, ARRIVED, "transcript.old", "transcript.new"}
 )

@@ -18,6 +18,7 @@ from bottle.model import CommitRecord, Metadata, MountKind, RequestStatus
 from bottle.naming import Identity
 from bottle.plan import commit_in_force
 from bottle.state import (
+    ARRIVED,
     COMMIT_INTENT,
     LOCK,
     MIGRATION,
@@ -31,7 +32,6 @@ from bottle.state import (
 )
 from bottle.unpack import Entry, EntryType, Limits, receive
 from migrate.model import Codec
-from migrate.packing import ARRIVED
 from migrate.stream import CHUNK, decompress, sniff
 from migrate.tarstream import TarStream
 

@@ -1,10 +1,8 @@
 """`prune`: gather facts, and take away what the plan says; each thing is looked at once more just before it goes."""
 
-import os
 import shutil
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from bottle.atomic import cannot_write
@@ -12,14 +10,13 @@ from bottle.errors import Conflict, InvalidIdentity, Locked, NotFound, StateDama
 from bottle.garbage import Area, BottleFacts, FolderFacts, Garbage, GarbageFacts, Kept, Kind, PrunePlan, plan_prune
 from bottle.model import ContainerSummary
 from bottle.naming import LABEL_SCHEMA, Identity
+from bottle.operations.arriving import PATIENCE, nothing_arriving, touched_at, undisturbed
 from bottle.operations.context import Context
 from bottle.operations.fork import discard_draft
 from bottle.operations.inspection import folder_size
 from bottle.operations.remove import remove_locked
 from bottle.sizes import Chain, weights
 from bottle.state import DRAFT, BottleState, leftover_of
-
-PATIENCE = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +121,7 @@ def _folders(context: Context) -> tuple[FolderFacts, ...]:
                 area=area,
                 identity=identity,
                 size=folder_size(path),
-                touched_at=_touched(path),
+                touched_at=touched_at(path),
                 busy=BottleState(identity, path).locked_by is not None,
             )
         )
@@ -143,15 +140,6 @@ def _identity(name: str) -> Identity | None:
         return Identity.parse(name)
     except InvalidIdentity:
         return None
-
-
-def _touched(folder: Path) -> datetime:
-    newest = 0.0
-    for root, _, names in os.walk(folder):
-        for path in (Path(root), *(Path(root, name) for name in names)):
-            with suppress(OSError):
-                newest = max(newest, path.lstat().st_mtime)
-    return datetime.fromtimestamp(newest, UTC)
 
 
 def _take_away(context: Context, garbage: Garbage) -> None:
@@ -173,6 +161,14 @@ def _take_away(context: Context, garbage: Garbage) -> None:
 
 
 def _remove_folder(context: Context, path: Path) -> None:
+    if path.parent.name == Area.INCOMING.value and path.exists():
+        with undisturbed(path):
+            _remove_leftover(context, path)
+    else:
+        _remove_leftover(context, path)
+
+
+def _remove_leftover(context: Context, path: Path) -> None:
     identity = leftover_of(path.name)
     if identity is not None and path.name.endswith(DRAFT):
         draft = BottleState(identity, path)
@@ -199,7 +195,7 @@ def _rmtree(path: Path) -> None:
 
 
 def _remove_moved(context: Context, state: BottleState) -> None:
-    with state.locked("bottle prune"):
+    with state.locked("bottle prune"), nothing_arriving(context, state):
         container = context.container(state.identity)
         if state.tombstone() is None or state.migration() is not None:
             raise Conflict("it came back meanwhile")

@@ -1,13 +1,16 @@
 """`rm`: delete a bottle, after the user has said so where that deletes the only copy of work."""
 
+from collections.abc import Iterable, Set
 from contextlib import suppress
 from dataclasses import dataclass
 
 from bottle import runtime
 from bottle.errors import Conflict, MovedAway, NeedsConsent
+from bottle.garbage import is_helper
 from bottle.launch import requests_volume
-from bottle.model import MigrationPhase
+from bottle.model import ContainerSummary, ImageSummary, MigrationPhase
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
+from bottle.operations.arriving import nothing_arriving
 from bottle.operations.context import Context
 from bottle.plan import finishing
 from bottle.ports import Engine
@@ -28,9 +31,10 @@ def remove(context: Context, state: BottleState, *, consent: bool) -> Removed:
     """Delete a bottle's container, images, volumes and state.
 
     Without `consent` a bottle that holds work is left alone: raises NeedsConsent, saying what would be lost. Raises
-    Conflict for one that runs, MovedAway while only the other host knows who owns it.
+    Conflict for one that runs or whose images others use, MovedAway while only the other host knows who owns it, and
+    Locked while a move may be bringing it back.
     """
-    with state.locked("bottle rm"):
+    with state.locked("bottle rm"), nothing_arriving(context, state):
         container = context.container(state.identity)
         migration = state.migration()
         if migration is not None and migration.phase is MigrationPhase.HANDING_OFF:
@@ -63,35 +67,65 @@ def remove(context: Context, state: BottleState, *, consent: bool) -> Removed:
 
 
 def remove_locked(context: Context, state: BottleState) -> Removed:
-    """Delete everything that is labelled as this bottle's, the state folder last, so that a rerun can finish."""
-    engine, mine = context.engine, {LABEL_IDENTITY: str(state.identity)}
-    containers = engine.containers(mine)
+    """Delete all that is this bottle's, the state folder last, so that a rerun can finish.
+
+    Raises Conflict, and deletes nothing, while a container that bottle did not make stands on one of its images.
+    """
+    engine, identity = context.engine, state.identity
+    images = engine.image_summaries({LABEL_SCHEMA: None})
+    tags = _tags(images, identity)
+    # Of the others only a tag goes: a fork begins with an image of the bottle that it was forked off.
+    doomed = {image.id for image in images if image.tags and set(image.tags) <= set(tags)}
+    containers = _containers(engine, identity, doomed)
     for container in containers:
         engine.remove_container(container.id)
-    images = _remove_images(engine, state.identity)
-    volumes = engine.volumes(mine)
+    _remove_images(engine, identity, images, tags)
+    volumes = engine.volumes({LABEL_IDENTITY: str(identity)})
     for volume in volumes:
         engine.remove_volume(volume)
-    runtime.forget(context.runtime, state.identity)
+    runtime.forget(context.runtime, identity)
+    context.home.keep_arrivals(identity)
     state.delete()
     return Removed(
-        identity=state.identity,
+        identity=identity,
         containers=tuple(container.name for container in containers),
-        images=images,
+        images=tags,
         volumes=volumes,
     )
 
 
-def _remove_images(engine: Engine, identity: Identity) -> tuple[str, ...]:
+def _containers(engine: Engine, identity: Identity, doomed: Set[str]) -> tuple[ContainerSummary, ...]:
+    """The containers that bottle made for this bottle. Raises Conflict for any other one on a `doomed` image."""
+    found = engine.container_summaries({LABEL_SCHEMA: None})
+    own = tuple(each for each in found if _is_own(each, identity, doomed))
+    others = sorted(each.name for each in found if each.image in doomed and each not in own)
+    if others:
+        raise Conflict(
+            f"not {identity}'s own, but made from its images: container {', '.join(others)}",
+            left="nothing was deleted",
+            next_step=f"docker rm {' '.join(others)}, if nothing in there is needed, then again",
+        )
+    return own
+
+
+def _is_own(container: ContainerSummary, identity: Identity, doomed: Set[str]) -> bool:
+    """By its name: whatever is run from a commit bears the bottle's labels, as they are the image's too."""
+    if container.name in identity.containers:
+        return container.labels.get(LABEL_IDENTITY) == str(identity)
+    return is_helper(container) and container.image in doomed
+
+
+def _tags(images: Iterable[ImageSummary], identity: Identity) -> tuple[str, ...]:
+    """By tag: what a fork begins with bears the labels of the bottle it was forked off."""
+    built, prefix = (identity.rebuilt, identity.trial), f"{identity.committed_repository}:"
+    return tuple(tag for image in images for tag in image.tags if tag.startswith(prefix) or tag in built)
+
+
+def _remove_images(engine: Engine, identity: Identity, images: Iterable[ImageSummary], tags: Iterable[str]) -> None:
     """Remove a bottle's images, those that lost their tags last, as others may stand on them."""
-    found = engine.image_summaries({LABEL_IDENTITY: None, LABEL_SCHEMA: None})
-    # By tag: what a fork begins with bears the labels of the bottle it was forked off.
-    tags = [tag for image in found for tag in image.tags if tag.startswith(f"{identity.committed_repository}:")]
-    tags += [tag for tag in (identity.rebuilt, identity.trial) if engine.image(tag) is not None]
     for tag in tags:
         engine.remove_image(tag)
-    for image in found:
-        if not image.tags and image.labels[LABEL_IDENTITY] == str(identity):
-            with suppress(Conflict):  # an image that somebody built on it needs it
+    for image in images:
+        if not image.tags and image.labels.get(LABEL_IDENTITY) == str(identity):
+            with suppress(Conflict):  # an image that somebody built on it, or a container, needs it
                 engine.remove_image(image.id)
-    return tuple(tags)

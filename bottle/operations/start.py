@@ -229,8 +229,9 @@ def _undo(context: Context, state: BottleState) -> None:
     mine = {LABEL_IDENTITY: str(state.identity)}
     runtime.forget(context.runtime, state.identity)
     with suppress(BottleError):
-        for container in context.engine.containers(mine):
-            context.engine.remove_container(container.id)
+        for container in context.engine.container_summaries(mine):
+            if container.name in state.identity.containers:
+                context.engine.remove_container(container.id)
         for volume in context.engine.volumes(mine):
             context.engine.remove_volume(volume)
         state.delete()

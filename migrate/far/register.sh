@@ -1,20 +1,37 @@
 # IDENTITY NONCE WORKSPACE: put what was staged and checked into place. The last rename makes this host the owner.
+renames_to() { # PATH: is what goes there from here renamed? Between two filesystems `mv` copies, and then deletes.
+	rm -f "$1.probe"
+	: >probe && ln probe "$1.probe" 2>/dev/null
+	linked=$?
+	rm -f probe "$1.probe"
+	return "$linked"
+}
+
 incoming=$bottle_home/incoming/$1
 state=$bottle_home/state/$1
+arrived=$bottle_home/arrived/$1
 alone "$1"
 # Another run of this script may have done it, whose answer was lost.
-grep -qsxF "$2" "$state/arrived" && exit 0
+grep -qsxF "$2" "$state/arrived" "$arrived" && exit 0
 cd "$incoming" || fail 21 "nothing is staged"
 [ -d "state-$2" ] || fail 21 "what was staged for this move is gone"
 if [ -e "$state" ] && [ ! -e "$state/moved-to.json" ]; then
 	fail 27 "$1 is here already"
 fi
 if [ -n "$3" ]; then
-	near=$(dirname "$3")/.bottle-incoming-$1 # beside its goal, so that what follows is a rename, on any filesystem
+	near=$(dirname "$3")/.bottle-incoming-$1 # beside its goal, so that the last step is a rename, on any filesystem
 	mkdir -p "$(dirname "$3")" || fail 21 "cannot make $(dirname "$3")"
 	if [ -d "workspace-$2" ]; then
 		rm -rf "$near"
-		mv "workspace-$2" "$near" || fail 21 "cannot put the workspace beside $3"
+		if renames_to "$near"; then
+			mv "workspace-$2" "$near" || fail 21 "cannot put the workspace beside $3"
+		else
+			# The staged one stays until all is over: half of it is never taken for the whole.
+			rm -rf "$near.part"
+			cp -a "workspace-$2" "$near.part" || fail 21 "cannot copy the workspace beside $3"
+			flush "$near.part"
+			mv "$near.part" "$near" || fail 21 "cannot put the workspace beside $3"
+		fi
 	fi
 	if [ -d "$near" ]; then
 		if placed_by_us "$3"; then
@@ -29,11 +46,14 @@ if [ -n "$3" ]; then
 fi
 mkdir -p "$bottle_home/state" || fail 21 "cannot make $bottle_home/state"
 chmod 700 "$bottle_home/state" "state-$2"
-# Every move that ever came here: an old one may still be asked about.
-{
-	cat "$state/arrived" 2>/dev/null
-	printf '%s\n' "$2"
-} >"state-$2/arrived" || fail 21 "cannot write to $incoming"
+# Every move that ever came here: an old one may still be asked about, whatever becomes of the state folder.
+before=$(cat "$state/arrived" "$arrived" 2>/dev/null | sort -u)
+printf '%s\n' ${before:+"$before"} "$2" >"state-$2/arrived" || fail 21 "cannot write to $incoming"
+if [ -n "$before" ]; then
+	mkdir -p "$bottle_home/arrived" && printf '%s\n' "$before" >"$arrived.new" || fail 21 "cannot write to $bottle_home/arrived"
+	flush "$arrived.new"
+	mv "$arrived.new" "$arrived" || fail 21 "cannot write to $bottle_home/arrived"
+fi
 flush "$incoming"
 [ -z "$3" ] || flush "$3"
 if [ -e "$state" ]; then

@@ -1,6 +1,7 @@
 # IDENTITY FOLDER FILES LINKS FOLDERS, and on standard input `SHA256  ./PATH` a line: is the folder what was sent?
 alone "$1"
 cd "$bottle_home/incoming/$1/$2" || fail 21 "cannot enter $2"
+flush . # what is found whole is to be so after a power cut too
 trap 'rm -f "../.sums.$$" "../.checked.$$"' EXIT
 cat >"../.sums.$$" || fail 21 "cannot write to $bottle_home/incoming/$1"
 count() { find . -type "$1" -exec printf '%.0s.' {} + | wc -c; }

@@ -9,9 +9,11 @@ if docker volume inspect "$4" >/dev/null 2>&1; then
 		docker rm -f -v "$old" >/dev/null
 	done
 	if [ -e "$bottle_home/state/$1/moved-to.json" ]; then
-		docker ps -aq --filter "label=bottle.identity=$1" --filter status=exited | while read -r old; do
-			docker rm "$old" >/dev/null
-		done
+		# By name too: what somebody runs from a commit bears the same label.
+		docker ps -aq --filter "label=bottle.identity=$1" --filter "name=^/?bottle-$1\$" --filter status=exited |
+			while read -r old; do
+				docker rm "$old" >/dev/null
+			done
 	fi
 	docker volume rm "$4" >/dev/null || fail 27 "volume $4 exists here and is in use"
 fi

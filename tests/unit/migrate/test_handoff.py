@@ -16,16 +16,16 @@ from pathlib import Path
 import pytest
 
 from bottle.errors import RemoteError, VerificationFailed
-from bottle.model import Agent, CommitRecord, Metadata, MigrationPhase, MigrationRecord
+from bottle.model import Agent, CommitRecord, Metadata, MigrationPhase, MigrationRecord, Tombstone
 from bottle.naming import Identity
-from bottle.operations import Context
+from bottle.operations import Context, remove
 from bottle.state import BottleState, StateHome
 from bottle.testing import FakeEngine, RecordingProgress
 from migrate.handoff import Arrival, settle_handoff
 from migrate.model import Codec, Reply
 from migrate.parcels import Parcel, pack_folder
 from migrate.preflight import probe
-from migrate.scripts import plain
+from migrate.scripts import named, plain
 from migrate.spool import DirectorySpool
 from migrate.testing import LocalRemote
 from migrate.transfer import Cargo, Shipment
@@ -264,6 +264,65 @@ def test_what_somebody_put_where_an_earlier_run_had_placed_a_workspace_is_theirs
     assert (rig.goal / "theirs").read_text() == "theirs"
 
 
+def elsewhere(programs: Path) -> None:
+    """Have the workspace's goal be on another filesystem, as far as programs of the far host can tell."""
+    script(programs, "ln", "exit 1")
+    # As `mv` does it between filesystems, on a host that goes down while what was copied is deleted.
+    real = shutil.which("mv")
+    script(programs, "mv", f'case $1 in workspace-*) cp -a "$@"; rm "$1/file"; kill -9 $PPID ;; esac\nexec {real} "$@"')
+
+
+def script(programs: Path, name: str, text: str) -> None:
+    """Put a program on the far host."""
+    (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+    (programs / name).chmod(0o755)
+
+
+def contents(folder: Path) -> set[tuple[str, int, int]]:
+    """Names, modes and sizes below a folder."""
+    found = {each.relative_to(folder): each.lstat() for each in folder.rglob("*")}
+    return {(str(name), facts.st_mode, facts.st_size) for name, facts in found.items()}
+
+
+def test_a_workspace_for_another_filesystem_arrives_whole_whenever_the_host_goes_down(rig: Rig, programs: Path) -> None:
+    (rig.workspace / "sub").mkdir(0o750)
+    (rig.workspace / "sub" / "link").symlink_to("../file")
+    os.link(rig.workspace / "file", rig.workspace / "again")
+    whole = contents(rig.workspace)
+    rig.stage("n1")
+    elsewhere(programs)
+    real = shutil.which("cp")
+    script(programs, "cp", f'[ "$1" != -a ] || {{ {real} "$2/file" "$3"; rm {programs}/cp; kill -9 $PPID; exit; }}')
+    for _ in range(2):  # the copy is cut
+        if rig.register("n1").status == 0:
+            break
+        assert not rig.goal.exists()
+    assert contents(rig.goal) == whole
+    assert (rig.goal / "again").samefile(rig.goal / "file")
+    assert rig.far_state.exists()
+    rig.arrival.clear()
+    assert [each.name for each in rig.goal.parent.iterdir()] == [rig.goal.name]
+
+
+def test_a_copy_of_it_that_was_cut_is_replaced_by_a_newer_one(rig: Rig, programs: Path) -> None:
+    elsewhere(programs)
+    rig.stage("n1")
+    script(programs, "sync", "kill -9 $PPID")
+    assert rig.register("n1").status != 0
+    (programs / "sync").unlink()
+    (rig.workspace / "file").write_text("newer work")
+    rig.stage("n2")
+    rig.arrival.register("n2", str(rig.goal))
+    assert (rig.goal / "file").read_text() == "newer work"
+
+
+def test_what_was_checked_survives_a_power_cut(rig: Rig, programs: Path) -> None:
+    log = rig.far / "flushed"
+    script(programs, "sync", f'echo "$(pwd)" >>{log}')
+    rig.stage("n1")
+    assert log.read_text().splitlines() == [str(rig.incoming / f"{kind}-n1") for kind in ("workspace", "state")]
+
+
 def test_two_runs_of_it_at_once_end_as_one(rig: Rig, programs: Path) -> None:
     rig.stage("n1")
     slow(programs, "sync", 0.3)
@@ -313,6 +372,41 @@ def test_asked_in_its_midst_the_answer_is_the_one_that_holds(rig: Rig, programs:
     assert said == (b"arrived" if locks else b"withdrawn")
 
 
+def test_a_move_that_arrived_is_remembered_when_the_bottle_moved_on_and_was_deleted(rig: Rig) -> None:
+    rig.stage("n1")
+    rig.arrival.register("n1", None)
+    there = replace(rig.context, home=StateHome(rig.far / ".bottle"))
+    for nonce in ("n2", "n3"):
+        rig.arrival.clear()
+        moved_on = there.home.bottle(rig.identity)
+        moved_on.write_tombstone(Tombstone(host="third", moved_at=NOW))
+        remove(there, moved_on, consent=False)
+        assert rig.withdraw("n1") == b"arrived"
+        assert rig.withdraw(nonce) == b"withdrawn"
+        assert rig.register("n1").status == 0  # its answer was lost
+        assert not rig.far_state.exists()
+        rig.stage(nonce)
+        rig.arrival.register(nonce, None)
+        # What an older source would look at.
+        assert {"n1", nonce} <= set((rig.far_state / "arrived").read_text().split())
+    assert [rig.withdraw(nonce) for nonce in ("n1", "n2", "n3")] == [b"arrived"] * 3
+
+
+def test_a_move_that_is_cut_while_it_replaces_a_tombstone_forgets_no_other(rig: Rig, programs: Path) -> None:
+    rig.far_state.mkdir(parents=True)
+    (rig.far_state / "moved-to.json").write_text("{}")
+    (rig.far_state / "arrived").write_text("n0\n")
+    rig.stage("n1")
+    script(programs, "mv", f'{shutil.which("mv")} "$@"; [ "$2" != replaced ] || kill -9 $PPID')
+    assert rig.register("n1").status != 0
+    assert not rig.far_state.exists()
+    assert rig.withdraw("n1") == b"withdrawn"
+    assert rig.withdraw("n0") == b"arrived"
+    rig.stage("n2")
+    rig.arrival.register("n2", None)
+    assert [rig.withdraw(nonce) for nonce in ("n0", "n1", "n2")] == [b"arrived", b"withdrawn", b"arrived"]
+
+
 def test_settling_writes_down_what_the_far_host_says(rig: Rig) -> None:
     rig.stage("n1")
     assert settle_handoff(rig.context, rig.state, rig.handing_off("n1"), rig.remote) is False
@@ -341,3 +435,32 @@ def test_a_move_that_was_not_handing_over_needs_no_answer(rig: Rig) -> None:
     rig.remote.close()
     assert settle_handoff(rig.context, rig.state, record, rig.remote) is False
     assert rig.state.migration() is not None
+
+
+# --- volumes ----------------------------------------------------------------------------------------------------------
+
+
+def test_coming_back_only_the_containers_of_bottle_make_room_for_a_volume(rig: Rig, programs: Path) -> None:
+    rig.stage("n1")
+    rig.far_state.mkdir(parents=True)
+    (rig.far_state / "moved-to.json").write_text("{}")
+    log = rig.far / "asked"
+    (programs / "docker").write_text(f'#!/bin/sh\necho "$*" >>{log}\n[ "$1 $2" != "volume rm" ]\n')
+    blob = next((rig.incoming / "blobs").iterdir()).name
+    args = (
+        "no",
+        str(programs / "docker"),
+        str(rig.identity),
+        blob,
+        "gzip",
+        "v",
+        "/v",
+        "image",
+        "bottle-fill-0",
+        "1",
+        "0",
+    )
+    assert rig.remote.run(named("volume", *args, docker=True)).status == 27
+    (asked,) = [line for line in log.read_text().splitlines() if "bottle.identity" in line]
+    assert f"name=^/?bottle-{rig.identity}$" in asked
+    assert "status=exited" in asked

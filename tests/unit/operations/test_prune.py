@@ -35,6 +35,7 @@ from bottle.model import (
 )
 from bottle.naming import Identity
 from bottle.operations import commit, plan_for, prune, stop
+from bottle.operations.arriving import undisturbed
 from bottle.state import BottleState
 from tests.support.values import IDENTITIES
 from tests.support.world import BASE, World
@@ -98,6 +99,33 @@ def test_what_arrives_is_left_alone_for_a_while(world: World) -> None:
     arrived = world.start()
     (world.home.path / "incoming" / str(arrived.identity)).mkdir()
     assert str(world.home.path / "incoming" / str(arrived.identity)) in planned(world, timedelta(hours=4))
+
+
+def test_what_a_script_of_a_move_works_on_stays(world: World) -> None:
+    world.engine.clock.now = datetime.now(UTC) + timedelta(hours=2)
+    staging = world.home.path / "incoming" / "demo-00000"
+    staging.mkdir(parents=True)
+    plan = plan_for(world.context, NOW)
+    with undisturbed(staging):
+        (left,) = prune(world.context, plan, consent=True).left
+    assert "may be sending" in left.why
+    assert staging.exists()
+    assert len(prune(world.context, plan, consent=True).removed) == 1
+    assert len(prune(world.context, plan, consent=True).removed) == 1  # gone already is fine
+
+
+def test_a_bottle_that_moved_and_may_be_coming_back_is_not_offered(world: World) -> None:
+    bottle = world.start()
+    stop_container(world, bottle)
+    bottle.write_tombstone(Tombstone(host="there", moved_at=world.engine.clock()))
+    staging = world.home.path / "incoming" / str(bottle.identity)
+    staging.mkdir(parents=True)
+    world.engine.clock.now = datetime.now(UTC)
+    plan = plan_for(world.context)
+    assert plan.garbage == ()
+    assert {each.name for each in plan.kept} == {str(staging), f"{bottle.identity} (moved to there)"}
+    world.engine.clock.now += timedelta(days=2)
+    assert [each.kind for each in plan_for(world.context).garbage] == [Kind.FOLDER, Kind.BOTTLE]
 
 
 def test_leftovers_of_deletions_and_drafts_go_and_what_the_engine_has_of_them(world: World) -> None:
@@ -222,6 +250,11 @@ def test_a_bottle_that_moved_goes_with_consent_only(world: World) -> None:
     bottle.clear_tombstone()
     assert prune(world.context, plan, consent=True).removed == ()
     bottle.write_tombstone(Tombstone(host="there", moved_at=world.engine.clock()))
+    world.engine.create(replace(bare_spec("mine", bottle.identity.committed(1)), labels=()))
+    (left,) = prune(world.context, plan, consent=True).left
+    assert "container mine" in left.why
+    assert bottle.exists()
+    world.engine.remove_container("mine")
     assert len(prune(world.context, plan, consent=True).removed) == 1
     assert world.home.identities() == (stays.identity,)
     assert world.cwd.exists()

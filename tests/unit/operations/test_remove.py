@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from bottle.errors import BottleError, Conflict, Locked, MovedAway, NeedsConsent
-from bottle.launch import requests_volume
+from bottle.launch import bare_spec, requests_volume
 from bottle.model import MigrationPhase, MigrationRecord, Mount, MountKind, Tombstone
-from bottle.operations import commit, remove, resume, stop
+from bottle.operations import ForkRequest, commit, fork, plan_for, prune, remove, resume, stop
+from bottle.operations.arriving import undisturbed
 from bottle.plan import ResumeRequest
 from bottle.state import BottleState
+from bottle.testing import FakeEngine
 from tests.support.world import AGENT, BASE, Fate, Killed, World, every_moment
 
 KEEPER = replace(AGENT, volumes=(Mount(kind=MountKind.VOLUME, source="cache", target="/cache"),), secrets=("T",))
@@ -25,6 +30,7 @@ def worked(world: World) -> BottleState:
     world.work(bottle, "/root/.demo/log", b"line")
     commit(world.context, bottle)
     stop(world.context, bottle)
+    (bottle.path / "arrived").write_text(f"{bottle.identity.suffix}\n")
     return bottle
 
 
@@ -36,6 +42,15 @@ def traces(world: World, bottle: BottleState) -> list[str]:
     found += world.engine.volumes(mine)
     found += [str(path) for path in world.home.states.iterdir() if str(bottle.identity) in path.name]
     return found + [str(path) for path in world.runtime.iterdir() if path.name == str(bottle.identity)]
+
+
+def run_by_hand(world: World, image: str, *, runs: bool) -> None:
+    """`docker run --name mine IMAGE`: a container that bears the labels of the image, and has work in it."""
+    world.engine.create(replace(bare_spec("mine", image), labels=()))
+    world.engine.start("mine")
+    world.engine.write("mine", "/root/notes", b"theirs")
+    if not runs:
+        world.engine.exit("mine")
 
 
 def test_all_of_it_goes_and_nothing_else(world: World) -> None:
@@ -83,6 +98,58 @@ def test_an_image_that_somebody_built_on_a_commit_stays(world: World) -> None:
     remove(world.context, bottle, consent=True)
     assert world.engine.image("mine:1") is not None
     assert world.home.identities() == ()
+
+
+@pytest.mark.parametrize("runs", [True, False])
+@pytest.mark.parametrize("moved", [True, False])
+def test_a_container_that_somebody_made_of_a_commit_is_theirs(world: World, moved: bool, runs: bool) -> None:
+    bottle = worked(world)
+    run_by_hand(world, bottle.identity.committed(1), runs=runs)
+    if moved:
+        bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+    before = traces(world, bottle)
+    with pytest.raises(Conflict, match="container mine") as caught:
+        remove(world.context, bottle, consent=not moved)
+    assert caught.value.next_step.startswith("docker rm mine")
+    assert traces(world, bottle) == before
+    assert world.engine.read("mine", "/root/notes") == b"theirs"
+    world.engine.remove_container("mine")
+    remove(world.context, bottle, consent=True)
+    assert traces(world, bottle) == []
+
+
+def test_one_made_of_its_own_build_is_found_before_anything_is_deleted(world: World) -> None:
+    bottle = world.start()
+    (bottle.path / "Dockerfile").write_text(f"FROM {BASE}\n")
+    world.lose_container(bottle)
+    resume(world.context, bottle, ResumeRequest())
+    stop(world.context, bottle)
+    run_by_hand(world, bottle.identity.rebuilt, runs=False)
+    before = traces(world, bottle)
+    with pytest.raises(Conflict, match="container mine"):
+        remove(world.context, bottle, consent=True)
+    assert traces(world, bottle) == before
+
+
+def test_what_stands_on_the_image_of_a_fork_stays(world: World) -> None:
+    bottle = worked(world)
+    forked = fork(world.context, bottle, ForkRequest(share_cwd=True)).identity
+    resume(world.context, world.home.bottle(forked), ResumeRequest())
+    run_by_hand(world, forked.committed(1), runs=True)
+    helper = f"bottle-read-{'0' * 12}"
+    world.engine.create(bare_spec(helper, forked.committed(1)))  # a move of the fork reads through it
+    assert world.engine.container("mine").labels["bottle.identity"] == str(bottle.identity)  # type: ignore[union-attr]
+    assert remove(world.context, bottle, consent=True).containers == (bottle.identity.container,)
+    assert all(world.engine.container(name) for name in ("mine", helper, forked.container))
+    world.check_tidy(world.home.bottle(forked))
+
+
+def test_containers_that_a_run_left_which_died_go_too(world: World) -> None:
+    bottle = worked(world)
+    for name in (bottle.identity.draft, f"bottle-check-{'0' * 12}"):
+        world.engine.create(bare_spec(name, bottle.identity.committed(1)))
+    assert len(remove(world.context, bottle, consent=True).containers) == 3
+    assert traces(world, bottle) == []
 
 
 @pytest.mark.parametrize(
@@ -152,13 +219,70 @@ def test_a_damaged_bottle_can_be_removed(world: World) -> None:
     assert traces(world, bottle) == []
 
 
+@pytest.mark.parametrize("prunes", [False, True])
+def test_one_that_may_be_coming_back_stays(world: World, prunes: bool) -> None:
+    bottle, now = worked(world), datetime.now(UTC)
+    world.engine.clock.now = now
+    bottle.write_tombstone(Tombstone(host="far.example", moved_at=now))
+    plan = plan_for(world.context)
+
+    def go() -> object:
+        return prune(world.context, plan, consent=True) if prunes else remove(world.context, bottle, consent=False)
+
+    def stays() -> None:
+        before = traces(world, bottle)
+        if prunes:
+            assert [each.name for each in go().left] == [f"{bottle.identity} (moved to far.example)"]  # type: ignore[attr-defined]
+        else:
+            with pytest.raises(Locked, match="may be sending"):
+                go()
+        assert traces(world, bottle) == before
+
+    staging = world.home.path / "incoming" / str(bottle.identity)
+    (staging / "blobs").mkdir(parents=True)
+    stays()
+    world.engine.clock.now = now + timedelta(days=2)
+    held = os.open(staging, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)  # as the scripts do that run here for the other host
+    stays()
+    os.close(held)
+    go()
+    assert traces(world, bottle) == []
+    assert staging.exists()
+
+
+def test_staging_is_kept_out_while_it_goes_and_is_not_made_to_stay(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bottle = worked(world)
+    bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+    staging = world.home.path / "incoming" / str(bottle.identity)
+    staging.mkdir(parents=True)  # one that was killed has left it
+    seen = []
+
+    def look(engine: FakeEngine, name: str) -> None:
+        seen.append(name)
+        with pytest.raises(Locked), undisturbed(staging):
+            pass
+        real(engine, name)
+
+    real = FakeEngine.remove_volume
+    monkeypatch.setattr(FakeEngine, "remove_volume", look)
+    remove(world.context, bottle, consent=False)
+    assert seen
+    assert not staging.parent.exists()
+
+
+@pytest.mark.parametrize("moved", [False, True])
 @pytest.mark.parametrize("deadly", [False, True])
-def test_wherever_it_ends_the_next_one_finishes_it(tmp_path: Path, deadly: bool) -> None:
+def test_wherever_it_ends_the_next_one_finishes_it(tmp_path: Path, deadly: bool, moved: bool) -> None:
     numbers = count()
 
     def run(fate: Fate) -> None:
         world = World(tmp_path / str(next(numbers)))
         bottle = worked(world)
+        if moved:
+            bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
         try:
             with world.doomed(fate) as context:
                 remove(context, bottle, consent=True)
@@ -168,5 +292,7 @@ def test_wherever_it_ends_the_next_one_finishes_it(tmp_path: Path, deadly: bool)
             remove(world.context, bottle, consent=True)
         left = [each for each in traces(world, bottle) if not each.endswith(".deleted")]
         assert left == [], fate.last
+        kept = world.home.path / "arrived" / str(bottle.identity)
+        assert kept.read_text() == f"{bottle.identity.suffix}\n", fate.last
 
     assert every_moment(run, deadly=deadly) >= 10

@@ -1,0 +1,74 @@
+"""A bottle that moved away may be coming back: what another host stages for it here is not to be worked against."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from bottle.atomic import cannot_write
+from bottle.errors import Locked
+from bottle.garbage import Area
+from bottle.operations.context import Context
+from bottle.state import TOMBSTONE, BottleState
+
+PATIENCE = timedelta(days=1)
+
+
+@contextmanager
+def nothing_arriving(context: Context, state: BottleState) -> Iterator[None]:
+    """Keep a move that brings the bottle back from going on while the context is open. Raises Locked where one is."""
+    if not (state.path / TOMBSTONE).exists():
+        yield  # it lives here, and no move brings it
+        return
+    staging = context.home.path / Area.INCOMING.value / str(state.identity)
+    try:
+        staging.parent.mkdir(mode=0o700, exist_ok=True)
+        staging.mkdir(mode=0o700, exist_ok=True)
+    except OSError as exc:
+        raise cannot_write(staging, exc) from exc
+    with undisturbed(staging):
+        if any(staging.iterdir()) and context.now() - touched_at(staging) < PATIENCE:
+            raise _arriving(staging)
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # something is in it now
+                staging.rmdir()
+                staging.parent.rmdir()
+
+
+@contextmanager
+def undisturbed(staging: Path) -> Iterator[None]:
+    """Hold the lock that the scripts of a move take on its staging area. Raises Locked while one of them works."""
+    try:
+        descriptor = os.open(staging, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as exc:
+        raise cannot_write(staging, exc) from exc
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise _arriving(staging) from exc
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def touched_at(folder: Path) -> datetime:
+    """When something in a folder last changed."""
+    newest = 0.0
+    for root, _, names in os.walk(folder):
+        for path in (Path(root), *(Path(root, name) for name in names)):
+            with suppress(OSError):
+                newest = max(newest, path.lstat().st_mtime)
+    return datetime.fromtimestamp(newest, UTC)
+
+
+def _arriving(staging: Path) -> Locked:
+    return Locked(
+        f"another host may be sending {staging.name}: {staging} is in use, or was not long ago",
+        left="nothing was deleted",
+        next_step=f"wait for that move to end; if it was given up: rm -r {staging}, then again",
+    )
