@@ -240,8 +240,14 @@ def engine_info(info: Json, version: Json) -> EngineInfo:
         os=version.get("Os") or info.get("OSType") or "",
         store=store_of(info),
         root_dir=info.get("DockerRootDir") or "",
-        id=info.get("ID") or "",
+        id=engine_id(info),
     )
+
+
+def engine_id(info: Json) -> str:
+    """What tells an engine from every other, empty where it has no id; machines that were cloned share theirs."""
+    identifier = str(info.get("ID") or "")
+    return f"{identifier} {info.get('Name') or ''}".rstrip() if identifier else ""
 
 
 def store_of(info: Json) -> Store:

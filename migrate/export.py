@@ -37,8 +37,8 @@ _UNCHANGED = "nothing was changed; the bottle goes on as it was"
 class Exported:
     """A bundle that was written. `links` are those of the workspace that point out of it, which no bundle holds.
 
-    `skipped` are sockets, fifos and devices of the workspace; `stays` is what else did not go along. `along` are the
-    credentials that did, because that was allowed, a line each.
+    `skipped` are sockets, fifos and devices of the workspace; `stays` is what else did not go along, and `dropped`
+    what Docker's commit and tars do not keep. `along` are the credentials that did, because that was allowed, by line.
     """
 
     identity: Identity
@@ -49,6 +49,7 @@ class Exported:
     links: tuple[str, ...]
     skipped: tuple[str, ...]
     stays: tuple[str, ...]
+    dropped: tuple[str, ...]
     along: tuple[str, ...]
 
 
@@ -194,6 +195,7 @@ class _Export:
             links=tuple(f"{path} -> {target}" for path, target in links.items()),
             skipped=packed.workspace.skipped if packed.workspace is not None else (),
             stays=plan.stays,
+            dropped=(*commit.dropped, *packed.bared),
             along=along,
         )
 

@@ -130,7 +130,7 @@ class _Move:
             missing_there=decided.missing_there,
             resumed=arrival.resume() if self._request.resume_there else None,
             along=self._along,
-            dropped=(*commit.dropped, *_bared(packed)),
+            dropped=(*commit.dropped, *packed.bared),
         )
 
     def _arrived_before(self) -> bool:
@@ -429,9 +429,3 @@ class _Move:
 
 def _cargo(blob: Blob) -> Cargo:
     return Cargo(digest=blob.digest.removeprefix("sha256:"), size=blob.size, content=blob.path)
-
-
-def _bared(packed: Packed) -> tuple[str, ...]:
-    """What the tar of the workspace does not keep of it."""
-    count = packed.workspace.attributed if packed.workspace is not None else 0
-    return (f"extended attributes and ACLs in the workspace ({count} of its files and folders)",) if count else ()

@@ -46,6 +46,12 @@ class Packed:
         """All of them."""
         return (*self.volumes.values(), *([self.workspace] if self.workspace else []), self.state)
 
+    @property
+    def bared(self) -> tuple[str, ...]:
+        """What the tar of the workspace does not keep of it."""
+        count = self.workspace.attributed if self.workspace is not None else 0
+        return (f"extended attributes and ACLs in the workspace ({count} of its files and folders)",) if count else ()
+
 
 def pack(
     context: Context,

@@ -178,7 +178,12 @@ def what_stays(metadata: Metadata, commits: tuple[CommitRecord, ...]) -> tuple[s
         if mount.kind is MountKind.BIND and mount.target != metadata.agent.workdir
     ]
     if commits:
-        stays.append("the images of earlier commits; their entries in the history travel")
+        stays.append("the images of other commits; their entries in the history travel")
+    mounted = {mount.target for mount in container_mounts(metadata)}
+    stays += [
+        f"the volume for {target}, which only other commits have"
+        for target in sorted({target for commit in commits for target in commit.volumes or ()} - mounted)
+    ]
     if metadata.agent.dockerfile is not None:
         stays.append(f"the folder of the agent's Dockerfile, {metadata.agent.dockerfile.parent}")
     if metadata.agent.network not in {"bridge", "none"}:
@@ -192,8 +197,8 @@ def _require_another_engine(facts: MoveFacts) -> None:
         raise PreflightRefused(
             f"the Docker engine of {facts.host_name} is the very one that {facts.metadata.identity} is on already",
             left="nothing was changed on either side",
-            next_step=f"for a second bottle on it: bottle fork {facts.metadata.identity}   (two machines cloned with "
-            f"one Docker: there, delete {facts.host.docker_root}/engine-id and restart Docker)",
+            next_step=f"for a second bottle on it: bottle fork {facts.metadata.identity}   (a clone of this machine, "
+            "Docker and all: give it a hostname of its own, and restart Docker there)",
         )
 
 

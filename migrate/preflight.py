@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bottle.errors import RemoteError
+from bottle.facts import engine_id
 from bottle.model import Store
 from bottle.naming import Identity
 from bottle.text import printable
@@ -66,7 +67,7 @@ def parse_probe(text: str) -> HostFacts:
         docker_root=str(info.get("DockerRootDir", "")),
         free_docker=_kilobytes(values, "free_docker"),
         disk_docker=values.get("disk_docker", ""),
-        engine_id=str(info.get("ID") or ""),
+        engine_id=engine_id(info),
     )
 
 

@@ -56,6 +56,18 @@ class Cargo:
                 length -= len(chunk)
                 yield chunk
 
+    def is_whole(self) -> bool:
+        """Whether its bytes, read again, have its digest."""
+        digest = hashlib.sha256()
+        for chunk in self.read(0, self.size):
+            digest.update(chunk)
+        return digest.hexdigest() == self.digest
+
+    def discard(self) -> None:
+        """Delete the file that it is, so that it is made anew; gone already is fine."""
+        if isinstance(self.content, Path):
+            self.content.unlink(missing_ok=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -147,11 +159,24 @@ class Shipment:
             if not self._damaged(cargo):
                 return
             self._progress.note(f"{self._remote.name}: damaged pieces were thrown away and are sent again")
+        self._require_whole(cargo)
         raise VerificationFailed(
             f"what is staged on {self._remote.name} is damaged again and again",
             left="this host still owns the bottle; nothing damaged was loaded there",
             next_step="look at that host's disk and memory, then the same command again",
         )
+
+    def _require_whole(self, cargo: Sequence[Cargo]) -> None:
+        """Throw away what was kept here to be sent and is not what it was. Raises VerificationFailed for it."""
+        rotten = [each for each in cargo if not each.is_whole()]
+        for each in rotten:
+            each.discard()
+        if rotten:
+            raise VerificationFailed(
+                "what was kept here to be sent was damaged on this host's disk, and is thrown away",
+                left="this host still owns the bottle; nothing damaged was loaded there",
+                next_step="look at this host's disk, then the same command again reads it anew",
+            )
 
     def retried(self, attempt: Callable[[], T]) -> T:
         """Make an attempt until the line holds; each break is waited out a little longer."""

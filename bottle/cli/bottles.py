@@ -73,7 +73,8 @@ def rm(identity: str, yes: bool, form: str) -> None:
     Example:
       bottle rm claude-x7k2p
 
-    Exit codes that matter: 3 no such bottle, 4 it runs, or holds work and --yes was not said, 5 Docker.
+    Exit codes that matter: 3 no such bottle, 4 it runs, holds work and --yes was not said,
+    is on its way here, or other containers stand on its images; 5 Docker.
     """
     context = make_context()
     state = context.home.find(identity)

@@ -91,6 +91,7 @@ def _exported_document(exported: Exported) -> dict[str, object]:
         "links_left_out": list(exported.links),
         "skipped": list(exported.skipped),
         "stays": list(exported.stays),
+        "dropped": list(exported.dropped),
         "credentials_along": list(exported.along),
         "import": f"bottle import {exported.file.name}",
     }
@@ -112,6 +113,7 @@ def _exported(exported: Exported) -> list[str]:
     ]
     lines += [f"  holds no content, so is not in it: {item}" for item in exported.skipped]
     lines += [f"  is not in it: {item}" for item in exported.stays]
+    lines += [f"  dropped: {item}" for item in exported.dropped]
     lines += [f"  a credential is in it: {item}" for item in exported.along]
     return [
         *lines,

@@ -185,6 +185,14 @@ def test_the_architecture_is_spelt_as_images_spell_it() -> None:
     assert (info.architecture, info.version, info.root_dir, info.id) == ("amd64", "26", "/d", "x")
 
 
+@pytest.mark.parametrize(
+    ("info", "expected"),
+    [({"ID": "x", "Name": "host"}, "x host"), ({"ID": "x"}, "x"), ({"ID": "", "Name": "host"}, ""), ({}, "")],
+)
+def test_an_engine_is_known_by_its_id_on_its_host(info: dict[str, str], expected: str) -> None:
+    assert facts.engine_id(info) == expected
+
+
 def test_changes() -> None:
     assert facts.changes(None) == ()
     assert facts.changes([{"Kind": 2, "Path": "/gone"}])[0].kind is ChangeKind.DELETED

@@ -10,7 +10,7 @@ from tests.unit.cli.conftest import Cli
 
 EXPORTED = {
     "schema", "identity", "file", "bytes", "commit", "committed", "members", "links_left_out", "skipped", "stays",
-    "credentials_along", "import",
+    "dropped", "credentials_along", "import",
 }  # fmt: skip
 IMPORTED = {
     "schema", "identity", "copied_from", "commit", "tag", "workspace", "volumes", "granted", "not_granted", "left_out",
@@ -28,6 +28,7 @@ def test_there_and_back_in_json(cli: Cli, tmp_path: Path) -> None:
     assert done["stays"] == [
         "secret DEMO_TOKEN: taken from the environment there",
     ]
+    assert done["dropped"][0].startswith("not checked: sockets")
     taken = cli.json("import", str(file))
     assert taken.keys() == IMPORTED
     assert taken["copied_from"] == {"identity": str(bottle.identity), "commit": 1}

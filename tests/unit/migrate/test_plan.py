@@ -110,9 +110,18 @@ def test_a_running_bottle_is_stopped_committed_and_sent_whole() -> None:
 
 
 def test_what_stays_and_what_is_missing_is_named() -> None:
-    plan = planned(host={"bottle": None, "sudo": True}, commits=(COMMIT,), committed_tag=COMMIT.tag)
+    plan = planned(
+        host={"bottle": None, "sudo": True}, commits=(replace(COMMIT, volumes=("/other",)),), committed_tag=COMMIT.tag
+    )
     stays, missing = "\n".join(plan.stays), "\n".join(plan.missing_there)
-    for word in ("secret KEY", "/host, mounted at /mnt", "earlier commits", "/src/agents", "network lab"):
+    for word in (
+        "secret KEY",
+        "/host, mounted at /mnt",
+        "other commits",
+        "the volume for /other",
+        "/src/agents",
+        "network lab",
+    ):
         assert word in stays
     assert "mounted at /workspace" not in stays
     for word in ("pip install agent-bottle", "KEY", "sudo BOTTLE_HOME=/root/.bottle bottle resume demo-abc12"):

@@ -158,6 +158,20 @@ def test_a_disk_that_damages_everything_is_told_of(
     assert len([note for note in progress.notes if "sent again" in note]) == 3
 
 
+def test_what_was_damaged_here_is_thrown_away_and_made_anew(
+    remote: LocalRemote, identity: Identity, large: Cargo
+) -> None:
+    assert isinstance(large.content, Path)
+    good = large.content.read_bytes()
+    large.content.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    ship, _ = shipment(remote, identity)
+    with pytest.raises(VerificationFailed, match="on this host's disk"):
+        ship.send([large, cargo(b"{}")], "sending")
+    assert not large.content.exists()
+    large.content.write_bytes(good)
+    ship.send([large], "sending")
+
+
 def test_what_changes_on_its_way_is_not_accepted(remote: LocalRemote, identity: Identity, blobs: Path) -> None:
     item = Cargo(digest=hashlib.sha256(b"said").hexdigest(), size=4, content=b"sent")
     with pytest.raises(VerificationFailed):
