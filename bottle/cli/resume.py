@@ -53,6 +53,9 @@ def resume(
       bottle resume claude-x7k2p --at 2
       bottle resume claude-x7k2p --remote-control
 
+    Where a move was cut while it was handed over, the other host is asked who owns the bottle, and the answer is
+    written down: with --dry-run too, as nothing can be said without it.
+
     --remote-control needs a new container, or one that was made with it: the command of one that exists is fixed.
 
     Exit codes that matter: 2 no `remote_control` in the manifest, 3 nothing to resume from, 4 moved away, newer work
@@ -63,7 +66,7 @@ def resume(
     context = make_context()
     state = choose(context, identity, "resumed")
     request = ResumeRequest(at=at, rebuild=rebuild, force=force, consent=yes, remote_control=remote_control)
-    if not force and not dry_run:
+    if not force:
         settle_by_asking(context, state)
     if dry_run:
         if state.intent() is not None:

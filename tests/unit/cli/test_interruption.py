@@ -109,16 +109,6 @@ def test_no_other_owner_is_named_than_the_one_there_is(
     assert said(cli, str(bottle.identity), "me@new:2222") == (owner, following.format(bottle.identity))
 
 
-def test_a_dry_run_asks_no_other_host_who_owns_it(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    bottle = cli.start()
-    bottle.write_migration(HANDING_OFF)
-    monkeypatch.setattr("bottle.cli.far.SshRemote.connect", lambda *_, **__: pytest.fail("it was asked"))
-    before = cli.disk()
-    result = cli("resume", str(bottle.identity), "--dry-run")
-    assert (result.exit_code, cli.disk()) == (4, before)
-    assert "bottle migrate" in result.stderr
-
-
 def test_ctrl_c_at_a_question_is_130(source: dict[str, str]) -> None:
     script = (
         "import click\nfrom bottle.cli.shared import command\n"
