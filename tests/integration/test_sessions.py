@@ -136,32 +136,40 @@ class Cable:
         self.path = path
         self._engine = engine
         self._ends: list[socket.socket] = []
+        self._attached: set[socket.socket] = set()
+        self._lock = threading.Lock()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self, *, for_good: bool) -> None:
-        """End every connection; with `for_good`, take no more."""
+        """End every connection; with `for_good`, take no more.
+
+        All at once, as a cable does: the session is the last to end, and nobody is connected anew until it has.
+        """
         if for_good:
             self.path.unlink()
-        for end in self._ends:
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+        with self._lock:
+            for end in sorted(self._ends, key=self._attached.__contains__):
+                with suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
 
     def _accept(self) -> None:
         while True:
             near, _ = self._listener.accept()
             far = socket.socket(socket.AF_UNIX)
             far.connect(self._engine)
-            self._ends += [near, far]
+            with self._lock:
+                self._ends += [near, far]
             for source, sink in ((near, far), (far, near)):
                 threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
 
-    @staticmethod
-    def _carry(source: socket.socket, sink: socket.socket) -> None:
+    def _carry(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
+                if b"/attach?" in data:
+                    self._attached |= {source, sink}
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
 
