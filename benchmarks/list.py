@@ -87,9 +87,9 @@ def main() -> None:
             views = list_bottles(context, everything=True)
             assert len(views) == options.bottles
             assert all(view.weight is not None for view in views)
-            print(f"{options.bottles} bottles, median of {options.rounds} rounds")  # noqa: T201
+            sys.stdout.write(f"{options.bottles} bottles, median of {options.rounds} rounds\n")
             for what, act in ways.items():
-                print(f"{seconds(act, options.rounds):8.3f} s  {what}")  # noqa: T201
+                sys.stdout.write(f"{seconds(act, options.rounds):8.3f} s  {what}\n")
 
 
 if __name__ == "__main__":

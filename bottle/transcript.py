@@ -19,6 +19,7 @@ from typing import BinaryIO
 from bottle import serial
 from bottle.atomic import cannot_write, recover_tree, replace_tree, standing_tree, write_atomic
 from bottle.errors import NotFound, StateDamaged, VerificationFailed
+from bottle.launch import is_below
 from bottle.manifest import RESERVED
 from bottle.model import Mount
 from bottle.ports import Engine
@@ -94,20 +95,16 @@ def _leads_to(path: str, link: str, taken: tuple[str, ...], elsewhere: tuple[str
     Raises VerificationFailed where that holds more than a transcript, or the links do not end.
     """
     target = "/" + posixpath.normpath(posixpath.join(posixpath.dirname(path), link)).lstrip("/")
-    if any(_is_in(target, each) for each in (*taken, *elsewhere)):
+    if any(is_below(target, each) for each in (*taken, *elsewhere)):
         return ()
     spelt = target.encode("utf-8", "ignore").decode() == target
-    if not spelt or len(taken) > _LINKS or any(_is_in(each, target) for each in (*taken, *elsewhere)):
+    if not spelt or len(taken) > _LINKS or any(is_below(each, target) for each in (*taken, *elsewhere)):
         raise VerificationFailed(
             f"the transcript {path} is a link to {printable(target, 80)}, which cannot be saved as a transcript",
             left="the last snapshot of the transcript is kept",
             next_step=f"inside the bottle, put a folder of its own in the place of {path}",
         )
     return (target,)
-
-
-def _is_in(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
 def _require_readable(engine: Engine, container: str, cause: NotFound) -> None:

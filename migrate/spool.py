@@ -9,7 +9,6 @@
 A layer is whole once its record exists. A config's name is the hash of its image's id.
 """
 
-import errno
 import hashlib
 import json
 import os
@@ -24,7 +23,7 @@ from typing import BinaryIO
 from bottle.atomic import cannot_write, sync_folder, write_atomic
 from bottle.errors import StateDamaged, VerificationFailed
 from migrate.model import Blob, Codec
-from migrate.stream import CHUNK, CompressingWriter, Meter
+from migrate.stream import CompressingWriter
 
 SCHEMA = 1
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
@@ -58,7 +57,7 @@ class DirectorySpool:
         return self._codec
 
     def blob(self, diff_id: str) -> Blob | None:
-        """The layer, if it is here with the size that its record says. Its bytes are checked by `verify`."""
+        """The layer, if it is here with the size that its record says. Its bytes are checked where they arrive."""
         path = self._path(diff_id)
         record = _read_json(_record_of(path))
         try:
@@ -74,25 +73,6 @@ class DirectorySpool:
                 )
             case _:
                 return None
-
-    def verify(self, diff_id: str) -> Blob | None:
-        """The layer, if it is here and its bytes are still what was kept; a damaged one is thrown away."""
-        blob = self.blob(diff_id)
-        if blob is None:
-            return None
-        meter = Meter()
-        try:
-            with blob.path.open("rb") as file:
-                while chunk := file.read(CHUNK):
-                    meter.update(chunk)
-        except OSError as exc:
-            # A bad sector is damage like any other.
-            if exc.errno != errno.EIO:
-                raise cannot_write(blob.path, exc) from exc
-        if (meter.digest, meter.size) == (blob.digest, blob.size):
-            return blob
-        self.discard(diff_id)
-        return None
 
     def discard(self, diff_id: str) -> None:
         """Throw a layer away, whole or not; gone already is fine."""

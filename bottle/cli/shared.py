@@ -4,7 +4,7 @@ import functools
 import logging
 import os
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -57,7 +57,7 @@ def command(function: F) -> F:
             report(Interrupted("interrupted", next_step="the same command again goes on"), form)
             raise SystemExit(Interrupted.exit_code) from exc
 
-    return run  # type: ignore[return-value]
+    return cast("F", run)
 
 
 def make_context(shown: Progress | None = None) -> Context:

@@ -22,6 +22,7 @@ from migrate.legacy import legacy_names
 from migrate.model import Codec
 from migrate.spool import DirectorySpool
 from tests.contract.layers import LayerSourceContract, Subject
+from tests.support.blobs import is_whole
 
 REF = "bottle-committed-demo-abcde:1"
 Pack = Callable[[bytes], bytes]
@@ -323,7 +324,7 @@ def test_a_flipped_bit_never_changes_what_is_read(form: str, tmp_path: Path) -> 
         spool = DirectorySpool(tmp_path / str(number), Codec.NONE)
         try:
             assert read(Engine(bytes(damaged)), spool) == CONFIG
-            assert all(spool.verify(diff_id) for diff_id in DIFF_IDS)
+            assert all(is_whole(spool.blob(diff_id)) for diff_id in DIFF_IDS)
         except VerificationFailed:
             pass
         for content, diff_id in zip(LAYERS, DIFF_IDS, strict=True):

@@ -16,6 +16,7 @@ import pytest
 from bottle.errors import StateDamaged, VerificationFailed
 from migrate.model import Codec
 from migrate.spool import DirectorySpool
+from tests.support.blobs import is_whole
 
 LAYER = b"a layer's tar" * 5000
 DIFF_ID = f"sha256:{hashlib.sha256(LAYER).hexdigest()}"
@@ -44,7 +45,7 @@ def test_a_kept_layer_is_there_in_the_next_run(folder: Path, codec: Codec) -> No
     blob = spool.blob(DIFF_ID)
     assert blob is not None
     assert (blob.diff_id, blob.diff_size, blob.codec) == (DIFF_ID, len(LAYER), codec)
-    assert spool.verify(DIFF_ID) == blob
+    assert is_whole(blob)
     assert names(folder) == sorted((blob.path.name, blob.path.name + ".json"))
 
 
@@ -53,7 +54,10 @@ def test_codecs_do_not_get_into_each_others_way(folder: Path) -> None:
     gzip = DirectorySpool(folder, Codec.GZIP)
     assert gzip.blob(DIFF_ID) is None
     put(gzip)
-    assert DirectorySpool(folder, Codec.ZSTD).verify(DIFF_ID) != gzip.verify(DIFF_ID)
+    zstd = DirectorySpool(folder, Codec.ZSTD)
+    assert is_whole(zstd.blob(DIFF_ID))
+    assert is_whole(gzip.blob(DIFF_ID))
+    assert zstd.blob(DIFF_ID) != gzip.blob(DIFF_ID)
 
 
 def test_what_is_not_kept_is_gone(folder: Path) -> None:
@@ -99,7 +103,7 @@ def test_killed_while_keeping_there_is_no_layer_or_a_whole_one(
     again = DirectorySpool(folder, Codec.NONE)
     assert again.blob(DIFF_ID) is None
     put(again)
-    assert again.verify(DIFF_ID) is not None
+    assert is_whole(again.blob(DIFF_ID))
 
 
 def test_the_layer_is_on_disk_before_its_record(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +146,7 @@ def test_a_damaged_record_makes_the_layer_missing(folder: Path, record: bytes) -
     (folder / (blob.path.name + ".json")).write_bytes(record)
     assert spool.blob(DIFF_ID) is None
     put(spool)
-    assert spool.verify(DIFF_ID) == blob
+    assert is_whole(blob)
 
 
 def test_a_cut_or_missing_file_makes_the_layer_missing(folder: Path) -> None:
@@ -154,19 +158,6 @@ def test_a_cut_or_missing_file_makes_the_layer_missing(folder: Path) -> None:
     assert spool.blob(DIFF_ID) is None
     blob.path.unlink()
     assert spool.blob(DIFF_ID) is None
-
-
-def test_verify_finds_a_flipped_bit_and_throws_the_layer_away(folder: Path) -> None:
-    spool = DirectorySpool(folder, Codec.ZSTD)
-    put(spool)
-    blob = spool.blob(DIFF_ID)
-    assert blob is not None
-    content = bytearray(blob.path.read_bytes())
-    content[20] ^= 1
-    blob.path.write_bytes(bytes(content))
-    assert spool.verify(DIFF_ID) is None
-    assert names(folder) == []
-    assert spool.verify(DIFF_ID) is None
 
 
 def test_only_its_user_sees_anything(folder: Path) -> None:
@@ -199,7 +190,7 @@ def test_a_folder_that_others_could_read_is_closed(folder: Path) -> None:
 @pytest.mark.parametrize("diff_id", ["", "sha256:../../etc/passwd", "../x", "sha256:" + "A" * 64, "md5:" + "0" * 32])
 def test_no_name_is_made_of_anything_but_a_digest(folder: Path, diff_id: str) -> None:
     spool = DirectorySpool(folder, Codec.ZSTD)
-    for method in (spool.blob, spool.verify, spool.discard):
+    for method in (spool.blob, spool.discard):
         with pytest.raises(VerificationFailed):
             method(diff_id)
 
