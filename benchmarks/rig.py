@@ -25,7 +25,7 @@ from benchmarks.content import write_files
 from benchmarks.registry import Registry
 from benchmarks.wire import Wire
 from tests.hosts import BASE_IMAGE, DockerHost, ImageStore
-from tests.hosts.keys import ssh_config_text
+from tests.hosts.keys import path_with_config, ssh_config_text
 
 ROOT = Path(__file__).resolve().parent.parent
 _AGENT = "movebench"
@@ -115,6 +115,7 @@ class Rig:
         """The environment in which it runs: a home of its own, whose ssh_config leads through the link."""
         return os.environ | {
             "HOME": str(self.home),
+            "PATH": path_with_config(self.home / "bin", self.config),
             "BOTTLE_HOME": str(self.home / "bottles"),
             "PYTHONPATH": str(ROOT),
         }

@@ -4,7 +4,6 @@ fabric is told the route instead of finding it itself: it visits `ProxyJump a,b`
 whose name is that of the target.
 """
 
-import getpass
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,19 +12,20 @@ from typing import Any
 
 from fabric import Config, Connection
 from paramiko import SSHClient, SSHConfig, Transport
-from paramiko.config import SSHConfigDict
 
 from bottle.errors import RemoteError
 from migrate.model import Target
-from migrate.ssh.config import lookup
+from migrate.ssh.config import HostConfig
 from migrate.ssh.host_key import HostKeyCheck
 from migrate.ssh.login import Login, Prompter
+from migrate.ssh.lookup import lookup
 from migrate.ssh.options import SshOptions
 from migrate.ssh.proxy import Proxy, Tunnel
 from migrate.ssh.translate import translated
 
 _CONNECT_TIMEOUT = 20.0
 _MAX_HOPS = 8
+_FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 # A window as OpenSSH's; what is sent is bound by the far side's.
 _WINDOW = 2 << 20
 # AES-GCM encrypts and authenticates in one pass: half the time of paramiko's first choice, CTR with HMAC.
@@ -79,39 +79,39 @@ def _open(
     if hops > _MAX_HOPS:
         raise RemoteError(f"the ProxyJump of {target} goes round in circles")
     with translated(str(target), stood=stood):
-        config = lookup(target, options.ssh_config)
+        config = lookup(target, options.ssh_config, options.identity_files)
         for hop in _jumps(target, config) if via is None else ():
             via = _open(hop, options, prompter, route, via=via, hops=hops + 1, stood=stood)
         connection = _connection(target, config, options, prompter)
         if via is not None:
             connection.connect_kwargs["sock"] = Tunnel.through(via.transport, connection.host, connection.port)
-        elif config.get("proxycommand"):
-            proxy = Proxy.start(config["proxycommand"])
+        elif config.proxy_command is not None:
+            proxy = Proxy.start(config.proxy_command)
             route.opened(proxy.close)
             connection.connect_kwargs["sock"] = proxy.sock
+        elif config.bind_address is not None or config.address_family in _FAMILIES:
+            connection.connect_kwargs["sock"] = _dial(config, connection.connect_timeout)
         route.opened(connection.client.close)
         connection.open()
         connection.transport.set_keepalive(options.keepalive)
         return connection
 
 
-def _connection(target: Target, config: SSHConfigDict, options: SshOptions, prompter: Prompter) -> Connection:
+def _connection(target: Target, config: HostConfig, options: SshOptions, prompter: Prompter) -> Connection:
     """A fabric connection whose client trusts nobody but HostKeyCheck."""
-    host, port = config["hostname"], int(config.get("port", 22))
-    user = config.get("user", getpass.getuser())
-    timeout = options.connect_timeout or _configured_timeout(config)
-    check = HostKeyCheck(host, port, config, accept_new=options.accept_new_host_key)
+    timeout = options.connect_timeout or config.connect_timeout or _CONNECT_TIMEOUT
+    check = HostKeyCheck(config, accept_new=options.accept_new_host_key)
     connection = Connection(
-        host=host,
-        user=user,
-        port=port,
+        host=config.hostname,
+        user=config.user,
+        port=config.port,
         # An empty ssh_config: it has been looked up already. Lazy: fabric's own settings files have no say here.
         config=Config(ssh_config=SSHConfig.from_file(StringIO()), lazy=True),
         gateway=False,
         forward_agent=False,
         connect_timeout=max(int(timeout), 1),
         connect_kwargs={
-            "auth_strategy": Login(str(target), user, config, options.identity_files, prompter),
+            "auth_strategy": Login(str(target), config.user, config, options.identity_files, prompter),
             "transport_factory": _transports(check),
             "banner_timeout": timeout,
             "auth_timeout": timeout,
@@ -138,15 +138,26 @@ def _transports(check: HostKeyCheck) -> Callable[..., Transport]:
     return make
 
 
-def _jumps(target: Target, config: SSHConfigDict) -> list[Target]:
+def _jumps(target: Target, config: HostConfig) -> list[Target]:
     """Hosts to go through, first one first. A jump over the target itself is none, as in OpenSSH."""
-    setting = config.get("proxyjump") or "none"
-    if setting.lower() == "none":
-        return []
-    hops = [Target.parse(hop.strip().removeprefix("ssh://")) for hop in setting.split(",")]
-    return [hop for hop in hops if (hop.host, hop.port) != (target.host, target.port)]
+    return [hop for hop in config.proxy_jump if (hop.host, hop.port) != (target.host, target.port)]
 
 
-def _configured_timeout(config: SSHConfigDict) -> float:
-    setting = config.get("connecttimeout", "none")
-    return float(setting) if setting.isdigit() and int(setting) else _CONNECT_TIMEOUT
+def _dial(config: HostConfig, timeout: float) -> socket.socket:
+    """A connection of the address family, and from the address, that the configuration names. Raises OSError."""
+    family = _FAMILIES.get(config.address_family, socket.AF_UNSPEC)
+    source = (config.bind_address, 0) if config.bind_address is not None else None
+    failure: OSError | None = None
+    for *kind, _, address in socket.getaddrinfo(config.hostname, config.port, family, socket.SOCK_STREAM):
+        line = socket.socket(*kind)
+        try:
+            line.settimeout(timeout)
+            if source is not None:
+                line.bind(source)
+            line.connect(address)
+        except OSError as exc:
+            line.close()
+            failure = exc
+        else:
+            return line
+    raise failure or OSError("it has no address")

@@ -3,14 +3,13 @@
 from pathlib import Path
 
 from paramiko import MissingHostKeyPolicy, PKey, SSHClient, Transport
-from paramiko.config import SSHConfigDict
 
 from bottle.errors import HostKeyRejected, RemoteError
+from migrate.ssh.config import HostConfig
 from migrate.ssh.keys import fingerprint
 from migrate.ssh.known_hosts import Entry, KnownHosts, Verdict
+from migrate.ssh.revoked import is_revoked
 
-_USER_FILES = "~/.ssh/known_hosts ~/.ssh/known_hosts2"
-_GLOBAL_FILES = "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
 _NOT_SENT = "nothing was sent there: neither a login nor a command"
 
@@ -21,19 +20,18 @@ class HostKeyCheck(MissingHostKeyPolicy):
     StrictHostKeyChecking of ssh_config is not heeded: an unknown key is refused unless `accept_new`.
     """
 
-    def __init__(self, host: str, port: int, config: SSHConfigDict, *, accept_new: bool) -> None:
+    def __init__(self, config: HostConfig, *, accept_new: bool) -> None:
         self._known = KnownHosts.read(
-            host,
-            port,
-            alias=config.get("hostkeyalias"),
-            user_files=_files(config.get("userknownhostsfile", _USER_FILES)),
-            more=_files(config.get("globalknownhostsfile", _GLOBAL_FILES)),
+            config.hostname,
+            config.port,
+            alias=config.host_key_alias,
+            user_files=config.user_known_hosts,
+            more=config.global_known_hosts,
         )
-        self._ssh = f"ssh {config.get('user', '') and config['user'] + '@'}{host}" + (
-            f" -p {port}" if port != 22 else ""
-        )
+        self._ssh = f"ssh {config.user}@{config.hostname}" + (f" -p {config.port}" if config.port != 22 else "")
         self._accept_new = accept_new
-        self._hashed = str(config.get("hashknownhosts", "no")).lower() == "yes"
+        self._hashed = config.hash_known_hosts
+        self._revoked = config.revoked_host_keys
 
     def prefer_known_types(self, transport: Transport) -> None:
         """Ask the host first for a key of a type that is known; it may have several."""
@@ -47,6 +45,12 @@ class HostKeyCheck(MissingHostKeyPolicy):
         """Return if the key is the host's, else raise HostKeyRejected."""
         blob = key.asbytes()
         shown = f"{key.get_name()} key {fingerprint(blob)}"
+        if self._revoked is not None and is_revoked(self._revoked, key.get_name(), blob):
+            raise HostKeyRejected(
+                f"{self._known.name} shows the {shown}, which {self._revoked} revokes, or which cannot be read",
+                left=_NOT_SENT,
+                next_step="find out from the host's owner which key it should have",
+            )
         match self._known.judge(blob):
             case Verdict.KNOWN:
                 return
@@ -100,8 +104,3 @@ def _place(entry: Entry) -> str:
 
 def _listed(files: tuple[Path, ...]) -> str:
     return ", ".join(map(str, files)) or "any known_hosts file (none is configured)"
-
-
-def _files(setting: str) -> tuple[Path, ...]:
-    names = (name.strip('"').replace("%d", "~") for name in setting.split())
-    return tuple(Path(name).expanduser() for name in names if name.lower() != "none")

@@ -16,9 +16,17 @@ def describe(blob: bytes) -> str:
     return f"{blob[4 : 4 + size].decode(errors='replace')} {fingerprint(blob)}"
 
 
-def public_blob(path: Path) -> bytes | None:
+def public_blob(text: str) -> bytes | None:
+    """The key in a line as `.pub` files have it: type, base64, comment; None if it holds none."""
+    try:
+        return base64.b64decode(text.split()[1])
+    except (ValueError, IndexError):
+        return None
+
+
+def read_public_blob(path: Path) -> bytes | None:
     """The key in a `.pub` file; None if the file holds none."""
     try:
-        return base64.b64decode(path.read_text(errors="replace").split()[1])
-    except (OSError, ValueError, IndexError):
+        return public_blob(path.read_text(errors="replace"))
+    except OSError:
         return None

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Protocol
 
 from paramiko import (
-    Agent,
     AuthenticationException,
     BadAuthenticationType,
     ECDSAKey,
@@ -17,13 +16,13 @@ from paramiko import (
     SSHException,
     Transport,
 )
-from paramiko.config import SSHConfigDict
 
 from bottle.errors import ConnectionLost, LoginRefused
 from bottle.text import printable
-from migrate.ssh.keys import describe, public_blob
+from migrate.ssh.agent import AgentAt
+from migrate.ssh.config import HostConfig
+from migrate.ssh.keys import describe, read_public_blob
 
-_DEFAULTS = ("id_ed25519", "id_ecdsa", "id_rsa")
 _CLASSES: tuple[type[PKey], ...] = (Ed25519Key, ECDSAKey, RSAKey)
 _TYPED = frozenset({"password", "keyboard-interactive"})
 _TRIES = 3
@@ -65,7 +64,7 @@ class Login:
 
     host: str
     user: str
-    config: SSHConfigDict
+    config: HostConfig
     identity_files: tuple[Path, ...]
     prompter: Prompter
     _tried: list[str] = field(default_factory=list)
@@ -75,23 +74,23 @@ class Login:
         """Log in, or raise LoginRefused with what was tried. A method that is only the first of two goes on."""
         if self._offer(transport, "", lambda t: t.auth_none(self.user)):
             return []
-        agent = Agent() if self.config.get("identityagent", "").lower() != "none" else None
+        agent = AgentAt(self.config.identity_agent) if self.config.identity_agent is not None else None
         try:
             if self._may("publickey") and self._by_key(transport, agent):
                 return []
         finally:
             if agent is not None:
                 agent.close()
-        if (self._allowed is None or self._allowed & _TYPED) and self._by_password(transport):
+        if self._may_type() and self._by_password(transport):
             return []
         raise self._refused(transport)
 
-    def _by_key(self, transport: Transport, agent: Agent | None) -> bool:
+    def _by_key(self, transport: Transport, agent: AgentAt | None) -> bool:
         """Keys named by the user, then the agent's, then ssh_config's or the usual ones; those that ask come last."""
         locked: list[Path] = []
-        files = self._configured_files()
+        files = self.config.identity_files
         held = list(agent.get_keys()) if agent is not None else []
-        if self.config.get("identitiesonly", "no").lower() == "yes":
+        if self.config.identities_only:
             named = {blob for path in (*self.identity_files, *files) for blob in _public_blobs(path)}
             held = [key for key in held if key.asbytes() in named]
         in_agent = {key.asbytes() for key in held}
@@ -106,19 +105,13 @@ class Login:
                 return True
         return any(self._unlocked(transport, path, in_agent) for path in locked)
 
-    def _configured_files(self) -> tuple[Path, ...]:
-        configured = list(self.config.get("identityfile", []))
-        if configured or self.identity_files:
-            return tuple(Path(name).expanduser() for name in configured if name.lower() != "none")
-        return tuple(Path("~/.ssh").expanduser() / name for name in _DEFAULTS)
-
     def _file(
         self, transport: Transport, path: Path, locked: list[Path], *, skip: frozenset[bytes] | set[bytes]
     ) -> bool:
         if any(blob in skip for blob in _public_blobs(path)):
             return False
         try:
-            keys = _load(path, None)
+            keys = _load(path, None, self.config.certificate_files)
         except _Encrypted:
             locked.append(path)
             return False
@@ -137,7 +130,7 @@ class Login:
         prompt = f"Passphrase for key {path}: "
         for answer in self.prompter.answers(prompt):
             try:
-                keys = _load(path, answer)
+                keys = _load(path, answer, self.config.certificate_files)
             except _Encrypted:
                 continue
             self.prompter.was_right(prompt, answer)
@@ -159,7 +152,10 @@ class Login:
         return self._offer(transport, what, lambda t: t.auth_publickey(self.user, key))
 
     def _may(self, method: str) -> bool:
-        return self._allowed is None or method in self._allowed
+        return method in self.config.methods and (self._allowed is None or method in self._allowed)
+
+    def _may_type(self) -> bool:
+        return "password" in self.config.methods and (self._allowed is None or bool(self._allowed & _TYPED))
 
     def _offer(self, transport: Transport, what: str, offer: _Offer) -> bool:
         """Make one attempt. Afterwards `_allowed` says what the host would still take."""
@@ -199,30 +195,37 @@ class Login:
         )
 
 
-def _load(path: Path, passphrase: str | None) -> list[PKey]:
-    """The key of a file, ahead of it with its certificate where there is one. Raises _Encrypted."""
+def _load(path: Path, passphrase: str | None, certificates: tuple[Path, ...]) -> list[PKey]:
+    """The key of a file, ahead of it with each certificate of it. Raises _Encrypted."""
     failure: Exception | None = None
     for kind in _CLASSES:
         try:
             key = kind.from_private_key_file(str(path), passphrase)
-            certificate = Path(f"{path}-cert.pub")
-            if not certificate.exists():
-                return [key]
-            certified = kind.from_private_key_file(str(path), passphrase)
-            certified.load_certificate(str(certificate))
+            certified = []
+            for certificate in (Path(f"{path}-cert.pub"), *certificates):
+                if _certifies(certificate, key):
+                    certified.append(kind.from_private_key_file(str(path), passphrase))
+                    certified[-1].load_certificate(str(certificate))
         except PasswordRequiredException:
             raise _Encrypted from None
         except (SSHException, ValueError, TypeError) as exc:
             failure = failure or exc
         else:
-            return [certified, key]
+            return [*certified, key]
     if passphrase is not None:
         raise _Encrypted
     raise ValueError(str(failure))
 
 
+def _certifies(certificate: Path, key: PKey) -> bool:
+    """Whether a certificate is of this key: its public part stands in there as it does in the key."""
+    blob = read_public_blob(certificate)
+    public = key.asbytes()
+    return blob is not None and public[4 + int.from_bytes(public[:4]) :] in blob
+
+
 def _public_blobs(path: Path) -> Iterator[bytes]:
     for candidate in (Path(f"{path}.pub"), path):
-        blob = public_blob(candidate)
+        blob = read_public_blob(candidate)
         if blob is not None:
             yield blob

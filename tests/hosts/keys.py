@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,3 +62,13 @@ def ssh_config_text(
             f"    BatchMode yes\n"
         )
     return "\n".join(blocks)
+
+
+def path_with_config(folder: Path, config: Path) -> str:
+    """A PATH whose ``ssh`` reads ``config``; made in ``folder``. OpenSSH looks for a user's own in no $HOME."""
+    folder.mkdir(parents=True, exist_ok=True)
+    client = shutil.which("ssh") or "/usr/bin/ssh"
+    wrapper = folder / "ssh"
+    wrapper.write_text(f'#!/bin/sh\nexec {shlex.quote(client)} -F {shlex.quote(str(config))} "$@"\n')
+    wrapper.chmod(0o755)
+    return os.pathsep.join((str(folder), os.environ.get("PATH", os.defpath)))

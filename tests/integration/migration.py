@@ -23,6 +23,7 @@ from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
 
 from tests.hosts import DockerHost
+from tests.hosts.keys import path_with_config
 
 ROOT = Path(__file__).resolve().parents[2]
 STRIKE = ROOT / "tests" / "integration" / "strike.py"
@@ -332,10 +333,12 @@ def desk_in(folder: Path, engine: docker.DockerClient) -> Iterator[Desk]:
     environ = {
         **os.environ, "HOME": str(folder), "BOTTLE_HOME": str(folder / "bottles"),
         "MIGRATION_TEST_SECRET": "hush-4711", "PYTHONPATH": str(ROOT),
+        "PATH": path_with_config(folder / "bin", folder / ".ssh" / "config"),
     }  # fmt: skip
     desk = Desk(folder, environ, engine)
     (folder / "bottles" / "state").mkdir(parents=True)
     (folder / ".ssh").mkdir(mode=0o700)
+    (folder / ".ssh" / "config").touch()
     try:
         yield desk
     finally:

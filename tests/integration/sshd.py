@@ -67,6 +67,8 @@ class Sshd:
     def start(self) -> "Sshd":
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         config = self.folder / "sshd_config"
+        home = self.folder / "home"
+        home.mkdir(exist_ok=True)
         lines = [
             *self.settings,
             f"Port {self.port}",
@@ -81,6 +83,9 @@ class Sshd:
             "UsePAM no",
             "LogLevel DEBUG1",
             "MaxStartups 100",
+            # The tests kill shells midway, and what a developer's own .bashrc was doing then may not survive that.
+            f"Match User {getpass.getuser()}",
+            f"SetEnv HOME={home}",
         ]
         config.write_text("\n".join(lines) + "\n")
         # -D and not -e: the log goes to a file that sshd opens, so that it also holds what its sessions say.

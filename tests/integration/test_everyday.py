@@ -17,6 +17,7 @@ import pytest
 from docker.errors import APIError, NotFound
 
 from tests.hosts import DockerHost
+from tests.hosts.keys import path_with_config
 
 MANIFEST = """
 [agents.everyday]
@@ -200,10 +201,8 @@ def test_doctor_where_docker_answers_and_where_none_does(desk: Desk) -> None:
 
 
 def test_doctor_of_a_host(desk: Desk, destination: DockerHost) -> None:
-    ssh = desk.folder / ".ssh"
-    ssh.mkdir(mode=0o700)
-    (ssh / "config").write_text(destination.ssh_config.read_text())
-    answer = desk.ask("doctor", destination.alias("root"), HOME=str(desk.folder))
+    path = path_with_config(desk.folder / "bin", destination.ssh_config)
+    answer = desk.ask("doctor", destination.alias("root"), PATH=path)
     checks = {each["name"]: each for each in answer["checks"]}
     assert checks["login"]["verdict"] == checks["docker there"]["verdict"] == "good"
     assert f"{destination.store} image store" in checks["docker there"]["detail"]
@@ -216,9 +215,12 @@ def test_doctor_of_a_host(desk: Desk, destination: DockerHost) -> None:
 def test_doctor_of_a_host_whose_key_nobody_knows(desk: Desk, classic_host: DockerHost) -> None:
     target = f"root@127.0.0.1:{classic_host.port}"
     words = ("doctor", target, "-i", str(classic_host.key_file))
-    (check,) = desk.ask(*words, code=6, HOME=str(desk.folder))["checks"]
+    config = desk.folder / "ssh_config"
+    config.write_text(f"Host *\n  UserKnownHostsFile {desk.folder}/known_hosts\n  IdentityAgent none\n")
+    path = path_with_config(desk.folder / "bin", config)
+    (check,) = desk.ask(*words, code=6, PATH=path)["checks"]
     assert "key" in check["detail"]
-    desk.ask(*words, "--accept-new-host-key", HOME=str(desk.folder))
+    desk.ask(*words, "--accept-new-host-key", PATH=path)
 
 
 def test_init_and_then_the_first_bottle(desk: Desk) -> None:
