@@ -12,15 +12,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import docker
+from docker.errors import DockerException
+
 from bottle.docker_engine import DockerEngine
+from bottle.errors import BottleError
 from bottle.model import Agent
 from bottle.naming import LABEL_IDENTITY
 from bottle.operations import Context, StartRequest, commit, list_bottles, plan_start, remove, start
 from bottle.state import StateHome
-from tests.hosts import BASE_IMAGE
+from tests.hosts import BASE_IMAGE, ensure_base_image
 
 AGENT = Agent(name="bench", image=BASE_IMAGE, command=("sleep", "1"), network="none")
 
@@ -61,36 +65,50 @@ def inspecting_each(context: Context) -> None:
     context.engine.images({LABEL_IDENTITY: None})
 
 
-def main() -> None:
+def measure(context: Context, *, count: int, rounds: int) -> Iterator[str]:
+    """A line for each way, as soon as it is measured."""
+    program = (sys.executable, "-m", "bottle", "list", "-a")
+    environ = {**os.environ, "BOTTLE_HOME": str(context.home.path)}
+    ways: dict[str, Callable[[], object]] = {
+        "docker ps -a; docker images": docker_lists,
+        "list_bottles": lambda: list_bottles(context, everything=True),
+        "bottle list -a, the whole program": lambda: subprocess.run(
+            program, check=True, stdout=subprocess.DEVNULL, env=environ
+        ),
+        "bottle --version, the program alone": lambda: subprocess.run(
+            (sys.executable, "-m", "bottle", "--version"), check=True, stdout=subprocess.DEVNULL
+        ),
+        "inspecting each container and image": lambda: inspecting_each(context),
+    }
+    views = list_bottles(context, everything=True)
+    assert len(views) == count
+    assert all(view.weight is not None for view in views)
+    yield f"{count} bottles, median of {rounds} rounds"
+    for what, act in ways.items():
+        yield f"{seconds(act, rounds):8.3f} s  {what}"
+
+
+def main() -> int:
     """Measure, and print a line for each way."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bottles", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="bottle-bench-") as name:
-        folder = Path(name)
-        context = Context(home=StateHome(folder / "home"), engine=DockerEngine(), environ={}, runtime=folder / "run")
-        with bottles(context, folder, options.bottles):
-            program = (sys.executable, "-m", "bottle", "list", "-a")
-            environ = {**os.environ, "BOTTLE_HOME": str(context.home.path)}
-            ways: dict[str, Callable[[], object]] = {
-                "docker ps -a; docker images": docker_lists,
-                "list_bottles": lambda: list_bottles(context, everything=True),
-                "bottle list -a, the whole program": lambda: subprocess.run(
-                    program, check=True, stdout=subprocess.DEVNULL, env=environ
-                ),
-                "bottle --version, the program alone": lambda: subprocess.run(
-                    (sys.executable, "-m", "bottle", "--version"), check=True, stdout=subprocess.DEVNULL
-                ),
-                "inspecting each container and image": lambda: inspecting_each(context),
-            }
-            views = list_bottles(context, everything=True)
-            assert len(views) == options.bottles
-            assert all(view.weight is not None for view in views)
-            sys.stdout.write(f"{options.bottles} bottles, median of {options.rounds} rounds\n")
-            for what, act in ways.items():
-                sys.stdout.write(f"{seconds(act, options.rounds):8.3f} s  {what}\n")
+    try:
+        with closing(docker.from_env(timeout=600)) as client:
+            ensure_base_image(client)
+        with tempfile.TemporaryDirectory(prefix="bottle-bench-") as name:
+            folder = Path(name)
+            state = StateHome(folder / "home")
+            context = Context(home=state, engine=DockerEngine(), environ={}, runtime=folder / "run")
+            with bottles(context, folder, options.bottles):
+                for line in measure(context, count=options.bottles, rounds=options.rounds):
+                    sys.stdout.write(f"{line}\n")
+    except (BottleError, DockerException) as exc:
+        sys.stderr.write(f"error: {exc}\n")
+        return 5
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
