@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import os
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import docker
@@ -56,13 +59,22 @@ def host_image_tag() -> str:
 def ensure_host_image(client: docker.DockerClient) -> str:
     """Return the host image's name, built if these files have not been built yet."""
     tag = host_image_tag()
-    try:
-        client.images.get(tag)
-    except ImageNotFound:
-        ensure_base_image(client)
-        progress(f"building {tag}; this takes a while")
-        _build(client, tag)
+    with _alone():
+        try:
+            client.images.get(tag)
+        except ImageNotFound:
+            ensure_base_image(client)
+            progress(f"building {tag}; this takes a while")
+            _build(client, tag)
     return tag
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Of several runs that want the image at once, the first one makes it."""
+    with (HERE / "Dockerfile").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _build(client: docker.DockerClient, tag: str) -> None:

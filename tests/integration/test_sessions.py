@@ -119,7 +119,7 @@ def desk(tmp_path: Path, engine: docker.DockerClient, base_image: str) -> Iterat
         seen.update(desk.identities())
         for identity in seen:
             runtime.forget(runtime.default_runtime(), Identity.parse(identity))
-        for each in engine.containers.list(all=True, filters={"label": "bottle.identity"}):
+        for each in engine.containers.list(all=True, filters={"label": "bottle.identity"}, ignore_removed=True):
             workspace = {mount.get("Source") for mount in each.attrs["Mounts"]}
             if str(tmp_path) in workspace or each.labels["bottle.identity"] in seen:
                 each.remove(force=True, v=True)
