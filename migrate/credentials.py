@@ -4,24 +4,54 @@ Only what is certain by its form counts, so that a find means something; what ha
 name of its file alone. Nothing here ever shows a credential.
 """
 
+import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from migrate import privatekey
+
 SHORTEST = 6  # bytes; a value below that stands in too many files by chance
-# Bytes from where a find begins that are enough to see that it is one: the longest form is that of a private key.
-_REACH = 1024
+_REACH = privatekey.REACH  # bytes from where one begins that are looked at; no token is longer
+_LEAST = 64 << 10  # bytes that are worth a search
+_MOST = 1000  # in one file that are told from each other
 _BEFORE = 24  # bytes before a token that are looked at
 _HEAD = 1 << 20  # bytes of a file with a well-known name that are read to see whether it holds a credential
 
 
 @dataclass(frozen=True, slots=True)
+class Credential:
+    """One that was found. `fingerprint` is the same wherever it stands; None where it is not to be told from others.
+
+    The value of a known secret has none: nothing can make that a matter of no concern.
+    """
+
+    what: str
+    fingerprint: str | None
+
+
+def _token(data: bytes, match: re.Match[bytes]) -> bytes | None:
+    """The whole token that begins with `match`; None for what only looks like one."""
+    if not _is_real(match[0]) or not _begins(data, match.start()):
+        return None
+    run = _RUN.match(data, match.start())
+    return run[0] if run is not None else match[0]
+
+
+def _private_key(data: bytes, match: re.Match[bytes]) -> bytes | None:
+    return privatekey.body(data, match) if _is_real(match[0]) else None
+
+
+@dataclass(frozen=True, slots=True)
 class _Form:
-    """A token that is told by its form. `pattern` begins with letters of its own: that is what makes it fast."""
+    """A credential that is told by its form. `pattern` begins with letters of its own: that is what makes it fast.
+
+    `read` gives what sets this one apart from others of its form, or None where it is none after all.
+    """
 
     what: str
     pattern: re.Pattern[bytes]
-    token: bool = True
+    read: Callable[[bytes, re.Match[bytes]], bytes | None] = _token
 
 
 _FORMS = (
@@ -36,15 +66,9 @@ _FORMS = (
     _Form("a Google key", re.compile(rb"AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])")),
     _Form("an npm token", re.compile(rb"npm_[A-Za-z0-9]{36}")),
     _Form("a PyPI token", re.compile(rb"pypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{40}")),
-    _Form(
-        "a private key",  # its header alone stands in many a program; RFC 7468, RFC 1421, RFC 4880
-        re.compile(
-            rb"-----BEGIN [A-Z0-9 ]{0,20}PRIVATE KEY(?: BLOCK)?-----"
-            rb"(?:\\[rn]|[\s\"'+,]){0,40}(?:[A-Za-z-]{1,20}: [^\n\\]{1,100}(?:\\[rn]|\s){1,4}){0,4}[A-Za-z0-9+/=]{40}"
-        ),
-        token=False,
-    ),
+    _Form("a private key", privatekey.BEGIN, _private_key),
 )
+_RUN = re.compile(rb"[A-Za-z0-9_-]{1,512}")
 _ALNUM = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 _ESCAPED = frozenset({b"\\n", b"\\r", b"\\t"})
 _COLOUR = re.compile(rb"\x1b\[[0-9;:]{0,21}m\Z")  # ECMA-48, "SGR"
@@ -130,38 +154,45 @@ class Finder:
         self._values = {f"the value of {name}": value for name, value in values.items()}
         self._reach = max([_REACH, *map(len, values.values())])
 
-    def find(self, pieces: Iterable[bytes]) -> tuple[str, ...]:
-        """What is in them: each kind of find once, in the order in which they come up."""
-        found: dict[str, None] = {}
+    def find(self, pieces: Iterable[bytes]) -> tuple[Credential, ...]:
+        """What is in them: each credential once, in the order in which they come up."""
+        found: dict[Credential, None] = {}
         rest, judged = b"", 0  # of `rest`, the first `judged` bytes are there only to be looked back at
         for piece in pieces:
             rest = rest + piece if rest else piece
             end = len(rest) - self._reach
-            if end <= judged:
+            if end < judged + _LEAST:
                 continue
-            self._search(rest, judged, end, found)
+            found = _few(found | dict.fromkeys(self._search(rest, judged, end)))
             keep = max(0, end - _BEFORE)
             rest, judged = rest[keep:], end - keep
-        self._search(rest, judged, len(rest), found)
-        return tuple(found)
+        return tuple(_few(found | dict.fromkeys(self._search(rest, judged, len(rest)))))
 
-    def _search(self, data: bytes, start: int, end: int, found: dict[str, None]) -> None:
-        """Add what begins in `data` between `start` and `end`."""
+    def _search(self, data: bytes, start: int, end: int) -> Iterator[Credential]:
+        """What begins in `data` between `start` and `end`."""
         for form in _FORMS:
-            if form.what not in found and _is_in(form, data, start, end):
-                found[form.what] = None
+            for fingerprint in _in(form, data, start, end):
+                yield Credential(form.what, fingerprint)
         for what, value in self._values.items():
-            if what not in found and 0 <= data.find(value, start) < end:
-                found[what] = None
+            if 0 <= data.find(value, start) < end:
+                yield Credential(what, None)
 
 
-def _is_in(form: _Form, data: bytes, start: int, end: int) -> bool:
+def _in(form: _Form, data: bytes, start: int, end: int) -> Iterator[str]:
+    """The fingerprint of each that has this form."""
+    texts: set[bytes] = set()
     at = start
     while (match := form.pattern.search(data, at)) is not None and match.start() < end:
         at = match.start() + 1
-        if _is_real(match[0]) and (not form.token or _begins(data, match.start())):
-            return True
-    return False
+        text = form.read(data, match)
+        if text is not None and text not in texts:
+            texts.add(text)
+            yield hashlib.sha256(text).hexdigest()
+
+
+def _few(found: dict[Credential, None]) -> dict[Credential, None]:
+    """All of them, or, where there are very many, of each kind that there are some."""
+    return found if len(found) <= _MOST else dict.fromkeys(Credential(each.what, None) for each in found)
 
 
 def _begins(data: bytes, at: int) -> bool:

@@ -1,44 +1,27 @@
 """Before an image leaves this machine: which credentials are in it. They are reported by path, never by value.
 
 Looked through are the layers that a bottle wrote itself, not those of its agent's image, and the image's config. What
-is compressed or encoded inside a file is not unpacked.
+is compressed or encoded inside a file is not unpacked. `scan` says what counts as one.
 """
 
 import fnmatch
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain
+from dataclasses import dataclass
+from tarfile import LNKTYPE
 
 from bottle.errors import PreflightRefused, VerificationFailed
 from bottle.model import CommitRecord, Metadata
 from bottle.ports import Progress
-from bottle.text import printable
-from migrate.credentials import SHORTEST, Finder, NamedFile, by_name
+from migrate.credentials import SHORTEST, Finder
 from migrate.model import Blob
+from migrate.scan import Entry, Find, Scan
 from migrate.stream import decompress
-from migrate.tarstream import Member, TarStream
+from migrate.tarstream import TarStream
 
 CONFIG = "the image's config"
-_MOST = 10_000  # finds that are kept; no glob admits what comes after them
-_MORE = "further ones"
 _SHOWN = 20
 _PIECE = 1 << 20
-_WHITEOUT = ".wh."
-_OPAQUE = ".wh..wh..opq"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Find:
-    """A credential in an image. `path` is absolute, or says where in the config. `gone`: a later layer hides it."""
-
-    path: str
-    what: str
-    gone: bool = False
-
-    def __str__(self) -> str:
-        hidden = " (deleted or replaced since, but an earlier layer of the image still has it)" if self.gone else ""
-        return f"{printable(self.path, 300)}: {self.what}{hidden}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,16 +60,29 @@ def finder_for(metadata: Metadata, environ: Mapping[str, str], progress: Progres
 
 def look_through(layers: Sequence[Blob], config: bytes, finder: Finder, progress: Progress) -> tuple[Find, ...]:
     """What is in `layers`, lowest first, and in the config, by path. One pass; memory is a few pieces."""
-    search = _Search(finder)
+    scan = Scan(finder)
     with progress.phase("looking for credentials", sum(layer.diff_size for layer in layers)):
         for layer in layers:
             try:
-                search.layer(_plain(layer, progress.advance))
+                scan.layer(entries(_plain(layer, progress.advance)))
             except VerificationFailed as exc:  # an archive in a form of its own: its bytes are all there all the same
                 progress.note(f"layer {layer.diff_id} is looked through without names of files: {exc.what}")
-                search.nameless(f"layer {layer.diff_id}", _plain(layer, lambda _: None))
-    search.config(config)
-    return tuple(sorted(search.finds.values(), key=lambda find: find.path))
+                scan.nameless(f"layer {layer.diff_id}", _plain(layer, lambda _: None))
+    for where, text in _texts(json.loads(config), ""):
+        scan.nameless(f"{CONFIG}{where}", (text.encode("utf-8", "surrogateescape"),))
+    return scan.finds()
+
+
+def entries(tar: Iterable[bytes]) -> Iterator[Entry]:
+    """What a layer's tar holds. Raises VerificationFailed when it cannot be read entry by entry."""
+    stream = TarStream(tar, layer=True)
+    for member in stream.members():
+        yield Entry(
+            path="/" + member.name.removeprefix("./").strip("/"),
+            size=member.size,
+            data=stream.data() if member.is_file else None,
+            again=member.type == LNKTYPE,
+        )
 
 
 def require_clean(
@@ -118,77 +114,6 @@ def _plain(layer: Blob, advance: Callable[[int], None]) -> Iterator[bytes]:
         for piece in decompress(iter(lambda: file.read(_PIECE), b""), layer.codec):
             advance(len(piece))
             yield piece
-
-
-class _Search:
-    """What was found so far, by path; later layers know what they hide."""
-
-    def __init__(self, finder: Finder) -> None:
-        self._finder = finder
-        self.finds: dict[str, Find] = {}
-
-    def layer(self, tar: Iterable[bytes]) -> None:
-        """The next layer. Raises VerificationFailed when it cannot be read entry by entry."""
-        below = dict(self.finds)
-        here: dict[str, Find] = {}
-        stream = TarStream(tar, layer=True)
-        for member in stream.members():
-            path = "/" + member.name.removeprefix("./").strip("/")
-            for hidden in _hidden_by(path, below):
-                below[hidden] = replace(below[hidden], gone=True)
-            what = self._file(path, member, stream) if member.is_file or member.link else ()
-            if what:
-                _add(here, Find(path=path, what=", ".join(what)))
-        self.finds = below
-        for find in here.values():
-            _add(self.finds, find)
-
-    def nameless(self, where: str, data: Iterable[bytes]) -> None:
-        """Bytes of which no more is known than where they are."""
-        if what := self._finder.find(data):
-            _add(self.finds, Find(path=where, what=", ".join(what)))
-
-    def config(self, config: bytes) -> None:
-        """The image's config: its environment, its history, and all else that is text in it."""
-        for where, text in _texts(json.loads(config), ""):
-            self.nameless(f"{CONFIG}{where}", (text.encode("utf-8", "surrogateescape"),))
-
-    def _file(self, path: str, member: Member, stream: TarStream) -> tuple[str, ...]:
-        named = by_name(path)
-        if not member.is_file:  # a second name of a file, whose content came by under its first
-            return (named.what,) if named is not None and member.type == b"1" else ()
-        if named is None:
-            return self._finder.find(stream.data())
-        return self._named(named, member, stream)
-
-    def _named(self, named: NamedFile, member: Member, stream: TarStream) -> tuple[str, ...]:
-        head, data = b"", stream.data()
-        for piece in data:
-            head += piece
-            if len(head) >= _PIECE:
-                break
-        found = self._finder.find(chain((head,), data))
-        return (named.what, *found) if named.is_one(head, member.size) else found
-
-
-def _add(finds: dict[str, Find], find: Find) -> None:
-    if find.path in finds or len(finds) < _MOST:
-        finds[find.path] = find
-    else:
-        finds[_MORE] = Find(path=_MORE, what=f"there are more than {_MOST}")
-
-
-def _hidden_by(path: str, finds: Mapping[str, Find]) -> tuple[str, ...]:
-    """Which of `finds` an entry of a higher layer hides (OCI image-spec, layer.md, "Whiteouts")."""
-    if not finds:
-        return ()
-    folder, _, name = path.rpartition("/")
-    if name == _OPAQUE:
-        return tuple(each for each in finds if each.startswith(f"{folder}/"))
-    if name.startswith(_WHITEOUT):
-        gone = f"{folder}/{name.removeprefix(_WHITEOUT)}"
-        return tuple(each for each in finds if each == gone or each.startswith(f"{gone}/"))
-    return (path,) if path in finds else ()
 
 
 def _texts(value: object, where: str) -> Iterator[tuple[str, str]]:

@@ -22,9 +22,10 @@ from bottle.plan import ResumeRequest
 from bottle.testing import RecordingProgress
 from migrate.credentials import Finder
 from migrate.export import export
-from migrate.hygiene import Allowed, Find, finder_for, look_through, own_layers, require_clean
+from migrate.hygiene import Allowed, finder_for, look_through, own_layers, require_clean
 from migrate.imports import ImportRequest, import_bundle
 from migrate.model import Blob, Codec
+from migrate.scan import Find
 from migrate.spool import DirectorySpool
 from tests.support.world import BASE, World
 
