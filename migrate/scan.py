@@ -36,7 +36,7 @@ class Find:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """Something in a layer, by its absolute path. What a layer deletes is an entry `.wh.NAME`, as in the OCI image-spec.
+    """Something in a layer, by its absolute path. What a layer deletes is an entry `.wh.NAME`, as OCI layers have it.
 
     `data` is the content of a regular file, `size` bytes in pieces, to be read before the next entry is asked for; None
     for all else. `again`: it is a hard link, whose content comes by under another name.
