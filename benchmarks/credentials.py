@@ -57,7 +57,7 @@ class Planted:
 
     def __str__(self) -> str:
         verdict = "found" if self.found else "MISSED"
-        return f"{verdict:8}{self.plant.name:34}{self.how:28}{self.package.name}:{self.path}"
+        return f"{verdict:8}{self.plant.name:54}{self.how:30}{self.package.name}:{self.path}"
 
 
 def entries(root: Path, instead: Mapping[str, bytes] | None = None) -> Iterator[Entry]:
@@ -95,8 +95,8 @@ def look(package: Installed) -> Tree:
 def plant_all(trees: Sequence[Tree]) -> Iterator[Planted]:
     """Each plant in one of the trees, in those first that hold what looks like one; the ways take turns."""
     of_all = sorted(trees, key=lambda tree: -len(tree.alike))
-    others = [tree for tree in of_all[16:] if 50 < len(tree.files) < 5000]
-    soil = cycle((*of_all[:16], *others[:16]))
+    others = [tree for tree in of_all[15:] if 50 < len(tree.files) < 5000]
+    soil = cycle((*of_all[:15], *others[:16]))  # as many as no way of planting divides
     ways, homes = cycle((_edited, _program, _beside, _byte_code)), cycle(_HOMES)
     for plant in plants():
         tree = next(soil)

@@ -15,7 +15,7 @@ from migrate.credentials import Finder
 from migrate.published import FILE
 
 _LIST = Path(__file__).resolve().parent.parent / "migrate" / FILE
-_NPM = ("http-signature", "node-rsa", "ssh2")
+_NPM = ("node-rsa", "request", "ssh2")
 _DEBIAN = ("golang-1.24-src", "libpython3.13-testsuite", "openssh-tests", "gnutls-bin")
 _PYPI = (
     *(

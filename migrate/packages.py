@@ -21,6 +21,7 @@ _DPKG_SUMS = re.compile(r"/var/lib/dpkg/info/[^/]+\.md5sums")
 _DPKG_STATUS = "/var/lib/dpkg/status"
 _APK = frozenset({"/lib/apk/db/installed", "/usr/lib/apk/db/installed"})
 _RECORD = re.compile(r"(?P<tree>.*)/[^/]+\.dist-info/RECORD")
+_DIRECT = ".dist-info/direct_url.json"  # PEP 610
 _PYC = re.compile(r"(?P<folder>.*/)__pycache__/(?P<module>[^/.]+)\.[^/]+\.pyc")
 _MERGED = re.compile(r"/(?=(?:bin|sbin|lib|lib32|lib64|libx32)/)")
 _OF_PERSONS = re.compile(r"/(?:root|home)/")
@@ -123,8 +124,17 @@ def _apk(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _record(tree: str, text: str) -> Iterator[tuple[str, str]]:
-    """Lines of CSV: the path from the tree that the wheel was unpacked to, `sha256=BASE64`, the size."""
-    for row in csv.reader(text.splitlines()):
+    """Lines of CSV: the path from the tree that the wheel was unpacked to, `sha256=BASE64`, the size.
+
+    Nothing where it came from a folder, a file or a repository that somebody named, as packages of one's own do.
+    """
+    try:
+        rows = tuple(csv.reader(text.splitlines()))
+    except csv.Error:  # no RECORD that an installer wrote
+        return
+    if any(row and row[0].endswith(_DIRECT) for row in rows):
+        return
+    for row in rows:
         match row:
             case [path, digest, *_] if digest.startswith("sha256=") and not {"", ".", ".."} & set(path.split("/")):
                 if plain := _base64(digest.removeprefix("sha256=")):

@@ -9,17 +9,20 @@ import re
 
 REACH = 16 << 10  # bytes from its beginning that are looked at; RSA of 16384 bits has some 13,000
 
+_SPACE = rb"\\+(?:[rnt]|(?:u00|x)0[aAdD9])"  # as JSON, within JSON too, and programs spell it
+_GAP = rb"(?:" + _SPACE + rb"|[\s\"'+,]|(?<=\s)[bru]{1,2}(?=[\"']))"
+_VALUE = rb"(?:[^\r\n\\]{1,100}(?=[\r\n\\])|\S{1,100})"
 BEGIN = re.compile(
     rb"-----BEGIN (?P<kind>[A-Z0-9 ]{0,20})PRIVATE KEY(?: BLOCK)?-----"
-    rb"(?:\\+[rn]|\s|[\"'+,]|(?<=\s)[bru]{1,2}(?=[\"'])){0,80}"
-    rb"(?P<headers>(?:[A-Za-z-]{1,20}: [^\n\\]{1,100}(?:\\+[rn]|\s){1,4}){0,4})"
-    rb"(?P<body>(?:\\?[A-Za-z0-9+/=]){40})"
+    + (_GAP + rb"{0,80}(?P<headers>(?:[A-Za-z-]{1,20}: " + _VALUE + _GAP + rb"{1,80}){0,4})")
+    + rb"(?P<body>(?:\\?[A-Za-z0-9+/=]){40})"
 )
-_END = b"-----END"
-_JOINT = re.compile(rb"(?:\\+[rn])*[\"'][\s+,\\()]*[bru]{0,2}[\"']")  # from one string of a program to its next
-_ESCAPE = re.compile(rb"\\+[rnt]")
+_DASHES, _END = b"-----", b"-----END"
+# From one string of a program to its next.
+_JOINT = re.compile(rb"(?:" + _SPACE + rb")*[\"'][\s+,\\()]*[bru]{0,2}[\"']")
+_ESCAPE = re.compile(_SPACE)
 _NOT_BODY = re.compile(rb"[^A-Za-z0-9+/=]+")
-_RUN = re.compile(rb"(?:\\+[rnt/]|[\s\"',]|[A-Za-z0-9+/=])*")
+_RUN = re.compile(rb"(?:" + _SPACE + rb"|\\+/|[\s\"',]|[A-Za-z0-9+/=])*")
 _DER = (b"", b"RSA ", b"DSA ", b"EC ", b"ENCRYPTED ")
 _OPENSSH = base64.b64encode(b"openssh-key-v1").rstrip(b"=")[:-1]
 _SHORTEST = 64  # characters of a body whose structure is not looked at
@@ -28,11 +31,11 @@ _SHORTEST = 64  # characters of a body whose structure is not looked at
 def body(data: bytes, match: re.Match[bytes]) -> bytes | None:
     """The key that begins at `match` of BEGIN, as base64 in one line; None where what follows is no whole key.
 
-    What has no end within REACH counts as a key.
+    What has no end within REACH, or no end but another beginning, counts as a key.
     """
     begin, reach = match.start("body"), match.start() + REACH
-    end = data.find(_END, begin, reach)
-    if end < 0:
+    end = data.find(_DASHES, begin, reach)
+    if not data.startswith(_END, end, reach):
         run = _RUN.match(data, begin, reach)
         return _bare(run[0]) if run is not None else None
     found = _bare(data[begin:end])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
+import time
 
 import pytest
+from cryptography.hazmat.primitives import serialization as forms
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -161,3 +165,97 @@ def test_a_token_right_behind_a_colour_code_is_found(colour: bytes, size: int) -
     token = PLANTED["an Anthropic key"]
     assert found(pieces(bytes(3000) + colour + token + bytes(3000), size)) == ("an Anthropic key",)
     assert found([colour[1:] + token]) == ()
+
+
+# --- private keys -----------------------------------------------------------------------------------------------------
+
+PEM, PLAIN = forms.Encoding.PEM, forms.NoEncryption()
+PKCS1, PKCS8, OPENSSH = forms.PrivateFormat.TraditionalOpenSSL, forms.PrivateFormat.PKCS8, forms.PrivateFormat.OpenSSH
+LOCKED = forms.BestAvailableEncryption(b"a passphrase")
+RSA, EDWARDS = rsa.generate_private_key(65537, 2048), ed25519.Ed25519PrivateKey.generate()
+REAL = {
+    "PKCS #1": RSA.private_bytes(PEM, PKCS1, PLAIN),
+    "PKCS #1, encrypted": RSA.private_bytes(PEM, PKCS1, LOCKED),
+    "PKCS #8": RSA.private_bytes(PEM, PKCS8, PLAIN),
+    "PKCS #8, encrypted": RSA.private_bytes(PEM, PKCS8, LOCKED),
+    "OpenSSH": RSA.private_bytes(PEM, OPENSSH, PLAIN),
+    "SEC 1": ec.generate_private_key(ec.SECP256R1()).private_bytes(PEM, PKCS1, PLAIN),
+    "the shortest there are": EDWARDS.private_bytes(PEM, PKCS8, PLAIN),
+    "Ed25519 of OpenSSH": EDWARDS.private_bytes(PEM, OPENSSH, PLAIN),
+}
+
+
+def as_strings(key: bytes, between: str) -> bytes:
+    return between.join(f'"{line}\\n"' for line in key.decode().splitlines()).encode()
+
+
+SPELLINGS = {
+    "as it is": lambda key: key,
+    "lines of DOS": lambda key: key.replace(b"\n", b"\r\n"),
+    "indented": lambda key: key.replace(b"\n", b"\n        "),
+    "JSON": lambda key: json.dumps({"key": key.decode()}).encode(),
+    "JSON within JSON": lambda key: json.dumps(json.dumps({"key": key.decode()})).encode(),
+    "JSON with escaped slashes": lambda key: json.dumps(key.decode()).replace("/", "\\/").encode(),
+    "JSON of its own mind": lambda key: key.replace(b"\n", b"\\u000a"),
+    "strings of Python": lambda key: b"K = (b" + as_strings(key, "\n        b") + b")\n",
+    "strings of JavaScript": lambda key: as_strings(key, " +\n    "),
+    "strings of C": lambda key: as_strings(key, "\n\t"),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("name", REAL)
+def test_a_real_key_is_found_and_is_the_same_one_however_it_is_spelt(name: str, spelling: str) -> None:
+    text = b"before " + SPELLINGS[spelling](REAL[name]) + b" after"
+    for size in (1, 1000, len(text)):
+        assert FINDER.find(pieces(text, size)) == FINDER.find([REAL[name]])
+    assert [each.what for each in FINDER.find([text])] == ["a private key"]
+
+
+@pytest.mark.parametrize("hostile", [b"a: ", b"a: a ", b"a: \n", b'" b', b"\\", b"\\n", b"+", b"MII", b"a"])
+def test_what_is_made_to_take_long_does_not(hostile: bytes) -> None:
+    begun = time.process_time()
+    line = b"-----BEGIN RSA PRIVATE " + b"KEY-----"
+    for count in (10, 40, 2000):
+        FINDER.find([(line + hostile * count) * (400_000 // (count * len(hostile)))])
+    assert time.process_time() - begun < 5
+
+
+def test_another_key_is_another_one() -> None:
+    assert len({FINDER.find([key]) for key in REAL.values()}) == len(REAL)
+    both = FINDER.find([REAL["PKCS #8"] + REAL["SEC 1"] + REAL["PKCS #8"]])
+    assert both == (*FINDER.find([REAL["PKCS #8"]]), *FINDER.find([REAL["SEC 1"]]))
+
+
+def test_a_key_without_an_end_counts_as_one() -> None:
+    for key in REAL.values():
+        assert found([key.partition(b"-----END")[0]]) == ("a private key",)
+    assert found([REAL["PKCS #1"].partition(b"-----END")[0] + bytes(100_000)]) == ("a private key",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        REAL["PKCS #1"][:400] + b"\n[...]\n-----END RSA PRIVATE " + b"KEY-----\n",  # shortened for a manual
+        b"-----BEGIN RSA PRIVATE " + b"KEY-----\n" + BODY[:64] + b"\n-----END RSA PRIVATE KEY-----",  # no DER
+        b"-----BEGIN OPENSSH PRIVATE " + b"KEY-----\n" + BODY[:64] + b"\n-----END OPENSSH PRIVATE KEY-----",
+        b"-----BEGIN PRIVATE " + b"KEY-----\n" + b"MIIE=" + BODY[:59] + b"\n-----END PRIVATE KEY-----",
+        b"-----BEGIN PGP PRIVATE " + b"KEY BLOCK-----\n\n" + BODY[:50] + b"\n-----END PGP PRIVATE KEY BLOCK-----",
+    ],
+)
+def test_a_key_of_a_manual_is_none(text: bytes) -> None:
+    assert FINDER.find([text]) == ()
+
+
+def test_a_token_is_told_from_another_by_all_of_it() -> None:
+    token = PLANTED["an Anthropic key"]
+    assert FINDER.find([token]) != FINDER.find([token + b"x"])
+    assert FINDER.find([token]) == FINDER.find([b"key: '" + token + b"', "])
+    assert FINDER.find([PLANTED["the value of DEMO"]])[0].fingerprint is None
+
+
+def test_very_many_are_not_told_from_each_other() -> None:
+    tokens = (b"gh" + b"p_%016d%s\n" % (number, BODY[:20]) for number in range(3000))
+    found_ones = FINDER.find([b"".join(tokens)])
+    assert ("a GitHub token", None) in [(each.what, each.fingerprint) for each in found_ones]
+    assert len(found_ones) <= 1001
