@@ -25,7 +25,6 @@ _NOT_BODY = re.compile(rb"[^A-Za-z0-9+/=]+")
 _RUN = re.compile(rb"(?:" + _SPACE + rb"|\\+/|[\s\"',]|[A-Za-z0-9+/=])*")
 _DER = (b"", b"RSA ", b"DSA ", b"EC ", b"ENCRYPTED ")
 _OPENSSH = base64.b64encode(b"openssh-key-v1").rstrip(b"=")[:-1]
-_SHORTEST = 64  # characters of a body whose structure is not looked at
 
 
 def body(data: bytes, match: re.Match[bytes]) -> bytes | None:
@@ -47,20 +46,18 @@ def _bare(text: bytes) -> bytes:
 
 
 def _is_whole(match: re.Match[bytes], found: bytes) -> bool:
-    kind = match["kind"]
-    if kind == b"OPENSSH ":
-        return found.startswith(_OPENSSH) and len(found) >= _SHORTEST
-    if kind not in _DER or match["headers"]:
-        return len(found) >= _SHORTEST
-    return _is_der(found)
+    """False only where the form says so: other programs put what they like behind such a header."""
+    if match["kind"] == b"OPENSSH ":
+        return found.startswith(_OPENSSH)
+    return match["kind"] not in _DER or bool(match["headers"]) or not _is_cut(found)
 
 
-def _is_der(found: bytes) -> bool:
-    """Whether it is a SEQUENCE and all of that is there (X.690, 8.1.3)."""
+def _is_cut(found: bytes) -> bool:
+    """Whether it is the beginning of a longer SEQUENCE (X.690, 8.1.3)."""
     head = found.lstrip(b"+")[:8]
     if b"=" in head:
         return False
     tag, length, *more = base64.b64decode(head)
-    octets = length & 0x7F if length & 0x80 else 0  # of a length that is too long for one; none where it is not told
+    octets = length & 0x7F if length & 0x80 else 0  # of a length that is too long for one
     size = int.from_bytes(bytes(more[:octets]), "big") if octets else length & 0x7F
-    return tag == 0x30 and octets <= len(more) and len(found) * 3 // 4 >= 2 + octets + size
+    return tag == 0x30 and octets <= len(more) and len(found) * 3 // 4 < 2 + octets + size

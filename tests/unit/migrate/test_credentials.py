@@ -237,14 +237,18 @@ def test_a_key_without_an_end_counts_as_one() -> None:
     "text",
     [
         REAL["PKCS #1"][:400] + b"\n[...]\n-----END RSA PRIVATE " + b"KEY-----\n",  # shortened for a manual
-        b"-----BEGIN RSA PRIVATE " + b"KEY-----\n" + BODY[:64] + b"\n-----END RSA PRIVATE KEY-----",  # no DER
+        REAL["SEC 1"][:100] + b"...\n-----END EC PRIVATE " + b"KEY-----\n",
         b"-----BEGIN OPENSSH PRIVATE " + b"KEY-----\n" + BODY[:64] + b"\n-----END OPENSSH PRIVATE KEY-----",
-        b"-----BEGIN PRIVATE " + b"KEY-----\n" + b"MIIE=" + BODY[:59] + b"\n-----END PRIVATE KEY-----",
-        b"-----BEGIN PGP PRIVATE " + b"KEY BLOCK-----\n\n" + BODY[:50] + b"\n-----END PGP PRIVATE KEY BLOCK-----",
     ],
 )
 def test_a_key_of_a_manual_is_none(text: bytes) -> None:
     assert FINDER.find([text]) == ()
+
+
+@pytest.mark.parametrize("kind", ["", "RSA ", "NEBULA X25519 ", "ENCRYPTED SIGSTORE "])
+def test_what_a_program_keeps_in_a_form_of_its_own_is_one(kind: str) -> None:
+    header = f"-----BEGIN {kind}PRIVATE " + "KEY-----"
+    assert found([header.encode() + b"\n" + BODY[:44] + b"\n-----END"]) == ("a private key",)
 
 
 def test_a_token_is_told_from_another_by_all_of_it() -> None:
