@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 
 LARGEST = 8 << 20  # bytes of a database, or of a file that is to be compared with one
 
-_MOST = 4_000_000  # entries; what comes after them is not believed
+_MOST = 1_000_000  # entries; what comes after them is not believed
 _DPKG_SUMS = re.compile(r"/var/lib/dpkg/info/[^/]+\.md5sums")
 _DPKG_STATUS = "/var/lib/dpkg/status"
 _APK = frozenset({"/lib/apk/db/installed", "/usr/lib/apk/db/installed"})
