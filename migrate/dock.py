@@ -8,33 +8,37 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from bottle.errors import NeedsConsent, RemoteError, VerificationFailed
+from bottle.errors import EngineError, NeedsConsent, RemoteError, VerificationFailed
 from bottle.model import CommitRecord, Metadata
 from bottle.naming import Identity
 from bottle.ports import Engine, Progress
 from bottle.state import BottleState
 from bottle.text import printable
+from migrate.archive import Archive, Layer, compose
 from migrate.guard import RULES, Guard, Rule, Terms
+from migrate.imagearchive import read_image
+from migrate.innertar import InnerTar, item_header, write_tar
+from migrate.known import ask_images, ask_layers
 from migrate.local import run_here
 from migrate.model import Codec, RemoteCommand, Reply
 from migrate.receiver import Breach, Request
+from migrate.scrutiny import Rules, Scrutiny, volume_rules
 from migrate.stream import CHUNK, decompress
 from migrate.untrusted import (
     alone,
-    measure,
     read_state,
     remove_unpacked,
     reopen_requests,
-    require_archive,
     staged,
     unpack_folder,
     wishes,
+    within,
 )
 
 RESERVE = 64 << 20  # bytes that are left free on every disk
@@ -42,13 +46,14 @@ _MOST_PIECES = 200_000
 _IN_MEMORY = 1 << 20
 _SHOWN = 300  # characters of what comes from there
 _NAME = "this host"
+_COMPOSED = ".composed"  # no name of a blob
 _PASSED = ("HOME", "PATH", "USER", "LOGNAME", "TMPDIR", "XDG_RUNTIME_DIR", "SSH_AUTH_SOCK")
 
 Agree = Callable[[tuple[str, ...]], bool]
 
 
 class Here:
-    """Runs scripts on this host, in the user's name: a `migrate.ports.Remote` without a network."""
+    """Runs scripts on this host, in the user's name: a `migrate.ports.Shell` without a network."""
 
     name = _NAME
 
@@ -58,9 +63,9 @@ class Here:
         self._environ["BOTTLE_HOME"] = str(bottle_home)
         self._environ.setdefault("HOME", str(Path.home()))
 
-    def run(self, command: RemoteCommand, stdin: object = (), *, silence: float = 60.0) -> Reply:
-        """As `migrate.ports.Remote.run`."""
-        return run_here(command, stdin, host=_NAME, environment=self._environ, folder=Path("/"), silence=silence)  # type: ignore[arg-type]
+    def run(self, command: RemoteCommand, stdin: Iterable[bytes] = (), *, silence: float = 60.0) -> Reply:
+        """As `migrate.ports.Shell.run`."""
+        return run_here(command, stdin, host=_NAME, environment=self._environ, folder=Path("/"), silence=silence)
 
 
 class Dock:
@@ -117,11 +122,11 @@ class Dock:
             case "extract":
                 return self._extract(*command.args)
             case "load":
-                self._require_archive(stdin)
+                return self._load([line.decode().strip() for line in stdin])
             case "verify":
                 self._require_known(stdin, command.args[1])
             case "volume":
-                measure(staged(self._blobs, command.args[3]), _codec(command.args[4]), self._docker_room())
+                return self._fill(command, silence)
             case "register":
                 self._require_sound(*command.args[1:])
         return self._here.run(command, _chunks(stdin), silence=silence)
@@ -170,16 +175,58 @@ class Dock:
             )
         return metadata, commit
 
-    def _require_archive(self, stdin: IO[bytes]) -> None:
-        order = [line.strip().decode() for line in stdin]
-        stdin.seek(0)
+    def _load(self, order: Sequence[str]) -> Reply:
+        """What load.sh does, but for an archive that may be anything: the engine is fed another, of what is in it."""
 
         def archive() -> Iterator[bytes]:
             for blob in order:
                 yield from staged(self._blobs, blob)
 
         with self._progress.phase("looking at the image that came"):
-            require_archive(archive(), self._guard.identity, self._docker_room())
+            image = read_image(archive(), self._guard.identity, self._docker_room())
+        if not {blob.path.name for blob in image.blobs.values()} <= set(order):
+            raise Breach("the far host does not send each layer by itself")
+        try:
+            known = ask_layers(self._here, self._terms, ask_images(self._here, self._terms), image.diff_ids)
+            made = compose(
+                config=image.config,
+                diff_ids=image.diff_ids,
+                blobs=image.blobs,
+                tag=image.tag,
+                store=self._terms.store,
+                known=known.blobs,
+            )
+            with alone(self._staging), self._progress.phase("loading the image", made.size):
+                self._engine.load(self._fed(made))
+        except (EngineError, VerificationFailed) as exc:
+            # Whoever sends may send more: a layer that was left out since it seemed to be here.
+            return Reply(status=24, out=b"", err=exc.what)
+        return Reply(status=0, out=b"", err="")
+
+    def _fed(self, archive: Archive) -> Iterator[bytes]:
+        for part in archive.parts:
+            for piece in staged(self._blobs, part.blob.path.name) if isinstance(part, Layer) else (part.data,):
+                self._progress.advance(len(piece))
+                yield piece
+
+    def _fill(self, command: RemoteCommand, silence: float) -> Reply:
+        """Run volume.sh on a tar of our own making, in the place of the one that came, which may be anything."""
+        identity, blob, codec, volume, target, *rest = command.args[2:]
+        folder = self._blobs / _COMPOSED
+        plain = within(decompress(staged(self._blobs, blob), _codec(codec)), min(self._room(), self._docker_room()))
+        try:
+            with alone(self._staging):
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir(mode=0o700)
+                with (folder / "0").open("xb") as file:
+                    for piece in write_tar(_entries(InnerTar(plain), volume_rules(volume, target))):
+                        file.write(piece)
+            args = (*command.args[:2], identity, folder.name, "none", volume, target, *rest)
+            return self._here.run(replace(command, args=args), silence=silence)
+        except OSError as exc:
+            return Reply(status=26, out=b"", err=f"cannot unpack volume {volume}: {exc.strerror}")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _require_known(self, stdin: IO[bytes], folder: str) -> None:
         """Only files that were unpacked here are hashed: no link is followed, nothing outside is asked about."""
@@ -285,6 +332,12 @@ def _at_most(stdin: Iterator[bytes], most: int) -> Iterator[bytes]:
         if most < 0:
             raise Breach("the far host feeds a script more than it takes")
         yield chunk
+
+
+def _entries(tar: InnerTar, rules: Rules) -> Iterator[tuple[bytes, Iterator[bytes], int]]:
+    scrutiny = Scrutiny(rules)
+    for item in map(scrutiny.admit, tar.items()):
+        yield item_header(item, item.path, item.link), tar.data(), item.size
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from bottle.errors import InvalidIdentity
+from bottle.model import Store
 from bottle.naming import Identity
 from migrate.model import RemoteCommand
 from migrate.receiver import Breach, Request
@@ -98,6 +99,7 @@ class Terms:
     bottle_home: Path
     docker: str
     sudo: bool
+    store: Store
     docker_root: str
 
 

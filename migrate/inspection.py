@@ -1,6 +1,5 @@
 """The first pass over a bundle: everything in it is looked at, and nothing is written anywhere."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from bottle.state import (
 from migrate import bundle
 from migrate.bundle import Kind, Manifest, Member
 from migrate.bundlefile import BundleFile
+from migrate.imageconfig import composed, strict
 from migrate.innertar import InnerTar, Item, ItemType
 from migrate.scrutiny import LAYER, STATE, WORKSPACE, Rules, Scrutiny, volume_rules
 from migrate.trust import require_sound
@@ -45,7 +45,9 @@ _MAX_REQUEST = 4 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What a sound bundle says of its bottle. `left_out` are names of its state folder that mean nothing here.
+    """What a sound bundle says of its bottle. `config` is composed here of what was read, as an engine shall see it.
+
+    `left_out` are names of its state folder that mean nothing here.
 
     `dockerfile`: it has one of its own. `rebuild`: a resume builds it.
     """
@@ -67,7 +69,7 @@ def inspect(file: BundleFile, progress: Progress) -> Contents:
             try:
                 match member.kind:
                     case Kind.CONFIG:
-                        config = b"".join(file.plain(member, progress))
+                        config = composed(b"".join(file.plain(member, progress)))
                         _require_config(config, manifest)
                     case Kind.STATE:
                         state = _read_state(file, member, progress)
@@ -199,11 +201,7 @@ def _commits(data: serial.Json) -> tuple[CommitRecord, ...]:
 
 def _require_config(config: bytes, manifest: Manifest) -> None:
     """The image's config names the layers that come with it, and the machine that the manifest names."""
-    try:
-        document = json.loads(config)
-        found = (document["architecture"], document["os"], tuple(document["rootfs"]["diff_ids"]))
-        said = (manifest.architecture, manifest.os, manifest.diff_ids)
-    except (ValueError, LookupError, TypeError, RecursionError) as exc:
-        raise bundle.refusal("the image's config is none") from exc
-    if found != said:
+    document = strict(config)
+    found = (document["architecture"], document["os"], tuple(document["rootfs"]["diff_ids"]))
+    if found != (manifest.architecture, manifest.os, manifest.diff_ids):
         raise bundle.refusal("the image's config is that of another image")

@@ -208,7 +208,7 @@ class _Session:
         return identity
 
     def _terms(self, here: Here, identity: Identity) -> Terms:
-        facts = probe(here, identity, "")  # type: ignore[arg-type]
+        facts = probe(here, identity, "")
         usable = facts.docker and facts.refused is None
         return Terms(
             identity=identity,
@@ -219,6 +219,7 @@ class _Session:
             bottle_home=self._context.home.path,
             docker=facts.docker if usable else "",
             sudo=facts.sudo,
+            store=facts.store,
             docker_root=facts.docker_root,
         )
 

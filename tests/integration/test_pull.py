@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import signal
 import socket
 import subprocess
@@ -399,6 +400,37 @@ def instead_of_bottle(host: DockerHost, script: str) -> Iterator[None]:
     finally:
         for place in places:
             host.exec(["mv", "-f", f"{place}.kept", place])
+
+
+# An owner whose documents name another image to whoever reads JSON as Go does.
+RETAGGING = """#!/opt/bottle/bin/python
+from migrate import archive
+plain = archive._json
+def evil(document):
+    if isinstance(document, list):
+        document[0]["repotags"] = ["VICTIM"]
+    elif "manifests" in document:
+        document["manifests"][0]["Annotations"] = {"io.containerd.image.name": "docker.io/library/VICTIM"}
+    return plain(document)
+archive._json = evil
+from bottle.cli.main import main
+main(prog_name="bottle")
+"""
+
+
+def test_an_owner_that_names_another_image_does_not_retag_it(desk: Desk, owner: DockerHost) -> None:
+    victim = f"victim-{secrets.token_hex(4)}:latest"
+    mine = desk.engine.images.get(migration.IMAGE)
+    mine.tag(*victim.split(":"))
+    try:
+        with living_there(owner, desk) as identity:
+            with instead_of_bottle(owner, RETAGGING.replace("VICTIM", victim)):
+                desk.ok("migrate", identity, desk.target(owner), "--from")
+            assert desk.engine.images.get(victim).id == mine.id
+            assert desk.engine.images.get(f"bottle-committed-{identity}:1").id != mine.id
+            resumed_here(desk, owner, identity)
+    finally:
+        desk.engine.images.remove(victim)
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,18 @@ def other_layer(forge: Forge) -> None:
     forge.manifest["commit"]["diff_ids"][0] = digest(forge.plain[layer["name"]])
 
 
+def config_with(old: bytes, new: bytes) -> Spoil:
+    """An image's config that says something else to whoever reads JSON as Go does."""
+
+    def spoil(forge: Forge) -> None:
+        name = forge.member("image-config")["name"]
+        changed = forge.plain[name].replace(old, new)
+        assert changed != forge.plain[name]
+        forge.plain[name] = changed
+
+    return spoil
+
+
 def climbing_layer(name: str, **facts: Any) -> Spoil:
     """A layer with an entry that climbs; config, manifest and history all agree with it."""
 
@@ -297,6 +309,9 @@ HOSTILE: dict[str, tuple[Spoil, int, str]] = {
     "a bit of a member flipped": (flipped(lambda data: data.index(b"image/layer-000.tar.zst\0") + 600), 7, "layer-000"),
     "a bit of the manifest flipped": (flipped(lambda data: data.index(b'"created_at": "2') + 16), 7, "not the one"),
     "a bit of a header flipped": (flipped(lambda data: data.index(b"state.tar.zst\0") + 100), 7, "something else"),
+    "a config with a key twice": (config_with(b'"os":', b'"os": "linux", "os":'), 7, "a key twice"),
+    "a config with a key that Go alone knows": (config_with(b'"os":', b'"OS": "plan9", "os":'), 7, "not quite"),
+    "a config with half a character": (config_with(b'"Cmd": [', b'"Env": ["\\ud800"], "Cmd": ['), 7, "config is none"),
     "a bit of the padding flipped": (flipped(lambda data: data.index(b"image/config.json\0") - 1), 7, "something else"),
     "a bit of the end flipped": (flipped(lambda data: -1), 7, "its end"),
     "something behind the end": (bytewise(lambda data: data.extend(b"more")), 7, "too long"),
