@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bottle import serial
+from bottle.admission import RESERVED
 from bottle.atomic import cannot_write, recover_tree, replace_tree, standing_tree, write_atomic
 from bottle.errors import NotFound, StateDamaged, VerificationFailed
 from bottle.launch import is_below
-from bottle.manifest import RESERVED
 from bottle.model import Mount
 from bottle.ports import Engine
 from bottle.text import printable

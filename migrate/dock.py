@@ -8,14 +8,13 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from bottle.errors import EngineError, NeedsConsent, RemoteError, VerificationFailed
-from bottle.model import CommitRecord, Metadata
+from bottle.errors import EngineError, RemoteError, VerificationFailed
 from bottle.naming import Identity
 from bottle.ports import Engine, Progress
 from bottle.state import BottleState
@@ -24,20 +23,22 @@ from migrate.archive import Archive, Layer, compose
 from migrate.guard import RULES, Guard, Rule, Terms
 from migrate.imagearchive import read_image
 from migrate.innertar import InnerTar, item_header, write_tar
+from migrate.inspection import WRITTEN_HERE, is_kept
 from migrate.known import ask_images, ask_layers
 from migrate.local import run_here
 from migrate.model import Codec, RemoteCommand, Reply
 from migrate.receiver import Breach, Request
 from migrate.scrutiny import Rules, Scrutiny, volume_rules
 from migrate.stream import CHUNK, decompress
+from migrate.trust import grant
 from migrate.untrusted import (
+    ArrivedState,
     alone,
     read_state,
     remove_unpacked,
     reopen_requests,
     staged,
     unpack_folder,
-    wishes,
     within,
 )
 
@@ -48,8 +49,6 @@ _SHOWN = 300  # characters of what comes from there
 _NAME = "this host"
 _COMPOSED = ".composed"  # no name of a blob
 _PASSED = ("HOME", "PATH", "USER", "LOGNAME", "TMPDIR", "XDG_RUNTIME_DIR", "SSH_AUTH_SOCK")
-
-Agree = Callable[[tuple[str, ...]], bool]
 
 
 class Here:
@@ -69,20 +68,20 @@ class Here:
 
 
 class Dock:
-    """A `migrate.receiver.Performer`. `agree` is asked about what a bottle would get hold of here."""
+    """A `migrate.receiver.Performer`. `agreed` is what the user lets the bottle have here (`bottle.admission`)."""
 
-    def __init__(self, terms: Terms, here: Here, engine: Engine, progress: Progress, agree: Agree) -> None:
+    def __init__(self, terms: Terms, here: Here, engine: Engine, progress: Progress, agreed: frozenset[str]) -> None:
         self._guard = Guard(terms)
         self._terms = terms
         self._here = here
         self._engine = engine
         self._progress = progress
-        self._agree = agree
+        self._agreed = agreed
         self._lock = threading.Lock()
         self._berths = _Berths()
         self._pieces = 0
         self._unpacked: dict[str, frozenset[str]] = {}
-        self._approved: dict[str, tuple[Metadata, CommitRecord]] = {}
+        self._approved: dict[str, ArrivedState] = {}
 
     @property
     def arrives_as(self) -> Identity:
@@ -159,21 +158,17 @@ class Dock:
             self._approved[nonce] = self._approve(folder)
         return Reply(status=0, out=b"", err="")
 
-    def _approve(self, folder: Path) -> tuple[Metadata, CommitRecord]:
-        """Look at the state that came, and have the user agree to what the bottle would get hold of here."""
-        metadata, commit = read_state(folder, self._guard.identity)
-        asked = wishes(metadata)
-        if asked and not self._agree(asked):
-            raise NeedsConsent(
-                f"resumed here, {metadata.identity} would be given " + "; ".join(asked),
-                left="it stays where it is; what arrived here is used by the next run",
-                next_step="if it may have that: the same command with --yes",
+    def _approve(self, folder: Path) -> ArrivedState:
+        """Look at the state that came: it may ask for no more than the user has agreed to."""
+        arrived = read_state(folder, self._guard.identity)
+        more = set(grant(arrived.metadata, folder, rebuild=arrived.rebuild).demands) - self._agreed
+        if more:
+            raise VerificationFailed(
+                f"nobody agreed to what the bottle would be given here: {printable('; '.join(sorted(more)), _SHOWN)}",
+                left="nothing was put into place",
+                next_step="the same command again, which asks",
             )
-        for secret in metadata.agent.secrets:
-            self._progress.note(
-                f"{metadata.identity} will be given {secret} of this user's environment, where it is set"
-            )
-        return metadata, commit
+        return arrived
 
     def _load(self, order: Sequence[str]) -> Reply:
         """What load.sh does, but for an archive that may be anything: the engine is fed another, of what is in it."""
@@ -241,7 +236,7 @@ class Dock:
         approved = self._approved.get(nonce)
         if approved is None:
             raise Breach("the far host hands over a bottle whose state was not looked at")
-        metadata, commit = approved
+        metadata, commit = approved.metadata, approved.commit
         mounted = metadata.cwd if metadata.cwd is not None and not metadata.copy_cwd else None
         if str(mounted or "") != workspace or (workspace and f"workspace-{nonce}" not in self._unpacked):
             raise VerificationFailed(
@@ -255,15 +250,21 @@ class Dock:
                 left="nothing was put into place",
                 next_step="the same command again",
             )
-        self._take_over(BottleState(self._guard.identity, self._staging / f"state-{nonce}"), metadata)
+        self._take_over(BottleState(self._guard.identity, self._staging / f"state-{nonce}"), approved)
 
-    def _take_over(self, state: BottleState, metadata: Metadata) -> None:
-        """Take out of the state what is for this host's user alone to say, and its manifest."""
+    def _take_over(self, state: BottleState, arrived: ArrivedState) -> None:
+        """Write anew what the state says, without what is for this host to say, and leave out what means nothing."""
+        for path in state.path.iterdir():
+            if path.name not in WRITTEN_HERE and not is_kept(path.name):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
         reopen_requests(state)
-        if metadata.agent.carry:
-            state.write_metadata(replace(metadata, agent=replace(metadata.agent, carry=())))
-            globs = printable(", ".join(metadata.agent.carry), _SHOWN)
-            self._progress.note(f"`carry` {globs} is dropped: what may leave this host is for its own manifest to say")
+        here = self._terms.bottle_home / "state" / str(self._guard.identity)
+        granted = grant(arrived.metadata, here, rebuild=arrived.rebuild)
+        state.write_metadata(granted.metadata)
+        state.write_commits(arrived.commits)
+        state.write_committed_image(arrived.commit.tag)
+        for each in granted.refused:
+            self._progress.note(f"not taken over: {printable(each, _SHOWN)}")
 
     def _room(self) -> int:
         return _free(self._terms.bottle_home)

@@ -36,7 +36,7 @@ from migrate.trust import require_sound
 
 _DOCUMENTS = frozenset({METADATA, COMMITS})
 _KEPT = frozenset({DOCKERFILE, TRANSCRIPT, PRESERVED, REBUILD, REQUESTS})
-_WRITTEN_HERE = frozenset({METADATA, COMMITS, COMMITTED_IMAGE})
+WRITTEN_HERE = frozenset({METADATA, COMMITS, COMMITTED_IMAGE})
 _NEVER = frozenset({LOCK, MIGRATION, TOMBSTONE, COMMIT_INTENT, RESUME_INTENT, PAUSED, ARRIVED})
 _SHAPES = {(REBUILD, ItemType.FILE), (REQUESTS, ItemType.FOLDER)}
 _MAX_DOCUMENT = 32 << 20
@@ -81,7 +81,7 @@ def inspect(file: BundleFile, progress: Progress) -> Contents:
             except VerificationFailed as exc:
                 raise exc if exc.left == bundle.LEFT else bundle.refusal(f"{member.name}: {exc.what}") from exc
     metadata, commits = _parse(state.documents)
-    require_sound(metadata, manifest)
+    require_sound(metadata, commits, manifest)
     return Contents(
         config=config,
         metadata=metadata,
@@ -155,7 +155,7 @@ def _read_state(file: BundleFile, member: Member, progress: Progress) -> _State:
                 unknown[item.path] = None
         elif top in {REBUILD, REQUESTS} and (item.path, item.type) not in _SHAPES:
             raise bundle.refusal(f"its state holds {top}, which is not what is called so")
-        elif top not in _KEPT | _WRITTEN_HERE and not top.startswith("."):
+        elif top not in _KEPT | WRITTEN_HERE and not top.startswith("."):
             unknown[top] = None
     return _State(documents, tuple(unknown), dockerfile, rebuild)
 

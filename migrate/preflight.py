@@ -13,6 +13,7 @@ from migrate.model import HostFacts, Place, Presence, Reply
 from migrate.ports import Shell
 from migrate.scripts import plain
 
+_MOST = 1 << 50  # kilobytes
 _SNAPSHOTTER = ["driver-type", "io.containerd.snapshotter.v1"]
 
 
@@ -86,4 +87,7 @@ def _text(reply: Reply) -> str:
 
 
 def _kilobytes(values: Mapping[str, str], key: str) -> int:
-    return int(values.get(key) or 0) * 1024
+    kilobytes = int(values.get(key) or 0)
+    if not 0 <= kilobytes < _MOST:
+        raise ValueError(f"`{key}` is no size of a disk")
+    return kilobytes * 1024

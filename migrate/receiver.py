@@ -108,6 +108,7 @@ class Receiver:
         self._lock = threading.Lock()
         self._failure: BaseException | None = None
         self._silent = False
+        self._listening = False
         self._heard = threading.Event()
         self._over = threading.Event()
         self._phases: list[AbstractContextManager[None]] = []
@@ -149,9 +150,16 @@ class Receiver:
     def _decoded(self, first: bytes) -> Iterator[WireFrame]:
         decoder = Decoder()
         yield from decoder.feed(first)
-        while data := self._streams.read():
+        while data := self._read():
             self._heard.set()
             yield from decoder.feed(data)
+
+    def _read(self) -> bytes:
+        self._listening = True
+        try:
+            return self._streams.read()
+        finally:
+            self._listening = False
 
     def _watched(self) -> Iterator[WireFrame]:
         """The frames; where they ended because of something that happened here, that is raised."""
@@ -270,7 +278,8 @@ class Receiver:
         """Give signs of life, and miss those of the other side."""
         silent, tick = 0.0, min(_TICK, self._silence / 4)
         while not self._over.wait(tick):
-            silent = 0.0 if self._heard.is_set() else silent + tick
+            # While somebody here is asked, nobody listens, and nothing is missed.
+            silent = 0.0 if self._heard.is_set() or not self._listening else silent + tick
             self._heard.clear()
             if silent > self._silence:
                 self._silent = True

@@ -6,12 +6,12 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bottle.capability import MAX_KEPT, require_sound
 from bottle.errors import BottleError, RemoteError, VerificationFailed
-from bottle.model import CommitRecord, Metadata, MountKind, RequestStatus
+from bottle.model import CommitRecord, Metadata, RequestStatus
 from bottle.naming import Identity
 from bottle.plan import commit_in_force
 from bottle.state import (
@@ -29,6 +29,7 @@ from bottle.state import (
 )
 from bottle.unpack import Entry, EntryType, Limits, receive
 from migrate.stream import CHUNK
+from migrate.trust import odd
 
 _ENTRIES = 500_000
 _FOREIGN = (LOCK, MIGRATION, TOMBSTONE, COMMIT_INTENT, RESUME_INTENT, PAUSED, ARRIVED)
@@ -82,8 +83,18 @@ def _dress(path: Path, entry: Entry, *, owners: bool) -> None:
         raise VerificationFailed(f"an owner or a time that cannot be: {entry.path[:80]!r}", left=KEPT) from exc
 
 
-def read_state(folder: Path, identity: Identity) -> tuple[Metadata, CommitRecord]:
-    """What an unpacked state folder says of the bottle, and its commit in force. Raises VerificationFailed."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrivedState:
+    """What a state folder says. `commit` is the one in force; `rebuild`: the next resume builds its own Dockerfile."""
+
+    metadata: Metadata
+    commits: tuple[CommitRecord, ...]
+    commit: CommitRecord
+    rebuild: bool
+
+
+def read_state(folder: Path, identity: Identity) -> ArrivedState:
+    """What an unpacked state folder says of the bottle. Raises VerificationFailed."""
     for name in _FOREIGN:
         if os.path.lexists(folder / name):
             raise VerificationFailed(f"the state that came holds {name}, which belongs to one host", left=KEPT)
@@ -96,7 +107,9 @@ def read_state(folder: Path, identity: Identity) -> tuple[Metadata, CommitRecord
     commit = commit_in_force(commits, tag)
     if commit is None or commit.tag != identity.committed(commit.number):
         raise VerificationFailed("the history that came is not this bottle's", left=KEPT)
-    return metadata, commit
+    if wrong := odd(metadata, commits):
+        raise VerificationFailed(f"the state that came is refused: {wrong}", left=KEPT)
+    return ArrivedState(metadata=metadata, commits=commits, commit=commit, rebuild=state.rebuild_due)
 
 
 def _require_requests(state: BottleState) -> None:
@@ -125,24 +138,6 @@ def reopen_requests(state: BottleState) -> None:
     for request in state.requests():
         if request.status is RequestStatus.APPROVING:
             state.write_request(replace(request, status=RequestStatus.PENDING, note="", decided_at=None))
-
-
-def wishes(metadata: Metadata) -> tuple[str, ...]:
-    """What of this host the bottle would get hold of, beyond its workspace, when it is resumed here."""
-    agent = metadata.agent
-    asked = [
-        f"the folder {volume.source} of this host, mounted at {volume.target}"
-        for volume in agent.volumes
-        if volume.kind is MountKind.BIND
-    ]
-    asked += [f"the capability {name}" for name in agent.cap_add]
-    if agent.network not in {"bridge", "none"}:
-        asked.append(f"the network {agent.network}")
-    if metadata.copy_cwd and metadata.cwd is not None and metadata.cwd.is_dir():
-        asked.append(f"a copy of the folder {metadata.cwd} of this host, should it be rebuilt")
-    if agent.dockerfile is not None and agent.dockerfile.parent.is_dir():
-        asked.append(f"the folder {agent.dockerfile.parent} of this host, should it be rebuilt")
-    return tuple(asked)
 
 
 def remove_unpacked(staging: Path, kind: str) -> None:

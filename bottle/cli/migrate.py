@@ -41,7 +41,7 @@ def bytes_a_second(text: str) -> int:
 @click.option("--keep", is_flag=True, help="Copy it, under a fresh identity, and let it go on here.")
 @click.option("--resume", "resume_there", is_flag=True, help="Start it there, through the bottle installed there.")
 @click.option("--from", "pulls", is_flag=True, help="Pull it from HOST, where bottle must be installed, to here.")
-@click.option("-y", "--yes", is_flag=True, help="With --from: let it have what it asks of this host.")
+@click.option("-y", "--yes", is_flag=True, help="With --from: let it have what it would be given here.")
 @allow_secrets_option
 @click.option(
     "--workspace", type=click.Path(path_type=Path), help="Where the workspace lands [default: the same path]."

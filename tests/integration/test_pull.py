@@ -179,10 +179,13 @@ def test_all_that_belongs_to_a_bottle_is_pulled(desk: Desk, any_owner: DockerHos
         assert (plan["stop"], plan["commit"], plan["workspace"]) == (True, True, str(desk.workspace))
         assert plan["layers"]["present_here"] > 0
         assert any("MIGRATION_TEST_SECRET" in item for item in plan["missing_here"])
+        assert plan["asks"] == ["secret MIGRATION_TEST_SECRET, taken from your environment at each resume"]
+        said = desk.refused(4, "-q", "migrate", identity, desk.target(owner), "--from")
+        assert "it would be given: secret MIGRATION_TEST_SECRET" in said
         assert sorted(each.name for each in (desk.folder / "bottles").iterdir()) == ["logs", "state"]
         assert owner.docker("inspect", "-f", "{{.State.Status}}", f"bottle-{identity}").text == "running"
 
-        moved = desk.ok("migrate", identity, desk.target(owner), "--from")
+        moved = desk.ok("migrate", identity, desk.target(owner), "--from", "--yes")
         assert moved["workspace"] == str(desk.workspace)
         assert moved["host"] == socket.gethostname()
         assert not (desk.folder / "bottles" / "incoming").exists()
@@ -191,7 +194,7 @@ def test_all_that_belongs_to_a_bottle_is_pulled(desk: Desk, any_owner: DockerHos
         container = desk.container(identity)
         assert [migration.container_tree(container, path) for path in ("/work", "/opt/cache")] == before
 
-        again = desk.ok("migrate", identity, desk.target(owner), "--from")
+        again = desk.ok("migrate", identity, desk.target(owner), "--from", "--yes")
         assert again["staged_bytes"] == 0
 
 

@@ -8,7 +8,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,9 +19,20 @@ from typing import Any
 import pytest
 
 from bottle import serial
+from bottle.admission import demands
 from bottle.capability import digest_of
-from bottle.errors import BottleError, ConnectionLost, NeedsConsent, VerificationFailed
-from bottle.model import Agent, CapabilityRequest, CommitRecord, Metadata, Mount, MountKind, RequestStatus, Store
+from bottle.errors import BottleError, ConnectionLost, VerificationFailed
+from bottle.model import (
+    Agent,
+    CapabilityRequest,
+    CommitRecord,
+    ImageDefaults,
+    Metadata,
+    Mount,
+    MountKind,
+    RequestStatus,
+    Store,
+)
 from bottle.naming import Identity
 from bottle.progress import Silent
 from bottle.state import BottleState
@@ -39,6 +50,7 @@ from tests.contract.duplex import Duplex
 IDENTITY = Identity.parse("demo-abc12")
 NAME, NONCE = str(IDENTITY), "b" * 32
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
+USUAL = ("network bridge", "its own Dockerfile, which the next resume builds")  # what a user has agreed to
 
 
 def tar(*members: tuple[str, dict[str, Any]], content: bytes = b"x") -> bytes:
@@ -83,7 +95,7 @@ FOLDER = {"type": tarfile.DIRTYPE}
 class World:
     """A host that pulls `demo-abc12`: its home, and what its user agreed to."""
 
-    def __init__(self, folder: Path, *, workspace: Path | None, agree: bool) -> None:
+    def __init__(self, folder: Path, *, workspace: Path | None, agreed: Iterable[str]) -> None:
         self.folder = folder
         self.home = folder / "home"
         self.bottle_home = self.home / ".bottle"
@@ -92,7 +104,6 @@ class World:
         docker.write_text(DOCKER)
         docker.chmod(0o755)
         self.image: Any = SimpleNamespace(diff_ids=COMMIT.diff_ids, config_digest=COMMIT.config_digest)
-        self.asked: list[tuple[str, ...]] = []
         terms = Terms(
             identity=IDENTITY, keep=False, looking=False, workspace=workspace, home=self.home,
             bottle_home=self.bottle_home, docker=str(docker), sudo=False, store=Store.CLASSIC, docker_root=str(folder),
@@ -102,12 +113,7 @@ class World:
         engine: Any = SimpleNamespace(
             image=lambda _: self.image, load=lambda archive: self.loaded.append(b"".join(archive))
         )
-
-        def consent(asked: tuple[str, ...]) -> bool:
-            self.asked.append(asked)
-            return agree
-
-        self.dock = Dock(terms, here, engine, Silent(), consent)
+        self.dock = Dock(terms, here, engine, Silent(), frozenset(agreed))
 
     @property
     def staging(self) -> Path:
@@ -151,9 +157,9 @@ def meet(tmp_path: Path) -> Callable[..., Any]:
 
     @contextmanager
     def meet(
-        *, workspace: Path | None = None, agree: bool = False, sees: type[BottleError] | None = None
+        *, workspace: Path | None = None, agreed: Iterable[str] = USUAL, sees: type[BottleError] | None = None
     ) -> Iterator[Owner]:
-        world = World(tmp_path, workspace=workspace, agree=agree)
+        world = World(tmp_path, workspace=workspace, agreed=agreed)
         with Duplex(world.dock) as duplex:
             owner = Owner(duplex, world)
             if sees is None:
@@ -571,28 +577,63 @@ def test_what_is_for_this_host_to_say_does_not_arrive(meet: Callable[..., Any], 
 WISHES = [
     {"agent": {"volumes": (Mount(kind=MountKind.BIND, source="/", target="/host"),)}},
     {"agent": {"cap_add": ("SYS_ADMIN",)}},
-    {"agent": {"network": "host"}},
-    {"agent": {"dockerfile": Path("/etc/Dockerfile"), "image": None}},
-    {"cwd": Path("/etc"), "copy_cwd": True},
+    {"agent": {"network": "corp"}},
+    {"agent": {"secrets": ("AWS_SECRET",)}},
+    {"agent": {"pids": 100_000}},
 ]
 
 
 @pytest.mark.parametrize("wish", WISHES)
-def test_what_a_bottle_would_get_hold_of_is_asked_about(
-    meet: Callable[..., Any], tmp_path: Path, wish: dict[str, Any]
-) -> None:
+def test_what_nobody_agreed_to_does_not_arrive(meet: Callable[..., Any], tmp_path: Path, wish: dict[str, Any]) -> None:
     data = packed(state_folder(tmp_path / "state", metadata(**wish)), tmp_path / "spool")[1]
-    with meet(sees=NeedsConsent) as owner:
+    with meet(sees=VerificationFailed) as owner:
         owner.extract(data, "state", "gzip")
 
 
 @pytest.mark.parametrize("wish", WISHES)
-def test_what_the_user_agrees_to_arrives(meet: Callable[..., Any], tmp_path: Path, wish: dict[str, Any]) -> None:
-    with meet(agree=True) as owner:
+def test_what_the_user_agreed_to_arrives(meet: Callable[..., Any], tmp_path: Path, wish: dict[str, Any]) -> None:
+    with meet(agreed=demands(metadata(**wish), rebuild=False)) as owner:
         folder = state_folder(tmp_path / "state", metadata(**wish))
         assert deliver(owner, folder, "state", tmp_path / "spool").status == 0
-        assert len(owner.world.asked) == 1
         assert owner.run("register", NAME, NONCE, "").status == 0
+        assert BottleState(IDENTITY, owner.world.state).metadata() == metadata(**wish)
+
+
+@pytest.mark.parametrize(
+    "flaw",
+    [
+        {"metadata": {"agent": {"pids": -1}}},
+        {"metadata": {"agent": {"workdir": "/run/bottle"}}},
+        {"metadata": {"agent": {"image": "--privileged"}}},
+        {"metadata": {"defaults": ImageDefaults(command=("a\0b",))}},
+        {"commit": {"number": 10**18, "tag": IDENTITY.committed(10**18)}},
+        {"commit": {"number": 1_000_000, "tag": IDENTITY.committed(1_000_000)}},
+        {"commit": {"volumes": ("/run/bottle",)}},
+        {"commit": {"defaults": ImageDefaults(user="\ud800")}},
+    ],
+)
+def test_a_state_that_no_bottle_has_is_refused(meet: Callable[..., Any], tmp_path: Path, flaw: dict[str, Any]) -> None:
+    described, commit = metadata(**flaw.get("metadata", {})), replace(COMMIT, **flaw.get("commit", {}))
+    data = packed(state_folder(tmp_path / "state", described, commit), tmp_path / "spool")[1]
+    with meet(agreed=demands(described, rebuild=False), sees=VerificationFailed) as owner:
+        owner.extract(data, "state", "gzip")
+
+
+def test_folders_of_the_other_host_and_strange_files_are_not_taken_over(
+    meet: Callable[..., Any], tmp_path: Path
+) -> None:
+    described = metadata(agent={"dockerfile": Path("/etc/Dockerfile"), "image": None}, cwd=Path("/etc"), copy_cwd=True)
+    folder = state_folder(tmp_path / "state", described)
+    (folder / "strange").write_text("x")
+    (folder / "metadata.json").write_text((folder / "metadata.json").read_text().replace('"cwd"', '"CWD": "/", "cwd"'))
+    with meet() as owner:
+        assert deliver(owner, folder, "state", tmp_path / "spool").status == 0
+        assert owner.run("register", NAME, NONCE, "").status == 0
+        here = BottleState(IDENTITY, owner.world.state)
+        assert here.metadata().cwd is None
+        assert here.metadata().agent.dockerfile == here.path / "Dockerfile"
+        assert "CWD" not in (here.path / "metadata.json").read_text()
+        assert not (here.path / "strange").exists()
 
 
 @pytest.mark.parametrize("cwd", ["/", "/etc", "/home"])

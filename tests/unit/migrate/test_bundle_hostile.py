@@ -15,7 +15,7 @@ import zstandard
 
 from bottle import serial
 from bottle.capability import digest_of
-from bottle.errors import BottleError
+from bottle.errors import BottleError, NeedsConsent, VerificationFailed
 from bottle.model import Agent, CapabilityRequest, Mount, MountKind
 from migrate import bundle
 from migrate.export import export
@@ -450,8 +450,9 @@ def forged(genuine: Path, tmp_path: Path, spoil: Spoil) -> Path:
     return file
 
 
-def test_folders_of_this_host_and_unusual_capabilities_are_not_granted(
-    genuine: Path, host: World, tmp_path: Path
+@pytest.mark.parametrize("yes", [False, True])
+def test_folders_of_this_host_and_capabilities_are_granted_to_whom_the_user_grants_them(
+    genuine: Path, host: World, tmp_path: Path, *, yes: bool
 ) -> None:
     """A bundle's word is not the user's."""
     bind = {"kind": "bind", "source": "/etc", "target": "/host", "read_only": False}
@@ -467,15 +468,47 @@ def test_folders_of_this_host_and_unusual_capabilities_are_not_granted(
             ),
         )
 
-    imported = import_bundle(host.context, ImportRequest(file=forged(genuine, tmp_path, spoil)))
+    file, asked = forged(genuine, tmp_path, spoil), []
+    before = everything(host)
+    request = ImportRequest(file=file, agree=lambda what: asked.extend(what) or yes)
+    if not yes:
+        with pytest.raises(NeedsConsent):
+            import_bundle(host.context, request)
+        assert everything(host) == before
+        return
+    imported = import_bundle(host.context, request)
     metadata = host.home.bottle(imported.identity).metadata()
-    assert [mount.kind for mount in metadata.agent.volumes] == [MountKind.VOLUME]
-    assert metadata.agent.cap_add == ("CHOWN",)
+    assert [mount.kind for mount in metadata.agent.volumes] == [MountKind.VOLUME, MountKind.BIND]
+    assert metadata.agent.cap_add == ("CHOWN", "SYS_ADMIN")
     assert metadata.agent.dockerfile == host.home.bottle(imported.identity).path / "Dockerfile"
-    assert [line.split(",")[0].split(":")[0] for line in imported.refused] == [
-        "host folder /etc", "capability SYS_ADMIN", "the Dockerfile /root/.ssh/config",
+    assert [line.split(",")[0].split(":")[0] for line in imported.refused] == ["the Dockerfile /root/.ssh/config"]
+    assert list(imported.powers) == asked
+    assert asked == [
+        "host folder /etc, mounted at /host", "capability CHOWN", "capability SYS_ADMIN",
+        "secret TOKEN, taken from your environment at each resume",
     ]  # fmt: skip
-    assert imported.powers == ("capability CHOWN", "secret TOKEN, taken from your environment at each resume")
+
+
+def test_a_mounted_folder_without_its_content_is_never_used(genuine: Path, host: World, tmp_path: Path) -> None:
+    def spoil(forge: Forge) -> None:
+        forge.manifest["members"] = [each for each in forge.manifest["members"] if each["kind"] != "workspace"]
+        forge.edit_json("metadata.json", lambda document: document.update(cwd="/etc"))
+
+    imported = import_bundle(host.context, ImportRequest(file=forged(genuine, tmp_path, spoil)))
+    assert host.home.bottle(imported.identity).metadata().cwd is None
+
+
+def test_a_commit_number_that_leaves_no_room_is_refused(genuine: Path, host: World, tmp_path: Path) -> None:
+    for number in (10**18, 1_000_000):
+        later = {"number": number, "tag": BASE}
+
+        def spoil(forge: Forge, later: dict[str, Any] = later) -> None:
+            forge.edit_json(
+                "commits.json", lambda document: document["commits"].append({**document["commits"][0], **later})
+            )
+
+        with pytest.raises(VerificationFailed):
+            import_bundle(host.context, ImportRequest(file=forged(genuine, tmp_path, spoil)))
 
 
 def test_a_folder_that_the_bundle_names_is_never_used(genuine: Path, host: World, tmp_path: Path) -> None:
