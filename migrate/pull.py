@@ -284,15 +284,15 @@ class _Session:
     def _conclude(self, result: Mapping[str, Any]) -> Moved | PullPlan:
         match result:
             case {"error": dict(error)}:
-                failure = error_from_json(error, self._remote.name)
+                failure = error_from_json(error, self._remote.name, own_name())
                 self.is_far_lock = isinstance(failure, Locked)
                 raise failure
             case {"plan": dict(plan)} if self._request.plan:
                 offered = self._offered
                 asks, refused = (offered.demands, offered.refused) if offered is not None else ((), ())
-                return PullPlan(move=plan_from_json(plan), asks=asks, refused=refused)
+                return PullPlan(move=plan_from_json(plan, self._remote.name), asks=asks, refused=refused)
             case {"moved": dict(moved)} if not self._request.plan:
-                return self._checked(moved_from_json(moved))
+                return self._checked(moved_from_json(moved, self._remote.name))
             case _:
                 raise RemoteError(f"{self._remote.name} ends with a result that makes no sense")
 

@@ -98,4 +98,4 @@ def pull_from(context: Context, remote: Conversing, goal: Target, wanted: Wanted
 
 def _missing(missing: tuple[str, ...]) -> tuple[str, ...]:
     """What is missing here; bottle itself is not, whatever the other host was told of the PATH."""
-    return tuple(item.replace(" there ", " here ") for item in missing if not item.startswith(_NOT_OURS))
+    return tuple(item for item in missing if not item.startswith(_NOT_OURS))
