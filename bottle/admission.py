@@ -48,6 +48,17 @@ def _is_string(value: object) -> bool:
     return True
 
 
+def _is_path(value: object) -> bool:
+    """Whether it can be a path of this host, whose names need not be Unicode."""
+    if not isinstance(value, str) or "\0" in value or not value.startswith("/"):
+        return False
+    try:
+        value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _matches(pattern: re.Pattern[str], *others: str) -> Callable[[object], bool]:
     return lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None and value not in others
 
@@ -80,7 +91,7 @@ INSIDE = Rule(f"an absolute path inside the container, outside {RESERVED}", _is_
 VARIABLE = Rule("a variable's name of letters, digits and _", _matches(_VARIABLE))
 SECRET = Rule("the name of a variable of the host's environment, not its value", _matches(_VARIABLE))
 VOLUME = Rule("the name of a volume", _matches(_NAME))
-FOLDER = Rule("an absolute path", lambda value: isinstance(value, str) and value[:1] == "/" and _is_string(value))
+FOLDER = Rule("an absolute path", _is_path)
 NETWORK = Rule('"bridge", "none" or a network\'s name', _matches(_NAME, "host", "container"))
 CAPABILITY = Rule('the name of a Linux capability, such as "CHOWN"', _matches(_CAPABILITY, "ALL"))
 MEMORY = Rule(
@@ -172,7 +183,8 @@ def _values(agent: Agent) -> Iterator[tuple[str, Rule, Iterable[object]]]:
         ("resume_command", agent.resume_command),
         ("remote_control", agent.remote_control or None),
     ):
-        yield key, TEXT, (words or ("",)) if words is not None else ()
+        yield key, TEXT, (words or ("",))[:1] if words is not None else ()
+        yield key, STRING, words or ()
     yield "workdir", INSIDE, (agent.workdir,)
     yield "transcript", INSIDE, agent.transcript
     yield "env", VARIABLE, (key for key, _ in agent.env)

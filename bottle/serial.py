@@ -349,9 +349,14 @@ def number(data: Json, key: str) -> int:
 
 def commit_number(data: Json, key: str) -> int:
     """The number of a commit at `key`."""
+    return between(data, key, 1, MOST_COMMITS)
+
+
+def between(data: Json, key: str, least: int, most: int) -> int:
+    """The whole number at `key`, which is neither less nor more."""
     value = number(data, key)
-    if not 1 <= value <= MOST_COMMITS:
-        raise ValueError(f"`{key}` is {value}, and commits have numbers from 1 to {MOST_COMMITS}")
+    if not least <= value <= most:
+        raise ValueError(f"`{key}` is {value}, and must be from {least} to {most}")
     return value
 
 

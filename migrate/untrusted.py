@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bottle import transcript
 from bottle.capability import MAX_KEPT, require_sound
 from bottle.errors import BottleError, RemoteError, VerificationFailed
 from bottle.model import CommitRecord, Metadata, RequestStatus
@@ -101,6 +102,7 @@ def read_state(folder: Path, identity: Identity) -> ArrivedState:
     state = BottleState(identity, folder)
     try:
         metadata, commits, tag = state.metadata(), state.commits(), state.committed_image()
+        transcript.read_index(state.transcript)
     except BottleError as exc:
         raise VerificationFailed(f"the state that came makes no sense: {exc.what}", left=KEPT) from exc
     _require_requests(state)

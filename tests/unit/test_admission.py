@@ -95,6 +95,8 @@ TABLE = [
     Row(
         None, {"image": None, "dockerfile": "/root/.ssh/Dockerfile"}, DROPPED, "the Dockerfile /root/.ssh/Dockerfile"
     ),
+    Row(None, {"command": ["sh", "-c", ""]}, FINE),
+    Row(None, bind("/\ud800", "/host"), FLAW),
     Row("pids = 512", {"pids": 512}, FINE),
     Row("memory = '64g'", {"memory": 64 << 30}, FINE),
     Row("env = { A = '' }", {"env": {"A": ""}}, FINE),

@@ -192,7 +192,7 @@ def state_folder(folder: Path, described: Metadata, commit: CommitRecord = COMMI
     (folder / "commits.json").write_bytes(serial.dump({"commits": [serial.commit_to_json(commit)]}))
     (folder / "committed-image").write_text(f"{commit.tag}\n")
     (folder / "transcript").mkdir()
-    (folder / "transcript" / "index.json").write_text("{}")
+    (folder / "transcript" / "index.json").write_text('{"schema": 1, "entries": []}')
     return folder
 
 
@@ -510,6 +510,8 @@ def test_a_bomb_does_not_fill_the_disk(
         {"identity": Identity.parse("demo-abc13")},
         {"commit": replace(COMMIT, tag="debian:latest")},
         {"extra": "moved-to.json"},
+        {"index": '{"schema": 1, "entries": [{"path": "../../etc/passwd"}]}'},
+        {"index": '{"schema": 1, "entries": 5}'},
         {"extra": "arrived"},
         {"extra": "requests/1.json"},
         {"extra": "requests/notes"},
@@ -527,6 +529,8 @@ def test_a_state_that_is_not_this_bottles_is_refused(
 ) -> None:
     described = replace(metadata(), identity=change.get("identity", IDENTITY))
     folder = state_folder(tmp_path / "state", described, change.get("commit", COMMIT))
+    if "index" in change:
+        (folder / "transcript" / "index.json").write_text(change["index"])
     (folder / str(change.get("extra", change.get("link", "x")))).parent.mkdir(exist_ok=True)
     if "request" in change:
         keep_request(folder, *change["request"])
