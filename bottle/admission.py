@@ -76,6 +76,11 @@ def _is_inside(value: object) -> bool:
     )
 
 
+def _is_mountable(value: object) -> bool:
+    """Whether it can stand between the colons of `docker create -v`."""
+    return isinstance(value, str) and not any(character in ":,\x7f" or character < " " for character in value)
+
+
 def _is_whole(value: object, least: int, most: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
@@ -88,6 +93,7 @@ STRING = Rule("a text", _is_string)
 TEXT = Rule("a text that is not empty", lambda value: value != "" and _is_string(value))
 IMAGE = Rule("a text that names an image", _matches(_IMAGE))
 INSIDE = Rule(f"an absolute path inside the container, outside {RESERVED}", _is_inside)
+TARGET = Rule(f"{INSIDE.expected}, without : and ,", lambda value: _is_inside(value) and _is_mountable(value))
 VARIABLE = Rule("a variable's name of letters, digits and _", _matches(_VARIABLE))
 SECRET = Rule("the name of a variable of the host's environment, not its value", _matches(_VARIABLE))
 VOLUME = Rule("the name of a volume", _matches(_NAME))
@@ -190,7 +196,7 @@ def _values(agent: Agent) -> Iterator[tuple[str, Rule, Iterable[object]]]:
     yield "env", VARIABLE, (key for key, _ in agent.env)
     yield "env", STRING, (value for _, value in agent.env)
     yield "secrets", SECRET, agent.secrets
-    yield "volumes", INSIDE, (mount.target for mount in agent.volumes)
+    yield "volumes", TARGET, (mount.target for mount in agent.volumes)
     yield "volumes", VOLUME, _sources(agent.volumes, MountKind.VOLUME, MountKind.TMPFS)  # a tmpfs no manifest can say
     yield "volumes", FOLDER, _sources(agent.volumes, MountKind.BIND)
     yield "network", NETWORK, (agent.network,)
@@ -221,5 +227,5 @@ def _odd_commits(commits: Iterable[CommitRecord]) -> Iterator[str]:
     for commit in commits:
         if commit.number > _MOST_FOREIGN:
             yield f"commit {commit.number}: expected a number up to {_MOST_FOREIGN}"
-        if not all(map(INSIDE.holds, commit.volumes or ())):
-            yield f"the volumes of commit {commit.number}: expected {INSIDE.expected}"
+        if not all(map(TARGET.holds, commit.volumes or ())):
+            yield f"the volumes of commit {commit.number}: expected {TARGET.expected}"

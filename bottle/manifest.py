@@ -200,7 +200,7 @@ def _volume(item: object) -> Mount | None:
     if mode not in {"", "ro", "rw"} or rest.endswith(":"):
         return None
     try:
-        target = _absolute(target)
+        target = _one(admission.TARGET)(_absolute(target))
     except _Expected:
         return None
     read_only = mode == "ro"

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import IO
 
 from bottle.errors import EngineError, RemoteError, VerificationFailed
+from bottle.model import Store
 from bottle.naming import Identity
 from bottle.ports import Engine, Progress
 from bottle.state import BottleState
 from bottle.text import printable
-from migrate.archive import Archive, Layer, compose
+from migrate.archive import Archive, KnownBlob, Layer, compose
 from migrate.guard import RULES, Guard, Rule, Terms
 from migrate.imagearchive import read_image
 from migrate.innertar import InnerTar, item_header, write_tar
@@ -182,14 +183,14 @@ class Dock:
         if not {blob.path.name for blob in image.blobs.values()} <= set(order):
             raise Breach("the far host does not send each layer by itself")
         try:
-            known = ask_layers(self._here, self._terms, ask_images(self._here, self._terms), image.diff_ids)
+            known = self._known(image.diff_ids)
             made = compose(
                 config=image.config,
                 diff_ids=image.diff_ids,
                 blobs=image.blobs,
                 tag=image.tag,
                 store=self._terms.store,
-                known=known.blobs,
+                known=known,
             )
             with alone(self._staging), self._progress.phase("loading the image", made.size):
                 self._engine.load(self._fed(made))
@@ -197,6 +198,12 @@ class Dock:
             # Whoever sends may send more: a layer that was left out since it seemed to be here.
             return Reply(status=24, out=b"", err=exc.what)
         return Reply(status=0, out=b"", err="")
+
+    def _known(self, diff_ids: tuple[str, ...]) -> Mapping[str, KnownBlob]:
+        """As what the store here has layers: the classic one knows them by their diff ids, and need not be told."""
+        if self._terms.store is Store.CLASSIC:
+            return {}
+        return ask_layers(self._here, self._terms, ask_images(self._here, self._terms), diff_ids).blobs
 
     def _fed(self, archive: Archive) -> Iterator[bytes]:
         for part in archive.parts:
