@@ -29,15 +29,17 @@ STRIKE = """
 import os, signal, sys
 from migrate import dock
 when, name, words = sys.argv[1], sys.argv[2], sys.argv[3:]
-run = dock.Here.run
-def struck(self, command, *args, **options):
-    if command.name == name and when == "before":
-        os.kill(os.getpid(), signal.SIGKILL)
-    reply = run(self, command, *args, **options)
-    if command.name == name and reply.status == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return reply
-dock.Here.run = struck
+def struck(perform, named):
+    def run(self, what, *args, **options):
+        if named(what) == name and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        reply = perform(self, what, *args, **options)
+        if named(what) == name and reply.status == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return reply
+    return run
+dock.Here.run = struck(dock.Here.run, lambda command: command.name)
+dock.Dock._load = struck(dock.Dock._load, lambda _: "load")
 from bottle.cli.main import main
 main(words, prog_name="bottle")
 """
