@@ -84,8 +84,8 @@ def migrate(
     Before anything is sent, what the bottle wrote is looked through for credentials: one that is found, and is not
     listed in the manifest's `carry`, keeps it here.
 
-    With --from, what the bottle would be given here (networks, secrets, capabilities, folders of this host) is listed, and
-    needs a yes, or --yes where nobody can be asked, before its agent is stopped over there.
+    With --from, what the bottle would be given here (networks, secrets, capabilities, folders of this host) is listed,
+    and needs a yes, or --yes where nobody can be asked, before its agent is stopped over there.
 
     \b
     Example:
@@ -94,8 +94,8 @@ def migrate(
       bottle migrate claude-x7k2p me@oldhost --from
 
     Exit codes that matter: 4 it is there already, locked or moved, or --from wants a yes; 5 Docker here; 6 SSH or the
-    far host; 7 what arrived is not what was sent; 8 refused before anything was sent: no room, another architecture, credentials
-    in the image.
+    far host; 7 what arrived is not what was sent; 8 refused before anything was sent: no room, another architecture,
+    credentials in the image.
     """
     if len(names) > 2:
         raise UsageError(
