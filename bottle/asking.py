@@ -7,9 +7,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from bottle.admission import RESERVED
 from bottle.capability import MAX_DOCKERFILE, MAX_KEPT, MAX_REASON
 from bottle.errors import BottleError, NotFound, UsageError
-from bottle.manifest import RESERVED
 
 _UNASKED = "nothing was asked"
 

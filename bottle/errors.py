@@ -106,7 +106,7 @@ class MovedAway(Conflict):
 
 
 class NeedsConsent(Conflict):
-    """Going on would delete the only copy of work, and nobody said that this is wanted."""
+    """Going on would delete the only copy of work, or give somebody else's bottle a hold on this host, unasked."""
 
 
 class BackendUnsupported(Conflict):

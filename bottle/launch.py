@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from bottle.admission import RESERVED
 from bottle.errors import ManifestError
-from bottle.manifest import RESERVED
 from bottle.model import SCHEMA, Agent, LaunchSpec, Metadata, Mount, MountKind
 from bottle.naming import (
     LABEL_AGENT,

@@ -1,5 +1,6 @@
 """`bottle.toml`: finding it, and turning it into agents; a mistake is named by file, key and what was expected."""
 
+import math
 import posixpath
 import re
 import tomllib
@@ -8,24 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bottle import admission
+from bottle.admission import Rule
 from bottle.errors import ManifestError, NotFound
 from bottle.model import Agent, Mount, MountKind, Retention
 from bottle.naming import is_agent_name
 
 FILE_NAME = "bottle.toml"
-RESERVED = "/run/bottle"
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
-_NETWORK = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
-_CAPABILITY = re.compile(r"[A-Z][A-Z_]*")
 _MEMORY = re.compile(r"(?P<amount>[0-9]+(?:\.[0-9]+)?)(?P<unit>[bkmgt]?)", re.IGNORECASE)
 _UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
-_LEAST_MEMORY = 6 * 1024**2  # Docker refuses less
-_MOST_MEMORY = 2**62
-_MOST_CPUS = 65_536
-_MOST_KEPT = 100_000  # commits or days
-_MOST_PIDS = 2**22  # the kernel's PID_MAX_LIMIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,14 +116,10 @@ def _existing(dockerfile: Path, path: Path, where: str) -> Path:
 
 
 def _check_targets(agent: Agent, path: Path, where: str) -> None:
-    taken = {agent.workdir: "workdir"}
-    for volume in agent.volumes:
-        if volume.target in taken:
-            raise ManifestError(
-                f"{path}: {where}.volumes: {volume.target} is already taken by {taken[volume.target]}",
-                next_step=f"edit {path}",
-            )
-        taken[volume.target] = f"volume {volume.source}"
+    if (taken := admission.clash(agent)) is not None:
+        raise ManifestError(
+            "{}: {}.volumes: {} is already taken by {}".format(path, where, *taken), next_step=f"edit {path}"
+        )
 
 
 class _Expected(Exception):
@@ -141,16 +130,25 @@ class _Expected(Exception):
         self.value = value
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value or "\0" in value:
-        raise _Expected("a text that is not empty")
-    return value
+def _one(rule: Rule) -> Callable[[object], Any]:
+    """Takes what keeps to a rule, and raises _Expected for all else."""
+
+    def read(value: object) -> Any:
+        if not rule.holds(value):
+            raise _Expected(rule.expected)
+        return value
+
+    return read
+
+
+def _several(rule: Rule) -> Callable[[object], tuple[str, ...]]:
+    return lambda value: _each(value, _one(rule))
 
 
 def _words(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
         raise _Expected('a list of texts, such as ["claude", "--continue"]')
-    return _each(value, _text)
+    return _each(value, _one(admission.TEXT))
 
 
 def _each(value: object, read: Callable[[object], str]) -> tuple[str, ...]:
@@ -166,30 +164,20 @@ def _each(value: object, read: Callable[[object], str]) -> tuple[str, ...]:
 
 
 def _absolute(value: object) -> str:
-    expected = f"an absolute path inside the container, outside {RESERVED}"
-    if not isinstance(value, str) or "\0" in value or not value.startswith("/"):
-        raise _Expected(expected)
-    path = posixpath.normpath(value)
-    if ".." in value.split("/") or path in {"/", "//"} or path == RESERVED or path.startswith(RESERVED + "/"):
-        raise _Expected(expected)
-    return path
+    climbs = isinstance(value, str) and ".." in value.split("/")
+    path = posixpath.normpath(value) if isinstance(value, str) and value and not climbs else ""
+    inside: str = _one(admission.INSIDE)(path)
+    return inside
 
 
 def _env(value: object) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, dict):
         raise _Expected('a table of texts, such as { EDITOR = "vi" }')
     for key, item in value.items():
-        if not _VARIABLE.fullmatch(key):
-            raise _Expected("a variable's name of letters, digits and _", where=f".{key}", value=key)
-        if not isinstance(item, str) or "\0" in item:
-            raise _Expected("a text", where=f".{key}", value=item)
+        for rule, each in ((admission.VARIABLE, key), (admission.STRING, item)):
+            if not rule.holds(each):
+                raise _Expected(rule.expected, where=f".{key}", value=each)
     return tuple(value.items())
-
-
-def _variable(value: object) -> str:
-    if not isinstance(value, str) or not _VARIABLE.fullmatch(value):
-        raise _Expected("the name of a variable of the host's environment, not its value")
-    return value
 
 
 def _volumes(value: object) -> tuple[Mount, ...]:
@@ -212,77 +200,57 @@ def _volume(item: object) -> Mount | None:
     if mode not in {"", "ro", "rw"} or rest.endswith(":"):
         return None
     try:
-        target = _absolute(target)
+        target = _one(admission.TARGET)(_absolute(target))
     except _Expected:
         return None
     read_only = mode == "ro"
-    if source.startswith("/"):
+    if admission.FOLDER.holds(source):
         return Mount(kind=MountKind.BIND, source=posixpath.normpath(source), target=target, read_only=read_only)
-    if _VOLUME_NAME.fullmatch(source):
+    if admission.VOLUME.holds(source):
         return Mount(kind=MountKind.VOLUME, source=source, target=target, read_only=read_only)
     return None
 
 
-def _network(value: object) -> str:
-    if not isinstance(value, str) or not _NETWORK.fullmatch(value) or value in {"host", "container"}:
-        raise _Expected('"bridge", "none" or a network\'s name')
-    return value
-
-
 def _memory(value: object) -> int:
-    expected = 'an amount of memory of at least 6m, such as "4g" or "512m"'
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise _Expected(expected)
     match = _MEMORY.fullmatch(value) if isinstance(value, str) else None
     amount = float(match["amount"]) * _UNITS[match["unit"].lower()] if match else value
-    if isinstance(amount, str) or not _LEAST_MEMORY <= amount <= _MOST_MEMORY:
-        raise _Expected(expected)
-    return int(amount)
+    whole: int = _one(admission.MEMORY)(int(amount) if isinstance(amount, float) and math.isfinite(amount) else amount)
+    return whole
 
 
 def _cpus(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not (0.01 <= value <= _MOST_CPUS):
-        raise _Expected("a number of CPUs, such as 2 or 0.5")
-    return float(value)
-
-
-def _pids(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_PIDS:
-        raise _Expected(f"a whole number from 1 to {_MOST_PIDS}")
-    return value
+    return float(_one(admission.CPUS)(value))
 
 
 def _keep(value: object) -> Retention:
     if not isinstance(value, dict) or not value or not value.keys() <= {"commits", "days"}:
         raise _Expected("a table such as { commits = 10, days = 30 }, with either or both")
     for key, item in value.items():
-        if isinstance(item, bool) or not isinstance(item, int) or not 1 <= item <= _MOST_KEPT:
-            raise _Expected(f"a whole number from 1 to {_MOST_KEPT}", where=f".{key}", value=item)
+        if not admission.KEPT.holds(item):
+            raise _Expected(admission.KEPT.expected, where=f".{key}", value=item)
     return Retention(**value)
 
 
 def _capability(value: object) -> str:
-    name = value.upper().removeprefix("CAP_") if isinstance(value, str) else ""
-    if not _CAPABILITY.fullmatch(name) or name == "ALL":
-        raise _Expected('the name of a Linux capability, such as "CHOWN"')
+    name: str = _one(admission.CAPABILITY)(value.upper().removeprefix("CAP_") if isinstance(value, str) else value)
     return name
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
-    "dockerfile": _text,
-    "image": _text,
+    "dockerfile": _one(admission.TEXT),
+    "image": _one(admission.IMAGE),
     "command": _words,
     "resume_command": _words,
     "remote_control": _words,
     "workdir": _absolute,
     "transcript": lambda value: _each(value, _absolute),
     "env": _env,
-    "secrets": lambda value: _each(value, _variable),
+    "secrets": _several(admission.SECRET),
     "volumes": _volumes,
-    "network": _network,
+    "network": _one(admission.NETWORK),
     "memory": _memory,
     "cpus": _cpus,
-    "pids": _pids,
+    "pids": _one(admission.PIDS),
     "cap_add": lambda value: _each(value, _capability),
     "keep": _keep,
     "carry": lambda value: _each(value, _absolute),

@@ -9,6 +9,7 @@ from pathlib import Path
 from bottle.naming import Identity
 
 SCHEMA = 1
+MOST_COMMITS = 1_000_000  # of one bottle, and so the highest number of one
 DOCKER_BACKEND = "docker"
 
 

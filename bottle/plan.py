@@ -17,6 +17,7 @@ from bottle.errors import (
 from bottle.launch import is_ours
 from bottle.model import (
     DOCKER_BACKEND,
+    MOST_COMMITS,
     Agent,
     Change,
     ChangeKind,
@@ -489,10 +490,17 @@ def plan_commit(facts: CommitFacts, *, pause: bool) -> CommitPlan:
             left="nothing was changed; the bottle goes on as it was",
             next_step="docker system df",
         )
+    number = max((commit.number for commit in facts.commits), default=0) + 1
+    if number > MOST_COMMITS:
+        raise PreflightRefused(
+            f"{identity} has its commit {number - 1}, and a bottle has at most {MOST_COMMITS}",
+            left="nothing was changed; the bottle goes on as it was",
+            next_step=f"docker commit {container.name}",
+        )
     return CommitPlan(
         identity=identity,
         container=container.name,
-        number=max((commit.number for commit in facts.commits), default=0) + 1,
+        number=number,
         parent=parent_of(facts.commits, container),
         pause=pause and container.status is Status.RUNNING,
         size=facts.size,

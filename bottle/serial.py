@@ -3,12 +3,13 @@
 import json
 import math
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from bottle.errors import BottleError, StateDamaged, StateTooNew
 from bottle.model import (
+    MOST_COMMITS,
     SCHEMA,
     Agent,
     CapabilityRequest,
@@ -100,7 +101,7 @@ def metadata_from_json(data: Json) -> Metadata:
         defaults=_defaults_from_json(data["defaults"]),
         base=texts(data, "base"),
         copied_from=origin
-        and Lineage(identity=Identity.parse(text(origin, "identity")), commit=number(origin, "commit")),
+        and Lineage(identity=Identity.parse(text(origin, "identity")), commit=commit_number(origin, "commit")),
     )
 
 
@@ -182,13 +183,13 @@ def commit_from_json(data: Json) -> CommitRecord:
     """The inverse of `commit_to_json`."""
     mark = data["container"]
     return CommitRecord(
-        number=number(data, "number"),
+        number=commit_number(data, "number"),
         tag=text(data, "tag"),
         config_digest=text(data, "config_digest"),
         diff_ids=texts(data, "diff_ids"),
         message=text(data, "message"),
         created_at=moment(data, "created_at"),
-        parent=None if data["parent"] is None else number(data, "parent"),
+        parent=None if data["parent"] is None else commit_number(data, "parent"),
         mark=mark
         and ContainerMark(
             container_id=text(mark, "id"),
@@ -218,7 +219,7 @@ def intent_from_json(data: Json) -> CommitIntent:
     """The inverse of `intent_to_json`."""
     return CommitIntent(
         nonce=text(data, "nonce"),
-        number=number(data, "number"),
+        number=commit_number(data, "number"),
         message=text(data, "message"),
         container_id=text(data, "container_id"),
         paused=flag(data, "paused"),
@@ -276,7 +277,7 @@ def migration_from_json(data: Json) -> MigrationRecord:
         phase=MigrationPhase(text(data, "phase")),
         host=text(data, "host"),
         nonce=text(data, "nonce"),
-        commit=None if data["commit"] is None else number(data, "commit"),
+        commit=None if data["commit"] is None else commit_number(data, "commit"),
         started_at=moment(data, "started_at"),
         identity_files=texts(data, "identity_files"),
         arrives_as=Identity.parse(text(data, "arrives_as")) if data["arrives_as"] is not None else None,
@@ -341,6 +342,21 @@ def number(data: Json, key: str) -> int:
     value = data[key]
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"`{key}` must be a whole number, not {type(value).__name__}")
+    if not -(2**63) <= value < 2**63:
+        raise ValueError(f"`{key}` is no number of 64 bits")
+    return value
+
+
+def commit_number(data: Json, key: str) -> int:
+    """The number of a commit at `key`."""
+    return between(data, key, 1, MOST_COMMITS)
+
+
+def between(data: Json, key: str, least: int, most: int) -> int:
+    """The whole number at `key`, which is neither less nor more."""
+    value = number(data, key)
+    if not least <= value <= most:
+        raise ValueError(f"`{key}` is {value}, and must be from {least} to {most}")
     return value
 
 
@@ -365,6 +381,7 @@ def moment(data: Json, key: str) -> datetime:
     value = datetime.fromisoformat(text(data, key))
     if value.tzinfo is None:
         raise ValueError(f"`{key}` names no time zone")
+    value.astimezone(UTC)  # OverflowError for a time that no clock shows
     return value
 
 

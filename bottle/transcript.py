@@ -17,16 +17,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bottle import serial
+from bottle.admission import RESERVED
 from bottle.atomic import cannot_write, recover_tree, replace_tree, standing_tree, write_atomic
 from bottle.errors import NotFound, StateDamaged, VerificationFailed
 from bottle.launch import is_below
-from bottle.manifest import RESERVED
 from bottle.model import Mount
 from bottle.ports import Engine
 from bottle.text import printable
 from bottle.unpack import Entry, EntryType, Limits, open_below, receive, relative
 
 _LIMITS = Limits(entries=200_000, size=4 * 1024**3)
+_MOST_ID = 2**32 - 1
 _LINKS = 40  # paths that a transcript may consist of when links are followed: as many as Linux follows
 
 
@@ -200,14 +201,16 @@ def _aside(files: Path) -> str:
 
 
 def _entry(data: serial.Json) -> Entry:
+    if "\0" in serial.text(data, "target"):
+        raise ValueError("`target` ends in its middle")
     entry = Entry(
         path=relative(serial.text(data, "path")),
         type=EntryType(serial.text(data, "type")),
         mode=serial.number(data, "mode"),
-        uid=serial.number(data, "uid"),
-        gid=serial.number(data, "gid"),
+        uid=serial.between(data, "uid", 0, _MOST_ID),
+        gid=serial.between(data, "gid", 0, _MOST_ID),
         mtime=serial.number(data, "mtime"),
-        size=serial.number(data, "size"),
+        size=serial.between(data, "size", 0, _LIMITS.size),
         sha256=serial.text(data, "sha256"),
         target=serial.text(data, "target"),
     )

@@ -28,7 +28,6 @@ MAX_MANIFEST = 8 << 20
 _MAX_LAYERS = 512
 _MAX_VOLUMES = 256
 _MAX_SIZE = 1 << 50
-_MAX_COMMIT = 1_000_000
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _WORD = re.compile(r"[a-z0-9_]{1,32}")
 
@@ -180,7 +179,7 @@ def _manifest_from_json(data: serial.Json) -> Manifest:
         created_at=serial.moment(data, "created_at"),
         architecture=_word(serial.text(data, "architecture")),
         os=_word(serial.text(data, "os")),
-        number=_number(dict(commit), "number", _MAX_COMMIT),
+        number=serial.commit_number(dict(commit), "number"),
         tag=serial.text(dict(commit), "tag"),
         config_digest=_digest(dict(commit), "config_digest"),
         diff_ids=serial.texts(dict(commit), "diff_ids"),

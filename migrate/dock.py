@@ -8,33 +8,39 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from bottle.errors import NeedsConsent, RemoteError, VerificationFailed
-from bottle.model import CommitRecord, Metadata
+from bottle.errors import EngineError, RemoteError, VerificationFailed
+from bottle.model import Store
 from bottle.naming import Identity
 from bottle.ports import Engine, Progress
 from bottle.state import BottleState
 from bottle.text import printable
+from migrate.archive import Archive, KnownBlob, Layer, compose
 from migrate.guard import RULES, Guard, Rule, Terms
+from migrate.imagearchive import read_image
+from migrate.innertar import InnerTar, item_header, write_tar
+from migrate.inspection import WRITTEN_HERE, is_kept
+from migrate.known import ask_images, ask_layers
 from migrate.local import run_here
 from migrate.model import Codec, RemoteCommand, Reply
 from migrate.receiver import Breach, Request
+from migrate.scrutiny import Rules, Scrutiny, volume_rules
 from migrate.stream import CHUNK, decompress
+from migrate.trust import grant
 from migrate.untrusted import (
+    ArrivedState,
     alone,
-    measure,
     read_state,
     remove_unpacked,
     reopen_requests,
-    require_archive,
     staged,
     unpack_folder,
-    wishes,
+    within,
 )
 
 RESERVE = 64 << 20  # bytes that are left free on every disk
@@ -42,13 +48,12 @@ _MOST_PIECES = 200_000
 _IN_MEMORY = 1 << 20
 _SHOWN = 300  # characters of what comes from there
 _NAME = "this host"
+_COMPOSED = ".composed"  # no name of a blob
 _PASSED = ("HOME", "PATH", "USER", "LOGNAME", "TMPDIR", "XDG_RUNTIME_DIR", "SSH_AUTH_SOCK")
-
-Agree = Callable[[tuple[str, ...]], bool]
 
 
 class Here:
-    """Runs scripts on this host, in the user's name: a `migrate.ports.Remote` without a network."""
+    """Runs scripts on this host, in the user's name: a `migrate.ports.Shell` without a network."""
 
     name = _NAME
 
@@ -58,26 +63,26 @@ class Here:
         self._environ["BOTTLE_HOME"] = str(bottle_home)
         self._environ.setdefault("HOME", str(Path.home()))
 
-    def run(self, command: RemoteCommand, stdin: object = (), *, silence: float = 60.0) -> Reply:
-        """As `migrate.ports.Remote.run`."""
-        return run_here(command, stdin, host=_NAME, environment=self._environ, folder=Path("/"), silence=silence)  # type: ignore[arg-type]
+    def run(self, command: RemoteCommand, stdin: Iterable[bytes] = (), *, silence: float = 60.0) -> Reply:
+        """As `migrate.ports.Shell.run`."""
+        return run_here(command, stdin, host=_NAME, environment=self._environ, folder=Path("/"), silence=silence)
 
 
 class Dock:
-    """A `migrate.receiver.Performer`. `agree` is asked about what a bottle would get hold of here."""
+    """A `migrate.receiver.Performer`. `agreed` is what the user lets the bottle have here (`bottle.admission`)."""
 
-    def __init__(self, terms: Terms, here: Here, engine: Engine, progress: Progress, agree: Agree) -> None:
+    def __init__(self, terms: Terms, here: Here, engine: Engine, progress: Progress, agreed: frozenset[str]) -> None:
         self._guard = Guard(terms)
         self._terms = terms
         self._here = here
         self._engine = engine
         self._progress = progress
-        self._agree = agree
+        self._agreed = agreed
         self._lock = threading.Lock()
         self._berths = _Berths()
         self._pieces = 0
         self._unpacked: dict[str, frozenset[str]] = {}
-        self._approved: dict[str, tuple[Metadata, CommitRecord]] = {}
+        self._approved: dict[str, ArrivedState] = {}
 
     @property
     def arrives_as(self) -> Identity:
@@ -117,11 +122,11 @@ class Dock:
             case "extract":
                 return self._extract(*command.args)
             case "load":
-                self._require_archive(stdin)
+                return self._load([line.decode().strip() for line in stdin])
             case "verify":
                 self._require_known(stdin, command.args[1])
             case "volume":
-                measure(staged(self._blobs, command.args[3]), _codec(command.args[4]), self._docker_room())
+                return self._fill(command, silence)
             case "register":
                 self._require_sound(*command.args[1:])
         return self._here.run(command, _chunks(stdin), silence=silence)
@@ -154,32 +159,76 @@ class Dock:
             self._approved[nonce] = self._approve(folder)
         return Reply(status=0, out=b"", err="")
 
-    def _approve(self, folder: Path) -> tuple[Metadata, CommitRecord]:
-        """Look at the state that came, and have the user agree to what the bottle would get hold of here."""
-        metadata, commit = read_state(folder, self._guard.identity)
-        asked = wishes(metadata)
-        if asked and not self._agree(asked):
-            raise NeedsConsent(
-                f"resumed here, {metadata.identity} would be given " + "; ".join(asked),
-                left="it stays where it is; what arrived here is used by the next run",
-                next_step="if it may have that: the same command with --yes",
+    def _approve(self, folder: Path) -> ArrivedState:
+        """Look at the state that came: it may ask for no more than the user has agreed to."""
+        arrived = read_state(folder, self._guard.identity)
+        more = set(grant(arrived.metadata, folder, rebuild=arrived.rebuild).demands) - self._agreed
+        if more:
+            raise VerificationFailed(
+                f"nobody agreed to what the bottle would be given here: {printable('; '.join(sorted(more)), _SHOWN)}",
+                left="nothing was put into place",
+                next_step="the same command again, which asks",
             )
-        for secret in metadata.agent.secrets:
-            self._progress.note(
-                f"{metadata.identity} will be given {secret} of this user's environment, where it is set"
-            )
-        return metadata, commit
+        return arrived
 
-    def _require_archive(self, stdin: IO[bytes]) -> None:
-        order = [line.strip().decode() for line in stdin]
-        stdin.seek(0)
+    def _load(self, order: Sequence[str]) -> Reply:
+        """What load.sh does, but for an archive that may be anything: the engine is fed another, of what is in it."""
 
         def archive() -> Iterator[bytes]:
             for blob in order:
                 yield from staged(self._blobs, blob)
 
         with self._progress.phase("looking at the image that came"):
-            require_archive(archive(), self._guard.identity, self._docker_room())
+            image = read_image(archive(), self._guard.identity, self._docker_room())
+        if not {blob.path.name for blob in image.blobs.values()} <= set(order):
+            raise Breach("the far host does not send each layer by itself")
+        try:
+            known = self._known(image.diff_ids)
+            made = compose(
+                config=image.config,
+                diff_ids=image.diff_ids,
+                blobs=image.blobs,
+                tag=image.tag,
+                store=self._terms.store,
+                known=known,
+            )
+            with alone(self._staging), self._progress.phase("loading the image", made.size):
+                self._engine.load(self._fed(made))
+        except (EngineError, VerificationFailed) as exc:
+            # Whoever sends may send more: a layer that was left out since it seemed to be here.
+            return Reply(status=24, out=b"", err=exc.what)
+        return Reply(status=0, out=b"", err="")
+
+    def _known(self, diff_ids: tuple[str, ...]) -> Mapping[str, KnownBlob]:
+        """As what the store here has layers: the classic one knows them by their diff ids, and need not be told."""
+        if self._terms.store is Store.CLASSIC:
+            return {}
+        return ask_layers(self._here, self._terms, ask_images(self._here, self._terms), diff_ids).blobs
+
+    def _fed(self, archive: Archive) -> Iterator[bytes]:
+        for part in archive.parts:
+            for piece in staged(self._blobs, part.blob.path.name) if isinstance(part, Layer) else (part.data,):
+                self._progress.advance(len(piece))
+                yield piece
+
+    def _fill(self, command: RemoteCommand, silence: float) -> Reply:
+        """Run volume.sh on a tar of our own making, in the place of the one that came, which may be anything."""
+        identity, blob, codec, volume, target, *rest = command.args[2:]
+        folder = self._blobs / _COMPOSED
+        plain = within(decompress(staged(self._blobs, blob), _codec(codec)), min(self._room(), self._docker_room()))
+        try:
+            with alone(self._staging):
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir(mode=0o700)
+                with (folder / "0").open("xb") as file:
+                    for piece in write_tar(_entries(InnerTar(plain), volume_rules(volume, target))):
+                        file.write(piece)
+            args = (*command.args[:2], identity, folder.name, "none", volume, target, *rest)
+            return self._here.run(replace(command, args=args), silence=silence)
+        except OSError as exc:
+            return Reply(status=26, out=b"", err=f"cannot unpack volume {volume}: {exc.strerror}")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _require_known(self, stdin: IO[bytes], folder: str) -> None:
         """Only files that were unpacked here are hashed: no link is followed, nothing outside is asked about."""
@@ -194,7 +243,7 @@ class Dock:
         approved = self._approved.get(nonce)
         if approved is None:
             raise Breach("the far host hands over a bottle whose state was not looked at")
-        metadata, commit = approved
+        metadata, commit = approved.metadata, approved.commit
         mounted = metadata.cwd if metadata.cwd is not None and not metadata.copy_cwd else None
         if str(mounted or "") != workspace or (workspace and f"workspace-{nonce}" not in self._unpacked):
             raise VerificationFailed(
@@ -208,15 +257,21 @@ class Dock:
                 left="nothing was put into place",
                 next_step="the same command again",
             )
-        self._take_over(BottleState(self._guard.identity, self._staging / f"state-{nonce}"), metadata)
+        self._take_over(BottleState(self._guard.identity, self._staging / f"state-{nonce}"), approved)
 
-    def _take_over(self, state: BottleState, metadata: Metadata) -> None:
-        """Take out of the state what is for this host's user alone to say, and its manifest."""
+    def _take_over(self, state: BottleState, arrived: ArrivedState) -> None:
+        """Write anew what the state says, without what is for this host to say, and leave out what means nothing."""
+        for path in state.path.iterdir():
+            if path.name not in WRITTEN_HERE and not is_kept(path.name):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
         reopen_requests(state)
-        if metadata.agent.carry:
-            state.write_metadata(replace(metadata, agent=replace(metadata.agent, carry=())))
-            globs = printable(", ".join(metadata.agent.carry), _SHOWN)
-            self._progress.note(f"`carry` {globs} is dropped: what may leave this host is for its own manifest to say")
+        here = self._terms.bottle_home / "state" / str(self._guard.identity)
+        granted = grant(arrived.metadata, here, rebuild=arrived.rebuild)
+        state.write_metadata(granted.metadata)
+        state.write_commits(arrived.commits)
+        state.write_committed_image(arrived.commit.tag)
+        for each in granted.refused:
+            self._progress.note(f"not taken over: {printable(each, _SHOWN)}")
 
     def _room(self) -> int:
         return _free(self._terms.bottle_home)
@@ -285,6 +340,12 @@ def _at_most(stdin: Iterator[bytes], most: int) -> Iterator[bytes]:
         if most < 0:
             raise Breach("the far host feeds a script more than it takes")
         yield chunk
+
+
+def _entries(tar: InnerTar, rules: Rules) -> Iterator[tuple[bytes, Iterator[bytes], int]]:
+    scrutiny = Scrutiny(rules)
+    for item in map(scrutiny.admit, tar.items()):
+        yield item_header(item, item.path, item.link), tar.data(), item.size
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from bottle.errors import InvalidIdentity
+from bottle.model import Store
 from bottle.naming import Identity
 from migrate.model import RemoteCommand
 from migrate.receiver import Breach, Request
@@ -98,6 +99,7 @@ class Terms:
     bottle_home: Path
     docker: str
     sudo: bool
+    store: Store
     docker_root: str
 
 
@@ -135,6 +137,8 @@ class Guard:
         return self.arrives_as
 
     def _argument(self, kind: str, arg: str, request: Request) -> str:
+        if kind != "root" and not _is_sayable(arg):
+            raise _odd(request)
         match kind:
             case "identity":
                 self._bind(arg, first=request.script in {"probe", "withdraw"})
@@ -204,6 +208,15 @@ def is_harmless(path: str, home: Path) -> bool:
     if not here.is_relative_to(home.resolve()) and below[:1] and below[0] in _SYSTEM:
         return False
     return not any(part.startswith(".") or part in _PROGRAMS for part in below)
+
+
+def _is_sayable(arg: str) -> bool:
+    """Whether a shell can be told it: half characters, as JSON can spell them, are no bytes."""
+    try:
+        arg.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _odd(request: Request, arg: str = "") -> Breach:

@@ -9,22 +9,23 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from bottle import transcript
+from bottle.admission import Agree
 from bottle.atomic import cannot_write, sync_folder
 from bottle.errors import BottleError, VerificationFailed
 from bottle.launch import bare_spec
-from bottle.model import SCHEMA, CommitRecord, Lineage, Mount, MountKind
+from bottle.model import SCHEMA, CommitRecord, Lineage, Metadata, Mount, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations import Context
 from bottle.operations.fork import discard_draft
 from bottle.state import BottleState
 from bottle.unpack import ChunkReader
 from migrate.archive import Archive, Layer, compose
-from migrate.bundle import Kind, Member, refusal
+from migrate.bundle import LEFT, Kind, Member, refusal
 from migrate.bundlefile import BundleFile
 from migrate.fingerprint import Fingerprint, below, of_tar
 from migrate.innertar import InnerTar, ItemType, item_header, write_tar
@@ -33,7 +34,7 @@ from migrate.landing import demands, landing, require_engine, require_room
 from migrate.model import Blob, Codec
 from migrate.receive import receive_state, receive_workspace
 from migrate.scrutiny import Scrutiny
-from migrate.trust import Granted, grant, history_here
+from migrate.trust import grant, history_here, rebuilt_from
 from migrate.untrusted import reopen_requests
 
 _UNDONE = "nothing of the bundle is left here"
@@ -41,15 +42,19 @@ _UNDONE = "nothing of the bundle is left here"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportRequest:
-    """What the user asked for; `workspace` None means below the bottle home."""
+    """What the user asked for; `workspace` None means below the bottle home.
+
+    `agree` is asked about what the bottle would be given here.
+    """
 
     file: Path
     workspace: Path | None = None
+    agree: Agree = field(default=lambda _: False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """A bottle that was made of a bundle. `powers` is what its agent has here, `refused` what it had and has not here.
+    """A bottle that was made of a bundle. `powers` is what it is given here, `refused` what it had and has not here.
 
     `left_out` are files of its state that mean nothing to this version, `unset` workspace files without their set-id
     bits.
@@ -69,8 +74,8 @@ class Imported:
 def import_bundle(context: Context, request: ImportRequest) -> Imported:
     """Make a new bottle of a bundle.
 
-    Raises NotFound, VerificationFailed, StateTooNew, BackendUnsupported, Conflict, PreflightRefused or EngineError; on
-    any of them nothing of the bundle is left here.
+    Raises NotFound, VerificationFailed, StateTooNew, BackendUnsupported, Conflict, NeedsConsent, PreflightRefused or
+    EngineError; on any of them nothing of the bundle is left here.
     """
     with BundleFile.open(request.file) as file:
         return _Import(context, file, request).run()
@@ -80,6 +85,7 @@ class _Import:
     def __init__(self, context: Context, file: BundleFile, request: ImportRequest) -> None:
         self._context = context
         self._file = file
+        self._request = request
         self._manifest = file.manifest
         self._identity = Identity.fresh(file.manifest.identity.agent)
         self._workspace = landing(context.home.path, file.manifest, self._identity, request.workspace)
@@ -95,34 +101,32 @@ class _Import:
         require_engine(manifest, info)
         require_room(demands(context.home.path, manifest, info, self._workspace))
         contents = inspect(self._file, context.progress)
-        granted = grant(
-            contents.metadata,
-            manifest,
-            identity=self._identity,
-            cwd=self._workspace,
-            state=context.home.bottle(self._identity).path,
-            dockerfile=contents.dockerfile,
-            rebuild=contents.rebuild,
-        )
+        origin = Lineage(identity=manifest.identity, commit=manifest.number)
+        moved = replace(contents.metadata, identity=self._identity, copied_from=origin)
+        if not moved.copy_cwd:
+            moved = replace(moved, cwd=self._workspace)
+        granted = grant(moved, context.home.bottle(self._identity).path, rebuild=contents.rebuild)
         history = history_here(contents.commits, manifest, self._identity)
+        granted.require(self._request.agree, LEFT)
         with self._draft() as draft:
             self._load(contents)
             volumes = tuple(self._fill(member) for member in manifest.of(Kind.VOLUME))
             unset = self._receive_workspace()
-            self._receive_state(draft, granted, history)
+            self._receive_state(draft, granted.metadata, history)
             context.engine.tag(self._tag, self._identity.committed_latest)
             os.sync()
             self._place_workspace()
             context.home.adopt(draft)
-        origin = granted.metadata.copied_from
-        assert origin is not None  # grant says so
         return Imported(
             identity=self._identity,
             origin=origin,
             commit=next(commit for commit in history if commit.number == manifest.number),
             workspace=self._workspace,
             volumes=volumes,
-            powers=granted.powers,
+            powers=(
+                *granted.demands,
+                *rebuilt_from(granted.metadata.agent, dockerfile=contents.dockerfile, rebuild=contents.rebuild),
+            ),
             refused=granted.refused,
             left_out=contents.left_out,
             unset=unset,
@@ -255,14 +259,14 @@ class _Import:
         except OSError as exc:
             raise cannot_write(self._workspace, exc) from exc
 
-    def _receive_state(self, draft: BottleState, granted: Granted, history: tuple[CommitRecord, ...]) -> None:
+    def _receive_state(self, draft: BottleState, metadata: Metadata, history: tuple[CommitRecord, ...]) -> None:
         (member,) = self._manifest.of(Kind.STATE)
         with self._context.progress.phase("unpacking the state", member.size):
             tar = InnerTar(self._file.plain(member, self._context.progress))
             receive_state(tar, draft.path, rules_of(member), is_kept)
         transcript.read_index(draft.transcript)
         reopen_requests(draft)
-        draft.write_metadata(granted.metadata)
+        draft.write_metadata(metadata)
         draft.write_commits(history)
         draft.write_committed_image(self._tag)
         draft.mark_preserved()

@@ -1,6 +1,5 @@
 """The first pass over a bundle: everything in it is looked at, and nothing is written anywhere."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,13 +29,14 @@ from bottle.state import (
 from migrate import bundle
 from migrate.bundle import Kind, Manifest, Member
 from migrate.bundlefile import BundleFile
+from migrate.imageconfig import composed, strict
 from migrate.innertar import InnerTar, Item, ItemType
 from migrate.scrutiny import LAYER, STATE, WORKSPACE, Rules, Scrutiny, volume_rules
 from migrate.trust import require_sound
 
 _DOCUMENTS = frozenset({METADATA, COMMITS})
 _KEPT = frozenset({DOCKERFILE, TRANSCRIPT, PRESERVED, REBUILD, REQUESTS})
-_WRITTEN_HERE = frozenset({METADATA, COMMITS, COMMITTED_IMAGE})
+WRITTEN_HERE = frozenset({METADATA, COMMITS, COMMITTED_IMAGE})
 _NEVER = frozenset({LOCK, MIGRATION, TOMBSTONE, COMMIT_INTENT, RESUME_INTENT, PAUSED, ARRIVED})
 _SHAPES = {(REBUILD, ItemType.FILE), (REQUESTS, ItemType.FOLDER)}
 _MAX_DOCUMENT = 32 << 20
@@ -45,7 +45,9 @@ _MAX_REQUEST = 4 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What a sound bundle says of its bottle. `left_out` are names of its state folder that mean nothing here.
+    """What a sound bundle says of its bottle. `config` is composed here of what was read, as an engine shall see it.
+
+    `left_out` are names of its state folder that mean nothing here.
 
     `dockerfile`: it has one of its own. `rebuild`: a resume builds it.
     """
@@ -67,7 +69,7 @@ def inspect(file: BundleFile, progress: Progress) -> Contents:
             try:
                 match member.kind:
                     case Kind.CONFIG:
-                        config = b"".join(file.plain(member, progress))
+                        config = composed(b"".join(file.plain(member, progress)))
                         _require_config(config, manifest)
                     case Kind.STATE:
                         state = _read_state(file, member, progress)
@@ -79,7 +81,7 @@ def inspect(file: BundleFile, progress: Progress) -> Contents:
             except VerificationFailed as exc:
                 raise exc if exc.left == bundle.LEFT else bundle.refusal(f"{member.name}: {exc.what}") from exc
     metadata, commits = _parse(state.documents)
-    require_sound(metadata, manifest)
+    require_sound(metadata, commits, manifest)
     return Contents(
         config=config,
         metadata=metadata,
@@ -153,7 +155,7 @@ def _read_state(file: BundleFile, member: Member, progress: Progress) -> _State:
                 unknown[item.path] = None
         elif top in {REBUILD, REQUESTS} and (item.path, item.type) not in _SHAPES:
             raise bundle.refusal(f"its state holds {top}, which is not what is called so")
-        elif top not in _KEPT | _WRITTEN_HERE and not top.startswith("."):
+        elif top not in _KEPT | WRITTEN_HERE and not top.startswith("."):
             unknown[top] = None
     return _State(documents, tuple(unknown), dockerfile, rebuild)
 
@@ -199,11 +201,7 @@ def _commits(data: serial.Json) -> tuple[CommitRecord, ...]:
 
 def _require_config(config: bytes, manifest: Manifest) -> None:
     """The image's config names the layers that come with it, and the machine that the manifest names."""
-    try:
-        document = json.loads(config)
-        found = (document["architecture"], document["os"], tuple(document["rootfs"]["diff_ids"]))
-        said = (manifest.architecture, manifest.os, manifest.diff_ids)
-    except (ValueError, LookupError, TypeError, RecursionError) as exc:
-        raise bundle.refusal("the image's config is none") from exc
-    if found != said:
+    document = strict(config)
+    found = (document["architecture"], document["os"], tuple(document["rootfs"]["diff_ids"]))
+    if found != (manifest.architecture, manifest.os, manifest.diff_ids):
         raise bundle.refusal("the image's config is that of another image")

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from bottle.errors import RemoteError
 from bottle.model import Store
 from migrate.archive import KnownBlob
-from migrate.model import HostFacts
-from migrate.ports import Remote
+from migrate.model import EngineAccess
+from migrate.ports import Shell
 from migrate.preflight import require_done
 from migrate.scripts import with_docker
 
@@ -35,7 +35,7 @@ class ImagesThere:
     chains: Mapping[str, tuple[str, ...]]
 
 
-def ask_images(remote: Remote, host: HostFacts) -> ImagesThere:
+def ask_images(remote: Shell, host: EngineAccess) -> ImagesThere:
     """Ask a host for the layers of all its images. Raises RemoteError."""
     reply = require_done(remote, remote.run(with_docker("images", host)), "listing images")
     chains = {}
@@ -51,7 +51,7 @@ def ask_images(remote: Remote, host: HostFacts) -> ImagesThere:
     return ImagesThere(chains=chains)
 
 
-def ask_layers(remote: Remote, host: HostFacts, images: ImagesThere, diff_ids: tuple[str, ...]) -> LayersThere:
+def ask_layers(remote: Shell, host: EngineAccess, images: ImagesThere, diff_ids: tuple[str, ...]) -> LayersThere:
     """Which of `diff_ids` a host has, in the sense of its store. Raises RemoteError."""
     if host.store is Store.CLASSIC:
         return LayersThere(diff_ids=frozenset(diff_ids[: common_prefix(diff_ids, tuple(images.chains.values()))]))

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from bottle.errors import UsageError
 from bottle.model import Store
@@ -108,6 +108,30 @@ class Place(Enum):
     FULL = "full"
     DENIED = "denied"
     OURS = "ours"
+
+
+class EngineAccess(Protocol):
+    """How a host's engine is reached, and what it is: what `HostFacts` says of it."""
+
+    @property
+    def docker(self) -> str:
+        """The path of its client."""
+        ...
+
+    @property
+    def sudo(self) -> bool:
+        """Whether the client must be run by `sudo -n`."""
+        ...
+
+    @property
+    def store(self) -> Store:
+        """How it keeps images."""
+        ...
+
+    @property
+    def docker_root(self) -> str:
+        """The folder of its data."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,7 +117,7 @@ def _pack_volumes(
 def _pack_volume(context: Context, volume: Mount, commit: CommitRecord, spool: DirectorySpool) -> Parcel:
     """Through a container that never runs, at a path that no image has: an empty volume would be filled from there."""
     name = f"bottle-read-{secrets.token_hex(6)}"
-    place = f"/{name}/{posixpath.basename(volume.target)}"
+    place = f"/{name}/{posixpath.basename(posixpath.normpath(volume.target))}"
     context.engine.create(bare_spec(name, commit.tag, (replace(volume, target=place),)))
     try:
         return pack_stream(context.engine.read_archive(name, place), spool)

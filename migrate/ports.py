@@ -8,8 +8,8 @@ from typing import Protocol, Self
 from migrate.model import Blob, Codec, RemoteCommand, Reply
 
 
-class Remote(Protocol):
-    """A far host's shell. Safe to use from several threads at once.
+class Shell(Protocol):
+    """A host's shell. Safe to use from several threads at once.
 
     Raises HostKeyRejected, LoginRefused, ConnectionLost, else RemoteError; a command that ends with a status other
     than 0 is a Reply, not an error.
@@ -23,6 +23,10 @@ class Remote(Protocol):
     def run(self, command: RemoteCommand, stdin: Iterable[bytes] = (), *, silence: float = 60.0) -> Reply:
         """Run `command`, feeding it `stdin`. ConnectionLost after `silence` seconds without a sign of life."""
         ...
+
+
+class Remote(Shell, Protocol):
+    """A far host's shell, until it is closed."""
 
     def close(self) -> None:
         """Hang up."""

@@ -10,13 +10,14 @@ from bottle.model import Store
 from bottle.naming import Identity
 from bottle.text import printable
 from migrate.model import HostFacts, Place, Presence, Reply
-from migrate.ports import Remote
+from migrate.ports import Shell
 from migrate.scripts import plain
 
+_MOST = 1 << 50  # kilobytes
 _SNAPSHOTTER = ["driver-type", "io.containerd.snapshotter.v1"]
 
 
-def probe(remote: Remote, identity: Identity, workspace: str) -> HostFacts:
+def probe(remote: Shell, identity: Identity, workspace: str) -> HostFacts:
     """Ask a host about itself, about `identity` and about the path where the workspace is to land ("" for none).
 
     Raises RemoteError when the answer makes no sense.
@@ -71,7 +72,7 @@ def parse_probe(text: str) -> HostFacts:
     )
 
 
-def require_done(remote: Remote, reply: Reply, doing: str) -> Reply:
+def require_done(remote: Shell, reply: Reply, doing: str) -> Reply:
     """The reply, if the command succeeded. Raises RemoteError with what the far side said."""
     if reply.status != 0:
         raise RemoteError(
@@ -86,4 +87,7 @@ def _text(reply: Reply) -> str:
 
 
 def _kilobytes(values: Mapping[str, str], key: str) -> int:
-    return int(values.get(key) or 0) * 1024
+    kilobytes = int(values.get(key) or 0)
+    if not 0 <= kilobytes < _MOST:
+        raise ValueError(f"`{key}` is no size of a disk")
+    return kilobytes * 1024

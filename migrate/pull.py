@@ -16,12 +16,23 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bottle import lock
+from bottle.admission import Agree
 from bottle.atomic import write_atomic
-from bottle.errors import BottleError, ConnectionLost, InvalidIdentity, Locked, PreflightRefused, RemoteError
+from bottle.errors import (
+    BottleError,
+    ConnectionLost,
+    InvalidIdentity,
+    Locked,
+    PreflightRefused,
+    RemoteError,
+    VerificationFailed,
+)
+from bottle.model import Metadata
 from bottle.naming import Identity
 from bottle.operations import Context
+from bottle.serial import flag, metadata_from_json, metadata_to_json
 from migrate.dialogue import Dialogue, FarExit
-from migrate.dock import Agree, Dock, Here
+from migrate.dock import Dock, Here
 from migrate.guard import Terms
 from migrate.model import RemoteCommand
 from migrate.move import Moved
@@ -30,14 +41,16 @@ from migrate.preflight import probe
 from migrate.receiver import Receiver
 from migrate.report import error_from_json, moved_from_json, plan_from_json
 from migrate.scripts import plain
+from migrate.trust import Granted, grant, odd
 from migrate.wire import MAGIC
 
-PROTOCOL = 1
+PROTOCOL = 2
 HOST_ID = "host-id"
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0)
 _NOT_INSTALLED = 44
 _USAGE = 2
 _NOBODY = "0" * 32
+_UNCHANGED = "nothing was changed on either side"
 
 
 class Conversing(Protocol):
@@ -57,7 +70,7 @@ class Conversing(Protocol):
 class PullRequest:
     """What the user asked for: an identity, or a prefix of one that is unambiguous there. `rate` is in bytes a second.
 
-    `workspace` is where the workspace lands here. `agree` is asked about what the bottle would get hold of here.
+    `workspace` is where the workspace lands here. `agree` is asked about what the bottle would be given here.
     """
 
     identity: str
@@ -70,17 +83,37 @@ class PullRequest:
     agree: Agree = field(default=lambda _: False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullPlan:
+    """What the owner would do, what the user would be asked to agree to, and what is not taken over."""
+
+    move: MovePlan
+    asks: tuple[str, ...]
+    refused: tuple[str, ...]
+
+
+def offer(metadata: Metadata, *, rebuild: bool) -> Mapping[str, Any]:
+    """What an owner says of a bottle before anything is done with it, and before anybody has agreed to anything."""
+    return {
+        "protocol": PROTOCOL,
+        "identity": str(metadata.identity),
+        "metadata": metadata_to_json(metadata),
+        "rebuild": rebuild,
+    }
+
+
 def pull(
     context: Context, remote: Conversing, request: PullRequest, *, sleep: Callable[[float], None] = time.sleep
-) -> Moved | MovePlan:
+) -> Moved | PullPlan:
     """Bring a bottle here from the host that owns it, or only learn what that would take.
 
     Raises what `migrate.move.move` raises on the far host, told from here; Locked when another run pulls it already;
     NeedsConsent; RemoteError when that host says what no honest one says. Until the last step it owns the bottle.
     """
     pauses, broke = list(_PAUSES), False
+    agreed: set[str] = set()
     while True:
-        session = _Session(context, remote, request)
+        session = _Session(context, remote, request, agreed)
         try:
             return session.run()
         except (ConnectionLost, Locked) as exc:
@@ -118,12 +151,14 @@ def own_id(home: Path) -> str:
 
 
 class _Session:
-    """One connection's worth of pulling."""
+    """One connection's worth of pulling. `agreed` is what the user has agreed to, in earlier ones too."""
 
-    def __init__(self, context: Context, remote: Conversing, request: PullRequest) -> None:
+    def __init__(self, context: Context, remote: Conversing, request: PullRequest, agreed: set[str]) -> None:
         self._context = context
         self._remote = remote
         self._request = request
+        self._agreed = agreed
+        self._offered: Granted | None = None
         self._dock: Dock | None = None
         self.is_far_lock = False
 
@@ -132,7 +167,7 @@ class _Session:
         """Whether something was staged."""
         return self._dock is not None and self._dock.pieces > 0
 
-    def run(self) -> Moved | MovePlan:
+    def run(self) -> Moved | PullPlan:
         talk = self._remote.converse(plain("send", *self._arguments()))
         try:
             first = talk.open(MAGIC)
@@ -149,10 +184,12 @@ class _Session:
             if "result" in hello:
                 return self._conclude(hello["result"])
             identity = self._identity(hello)
+            self._offered = self._granted(hello, identity)
+            if not self._request.plan:
+                self._ask(self._offered)
             with self._alone(identity):
-                self._dock = Dock(
-                    self._terms(here, identity), here, self._context.engine, self._context.progress, self._request.agree
-                )
+                terms, engine = self._terms(here, identity), self._context.engine
+                self._dock = Dock(terms, here, engine, self._context.progress, frozenset(self._agreed))
                 return self._conclude(receiver.serve())
         except ConnectionLost:
             raise
@@ -207,8 +244,29 @@ class _Session:
             raise RemoteError(f"{self._remote.name} offers {identity}, and {self._request.identity} was asked for")
         return identity
 
+    def _granted(self, hello: Mapping[str, Any], identity: Identity) -> Granted:
+        """What the bottle would be given here, as its owner describes it: what arrives may ask for no more."""
+        try:
+            metadata, rebuild = metadata_from_json(dict(hello["metadata"])), flag(dict(hello), "rebuild")
+        except (KeyError, ValueError, TypeError, AttributeError, OverflowError, BottleError) as exc:
+            raise RemoteError(f"{self._remote.name} describes {identity} in a way that makes no sense") from exc
+        wrong = "it is another's" if metadata.identity != identity else odd(metadata)
+        if wrong:
+            raise VerificationFailed(
+                f"{identity}, as {self._remote.name} describes it, is refused: {wrong}",
+                left=_UNCHANGED,
+                next_step=f"look at it there: bottle inspect {identity}",
+            )
+        return grant(metadata, self._context.home.bottle(identity).path, rebuild=rebuild)
+
+    def _ask(self, granted: Granted) -> None:
+        """Have the user agree while the agent over there still works; to what was agreed to before, only once."""
+        if not self._agreed.issuperset(granted.demands):
+            granted.require(self._request.agree, _UNCHANGED)
+            self._agreed.update(granted.demands)
+
     def _terms(self, here: Here, identity: Identity) -> Terms:
-        facts = probe(here, identity, "")  # type: ignore[arg-type]
+        facts = probe(here, identity, "")
         usable = facts.docker and facts.refused is None
         return Terms(
             identity=identity,
@@ -219,19 +277,22 @@ class _Session:
             bottle_home=self._context.home.path,
             docker=facts.docker if usable else "",
             sudo=facts.sudo,
+            store=facts.store,
             docker_root=facts.docker_root,
         )
 
-    def _conclude(self, result: Mapping[str, Any]) -> Moved | MovePlan:
+    def _conclude(self, result: Mapping[str, Any]) -> Moved | PullPlan:
         match result:
             case {"error": dict(error)}:
-                failure = error_from_json(error, self._remote.name)
+                failure = error_from_json(error, self._remote.name, own_name())
                 self.is_far_lock = isinstance(failure, Locked)
                 raise failure
             case {"plan": dict(plan)} if self._request.plan:
-                return plan_from_json(plan)
+                offered = self._offered
+                asks, refused = (offered.demands, offered.refused) if offered is not None else ((), ())
+                return PullPlan(move=plan_from_json(plan, self._remote.name), asks=asks, refused=refused)
             case {"moved": dict(moved)} if not self._request.plan:
-                return self._checked(moved_from_json(moved))
+                return self._checked(moved_from_json(moved, self._remote.name))
             case _:
                 raise RemoteError(f"{self._remote.name} ends with a result that makes no sense")
 
@@ -242,17 +303,17 @@ class _Session:
         return moved
 
     def _not_there(self, exc: FarExit) -> BottleError:
-        host, unchanged = self._remote.name, "nothing was changed on either side"
+        host = self._remote.name
         if exc.status == _NOT_INSTALLED:
             return PreflightRefused(
                 f"bottle is not installed on {host}, or not where a login without a terminal finds it",
-                left=unchanged,
+                left=_UNCHANGED,
                 next_step="there: pipx install agent-bottle   (or push it from there: bottle migrate IDENTITY HOST)",
             )
         if exc.status == _USAGE:
             return PreflightRefused(
                 f"the bottle installed on {host} cannot be pulled from: {exc.what}",
-                left=unchanged,
+                left=_UNCHANGED,
                 next_step="there: pip install --upgrade agent-bottle",
             )
         return exc

@@ -14,6 +14,7 @@ from bottle.errors import ConnectionLost, RemoteError
 from bottle.ports import Progress
 from bottle.text import printable
 from migrate.model import Reply
+from migrate.perspective import told_from_here
 from migrate.wire import Decoder, Kind, WireFrame, pieces
 
 _MOST_REQUESTS = 32
@@ -22,6 +23,7 @@ _MOST_ARGS = 2000
 _AHEAD = 16  # frames of a request that may wait for the script that reads them
 _TICK = 5.0
 _LONGEST = 3600.0
+_US = "the host that pulls"  # what the other side calls this one where it repeats what was said here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,7 @@ class Receiver:
         self._lock = threading.Lock()
         self._failure: BaseException | None = None
         self._silent = False
+        self._listening = False
         self._heard = threading.Event()
         self._over = threading.Event()
         self._phases: list[AbstractContextManager[None]] = []
@@ -149,9 +152,16 @@ class Receiver:
     def _decoded(self, first: bytes) -> Iterator[WireFrame]:
         decoder = Decoder()
         yield from decoder.feed(first)
-        while data := self._streams.read():
+        while data := self._read():
             self._heard.set()
             yield from decoder.feed(data)
+
+    def _read(self) -> bytes:
+        self._listening = True
+        try:
+            return self._streams.read()
+        finally:
+            self._listening = False
 
     def _watched(self) -> Iterator[WireFrame]:
         """The frames; where they ended because of something that happened here, that is raised."""
@@ -210,7 +220,7 @@ class Receiver:
     def _answer(self, number: int, request: Request, incoming: _Incoming) -> None:
         try:
             reply = self._perform(request, incoming.chunks())
-            head = {"status": reply.status, "err": reply.err, "size": len(reply.out)}
+            head = {"status": reply.status, "err": told_from_here(reply.err, _US), "size": len(reply.out)}
             self._finish(number, incoming)
             self._tell(WireFrame.of(Kind.REPLY, head, number))
             for frame in pieces(Kind.OUT, number, reply.out):
@@ -224,7 +234,8 @@ class Receiver:
             lost = isinstance(exc, ConnectionLost)
             self._finish(number, incoming)
             with suppress(RemoteError):
-                self._tell(WireFrame.of(Kind.FAILED, {"what": exc.what, "next": exc.next_step, "lost": lost}, number))
+                what, following = (told_from_here(text, _US) for text in (exc.what, exc.next_step))
+                self._tell(WireFrame.of(Kind.FAILED, {"what": what, "next": following, "lost": lost}, number))
         except Exception as exc:  # noqa: BLE001
             self._abort(exc)
         finally:
@@ -251,9 +262,7 @@ class Receiver:
                 total = document.get("total")
                 if len(self._phases) >= _MOST_PHASES:
                     raise RemoteError(f"{self._streams.host} begins too many phases at once")
-                phase = self._progress.phase(
-                    printable(str(document.get("name", "")), 200), total if _is_count(total) else None
-                )
+                phase = self._progress.phase(self._told(document.get("name"), 200), total if _is_count(total) else None)
                 phase.__enter__()
                 self._phases.append(phase)
             case Kind.PHASE_END:
@@ -264,13 +273,17 @@ class Receiver:
                 if isinstance(amount, int) and _is_count(amount):
                     self._progress.advance(amount)
             case _:
-                self._progress.note(f"{self._streams.host}: {printable(str(document.get('text', '')), 500)}")
+                self._progress.note(f"{self._streams.host}: {self._told(document.get('text'), 500)}")
+
+    def _told(self, text: object, most: int) -> str:
+        return told_from_here(printable(str(text or ""), most), self._streams.host)
 
     def _watch(self) -> None:
         """Give signs of life, and miss those of the other side."""
         silent, tick = 0.0, min(_TICK, self._silence / 4)
         while not self._over.wait(tick):
-            silent = 0.0 if self._heard.is_set() else silent + tick
+            # While somebody here is asked, nobody listens, and nothing is missed.
+            silent = 0.0 if self._heard.is_set() or not self._listening else silent + tick
             self._heard.clear()
             if silent > self._silence:
                 self._silent = True

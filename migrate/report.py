@@ -1,5 +1,6 @@
 """What the owner of a bottle reports to the host that pulls it: a plan, a move that is done, or an error."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -10,11 +11,13 @@ from bottle.serial import flag, number, text
 from bottle.text import printable
 from migrate.model import Codec
 from migrate.move import Moved
+from migrate.perspective import told_from_here
 from migrate.plan import MovePlan, Part
 
 _MOST = 500  # entries of a list
 _LONGEST = 1000
 _AGAIN = "the same command"  # what was typed here, not there
+_THERE = re.compile(r"(?<![\w/.-])there(?![\w/-])")
 
 Json = Mapping[str, Any]
 T = TypeVar("T")
@@ -41,9 +44,9 @@ def plan_to_json(plan: MovePlan) -> Json:
     }
 
 
-def plan_from_json(data: Json) -> MovePlan:
-    """The inverse of `plan_to_json`; the texts are fit to be shown. Raises RemoteError."""
-    return _read(_plan, data)
+def plan_from_json(data: Json, host: str) -> MovePlan:
+    """The inverse of `plan_to_json` on the host that pulls; the texts are told from there. Raises RemoteError."""
+    return _read(_plan, data, host)
 
 
 def moved_to_json(moved: Moved) -> Json:
@@ -63,9 +66,9 @@ def moved_to_json(moved: Moved) -> Json:
     }
 
 
-def moved_from_json(data: Json) -> Moved:
-    """The inverse of `moved_to_json`; the texts are fit to be shown. Raises RemoteError."""
-    return _read(_moved, data)
+def moved_from_json(data: Json, host: str) -> Moved:
+    """The inverse of `moved_to_json` on the host that pulls; the texts are told from there. Raises RemoteError."""
+    return _read(_moved, data, host)
 
 
 def error_to_json(error: BottleError) -> Json:
@@ -73,19 +76,23 @@ def error_to_json(error: BottleError) -> Json:
     return {"code": error.code, "what": error.what, "left": error.left, "next": error.next_step}
 
 
-def error_from_json(data: Json, host: str) -> BottleError:
-    """The error that ended it on `host`, told from here."""
+def error_from_json(data: Json, host: str, here: str = "") -> BottleError:
+    """The error that ended it on `host`, told from here, which `host` calls `here`."""
     kind = getattr(errors, str(data.get("code")), RemoteError)
     if not (isinstance(kind, type) and issubclass(kind, BottleError)):
         kind = RemoteError
-    what, left, following = (printable(str(data.get(key, "")), _LONGEST) for key in ("what", "left", "next"))
-    if following and not following.startswith(_AGAIN):
+    said = [printable(str(data.get(key, "")), _LONGEST) for key in ("what", "left", "next")]
+    what, left, following = (told_from_here(text, host) for text in said)
+    # What the owner would do "there" is to be done here; all else on its own host.
+    is_ours = following.startswith(_AGAIN) or _THERE.search(said[2]) is not None
+    if here and following == f"bottle doctor {here}":
+        following = "bottle doctor"
+    elif following and not is_ours:
         following = f"on {host}: {following.replace(_AGAIN, f'{_AGAIN} here')}"
-    left, following = (text.replace("this host", host) for text in (left, following))
-    return kind(f"{host}: {what}", left=left, next_step=following)
+    return kind(f"{host}: {what}", left=left, next_step=following.removeprefix("here: "))
 
 
-def _plan(data: dict[str, Any]) -> MovePlan:
+def _plan(data: dict[str, Any], host: str) -> MovePlan:
     parts = [
         Part(name=printable(text(part, "name")), size=None if part["size"] is None else number(part, "size"))
         for part in data["parts"]
@@ -97,8 +104,8 @@ def _plan(data: dict[str, Any]) -> MovePlan:
         layer_codec=Codec(text(data, "layer_codec")),
         file_codec=Codec(text(data, "file_codec")),
         parts=tuple(parts),
-        stays=_lines(data, "stays"),
-        missing_there=_lines(data, "missing_there"),
+        stays=_lines(data, "stays", host),
+        missing_there=_lines(data, "missing_there", host),
         running=flag(data, "running"),
         stops=flag(data, "stops"),
         commits=flag(data, "commits"),
@@ -109,7 +116,7 @@ def _plan(data: dict[str, Any]) -> MovePlan:
     )
 
 
-def _moved(data: dict[str, Any]) -> Moved:
+def _moved(data: dict[str, Any], host: str) -> Moved:
     return Moved(
         identity=Identity.parse(text(data, "identity")),
         arrived_as=Identity.parse(text(data, "arrived_as")),
@@ -118,16 +125,16 @@ def _moved(data: dict[str, Any]) -> Moved:
         workspace=_line(data, "workspace"),
         staged=number(data, "staged"),
         skipped=_lines(data, "skipped"),
-        stays=_lines(data, "stays"),
-        missing_there=_lines(data, "missing_there"),
+        stays=_lines(data, "stays", host),
+        missing_there=_lines(data, "missing_there", host),
         along=_lines(data, "along") if "along" in data else (),
         dropped=_lines(data, "dropped") if "dropped" in data else (),
     )
 
 
-def _read(read: Callable[[dict[str, Any]], T], data: Json) -> T:
+def _read(read: Callable[[dict[str, Any], str], T], data: Json, host: str) -> T:
     try:
-        return read(dict(data))
+        return read(dict(data), host)
     except (KeyError, ValueError, TypeError, AttributeError, BottleError) as exc:
         raise RemoteError(f"the far host's report makes no sense: {printable(str(exc), 100)}") from exc
 
@@ -141,7 +148,9 @@ def _line(data: Json, key: str) -> str | None:
     return None if data[key] is None else printable(text(dict(data), key), _LONGEST)
 
 
-def _lines(data: Json, key: str) -> tuple[str, ...]:
+def _lines(data: Json, key: str, host: str = "") -> tuple[str, ...]:
+    """Texts; with `host`, which said them, they are sentences, and told from here."""
     if not isinstance(data[key], list):
         raise TypeError(f"`{key}` must be a list")
-    return tuple(printable(str(line), _LONGEST) for line in data[key][: _MOST + 1])
+    lines = (printable(str(line), _LONGEST) for line in data[key][: _MOST + 1])
+    return tuple(told_from_here(line, host) if host else line for line in lines)

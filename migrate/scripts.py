@@ -3,7 +3,7 @@
 from functools import cache
 from importlib.resources import files
 
-from migrate.model import HostFacts, RemoteCommand
+from migrate.model import EngineAccess, RemoteCommand
 
 
 @cache
@@ -16,7 +16,7 @@ def plain(name: str, *args: str) -> RemoteCommand:
     return RemoteCommand(script=_text("common") + _text(name), name=name, args=args)
 
 
-def with_docker(name: str, host: HostFacts, *args: str) -> RemoteCommand:
+def with_docker(name: str, host: EngineAccess, *args: str) -> RemoteCommand:
     """A script that uses the engine there, by the path and the rights that preflight found."""
     script = _text("common") + _text("docker") + _text(name)
     return RemoteCommand(script=script, name=name, args=("yes" if host.sudo else "no", host.docker, *args))

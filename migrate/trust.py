@@ -1,55 +1,64 @@
-"""What a bottle that came in a bundle is granted here: decided from its metadata alone, which nobody vouches for. Pure.
+"""What a bottle that came from elsewhere, in a bundle or by a pull, is granted here.
 
-A manifest `bottle.toml` is the user's word; a bundle is somebody else's. So nothing of it may name a folder of this
-host, or ask for more than `docker run` gives anybody.
+Decided by the rules of `bottle.admission` from its metadata alone, which nobody vouches for. Pure, but for a question.
 """
 
-import posixpath
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bottle.manifest import RESERVED
-from bottle.model import Agent, CommitRecord, Lineage, Metadata, MountKind
+from bottle.admission import Agree, demands, flaws, without
+from bottle.errors import NeedsConsent
+from bottle.model import Agent, CommitRecord, Metadata, MountKind
 from bottle.naming import Identity
 from bottle.plan import require_docker
+from bottle.text import printable
 from migrate.bundle import Kind, Manifest, Place, refusal
 
-# What Docker gives a container by default: https://docs.docker.com/engine/containers/run/#runtime-privilege-and-linux-capabilities
-ORDINARY = frozenset(
-    {
-        "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW",
-        "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT",
-    }
-)  # fmt: skip
-
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
-_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./:@-]{0,500}")
-_CAPABILITY = re.compile(r"[A-Z][A-Z_]*")
-_MOST_PIDS = 2**22
-_LEAST_MEMORY = 6 * 1024**2
+_SHOWN = 300  # characters of one flaw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Granted:
-    """The metadata as it will be here, what was taken away of it, and what the agent has, in words."""
+    """The metadata as it will be here, what was taken away of it, and what the bottle gets if the user agrees."""
 
     metadata: Metadata
     refused: tuple[str, ...]
-    powers: tuple[str, ...]
+    demands: tuple[str, ...]
+
+    def require(self, agree: Agree, left: str) -> None:
+        """Have the user agree to what the bottle gets. Raises NeedsConsent."""
+        if self.demands and not agree(self.demands):
+            raise NeedsConsent(
+                f"{self.metadata.identity} would be given "
+                + "; ".join(printable(each, _SHOWN) for each in self.demands),
+                left=left,
+                next_step="if it may have that: the same command with --yes",
+            )
 
 
-def require_sound(metadata: Metadata, manifest: Manifest) -> None:
-    """Refuse metadata that no `bottle start` could have made, or that is not this bundle's.
+def grant(metadata: Metadata, state: Path, *, rebuild: bool) -> Granted:
+    """What a sound bottle is here, with its state in `state`. `rebuild`: as `demands` has it."""
+    kept, refused = without(metadata, state)
+    return Granted(metadata=kept, refused=refused, demands=demands(kept, rebuild=rebuild))
+
+
+def odd(metadata: Metadata, commits: Iterable[CommitRecord] = ()) -> str:
+    """What is wrong with a bottle that no manifest describes, in a line; empty when nothing is."""
+    found = flaws(metadata, commits)
+    return "its metadata says what no manifest could: " + printable("; ".join(found), _SHOWN) if found else ""
+
+
+def require_sound(metadata: Metadata, commits: Iterable[CommitRecord], manifest: Manifest) -> None:
+    """Refuse what no `bottle start` could have made, or what is not this bundle's.
 
     Raises VerificationFailed, or BackendUnsupported.
     """
     if metadata.identity != manifest.identity:
         raise refusal(f"it says that it is {manifest.identity}, and its metadata that it is {metadata.identity}")
     require_docker(metadata, "import")
-    _require_agent(metadata.agent)
+    if wrong := odd(metadata, commits):
+        raise refusal(wrong)
     declared = {member.place for member in manifest.of(Kind.VOLUME)}
     mounted = {
         Place(volume=mount.source, target=mount.target)
@@ -58,56 +67,6 @@ def require_sound(metadata: Metadata, manifest: Manifest) -> None:
     }
     if declared != mounted:
         raise refusal("its volumes are not those that its metadata names")
-
-
-def grant(
-    metadata: Metadata,
-    manifest: Manifest,
-    *,
-    identity: Identity,
-    cwd: Path | None,
-    state: Path,
-    dockerfile: bool,
-    rebuild: bool,
-) -> Granted:
-    """What a sound bottle is here, called `identity`, with its workspace at `cwd` and its state in `state`.
-
-    `dockerfile`: it comes with one of its own. `rebuild`: that was approved elsewhere, and a resume builds it.
-    """
-    agent = metadata.agent
-    own = f"its own Dockerfile, {'which the next resume builds' if rebuild else 'if it is ever rebuilt'}"
-    refused = [
-        f"host folder {mount.source}, mounted at {mount.target}: a bundle reaches into no folder of this host"
-        for mount in agent.volumes
-        if mount.kind is MountKind.BIND
-    ]
-    extra = [name for name in agent.cap_add if name not in ORDINARY]
-    refused += [f"capability {name}: more than `docker run` gives by default" for name in extra]
-    if agent.dockerfile is not None:
-        refused.append(f"the Dockerfile {agent.dockerfile}: it and the folder it is in did not travel")
-    if metadata.copy_cwd and metadata.cwd is not None:
-        refused.append(f"folder {metadata.cwd}, which was copied in at the start: only its copy in the image is here")
-    refused += [f"`carry` {glob}: what may leave this host is for its own manifest to say" for glob in agent.carry]
-    granted = replace(
-        agent,
-        carry=(),
-        volumes=tuple(mount for mount in agent.volumes if mount.kind is not MountKind.BIND),
-        cap_add=tuple(name for name in agent.cap_add if name in ORDINARY),
-        # Where a Dockerfile that the user puts there would be found; a folder of the bundle's choosing must not be
-        # what a build takes its files from.
-        dockerfile=state / "Dockerfile" if agent.dockerfile is not None else None,
-    )
-    return Granted(
-        metadata=replace(
-            metadata,
-            identity=identity,
-            agent=granted,
-            cwd=cwd,
-            copied_from=Lineage(identity=manifest.identity, commit=manifest.number),
-        ),
-        refused=tuple(refused),
-        powers=(*_powers(granted), *([own] if dockerfile else [])),
-    )
 
 
 def history_here(commits: Iterable[CommitRecord], manifest: Manifest, identity: Identity) -> tuple[CommitRecord, ...]:
@@ -122,51 +81,7 @@ def history_here(commits: Iterable[CommitRecord], manifest: Manifest, identity: 
     return tuple(replace(commit, tag=identity.committed(commit.number), mark=None) for commit in history)
 
 
-def _powers(agent: Agent) -> tuple[str, ...]:
-    powers = []
-    if agent.network != "none":
-        powers.append(f"network {agent.network}")
-    powers += [f"capability {name}" for name in agent.cap_add]
-    powers += [f"secret {name}, taken from your environment at each resume" for name in agent.secrets]
-    if agent.image is not None:
-        powers.append(f"image {agent.image}, if it is ever rebuilt")
-    return tuple(powers)
-
-
-def _require_agent(agent: Agent) -> None:
-    """The rules of `bottle.toml` (bottle.manifest), for an entry that did not come from there."""
-    targets = [mount.target for mount in agent.volumes]
-    problems = {
-        "no `image` or no `dockerfile`": (agent.image is None) == (agent.dockerfile is None),
-        "`image`": agent.image is not None and not _IMAGE.fullmatch(agent.image),
-        "`workdir`": not _is_inside(agent.workdir),
-        "`transcript`": not all(map(_is_inside, agent.transcript)),
-        "`env`": not all(_VARIABLE.fullmatch(key) and "\0" not in value for key, value in agent.env),
-        "`secrets`": not all(map(_VARIABLE.fullmatch, agent.secrets)),
-        "`network`": not _NAME.fullmatch(agent.network) or agent.network in {"host", "container"},
-        "`cap_add`": not all(_CAPABILITY.fullmatch(name) and name != "ALL" for name in agent.cap_add),
-        "`memory`": agent.memory is not None and not _LEAST_MEMORY <= agent.memory <= 2**62,
-        "`cpus`": agent.cpus is not None and not 0.01 <= agent.cpus <= 65_536,
-        "`pids`": not 1 <= agent.pids <= _MOST_PIDS,
-        "`keep`": agent.keep is not None
-        and any(each is not None and each < 1 for each in (agent.keep.commits, agent.keep.days)),
-        "`volumes`": not all(map(_is_inside, targets)) or len({*targets, agent.workdir}) != len(targets) + 1,
-        "a volume's name": not all(
-            _NAME.fullmatch(mount.source) for mount in agent.volumes if mount.kind is MountKind.VOLUME
-        ),
-    }
-    wrong = [what for what, is_wrong in problems.items() if is_wrong]
-    if wrong:
-        raise refusal(f"its agent has {', '.join(wrong)} as no manifest could say it")
-
-
-def _is_inside(path: str) -> bool:
-    """Whether it is an absolute path in the container, written plainly, and not bottle's own."""
-    return (
-        path.startswith("/")
-        and path not in {"/", "//"}
-        and "\0" not in path
-        and posixpath.normpath(path) == path.rstrip("/")
-        and path != RESERVED
-        and not path.startswith(RESERVED + "/")
-    )
+def rebuilt_from(agent: Agent, *, dockerfile: bool, rebuild: bool) -> tuple[str, ...]:
+    """What the bottle would be made of anew, were it rebuilt; of its own Dockerfile `rebuild` says more."""
+    image = [f"image {agent.image}, if it is ever rebuilt"] if agent.image is not None else []
+    return (*image, *(["its own Dockerfile, if it is ever rebuilt"] if dockerfile and not rebuild else []))

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from bottle.cli.completion import identities
+from bottle.cli.consent import agreement, yes_option
 from bottle.cli.hygiene import allow_secrets_option, carried
 from bottle.cli.output import answer, note, size
 from bottle.cli.shared import choose, command, format_option, make_context
@@ -52,23 +53,26 @@ def export_command(identity: str, file: Path, *, allow_secrets: bool, form: str)
     metavar="DIR",
     help="Where the workspace lands, new or empty [default: below the bottle home].",
 )
+@yes_option
 @format_option
 @command
-def import_command(file: Path, workspace: Path | None, form: str) -> None:
+def import_command(file: Path, workspace: Path | None, *, yes: bool, form: str) -> None:
     """Make a new bottle of a file that `bottle export` wrote.
 
     All of FILE is checked before anything is made of it. The new bottle has an identity of its own and tells what it
-    was copied from. What its agent is granted here is listed; folders of this host and unusual capabilities are not.
+    was copied from. What it would be given here (networks, secrets, capabilities, folders of this host) is listed, and
+    needs a yes, or --yes where nobody can be asked.
 
     \b
     Example:
       bottle import claude.bottle --workspace ~/project
       bottle resume claude-q3m8d
 
-    Exit codes that matter: 3 no such file, 4 the workspace's folder is not empty, 5 Docker, 7 FILE was changed, cut
-    short, or holds what no bundle may, 8 another architecture, or no room.
+    Exit codes that matter: 3 no such file, 4 the workspace's folder is not empty, or nobody agreed to what it would be
+    given, 5 Docker, 7 FILE was changed, cut short, or holds what no bundle may, 8 another architecture, or no room.
     """
-    imported = import_bundle(make_context(), ImportRequest(file=file, workspace=workspace))
+    request = ImportRequest(file=file, workspace=workspace, agree=agreement(yes=yes))
+    imported = import_bundle(make_context(), request)
     for item in imported.refused:
         note(f"WARNING: not granted here: {item}")
     for path in imported.unset:

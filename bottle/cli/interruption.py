@@ -19,10 +19,12 @@ def same_command(
     allow_secrets: bool,
     workspace: Path | None,
     keys: tuple[Path, ...],
+    yes: bool = False,
 ) -> str:
     """The command that goes on: all that decides what it does, without what decides how fast."""
     words = ["bottle", "migrate", identity, str(goal)]
     words += ["--from"] if pulls else []
+    words += ["--yes"] if yes else []
     words += ["--keep"] if keep else []
     words += ["--resume"] if resume else []
     words += ["--allow-secrets"] if allow_secrets else []

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
+from bottle.admission import RESERVED
 from bottle.cli.shared import command
 from bottle.errors import BottleError
-from bottle.manifest import RESERVED
 
 
 @click.command()

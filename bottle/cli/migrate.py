@@ -41,7 +41,7 @@ def bytes_a_second(text: str) -> int:
 @click.option("--keep", is_flag=True, help="Copy it, under a fresh identity, and let it go on here.")
 @click.option("--resume", "resume_there", is_flag=True, help="Start it there, through the bottle installed there.")
 @click.option("--from", "pulls", is_flag=True, help="Pull it from HOST, where bottle must be installed, to here.")
-@click.option("-y", "--yes", is_flag=True, help="With --from: let it have what it asks of this host.")
+@click.option("-y", "--yes", is_flag=True, help="With --from: let it have what it would be given here.")
 @allow_secrets_option
 @click.option(
     "--workspace", type=click.Path(path_type=Path), help="Where the workspace lands [default: the same path]."
@@ -84,15 +84,18 @@ def migrate(
     Before anything is sent, what the bottle wrote is looked through for credentials: one that is found, and is not
     listed in the manifest's `carry`, keeps it here.
 
+    With --from, what the bottle would be given here (networks, secrets, capabilities, folders of this host) is listed,
+    and needs a yes, or --yes where nobody can be asked, before its agent is stopped over there.
+
     \b
     Example:
       bottle migrate claude-x7k2p me@newhost
       bottle migrate claude-x7k2p me@newhost:2222 --plan
       bottle migrate claude-x7k2p me@oldhost --from
 
-    Exit codes that matter: 4 it is there already, locked or moved; 5 Docker here; 6 SSH or the far host;
-    7 what arrived is not what was sent; 8 refused before anything was sent: no room, another architecture, credentials
-    in the image.
+    Exit codes that matter: 4 it is there already, locked or moved, or --from wants a yes; 5 Docker here; 6 SSH or the
+    far host; 7 what arrived is not what was sent; 8 refused before anything was sent: no room, another architecture,
+    credentials in the image.
     """
     if len(names) > 2:
         raise UsageError(

@@ -1,5 +1,6 @@
 """How the plan of a move is shown, to who sends and to who fetches."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bottle.cli.output import size
@@ -58,4 +59,9 @@ def plan_lines(plan: MovePlan, sides: Sides, missing: tuple[str, ...]) -> list[s
     ]
     rows += [(f"stays {sides.source}", item) for item in plan.stays]
     rows += [(f"missing {sides.destination}", item) for item in missing]
+    return plan_rows(rows)
+
+
+def plan_rows(rows: Iterable[tuple[str, str]]) -> list[str]:
+    """Lines of a plan: what a thing is, and the thing."""
     return [f"{label + ':':<16} {text}" for label, text in rows]

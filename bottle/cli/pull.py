@@ -3,22 +3,18 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import click
-
+from bottle.cli.consent import agreement
 from bottle.cli.interruption import same_command
 from bottle.cli.moved import moved_document, moved_lines
-from bottle.cli.moveplan import FETCHING, plan_document, plan_lines
-from bottle.cli.output import answer, note, on_terminal
+from bottle.cli.moveplan import FETCHING, plan_document, plan_lines, plan_rows
+from bottle.cli.output import answer
 from bottle.errors import Interrupted, UsageError
 from bottle.naming import Identity, is_identity_prefix
 from bottle.operations import Context
 from bottle.operations import resume as bring_back
 from bottle.plan import ResumeRequest
-from bottle.text import printable
-from migrate.dock import Agree
 from migrate.model import Target
-from migrate.plan import MovePlan
-from migrate.pull import Conversing, PullRequest, pull
+from migrate.pull import Conversing, PullPlan, PullRequest, pull
 
 _NOT_OURS = "bottle itself"
 
@@ -60,7 +56,7 @@ def pull_from(context: Context, remote: Conversing, goal: Target, wanted: Wanted
         allow_secrets=wanted.allow_secrets,
         jobs=wanted.jobs,
         rate=wanted.rate,
-        agree=_agreement(yes=wanted.yes),
+        agree=agreement(yes=wanted.yes),
     )
     try:
         result = pull(context, remote, request)
@@ -77,16 +73,20 @@ def pull_from(context: Context, remote: Conversing, goal: Target, wanted: Wanted
                 allow_secrets=wanted.allow_secrets,
                 workspace=wanted.workspace,
                 keys=wanted.keys,
+                yes=wanted.yes,
             ),
         ) from exc
-    if isinstance(result, MovePlan):
-        missing = _missing(result.missing_there)
+    if isinstance(result, PullPlan):
+        missing = _missing(result.move.missing_there)
         document = {
             "identity": wanted.identity,
             "from": str(goal),
-            "plan": plan_document(result, FETCHING, missing),
+            "plan": plan_document(result.move, FETCHING, missing)
+            | {"asks": list(result.asks), "not_taken_over": list(result.refused)},
         }
-        answer(form, document, plan_lines(result, FETCHING, missing))
+        rows = [("would ask", f"let it have {item}?") for item in result.asks]
+        rows += [("not taken over", item) for item in result.refused]
+        answer(form, document, [*plan_lines(result.move, FETCHING, missing), *plan_rows(rows)])
         return
     if wanted.resume:
         back = bring_back(context, context.home.bottle(result.arrived_as), ResumeRequest())
@@ -96,15 +96,6 @@ def pull_from(context: Context, remote: Conversing, goal: Target, wanted: Wanted
     answer(form, told, moved_lines(result, FETCHING, missing, str(goal)))
 
 
-def _agreement(*, yes: bool) -> Agree:
-    def agree(asked: tuple[str, ...]) -> bool:
-        for each in asked:
-            note(f"resumed here, it would be given {printable(each, 300)}")
-        return yes or (on_terminal() and click.confirm("Let it have that?", err=True))
-
-    return agree
-
-
 def _missing(missing: tuple[str, ...]) -> tuple[str, ...]:
     """What is missing here; bottle itself is not, whatever the other host was told of the PATH."""
-    return tuple(item.replace(" there ", " here ") for item in missing if not item.startswith(_NOT_OURS))
+    return tuple(item for item in missing if not item.startswith(_NOT_OURS))

@@ -16,7 +16,7 @@ from bottle.operations import Context
 from bottle.text import printable
 from migrate.move import move, plan
 from migrate.observe import MoveRequest
-from migrate.pull import PROTOCOL
+from migrate.pull import offer
 from migrate.report import error_to_json, moved_to_json, plan_to_json
 from migrate.stdio_remote import RelayedProgress, StdioRemote
 
@@ -92,7 +92,7 @@ def _run(
 ) -> dict[str, object]:
     state = context.home.find(identity)
     request = replace(request, carry=carried(context, state))
-    remote.greet({"protocol": PROTOCOL, "identity": str(state.identity)})
+    remote.greet(offer(state.metadata(), rebuild=state.rebuild_due))
     if planning:
         return {"plan": plan_to_json(plan(context, state, remote, request))}
     return {"moved": moved_to_json(move(context, state, remote, request))}

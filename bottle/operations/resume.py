@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bottle import transcript
+from bottle.admission import RESERVED
 from bottle.errors import BuildFailed, PreflightRefused
 from bottle.launch import container_mounts, is_below, mount_over, with_declared_volumes
-from bottle.manifest import RESERVED
 from bottle.model import (
     CommitRecord,
     ContainerFacts,

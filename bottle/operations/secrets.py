@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from bottle import runtime
+from bottle.admission import RESERVED
 from bottle.capability import answer_to
 from bottle.errors import BottleError
-from bottle.manifest import RESERVED
 from bottle.model import Agent, ContainerFacts, Metadata
 from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations.context import Context

@@ -227,7 +227,7 @@ def test_requests_travel_in_a_bundle_and_are_answered_where_they_arrive(bench: B
     bench.sh(f"echo FROM a | {ASK} --reason one")
     file = bench.folder / "asked.bottle"
     bench.bottle("export", str(bench.identity), str(file))
-    bench.bottle("import", str(file))
+    bench.bottle("import", str(file), "--yes")
     there = replace(bench, identity=next(each for each in bench.context.home.identities() if each != bench.identity))
     try:
         assert there.state.requests() == bench.state.requests()

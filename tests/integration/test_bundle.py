@@ -92,7 +92,11 @@ def test_a_deleted_bottle_comes_back_whole(desk: Desk, worker: str, bundle: Path
     assert not desk.engine.images.list(filters={"reference": f"bottle-committed-{worker}"})
 
     goal = desk.folder / "new place"
-    imported = desk.ok("import", str(bundle), "--workspace", str(goal))
+    said = desk.refused(4, "-q", "import", str(bundle), "--workspace", str(goal))
+    assert "it would be given: secret MIGRATION_TEST_SECRET" in said
+    assert "--yes" in said
+    assert not goal.exists()
+    imported = desk.ok("import", str(bundle), "--yes", "--workspace", str(goal))
     identity = imported["identity"]
     desk.known.append(identity)
     assert identity != worker
@@ -122,7 +126,7 @@ def test_other_engines_take_it_in(desk: Desk, bundle: Path, worker: str, destina
     host = destination
     host.install_bottle(wheel)
     host.put(bundle, "/root/worker.bottle")
-    imported = json.loads(host.exec(["bottle", "import", "/root/worker.bottle", "--format", "json"]).text)
+    imported = json.loads(host.exec(["bottle", "import", "/root/worker.bottle", "--yes", "--format", "json"]).text)
     identity = imported["identity"]
     try:
         assert imported["workspace"] == f"/root/.bottle/workspaces/{identity}"
@@ -140,7 +144,7 @@ def test_other_engines_take_it_in(desk: Desk, bundle: Path, worker: str, destina
     finally:
         migration.forget(host, identity)
         host.exec(["sh", "-c", "rm -rf /root/*.bottle /root/.bottle/workspaces"])
-    again = desk.ok("import", str(desk.folder / "back.bottle"))
+    again = desk.ok("import", str(desk.folder / "back.bottle"), "--yes")
     desk.known.append(again["identity"])
     assert again["copied_from"]["identity"] == identity
     desk.ok("resume", again["identity"], "-d")

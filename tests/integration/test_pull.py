@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import signal
 import socket
 import subprocess
@@ -28,15 +29,17 @@ STRIKE = """
 import os, signal, sys
 from migrate import dock
 when, name, words = sys.argv[1], sys.argv[2], sys.argv[3:]
-run = dock.Here.run
-def struck(self, command, *args, **options):
-    if command.name == name and when == "before":
-        os.kill(os.getpid(), signal.SIGKILL)
-    reply = run(self, command, *args, **options)
-    if command.name == name and reply.status == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return reply
-dock.Here.run = struck
+def struck(perform, named):
+    def run(self, what, *args, **options):
+        if named(what) == name and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        reply = perform(self, what, *args, **options)
+        if named(what) == name and reply.status == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return reply
+    return run
+dock.Here.run = struck(dock.Here.run, lambda command: command.name)
+dock.Dock._load = struck(dock.Dock._load, lambda _: "load")
 from bottle.cli.main import main
 main(words, prog_name="bottle")
 """
@@ -178,10 +181,13 @@ def test_all_that_belongs_to_a_bottle_is_pulled(desk: Desk, any_owner: DockerHos
         assert (plan["stop"], plan["commit"], plan["workspace"]) == (True, True, str(desk.workspace))
         assert plan["layers"]["present_here"] > 0
         assert any("MIGRATION_TEST_SECRET" in item for item in plan["missing_here"])
+        assert plan["asks"] == ["secret MIGRATION_TEST_SECRET, taken from your environment at each resume"]
         assert sorted(each.name for each in (desk.folder / "bottles").iterdir()) == ["logs", "state"]
+        said = desk.refused(4, "-q", "migrate", identity, desk.target(owner), "--from")
+        assert "it would be given: secret MIGRATION_TEST_SECRET" in said
         assert owner.docker("inspect", "-f", "{{.State.Status}}", f"bottle-{identity}").text == "running"
 
-        moved = desk.ok("migrate", identity, desk.target(owner), "--from")
+        moved = desk.ok("migrate", identity, desk.target(owner), "--from", "--yes")
         assert moved["workspace"] == str(desk.workspace)
         assert moved["host"] == socket.gethostname()
         assert not (desk.folder / "bottles" / "incoming").exists()
@@ -190,7 +196,7 @@ def test_all_that_belongs_to_a_bottle_is_pulled(desk: Desk, any_owner: DockerHos
         container = desk.container(identity)
         assert [migration.container_tree(container, path) for path in ("/work", "/opt/cache")] == before
 
-        again = desk.ok("migrate", identity, desk.target(owner), "--from")
+        again = desk.ok("migrate", identity, desk.target(owner), "--from", "--yes")
         assert again["staged_bytes"] == 0
 
 
@@ -399,6 +405,37 @@ def instead_of_bottle(host: DockerHost, script: str) -> Iterator[None]:
     finally:
         for place in places:
             host.exec(["mv", "-f", f"{place}.kept", place])
+
+
+# An owner whose documents name another image to whoever reads JSON as Go does.
+RETAGGING = """#!/opt/bottle/bin/python
+from migrate import archive
+plain = archive._json
+def evil(document):
+    if isinstance(document, list):
+        document[0]["repotags"] = ["VICTIM"]
+    elif "manifests" in document:
+        document["manifests"][0]["Annotations"] = {"io.containerd.image.name": "docker.io/library/VICTIM"}
+    return plain(document)
+archive._json = evil
+from bottle.cli.main import main
+main(prog_name="bottle")
+"""
+
+
+def test_an_owner_that_names_another_image_does_not_retag_it(desk: Desk, owner: DockerHost) -> None:
+    victim = f"victim-{secrets.token_hex(4)}:latest"
+    mine = desk.engine.images.get(migration.IMAGE)
+    mine.tag(*victim.split(":"))
+    try:
+        with living_there(owner, desk) as identity:
+            with instead_of_bottle(owner, RETAGGING.replace("VICTIM", victim)):
+                desk.ok("migrate", identity, desk.target(owner), "--from")
+            assert desk.engine.images.get(victim).id == mine.id
+            assert desk.engine.images.get(f"bottle-committed-{identity}:1").id != mine.id
+            resumed_here(desk, owner, identity)
+    finally:
+        desk.engine.images.remove(victim)
 
 
 @pytest.mark.parametrize(

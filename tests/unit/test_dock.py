@@ -8,7 +8,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,15 +19,27 @@ from typing import Any
 import pytest
 
 from bottle import serial
+from bottle.admission import demands
 from bottle.capability import digest_of
-from bottle.errors import BottleError, ConnectionLost, NeedsConsent, VerificationFailed
-from bottle.model import Agent, CapabilityRequest, CommitRecord, Metadata, Mount, MountKind, RequestStatus, Store
+from bottle.errors import BottleError, ConnectionLost, VerificationFailed
+from bottle.model import (
+    Agent,
+    CapabilityRequest,
+    CommitRecord,
+    ImageDefaults,
+    Metadata,
+    Mount,
+    MountKind,
+    RequestStatus,
+    Store,
+)
 from bottle.naming import Identity
 from bottle.progress import Silent
 from bottle.state import BottleState
 from migrate.archive import Layer, compose
 from migrate.dock import Dock, Here
 from migrate.guard import Terms
+from migrate.imageconfig import composed
 from migrate.model import Blob, Codec, RemoteCommand, Reply
 from migrate.parcels import Parcel, pack_folder
 from migrate.receiver import Breach
@@ -38,26 +50,52 @@ from tests.contract.duplex import Duplex
 IDENTITY = Identity.parse("demo-abc12")
 NAME, NONCE = str(IDENTITY), "b" * 32
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-CONFIG = json.dumps({"rootfs": {"diff_ids": ["sha256:" + "1" * 64]}}).encode()
+USUAL = ("network bridge", "its own Dockerfile, which the next resume builds")  # what a user has agreed to
+
+
+def tar(*members: tuple[str, dict[str, Any]], content: bytes = b"x") -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name, facts in members:
+            member = tarfile.TarInfo(name)
+            for key, value in facts.items():
+                setattr(member, key, value)
+            if member.isreg():
+                member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def digest(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+LAYER = tar(("file", {}))
+ROOTFS = {"type": "layers", "diff_ids": [digest(LAYER)]}
+CONFIG = json.dumps({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": ROOTFS}).encode()
 COMMIT = CommitRecord(
-    number=3,
-    tag=IDENTITY.committed(3),
-    config_digest="sha256:" + hashlib.sha256(CONFIG).hexdigest(),
-    diff_ids=("sha256:" + "1" * 64,),
-    created_at=NOW,
+    number=3, tag=IDENTITY.committed(3), config_digest=digest(CONFIG), diff_ids=(digest(LAYER),), created_at=NOW
 )
 # Says that all went well, and keeps what it was fed.
 DOCKER = """#!/bin/sh
 echo "$@" >>"$HOME/docker.log"
-case $1 in load) cat >"$HOME/loaded.tar" ;; esac
+case "$1 $2" in
+"volume inspect") exit 1 ;;
+"cp -") cat >"$HOME/copied.tar" ;;
+cp*) cat "$HOME/copied.tar" ;;
+esac
 exit 0
 """
+
+LINK = {"type": tarfile.SYMTYPE}
+HARD = {"type": tarfile.LNKTYPE}
+FOLDER = {"type": tarfile.DIRTYPE}
 
 
 class World:
     """A host that pulls `demo-abc12`: its home, and what its user agreed to."""
 
-    def __init__(self, folder: Path, *, workspace: Path | None, agree: bool) -> None:
+    def __init__(self, folder: Path, *, workspace: Path | None, agreed: Iterable[str]) -> None:
         self.folder = folder
         self.home = folder / "home"
         self.bottle_home = self.home / ".bottle"
@@ -66,19 +104,16 @@ class World:
         docker.write_text(DOCKER)
         docker.chmod(0o755)
         self.image: Any = SimpleNamespace(diff_ids=COMMIT.diff_ids, config_digest=COMMIT.config_digest)
-        self.asked: list[tuple[str, ...]] = []
         terms = Terms(
             identity=IDENTITY, keep=False, looking=False, workspace=workspace, home=self.home,
-            bottle_home=self.bottle_home, docker=str(docker), sudo=False, docker_root=str(folder),
+            bottle_home=self.bottle_home, docker=str(docker), sudo=False, store=Store.CLASSIC, docker_root=str(folder),
         )  # fmt: skip
         here = Here(self.bottle_home, {"HOME": str(self.home), "PATH": os.environ["PATH"], "SECRET": "hush"})
-        engine: Any = SimpleNamespace(image=lambda _: self.image)
-
-        def consent(asked: tuple[str, ...]) -> bool:
-            self.asked.append(asked)
-            return agree
-
-        self.dock = Dock(terms, here, engine, Silent(), consent)
+        self.loaded: list[bytes] = []
+        engine: Any = SimpleNamespace(
+            image=lambda _: self.image, load=lambda archive: self.loaded.append(b"".join(archive))
+        )
+        self.dock = Dock(terms, here, engine, Silent(), frozenset(agreed))
 
     @property
     def staging(self) -> Path:
@@ -122,9 +157,9 @@ def meet(tmp_path: Path) -> Callable[..., Any]:
 
     @contextmanager
     def meet(
-        *, workspace: Path | None = None, agree: bool = False, sees: type[BottleError] | None = None
+        *, workspace: Path | None = None, agreed: Iterable[str] = USUAL, sees: type[BottleError] | None = None
     ) -> Iterator[Owner]:
-        world = World(tmp_path, workspace=workspace, agree=agree)
+        world = World(tmp_path, workspace=workspace, agreed=agreed)
         with Duplex(world.dock) as duplex:
             owner = Owner(duplex, world)
             if sees is None:
@@ -141,26 +176,8 @@ def meet(tmp_path: Path) -> Callable[..., Any]:
     return meet
 
 
-def tar(*members: tuple[str, dict[str, Any]], content: bytes = b"x") -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for name, facts in members:
-            member = tarfile.TarInfo(name)
-            for key, value in facts.items():
-                setattr(member, key, value)
-            if member.isreg():
-                member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
-
-
 def names(folder: Path) -> list[str]:
     return sorted(each.name for each in folder.iterdir())
-
-
-LINK = {"type": tarfile.SYMTYPE}
-HARD = {"type": tarfile.LNKTYPE}
-FOLDER = {"type": tarfile.DIRTYPE}
 
 
 def metadata(**more: Any) -> Metadata:
@@ -175,7 +192,7 @@ def state_folder(folder: Path, described: Metadata, commit: CommitRecord = COMMI
     (folder / "commits.json").write_bytes(serial.dump({"commits": [serial.commit_to_json(commit)]}))
     (folder / "committed-image").write_text(f"{commit.tag}\n")
     (folder / "transcript").mkdir()
-    (folder / "transcript" / "index.json").write_text("{}")
+    (folder / "transcript" / "index.json").write_text('{"schema": 1, "entries": []}')
     return folder
 
 
@@ -237,15 +254,14 @@ def test_what_was_changed_on_its_way_is_told_to_the_owner(meet: Callable[..., An
         assert reply.status == 23
 
 
-def archive(tag: str = COMMIT.tag) -> list[bytes]:
+def archive(tag: str = COMMIT.tag, config: bytes = CONFIG) -> list[bytes]:
     """The parts of an archive for `docker load`, as `migrate.archive` makes it, with one small layer."""
-    plain = tar(("file", {}))
     blob = Blob(
-        diff_id=COMMIT.diff_ids[0], diff_size=len(plain), digest="sha256:" + hashlib.sha256(plain).hexdigest(),
-        size=len(plain), codec=Codec.NONE, path=Path("/nowhere"),
+        diff_id=digest(LAYER), diff_size=len(LAYER), digest=digest(LAYER), size=len(LAYER), codec=Codec.NONE,
+        path=Path("/nowhere"),
     )  # fmt: skip
-    made = compose(config=CONFIG, diff_ids=COMMIT.diff_ids, blobs={blob.diff_id: blob}, tag=tag, store=Store.CLASSIC)
-    return [plain if isinstance(part, Layer) else part.data for part in made.parts]
+    made = compose(config=config, diff_ids=COMMIT.diff_ids, blobs={blob.diff_id: blob}, tag=tag, store=Store.CLASSIC)
+    return [LAYER if isinstance(part, Layer) else part.data for part in made.parts]
 
 
 def load(owner: Owner, parts: list[bytes]) -> Reply:
@@ -253,11 +269,129 @@ def load(owner: Owner, parts: list[bytes]) -> Reply:
     return owner.run("load", "no", "docker", NAME, stdin=order.encode())
 
 
+def repacked(parts: list[bytes], **documents: bytes) -> list[bytes]:
+    """An archive in which documents are others, by the beginning of their names."""
+    with tarfile.open(fileobj=io.BytesIO(b"".join(parts))) as archive:
+        members = [(each, archive.extractfile(each)) for each in archive]
+        contents = [(each, file.read() if file else b"") for each, file in members]
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for member, content in contents:
+            changed = documents.get(member.name.partition(".")[0], content)
+            member.size = len(changed)
+            archive.addfile(member, io.BytesIO(changed))
+    before, _, after = buffer.getvalue().partition(LAYER)
+    return [before, LAYER, after]
+
+
+def expected() -> bytes:
+    """What the engine here is to be fed for `archive()`, whatever else the owner's says."""
+    return b"".join(archive(config=composed(CONFIG)))
+
+
 def test_the_image_is_fed_to_the_engine_that_is_here(meet: Callable[..., Any]) -> None:
     with meet() as owner:
         assert load(owner, archive()).status == 0
-        assert (owner.world.home / "loaded.tar").read_bytes() == b"".join(archive())
+        assert owner.world.loaded == [expected()]
         assert owner.run("inspect", "yes", "/evil", COMMIT.tag, "bottle-verify-0123456789ab").status == 0
+
+
+LEGACY = {"Config": "blobs/sha256/" + digest(CONFIG)[7:], "RepoTags": [COMMIT.tag], "Layers": []}
+ANNOTATIONS = {"io.containerd.image.name": "docker.io/library/victim:latest"}
+
+
+@pytest.mark.parametrize(
+    ("name", "document"),
+    [
+        ("manifest", [{**LEGACY, "repotags": ["victim:latest"]}]),
+        ("manifest", [{"REPOTAGS": ["victim:latest"], **LEGACY, "Parent": "sha256:" + "2" * 64}]),
+        ("manifest", [{**LEGACY, "repotag\u017f": ["victim:latest"], "layers": ["blobs/sha256/" + "2" * 64]}]),
+        ("index", {"manifests": [{"annotations": {}, "Annotations": ANNOTATIONS}]}),
+        ("index", {"Manifests": [{"digest": "sha256:" + "2" * 64, "size": 2, "annotations": ANNOTATIONS}]}),
+    ],
+)
+def test_what_only_another_reader_finds_in_an_archive_reaches_no_engine(
+    meet: Callable[..., Any], name: str, document: Any
+) -> None:
+    evil = repacked(archive(), **{name: json.dumps(document, ensure_ascii=False).encode()})
+    with meet() as owner:
+        assert load(owner, evil).status == 0
+        assert owner.world.loaded == [expected()]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        CONFIG.replace(b'"config": {}', b'"config": {}, "Config": {"Env": ["A=b"]}'),
+        CONFIG.replace(b'"config": {}', b'"config": {}, "hi\xc5\xbftory": []'),
+        CONFIG.replace(b'"config": {}', b'"config": {"env": ["A=b"]}'),
+        CONFIG.replace(b'"config": {}', b'"config": {}, "config": {"Env": ["A=b"]}'),
+        CONFIG.replace(b'"config": {}', b'"config": {"Env": ["A\\u0000=b"]}'),
+        CONFIG.replace(b'"config": {}', b'"config": {"Env": ["\\ud800"]}'),
+        CONFIG.replace(b'"config": {}', b'"config": {"Env": ["\xff"]}'),
+        CONFIG.replace(b'"config": {}', b'"config": {"Env": "A=b"}'),
+        CONFIG.replace(b'"config": {}', b'"config": {"Healthcheck": {"Retries": 1e300}}'),
+        CONFIG.replace(b'"config": {}', b'"config": {"Healthcheck": {"Retries": 9223372036854775808}}'),
+        CONFIG.replace(b'"config": {}', b'"config": {"Healthcheck": {"Retries": NaN}}'),
+        CONFIG.replace(b'"diff_ids"', b'"DIFF_IDS"'),
+        CONFIG.replace(b'"diff_ids"', b'"Diff_Ids": [], "diff_ids"'),
+        CONFIG.replace(b'"layers"', b'"layers+base"'),
+        CONFIG.replace(b'"amd64"', b'"amd64", "Architecture": "arm64"'),
+        CONFIG + b"{}",
+    ],
+)
+def test_a_config_that_readers_take_for_different_things_is_refused(meet: Callable[..., Any], config: bytes) -> None:
+    assert config != CONFIG
+    with meet(sees=VerificationFailed) as owner:
+        load(owner, archive(config=config))
+
+
+def test_a_layer_that_is_not_sent_by_itself_ends_it(meet: Callable[..., Any]) -> None:
+    with meet(sees=Breach) as owner:
+        load(owner, [b"".join(archive())])
+
+
+def test_what_a_config_says_besides_does_not_reach_the_engine(meet: Callable[..., Any]) -> None:
+    config = CONFIG.replace(b'"config": {}', b'"config": {"Image": "x"}, "container_config": {"a": 1}, "id": "x"')
+    with meet() as owner:
+        assert load(owner, archive(config=config)).status == 0
+        assert owner.world.loaded == [expected()]
+
+
+def test_a_volume_is_filled_from_a_tar_of_our_own_making(meet: Callable[..., Any]) -> None:
+    came = tar(("cache", FOLDER), ("cache/file", {"pax_headers": {"comment": "for another reader"}}), content=b"x")
+    with meet() as owner:
+        blob = owner.stage(came)
+        reply = owner.run(
+            "volume", "no", "docker", NAME, blob, "none", f"bottle-{NAME}-cache", "/root/cache", COMMIT.tag,
+            "bottle-fill-0123456789ab", "2", digest(b"x")[7:],
+        )  # fmt: skip
+        assert reply.status == 0, reply.err
+        copied = (owner.world.home / "copied.tar").read_bytes()
+        with tarfile.open(fileobj=io.BytesIO(copied)) as archive:
+            assert [each.name for each in archive] == ["cache", "cache/file"]
+        assert b"comment" not in copied
+        assert not (owner.world.staging / "blobs" / ".composed").exists()
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [("cache", FOLDER), ("other", {})],
+        [("cache", FOLDER), ("cache/../../etc/passwd", {})],
+        [("cache", LINK | {"linkname": "/etc"})],
+        [("cache", FOLDER), ("cache/null", {"type": tarfile.CHRTYPE})],
+        [("cache", FOLDER), ("cache/a", {}), ("cache/a", {})],
+    ],
+)
+def test_a_volume_of_another_shape_is_refused(
+    meet: Callable[..., Any], members: list[tuple[str, dict[str, Any]]]
+) -> None:
+    with meet(sees=VerificationFailed) as owner:
+        owner.run(
+            "volume", "no", "docker", NAME, owner.stage(tar(*members)), "none", f"bottle-{NAME}-cache", "/root/cache",
+            COMMIT.tag, "bottle-fill-0123456789ab", "2", "a" * 64,
+        )  # fmt: skip
 
 
 # --- others ----------------------------------------------------------------------------------------------------------
@@ -376,6 +510,8 @@ def test_a_bomb_does_not_fill_the_disk(
         {"identity": Identity.parse("demo-abc13")},
         {"commit": replace(COMMIT, tag="debian:latest")},
         {"extra": "moved-to.json"},
+        {"index": '{"schema": 1, "entries": [{"path": "../../etc/passwd"}]}'},
+        {"index": '{"schema": 1, "entries": 5}'},
         {"extra": "arrived"},
         {"extra": "requests/1.json"},
         {"extra": "requests/notes"},
@@ -393,6 +529,8 @@ def test_a_state_that_is_not_this_bottles_is_refused(
 ) -> None:
     described = replace(metadata(), identity=change.get("identity", IDENTITY))
     folder = state_folder(tmp_path / "state", described, change.get("commit", COMMIT))
+    if "index" in change:
+        (folder / "transcript" / "index.json").write_text(change["index"])
     (folder / str(change.get("extra", change.get("link", "x")))).parent.mkdir(exist_ok=True)
     if "request" in change:
         keep_request(folder, *change["request"])
@@ -443,28 +581,63 @@ def test_what_is_for_this_host_to_say_does_not_arrive(meet: Callable[..., Any], 
 WISHES = [
     {"agent": {"volumes": (Mount(kind=MountKind.BIND, source="/", target="/host"),)}},
     {"agent": {"cap_add": ("SYS_ADMIN",)}},
-    {"agent": {"network": "host"}},
-    {"agent": {"dockerfile": Path("/etc/Dockerfile"), "image": None}},
-    {"cwd": Path("/etc"), "copy_cwd": True},
+    {"agent": {"network": "corp"}},
+    {"agent": {"secrets": ("AWS_SECRET",)}},
+    {"agent": {"pids": 100_000}},
 ]
 
 
 @pytest.mark.parametrize("wish", WISHES)
-def test_what_a_bottle_would_get_hold_of_is_asked_about(
-    meet: Callable[..., Any], tmp_path: Path, wish: dict[str, Any]
-) -> None:
+def test_what_nobody_agreed_to_does_not_arrive(meet: Callable[..., Any], tmp_path: Path, wish: dict[str, Any]) -> None:
     data = packed(state_folder(tmp_path / "state", metadata(**wish)), tmp_path / "spool")[1]
-    with meet(sees=NeedsConsent) as owner:
+    with meet(sees=VerificationFailed) as owner:
         owner.extract(data, "state", "gzip")
 
 
 @pytest.mark.parametrize("wish", WISHES)
-def test_what_the_user_agrees_to_arrives(meet: Callable[..., Any], tmp_path: Path, wish: dict[str, Any]) -> None:
-    with meet(agree=True) as owner:
+def test_what_the_user_agreed_to_arrives(meet: Callable[..., Any], tmp_path: Path, wish: dict[str, Any]) -> None:
+    with meet(agreed=demands(metadata(**wish), rebuild=False)) as owner:
         folder = state_folder(tmp_path / "state", metadata(**wish))
         assert deliver(owner, folder, "state", tmp_path / "spool").status == 0
-        assert len(owner.world.asked) == 1
         assert owner.run("register", NAME, NONCE, "").status == 0
+        assert BottleState(IDENTITY, owner.world.state).metadata() == metadata(**wish)
+
+
+@pytest.mark.parametrize(
+    "flaw",
+    [
+        {"metadata": {"agent": {"pids": -1}}},
+        {"metadata": {"agent": {"workdir": "/run/bottle"}}},
+        {"metadata": {"agent": {"image": "--privileged"}}},
+        {"metadata": {"defaults": ImageDefaults(command=("a\0b",))}},
+        {"commit": {"number": 10**18, "tag": IDENTITY.committed(10**18)}},
+        {"commit": {"number": 1_000_000, "tag": IDENTITY.committed(1_000_000)}},
+        {"commit": {"volumes": ("/run/bottle",)}},
+        {"commit": {"defaults": ImageDefaults(user="\ud800")}},
+    ],
+)
+def test_a_state_that_no_bottle_has_is_refused(meet: Callable[..., Any], tmp_path: Path, flaw: dict[str, Any]) -> None:
+    described, commit = metadata(**flaw.get("metadata", {})), replace(COMMIT, **flaw.get("commit", {}))
+    data = packed(state_folder(tmp_path / "state", described, commit), tmp_path / "spool")[1]
+    with meet(agreed=demands(described, rebuild=False), sees=VerificationFailed) as owner:
+        owner.extract(data, "state", "gzip")
+
+
+def test_folders_of_the_other_host_and_strange_files_are_not_taken_over(
+    meet: Callable[..., Any], tmp_path: Path
+) -> None:
+    described = metadata(agent={"dockerfile": Path("/etc/Dockerfile"), "image": None}, cwd=Path("/etc"), copy_cwd=True)
+    folder = state_folder(tmp_path / "state", described)
+    (folder / "strange").write_text("x")
+    (folder / "metadata.json").write_text((folder / "metadata.json").read_text().replace('"cwd"', '"CWD": "/", "cwd"'))
+    with meet() as owner:
+        assert deliver(owner, folder, "state", tmp_path / "spool").status == 0
+        assert owner.run("register", NAME, NONCE, "").status == 0
+        here = BottleState(IDENTITY, owner.world.state)
+        assert here.metadata().cwd is None
+        assert here.metadata().agent.dockerfile == here.path / "Dockerfile"
+        assert "CWD" not in (here.path / "metadata.json").read_text()
+        assert not (here.path / "strange").exists()
 
 
 @pytest.mark.parametrize("cwd", ["/", "/etc", "/home"])
@@ -490,6 +663,16 @@ def rewritten(parts: list[bytes], old: bytes, new: bytes) -> list[bytes]:
     return [part.replace(old, new) for part in parts]
 
 
+def layer_instead(layer: bytes) -> list[bytes]:
+    blob = Blob(
+        diff_id=digest(LAYER), diff_size=1, digest=digest(layer), size=len(layer), codec=Codec.NONE, path=Path("/x")
+    )
+    made = compose(
+        config=CONFIG, diff_ids=COMMIT.diff_ids, blobs={blob.diff_id: blob}, tag=COMMIT.tag, store=Store.CLASSIC
+    )
+    return [layer if isinstance(part, Layer) else part.data for part in made.parts]
+
+
 def foreign_archives() -> dict[str, list[bytes]]:
     entries = [("oci-layout", {}), ("index.json", {}), ("manifest.json", {})]
     return {
@@ -498,6 +681,8 @@ def foreign_archives() -> dict[str, list[bytes]]:
         "the tag that people use": archive("bottle-committed-demo-abc12:latest"),
         "two images": rewritten(archive(), b'[{"Config"', b'[{},{"Conf"'),
         "a layer that is another": [archive()[0], bytes(len(archive()[1])), archive()[2]],
+        "a layer that climbs": layer_instead(tar(("../../etc/passwd", {}))),
+        "a layer of another image": layer_instead(tar(("another", {}))),
         "repositories": [tar(*entries, ("repositories", {}), content=b"{}")],
         "a link": [tar(("manifest.json", LINK | {"linkname": "/etc/passwd"}))],
         "a name that escapes": [tar(("../../x", {}))],

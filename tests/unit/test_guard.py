@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bottle.model import Store
 from bottle.naming import Identity
 from migrate.guard import PIECE_LIMIT, RULES, Guard, Terms, is_harmless
 from migrate.receiver import Breach, Request
@@ -49,6 +50,7 @@ def guard(*, keep: bool = False, looking: bool = False, workspace: Path | None =
         bottle_home=HOME / ".bottle",
         docker="/opt/docker",
         sudo=True,
+        store=Store.CLASSIC,
         docker_root="/var/lib/docker",
     )
     made = Guard(terms)
@@ -115,6 +117,7 @@ EVIL = (
         "/",
         "bottle-verify-x",
         "ö",
+        "/a\ud800",
         "\0",
     ),
 )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bottle import serial
 from bottle.errors import StateDamaged, StateTooNew
-from bottle.model import Agent, CommitIntent, CommitRecord, Metadata, MigrationRecord, Tombstone
+from bottle.model import MOST_COMMITS, Agent, CommitIntent, CommitRecord, Metadata, MigrationRecord, Tombstone
 from tests.support import values
 
 PATH = Path("/home/state/demo-abcde/file.json")
@@ -94,3 +94,20 @@ def test_a_newer_schema_is_refused_as_such(schema: int) -> None:
 def test_a_schema_that_is_no_number_is_damage(schema: Any) -> None:
     with pytest.raises(StateDamaged):
         serial.load(json.dumps({"schema": schema}).encode(), PATH, serial.metadata_from_json)
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 10**400, True, 1.0, "1"])
+def test_a_number_has_64_bits(value: object) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        serial.number({"size": value}, "size")
+
+
+@pytest.mark.parametrize("number", [0, -1, MOST_COMMITS + 1, 10**18])
+def test_a_commit_has_a_number_that_others_can_follow(number: int) -> None:
+    with pytest.raises(ValueError, match="must be from 1 to"):
+        serial.commit_number({"number": number}, "number")
+
+
+def test_a_time_that_no_clock_shows_is_refused() -> None:
+    with pytest.raises(OverflowError):
+        serial.moment({"created_at": "9999-12-31T23:59:59-23:00"}, "created_at")

@@ -216,7 +216,17 @@ def test_a_snapshot_that_was_changed_is_not_put_back(engine: FakeEngine, folder:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("path", "../../etc/passwd"), ("path", "/etc/passwd"), ("path", None), ("type", "device"), ("mode", "x")],
+    [
+        ("path", "../../etc/passwd"),
+        ("path", "/etc/passwd"),
+        ("path", None),
+        ("type", "device"),
+        ("mode", "x"),
+        ("uid", -1),
+        ("gid", 2**32),
+        ("size", 2**62),
+        ("target", "a\0b"),
+    ],
 )
 def test_an_index_that_makes_no_sense_is_damage(engine: FakeEngine, folder: Path, field: str, value: object) -> None:
     capture(engine, "one", PATHS, folder)

@@ -29,7 +29,7 @@ def test_there_and_back_in_json(cli: Cli, tmp_path: Path) -> None:
         "secret DEMO_TOKEN: taken from the environment there",
     ]
     assert done["dropped"][0].startswith("not checked: sockets")
-    taken = cli.json("import", str(file))
+    taken = cli.json("import", str(file), "--yes")
     assert taken.keys() == IMPORTED
     assert taken["copied_from"] == {"identity": str(bottle.identity), "commit": 1}
     assert taken["resume"] == f"bottle resume {taken['identity']}"
@@ -44,7 +44,7 @@ def test_people_are_told_what_stays_and_what_is_granted(cli: Cli, tmp_path: Path
     assert said.exit_code == 0
     assert "WARNING: not in the bundle, as it points out of the workspace: out -> /etc/passwd" in said.stderr
     assert "bottle import demo.bottle" in said.stdout
-    taken = cli("import", str(file), "--workspace", str(tmp_path / "here"))
+    taken = cli("import", str(file), "--yes", "--workspace", str(tmp_path / "here"))
     assert "its agent has: secret DEMO_TOKEN" in taken.stdout
     assert f"its workspace is at {tmp_path / 'here'}" in taken.stdout
 

@@ -122,7 +122,7 @@ def test_no_answer_changes_its_form(cli: Cli) -> None:
         "resume --dry-run": cli.json("resume", "--dry-run", name),
         "resume -d": cli.json("resume", "-d", name),
         "export": cli.json("export", name, str(cli.world.folder / "demo.bottle")),
-        "import": cli.json("import", str(cli.world.folder / "demo.bottle")),
+        "import": cli.json("import", str(cli.world.folder / "demo.bottle"), "--yes"),
         "an error": cli.json("commit", "nobody-00000", exit_code=3),
         "migrate": moved_document(MOVED, SENDING, MOVED.missing_there, "me@there"),
         "migrate --from": moved_document(replace(MOVED, resumed="it runs"), FETCHING, MOVED.missing_there, "me@there"),

@@ -26,6 +26,7 @@ from migrate.imports import Imported, ImportRequest, import_bundle
 from tests.support.trees import snapshot
 from tests.support.world import BASE, Fate, Killed, World, every_moment
 
+SECRET = "secret DEMO_KEY, taken from your environment at each resume"
 AGENT = Agent(
     name="demo",
     image=BASE,
@@ -69,6 +70,10 @@ def working(world: World) -> BottleState:
     return bottle
 
 
+def agreed(asked: tuple[str, ...]) -> bool:
+    return set(asked) <= {SECRET, "its own Dockerfile, which the next resume builds"}
+
+
 def exported(world: World, bottle: BottleState) -> Path:
     file = world.folder / "demo.bottle"
     export(world.context, bottle, file)
@@ -76,7 +81,7 @@ def exported(world: World, bottle: BottleState) -> Path:
 
 
 def brought_in(world: World, file: Path) -> tuple[BottleState, Imported]:
-    imported = import_bundle(world.context, ImportRequest(file=file))
+    imported = import_bundle(world.context, ImportRequest(agree=agreed, file=file))
     return world.home.bottle(imported.identity), imported
 
 
@@ -144,7 +149,7 @@ def test_an_approved_dockerfile_is_built_where_it_arrives(world: World, elsewher
     bottle.mark_rebuild()
     there, imported = brought_in(elsewhere, exported(world, bottle))
     assert there.rebuild_due
-    assert imported.powers[-1] == "its own Dockerfile, which the next resume builds"
+    assert imported.powers[-2] == "its own Dockerfile, which the next resume builds"
 
 
 def test_the_bottle_goes_on_where_it_was(world: World) -> None:
@@ -275,14 +280,14 @@ def test_nothing_to_export(world: World) -> None:
 def test_a_workspace_lands_where_it_is_told_to(world: World, elsewhere: World) -> None:
     file = exported(world, working(world))
     goal = elsewhere.folder / "new" / "place"
-    import_bundle(elsewhere.context, ImportRequest(file=file, workspace=goal))
+    import_bundle(elsewhere.context, ImportRequest(agree=agreed, file=file, workspace=goal))
     assert snapshot(goal) == snapshot(world.cwd)
     taken = elsewhere.folder / "taken"
     taken.mkdir()
     (taken / "file").write_text("mine")
     before = snapshot(elsewhere.folder)
     with pytest.raises(Conflict, match="never overwritten"):
-        import_bundle(elsewhere.context, ImportRequest(file=file, workspace=taken))
+        import_bundle(elsewhere.context, ImportRequest(agree=agreed, file=file, workspace=taken))
     assert snapshot(elsewhere.folder) == before
 
 
@@ -339,7 +344,7 @@ def test_an_import_that_fails_anywhere_leaves_nothing(tmp_path: Path) -> None:
         world = World(tmp_path / str(number))
         with world.doomed(fate) as context:
             try:
-                import_bundle(context, ImportRequest(file=file))
+                import_bundle(context, ImportRequest(agree=agreed, file=file))
             except (BottleError, OSError):
                 assert fate.came
         if fate.came and not world.home.identities():

@@ -15,7 +15,7 @@ import zstandard
 
 from bottle import serial
 from bottle.capability import digest_of
-from bottle.errors import BottleError
+from bottle.errors import BottleError, NeedsConsent, VerificationFailed
 from bottle.model import Agent, CapabilityRequest, Mount, MountKind
 from migrate import bundle
 from migrate.export import export
@@ -136,6 +136,18 @@ def other_layer(forge: Forge) -> None:
     layer = forge.member("layer")
     forge.plain[layer["name"]] = make_tar([entry("etc/evil", b"evil")])
     forge.manifest["commit"]["diff_ids"][0] = digest(forge.plain[layer["name"]])
+
+
+def config_with(old: bytes, new: bytes) -> Spoil:
+    """An image's config that says something else to whoever reads JSON as Go does."""
+
+    def spoil(forge: Forge) -> None:
+        name = forge.member("image-config")["name"]
+        changed = forge.plain[name].replace(old, new)
+        assert changed != forge.plain[name]
+        forge.plain[name] = changed
+
+    return spoil
 
 
 def climbing_layer(name: str, **facts: Any) -> Spoil:
@@ -297,6 +309,9 @@ HOSTILE: dict[str, tuple[Spoil, int, str]] = {
     "a bit of a member flipped": (flipped(lambda data: data.index(b"image/layer-000.tar.zst\0") + 600), 7, "layer-000"),
     "a bit of the manifest flipped": (flipped(lambda data: data.index(b'"created_at": "2') + 16), 7, "not the one"),
     "a bit of a header flipped": (flipped(lambda data: data.index(b"state.tar.zst\0") + 100), 7, "something else"),
+    "a config with a key twice": (config_with(b'"os":', b'"os": "linux", "os":'), 7, "a key twice"),
+    "a config with a key that Go alone knows": (config_with(b'"os":', b'"OS": "plan9", "os":'), 7, "not quite"),
+    "a config with half a character": (config_with(b'"Cmd": [', b'"Env": ["\\ud800"], "Cmd": ['), 7, "config is none"),
     "a bit of the padding flipped": (flipped(lambda data: data.index(b"image/config.json\0") - 1), 7, "something else"),
     "a bit of the end flipped": (flipped(lambda data: -1), 7, "its end"),
     "something behind the end": (bytewise(lambda data: data.extend(b"more")), 7, "too long"),
@@ -435,8 +450,9 @@ def forged(genuine: Path, tmp_path: Path, spoil: Spoil) -> Path:
     return file
 
 
-def test_folders_of_this_host_and_unusual_capabilities_are_not_granted(
-    genuine: Path, host: World, tmp_path: Path
+@pytest.mark.parametrize("yes", [False, True])
+def test_folders_of_this_host_and_capabilities_are_granted_to_whom_the_user_grants_them(
+    genuine: Path, host: World, tmp_path: Path, *, yes: bool
 ) -> None:
     """A bundle's word is not the user's."""
     bind = {"kind": "bind", "source": "/etc", "target": "/host", "read_only": False}
@@ -452,15 +468,47 @@ def test_folders_of_this_host_and_unusual_capabilities_are_not_granted(
             ),
         )
 
-    imported = import_bundle(host.context, ImportRequest(file=forged(genuine, tmp_path, spoil)))
+    file, asked = forged(genuine, tmp_path, spoil), []
+    before = everything(host)
+    request = ImportRequest(file=file, agree=lambda what: asked.extend(what) or yes)
+    if not yes:
+        with pytest.raises(NeedsConsent):
+            import_bundle(host.context, request)
+        assert everything(host) == before
+        return
+    imported = import_bundle(host.context, request)
     metadata = host.home.bottle(imported.identity).metadata()
-    assert [mount.kind for mount in metadata.agent.volumes] == [MountKind.VOLUME]
-    assert metadata.agent.cap_add == ("CHOWN",)
+    assert [mount.kind for mount in metadata.agent.volumes] == [MountKind.VOLUME, MountKind.BIND]
+    assert metadata.agent.cap_add == ("CHOWN", "SYS_ADMIN")
     assert metadata.agent.dockerfile == host.home.bottle(imported.identity).path / "Dockerfile"
-    assert [line.split(",")[0].split(":")[0] for line in imported.refused] == [
-        "host folder /etc", "capability SYS_ADMIN", "the Dockerfile /root/.ssh/config",
+    assert [line.split(",")[0].split(":")[0] for line in imported.refused] == ["the Dockerfile /root/.ssh/config"]
+    assert list(imported.powers) == asked
+    assert asked == [
+        "host folder /etc, mounted at /host", "capability CHOWN", "capability SYS_ADMIN",
+        "secret TOKEN, taken from your environment at each resume",
     ]  # fmt: skip
-    assert imported.powers == ("capability CHOWN", "secret TOKEN, taken from your environment at each resume")
+
+
+def test_a_mounted_folder_without_its_content_is_never_used(genuine: Path, host: World, tmp_path: Path) -> None:
+    def spoil(forge: Forge) -> None:
+        forge.manifest["members"] = [each for each in forge.manifest["members"] if each["kind"] != "workspace"]
+        forge.edit_json("metadata.json", lambda document: document.update(cwd="/etc"))
+
+    imported = import_bundle(host.context, ImportRequest(file=forged(genuine, tmp_path, spoil)))
+    assert host.home.bottle(imported.identity).metadata().cwd is None
+
+
+def test_a_commit_number_that_leaves_no_room_is_refused(genuine: Path, host: World, tmp_path: Path) -> None:
+    for number in (10**18, 1_000_000):
+        later = {"number": number, "tag": BASE}
+
+        def spoil(forge: Forge, later: dict[str, Any] = later) -> None:
+            forge.edit_json(
+                "commits.json", lambda document: document["commits"].append({**document["commits"][0], **later})
+            )
+
+        with pytest.raises(VerificationFailed):
+            import_bundle(host.context, ImportRequest(file=forged(genuine, tmp_path, spoil)))
 
 
 def test_a_folder_that_the_bundle_names_is_never_used(genuine: Path, host: World, tmp_path: Path) -> None:

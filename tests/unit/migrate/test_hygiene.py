@@ -238,7 +238,7 @@ def test_what_a_bundle_says_of_itself_may_not_leave_here(world: World) -> None:
     world.work(bottle, "/root/.git-credentials", b"https://me:pass@host")
     file = world.folder / "demo.bottle"
     export(world.context, bottle, file)
-    imported = import_bundle(world.context, ImportRequest(file=file))
+    imported = import_bundle(world.context, ImportRequest(file=file, agree=lambda _: True))
     assert world.home.bottle(imported.identity).metadata().agent.carry == ()
     assert any("`carry` /root/*" in line for line in imported.refused)
 

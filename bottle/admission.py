@@ -1,0 +1,231 @@
+"""What an agent may be, whoever describes it: one list of rules for `bottle.toml`, a bundle and a pull. Pure.
+
+A manifest is the user's word. A bundle and a host that is pulled from are somebody else's: of those, what reaches
+beyond the bottle needs the user's yes (`demands`), and what is for this host to say is never taken over (`without`).
+"""
+
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bottle.model import MOST_COMMITS, Agent, CommitRecord, ImageDefaults, Metadata, Mount, MountKind
+
+RESERVED = "/run/bottle"
+Agree = Callable[[tuple[str, ...]], bool]  # asked what somebody else's bottle would be given here
+
+_LEAST_MEMORY = 6 * 1024**2  # Docker refuses less
+_MOST_MEMORY = 2**62
+_MOST_CPUS = 65_536
+_MOST_KEPT = 100_000  # commits or days
+_MOST_PIDS = 2**22  # the kernel's PID_MAX_LIMIT
+_OUR_PIDS = 512  # what an agent has that says nothing
+_MOST_FOREIGN = MOST_COMMITS // 2  # so that much can still be committed after it
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./:@-]{0,500}")
+_CAPABILITY = re.compile(r"[A-Z][A-Z_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a value must be, in words and as a question to be asked of anything."""
+
+    expected: str
+    holds: Callable[[object], bool]
+
+
+def _is_string(value: object) -> bool:
+    """Whether it is a text that every program reads alike: no half characters, no end in its middle."""
+    if not isinstance(value, str) or "\0" in value:
+        return False
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_path(value: object) -> bool:
+    """Whether it can be a path of this host, whose names need not be Unicode."""
+    if not isinstance(value, str) or "\0" in value or not value.startswith("/"):
+        return False
+    try:
+        value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _matches(pattern: re.Pattern[str], *others: str) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None and value not in others
+
+
+def _is_inside(value: object) -> bool:
+    """Whether it is an absolute path in the container, written plainly, and not bottle's own."""
+    return (
+        isinstance(value, str)
+        and _is_string(value)
+        and value.startswith("/")
+        and value not in {"/", "//"}
+        and posixpath.normpath(value) == value.rstrip("/")
+        and value != RESERVED
+        and not value.startswith(RESERVED + "/")
+    )
+
+
+def _is_mountable(value: object) -> bool:
+    """Whether it can stand between the colons of `docker create -v`."""
+    return isinstance(value, str) and not any(character in ":,\x7f" or character < " " for character in value)
+
+
+def _is_whole(value: object, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _is_cpus(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0.01 <= value <= _MOST_CPUS
+
+
+STRING = Rule("a text", _is_string)
+TEXT = Rule("a text that is not empty", lambda value: value != "" and _is_string(value))
+IMAGE = Rule("a text that names an image", _matches(_IMAGE))
+INSIDE = Rule(f"an absolute path inside the container, outside {RESERVED}", _is_inside)
+TARGET = Rule(f"{INSIDE.expected}, without : and ,", lambda value: _is_inside(value) and _is_mountable(value))
+VARIABLE = Rule("a variable's name of letters, digits and _", _matches(_VARIABLE))
+SECRET = Rule("the name of a variable of the host's environment, not its value", _matches(_VARIABLE))
+VOLUME = Rule("the name of a volume", _matches(_NAME))
+FOLDER = Rule("an absolute path", _is_path)
+NETWORK = Rule('"bridge", "none" or a network\'s name', _matches(_NAME, "host", "container"))
+CAPABILITY = Rule('the name of a Linux capability, such as "CHOWN"', _matches(_CAPABILITY, "ALL"))
+MEMORY = Rule(
+    'an amount of memory of at least 6m, such as "4g" or "512m"',
+    lambda value: _is_whole(value, _LEAST_MEMORY, _MOST_MEMORY),
+)
+CPUS = Rule("a number of CPUs, such as 2 or 0.5", _is_cpus)
+PIDS = Rule(f"a whole number from 1 to {_MOST_PIDS}", lambda value: _is_whole(value, 1, _MOST_PIDS))
+KEPT = Rule(f"a whole number from 1 to {_MOST_KEPT}", lambda value: _is_whole(value, 1, _MOST_KEPT))
+
+
+def clash(agent: Agent, *, copied: bool = False) -> tuple[str, str] | None:
+    """The target of a volume that is taken already, and by what. In a workspace that was `copied` one may lie."""
+    taken = {} if copied else {agent.workdir: "workdir"}
+    for volume in agent.volumes:
+        if volume.target in taken:
+            return volume.target, taken[volume.target]
+        taken[volume.target] = f"volume {volume.source}"
+    return None
+
+
+def flaws(metadata: Metadata, commits: Iterable[CommitRecord] = ()) -> tuple[str, ...]:
+    """What of a bottle no `bottle.toml` and no `bottle commit` could have made, a line each."""
+    found = [
+        f"`{key}`: expected {rule.expected}"
+        for key, rule, values in _values(metadata.agent)
+        if not all(map(rule.holds, values))
+    ]
+    if (metadata.agent.image is None) == (metadata.agent.dockerfile is None):
+        found.append("expected either `dockerfile` or `image`, and not both")
+    if (taken := clash(metadata.agent, copied=metadata.copy_cwd)) is not None:
+        found.append("`volumes`: {} is already taken by {}".format(*taken))
+    if metadata.cwd is not None and not FOLDER.holds(str(metadata.cwd)):
+        found.append(f"`cwd`: expected {FOLDER.expected}")
+    defaults = [metadata.defaults, *(commit.defaults for commit in commits if commit.defaults is not None)]
+    if not all(map(STRING.holds, _texts(defaults))):
+        found.append(f"what its image ran: expected {STRING.expected}")
+    return (*found, *_odd_commits(commits))
+
+
+def demands(metadata: Metadata, *, rebuild: bool) -> tuple[str, ...]:
+    """What somebody else's bottle would be given here, a line each, which the user must agree to.
+
+    `rebuild`: it has a Dockerfile of its own that was approved elsewhere, and a resume builds it.
+    """
+    agent = metadata.agent
+    asked = [
+        f"host folder {mount.source}, mounted at {mount.target}{' read-only' if mount.read_only else ''}"
+        for mount in agent.volumes
+        if mount.kind is MountKind.BIND
+    ]
+    if agent.network != "none":
+        asked.append(f"network {agent.network}")
+    asked += [f"capability {name}" for name in agent.cap_add]
+    asked += [f"secret {name}, taken from your environment at each resume" for name in agent.secrets]
+    if agent.pids > _OUR_PIDS:
+        asked.append(f"{agent.pids} processes at once, where {_OUR_PIDS} are the rule")
+    if agent.keep is not None:
+        kept = {"commits": agent.keep.commits, "days": agent.keep.days}
+        shown = " or ".join(f"{number} {what}" for what, number in kept.items() if number is not None)
+        asked.append(f"that its commits are deleted here which are not of the last {shown}")
+    if rebuild:
+        asked.append("its own Dockerfile, which the next resume builds")
+    return tuple(asked)
+
+
+def without(metadata: Metadata, state: Path) -> tuple[Metadata, tuple[str, ...]]:
+    """Somebody else's bottle without what is never taken over, and what that is. `state` is its state folder here."""
+    agent = metadata.agent
+    dropped = [f"`carry` {glob}: what may leave this host is for its own manifest to say" for glob in agent.carry]
+    kept = replace(agent, carry=())
+    if agent.dockerfile is not None:
+        dropped.append(f"the Dockerfile {agent.dockerfile}: it and the folder it is in did not travel")
+        # Where a Dockerfile that the user puts there would be found; a folder of somebody else's choosing must not be
+        # what a build takes its files from.
+        kept = replace(kept, dockerfile=state / "Dockerfile")
+    if metadata.copy_cwd and metadata.cwd is not None:
+        dropped.append(f"folder {metadata.cwd}, which was copied in at the start: only its copy in the image is here")
+        metadata = replace(metadata, cwd=None)
+    return replace(metadata, agent=kept), tuple(dropped)
+
+
+def _values(agent: Agent) -> Iterator[tuple[str, Rule, Iterable[object]]]:
+    """All that an agent's entry says, by key, with the rule that holds for it."""
+    yield "image", IMAGE, _said(agent.image)
+    yield "dockerfile", FOLDER, map(str, _said(agent.dockerfile))
+    for key, words in (
+        ("command", agent.command),
+        ("resume_command", agent.resume_command),
+        ("remote_control", agent.remote_control or None),
+    ):
+        yield key, TEXT, (words or ("",))[:1] if words is not None else ()
+        yield key, STRING, words or ()
+    yield "workdir", INSIDE, (agent.workdir,)
+    yield "transcript", INSIDE, agent.transcript
+    yield "env", VARIABLE, (key for key, _ in agent.env)
+    yield "env", STRING, (value for _, value in agent.env)
+    yield "secrets", SECRET, agent.secrets
+    yield "volumes", TARGET, (mount.target for mount in agent.volumes)
+    yield "volumes", VOLUME, _sources(agent.volumes, MountKind.VOLUME, MountKind.TMPFS)  # a tmpfs no manifest can say
+    yield "volumes", FOLDER, _sources(agent.volumes, MountKind.BIND)
+    yield "network", NETWORK, (agent.network,)
+    yield "memory", MEMORY, _said(agent.memory)
+    yield "cpus", CPUS, _said(agent.cpus)
+    yield "pids", PIDS, (agent.pids,)
+    yield "cap_add", CAPABILITY, agent.cap_add
+    if agent.keep is not None:
+        kept = [number for number in (agent.keep.commits, agent.keep.days) if number is not None]
+        yield "keep", KEPT, kept or [None]
+    yield "carry", INSIDE, agent.carry
+
+
+def _said(value: object) -> tuple[object, ...]:
+    return () if value is None else (value,)
+
+
+def _sources(mounts: Iterable[Mount], *kinds: MountKind) -> Iterator[object]:
+    return (mount.source for mount in mounts if mount.kind in kinds)
+
+
+def _texts(defaults: Iterable[ImageDefaults]) -> Iterator[object]:
+    for each in defaults:
+        yield from (*each.entrypoint, *each.command, each.user)
+
+
+def _odd_commits(commits: Iterable[CommitRecord]) -> Iterator[str]:
+    for commit in commits:
+        if commit.number > _MOST_FOREIGN:
+            yield f"commit {commit.number}: expected a number up to {_MOST_FOREIGN}"
+        if not all(map(TARGET.holds, commit.volumes or ())):
+            yield f"the volumes of commit {commit.number}: expected {TARGET.expected}"
