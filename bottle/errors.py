@@ -31,15 +31,20 @@ from typing import ClassVar
 
 
 class BottleError(Exception):
-    """The one error users see: what happened, what state is left, and the next command to type."""
+    """The one error users see: what happened, what state is left, and the next command to type.
+
+    Each of them is shown as one line, whatever is in it. `details` are further lines, such as the last output of what
+    failed: they are shown behind a mark, so that none of them can pass for one of ours.
+    """
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, what: str, *, left: str = "", next_step: str = "") -> None:
-        super().__init__(what)
+    def __init__(self, what: str, *, left: str = "", next_step: str = "", details: tuple[str, ...] = ()) -> None:
+        super().__init__("\n".join((what, *details)))
         self.what = what
         self.left = left
         self.next_step = next_step
+        self.details = details
 
     @property
     def code(self) -> str:

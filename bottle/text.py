@@ -1,4 +1,8 @@
-"""Text that somebody else wrote, made fit to be shown on a terminal."""
+"""Text that somebody else wrote, made fit to be shown on a terminal.
+
+No function here returns a line feed: a text is one line, and several lines are a tuple. So whoever prints decides how
+each line begins, and what was printed by somebody else can begin none.
+"""
 
 import re
 
@@ -10,24 +14,46 @@ _SEQUENCES = re.compile(
     r"|\x1b[ -/]*[0-~]?"
 )
 
-# C0, DEL, C1; bidi marks, embeddings, overrides and isolates, which reorder what is read ("Trojan Source"); line and
-# paragraph separators, which fake a line's end.
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+# C0, DEL, C1; what has no width; bidi marks, embeddings, overrides and isolates, which reorder what is read ("Trojan
+# Source"); line and paragraph separators, which fake a line's end.
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+    r"|[\U000e0000-\U000e007f]"
+)
+# Letters and signs that show nothing: as good as spaces to who wants to move text to where it does not belong.
+_BLANK = re.compile(r"[\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
-def printable(text: str | bytes, limit: int = 500, *, lines: bool = False) -> str:
-    """`text` without anything that a terminal acts on, cut to `limit` characters with `…` in the last place.
+def printable(text: str | bytes, limit: int = 500) -> str:
+    """`text` as one line without anything that a terminal acts on, cut to `limit` characters with `…` at the end.
 
-    Removed are escape sequences, C0 and C1 controls and bidi controls. Runs of white space become one space, or, with
-    `lines`, line feeds stay and tabs become spaces. Bytes are read as UTF-8; what is none becomes U+FFFD.
+    Removed are escape sequences, C0 and C1 controls and bidi controls. Runs of white space, line feeds among it, become
+    one space. Bytes are read as UTF-8; what is none becomes U+FFFD.
     """
+    return _cut(_UNPRINTABLE.sub("", " ".join(_BLANK.sub(" ", _decoded(text)).split())), limit)
+
+
+def laid_out(text: str, limit: int = 4000) -> str:
+    """As `printable`, for a line of our own whose spaces are indentation and columns: they stay."""
+    return _cut(_UNPRINTABLE.sub("", re.sub(r"[\t\n\v\f\r\x85\u2028\u2029]", " ", _decoded(text))).rstrip(), limit)
+
+
+def printable_lines(text: str | bytes, limit: int = 500) -> tuple[str, ...]:
+    """The lines of `text`, all together up to `limit` characters, each without anything that a terminal acts on.
+
+    Tabs become spaces, indentation stays. They are to be printed behind a mark, so that none of them begins a line.
+    """
+    kept = _decoded(text).replace("\r\n", "\n").replace("\t", "    ").split("\n")
+    clean = "\n".join(_UNPRINTABLE.sub("", line).rstrip() for line in kept)
+    return tuple(_cut(clean.strip("\n"), limit).split("\n"))
+
+
+def _decoded(text: str | bytes) -> str:
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
-    text = _SURROGATES.sub("\ufffd", _SEQUENCES.sub("", text))
-    if lines:
-        kept = text.replace("\r\n", "\n").replace("\t", "    ").split("\n")
-        text = "\n".join(_UNPRINTABLE.sub("", line).rstrip() for line in kept).strip("\n")
-    else:
-        text = _UNPRINTABLE.sub("", " ".join(text.split()))
+    return _SURROGATES.sub("\ufffd", _SEQUENCES.sub("", text))
+
+
+def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: max(limit - 1, 0)] + "…"

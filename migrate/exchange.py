@@ -216,7 +216,7 @@ class _Exchange:
             raise self._failure
         if self._line.lost():
             raise ConnectionLost(f"the connection to {self._line.host} broke", next_step="run the same command again")
-        said = " | ".join(text for text in (self._frame.noise, self._errors.text[-500:].replace("\n", " ")) if text)
+        said = " | ".join(text for text in (self._frame.noise, self._errors.text[-500:]) if text)
         raise RemoteError(
             f"a command on {self._line.host} ended without an answer" + (f"; it said: {said}" if said else ""),
             next_step=f"see whether this works: ssh ssh://{self._line.host} true",

@@ -94,7 +94,8 @@ def require_clean(
     if refused:
         more = [f"and {len(refused) - _SHOWN} more"] if len(refused) > _SHOWN else []
         raise PreflightRefused(
-            "\n  ".join((f"credentials would leave this machine in the image of {subject}:", *refused[:_SHOWN], *more)),
+            f"credentials would leave this machine in the image of {subject}",
+            details=(*refused[:_SHOWN], *more),
             left=left,
             next_step=next_step,
         )

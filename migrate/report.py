@@ -73,7 +73,13 @@ def moved_from_json(data: Json, host: str) -> Moved:
 
 def error_to_json(error: BottleError) -> Json:
     """An error as it travels."""
-    return {"code": error.code, "what": error.what, "left": error.left, "next": error.next_step}
+    return {
+        "code": error.code,
+        "what": error.what,
+        "details": _cut(error.details),
+        "left": error.left,
+        "next": error.next_step,
+    }
 
 
 def error_from_json(data: Json, host: str, here: str = "") -> BottleError:
@@ -89,7 +95,8 @@ def error_from_json(data: Json, host: str, here: str = "") -> BottleError:
         following = "bottle doctor"
     elif following and not is_ours:
         following = f"on {host}: {following.replace(_AGAIN, f'{_AGAIN} here')}"
-    return kind(f"{host}: {what}", left=left, next_step=following.removeprefix("here: "))
+    details = _lines(data, "details") if isinstance(data.get("details"), list) else ()
+    return kind(f"{host}: {what}", left=left, next_step=following.removeprefix("here: "), details=details)
 
 
 def _plan(data: dict[str, Any], host: str) -> MovePlan:

@@ -11,7 +11,7 @@ import shlex
 from dataclasses import dataclass, field
 
 from bottle.errors import RemoteError
-from bottle.text import printable
+from bottle.text import printable, printable_lines
 from migrate.model import RemoteCommand
 
 OUT_LIMIT = 4 << 20
@@ -127,5 +127,11 @@ class ErrorTail:
 
     @property
     def text(self) -> str:
-        """What is kept, free of control characters, line by line."""
-        return printable(bytes(self._tail), self.limit, lines=True)
+        """What is kept, as one line."""
+        return in_one_line(bytes(self._tail))
+
+
+def in_one_line(said: str | bytes) -> str:
+    """The end of what came on a far standard error stream, its lines behind each other."""
+    lines = (printable(line, ERR_LIMIT) for line in printable_lines(said, 2 * ERR_LIMIT))
+    return " | ".join(filter(None, lines))[-ERR_LIMIT:]

@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self
 from bottle.errors import ConnectionLost, RemoteError
 from bottle.text import printable
 from migrate.model import RemoteCommand, Reply
-from migrate.shell import ERR_LIMIT, OUT_LIMIT
+from migrate.shell import OUT_LIMIT, in_one_line
 from migrate.wire import MAGIC, Decoder, Kind, WireFrame, pieces
 
 _TICK = 5.0
@@ -242,7 +242,7 @@ def _reply(pending: _Pending) -> Reply:
     status, err = head.get("status"), head.get("err")
     if not isinstance(status, int) or not isinstance(err, str):
         raise RemoteError("an answer came that makes no sense")
-    return Reply(status=status, out=bytes(pending.out[: _size(head)]), err=printable(err, ERR_LIMIT, lines=True))
+    return Reply(status=status, out=bytes(pending.out[: _size(head)]), err=in_one_line(err))
 
 
 def _size(head: Mapping[str, Any]) -> int:

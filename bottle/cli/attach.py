@@ -5,7 +5,7 @@ from contextlib import closing
 import click
 
 from bottle.cli.completion import identities
-from bottle.cli.output import JSON, answer, note
+from bottle.cli.output import JSON, answer, note, raw
 from bottle.cli.relay import Console, OutputClosed
 from bottle.cli.session import attend
 from bottle.cli.shared import choose, command, format_option, make_context
@@ -100,7 +100,7 @@ def logs(identity: str, follow: bool, tail: int | None, form: str) -> None:
         answer(form, {"identity": str(state.identity), "output": output}, ())
         return
     for chunk in chunks:
-        click.echo(chunk, nl=False)
+        raw(chunk)
 
 
 def _running(context: Context, state: BottleState, verb: str) -> ContainerFacts:

@@ -3,7 +3,7 @@
 import click
 
 from bottle.cli.completion import identities
-from bottle.cli.output import age, answer, note, on_terminal, size, table
+from bottle.cli.output import age, answer, confirmed, note, on_terminal, size, table
 from bottle.cli.shared import choose, command, format_option, make_context
 from bottle.errors import NeedsConsent
 from bottle.operations import BottleView, list_bottles
@@ -81,7 +81,7 @@ def rm(identity: str, yes: bool, form: str) -> None:
     try:
         removed = delete(context, state, consent=yes)
     except NeedsConsent as exc:
-        if not on_terminal() or not click.confirm(f"{exc.what}. Delete it?", err=True):
+        if not on_terminal() or not confirmed(f"{exc.what}. Delete it?"):
             raise
         removed = delete(context, state, consent=True)
     document = {

@@ -1,23 +1,19 @@
 """`bottle capability`: what bottles ask for, and the operator's answer."""
 
-import json
-from collections.abc import Iterable, Mapping
-from typing import Any
-
 import click
 
 from bottle.capability import MAX_DOCKERFILE, SHORT_DIGEST
 from bottle.cli.completion import identities
-from bottle.cli.output import JSON, age, answer, note, table
+from bottle.cli.output import Coloured, age, answer, note, quoted, table
 from bottle.cli.shared import command, format_option, make_context
-from bottle.model import SCHEMA, CapabilityRequest
+from bottle.model import CapabilityRequest
 from bottle.operations import Approved, Denied, RequestDetail, RequestView, list_requests
 from bottle.operations import approve as carry_out
 from bottle.operations import deny as turn_down
 from bottle.operations import show as look_at
 from bottle.operations.capability import Standing
 from bottle.serial import request_to_json
-from bottle.text import printable
+from bottle.text import printable, printable_lines
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 _LONGEST = 4 * MAX_DOCKERFILE  # characters shown of a diff: all of the largest request
@@ -97,7 +93,7 @@ def show(identity: str, digest: str | None, form: str) -> None:
         "warnings": list(detail.warnings),
         "notes": list(detail.notes),
     }
-    _answer(form, document, _shown(detail))
+    answer(form, document, _shown(detail))
 
 
 @capability.command()
@@ -160,18 +156,9 @@ def _row(view: RequestView) -> tuple[str, ...]:
     )
 
 
-def _answer(form: str, document: Mapping[str, Any], lines: Iterable[str]) -> None:
-    """As `answer`, with lines that are fit for a terminal already and may have colours."""
-    if form == JSON:
-        click.echo(json.dumps({"schema": SCHEMA, **document}, indent=2))
-        return
-    for line in lines:
-        click.echo(line)  # which leaves colours away where there is no terminal
-
-
-def _shown(detail: RequestDetail) -> list[str]:
+def _shown(detail: RequestDetail) -> list[str | Coloured]:
     request, identity = detail.request, detail.identity
-    lines = [
+    lines: list[str | Coloured] = [
         f"request {request.number} of {identity}, {request.status.value}, received {age(request.received_at)}",
         f"digest    {request.digest}",
         *_labelled("reason", request.reason),
@@ -179,7 +166,7 @@ def _shown(detail: RequestDetail) -> list[str]:
         f"in force  {printable(detail.in_force)}",
         "",
         *_diff(detail),
-        *(click.style(f"WARNING: {printable(each, 1000)}", fg="yellow") for each in detail.warnings),
+        *(Coloured(f"WARNING: {printable(each, 1000)}", "yellow") for each in detail.warnings),
     ]
     if request.status.open:
         short = request.digest[:SHORT_DIGEST]
@@ -189,15 +176,15 @@ def _shown(detail: RequestDetail) -> list[str]:
 
 
 def _labelled(label: str, text: str) -> list[str]:
-    first, *others = printable(text, 5000, lines=True).split("\n")
-    return [f"{label:<9} {first}", *(f"{'':<9} {line}" for line in others)]
+    first, *others = printable_lines(text, 5000)
+    return [f"{label:<9} {first}", *(f"{'':<9} {line}" for line in quoted(others))]
 
 
-def _diff(detail: RequestDetail) -> list[str]:
+def _diff(detail: RequestDetail) -> list[str | Coloured]:
     if not detail.diff:
         return ["no difference to the Dockerfile in force" if detail.request.dockerfile else "it has no Dockerfile", ""]
-    lines = printable(detail.diff, _LONGEST, lines=True).split("\n")
-    return [*(click.style(line, fg=_COLOURS.get(line[:1])) for line in lines), ""]
+    lines = printable_lines(detail.diff, _LONGEST)
+    return [*(Coloured(shown, _COLOURS.get(line[:1])) for line, shown in zip(lines, quoted(lines), strict=True)), ""]
 
 
 def _approved_document(approved: Approved) -> dict[str, object]:

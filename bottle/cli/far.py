@@ -3,8 +3,7 @@
 import sys
 from pathlib import Path
 
-import click
-
+from bottle.cli.output import prompted
 from bottle.model import MigrationPhase
 from bottle.operations import Context
 from bottle.state import BottleState
@@ -18,7 +17,7 @@ def ssh_options(identity_files: tuple[Path, ...], *, accept_new_host_key: bool =
     return SshOptions(
         identity_files=identity_files,
         accept_new_host_key=accept_new_host_key,
-        ask_password=_ask if sys.stdin.isatty() and sys.stderr.isatty() else None,
+        ask_password=prompted if sys.stdin.isatty() and sys.stderr.isatty() else None,
     )
 
 
@@ -34,7 +33,3 @@ def settle_by_asking(context: Context, state: BottleState) -> None:
         SshRemote.connect(Target.parse(record.host), options=ssh_options(keys)) as remote,
     ):
         settle_handoff(context, state, record, remote)
-
-
-def _ask(prompt: str) -> str:
-    return str(click.prompt(prompt.rstrip(": "), hide_input=True, err=True, default="", show_default=False))

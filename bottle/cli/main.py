@@ -13,7 +13,7 @@ from click.shell_completion import add_completion_class
 
 from bottle import __version__
 from bottle.cli.completion import Bash
-from bottle.cli.journal import JOURNAL
+from bottle.cli.journal import JOURNAL, OneLine
 from bottle.cli.loudness import Loudness
 from bottle.cli.output import JSON, report
 from bottle.errors import UsageError
@@ -118,4 +118,6 @@ def main(context: click.Context, quiet: bool, verbose: bool) -> None:
     context.obj = Loudness(quiet=quiet, verbose=verbose)
     JOURNAL.open(default_home(), context.invoked_subcommand or "bottle")
     if verbose:
-        logging.getLogger().addHandler(logging.StreamHandler())
+        shown = logging.StreamHandler()
+        shown.setFormatter(OneLine("%(levelname)s %(name)s: %(message)s"))
+        logging.getLogger().addHandler(shown)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Never
 
-import click
 from tqdm import tqdm
 
+from bottle.cli.output import note
 from bottle.text import printable
 
 
@@ -25,7 +25,7 @@ class Bars:
             self.note(f"{name} …")
             yield
             return
-        bar: tqdm[Never] = tqdm(desc=name, total=total, unit="B", unit_scale=True, file=sys.stderr)
+        bar: tqdm[Never] = tqdm(desc=printable(name, 100), total=total, unit="B", unit_scale=True, file=sys.stderr)
         outer, self._bar = self._bar, bar
         try:
             yield
@@ -40,7 +40,8 @@ class Bars:
 
     def note(self, text: str) -> None:
         """Print a line above the bar."""
-        tqdm.write(printable(text, 1000), file=sys.stderr)
+        with tqdm.external_write_mode(file=sys.stderr):
+            note(text)
 
 
 class Lines:
@@ -67,7 +68,7 @@ class Lines:
 
     def note(self, text: str) -> None:
         """Print the line."""
-        click.echo(printable(text, 1000), err=True)
+        note(text)
 
 
 def for_stderr() -> Bars | Lines:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import click
 
-from bottle.cli.output import answer, note, on_terminal, size, table
+from bottle.cli.output import answer, confirmed, note, on_terminal, size, table
 from bottle.cli.shared import command, format_option, make_context
 from bottle.garbage import Garbage, Kept, PrunePlan
 from bottle.operations import Pruned, plan_for
@@ -65,7 +65,7 @@ def _asked(plan: PrunePlan) -> bool:
         return False
     for line in _table(asking):
         note(line)
-    return click.confirm("Take these away too?", err=True)
+    return confirmed("Take these away too?")
 
 
 def _table(garbage: list[Garbage]) -> list[str]:

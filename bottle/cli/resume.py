@@ -6,7 +6,7 @@ import click
 
 from bottle.cli.completion import commits, identities
 from bottle.cli.far import settle_by_asking
-from bottle.cli.output import answer, note, on_terminal
+from bottle.cli.output import answer, confirmed, note, on_terminal
 from bottle.cli.session import attend
 from bottle.cli.shared import choose, command, format_option, make_context
 from bottle.errors import NeedsConsent, UsageError
@@ -84,7 +84,7 @@ def resume(
     try:
         resumed = bring_back(context, state, request, begin=detach, tty=detach or on_terminal())
     except NeedsConsent as exc:
-        if not on_terminal() or not click.confirm(f"{exc.what}. Let it go?", err=True):
+        if not on_terminal() or not confirmed(f"{exc.what}. Let it go?"):
             raise
         resumed = bring_back(context, state, replace(request, consent=True), begin=detach)
     note(f"resuming {resumed.identity}: {resumed.plan.row}")

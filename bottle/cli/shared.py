@@ -37,6 +37,7 @@ def command(function: F) -> F:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
         form = kwargs.get("form", "text")
+        JOURNAL.asked(click.get_current_context().command_path, kwargs)
         try:
             return function(*args, **kwargs)
         except BottleError as exc:

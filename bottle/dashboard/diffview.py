@@ -11,7 +11,7 @@ from textual.strip import Strip
 
 from bottle.dashboard.rows import plural
 from bottle.operations.capability import RequestDetail
-from bottle.text import printable
+from bottle.text import printable, printable_lines
 
 # The diff of the largest Dockerfile that can be asked for is shown whole: nobody approves what he cannot read.
 _WHOLE = 4 * 1024 * 1024
@@ -29,8 +29,8 @@ def request_lines(detail: RequestDetail) -> Iterator[Line]:
     for warning in detail.warnings:
         yield f"  ! {printable(warning)}", "warning"
     yield "asks, because:", "strong"
-    for line in printable(request.reason, 4096, lines=True).split("\n"):
-        yield f"  {line}", ""
+    for line in printable_lines(request.reason, 4096):
+        yield f"  | {line}", ""
     if request.note:
         yield f"{request.status.value}, with the word: {printable(request.note, 4096)}", "strong"
     yield f"digest {request.digest}", "strong"
@@ -38,7 +38,7 @@ def request_lines(detail: RequestDetail) -> Iterator[Line]:
     if not detail.diff:
         yield "  no difference" if request.dockerfile else "  (no Dockerfile)", ""
         return
-    for line in printable(detail.diff, _WHOLE, lines=True).split("\n"):
+    for line in printable_lines(detail.diff, _WHOLE):
         yield line, style_of(line)
 
 

@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from bottle.dashboard.desk import Outcome
 from bottle.errors import BottleError
-from bottle.text import printable
+from bottle.text import laid_out, printable
 
 _LINES = 3  # that are shown; `e` shows all of them
 _ALL = 10_000  # characters of each part
@@ -19,18 +19,19 @@ _ALL = 10_000  # characters of each part
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What the status says. `line` is what `y` copies; `style` is a variable of the theme."""
+    """What the status says. `line` is what `y` copies; `style` is a variable of the theme; `details` `e` shows only."""
 
     text: str
     line: str = ""
     notes: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
     style: str = ""
 
     @classmethod
     def of_error(cls, error: BottleError) -> "Message":
         """An error: what happened, what state is left, the next command."""
         left = (f"state: {error.left}",) if error.left else ()
-        return cls(text=error.what, line=error.next_step, notes=left, style="$text-error")
+        return cls(text=error.what, line=error.next_step, notes=left, details=error.details, style="$text-error")
 
     @classmethod
     def of_outcome(cls, outcome: Outcome) -> "Message":
@@ -44,9 +45,12 @@ class Message:
             yield printable(note), "$text-warning" if self.style == "$text-success" else ""
 
     def full(self) -> Iterator[str]:
-        """All of it, in its own lines."""
-        for part in (self.text, *self.notes, f"next:  {self.line}" if self.line else ""):
-            yield printable(part, _ALL, lines=True)
+        """All of it, in its own lines; those of what failed behind a mark."""
+        yield printable(self.text, _ALL)
+        yield from (f"  | {laid_out(line, _ALL)}" for line in self.details)
+        yield from (printable(note, _ALL) for note in self.notes)
+        if self.line:
+            yield f"next:  {printable(self.line, _ALL)}"
 
 
 class StatusLine(VerticalGroup):

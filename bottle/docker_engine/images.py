@@ -81,7 +81,7 @@ class Images(Part):
                 raise_error_of(event, doing)
                 # Those with an id tell of one layer, and there are thousands of them.
                 if "id" not in event and event.get("status"):
-                    progress.note(printable(str(event["status"])))
+                    progress.note(f"docker: {printable(str(event['status']))}")
 
     def tag(self, ref: str, tag: str) -> None:
         """Give an image one more tag, taking it from the image that has it."""
@@ -141,9 +141,9 @@ class _BuildOutput:
     def failure(self, message: str) -> BuildFailed:
         """The error that says where the build failed, why, and what was printed last."""
         where = f" at {self._step}" if self._step else ""
-        what = f"building {self._tag} failed{where}: {printable(message, 2000)}"
         return BuildFailed(
-            "\n".join((what, *(f"    {line}" for line in self._lines))),
+            f"building {self._tag} failed{where}: {printable(message, 2000)}",
+            details=tuple(self._lines),
             left="no image was tagged; what was there before stays in use",
             next_step=_FOR_BUILDKIT if _NEEDS_BUILDKIT.search(message) else _MEND,
         )

@@ -371,7 +371,7 @@ def test_a_build_that_fails_shows_its_step_and_last_lines(
     with pytest.raises(BuildFailed) as caught:
         build(engine, tmp_path)
     assert "at Step 2/2 : RUN make: returned a non-zero code: 2" in caught.value.what
-    assert caught.value.what.splitlines()[-1] == "    line 49"
+    assert caught.value.details[-1] == "line 49"
     assert "line 5\n" not in caught.value.what
     assert "0123" not in caught.value.what
 

@@ -102,6 +102,7 @@ def test_error_tail_keeps_the_end() -> None:
     for _ in range(100):
         tail.feed(b"early\n" * 1000)
     tail.feed(b"the \x1b[1mcause\xff\n")
-    assert tail.text.splitlines()[-1].startswith("the ")
+    assert tail.text.split(" | ")[-1].startswith("the ")
+    assert "\n" not in tail.text
     assert "\x1b" not in tail.text
     assert len(tail.text) <= ERR_LIMIT

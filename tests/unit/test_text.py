@@ -1,12 +1,13 @@
 """Text that somebody else wrote reaches the terminal without anything that a terminal acts on."""
 
 import unicodedata
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bottle.text import printable
+from bottle.text import laid_out, printable, printable_lines
 
 
 @pytest.mark.parametrize(
@@ -39,11 +40,11 @@ def test_what_is_shown(text: str | bytes, shown: str) -> None:
 
 
 def test_lines_stay_lines_when_asked_for() -> None:
-    assert printable("one\r\ntwo\x1b[2J\n\tthree\rfour\n", lines=True) == "one\ntwo\n    threefour"
+    assert printable_lines("one\r\ntwo\x1b[2J\n\tthree\rfour\n") == ("one", "two", "    threefour")
 
 
 def test_an_unended_string_hides_no_further_line() -> None:
-    assert printable("\x1b]0;title\nsecond", lines=True) == "second"
+    assert printable_lines("\x1b]0;title\nsecond") == ("second",)
 
 
 def test_long_text_is_cut_to_the_limit() -> None:
@@ -51,10 +52,23 @@ def test_long_text_is_cut_to_the_limit() -> None:
     assert printable("x" * 11, 10) == "x" * 9 + "…"
 
 
-@given(st.one_of(st.text(st.characters()), st.binary()), st.booleans())
-def test_nothing_that_acts_is_left(text: str | bytes, lines: bool) -> None:
-    shown = printable(text, 100, lines=lines)
-    assert len(shown) <= 100
-    assert not [each for each in shown if unicodedata.category(each) in ("Cc", "Cs") and not (lines and each == "\n")]
-    shown.encode()
-    assert printable(shown, 100, lines=lines).split() == shown.split()
+def test_a_line_of_our_own_keeps_its_columns_and_is_one_line() -> None:
+    assert laid_out("  a   b\n  next:  c\td\x1b[2J\u2028e\x85f  ") == "  a   b   next:  c d e f"
+
+
+def test_what_shows_nothing_moves_nothing() -> None:
+    assert printable("a\u2800\u3164\u115f \uffa0\u00a0b\u200bc\ufeff\U000e0041") == "a bc"
+
+
+@given(st.one_of(st.text(st.characters()), st.binary()), st.sampled_from([printable, laid_out, printable_lines]))
+def test_nothing_that_acts_is_left(text: str | bytes, clean: Callable[..., str | tuple[str, ...]]) -> None:
+    if isinstance(text, bytes) and clean is laid_out:
+        text = text.decode("utf-8", "surrogateescape")
+    shown = clean(text, 100)
+    lines = (shown,) if isinstance(shown, str) else shown
+    assert sum(map(len, lines)) <= 100
+    for line in lines:
+        assert len(line.splitlines()) <= 1
+        assert not [each for each in line if unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp")]
+        line.encode()
+        assert printable(printable(line)).split() == printable(line).split()

@@ -119,7 +119,7 @@ def test_what_an_agent_wrote_does_nothing_to_a_terminal(cli: Cli) -> None:
     bottle = cli.start()
     ask(cli, bottle, f"FROM {BASE}\nRUN true \x1b]0;title && evil\n\u202e# x\n")
     shown = CliRunner().invoke(capability, ["show", str(bottle.identity)], color=True).stdout
-    assert "\x1b[32m+RUN true <U+001B>]0;title && evil" in shown
+    assert "\x1b[32m| +RUN true <U+001B>]0;title && evil" in shown
     assert not {"\x1b]", "\u202e"} & {shown[at : at + length] for at in range(len(shown)) for length in (1, 2)}
     assert "characters that are not seen" in shown
     for words in (["list"], ["show", str(bottle.identity)]):

@@ -103,7 +103,7 @@ def test_brackets_are_brackets_and_nothing_acts_on_the_terminal() -> None:
     plain = "\n".join(text for text, _ in request_lines(DETAIL))
     assert "+FROM [red]new\n" in plain
     assert "\x1b" not in plain
-    assert "  needs\n  jq now" in plain
+    assert "  | needs\n  | jq now" in plain
 
 
 def test_the_same_dockerfile_is_said_to_be_the_same() -> None:
