@@ -1,6 +1,7 @@
 """What is inside containers: their changes, their layer on disk, files in and out, and their streams."""
 
 import os
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,8 @@ from bottle.docker_engine.connection import CHUNK, Source, container_ref
 from bottle.docker_engine.streams import DockerExecution, DockerSession, unframed
 from bottle.model import Change, Store
 from bottle.ports import Execution, Session
+
+_OCTAL = re.compile(rb"\\([0-3][0-7]{2})")  # how the kernel writes white space, commas and backslashes
 
 
 class Contents(Part):
@@ -117,24 +120,31 @@ def _upper_folder(inspected: dict[str, Any]) -> str | None:
     if not pid:
         return None
     try:
-        mounts = Path(f"/proc/{pid}/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+        mounts = Path(f"/proc/{pid}/mountinfo").read_bytes()
     except OSError:
         return None
-    return upper_folder(mounts) if inspected["Id"] in mounts else None
+    return upper_folder(mounts) if inspected["Id"].encode() in mounts else None
 
 
-def upper_folder(mountinfo: str) -> str | None:
-    """The `upperdir` of the overlay at `/`, or None where there is none or it is relative."""
-    for line in mountinfo.splitlines():
-        mount, _, filesystem = line.partition(" - ")
-        fields, source = mount.split(), filesystem.split()
-        if len(fields) < 5 or fields[4] != "/" or len(source) < 3 or source[0] != "overlay":
+def upper_folder(mountinfo: bytes) -> str | None:
+    """The `upperdir` of the overlay at `/`, or None where there is none or it is relative.
+
+    In bytes, as the kernel writes it: names are in no encoding of their own, and only spaces, tabs and line feeds
+    stand between fields.
+    """
+    for line in mountinfo.split(b"\n"):
+        mount, _, filesystem = line.partition(b" - ")
+        fields, source = mount.split(b" "), filesystem.split(b" ")
+        if len(fields) < 5 or fields[4] != b"/" or len(source) < 3 or source[0] != b"overlay":
             continue
-        for option in source[2].split(","):
-            if option.startswith("upperdir=/"):
-                # The kernel writes white space and backslashes in octal.
-                return option.removeprefix("upperdir=").encode("utf-8", "surrogateescape").decode("unicode_escape")
+        for option in source[2].split(b","):
+            if option.startswith(b"upperdir=/"):
+                return os.fsdecode(_OCTAL.sub(_byte, option.removeprefix(b"upperdir=")))
     return None
+
+
+def _byte(match: re.Match[bytes]) -> bytes:
+    return bytes((int(match[1], 8),))
 
 
 def _readable_folder(path: str) -> bool:

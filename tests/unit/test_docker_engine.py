@@ -3,6 +3,7 @@
 import inspect
 import io
 import json
+import os
 import socket
 import socketserver
 import tarfile
@@ -549,6 +550,9 @@ def test_a_source_gives_its_own_error_precedence() -> None:
     [
         ("1 2 0:5 / / rw - overlay overlay rw,lowerdir=/l,upperdir=/u/fs,workdir=/w\n", "/u/fs"),
         ("1 2 0:5 / / rw shared:1 master:2 - overlay o rw,upperdir=/with\\040space\n", "/with space"),
+        ("1 2 0:5 / / rw - overlay o rw,upperdir=/größe/漢字\\134\\054x,workdir=/w\n", "/größe/漢字\\,x"),
+        ("1 2 0:5 / / rw - overlay o rw,upperdir=/a\u2028b\u00a0c\x85d\n", "/a\u2028b\u00a0c\x85d"),
+        ("1 2 0:5 / / rw - overlay o rw,upperdir=/\udcff\n", "/\udcff"),
         ("1 2 0:5 / /mnt rw - overlay overlay rw,upperdir=/other\n", None),
         ("1 2 0:5 / / rw - overlay overlay rw,upperdir=relative\n", None),
         ("1 2 8:1 / / rw - ext4 /dev/sda rw\n", None),
@@ -557,7 +561,7 @@ def test_a_source_gives_its_own_error_precedence() -> None:
     ],
 )
 def test_upper_folder(mountinfo: str, folder: str | None) -> None:
-    assert upper_folder(mountinfo) == folder
+    assert upper_folder(os.fsencode(mountinfo)) == folder
 
 
 # Build contexts.
