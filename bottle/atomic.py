@@ -52,7 +52,7 @@ def sync_tree(folder: Path) -> None:
             path = Path(root, name)
             if path.is_symlink() or not path.is_file():
                 continue
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
                 os.fsync(descriptor)
             finally:

@@ -1,9 +1,11 @@
 """One writer per bottle: a file lock that says who holds it and why, and that the kernel frees when the holder dies."""
 
+import errno
 import fcntl
 import json
 import os
 import socket
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ from pathlib import Path
 
 from bottle.atomic import cannot_write
 from bottle.errors import Locked, NotFound
+from bottle.regular import read_regular
 
 _PATIENCE = 10.0  # seconds that others wait for who said that it will be brief
 _INTERVAL = 0.05
@@ -26,12 +29,14 @@ def hold(path: Path, *, subject: str, purpose: str, brief: bool = False) -> Iter
     NotFound when its folder is gone, StateDamaged when it cannot be opened.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     except FileNotFoundError as exc:
         raise _gone(subject) from exc
     except OSError as exc:
         raise cannot_write(path, exc) from exc
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise cannot_write(path, OSError(errno.EINVAL, "it is no regular file"))
         _take(descriptor, subject)
         if not _is_at(descriptor, path):
             raise _gone(subject)  # the folder was deleted between opening the file and locking it
@@ -58,7 +63,7 @@ def holder(path: Path) -> str | None:
     lists those that are held, see proc_locks(5).
     """
     try:
-        note, inode = path.read_bytes(), path.stat().st_ino
+        note, inode = read_regular(path), path.stat().st_ino
         held = Path("/proc/locks").read_text(encoding="utf-8")
     except OSError:
         return None

@@ -14,6 +14,7 @@ from bottle.admission import Rule
 from bottle.errors import ManifestError, NotFound
 from bottle.model import Agent, Mount, MountKind, Retention
 from bottle.naming import is_agent_name
+from bottle.regular import read_regular
 
 FILE_NAME = "bottle.toml"
 
@@ -55,7 +56,7 @@ def find_manifest(start: Path, home: Path) -> Path:
 def read_manifest(path: Path) -> Manifest:
     """Read the manifest at `path`. Raises ManifestError."""
     try:
-        return parse_manifest(path.read_text(encoding="utf-8"), path)
+        return parse_manifest(read_regular(path, follow=True).decode(), path)
     except (OSError, UnicodeDecodeError) as exc:
         raise ManifestError(f"cannot read {path}: {exc}", next_step=f"ls -l {path}") from exc
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bottle.errors import BottleError
 from bottle.naming import Identity
+from bottle.regular import read_regular
 
 
 def default_runtime() -> Path:
@@ -93,7 +94,7 @@ def _private(base: Path) -> None:
 def _answer(folder: Path, number: int, text: str) -> None:
     path, data = folder / "answers" / str(number), text.encode("utf-8", "surrogateescape")
     try:
-        known = path.read_bytes() == data
+        known = read_regular(path) == data
     except FileNotFoundError:
         known = False
     if not known:

@@ -42,6 +42,7 @@ from bottle.model import (
     Tombstone,
 )
 from bottle.naming import Identity, is_identity_prefix
+from bottle.regular import read_regular
 
 T = TypeVar("T")
 
@@ -65,7 +66,6 @@ DRAFT = ".draft"
 _DELETED = ".deleted"
 
 _REQUEST = re.compile(r"([1-9][0-9]{0,8})\.json")
-_LARGEST = 64 * 1024 * 1024  # no file that is read whole into memory may be larger
 
 
 def default_home() -> Path:
@@ -293,9 +293,7 @@ class BottleState:
     def _read(self, name: str) -> bytes | None:
         path = self.path / name
         try:
-            if path.stat().st_size > _LARGEST:
-                raise StateDamaged(f"{path} is too large to be read", next_step=f"ls -l {path}")
-            return path.read_bytes()
+            return read_regular(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as exc:
@@ -360,7 +358,7 @@ class StateHome:
         if not known.exists():
             return
         try:
-            nonces = {line for file in (known, kept) if file.exists() for line in file.read_bytes().splitlines()}
+            nonces = {line for file in (known, kept) if file.exists() for line in read_regular(file).splitlines()}
             kept.parent.mkdir(mode=0o700, exist_ok=True)
             sync_folder(self.path)
         except OSError as exc:
@@ -425,31 +423,6 @@ def leftover_of(name: str) -> Identity | None:
             except InvalidIdentity:
                 return None
     return None
-
-
-def committed_image_path(identity: Identity | str, home: Path | None = None) -> Path:
-    """Where the tag that resume uses is kept for `identity`."""
-    return _state(identity, home).path / COMMITTED_IMAGE
-
-
-def write_committed_image(identity: Identity | str, tag: str, home: Path | None = None) -> None:
-    """Make `tag` the image that resume uses for `identity`. Atomic and durable."""
-    _state(identity, home).write_committed_image(tag)
-
-
-def read_committed_image(identity: Identity | str, home: Path | None = None) -> str | None:
-    """The tag that resume uses for `identity`, or None when it was never committed."""
-    return _state(identity, home).committed_image()
-
-
-def mark_preserved(identity: Identity | str, home: Path | None = None) -> None:
-    """Keep the state of `identity` when its session ends."""
-    _state(identity, home).mark_preserved()
-
-
-def _state(identity: Identity | str, home: Path | None) -> BottleState:
-    parsed = identity if isinstance(identity, Identity) else Identity.parse(identity)
-    return StateHome(home or default_home()).bottle(parsed)
 
 
 def _commits_from_json(data: serial.Json) -> tuple[CommitRecord, ...]:

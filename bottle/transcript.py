@@ -23,6 +23,7 @@ from bottle.errors import NotFound, StateDamaged, VerificationFailed
 from bottle.launch import is_below
 from bottle.model import Mount
 from bottle.ports import Engine
+from bottle.regular import read_regular
 from bottle.text import printable
 from bottle.unpack import Entry, EntryType, Limits, open_below, receive, relative
 
@@ -130,7 +131,7 @@ def read_index(folder: Path) -> tuple[Entry, ...]:
     """What the snapshot in `folder` holds; nothing when there is none; nothing is changed. Raises StateDamaged."""
     path = standing_tree(folder) / "index.json"
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except FileNotFoundError:
         return ()
     except OSError as exc:

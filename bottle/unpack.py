@@ -17,6 +17,7 @@ from typing import IO, BinaryIO
 
 from bottle.atomic import cannot_write
 from bottle.errors import VerificationFailed
+from bottle.regular import open_regular
 
 _CHUNK = 1024 * 1024
 _HEADERS = 4 * 1024 * 1024  # more than that in front of one member are no names and times
@@ -259,5 +260,5 @@ def store(source: IO[bytes], folder: Path, path: str) -> tuple[int, str]:
 
 
 def open_below(folder: Path, path: str) -> BinaryIO:
-    """Open a file that `store` wrote, refusing a link in its place."""
-    return os.fdopen(os.open(folder / relative(path), os.O_RDONLY | os.O_NOFOLLOW), "rb")
+    """Open a file that `store` wrote, refusing anything else in its place."""
+    return open_regular(folder / relative(path))

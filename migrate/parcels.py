@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bottle.errors import PreflightRefused
+from bottle.regular import open_regular
 from bottle.unpack import ChunkReader
 from migrate.model import Blob
 from migrate.spool import DirectorySpool
@@ -153,7 +154,7 @@ class _Packing:
             archive.addfile(member)
         else:
             member.size = facts.st_size
-            with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+            with open_regular(path) as file:
                 hashing = _Hashing(file)
                 archive.addfile(member, hashing)
             digest = hashing.hex

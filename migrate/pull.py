@@ -31,6 +31,7 @@ from bottle.model import Metadata
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.serial import flag, metadata_from_json, metadata_to_json
+from bottle.regular import read_regular
 from migrate.dialogue import Dialogue, FarExit
 from migrate.dock import Dock, Here
 from migrate.guard import Terms
@@ -139,7 +140,7 @@ def own_id(home: Path) -> str:
     """What tells this `$BOTTLE_HOME` from every other one, whatever its host is called."""
     path = home / HOST_ID
     try:
-        kept = path.read_text(encoding="ascii").strip()
+        kept = read_regular(path).decode("ascii").strip()
         if re.fullmatch(r"[0-9a-f]{32}", kept):
             return kept
     except (OSError, ValueError):

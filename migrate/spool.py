@@ -22,6 +22,7 @@ from typing import BinaryIO
 
 from bottle.atomic import cannot_write, sync_folder, write_atomic
 from bottle.errors import StateDamaged, VerificationFailed
+from bottle.regular import read_regular
 from migrate.model import Blob, Codec
 from migrate.stream import CompressingWriter
 
@@ -194,7 +195,7 @@ def _digest(data: bytes) -> str:
 def _read_json(path: Path) -> object:
     """What a file of ours says, or None when it is missing or damaged: what is spooled can always be had again."""
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(read_regular(path))
     except (OSError, ValueError):
         return None
 

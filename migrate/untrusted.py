@@ -15,6 +15,7 @@ from bottle.errors import BottleError, RemoteError, VerificationFailed
 from bottle.model import CommitRecord, Metadata, RequestStatus
 from bottle.naming import Identity
 from bottle.plan import commit_in_force
+from bottle.regular import open_regular
 from bottle.state import (
     ARRIVED,
     COMMIT_INTENT,
@@ -41,7 +42,7 @@ def staged(folder: Path, blob: str) -> Iterator[bytes]:
     """The bytes of a staged blob, from its pieces. Raises VerificationFailed when they are not what its name says."""
     digest = hashlib.sha256()
     for piece in sorted((folder / blob).glob("[0-9]*")):
-        with os.fdopen(os.open(piece, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+        with open_regular(piece) as file:
             while chunk := file.read(CHUNK):
                 digest.update(chunk)
                 yield chunk

@@ -36,6 +36,7 @@ from bottle.operations.settle import settle
 from bottle.operations.start import give_up
 from bottle.operations.stop import stop_locked
 from bottle.plan import commit_in_force, is_frozen_in, own_build, require_docker, require_here, require_settled
+from bottle.regular import read_regular
 from bottle.state import DOCKERFILE, BottleState
 
 _GRACE = 10  # seconds that an agent has to end in, as with `bottle stop`
@@ -348,7 +349,7 @@ def _approved_before(context: Context, state: BottleState, request: CapabilityRe
 
 def _standing(state: BottleState, request: CapabilityRequest) -> Standing:
     own = state.own_dockerfile
-    if own is None or own.read_bytes() != request.dockerfile.encode():
+    if own is None or read_regular(own) != request.dockerfile.encode():
         return Standing.REPLACED
     return Standing.DUE if state.rebuild_due else Standing.OWN
 
@@ -500,7 +501,7 @@ def _in_force(state: BottleState) -> tuple[str, str]:
     for path, whose in ((own, "the bottle's own"), (agent.dockerfile, "the agent's")):
         if path is not None and path.is_file():
             with suppress(OSError):
-                return path.read_text(encoding="utf-8", errors="replace"), f"{path}, {whose}"
+                return read_regular(path, follow=True).decode("utf-8", "replace"), f"{path}, {whose}"
     if agent.image is not None:
         return f"FROM {agent.image}\n", f"image {agent.image}"
     return "", f"none: {agent.dockerfile} is gone"

@@ -22,6 +22,7 @@ from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
 from bottle.operations.settle import settle
 from bottle.plan import as_committed, commit_in_force, find_commit, require_docker, require_here
+from bottle.regular import read_regular
 from bottle.state import DOCKERFILE, BottleState
 from bottle.unpack import ChunkReader
 from bottle.workspace import require_folder
@@ -203,7 +204,7 @@ def _put_together(context: Context, state: BottleState, draft: BottleState, plan
     draft.mark_preserved()
     own = state.own_dockerfile
     if own is not None:
-        write_atomic(draft.path / DOCKERFILE, own.read_bytes())
+        write_atomic(draft.path / DOCKERFILE, read_regular(own))
     context.engine.tag(plan.origin.tag, plan.commit.tag)
     context.engine.tag(plan.origin.tag, draft.identity.committed_latest)
     _copy_transcript(context, draft, plan)

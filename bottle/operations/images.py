@@ -10,6 +10,7 @@ from bottle.model import ImageFacts
 from bottle.naming import LABEL_AGENT, LABEL_SCHEMA
 from bottle.operations.context import Context
 from bottle.plan import Build, ImageSource, Pull
+from bottle.regular import read_regular
 
 
 def obtain(context: Context, source: ImageSource, agent: str) -> ImageFacts:
@@ -17,7 +18,7 @@ def obtain(context: Context, source: ImageSource, agent: str) -> ImageFacts:
     match source:
         case Build():
             try:
-                dockerfile = source.dockerfile.read_bytes()
+                dockerfile = read_regular(source.dockerfile, follow=True)
             except OSError as exc:
                 raise BuildFailed(
                     f"cannot read {source.dockerfile}: {exc.strerror}", next_step=f"ls -l {source.dockerfile}"

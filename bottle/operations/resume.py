@@ -34,6 +34,7 @@ from bottle.plan import (
     StartAgain,
     plan_resume,
 )
+from bottle.regular import read_regular
 from bottle.state import BottleState
 from bottle.workspace import copy_in
 
@@ -230,7 +231,7 @@ def _built(context: Context, state: BottleState, plan: Rebuild) -> ImageFacts:
 def _carried_out(context: Context, state: BottleState) -> None:
     """The own Dockerfile is in use: an approval that was cut short has come to its end, and no trial is needed."""
     own = state.own_dockerfile
-    content = own.read_bytes() if own is not None else None
+    content = read_regular(own) if own is not None else None
     for request in state.requests():
         if request.status is RequestStatus.APPROVING and request.dockerfile.encode() == content:
             state.write_request(replace(request, status=RequestStatus.APPROVED))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+import signal
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from bottle.errors import (
 from bottle.model import Agent, CommitRecord, Metadata
 from bottle.naming import Identity
 from bottle.state import BottleState, StateHome
+from bottle.transcript import read_index
 from tests.support import values
 from tests.support.trees import snapshot
 
@@ -106,16 +109,14 @@ def test_a_history_grows_in_order(home: StateHome, history: tuple[CommitRecord, 
     assert bottle.commits() == history
 
 
-def test_the_public_helpers_speak_of_the_same_file(bottle: BottleState, home: StateHome) -> None:
-    for identity in (bottle.identity, str(bottle.identity)):
-        assert states.committed_image_path(identity, home.path) == bottle.path / "committed-image"
-    states.write_committed_image("demo-abcde", "image:1", home.path)
-    assert states.read_committed_image("demo-abcde", home.path) == "image:1" == bottle.committed_image()
+def test_the_image_that_resume_uses_and_the_marks(bottle: BottleState) -> None:
+    assert bottle.committed_image() is None
+    bottle.write_committed_image("image:1")
+    assert bottle.committed_image() == "image:1"
     assert (bottle.path / "committed-image").read_text() == "image:1\n"
-    states.mark_preserved("demo-abcde", home.path)
+    assert not bottle.preserved
+    bottle.mark_preserved()
     assert bottle.preserved
-    with pytest.raises(InvalidIdentity):
-        states.committed_image_path("../../etc", home.path)
 
 
 def test_the_home_is_the_environments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -209,6 +210,67 @@ def test_a_file_too_large_or_no_file_is_an_error(bottle: BottleState) -> None:
     (bottle.path / "moved-to.json").mkdir()
     with pytest.raises(StateDamaged, match="cannot read"):
         bottle.tombstone()
+
+
+@pytest.fixture
+def impatient() -> Iterator[None]:
+    """Fail instead of waiting for ever."""
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+
+
+def a_link(path: Path) -> None:
+    path.with_name("elsewhere").write_bytes(path.read_bytes() if path.exists() else b"{}")
+    path.unlink(missing_ok=True)
+    path.symlink_to("elsewhere")
+
+
+def a_fifo(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+
+
+READ: dict[str, Callable[[BottleState], object]] = {
+    "metadata.json": BottleState.metadata,
+    "commits.json": BottleState.commits,
+    "committed-image": BottleState.committed_image,
+    "commit-intent.json": BottleState.intent,
+    "resume-intent.json": BottleState.resume_intent,
+    "migration.json": BottleState.migration,
+    "moved-to.json": BottleState.tombstone,
+    "requests/1.json": BottleState.requests,
+    "transcript/index.json": lambda bottle: read_index(bottle.transcript),
+}
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("plant", [a_fifo, a_link, lambda path: (path.unlink(missing_ok=True), path.mkdir())])
+@pytest.mark.parametrize("name", READ)
+def test_what_is_no_regular_file_is_damage_and_nothing_waits_for_it(
+    bottle: BottleState, name: str, plant: Callable[[Path], object]
+) -> None:
+    (bottle.path / name).parent.mkdir(exist_ok=True)
+    plant(bottle.path / name)
+    with pytest.raises(StateDamaged, match="cannot read"):
+        READ[name](bottle)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_fifo_in_the_place_of_a_lock_holds_nobody_up(bottle: BottleState) -> None:
+    a_fifo(bottle.path / "lock")
+    assert bottle.locked_by is None
+    with pytest.raises(StateDamaged, match="no regular file"), bottle.locked("bottle commit"):
+        pass
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_fifo_in_the_place_of_a_dockerfile_is_none(bottle: BottleState, home: StateHome) -> None:
+    a_fifo(bottle.path / "Dockerfile")
+    assert bottle.own_dockerfile is None
+    a_fifo(bottle.path / "arrived")
+    with pytest.raises(StateDamaged, match="no regular file"):
+        home.keep_arrivals(bottle.identity)
 
 
 def test_a_bottle_is_found_by_what_is_unambiguous(home: StateHome) -> None:

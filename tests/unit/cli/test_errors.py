@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,6 +123,17 @@ def test_papers_that_cannot_be_read_are_1(cli: Cli, command: str, damage: object
     (listed,) = cli.json("list", "-a")["bottles"]
     assert listed["state"] == "damaged"
     assert says in listed["detail"]
+
+
+def test_a_fifo_among_the_papers_of_one_bottle_hides_no_other(cli: Cli) -> None:
+    sound, odd = cli.start(), cli.start()
+    for name in ("metadata.json", "lock", "migration.json"):
+        (odd.path / name).unlink(missing_ok=True)
+        os.mkfifo(odd.path / name)
+    signal.alarm(30)  # which would end a list that waits
+    listed = {each["identity"]: each["state"] for each in cli.json("list", "-a")["bottles"]}
+    signal.alarm(0)
+    assert listed == {str(sound.identity): "running", str(odd.identity): "damaged"}
 
 
 @pytest.mark.parametrize(
