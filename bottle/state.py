@@ -62,6 +62,21 @@ TRANSCRIPT = "transcript"
 ARRIVED = "arrived"
 LOCK = "lock"
 
+# What of a state folder is of this host alone: it goes to no other one, and what comes from one holds none of it.
+HOST_ONLY = frozenset(
+    {
+        LOCK,
+        MIGRATION,
+        TOMBSTONE,
+        COMMIT_INTENT,
+        RESUME_INTENT,
+        PAUSED,
+        ARRIVED,
+        f"{TRANSCRIPT}.old",
+        f"{TRANSCRIPT}.new",
+    }
+)
+
 DRAFT = ".draft"
 _DELETED = ".deleted"
 

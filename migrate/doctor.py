@@ -16,7 +16,6 @@ NOBODY = Identity("committed-nobody", "00000")
 _REFUSED = PreflightRefused.exit_code
 _HASHES = ("sha256sum", "shasum", "openssl")
 # Docker says of the machine what `uname -m` does, and of images what Go does.
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 
 
 def examine_host(remote: Remote, here: EngineInfo | None) -> tuple[Check, ...]:
@@ -66,7 +65,7 @@ def _docker(host: HostFacts, here: EngineInfo | None, name: str) -> Iterator[Che
             detail=f"{host.engine_version} is older than what bottle is tested with",
             next_step="there: upgrade Docker to 20.10 or later",
         )
-    if here is not None and _as_images_say(here.architecture) != _as_images_say(host.architecture):
+    if here is not None and here.architecture != host.architecture:
         yield _bad(
             "architecture",
             f"{host.architecture} there and {here.architecture} here: images do not run on both",
@@ -90,10 +89,6 @@ def _tools(host: HostFacts) -> Iterator[Check]:
         )
     else:
         yield good("tools there", ", ".join(sorted(host.tools)))
-
-
-def _as_images_say(architecture: str) -> str:
-    return _ARCHITECTURES.get(architecture, architecture)
 
 
 def _bad(name: str, detail: str, next_step: str) -> Check:

@@ -9,20 +9,14 @@ from bottle.errors import StateDamaged, StateTooNew, VerificationFailed
 from bottle.model import CommitRecord, Metadata
 from bottle.ports import Progress
 from bottle.state import (
-    ARRIVED,
-    COMMIT_INTENT,
     COMMITS,
     COMMITTED_IMAGE,
     DOCKERFILE,
-    LOCK,
+    HOST_ONLY,
     METADATA,
-    MIGRATION,
-    PAUSED,
     PRESERVED,
     REBUILD,
     REQUESTS,
-    RESUME_INTENT,
-    TOMBSTONE,
     TRANSCRIPT,
     request_number,
 )
@@ -37,7 +31,6 @@ from migrate.trust import require_sound
 _DOCUMENTS = frozenset({METADATA, COMMITS})
 _KEPT = frozenset({DOCKERFILE, TRANSCRIPT, PRESERVED, REBUILD, REQUESTS})
 WRITTEN_HERE = frozenset({METADATA, COMMITS, COMMITTED_IMAGE})
-_NEVER = frozenset({LOCK, MIGRATION, TOMBSTONE, COMMIT_INTENT, RESUME_INTENT, PAUSED, ARRIVED})
 _SHAPES = {(REBUILD, ItemType.FILE), (REQUESTS, ItemType.FOLDER)}
 _MAX_DOCUMENT = 32 << 20
 _MAX_REQUEST = 4 << 20
@@ -143,7 +136,7 @@ def _read_state(file: BundleFile, member: Member, progress: Progress) -> _State:
         top = item.path.split("/", 1)[0]
         dockerfile = dockerfile or item.path == DOCKERFILE
         rebuild = rebuild or top == REBUILD
-        if top in _NEVER:
+        if top in HOST_ONLY:
             raise bundle.refusal(f"its state holds {top}, which only the host that owns a bottle writes")
         if item.path in _DOCUMENTS and item.type is ItemType.FILE:
             documents[item.path] = tar.whole(_MAX_DOCUMENT)

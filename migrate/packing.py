@@ -12,25 +12,15 @@ from bottle.model import CommitRecord, Lineage, Metadata, Mount
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.state import (
-    ARRIVED,
-    COMMIT_INTENT,
     COMMITS,
     COMMITTED_IMAGE,
-    LOCK,
+    HOST_ONLY,
     METADATA,
-    MIGRATION,
-    PAUSED,
-    RESUME_INTENT,
-    TOMBSTONE,
     BottleState,
 )
 from migrate.parcels import Parcel, pack_folder, pack_stream
 from migrate.plan import volumes_of
 from migrate.spool import DirectorySpool
-
-_OF_THIS_HOST = frozenset(
-    {LOCK, MIGRATION, TOMBSTONE, COMMIT_INTENT, RESUME_INTENT, PAUSED, ARRIVED, "transcript.old", "transcript.new"}
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +63,7 @@ def pack(
         packed = pack_folder(here.cwd, spool) if workspace is not None and here.cwd is not None else None
         instead = _documents(state, there, commit)
         return Packed(
-            state=pack_folder(state.path, spool, leave_out=_OF_THIS_HOST, instead=instead),
+            state=pack_folder(state.path, spool, leave_out=HOST_ONLY, instead=instead),
             workspace=packed,
             volumes=volumes,
         )

@@ -11,7 +11,6 @@ from bottle.plan import commit_in_force, is_frozen_in, require_docker
 from migrate.archive import choose_codec
 from migrate.model import Codec, HostFacts, Place, Presence
 
-_ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64", "386": "i686", "arm": "armv7l"}
 _NEEDED_TOOLS = ("tar", "find", "awk")
 _SLACK = 64 * 1024**2
 
@@ -213,7 +212,7 @@ def _require_engine(facts: MoveFacts) -> None:
             left=unchanged,
             next_step="there: sudo usermod -aG docker $USER, then log in again; or start Docker",
         )
-    if host.architecture != _ARCHITECTURES.get(facts.architecture, facts.architecture):
+    if host.architecture != facts.architecture:
         raise PreflightRefused(
             f"{name} is {host.architecture}, and this bottle's image is {facts.architecture}",
             left=unchanged,

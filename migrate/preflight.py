@@ -63,7 +63,7 @@ def parse_probe(text: str) -> HostFacts:
         sudo=values.get("sudo") == "yes",
         refused=printable(values["refused"], 300) if "refused" in values else None,
         engine_version=printable(str(info.get("ServerVersion", "")), 40),
-        architecture=printable(str(info.get("Architecture", "")), 40),
+        architecture=printable(values.get("architecture", ""), 40),
         store=Store.CONTAINERD if _SNAPSHOTTER in (info.get("DriverStatus") or []) else Store.CLASSIC,
         docker_root=str(info.get("DockerRootDir", "")),
         free_docker=_kilobytes(values, "free_docker"),

@@ -30,8 +30,8 @@ from bottle.errors import (
 from bottle.model import Metadata
 from bottle.naming import Identity
 from bottle.operations import Context
-from bottle.serial import flag, metadata_from_json, metadata_to_json
 from bottle.regular import read_regular
+from bottle.serial import flag, metadata_from_json, metadata_to_json
 from migrate.dialogue import Dialogue, FarExit
 from migrate.dock import Dock, Here
 from migrate.guard import Terms

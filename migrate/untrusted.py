@@ -17,15 +17,9 @@ from bottle.naming import Identity
 from bottle.plan import commit_in_force
 from bottle.regular import open_regular
 from bottle.state import (
-    ARRIVED,
-    COMMIT_INTENT,
-    LOCK,
-    MIGRATION,
-    PAUSED,
+    HOST_ONLY,
     REBUILD,
     REQUESTS,
-    RESUME_INTENT,
-    TOMBSTONE,
     BottleState,
     request_number,
 )
@@ -34,7 +28,6 @@ from migrate.stream import CHUNK
 from migrate.trust import odd
 
 _ENTRIES = 500_000
-_FOREIGN = (LOCK, MIGRATION, TOMBSTONE, COMMIT_INTENT, RESUME_INTENT, PAUSED, ARRIVED)
 KEPT = "nothing of it was used"
 
 
@@ -97,7 +90,7 @@ class ArrivedState:
 
 def read_state(folder: Path, identity: Identity) -> ArrivedState:
     """What an unpacked state folder says of the bottle. Raises VerificationFailed."""
-    for name in _FOREIGN:
+    for name in sorted(HOST_ONLY):
         if os.path.lexists(folder / name):
             raise VerificationFailed(f"the state that came holds {name}, which belongs to one host", left=KEPT)
     state = BottleState(identity, folder)

@@ -45,7 +45,8 @@ fi
 docker=$(command -v docker) || exit 0
 printf 'docker=%s\n' "$docker"
 ask() { # DOCKER…: what the engine says of itself, if it answers
-	"$@" version --format '{{.Server.Version}}' >/dev/null 2>&1 || return 1
+	architecture=$("$@" version --format '{{.Server.Arch}}' 2>/dev/null) || return 1
+	printf 'architecture=%s\n' "$architecture" # as images call it; `info` says what the kernel calls it
 	printf 'info=%s\n' "$("$@" info --format '{{json .}}' 2>/dev/null)"
 	root=$("$@" info --format '{{.DockerRootDir}}' 2>/dev/null)
 }

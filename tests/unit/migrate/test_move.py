@@ -27,7 +27,7 @@ from tests.support.world import BASE, Killed, World
 DOCKER = """\
 #!/bin/sh
 case "$*" in
-version*) echo 26.1.0 ;;
+version*) echo amd64 ;;
 *DockerRootDir*) echo / ;;
 info*) echo '{info}' ;;
 load*) cat >/dev/null ;;
@@ -49,7 +49,7 @@ class Rig:
 
     def answer_as(self, engine: str) -> None:
         """What the engine there says of itself."""
-        info = {"ServerVersion": "26.1.0", "Architecture": "x86_64", "DockerRootDir": "/", "ID": engine}
+        info = {"ServerVersion": "26.1.0", "Architecture": "aarch64", "DockerRootDir": "/", "ID": engine}
         self.program("docker", DOCKER.format(info=json.dumps(info)))
 
     def hold(self, *images: ImageFacts) -> None:

@@ -14,12 +14,13 @@ from migrate.model import Codec, Place, Presence
 from migrate.preflight import parse_probe, probe
 from migrate.testing import LocalRemote
 
-INFO = {"ServerVersion": "26.1.5", "Architecture": "x86_64", "DockerRootDir": "/", "DriverStatus": [], "ID": "AB:CD"}
+INFO = {"ServerVersion": "26.1.5", "Architecture": "aarch64", "DockerRootDir": "/", "DriverStatus": [], "ID": "AB:CD"}
 CONTAINERD = {**INFO, "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]}
 DOCKER = """\
 #!/bin/sh
 [ -z "{refusal}" ] || [ "$ALLOWED" ] || {{ echo "{refusal}" >&2; exit 1; }}
 case "$*" in
+*.Server.Arch*) echo arm64 ;;
 version*) echo 26.1.5 ;;
 *DockerRootDir*) echo / ;;
 info*) echo '{info}' ;;
@@ -42,7 +43,7 @@ def test_a_host_with_docker(remote: LocalRemote, identity: Identity, far: Path, 
     host = probe(remote, identity, "")
     assert (host.bottle_home, host.writable, host.presence) == (f"{far}/.bottle", True, Presence.ABSENT)
     assert (host.docker, host.sudo, host.refused) == (str(programs / "docker"), False, None)
-    assert (host.engine_version, host.architecture, host.store) == ("26.1.5", "x86_64", Store.CLASSIC)
+    assert (host.engine_version, host.architecture, host.store) == ("26.1.5", "arm64", Store.CLASSIC)
     assert host.engine_id == "AB:CD"
     assert host.bottle == "bottle, version 9"
     assert {"tar", "find", "awk", "sha256sum"} <= host.tools
@@ -130,3 +131,10 @@ def test_an_answer_that_makes_no_sense_is_refused(
     monkeypatch.setattr("migrate.scripts._text", lambda name: script if name == "probe" else "")
     with pytest.raises(RemoteError, match="makes no sense"):
         probe(remote, identity, "")
+
+
+def test_an_engine_that_does_not_say_what_it_runs_on_is_of_no_architecture_that_fits(
+    remote: LocalRemote, identity: Identity, programs: Path
+) -> None:
+    put(programs / "docker", "#!/bin/sh\ncase $* in info*) echo '{}' ;; esac\n")
+    assert probe(remote, identity, "").architecture == ""

@@ -128,7 +128,7 @@ HOST = HostFacts(
     sudo=False,
     refused=None,
     engine_version="28.0.1",
-    architecture="x86_64",
+    architecture="amd64",
     store=Store.CONTAINERD,
     docker_root="/var/lib/docker",
     free_docker=50 * 10**9,
@@ -150,7 +150,7 @@ def test_a_host_that_is_fit() -> None:
     [
         ({"docker": ""}, "no docker command"),
         ({"refused": "permission denied"}, "permission denied"),
-        ({"architecture": "aarch64"}, "aarch64 there and amd64 here"),
+        ({"architecture": "arm64"}, "arm64 there and amd64 here"),
         ({"free_docker": 10_000_000}, "0.0 GB free"),
         ({"free_home": 0}, "0.0 GB free"),
         ({"writable": False}, "cannot be written"),
