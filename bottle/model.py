@@ -368,11 +368,29 @@ class ResumeIntent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MoveAccount:
+    """What a move sent and what it left, for the run that has to tell of it: the one that did may not live to.
+
+    `staged` are bytes; the texts are lines as they are shown.
+    """
+
+    commit: int
+    workspace: str | None = None
+    staged: int = 0
+    skipped: tuple[str, ...] = ()
+    stays: tuple[str, ...] = ()
+    missing_there: tuple[str, ...] = ()
+    along: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tombstone:
-    """`moved-to.json`: where the bottle lives now."""
+    """`moved-to.json`: where the bottle lives now, and the account of the move that brought it there."""
 
     host: str
     moved_at: datetime
+    account: MoveAccount | None = None
 
 
 class MigrationPhase(Enum):
@@ -390,7 +408,8 @@ class MigrationRecord:
     In `HANDING_OFF` only the destination knows who owns the bottle: it does as soon as its state folder bears `nonce`.
     `identity_files` are the keys that were named for logging in there. `arrives_as` is what the bottle is called there,
     another identity when it is copied. `paused`: its container was paused for the copy, and is to go on.
-    `pulled_by` is the id of the host that pulls it, which nobody but itself can connect to.
+    `pulled_by` is the id of the host that pulls it, which nobody but itself can connect to. `account` is there once the
+    move has sent all that it sends.
     """
 
     phase: MigrationPhase
@@ -402,6 +421,7 @@ class MigrationRecord:
     arrives_as: Identity | None = None
     paused: bool = False
     pulled_by: str | None = None
+    account: MoveAccount | None = None
 
 
 class RequestStatus(Enum):

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +24,7 @@ from bottle.model import (
     MigrationRecord,
     Mount,
     MountKind,
+    MoveAccount,
     RequestStatus,
     ResumeIntent,
     Retention,
@@ -248,12 +250,18 @@ def resume_intent_from_json(data: Json) -> ResumeIntent:
 
 def tombstone_to_json(tombstone: Tombstone) -> Json:
     """`moved-to.json` without its schema."""
-    return {"host": tombstone.host, "moved_at": tombstone.moved_at.isoformat()}
+    return {
+        "host": tombstone.host,
+        "moved_at": tombstone.moved_at.isoformat(),
+        "account": _account_to_json(tombstone.account),
+    }
 
 
 def tombstone_from_json(data: Json) -> Tombstone:
     """The inverse of `tombstone_to_json`."""
-    return Tombstone(host=text(data, "host"), moved_at=moment(data, "moved_at"))
+    return Tombstone(
+        host=text(data, "host"), moved_at=moment(data, "moved_at"), account=_account_from_json(data.get("account"))
+    )
 
 
 def migration_to_json(record: MigrationRecord) -> Json:
@@ -268,6 +276,7 @@ def migration_to_json(record: MigrationRecord) -> Json:
         "arrives_as": str(record.arrives_as) if record.arrives_as else None,
         "paused": record.paused,
         "pulled_by": record.pulled_by,
+        "account": _account_to_json(record.account),
     }
 
 
@@ -283,6 +292,7 @@ def migration_from_json(data: Json) -> MigrationRecord:
         arrives_as=Identity.parse(text(data, "arrives_as")) if data["arrives_as"] is not None else None,
         paused=flag(data, "paused"),
         pulled_by=optional_text(data, "pulled_by"),
+        account=_account_from_json(data.get("account")),
     )
 
 
@@ -391,6 +401,26 @@ def _defaults_to_json(defaults: ImageDefaults) -> Json:
 
 def _defaults_from_json(data: Json) -> ImageDefaults:
     return ImageDefaults(entrypoint=texts(data, "entrypoint"), command=texts(data, "command"), user=text(data, "user"))
+
+
+def _account_to_json(account: MoveAccount | None) -> Json | None:
+    return None if account is None else asdict(account)
+
+
+def _account_from_json(data: Json | None) -> MoveAccount | None:
+    """None too where an earlier version of bottle wrote none."""
+    if data is None:
+        return None
+    return MoveAccount(
+        commit=number(data, "commit"),
+        workspace=optional_text(data, "workspace"),
+        staged=number(data, "staged"),
+        skipped=texts(data, "skipped"),
+        stays=texts(data, "stays"),
+        missing_there=texts(data, "missing_there"),
+        along=texts(data, "along"),
+        dropped=texts(data, "dropped"),
+    )
 
 
 def _retention_from_json(data: Json) -> Retention:

@@ -148,7 +148,9 @@ def _checked(remote: Remote, reply: Reply, doing: str) -> Reply:
 
 def let_go(context: Context, state: BottleState, host_name: str) -> None:
     """The far host owns the bottle: say so here, durably. Image and state stay until `rm` or `prune`."""
-    state.write_tombstone(Tombstone(host=host_name, moved_at=context.now()))
+    record = state.migration()
+    account = record.account if record is not None else None
+    state.write_tombstone(Tombstone(host=host_name, moved_at=context.now(), account=account))
     state.clear_migration()
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bottle.errors import Conflict, ConnectionLost, MovedAway, RemoteError, StateDamaged, VerificationFailed
-from bottle.model import CommitRecord, MigrationPhase, MigrationRecord, Status
+from bottle.model import CommitRecord, MigrationPhase, MigrationRecord, MoveAccount, Status
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.operations.commit import commit_locked
@@ -102,6 +102,7 @@ class _Move:
         self._there = _name_there(state, remote, request)
         self._nonce = secrets.token_hex(16)
         self._along: tuple[str, ...] = ()
+        self._account: MoveAccount | None = None
 
     def run(self) -> Moved:
         context, state = self._context, self._state
@@ -117,21 +118,18 @@ class _Move:
         self._note(MigrationPhase.STAGING, commit.number)
         arrival = self._arrival(seen.facts.host)
         staged = self._stage(arrival, decided, seen.images, commit, packed)
-        self._hand_over(arrival, decided, commit)
-        return Moved(
-            identity=self._identity,
-            arrived_as=self._there,
-            host=self._remote.name,
+        self._account = MoveAccount(
             commit=commit.number,
             workspace=decided.workspace,
             staged=staged,
             skipped=tuple(name for parcel in packed.parcels for name in parcel.skipped),
             stays=decided.stays,
             missing_there=decided.missing_there,
-            resumed=arrival.resume() if self._request.resume_there else None,
             along=self._along,
             dropped=(*commit.dropped, *packed.bared),
         )
+        self._hand_over(arrival, decided, commit)
+        return self._moved(self._account, arrival)
 
     def _arrived_before(self) -> bool:
         """Whether an earlier run had brought the bottle to this very host, and only its end was cut off."""
@@ -192,22 +190,35 @@ class _Move:
         return container is not None and not container.status.alive and not is_frozen_in(container, (commit,))
 
     def _done_before(self) -> Moved:
-        commit = commit_in_force(self._state.commits(), self._state.committed_image())
+        """What an earlier run did, by its own account; `_arrived_before` has asked the other host."""
+        state = self._state
+        told = state.migration() if self._request.keep else state.tombstone()
+        account = told.account if told is not None else None
+        if account is None:  # the run that brought it there was one of an earlier version
+            commit = commit_in_force(state.commits(), state.committed_image())
+            account = MoveAccount(commit=commit.number if commit else 0, dropped=commit.dropped if commit else ())
+            self._context.progress.note(
+                f"{self._there} is on {self._remote.name} since an earlier run, which did not write down what it sent"
+            )
         arrival = self._arrival(probe(self._remote, self._there, ""))
-        self._state.clear_migration()
+        state.clear_migration()
         self._clear(arrival)
+        return self._moved(account, arrival)
+
+    def _moved(self, account: MoveAccount, arrival: Arrival) -> Moved:
         return Moved(
             identity=self._identity,
             arrived_as=self._there,
             host=self._remote.name,
-            commit=commit.number if commit else 0,
-            workspace=None,
-            staged=0,
-            skipped=(),
-            stays=(),
-            missing_there=(),
+            commit=account.commit,
+            workspace=account.workspace,
+            staged=account.staged,
+            skipped=account.skipped,
+            stays=account.stays,
+            missing_there=account.missing_there,
             resumed=arrival.resume() if self._request.resume_there else None,
-            dropped=commit.dropped if commit else (),
+            along=account.along,
+            dropped=account.dropped,
         )
 
     def _arrival(self, host: HostFacts) -> Arrival:
@@ -231,6 +242,7 @@ class _Move:
                 arrives_as=self._there,
                 paused=paused,
                 pulled_by=self._request.pulled_by,
+                account=self._account,
             )
         )
 
@@ -383,8 +395,7 @@ class _Move:
 
     def _hand_over(self, arrival: Arrival, decided: MovePlan, commit: CommitRecord) -> None:
         """The last step. What moves has, from here on, an owner that only the far host knows; a copy has two."""
-        if not self._request.keep:
-            self._note(MigrationPhase.HANDING_OFF, commit.number)
+        self._note(MigrationPhase.STAGING if self._request.keep else MigrationPhase.HANDING_OFF, commit.number)
         with self._context.progress.phase(f"handing over to {self._remote.name}"):
             try:
                 arrival.register(self._nonce, decided.workspace)

@@ -18,6 +18,7 @@ from bottle.model import (
     MigrationRecord,
     Mount,
     MountKind,
+    MoveAccount,
     ResumeIntent,
     Retention,
     Tombstone,
@@ -120,7 +121,18 @@ RESUME_INTENTS = st.builds(
     container_id=st.none() | TEXTS,
     unfilled=WORDS,
 )
-TOMBSTONES = st.builds(Tombstone, host=TEXTS, moved_at=TIMES)
+ACCOUNTS = st.builds(
+    MoveAccount,
+    commit=st.integers(0, 100),
+    workspace=st.none() | TEXTS,
+    staged=st.integers(0, 1 << 40),
+    skipped=WORDS,
+    stays=WORDS,
+    missing_there=WORDS,
+    along=WORDS,
+    dropped=WORDS,
+)
+TOMBSTONES = st.builds(Tombstone, host=TEXTS, moved_at=TIMES, account=st.none() | ACCOUNTS)
 MIGRATIONS = st.builds(
     MigrationRecord,
     phase=st.sampled_from(MigrationPhase),
@@ -131,4 +143,6 @@ MIGRATIONS = st.builds(
     identity_files=WORDS,
     arrives_as=st.none() | IDENTITIES,
     paused=st.booleans(),
+    pulled_by=st.none() | TEXTS,
+    account=st.none() | ACCOUNTS,
 )

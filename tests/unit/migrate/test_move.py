@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ import pytest
 from bottle.cli.moved import moved_document, moved_lines
 from bottle.cli.moveplan import SENDING
 from bottle.errors import Conflict, MovedAway, PreflightRefused, RemoteError, VerificationFailed
-from bottle.model import ImageFacts, MigrationPhase
+from bottle.model import ImageFacts, MigrationPhase, MigrationRecord, MoveAccount
 from bottle.naming import Identity
 from bottle.operations.commit import commit
 from bottle.operations.stop import Stopped, stop
-from bottle.state import StateHome
+from bottle.state import BottleState, StateHome
 from migrate.handoff import Arrival
 from migrate.model import RemoteCommand, Reply
 from migrate.move import Moved, move
@@ -154,6 +155,42 @@ def test_a_move_that_was_handed_over_when_it_was_cut_is_finished_before_a_copy_i
     assert rig.there == (rig.bottle.identity,)
 
 
+@pytest.mark.parametrize("keep", [False, True], ids=["move", "copy"])
+@pytest.mark.parametrize("again", [1, 2])
+def test_the_run_that_finishes_a_cut_move_tells_all_that_it_did(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, keep: bool, again: int
+) -> None:
+    rig.world.work(rig.bottle, "/root/.netrc", b"machine x login y password secretsecret")
+    told: list[MoveAccount] = []
+    write = BottleState.write_migration
+
+    def noted(state: BottleState, record: MigrationRecord) -> None:
+        if record.account is not None:
+            told.append(record.account)
+        write(state, record)
+
+    monkeypatch.setattr(BottleState, "write_migration", noted)
+    rig.die_after("register", keep=keep, allow_secrets=True)
+    for _ in range(1 if keep else again):  # once its end is told, a copy is no move in flight any more
+        moved = rig.move(keep=keep)
+    (account,) = told
+    assert account.staged > 0
+    assert account.workspace is not None
+    assert any("/root/.netrc" in line for line in account.along)
+    for field in fields(MoveAccount):
+        assert getattr(moved, field.name) == getattr(account, field.name), field.name
+
+
+def test_the_end_of_a_move_of_an_earlier_version_says_what_is_not_known(rig: Rig) -> None:
+    rig.die_after("register")
+    record = rig.bottle.migration()
+    assert record is not None
+    rig.bottle.write_migration(replace(record, account=None))
+    moved = rig.move()
+    assert (moved.commit, moved.workspace, moved.staged) == (1, None, 0)
+    assert any("did not write down what it sent" in note for note in rig.world.progress.notes)
+
+
 def test_a_copy_that_arrived_before_the_cut_is_finished_and_called_what_it_is(rig: Rig) -> None:
     rig.die_after("register", keep=True)
     copy = rig.move(keep=True)
@@ -226,7 +263,7 @@ def test_layers_that_only_seemed_to_be_there_are_sent_too(rig: Rig) -> None:
     once = 'if [ -e loaded ]; then cat >/dev/null; else touch loaded; echo "no such layer" >&2; exit 1; fi'
     rig.program("docker", (rig.programs / "docker").read_text().replace("cat >/dev/null", once))
     assert rig.move().arrived_as == rig.bottle.identity
-    assert "no such layer\ndocker load failed; layers that seemed" in "\n".join(rig.world.progress.notes)
+    assert "no such layer | docker load failed; layers that seemed" in "\n".join(rig.world.progress.notes)
 
 
 def test_an_image_that_only_seemed_to_be_there_is_sent(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
