@@ -2,6 +2,7 @@
 
 BottleError                 1  failed
 ├── BuildFailed             1
+├── EndedAtOnce             1
 ├── StateDamaged            1
 │   └── StateTooNew         1
 ├── UsageError              2
@@ -54,6 +55,10 @@ class BottleError(Exception):
 
 class BuildFailed(BottleError):
     """The image of an agent could not be built."""
+
+
+class EndedAtOnce(BottleError):
+    """An agent was started, and failed in its first moments."""
 
 
 class StateDamaged(BottleError):

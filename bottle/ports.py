@@ -193,6 +193,10 @@ class Engine(Protocol):
         """Block until the container has stopped; its exit code."""
         ...
 
+    def ended_within(self, ref: str, seconds: float) -> int | None:
+        """The exit code of a container that stops within that time; None for one that goes on."""
+        ...
+
     def commit(self, ref: str, spec: CommitSpec) -> ImageFacts:
         """Freeze a container's filesystem into an image. It pauses nothing: that is the caller's part.
 

@@ -90,7 +90,7 @@ class Journal:
     def asked(self, command: str, options: Mapping[str, object]) -> None:
         """Tell what was asked for. Not the words of a command that is to run inside: there may be a secret in them."""
         given = {name: value for name, value in options.items() if value not in (None, False, ()) and name != _WORDS}
-        _log.info("%s %s", command, " ".join(f"{name}={value}" for name, value in given.items()))
+        _log.info("%s %s", command, " ".join(printable(f"{name}={value}") for name, value in given.items()))
 
 
 JOURNAL = Journal()

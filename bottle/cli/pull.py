@@ -90,7 +90,7 @@ def pull_from(context: Context, remote: Conversing, goal: Target, wanted: Wanted
         return
     if wanted.resume:
         back = bring_back(context, context.home.bottle(result.arrived_as), ResumeRequest())
-        result = replace(result, resumed=back.plan.row)
+        result = replace(result, resumed=back.plan.row + ("; it ended at once, with exit code 0" if back.ended else ""))
     missing = _missing(result.missing_there)
     told = moved_document(result, FETCHING, missing, str(goal))
     answer(form, told, moved_lines(result, FETCHING, missing, str(goal)))

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import click
 
+from bottle.cli.begun import begun_document, begun_lines
 from bottle.cli.completion import commits, identities
 from bottle.cli.far import settle_by_asking
 from bottle.cli.output import answer, confirmed, note, on_terminal
@@ -98,6 +99,6 @@ def resume(
         "warnings": list(resumed.warnings),
     }
     if detach:
-        answer(form, document, [f"{resumed.identity} is running", f"  bottle attach {resumed.identity}"])
+        answer(form, {**document, **begun_document(resumed.ended)}, begun_lines(resumed.identity, resumed.ended))
         return
     attend(context, state, form=form, document=document, remove=False, begin=not resumed.running)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from bottle.cli.begun import begun_document, begun_lines
 from bottle.cli.completion import agents
 from bottle.cli.output import answer, note, on_terminal
 from bottle.cli.session import attend
@@ -75,8 +76,7 @@ def start(
         note(f"note: {line}")
     document = {"identity": str(launched.identity), "container": launched.container, "notes": list(launched.notes)}
     if detach:
-        lines = [f"{launched.identity} is running", f"  bottle attach {launched.identity}"]
-        answer(form, document, lines)
+        answer(form, {**document, **begun_document(launched.ended)}, begun_lines(launched.identity, launched.ended))
         return
     state = context.home.bottle(launched.identity)
     attend(context, state, form=form, document=document, remove=remove, begin=True, fresh=True)

@@ -19,6 +19,7 @@ from bottle.ports import Events
 
 _SETTLED = 5.0  # seconds that the daemon has to say of a container what is so
 _INTERVAL = 0.02
+_LOOK = 0.1
 
 
 class Containers(Part):
@@ -117,6 +118,18 @@ class Containers(Part):
         if message:
             raise refused(message, doing)
         return int(answer["StatusCode"])
+
+    def ended_within(self, ref: str, seconds: float) -> int | None:
+        """The exit code of a container that stops within that time; None for one that goes on."""
+        deadline = time.monotonic() + seconds
+        while True:
+            with self._asked_to(f"see whether container {ref} runs"):
+                state = self._quick.inspect_container(container_ref(ref))["State"]
+            if not state["Running"]:
+                return int(state["ExitCode"])
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(_LOOK)
 
     def commit(self, ref: str, spec: CommitSpec) -> ImageFacts:
         """Freeze a container's filesystem into an image whose config says what `spec` does; it pauses nothing.

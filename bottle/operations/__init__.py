@@ -14,6 +14,7 @@ from bottle.operations.capability import (
 from bottle.operations.commit import Committed, commit
 from bottle.operations.context import Context
 from bottle.operations.doctor import Check, examine, exit_code
+from bottle.operations.firstmoments import Ended
 from bottle.operations.fork import Forked, ForkRequest, fork
 from bottle.operations.init import init
 from bottle.operations.inspection import History, HistoryEntry, Inspection, history, inspect
@@ -31,6 +32,7 @@ __all__ = [
     "Committed",
     "Context",
     "Denied",
+    "Ended",
     "ForkRequest",
     "Forked",
     "History",

@@ -404,6 +404,7 @@ def _try(context: Context, metadata: Metadata, request: CapabilityRequest, *, ow
         begun = request.status is RequestStatus.APPROVING
         raise BuildFailed(
             exc.what,
+            details=exc.details,
             left="the approval had begun before and is not finished; nothing else was changed"
             if begun
             else f"request {request.number} is still open, and {identity} goes on as it was",
@@ -428,6 +429,7 @@ def _under_way(identity: Identity, request: CapabilityRequest) -> Iterator[None]
         before = f"{exc.next_step}; then " if exc.next_step else ""
         raise type(exc)(
             exc.what,
+            details=exc.details,
             left=f"request {request.number} is approved, which is not finished; {exc.left or 'the work is all there'}",
             next_step=f"{before}{_approve_line(identity, request)}",
         ) from exc

@@ -20,6 +20,7 @@ from bottle.model import (
 )
 from bottle.naming import Identity
 from bottle.operations.context import Context
+from bottle.operations.firstmoments import Ended, see_it_run
 from bottle.operations.images import obtain
 from bottle.operations.secrets import hand_over_secrets
 from bottle.operations.settle import settle, take_effect
@@ -41,13 +42,14 @@ from bottle.workspace import copy_in
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed:
-    """A bottle that is back. `running` is false when the caller asked to start the container itself."""
+    """A bottle that is back. `running` is false when it has `ended`, or the caller is to start the container itself."""
 
     identity: Identity
     container: str
     plan: ResumePlan
     running: bool
     warnings: tuple[str, ...]
+    ended: Ended | None = None
 
 
 def observe_resume(context: Context, state: BottleState, request: ResumeRequest) -> ResumeFacts:
@@ -94,13 +96,16 @@ def resume(
 ) -> Resumed:
     """Bring a bottle back. With `begin` false a container that does not run is left for the caller to start.
 
-    Raises what `plan_resume` raises, Locked, BuildFailed or EngineError; on a failure every commit is still there.
+    Raises what `plan_resume` raises, Locked, BuildFailed, EngineError, PreflightRefused or EndedAtOnce; on a failure
+    every commit is still there.
     """
     with state.locked("bottle resume"):
         if state.tombstone() is None or request.force:
             settle(context, state)
         plan = plan_resume(observe_resume(context, state, request), request)
-        return _execute(context, state, plan, request, begin=begin, tty=tty)
+        resumed = _execute(context, state, plan, request, begin=begin, tty=tty)
+    ended = see_it_run(context, state.identity) if begin and not isinstance(plan, Attach) else None
+    return replace(resumed, running=False, ended=ended) if ended is not None else resumed
 
 
 def _execute(
@@ -223,6 +228,7 @@ def _built(context: Context, state: BottleState, plan: Rebuild) -> ImageFacts:
             raise
         raise BuildFailed(
             exc.what,
+            details=exc.details,
             left=f"its own Dockerfile was approved and does not build; commit {others[-1].number} has all its work",
             next_step=f"bottle resume {state.identity} --at {others[-1].number}   (goes back to that commit)",
         ) from exc

@@ -11,6 +11,7 @@ from bottle.launch import launch_spec, requests_volume, with_declared_volumes
 from bottle.model import Agent, ContainerFacts, Metadata, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
+from bottle.operations.firstmoments import Ended, require_shell, see_it_run
 from bottle.operations.images import obtain
 from bottle.operations.requests import admit_requests
 from bottle.operations.secrets import hand_over_secrets, missing_secrets
@@ -48,11 +49,12 @@ class StartPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launched:
-    """A bottle that exists. It runs, unless the caller asked to start the container itself after attaching."""
+    """A bottle that exists. It runs, unless it has `ended`, or the caller is to start the container after attaching."""
 
     identity: Identity
     container: str
     notes: tuple[str, ...]
+    ended: Ended | None = None
 
 
 def plan_start(context: Context, request: StartRequest) -> StartPlan:
@@ -77,7 +79,8 @@ def plan_start(context: Context, request: StartRequest) -> StartPlan:
 def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
     """Launch a bottle as planned. With `begin` false the container is created and left for the caller to start.
 
-    Raises BuildFailed, EngineError, ManifestError; on any failure nothing of the bottle is left.
+    Raises BuildFailed, EngineError, ManifestError, PreflightRefused: nothing of the bottle is left then. Raises
+    EndedAtOnce, where what the agent did in its first moments stays.
     """
     image = obtain(context, plan.source, plan.agent.name)
     agent = with_declared_volumes(plan.agent, image.declared_volumes, copy_cwd=plan.copy_cwd)
@@ -104,7 +107,12 @@ def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
     except BaseException:
         _undo(context, state)
         raise
-    return Launched(identity=plan.identity, container=plan.identity.container, notes=launch_notes(context, metadata))
+    return Launched(
+        identity=plan.identity,
+        container=plan.identity.container,
+        notes=launch_notes(context, metadata),
+        ended=see_it_run(context, plan.identity) if begin else None,
+    )
 
 
 def begin_container(context: Context, identity: Identity) -> None:
@@ -202,6 +210,7 @@ def _create_draft(
         remote_control=remote_control,
     )
     context.engine.create(replace(spec, name=identity.draft))
+    require_shell(context, agent, identity.draft, image)
 
 
 def _may_ask(context: Context, agent: Agent) -> bool:

@@ -394,6 +394,12 @@ class FakeEngine(Faults):
         return container.exit_code
 
     @recorded
+    def ended_within(self, ref: str, seconds: float) -> int | None:
+        """Its exit code if it has ended; nothing changes here while one waits."""
+        container = self._container(ref)
+        return None if container.status.alive else container.exit_code
+
+    @recorded
     def commit(self, ref: str, spec: CommitSpec) -> ImageFacts:
         """Freeze a container's filesystem into an image."""
         container = self._container(ref)

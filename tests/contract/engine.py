@@ -201,6 +201,7 @@ ASKS: dict[str, Callable[[Engine], object]] = {
     "unpause": lambda e: e.unpause("no-such-bottle"),
     "rename": lambda e: e.rename("no-such-bottle", "other-name"),
     "wait": lambda e: e.wait("no-such-bottle"),
+    "ended_within": lambda e: e.ended_within("no-such-bottle", 0.1),
     "usage": lambda e: e.usage("no-such-bottle"),
     "changes": lambda e: e.changes("no-such-bottle"),
     "writable_size": lambda e: e.writable_size("no-such-bottle"),
@@ -526,6 +527,13 @@ class EngineContract:
 
     def test_wait_for_one_that_never_ran_does_not_block(self, rig: Rig) -> None:
         assert rig.engine.wait(rig.create()) == 0
+
+    def test_one_that_ends_at_once_is_told_from_one_that_goes_on(self, rig: Rig) -> None:
+        assert rig.engine.ended_within(rig.running("goes-on"), 0.3) is None
+        for name, code in (("well", 0), ("badly", 127)):
+            ref = rig.running(name, entrypoint=("/bin/sh", "-c", f"exit {code}"))
+            rig.play(ref, b"", code)
+            assert rig.engine.ended_within(ref, 20) == code
 
     def test_wait_ends_when_another_stops_it(self, rig: Rig) -> None:
         ref = rig.running()

@@ -107,7 +107,7 @@ class World:
     def __post_init__(self) -> None:
         self.cwd.mkdir(parents=True)
         self.runtime.mkdir(mode=0o700)
-        self.engine.add_image(BASE, {"/etc/passwd": b"root:x:0:0::/root:/bin/sh\n"}, Cmd=["bash"])
+        self.engine.add_image(BASE, {"/etc/passwd": b"root:x:0:0::/root:/bin/sh\n", "/bin/sh": b""}, Cmd=["bash"])
 
     @property
     def home(self) -> StateHome:

@@ -1,0 +1,68 @@
+"""The first moments of a container: what ends in them was not launched, whatever the engine said of its start."""
+
+from dataclasses import dataclass
+
+from bottle.errors import EndedAtOnce, NotFound, PreflightRefused
+from bottle.model import Agent
+from bottle.naming import Identity
+from bottle.operations.context import Context
+from bottle.text import printable_lines
+
+_MOMENTS = 0.5  # seconds; a program that is not there, or whose arguments are wrong, takes a tenth of them
+_LINES = 20
+_BYTES = 16 << 10
+_SHELL = "/bin/sh"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """An agent that had no more to do: it ended well, and at once. `output` are its last lines."""
+
+    exit_code: int
+    output: tuple[str, ...]
+
+
+def see_it_run(context: Context, identity: Identity) -> Ended | None:
+    """None where a bottle that was just started goes on. Raises EndedAtOnce where it failed."""
+    code = context.engine.ended_within(identity.container, _MOMENTS)
+    if code is None:
+        return None
+    output = _last_lines(context, identity.container)
+    if code == 0:
+        return Ended(exit_code=code, output=output)
+    raise EndedAtOnce(
+        f"{identity} was started, and ended at once with exit code {code}",
+        details=output,
+        left=f"{identity} is stopped and kept, with all that it wrote",
+        next_step=f"bottle logs {identity}; then bottle resume {identity}, or bottle rm {identity}",
+    )
+
+
+def require_shell(context: Context, agent: Agent, container: str, image: str) -> None:
+    """Secrets reach an agent through a script. Raises PreflightRefused where `image` has nothing that could run it."""
+    if not agent.secrets or _has(context, container, _SHELL) or not _has(context, container, "/"):
+        return  # an engine that finds no `/` either lacks something that is mounted: the start will say what
+    raise PreflightRefused(
+        f"agent {agent.name!r} has secrets, which a script hands to it, and {image} has no {_SHELL} to run that",
+        left="nothing was started",
+        next_step=f"use an image with {_SHELL}, or take `secrets` out of [agents.{agent.name}] in bottle.toml",
+    )
+
+
+def _has(context: Context, container: str, path: str) -> bool:
+    try:
+        archive = context.engine.read_archive(container, path)
+    except NotFound:
+        return False
+    close = getattr(archive, "close", None)
+    if close is not None:
+        close()
+    return True
+
+
+def _last_lines(context: Context, container: str) -> tuple[str, ...]:
+    said = b""
+    for chunk in context.engine.logs(container, tail=_LINES):
+        said = (said + chunk)[-_BYTES:]
+    lines = printable_lines(said, _BYTES)[-_LINES:]
+    return tuple(line for line in lines if line.strip())
