@@ -3,7 +3,7 @@
 import click
 
 from bottle.admission import Agree
-from bottle.cli.output import note, on_terminal
+from bottle.cli.output import confirmed, note, on_terminal
 from bottle.text import printable
 
 _SHOWN = 300
@@ -19,6 +19,6 @@ def agreement(*, yes: bool) -> Agree:
     def agree(asked: tuple[str, ...]) -> bool:
         for each in asked:
             note(f"resumed here, it would be given: {printable(each, _SHOWN)}")
-        return yes or (on_terminal() and click.confirm("Let it have that?", err=True))
+        return yes or (on_terminal() and confirmed("Let it have that?"))
 
     return agree
