@@ -44,7 +44,8 @@ class BottleFacts:
     """What is known of a bottle here. `chains` are the diff ids of all commits in its history.
 
     `busy`: another run holds its lock. `nonce` is that of a commit in flight. `damaged`: its files cannot be read, and
-    of the rest nothing is known. `trial_of_use`: its next resume builds what a trial build has in the cache.
+    of the rest nothing is known. `trial_of_use`: its next resume builds what a trial build has in the cache. `only_here`
+    says what of one that moved exists nowhere else.
     """
 
     identity: Identity
@@ -57,6 +58,7 @@ class BottleFacts:
     trial_of_use: bool = False
     chains: frozenset[Chain] = frozenset()
     size: int | None = None
+    only_here: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,8 @@ class GarbageFacts:
 class Garbage:
     """One thing that may go. `ref` is what it is removed by: a path, an id, a tag, a volume's name, an identity.
 
-    `size` are the bytes that it frees, None where nobody can tell. `consent`: only when the user said so.
+    `size` are the bytes that it frees, None where nobody can tell. `consent`: only when the user said so. `only_here`
+    names work that exists nowhere else and goes with it.
     """
 
     kind: Kind
@@ -101,6 +104,7 @@ class Garbage:
     why: str
     size: int | None = None
     consent: bool = False
+    only_here: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +167,7 @@ def _images(facts: GarbageFacts) -> Verdict:
     """Commits that were cut short or given up: no tag but that of a commit in flight, and in no history."""
     unreadable = sorted(str(each.identity) for each in facts.bottles.values() if each.damaged)
     named = {chain for bottle in facts.bottles.values() for chain in bottle.chains}
+    settled = {image.labels[LABEL_NONCE] for image in facts.images if LABEL_NONCE in image.labels and image.diff_ids in named}
     drafts = _drafts(facts)
     for image in facts.images:
         if LABEL_SCHEMA not in image.labels:
@@ -191,7 +196,8 @@ def _images(facts: GarbageFacts) -> Verdict:
                 name=name,
                 why="a commit that was cut short, in no history",
                 size=added(image.diff_ids, facts.sizes),
-                consent=bottle is None,
+                # One that a tag was taken from may have been a commit: of a history that another one took the place of.
+                consent=bottle is None or (not image.tags and nonce not in settled),
             )
 
 
@@ -301,9 +307,11 @@ def _moved(facts: GarbageFacts) -> Verdict:
             kind=Kind.BOTTLE,
             ref=str(identity),
             name=name,
-            why=f"lives on {bottle.moved_to} now",
+            why=f"lives on {bottle.moved_to} now"
+            + (f"; ONLY HERE: {', '.join(bottle.only_here)}" if bottle.only_here else ""),
             size=bottle.size,
             consent=True,
+            only_here=bottle.only_here,
         )
 
 

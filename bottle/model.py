@@ -368,11 +368,25 @@ class ResumeIntent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """What of a bottle has reached the host that it moved to, and was proved there.
+
+    `commits` are the numbers of those whose images are there; `volumes` are called as Docker calls them here. `workspace`
+    is the folder of this host that travelled, None where none did.
+    """
+
+    commits: tuple[int, ...]
+    volumes: tuple[str, ...] = ()
+    workspace: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tombstone:
-    """`moved-to.json`: where the bottle lives now."""
+    """`moved-to.json`: where the bottle lives now, and what of it is there; None where an older version wrote it."""
 
     host: str
     moved_at: datetime
+    arrived: Arrived | None = None
 
 
 class MigrationPhase(Enum):

@@ -12,6 +12,7 @@ from bottle.model import (
     MOST_COMMITS,
     SCHEMA,
     Agent,
+    Arrived,
     CapabilityRequest,
     CommitIntent,
     CommitRecord,
@@ -248,12 +249,27 @@ def resume_intent_from_json(data: Json) -> ResumeIntent:
 
 def tombstone_to_json(tombstone: Tombstone) -> Json:
     """`moved-to.json` without its schema."""
-    return {"host": tombstone.host, "moved_at": tombstone.moved_at.isoformat()}
+    arrived = tombstone.arrived
+    return {
+        "host": tombstone.host,
+        "moved_at": tombstone.moved_at.isoformat(),
+        "arrived": arrived
+        and {
+            "commits": list(arrived.commits),
+            "volumes": list(arrived.volumes),
+            "workspace": str(arrived.workspace) if arrived.workspace is not None else None,
+        },
+    }
 
 
 def tombstone_from_json(data: Json) -> Tombstone:
     """The inverse of `tombstone_to_json`."""
-    return Tombstone(host=text(data, "host"), moved_at=moment(data, "moved_at"))
+    arrived = data.get("arrived")
+    return Tombstone(
+        host=text(data, "host"),
+        moved_at=moment(data, "moved_at"),
+        arrived=_arrived_from_json(arrived) if arrived is not None else None,
+    )
 
 
 def migration_to_json(record: MigrationRecord) -> Json:
@@ -314,6 +330,14 @@ def request_from_json(data: Json) -> CapabilityRequest:
         decided_at=moment(data, "decided_at") if data["decided_at"] is not None else None,
         superseded=texts(data, "superseded"),
     )
+
+
+def numbers(data: Json, key: str) -> tuple[int, ...]:
+    """The list of whole numbers at `key`."""
+    value = data[key]
+    if not isinstance(value, list) or not all(isinstance(item, int) and not isinstance(item, bool) for item in value):
+        raise TypeError(f"`{key}` must be a list of whole numbers")
+    return tuple(value)
 
 
 def text(data: Json, key: str) -> str:
@@ -391,6 +415,15 @@ def _defaults_to_json(defaults: ImageDefaults) -> Json:
 
 def _defaults_from_json(data: Json) -> ImageDefaults:
     return ImageDefaults(entrypoint=texts(data, "entrypoint"), command=texts(data, "command"), user=text(data, "user"))
+
+
+def _arrived_from_json(data: Json) -> Arrived:
+    workspace = optional_text(data, "workspace")
+    return Arrived(
+        commits=numbers(data, "commits"),
+        volumes=texts(data, "volumes"),
+        workspace=Path(workspace) if workspace is not None else None,
+    )
 
 
 def _retention_from_json(data: Json) -> Retention:

@@ -13,6 +13,7 @@ from bottle.naming import LABEL_SCHEMA, Identity
 from bottle.operations.arriving import PATIENCE, nothing_arriving, touched_at, undisturbed
 from bottle.operations.context import Context
 from bottle.operations.fork import discard_draft
+from bottle.operations.holdings import at_stake
 from bottle.operations.inspection import folder_size
 from bottle.operations.remove import remove_locked
 from bottle.sizes import Chain, weights
@@ -44,7 +45,7 @@ def observe_prune(context: Context, patience: timedelta = PATIENCE) -> GarbageFa
     for identity in context.home.identities():
         state = context.home.bottle(identity)
         try:
-            bottles[identity] = _bottle(state, containers)
+            bottles[identity] = _bottle(context, state, containers)
             metadata = state.metadata()
         except StateDamaged:
             bottles[identity] = BottleFacts(identity=identity, damaged=True)
@@ -91,7 +92,7 @@ def plan_for(context: Context, patience: timedelta = PATIENCE) -> PrunePlan:
     return plan_prune(observe_prune(context, patience))
 
 
-def _bottle(state: BottleState, containers: dict[str, ContainerSummary]) -> BottleFacts:
+def _bottle(context: Context, state: BottleState, containers: dict[str, ContainerSummary]) -> BottleFacts:
     tombstone, intent = state.tombstone(), state.intent()
     container = containers.get(state.identity.container)
     return BottleFacts(
@@ -103,6 +104,7 @@ def _bottle(state: BottleState, containers: dict[str, ContainerSummary]) -> Bott
         alive=container is not None and container.status.alive,
         trial_of_use=state.rebuild_due or any(each.status.open for each in state.requests()),
         chains=frozenset(commit.diff_ids for commit in state.commits()),
+        only_here=at_stake(context, state).parts if tombstone is not None else (),
     )
 
 
@@ -157,7 +159,7 @@ def _take_away(context: Context, garbage: Garbage) -> None:
         case Kind.FOLDER:
             _remove_folder(context, Path(garbage.ref))
         case Kind.BOTTLE:
-            _remove_moved(context, context.home.bottle(Identity.parse(garbage.ref)))
+            _remove_moved(context, context.home.bottle(Identity.parse(garbage.ref)), agreed=garbage.only_here)
 
 
 def _remove_folder(context: Context, path: Path) -> None:
@@ -194,11 +196,15 @@ def _rmtree(path: Path) -> None:
         raise cannot_write(path, exc) from exc
 
 
-def _remove_moved(context: Context, state: BottleState) -> None:
+def _remove_moved(context: Context, state: BottleState, *, agreed: tuple[str, ...]) -> None:
+    """Delete a bottle that lives elsewhere, and of what exists nowhere else no more than was `agreed` to."""
     with state.locked("bottle prune"), nothing_arriving(context, state):
         container = context.container(state.identity)
         if state.tombstone() is None or state.migration() is not None:
             raise Conflict("it came back meanwhile")
         if container is not None and container.status.alive:
             raise Conflict("it runs")
+        more = [each for each in at_stake(context, state).parts if each not in agreed]
+        if more:
+            raise Conflict(f"what is only here is more than it was: {', '.join(more)}")
         remove_locked(context, state)

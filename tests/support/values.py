@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bottle.model import (
     Agent,
+    Arrived,
     CommitIntent,
     CommitRecord,
     ContainerMark,
@@ -120,7 +121,13 @@ RESUME_INTENTS = st.builds(
     container_id=st.none() | TEXTS,
     unfilled=WORDS,
 )
-TOMBSTONES = st.builds(Tombstone, host=TEXTS, moved_at=TIMES)
+ARRIVED = st.builds(
+    Arrived,
+    commits=st.lists(st.integers(1, 999), max_size=3).map(tuple),
+    volumes=st.lists(TEXTS, max_size=3).map(tuple),
+    workspace=st.none() | PATHS,
+)
+TOMBSTONES = st.builds(Tombstone, host=TEXTS, moved_at=TIMES, arrived=st.none() | ARRIVED)
 MIGRATIONS = st.builds(
     MigrationRecord,
     phase=st.sampled_from(MigrationPhase),
