@@ -167,7 +167,6 @@ def _images(facts: GarbageFacts) -> Verdict:
     """Commits that were cut short or given up: no tag but that of a commit in flight, and in no history."""
     unreadable = sorted(str(each.identity) for each in facts.bottles.values() if each.damaged)
     named = {chain for bottle in facts.bottles.values() for chain in bottle.chains}
-    settled = {image.labels[LABEL_NONCE] for image in facts.images if LABEL_NONCE in image.labels and image.diff_ids in named}
     drafts = _drafts(facts)
     for image in facts.images:
         if LABEL_SCHEMA not in image.labels:
@@ -196,9 +195,15 @@ def _images(facts: GarbageFacts) -> Verdict:
                 name=name,
                 why="a commit that was cut short, in no history",
                 size=added(image.diff_ids, facts.sizes),
-                # One that a tag was taken from may have been a commit: of a history that another one took the place of.
-                consent=bottle is None or (not image.tags and nonce not in settled),
+                consent=bottle is None or (not image.tags and not _has_container(facts, identity, image.created_at)),
             )
+
+
+def _has_container(facts: GarbageFacts, identity: Identity, by: datetime) -> bool:
+    """Whether the container is here that an image of a bottle was made of then. Else the image may be the only copy: a
+    commit whose tag another one took, when its bottle came back with another history.
+    """
+    return any(each.name == identity.container and each.created_at <= by for each in facts.containers)
 
 
 def _built(facts: GarbageFacts) -> Verdict:

@@ -79,7 +79,7 @@ def test_commits_that_lost_their_tags_go_last(world: World) -> None:
     bottle = worked(world)
     resume(world.context, bottle, ResumeRequest())
     commit(world.context, bottle)
-    stop(world.context, bottle)
+    world.lose_container(bottle)
     world.engine.remove_image(bottle.identity.committed(1))  # others still stand on it
     remove(world.context, bottle, consent=True)
     assert traces(world, bottle) == []
