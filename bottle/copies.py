@@ -1,7 +1,8 @@
 """Which of a bottle's work would be gone with what is here: decided from what is known to be elsewhere. Pure.
 
 A copy counts where it can be resumed from: a commit whose image reached the other host under its name, or has a name of
-somebody else's here, such as a fork's. That another commit's layers hold a commit's own is none: nothing goes back to it.
+somebody else's here, such as a fork's. That another commit's layers hold a commit's own is none: nothing goes back to
+it.
 """
 
 from collections.abc import Collection
@@ -18,9 +19,9 @@ _SHOWN = 8
 class Holdings:
     """What a deletion would take of a bottle, and what is elsewhere.
 
-    `images` are those that have a tag of the bottle's, and untagged ones of its making. `volumes` are by Docker's names,
-    that of its requests not among them. `transcript`: there is a snapshot of it. `arrived` is what the other host has of
-    a bottle that lives there; None for one that lives here.
+    `images` are those that have a tag of the bottle's, and untagged ones of its making. `volumes` are by Docker's
+    names, that of its requests not among them. `transcript`: there is a snapshot of it. `arrived` is what the other
+    host has of a bottle that lives there; None for one that lives here.
     """
 
     identity: Identity
@@ -36,9 +37,9 @@ class Holdings:
 class OnlyCopies:
     """Work that exists nowhere else. False when there is none.
 
-    `commits` are numbers, and `tags` what their images are called. `images` are in no history. `container` is one's name
-    whose work is in no commit, `nameless` where it has volumes that go with it, `committed` whether there are commits.
-    `entries` counts those of a history whose images are not on this engine.
+    `commits` are numbers, and `tags` what their images are called. `images` are in no history. `container` is one's
+    name whose work is in no commit, `nameless` where it has volumes that go with it, `committed` whether there are
+    commits. `entries` counts those of a history whose images are not on this engine.
     """
 
     commits: tuple[int, ...] = ()
@@ -104,10 +105,8 @@ def only_copies(held: Holdings) -> OnlyCopies:
     )
 
 
-def _lost_commits(
-    held: Holdings, image: ImageFacts, arrived: tuple[CommitRecord, ...]
-) -> tuple[CommitRecord, ...]:
-    """The commits that are gone with an image; none where it reached the other host, or the agent's `keep` gave it up."""
+def _lost_commits(held: Holdings, image: ImageFacts, arrived: tuple[CommitRecord, ...]) -> tuple[CommitRecord, ...]:
+    """The commits that are gone with an image: none where it arrived elsewhere, or the agent's `keep` gave it up."""
     of = tuple(each for each in held.commits if _is_of(image, each))
     of = tuple(each for each in of if each.tag in image.tags) or of
     safe = any(_is_of(image, each) for each in arrived) or all(each.expired for each in of)
@@ -163,4 +162,3 @@ def named_commits(numbers: Collection[int]) -> str:
 def counted(count: int, noun: str) -> str:
     """`1 image`, `2 images`."""
     return f"{count} {noun}" + ("" if count == 1 else "s")
-

@@ -44,8 +44,8 @@ class BottleFacts:
     """What is known of a bottle here. `chains` are the diff ids of all commits in its history.
 
     `busy`: another run holds its lock. `nonce` is that of a commit in flight. `damaged`: its files cannot be read, and
-    of the rest nothing is known. `trial_of_use`: its next resume builds what a trial build has in the cache. `only_here`
-    says what of one that moved exists nowhere else.
+    of the rest nothing is known. `trial_of_use`: its next resume builds what a trial build has in the cache.
+    `only_here` says what of one that moved exists nowhere else.
     """
 
     identity: Identity

@@ -371,8 +371,8 @@ class ResumeIntent:
 class Arrived:
     """What of a bottle has reached the host that it moved to, and was proved there.
 
-    `commits` are the numbers of those whose images are there; `volumes` are called as Docker calls them here. `workspace`
-    is the folder of this host that travelled, None where none did.
+    `commits` are the numbers of those whose images are there; `volumes` are called as Docker calls them here.
+    `workspace` is the folder of this host that travelled, None where none did.
     """
 
     commits: tuple[int, ...]

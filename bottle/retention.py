@@ -19,8 +19,8 @@ def expired(
     A commit stays when it is one of the newest `keep.commits`, or younger than `keep.days`. The newest always stays,
     the one in force (by its tag) does, and those whose numbers are `needed` by other bottles do. So does one that no
     later commit descends from, such as the last before an approved rebuild or before going back with `--at`: its work
-    is in no other. Age counts up to the commit before the newest: one that is made while the clock is wrong lets nothing
-    go that was young before it.
+    is in no other. Age counts up to the commit before the newest: one that is made while the clock is wrong lets
+    nothing go that was young before it.
     """
     if keep is None or (keep.commits is None and keep.days is None):
         return ()

@@ -148,9 +148,7 @@ def _checked(remote: Remote, reply: Reply, doing: str) -> Reply:
 
 
 def let_go(context: Context, state: BottleState, host_name: str, commit: int | None) -> None:
-    """The far host owns the bottle, with this commit: say so here, durably. All that is here stays until `rm` or `prune`,
-    which ask before they delete what is not there.
-    """
+    """The far host owns the bottle, with this commit: say so here, durably. Until `rm` or `prune` all of it stays."""
     there = what_travels(state, commit)
     state.write_tombstone(Tombstone(host=host_name, moved_at=context.now(), arrived=there))
     state.clear_migration()

@@ -400,8 +400,8 @@ def _require_committable(context: Context, state: BottleState) -> None:
     nameless = nameless_volumes(container) if container is not None and container.ever_ran else ()
     if container is not None and nameless:
         raise PreflightRefused(
-            f"{', '.join(nameless)} of {state.identity} is in a volume without a name, which is in no commit and would go "
-            "with its container",
+            f"{', '.join(nameless)} of {state.identity} is in a volume without a name, which is in no commit and would "
+            "go with its container",
             left=f"nothing was changed; {state.identity} goes on as it was",
             next_step=f"keep it: docker cp -a {container.name}:{nameless[0]} DIR; bottle stop {state.identity}; "
             f"bottle commit {state.identity}; docker rm -v {container.name}; then approve again",

@@ -39,8 +39,8 @@ def remove(context: Context, state: BottleState, *, consent: bool) -> Removed:
     """Delete a bottle's container, images, volumes and state.
 
     Without `consent` a bottle that holds work which exists nowhere else is left alone: raises NeedsConsent, saying what
-    would be lost. Raises Conflict for one that runs or whose images others use, MovedAway while only the other host knows who owns it, and
-    Locked while a move may be bringing it back.
+    would be lost. Raises Conflict for one that runs or whose images others use, MovedAway while only the other host
+    knows who owns it, and Locked while a move may be bringing it back.
     """
     with state.locked("bottle rm"), nothing_arriving(context, state):
         container = context.container(state.identity)

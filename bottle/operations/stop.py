@@ -71,7 +71,9 @@ def end_session(context: Context, state: BottleState, *, remove: bool) -> Stoppe
             return Stopped(identity=state.identity, exit_code=None, was_running=True, removed=False, notes=())
         hide_secrets(context, container)
         notes = collect_notes(context, state) + save_transcript(context, state, state.metadata())
-        kept = state.preserved or bool(state.commits()) or state.migration() is not None or state.tombstone() is not None
+        kept = (
+            state.preserved or bool(state.commits()) or state.migration() is not None or state.tombstone() is not None
+        )
         removable = remove and not kept
         if removable:
             remove_locked(context, state)

@@ -216,6 +216,10 @@ def test_nothing_is_called_safe_that_is_not_known_to_be_elsewhere() -> None:
 
 
 def test_numbers_and_counts_read_well() -> None:
-    assert [named_commits(range(1, last)) for last in (2, 3, 4)] == ["commit 1", "commits 1 and 2", "commits 1, 2 and 3"]
+    assert [named_commits(range(1, last)) for last in (2, 3, 4)] == [
+        "commit 1",
+        "commits 1 and 2",
+        "commits 1, 2 and 3",
+    ]
     assert named_commits(range(1, 21)) == "commits 1, 2, 3, 4, 5, 6, 7 and 13 more"
     assert (counted(1, "image"), counted(0, "image"), counted(2, "image")) == ("1 image", "0 images", "2 images")
