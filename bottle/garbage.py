@@ -31,12 +31,14 @@ class Kind(Enum):
 
 
 class Area(Enum):
-    """Which of our folders a folder was found in."""
+    """Which of our folders something was found in; `LOOSE` are files that were being written when their run died."""
 
     INCOMING = "incoming"
     OUTGOING = "outgoing"
     DRAFT = "draft"
     DELETED = "deleted"
+    WORKSPACES = "workspaces"
+    LOOSE = "loose"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,14 +65,19 @@ class BottleFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderFacts:
-    """A folder of ours that is no bottle. `touched_at` is when something in it last changed."""
+    """A folder, or a file, of ours that is no bottle. `touched_at` is when something in it last changed.
+
+    `outside` is what the run that made it left elsewhere; `placed` a workspace that has its place, and no bottle.
+    """
 
     path: Path
     area: Area
-    identity: Identity
+    identity: Identity | None
     size: int
     touched_at: datetime
     busy: bool = False
+    outside: tuple[Path, ...] = ()
+    placed: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,7 +267,7 @@ def _volumes(facts: GarbageFacts) -> Verdict:
 
 def _folders(facts: GarbageFacts) -> Verdict:
     for folder in facts.folders:
-        bottle = facts.bottles.get(folder.identity)
+        bottle = facts.bottles.get(folder.identity) if folder.identity is not None else None
         why_kept = _in_use(facts, folder, bottle)
         name = str(folder.path)
         if why_kept:
@@ -271,16 +278,29 @@ def _folders(facts: GarbageFacts) -> Verdict:
             Area.OUTGOING: "packed for a move that is not in flight",
             Area.DRAFT: "a bottle that was never finished",
             Area.DELETED: "rest of a bottle that was deleted",
+            Area.WORKSPACES: "half of a workspace, of an import or a move that did not end here",
+            Area.LOOSE: "was being written when its run died",
         }[folder.area]
-        yield Garbage(kind=Kind.FOLDER, ref=name, name=name, why=why, size=folder.size)
+        why += "".join(f"; with {path}, which it left there" for path in folder.outside)
+        if folder.placed is not None:  # whole, and in the user's own place: somebody may have begun to work in it
+            why += f"; WITH THE WORKSPACE that it put at {folder.placed}"
+        yield Garbage(
+            kind=Kind.FOLDER, ref=name, name=name, why=why, size=folder.size, consent=folder.placed is not None
+        )
 
 
 def _in_use(facts: GarbageFacts, folder: FolderFacts, bottle: BottleFacts | None) -> str:
     """Why a folder may be in use; empty when it is not."""
+    if folder.area in {Area.WORKSPACES, Area.LOOSE}:
+        return "another run may be writing it" if _is_young(facts, folder.touched_at) else ""
     if folder.busy or (bottle is not None and bottle.busy):
         return f"another run is working on {folder.identity}"
     if bottle is not None and bottle.damaged and folder.area is not Area.DELETED:
         return f"the state of {folder.identity} cannot be read"
+    return _in_use_by_a_move(facts, folder, bottle)
+
+
+def _in_use_by_a_move(facts: GarbageFacts, folder: FolderFacts, bottle: BottleFacts | None) -> str:
     match folder.area:
         case Area.OUTGOING:
             return "a move is in flight: it goes on from here" if bottle is not None and bottle.moving else ""
@@ -289,7 +309,7 @@ def _in_use(facts: GarbageFacts, folder: FolderFacts, bottle: BottleFacts | None
             if not arrived and _is_young(facts, folder.touched_at):
                 return "another host may be sending it: it changed not long ago"
             return ""
-        case Area.DRAFT | Area.DELETED:
+        case _:
             return ""
 
 
@@ -325,7 +345,10 @@ def _drafts(facts: GarbageFacts) -> frozenset[Identity]:
     return frozenset(
         each.identity
         for each in facts.folders
-        if each.area is Area.DRAFT and not each.busy and each.identity not in facts.bottles
+        if each.identity is not None
+        and each.area is Area.DRAFT
+        and not each.busy
+        and each.identity not in facts.bottles
     )
 
 

@@ -8,7 +8,7 @@ state/<identity>/            0700
   commits.json               the history
   commit-intent.json         a commit in flight
   resume-intent.json         a new container in the making
-  paused                     marker: its container was paused for a fork, and is to go on
+  paused                     marker: its container was paused for a fork or an export, and is to go on
   transcript/                the last snapshot of the agent's transcript
   preserved                  marker: survives session-end cleanup
   rebuild                    marker: its own Dockerfile is newer than the last commit, and resume builds it
@@ -42,6 +42,7 @@ from bottle.model import (
     Tombstone,
 )
 from bottle.naming import Identity, is_identity_prefix
+from bottle.temporary import OUTSIDE, PLACED
 
 T = TypeVar("T")
 
@@ -171,7 +172,7 @@ class BottleState:
 
     @property
     def paused(self) -> bool:
-        """Whether its container was paused for a fork, and is to go on."""
+        """Whether its container was paused for a fork or an export, and is to go on."""
         return (self.path / PAUSED).exists()
 
     def mark_paused(self) -> None:
@@ -270,8 +271,10 @@ class BottleState:
         try:
             recover_tree(self.transcript)
             shutil.rmtree(self.path / f"{TRANSCRIPT}.new", ignore_errors=True)
-            for temporary in (*self.path.glob(".*.tmp"), *self.path.glob(f"{REQUESTS}/.*.tmp")):
-                temporary.unlink()
+            for left in (*self.path.glob(".*.tmp"), *self.path.glob(f"{REQUESTS}/.*.tmp")):
+                left.unlink()
+            for note in (OUTSIDE, PLACED):  # of an import that came to its end
+                (self.path / note).unlink(missing_ok=True)
         except OSError as exc:
             raise cannot_write(self.path, exc) from exc
 
