@@ -291,10 +291,10 @@ def _folders(facts: GarbageFacts) -> Verdict:
 
 def _in_use(facts: GarbageFacts, folder: FolderFacts, bottle: BottleFacts | None) -> str:
     """Why a folder may be in use; empty when it is not."""
-    if folder.area in {Area.WORKSPACES, Area.LOOSE}:
-        return "another run may be writing it" if _is_young(facts, folder.touched_at) else ""
     if folder.busy or (bottle is not None and bottle.busy):
         return f"another run is working on {folder.identity}"
+    if folder.area in {Area.WORKSPACES, Area.LOOSE}:
+        return "another run may be writing it" if _is_young(facts, folder.touched_at) else ""
     if bottle is not None and bottle.damaged and folder.area is not Area.DELETED:
         return f"the state of {folder.identity} cannot be read"
     return _in_use_by_a_move(facts, folder, bottle)

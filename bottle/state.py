@@ -323,22 +323,22 @@ class StateHome:
         return BottleState(identity, self.states / str(identity))
 
     def create(self, metadata: Metadata) -> BottleState:
-        """Make the state folder of a new bottle. Raises NameTaken."""
-        state = self.bottle(metadata.identity)
+        """Make the state folder of a new bottle, whole from the moment that it has its name. Raises NameTaken."""
+        draft, state = self.draft(metadata.identity), self.bottle(metadata.identity)
         try:
             self.states.mkdir(mode=0o700, parents=True, exist_ok=True)
-            state.path.mkdir(mode=0o700)
+            draft.path.mkdir(mode=0o700)
         except FileExistsError as exc:
-            raise NameTaken(f"{state.path} exists already", next_step="run the same command again") from exc
+            raise NameTaken(f"{draft.path} exists already", next_step="run the same command again") from exc
         except OSError as exc:
-            raise cannot_write(state.path, exc) from exc
+            raise cannot_write(draft.path, exc) from exc
         try:
-            state.write_metadata(metadata)
-            sync_folder(self.states)
+            with draft.locked("bottle start"):
+                draft.write_metadata(metadata)
+                return self.adopt(draft)
         except BaseException:
-            shutil.rmtree(state.path, ignore_errors=True)
+            shutil.rmtree(draft.path if draft.path.exists() else state.path, ignore_errors=True)
             raise
-        return state
 
     def draft(self, identity: Identity) -> BottleState:
         """The folder in which a bottle is put together that is not one yet; `adopt` makes it one."""

@@ -366,6 +366,7 @@ def worlds(draw: st.DrawFn) -> GarbageFacts:
         size=st.integers(0, 1000),
         touched_at=MOMENTS,
         busy=st.booleans(),
+        placed=st.none() | st.just(Path("/work/project")),
     )
     return GarbageFacts(
         bottles={bottle.identity: bottle for bottle in bottles},
@@ -408,6 +409,7 @@ def test_no_plan_takes_what_is_not_ours_or_the_only_copy_of_work(facts: GarbageF
                 (folder,) = [each for each in facts.folders if str(each.path) == garbage.ref]
                 owner = facts.bottles.get(folder.identity)
                 assert not folder.busy
+                assert garbage.consent == (folder.placed is not None)
                 assert owner is None or not owner.busy
                 assert not (folder.area is Area.OUTGOING and owner is not None and owner.moving)
             case Kind.BOTTLE:
