@@ -174,13 +174,15 @@ def _images(facts: GarbageFacts) -> Verdict:
     """Commits that were cut short or given up: no tag but that of a commit in flight, and in no history."""
     unreadable = sorted(str(each.identity) for each in facts.bottles.values() if each.damaged)
     named = {chain for bottle in facts.bottles.values() for chain in bottle.chains}
-    drafts = _drafts(facts)
+    drafts, abandoned = _drafts(facts), _abandoned(facts)
     for image in facts.images:
         if LABEL_SCHEMA not in image.labels:
             continue
         for tag in image.tags:
             if any(tag.startswith(f"{identity.committed_repository}:") for identity in drafts):
                 yield Garbage(kind=Kind.IMAGE, ref=tag, name=tag, why="tag of a fork that was cut short")
+            elif _of_tag(tag) in abandoned:
+                yield _brought(Kind.IMAGE, tag, added(image.diff_ids, facts.sizes) if len(image.tags) == 1 else 0)
         identity = _identity(image.labels)
         nonce = image.labels.get(LABEL_NONCE)
         if identity is None or nonce is None or image.tags not in {(), (identity.committing(nonce),)}:
@@ -242,7 +244,8 @@ def _built(facts: GarbageFacts) -> Verdict:
 def _volumes(facts: GarbageFacts) -> Verdict:
     """Those of bottles that are gone. Of a bottle never known here, only what no container and no image speaks for."""
     drafts = _drafts(facts)
-    arriving = {each.identity for each in facts.folders if each.area in {Area.DRAFT, Area.INCOMING}}
+    abandoned = _abandoned(facts)
+    arriving = {each.identity for each in facts.folders if each.area in {Area.DRAFT, Area.INCOMING}} - abandoned
     spoken_for = {_identity(each.labels) for each in facts.containers}
     spoken_for |= {_identity(each.labels) for each in facts.images}
     spoken_for |= {identity for image in facts.images for identity in map(_of_tag, image.tags)}
@@ -254,6 +257,8 @@ def _volumes(facts: GarbageFacts) -> Verdict:
             yield Garbage(
                 kind=Kind.VOLUME, ref=volume.name, name=volume.name, why="copied for a fork that was cut short"
             )
+        elif identity in abandoned:
+            yield _brought(Kind.VOLUME, volume.name, None)
         elif identity in arriving:
             yield Kept(name=volume.name, why=f"{identity} may be arriving, or being made now")
         elif identity in spoken_for:
@@ -266,6 +271,7 @@ def _volumes(facts: GarbageFacts) -> Verdict:
 
 
 def _folders(facts: GarbageFacts) -> Verdict:
+    brought = _in_engine(facts) & _abandoned(facts)
     for folder in facts.folders:
         bottle = facts.bottles.get(folder.identity) if folder.identity is not None else None
         why_kept = _in_use(facts, folder, bottle)
@@ -284,9 +290,9 @@ def _folders(facts: GarbageFacts) -> Verdict:
         why += "".join(f"; with {path}, which it left there" for path in folder.outside)
         if folder.placed is not None:  # whole, and in the user's own place: somebody may have begun to work in it
             why += f"; WITH THE WORKSPACE that it put at {folder.placed}"
-        yield Garbage(
-            kind=Kind.FOLDER, ref=name, name=name, why=why, size=folder.size, consent=folder.placed is not None
-        )
+        # What it brought into the engine is known by it alone.
+        consent = folder.placed is not None or (folder.area is Area.INCOMING and folder.identity in brought)
+        yield Garbage(kind=Kind.FOLDER, ref=name, name=name, why=why, size=folder.size, consent=consent)
 
 
 def _in_use(facts: GarbageFacts, folder: FolderFacts, bottle: BottleFacts | None) -> str:
@@ -350,6 +356,30 @@ def _drafts(facts: GarbageFacts) -> frozenset[Identity]:
         and not each.busy
         and each.identity not in facts.bottles
     )
+
+
+def _abandoned(facts: GarbageFacts) -> frozenset[Identity]:
+    """Bottles that were to come here, and of which nothing is known but the staging of a move that did not end."""
+    return frozenset(
+        each.identity
+        for each in facts.folders
+        if each.identity is not None
+        and each.area is Area.INCOMING
+        and each.identity not in facts.bottles
+        and not _in_use(facts, each, None)
+    )
+
+
+def _in_engine(facts: GarbageFacts) -> frozenset[Identity]:
+    """Whose commits and volumes the engine has."""
+    found = {_of_tag(tag) for image in facts.images if LABEL_SCHEMA in image.labels for tag in image.tags}
+    found |= {_identity(volume.labels) for volume in facts.volumes}
+    return frozenset(each for each in found if each is not None)
+
+
+def _brought(kind: Kind, name: str, size: int | None) -> Garbage:
+    why = "came with a move that did not end here; the bottle is not known here"
+    return Garbage(kind=kind, ref=name, name=name, why=why, size=size, consent=True)
 
 
 def _is_young(facts: GarbageFacts, moment: datetime) -> bool:

@@ -287,6 +287,34 @@ def test_what_came_into_use_stays_and_is_told_of(world: World) -> None:
     assert [each.why for each in pruned.left] == ["in use"]
 
 
+@pytest.mark.parametrize("patience", [NOW, timedelta(days=99999)])
+def test_what_a_move_that_was_given_up_had_brought_into_the_engine_goes_with_its_staging(
+    world: World, patience: timedelta
+) -> None:
+    world.engine.clock.now = datetime(2100, 1, 1, tzinfo=UTC)
+    other = world.start()
+    stop(world.context, other)
+    commit(world.context, other)
+    world.engine.tag(other.identity.committed(1), STRANGER.committed(3))
+    world.engine.create_volume(STRANGER.volume("x"), {"bottle.schema": "1", "bottle.identity": str(STRANGER)})
+    assert planned(world) == {}  # it may be anybody's
+    staging = world.home.path / "incoming" / str(STRANGER)
+    staging.mkdir(parents=True)
+    plan = planned(world, patience)
+    if patience:
+        assert plan == {}
+        return
+    assert set(plan) == {STRANGER.committed(3), STRANGER.volume("x"), str(staging)}
+    assert all(each.consent for each in plan.values())
+    prune(world.context, plan_for(world.context, NOW), consent=False)
+    assert set(planned(world)) == set(plan)  # not forgotten as long as nobody has said so
+    prune(world.context, plan_for(world.context, NOW), consent=True)
+    assert planned(world) == {}
+    assert world.engine.image(STRANGER.committed(3)) is None
+    assert world.engine.volumes({"bottle.identity": str(STRANGER)}) == ()
+    world.check(other)
+
+
 # Nothing but garbage, whatever is there.
 
 LABELS = st.fixed_dictionaries(
@@ -384,6 +412,7 @@ def worlds(draw: st.DrawFn) -> GarbageFacts:
 def test_no_plan_takes_what_is_not_ours_or_the_only_copy_of_work(facts: GarbageFacts) -> None:
     drafts = {each.identity for each in facts.folders if each.area is Area.DRAFT and not each.busy}
     drafts -= facts.bottles.keys()
+    abandoned = {each.identity for each in facts.folders if each.area is Area.INCOMING} - facts.bottles.keys()
     in_history = {chain for bottle in facts.bottles.values() for chain in bottle.chains}
     for garbage in plan_prune(facts).garbage:
         match garbage.kind:
@@ -397,6 +426,9 @@ def test_no_plan_takes_what_is_not_ours_or_the_only_copy_of_work(facts: GarbageF
                 assert all("bottle.schema" in each.labels for each in holders if garbage.ref not in each.tags)
                 if any(garbage.ref.startswith(f"{each.committed_repository}:") for each in drafts):
                     continue  # a tag of a draft, whose image is another bottle's under another tag
+                if any(garbage.ref.startswith(f"{each.committed_repository}:") for each in abandoned):
+                    assert garbage.consent
+                    continue  # loaded by a move that did not end here
                 assert any("bottle.nonce" in each.labels and each.diff_ids not in in_history for each in holders)
                 assert not any(each.damaged for each in facts.bottles.values())
             case Kind.VOLUME:
@@ -409,7 +441,8 @@ def test_no_plan_takes_what_is_not_ours_or_the_only_copy_of_work(facts: GarbageF
                 (folder,) = [each for each in facts.folders if str(each.path) == garbage.ref]
                 owner = facts.bottles.get(folder.identity)
                 assert not folder.busy
-                assert garbage.consent == (folder.placed is not None)
+                assert garbage.consent or folder.placed is None
+                assert not garbage.consent or folder.placed is not None or folder.identity in abandoned
                 assert owner is None or not owner.busy
                 assert not (folder.area is Area.OUTGOING and owner is not None and owner.moving)
             case Kind.BOTTLE:
