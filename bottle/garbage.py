@@ -68,6 +68,7 @@ class FolderFacts:
     """A folder, or a file, of ours that is no bottle. `touched_at` is when something in it last changed.
 
     `outside` is what the run that made it left elsewhere; `placed` a workspace that has its place, and no bottle.
+    `replaced`: it holds the state folder of a bottle that moved away, which was to give way to what did not arrive.
     """
 
     path: Path
@@ -78,6 +79,7 @@ class FolderFacts:
     busy: bool = False
     outside: tuple[Path, ...] = ()
     placed: Path | None = None
+    replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,6 +290,7 @@ def _folders(facts: GarbageFacts) -> Verdict:
             Area.LOOSE: "was being written when its run died",
         }[folder.area]
         why += "".join(f"; with {path}, which it left there" for path in folder.outside)
+        why += f"; the state of {folder.identity} that it had replaced is put back" if folder.replaced else ""
         if folder.placed is not None:  # whole, and in the user's own place: somebody may have begun to work in it
             why += f"; WITH THE WORKSPACE that it put at {folder.placed}"
         # What it brought into the engine is known by it alone.
@@ -366,6 +369,7 @@ def _abandoned(facts: GarbageFacts) -> frozenset[Identity]:
         if each.identity is not None
         and each.area is Area.INCOMING
         and each.identity not in facts.bottles
+        and not each.replaced
         and not _in_use(facts, each, None)
     )
 

@@ -61,6 +61,8 @@ DOCKERFILE = "Dockerfile"
 TRANSCRIPT = "transcript"
 ARRIVED = "arrived"
 LOCK = "lock"
+INCOMING = "incoming"
+REPLACED = "replaced"  # of register.sh
 
 DRAFT = ".draft"
 _DELETED = ".deleted"
@@ -369,6 +371,20 @@ class StateHome:
         except OSError as exc:
             raise cannot_write(kept, exc) from exc
         write_atomic(kept, b"".join(line + b"\n" for line in sorted(nonces)))
+
+    def has_replaced(self, identity: Identity) -> bool:
+        """Whether an arrival was cut between taking a former state folder away and putting the new one there."""
+        return (self.path / INCOMING / str(identity) / REPLACED).is_dir() and not self.bottle(identity).path.exists()
+
+    def put_back(self, identity: Identity) -> None:
+        """Give a state folder that such an arrival took away its name back."""
+        if not self.has_replaced(identity):
+            return
+        try:
+            (self.path / INCOMING / str(identity) / REPLACED).rename(self.bottle(identity).path)
+            sync_folder(self.states)
+        except OSError as exc:
+            raise cannot_write(self.bottle(identity).path, exc) from exc
 
     def leftovers(self) -> tuple[Path, ...]:
         """Folders of drafts and of deletions whose process died, or is at it now."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from bottle.errors import Conflict, InvalidIdentity, Locked, NotFound, StateDamaged
+from bottle.errors import Conflict, InvalidIdentity, Locked, NameTaken, NotFound, StateDamaged
 from bottle.garbage import Area, BottleFacts, FolderFacts, Garbage, GarbageFacts, Kept, Kind, PrunePlan, plan_prune
 from bottle.model import ContainerSummary
 from bottle.naming import LABEL_SCHEMA, Identity
@@ -108,8 +108,15 @@ def _bottle(context: Context, state: BottleState, containers: dict[str, Containe
         alive=container is not None and container.status.alive,
         trial_of_use=state.rebuild_due or any(each.status.open for each in state.requests()),
         chains=frozenset(commit.diff_ids for commit in state.commits()),
-        only_here=at_stake(context, state).parts if tombstone is not None else (),
+        only_here=_only_here(context, state) if tombstone is not None else (),
     )
+
+
+def _only_here(context: Context, state: BottleState) -> tuple[str, ...]:
+    try:
+        return at_stake(context, state).parts
+    except NameTaken as exc:
+        return (exc.what,)  # and it stays: whoever removes it finds the same
 
 
 def _folders(context: Context, workspaces: Collection[Path]) -> tuple[FolderFacts, ...]:
@@ -132,6 +139,7 @@ def _folders(context: Context, workspaces: Collection[Path]) -> tuple[FolderFact
                 busy=BottleState(identity, path).locked_by is not None,
                 outside=outside.halves,
                 placed=outside.placed,
+                replaced=area is Area.INCOMING and home.has_replaced(identity),
             )
         )
     noted = {half for each in folders for half in each.outside}
@@ -234,6 +242,8 @@ def _remove_with_outside(context: Context, path: Path, *, placed: bool) -> None:
     identity, area = _identity(path.name), path.parent.name
     if identity is not None and area in {Area.INCOMING.value, Area.OUTGOING.value}:
         _remove_outside(context, Area(area), path, identity, placed=placed)
+    if identity is not None and area == Area.INCOMING.value:
+        context.home.put_back(identity)
     remove_path(path)
 
 

@@ -22,6 +22,7 @@ from bottle.garbage import (
 )
 from bottle.launch import bare_spec
 from bottle.model import (
+    Arrived,
     CommitIntent,
     CommitSpec,
     ContainerSummary,
@@ -313,6 +314,24 @@ def test_what_a_move_that_was_given_up_had_brought_into_the_engine_goes_with_its
     assert world.engine.image(STRANGER.committed(3)) is None
     assert world.engine.volumes({"bottle.identity": str(STRANGER)}) == ()
     world.check(other)
+
+
+def test_a_state_that_was_about_to_be_replaced_is_put_back(world: World) -> None:
+    """A bottle that came back was cut between the two renames of register.sh, and the move was given up."""
+    bottle = world.start()
+    stop(world.context, bottle)
+    commit(world.context, bottle)
+    bottle.write_tombstone(Tombstone(host="there", moved_at=world.engine.clock(), arrived=Arrived(commits=())))
+    world.engine.clock.now = datetime(2100, 1, 1, tzinfo=UTC)
+    staging = world.home.path / "incoming" / str(bottle.identity)
+    staging.mkdir(parents=True)
+    bottle.path.rename(staging / "replaced")
+    (garbage,) = planned(world).values()
+    assert (garbage.ref, garbage.consent) == (str(staging), False)
+    prune(world.context, plan_for(world.context, NOW), consent=True)
+    assert not staging.exists()
+    (moved,) = planned(world).values()
+    assert moved.only_here == ("commit 1",)
 
 
 # Nothing but garbage, whatever is there.
