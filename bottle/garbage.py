@@ -31,12 +31,14 @@ class Kind(Enum):
 
 
 class Area(Enum):
-    """Which of our folders a folder was found in."""
+    """Which of our folders something was found in; `LOOSE` are files that were being written when their run died."""
 
     INCOMING = "incoming"
     OUTGOING = "outgoing"
     DRAFT = "draft"
     DELETED = "deleted"
+    WORKSPACES = "workspaces"
+    LOOSE = "loose"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,7 @@ class BottleFacts:
 
     `busy`: another run holds its lock. `nonce` is that of a commit in flight. `damaged`: its files cannot be read, and
     of the rest nothing is known. `trial_of_use`: its next resume builds what a trial build has in the cache.
+    `only_here` says what of one that moved exists nowhere else.
     """
 
     identity: Identity
@@ -57,18 +60,26 @@ class BottleFacts:
     trial_of_use: bool = False
     chains: frozenset[Chain] = frozenset()
     size: int | None = None
+    only_here: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderFacts:
-    """A folder of ours that is no bottle. `touched_at` is when something in it last changed."""
+    """A folder, or a file, of ours that is no bottle. `touched_at` is when something in it last changed.
+
+    `outside` is what the run that made it left elsewhere; `placed` a workspace that has its place, and no bottle.
+    `replaced`: it holds the state folder of a bottle that moved away, which was to give way to what did not arrive.
+    """
 
     path: Path
     area: Area
-    identity: Identity
+    identity: Identity | None
     size: int
     touched_at: datetime
     busy: bool = False
+    outside: tuple[Path, ...] = ()
+    placed: Path | None = None
+    replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +103,8 @@ class GarbageFacts:
 class Garbage:
     """One thing that may go. `ref` is what it is removed by: a path, an id, a tag, a volume's name, an identity.
 
-    `size` are the bytes that it frees, None where nobody can tell. `consent`: only when the user said so.
+    `size` are the bytes that it frees, None where nobody can tell. `consent`: only when the user said so. `only_here`
+    names work that exists nowhere else and goes with it.
     """
 
     kind: Kind
@@ -101,6 +113,7 @@ class Garbage:
     why: str
     size: int | None = None
     consent: bool = False
+    only_here: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,13 +176,15 @@ def _images(facts: GarbageFacts) -> Verdict:
     """Commits that were cut short or given up: no tag but that of a commit in flight, and in no history."""
     unreadable = sorted(str(each.identity) for each in facts.bottles.values() if each.damaged)
     named = {chain for bottle in facts.bottles.values() for chain in bottle.chains}
-    drafts = _drafts(facts)
+    drafts, abandoned = _drafts(facts), _abandoned(facts)
     for image in facts.images:
         if LABEL_SCHEMA not in image.labels:
             continue
         for tag in image.tags:
             if any(tag.startswith(f"{identity.committed_repository}:") for identity in drafts):
                 yield Garbage(kind=Kind.IMAGE, ref=tag, name=tag, why="tag of a fork that was cut short")
+            elif _of_tag(tag) in abandoned:
+                yield _brought(Kind.IMAGE, tag, added(image.diff_ids, facts.sizes) if len(image.tags) == 1 else 0)
         identity = _identity(image.labels)
         nonce = image.labels.get(LABEL_NONCE)
         if identity is None or nonce is None or image.tags not in {(), (identity.committing(nonce),)}:
@@ -191,8 +206,15 @@ def _images(facts: GarbageFacts) -> Verdict:
                 name=name,
                 why="a commit that was cut short, in no history",
                 size=added(image.diff_ids, facts.sizes),
-                consent=bottle is None,
+                consent=bottle is None or (not image.tags and not _has_container(facts, identity, image.created_at)),
             )
+
+
+def _has_container(facts: GarbageFacts, identity: Identity, by: datetime) -> bool:
+    """Whether the container is here that an image of a bottle was made of then. Else the image may be the only copy: a
+    commit whose tag another one took, when its bottle came back with another history.
+    """
+    return any(each.name == identity.container and each.created_at <= by for each in facts.containers)
 
 
 def _built(facts: GarbageFacts) -> Verdict:
@@ -224,7 +246,8 @@ def _built(facts: GarbageFacts) -> Verdict:
 def _volumes(facts: GarbageFacts) -> Verdict:
     """Those of bottles that are gone. Of a bottle never known here, only what no container and no image speaks for."""
     drafts = _drafts(facts)
-    arriving = {each.identity for each in facts.folders if each.area in {Area.DRAFT, Area.INCOMING}}
+    abandoned = _abandoned(facts)
+    arriving = {each.identity for each in facts.folders if each.area in {Area.DRAFT, Area.INCOMING}} - abandoned
     spoken_for = {_identity(each.labels) for each in facts.containers}
     spoken_for |= {_identity(each.labels) for each in facts.images}
     spoken_for |= {identity for image in facts.images for identity in map(_of_tag, image.tags)}
@@ -236,6 +259,8 @@ def _volumes(facts: GarbageFacts) -> Verdict:
             yield Garbage(
                 kind=Kind.VOLUME, ref=volume.name, name=volume.name, why="copied for a fork that was cut short"
             )
+        elif identity in abandoned:
+            yield _brought(Kind.VOLUME, volume.name, None)
         elif identity in arriving:
             yield Kept(name=volume.name, why=f"{identity} may be arriving, or being made now")
         elif identity in spoken_for:
@@ -248,8 +273,9 @@ def _volumes(facts: GarbageFacts) -> Verdict:
 
 
 def _folders(facts: GarbageFacts) -> Verdict:
+    brought = _in_engine(facts) & _abandoned(facts)
     for folder in facts.folders:
-        bottle = facts.bottles.get(folder.identity)
+        bottle = facts.bottles.get(folder.identity) if folder.identity is not None else None
         why_kept = _in_use(facts, folder, bottle)
         name = str(folder.path)
         if why_kept:
@@ -260,16 +286,30 @@ def _folders(facts: GarbageFacts) -> Verdict:
             Area.OUTGOING: "packed for a move that is not in flight",
             Area.DRAFT: "a bottle that was never finished",
             Area.DELETED: "rest of a bottle that was deleted",
+            Area.WORKSPACES: "half of a workspace, of an import or a move that did not end here",
+            Area.LOOSE: "was being written when its run died",
         }[folder.area]
-        yield Garbage(kind=Kind.FOLDER, ref=name, name=name, why=why, size=folder.size)
+        why += "".join(f"; with {path}, which it left there" for path in folder.outside)
+        why += f"; the state of {folder.identity} that it had replaced is put back" if folder.replaced else ""
+        if folder.placed is not None:  # whole, and in the user's own place: somebody may have begun to work in it
+            why += f"; WITH THE WORKSPACE that it put at {folder.placed}"
+        # What it brought into the engine is known by it alone.
+        consent = folder.placed is not None or (folder.area is Area.INCOMING and folder.identity in brought)
+        yield Garbage(kind=Kind.FOLDER, ref=name, name=name, why=why, size=folder.size, consent=consent)
 
 
 def _in_use(facts: GarbageFacts, folder: FolderFacts, bottle: BottleFacts | None) -> str:
     """Why a folder may be in use; empty when it is not."""
     if folder.busy or (bottle is not None and bottle.busy):
         return f"another run is working on {folder.identity}"
+    if folder.area in {Area.WORKSPACES, Area.LOOSE}:
+        return "another run may be writing it" if _is_young(facts, folder.touched_at) else ""
     if bottle is not None and bottle.damaged and folder.area is not Area.DELETED:
         return f"the state of {folder.identity} cannot be read"
+    return _in_use_by_a_move(facts, folder, bottle)
+
+
+def _in_use_by_a_move(facts: GarbageFacts, folder: FolderFacts, bottle: BottleFacts | None) -> str:
     match folder.area:
         case Area.OUTGOING:
             return "a move is in flight: it goes on from here" if bottle is not None and bottle.moving else ""
@@ -278,7 +318,7 @@ def _in_use(facts: GarbageFacts, folder: FolderFacts, bottle: BottleFacts | None
             if not arrived and _is_young(facts, folder.touched_at):
                 return "another host may be sending it: it changed not long ago"
             return ""
-        case Area.DRAFT | Area.DELETED:
+        case _:
             return ""
 
 
@@ -301,9 +341,11 @@ def _moved(facts: GarbageFacts) -> Verdict:
             kind=Kind.BOTTLE,
             ref=str(identity),
             name=name,
-            why=f"lives on {bottle.moved_to} now",
+            why=f"lives on {bottle.moved_to} now"
+            + (f"; ONLY HERE: {', '.join(bottle.only_here)}" if bottle.only_here else ""),
             size=bottle.size,
             consent=True,
+            only_here=bottle.only_here,
         )
 
 
@@ -312,8 +354,36 @@ def _drafts(facts: GarbageFacts) -> frozenset[Identity]:
     return frozenset(
         each.identity
         for each in facts.folders
-        if each.area is Area.DRAFT and not each.busy and each.identity not in facts.bottles
+        if each.identity is not None
+        and each.area is Area.DRAFT
+        and not each.busy
+        and each.identity not in facts.bottles
     )
+
+
+def _abandoned(facts: GarbageFacts) -> frozenset[Identity]:
+    """Bottles that were to come here, and of which nothing is known but the staging of a move that did not end."""
+    return frozenset(
+        each.identity
+        for each in facts.folders
+        if each.identity is not None
+        and each.area is Area.INCOMING
+        and each.identity not in facts.bottles
+        and not each.replaced
+        and not _in_use(facts, each, None)
+    )
+
+
+def _in_engine(facts: GarbageFacts) -> frozenset[Identity]:
+    """Whose commits and volumes the engine has."""
+    found = {_of_tag(tag) for image in facts.images if LABEL_SCHEMA in image.labels for tag in image.tags}
+    found |= {_identity(volume.labels) for volume in facts.volumes}
+    return frozenset(each for each in found if each is not None)
+
+
+def _brought(kind: Kind, name: str, size: int | None) -> Garbage:
+    why = "came with a move that did not end here; the bottle is not known here"
+    return Garbage(kind=kind, ref=name, name=name, why=why, size=size, consent=True)
 
 
 def _is_young(facts: GarbageFacts, moment: datetime) -> bool:

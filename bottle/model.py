@@ -385,11 +385,28 @@ class MoveAccount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """What of a bottle has reached the host that it moved to, and was proved there.
+
+    `commits` are the numbers of those whose images are there; `volumes` are called as Docker calls them here.
+    `workspace` is the folder of this host that travelled, None where none did.
+    """
+
+    commits: tuple[int, ...]
+    volumes: tuple[str, ...] = ()
+    workspace: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tombstone:
-    """`moved-to.json`: where the bottle lives now, and the account of the move that brought it there."""
+    """`moved-to.json`: where the bottle lives now, what of it is there, and the account of the move that brought it.
+
+    An older version wrote neither of the two, which is None.
+    """
 
     host: str
     moved_at: datetime
+    arrived: Arrived | None = None
     account: MoveAccount | None = None
 
 

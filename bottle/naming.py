@@ -104,6 +104,10 @@ class Identity:
         """Tag of the image that a requested Dockerfile was built into before it was approved."""
         return f"bottle-rebuilt-{self}:trial"
 
+    def has_tag(self, tag: str) -> bool:
+        """Whether an image is called `tag` as one of this bottle's, by commit or by build."""
+        return tag.startswith(f"{self.committed_repository}:") or tag in {self.rebuilt, self.trial}
+
     def volume(self, name: str) -> str:
         """Docker's name of this bottle's volume that the manifest calls `name`."""
         return f"bottle-{self}-{name}"

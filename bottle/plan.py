@@ -304,13 +304,15 @@ def plan_resume(facts: ResumeFacts, request: ResumeRequest) -> ResumePlan:
             _require_made_for(container, identity, request, f"bottle commit {identity}")
             return again
         if again is not None and container.ever_ran and not request.consent:
-            nameless = _nameless(container)
+            nameless = nameless_volumes(container)
             keep = f"docker cp {container.name}:{nameless[0]} DIR" if nameless else f"bottle commit {identity}"
             raise NeedsConsent(
                 f"the stopped container of {identity} holds work that no commit has ({again.reason})",
                 left="nothing was changed",
                 next_step=f"keep it first: {keep}   (or let it go: the same command with --yes)",
             )
+    if container is not None and container.status is Status.DEAD and not request.consent:
+        _require_dispensable(container, facts)
     approved = facts.rebuild_due and facts.own_dockerfile is not None and request.at is None
     if request.rebuild or approved:
         reason = "that was approved after its last commit" if approved else "that was asked for"
@@ -327,6 +329,19 @@ def plan_resume(facts: ResumeFacts, request: ResumeRequest) -> ResumePlan:
     if facts.committed_tag is not None:
         return _rebuild(facts, container, f"its committed image {facts.committed_tag} is gone")
     return _rebuild(facts, container, "it was never committed and has no container")
+
+
+def _require_dispensable(container: ContainerFacts, facts: ResumeFacts) -> None:
+    """Refuse to replace, unasked, a container that the engine neither starts nor commits, and whose work is in none."""
+    identity = facts.metadata.identity
+    if container.ever_ran and (not is_frozen_in(container, facts.kept) or nameless_volumes(container)):
+        raise NeedsConsent(
+            f"the container of {identity} is dead: Docker failed to remove it and can start it no more, and it holds "
+            "work that no commit has",
+            left="nothing was changed",
+            next_step=f"look for its files below Docker's own folder: docker inspect {container.name}   "
+            "(or let it go: the same command with --yes)",
+        )
 
 
 def _require_made_for(container: ContainerFacts, identity: Identity, request: ResumeRequest, first: str) -> None:
@@ -370,15 +385,15 @@ def _start_again(container: ContainerFacts, facts: ResumeFacts, *, overridden: b
     if not is_frozen_in(container, facts.kept) or (facts.image is None and not overridden):
         reason = "the committed image is gone, and it still has the work"
         return StartAgain(container=container.name, reason=reason + _as_made(container))
-    nameless = _nameless(container)
+    nameless = nameless_volumes(container)
     if nameless and container.ever_ran:
         reason = f"{', '.join(nameless)} is in a volume without a name, which is in no commit and would go with it"
         return StartAgain(container=container.name, reason=reason + _as_made(container))
     return None
 
 
-def _nameless(container: ContainerFacts) -> tuple[str, ...]:
-    """Where a container has volumes that are removed together with it."""
+def nameless_volumes(container: ContainerFacts) -> tuple[str, ...]:
+    """Where a container has volumes that are in no commit and are removed together with it."""
     return tuple(mount.target for mount in container.mounts if mount.anonymous)
 
 

@@ -1,6 +1,6 @@
 """Which commits may go: the agent's `keep` decides by count and age, and some are never given up. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from bottle.model import CommitRecord, Retention
@@ -17,8 +17,10 @@ def expired(
     """The commits that no rule keeps, oldest first; those that expired before are not among them.
 
     A commit stays when it is one of the newest `keep.commits`, or younger than `keep.days`. The newest always stays,
-    the one in force (by its tag) does, and those whose numbers are `needed` by other bottles do. Age counts up to the
-    commit before the newest: one that is made while the clock is wrong lets nothing go that was young before it.
+    the one in force (by its tag) does, and those whose numbers are `needed` by other bottles do. So does one that no
+    later commit descends from, such as the last before an approved rebuild or before going back with `--at`: its work
+    is in no other. Age counts up to the commit before the newest: one that is made while the clock is wrong lets
+    nothing go that was young before it.
     """
     if keep is None or (keep.commits is None and keep.days is None):
         return ()
@@ -26,9 +28,14 @@ def expired(
     newest = {commit.number for commit in standing[-max(1, keep.commits or 1) :]}
     until = min([now, *(commit.created_at for commit in standing[-2:-1])])
     youngest = until - timedelta(days=keep.days) if keep.days is not None else None
-    kept = newest | set(needed)
+    kept = newest | set(needed) | ends({commit.number: commit.parent for commit in commits})
     return tuple(
         commit
         for commit in standing
         if commit.number not in kept and commit.tag != in_force and (youngest is None or commit.created_at < youngest)
     )
+
+
+def ends(parents: Mapping[int, int | None]) -> set[int]:
+    """The numbers of the commits from which no other one descends, by what each descends from."""
+    return set(parents) - set(parents.values())

@@ -13,6 +13,7 @@ from bottle.model import (
     MOST_COMMITS,
     SCHEMA,
     Agent,
+    Arrived,
     CapabilityRequest,
     CommitIntent,
     CommitRecord,
@@ -250,17 +251,28 @@ def resume_intent_from_json(data: Json) -> ResumeIntent:
 
 def tombstone_to_json(tombstone: Tombstone) -> Json:
     """`moved-to.json` without its schema."""
+    arrived = tombstone.arrived
     return {
         "host": tombstone.host,
         "moved_at": tombstone.moved_at.isoformat(),
+        "arrived": arrived
+        and {
+            "commits": list(arrived.commits),
+            "volumes": list(arrived.volumes),
+            "workspace": str(arrived.workspace) if arrived.workspace is not None else None,
+        },
         "account": _account_to_json(tombstone.account),
     }
 
 
 def tombstone_from_json(data: Json) -> Tombstone:
     """The inverse of `tombstone_to_json`."""
+    arrived = data.get("arrived")
     return Tombstone(
-        host=text(data, "host"), moved_at=moment(data, "moved_at"), account=_account_from_json(data.get("account"))
+        host=text(data, "host"),
+        moved_at=moment(data, "moved_at"),
+        arrived=_arrived_from_json(arrived) if arrived is not None else None,
+        account=_account_from_json(data.get("account")),
     )
 
 
@@ -324,6 +336,14 @@ def request_from_json(data: Json) -> CapabilityRequest:
         decided_at=moment(data, "decided_at") if data["decided_at"] is not None else None,
         superseded=texts(data, "superseded"),
     )
+
+
+def numbers(data: Json, key: str) -> tuple[int, ...]:
+    """The list of whole numbers at `key`."""
+    value = data[key]
+    if not isinstance(value, list) or not all(isinstance(item, int) and not isinstance(item, bool) for item in value):
+        raise TypeError(f"`{key}` must be a list of whole numbers")
+    return tuple(value)
 
 
 def text(data: Json, key: str) -> str:
@@ -420,6 +440,15 @@ def _account_from_json(data: Json | None) -> MoveAccount | None:
         missing_there=texts(data, "missing_there"),
         along=texts(data, "along"),
         dropped=texts(data, "dropped"),
+    )
+
+
+def _arrived_from_json(data: Json) -> Arrived:
+    workspace = optional_text(data, "workspace")
+    return Arrived(
+        commits=numbers(data, "commits"),
+        volumes=texts(data, "volumes"),
+        workspace=Path(workspace) if workspace is not None else None,
     )
 
 

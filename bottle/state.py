@@ -8,7 +8,7 @@ state/<identity>/            0700
   commits.json               the history
   commit-intent.json         a commit in flight
   resume-intent.json         a new container in the making
-  paused                     marker: its container was paused for a fork, and is to go on
+  paused                     marker: its container was paused for a fork or an export, and is to go on
   transcript/                the last snapshot of the agent's transcript
   preserved                  marker: survives session-end cleanup
   rebuild                    marker: its own Dockerfile is newer than the last commit, and resume builds it
@@ -43,6 +43,7 @@ from bottle.model import (
 )
 from bottle.naming import Identity, is_identity_prefix
 from bottle.regular import read_regular
+from bottle.temporary import OUTSIDE, PLACED
 
 T = TypeVar("T")
 
@@ -61,6 +62,8 @@ DOCKERFILE = "Dockerfile"
 TRANSCRIPT = "transcript"
 ARRIVED = "arrived"
 LOCK = "lock"
+INCOMING = "incoming"
+REPLACED = "replaced"  # of register.sh
 
 # What of a state folder is of this host alone: it goes to no other one, and what comes from one holds none of it.
 HOST_ONLY = frozenset(
@@ -186,7 +189,7 @@ class BottleState:
 
     @property
     def paused(self) -> bool:
-        """Whether its container was paused for a fork, and is to go on."""
+        """Whether its container was paused for a fork or an export, and is to go on."""
         return (self.path / PAUSED).exists()
 
     def mark_paused(self) -> None:
@@ -285,8 +288,10 @@ class BottleState:
         try:
             recover_tree(self.transcript)
             shutil.rmtree(self.path / f"{TRANSCRIPT}.new", ignore_errors=True)
-            for temporary in (*self.path.glob(".*.tmp"), *self.path.glob(f"{REQUESTS}/.*.tmp")):
-                temporary.unlink()
+            for left in (*self.path.glob(".*.tmp"), *self.path.glob(f"{REQUESTS}/.*.tmp")):
+                left.unlink()
+            for note in (OUTSIDE, PLACED):  # of an import that came to its end
+                (self.path / note).unlink(missing_ok=True)
         except OSError as exc:
             raise cannot_write(self.path, exc) from exc
 
@@ -333,22 +338,22 @@ class StateHome:
         return BottleState(identity, self.states / str(identity))
 
     def create(self, metadata: Metadata) -> BottleState:
-        """Make the state folder of a new bottle. Raises NameTaken."""
-        state = self.bottle(metadata.identity)
+        """Make the state folder of a new bottle, whole from the moment that it has its name. Raises NameTaken."""
+        draft, state = self.draft(metadata.identity), self.bottle(metadata.identity)
         try:
             self.states.mkdir(mode=0o700, parents=True, exist_ok=True)
-            state.path.mkdir(mode=0o700)
+            draft.path.mkdir(mode=0o700)
         except FileExistsError as exc:
-            raise NameTaken(f"{state.path} exists already", next_step="run the same command again") from exc
+            raise NameTaken(f"{draft.path} exists already", next_step="run the same command again") from exc
         except OSError as exc:
-            raise cannot_write(state.path, exc) from exc
+            raise cannot_write(draft.path, exc) from exc
         try:
-            state.write_metadata(metadata)
-            sync_folder(self.states)
+            with draft.locked("bottle start"):
+                draft.write_metadata(metadata)
+                return self.adopt(draft)
         except BaseException:
-            shutil.rmtree(state.path, ignore_errors=True)
+            shutil.rmtree(draft.path if draft.path.exists() else state.path, ignore_errors=True)
             raise
-        return state
 
     def draft(self, identity: Identity) -> BottleState:
         """The folder in which a bottle is put together that is not one yet; `adopt` makes it one."""
@@ -379,6 +384,20 @@ class StateHome:
         except OSError as exc:
             raise cannot_write(kept, exc) from exc
         write_atomic(kept, b"".join(line + b"\n" for line in sorted(nonces)))
+
+    def has_replaced(self, identity: Identity) -> bool:
+        """Whether an arrival was cut between taking a former state folder away and putting the new one there."""
+        return (self.path / INCOMING / str(identity) / REPLACED).is_dir() and not self.bottle(identity).path.exists()
+
+    def put_back(self, identity: Identity) -> None:
+        """Give a state folder that such an arrival took away its name back."""
+        if not self.has_replaced(identity):
+            return
+        try:
+            (self.path / INCOMING / str(identity) / REPLACED).rename(self.bottle(identity).path)
+            sync_folder(self.states)
+        except OSError as exc:
+            raise cannot_write(self.bottle(identity).path, exc) from exc
 
     def leftovers(self) -> tuple[Path, ...]:
         """Folders of drafts and of deletions whose process died, or is at it now."""

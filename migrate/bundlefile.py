@@ -4,7 +4,7 @@ import os
 import secrets
 import stat
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -164,17 +164,24 @@ def require_space(target: Path, size: int) -> None:
 
 @contextmanager
 def writing(
-    target: Path, manifest: Manifest, sources: Mapping[str, Path | bytes], progress: Progress
+    target: Path,
+    manifest: Manifest,
+    sources: Mapping[str, Path | bytes],
+    progress: Progress,
+    *,
+    note: Callable[[Path], None],
 ) -> Iterator[Path]:
     """Write a bundle beside `target`, yield it to be looked at, and give it its name when the context closes well.
 
-    `sources` are the members' bytes by name. Raises VerificationFailed when one is not what the manifest says,
-    Conflict when the name was taken meanwhile, StateDamaged when the file cannot be written.
+    `note` is told where, before anything is there. `sources` are the members' bytes by name. Raises VerificationFailed
+    when one is not what the manifest says, Conflict when the name was taken meanwhile, StateDamaged when the file
+    cannot be written.
     """
     document = bundle.render(manifest)
     total = bundle.size_of(document, manifest.members)
     require_space(target, total)
     temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(6)}.part")
+    note(temporary)
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:

@@ -1,7 +1,6 @@
 """`export`: a bottle, with all its work, in one sealed file. The bottle stays the owner here and goes on."""
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -9,13 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bottle.errors import EngineError, MovedAway, NotFound, PreflightRefused
-from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, MigrationPhase, MigrationRecord, Status
+from bottle.garbage import Area
+from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, MigrationPhase, Status
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.operations.commit import commit_locked
+from bottle.operations.outside import left_outside
+from bottle.operations.outside import remove as remove_path
 from bottle.operations.settle import settle
 from bottle.plan import commit_in_force, finishing, is_frozen_in, require_docker, require_here
 from bottle.state import BottleState
+from bottle.temporary import note_outside
 from migrate.bundle import Kind, Manifest, Member, Place, member_name
 from migrate.bundlefile import BundleFile, plain_member, require_free, writing
 from migrate.hygiene import Allowed, finder_for, look_through, own_layers, require_clean, send_along
@@ -29,7 +32,6 @@ from migrate.scrutiny import points_out
 from migrate.spool import DirectorySpool
 from migrate.stream import decompress
 
-_NO_HOST = "a bundle"  # no host can be called that
 _UNCHANGED = "nothing was changed; the bottle goes on as it was"
 
 
@@ -148,6 +150,8 @@ class _Export:
 
     def run(self) -> Exported:
         context, plan = self._context, self._plan
+        for half in left_outside(Area.OUTGOING, self._folder.parent, self._state.identity, ()).halves:
+            remove_path(half)  # of a run that died
         shutil.rmtree(self._folder / "files", ignore_errors=True)
         files = self._spool("files")
         with self._still():
@@ -178,7 +182,7 @@ class _Export:
             members=members,
         )
         with (
-            writing(self._file, manifest, sources, context.progress) as temporary,
+            writing(self._file, manifest, sources, context.progress, note=self._note) as temporary,
             BundleFile.open(temporary) as written,
         ):
             inspect(written, context.progress)  # what import would refuse must not pass for a bundle
@@ -199,6 +203,10 @@ class _Export:
             along=along,
         )
 
+    def _note(self, part: Path) -> None:
+        """Have `prune`, and the next export, find what is about to be written outside of bottle's folders."""
+        note_outside(self._folder, part)
+
     def _look_through(self, commit: CommitRecord, layers: DirectorySpool, config: bytes) -> tuple[str, ...]:
         context, metadata = self._context, self._state.metadata()
         own = [blob for diff_id in own_layers(metadata, commit) if (blob := layers.blob(diff_id)) is not None]
@@ -216,25 +224,14 @@ class _Export:
     def _still(self) -> Iterator[None]:
         """Hold a running bottle still, so that image, volumes and workspace are of one moment; then let it go on.
 
-        The note is what lets it go on if this process dies.
+        The marker is what lets it go on if this process dies; the record of a move stays as it is.
         """
         context, state = self._context, self._state
         container = context.container(state.identity)
         if container is None or container.status is not Status.RUNNING:
             yield
             return
-        earlier = state.migration()
-        if earlier is not None and earlier.host == _NO_HOST:
-            earlier = None  # the note of an export that died
-        note = earlier or MigrationRecord(
-            phase=MigrationPhase.QUIESCING,
-            host=_NO_HOST,
-            nonce=secrets.token_hex(16),
-            commit=None,
-            started_at=context.now(),
-            arrives_as=state.identity,
-        )
-        state.write_migration(replace(note, paused=True))
+        state.mark_paused()
         try:
             context.engine.pause(container.id)
             now = context.engine.container(container.id)
@@ -249,10 +246,7 @@ class _Export:
             now = context.engine.container(container.id)
             if now is not None and now.status is Status.PAUSED:
                 context.engine.unpause(container.id)
-            if earlier is not None:
-                state.write_migration(earlier)
-            else:
-                state.clear_migration()
+            state.clear_paused()
 
     def _commit(self) -> CommitRecord:
         return commit_locked(self._context, self._state, message=f"exported to {self._file.name}", pause=False).commit

@@ -16,6 +16,7 @@ from bottle.facts import image_facts
 from bottle.model import CommitRecord, ImageFacts, MigrationPhase, MigrationRecord, Mount, Tombstone
 from bottle.naming import Identity
 from bottle.operations import Context
+from bottle.operations.holdings import what_travels
 from bottle.ports import Progress
 from bottle.state import BottleState
 from bottle.text import printable
@@ -146,11 +147,17 @@ def _checked(remote: Remote, reply: Reply, doing: str) -> Reply:
     return require_done(remote, reply, doing)
 
 
-def let_go(context: Context, state: BottleState, host_name: str) -> None:
-    """The far host owns the bottle: say so here, durably. Image and state stay until `rm` or `prune`."""
+def let_go(context: Context, state: BottleState, host_name: str, commit: int | None) -> None:
+    """The far host owns the bottle, with this commit: say so here, durably. Until `rm` or `prune` all of it stays."""
     record = state.migration()
-    account = record.account if record is not None else None
-    state.write_tombstone(Tombstone(host=host_name, moved_at=context.now(), account=account))
+    state.write_tombstone(
+        Tombstone(
+            host=host_name,
+            moved_at=context.now(),
+            arrived=what_travels(state, commit),
+            account=record.account if record is not None else None,
+        )
+    )
     state.clear_migration()
 
 
@@ -177,7 +184,7 @@ def settle_handoff(context: Context, state: BottleState, record: MigrationRecord
     if record.phase is not MigrationPhase.HANDING_OFF:
         return False
     if had_arrived(remote, state.identity, record.nonce):
-        let_go(context, state, record.host)
+        let_go(context, state, record.host, record.commit)
         return True
     state.clear_migration()
     return False

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from bottle import transcript
+from bottle import temporary, transcript
 from bottle.admission import Agree
 from bottle.atomic import cannot_write, sync_folder
 from bottle.errors import BottleError, VerificationFailed
@@ -22,6 +22,7 @@ from bottle.model import SCHEMA, CommitRecord, Lineage, Metadata, Mount, MountKi
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations import Context
 from bottle.operations.fork import discard_draft
+from bottle.operations.outside import note_placed
 from bottle.state import BottleState
 from bottle.unpack import ChunkReader
 from migrate.archive import Archive, Layer, compose
@@ -89,7 +90,7 @@ class _Import:
         self._manifest = file.manifest
         self._identity = Identity.fresh(file.manifest.identity.agent)
         self._workspace = landing(context.home.path, file.manifest, self._identity, request.workspace)
-        self._near = self._workspace.with_name(f".bottle-import-{self._identity}") if self._workspace else None
+        self._near = temporary.importing(self._workspace, self._identity) if self._workspace else None
         self._tag = self._identity.committed(file.manifest.number)
         self._inode: tuple[int, int] | None = None
         self._made: list[Path] = []
@@ -111,12 +112,13 @@ class _Import:
         with self._draft() as draft:
             self._load(contents)
             volumes = tuple(self._fill(member) for member in manifest.of(Kind.VOLUME))
-            unset = self._receive_workspace()
+            unset = self._receive_workspace(draft)
             self._receive_state(draft, granted.metadata, history)
             context.engine.tag(self._tag, self._identity.committed_latest)
             os.sync()
             self._place_workspace()
-            context.home.adopt(draft)
+            state = context.home.adopt(draft)
+            state.sweep()  # of the notes of what is whole now
         return Imported(
             identity=self._identity,
             origin=origin,
@@ -233,16 +235,18 @@ class _Import:
             link = below(item.link, top) if item.type is ItemType.HARDLINK else item.link
             yield item_header(item, below(item.path, top), link), sent.hashing(item, tar.data()), item.size
 
-    def _receive_workspace(self) -> tuple[str, ...]:
-        """Put the workspace beside its goal, so that what follows is a rename, on any filesystem."""
-        if self._near is None:
+    def _receive_workspace(self, draft: BottleState) -> tuple[str, ...]:
+        """Put the workspace beside its goal, noted in the draft: what follows is a rename, on any filesystem."""
+        if self._near is None or self._workspace is None:
             return ()
         (member,) = self._manifest.of(Kind.WORKSPACE)
         try:
             for folder in reversed([each for each in self._near.parents if not each.exists()]):
                 folder.mkdir(mode=0o700)
                 self._made.append(folder)
+            temporary.note_outside(draft.path, self._near)
             self._near.mkdir(mode=0o700)
+            note_placed(draft.path, self._near, self._workspace)
         except OSError as exc:
             raise cannot_write(self._near, exc) from exc
         self._inode = _inode(self._near)

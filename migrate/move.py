@@ -405,7 +405,7 @@ class _Move:
         if self._request.keep:
             self._state.clear_migration()
         else:
-            let_go(self._context, self._state, self._remote.name)
+            let_go(self._context, self._state, self._remote.name, commit.number)
         self._clear(arrival)
 
     def _arrived_all_the_same(self) -> bool:

@@ -5,8 +5,9 @@ import click
 from bottle.cli.completion import identities
 from bottle.cli.output import age, answer, confirmed, note, on_terminal, size, table
 from bottle.cli.shared import choose, command, format_option, make_context
+from bottle.copies import counted, named_commits
 from bottle.errors import NeedsConsent
-from bottle.operations import BottleView, list_bottles
+from bottle.operations import BottleView, Removed, list_bottles
 from bottle.operations import remove as delete
 from bottle.operations import stop as end
 
@@ -67,7 +68,10 @@ def stop(identity: str | None, grace: int, form: str) -> None:
 @format_option
 @command
 def rm(identity: str, yes: bool, form: str) -> None:
-    """Delete a bottle: container, commits, volumes, transcript and state.
+    """Delete a bottle: container, commits, volumes, transcript and state. Its workspace stays.
+
+    What exists nowhere else goes only when you say so: all work of a bottle that lives here, and of one that moved to
+    another host what did not go along, such as its other commits.
 
     \b
     Example:
@@ -81,17 +85,35 @@ def rm(identity: str, yes: bool, form: str) -> None:
     try:
         removed = delete(context, state, consent=yes)
     except NeedsConsent as exc:
-        if not on_terminal() or not confirmed(f"{exc.what}. Delete it?"):
+        if not on_terminal():
+            raise
+        if exc.next_step:
+            note(f"  {exc.next_step}")
+        if not confirmed(f"{exc.what}. Delete it?"):
             raise
         removed = delete(context, state, consent=True)
     document = {
         "identity": str(removed.identity),
         "containers": list(removed.containers),
         "images": list(removed.images),
+        "commits": list(removed.commits),
         "volumes": list(removed.volumes),
+        "workspace": str(removed.workspace) if removed.workspace is not None else None,
+        "moved_to": removed.moved_to,
     }
-    counts = f"{len(removed.containers)} containers, {len(removed.images)} images, {len(removed.volumes)} volumes"
-    answer(form, document, [f"{removed.identity} is gone, with {counts}"])
+    answer(form, document, _removed_lines(removed))
+
+
+def _removed_lines(removed: Removed) -> list[str]:
+    built = [tag for tag in removed.images if tag in {removed.identity.rebuilt, removed.identity.trial}]
+    gone = [counted(len(removed.containers), "container")] if removed.containers else []
+    gone += [named_commits(removed.commits)] if removed.commits else []
+    gone += [counted(len(built), "image") + " built for it"] if built else []
+    gone += [counted(len(removed.volumes), "volume")] if removed.volumes else []
+    here = "" if removed.moved_to is None else " from this host"
+    lines = [f"{removed.identity} is gone{here}, with {', '.join([*gone, 'its state'])}"]
+    lines += [f"  it lives on {removed.moved_to}"] if removed.moved_to is not None else []
+    return [*lines, f"  its workspace stays: {removed.workspace}"] if removed.workspace is not None else lines
 
 
 def _row(view: BottleView) -> tuple[str, ...]:

@@ -28,11 +28,13 @@ from bottle.operations import prune as take_away
 def prune(dry_run: bool, yes: bool, hours: float, form: str) -> None:
     """Take away garbage: what runs that died left behind, and, with consent, bottles that moved away.
 
-    Without consent go: staging that no move uses, rests of deleted bottles and of forks that were cut short, containers
-    that were made to look into something and never ran, commits that were cut short and are in no history, and images
-    that were built to try a request that was not approved. With consent (--yes, or asked on a terminal) go: image and
-    state of bottles that live on another host now, and volumes, builds and cut commits of bottles that are not known
-    here. Nothing else is touched.
+    Without consent go: staging that no move uses, halves of workspaces and bundles that an import, a move or an export
+    left, rests of deleted bottles and of new ones that were cut short, containers that were made to look into something
+    and never ran, commits that were cut short and are in no history, and images that were built to try a request that
+    was not approved. With consent (--yes, or asked on a terminal) go: image and state of bottles that live on another
+    host now; volumes, builds and cut commits of bottles that are not known here; and what a move that did not end had
+    loaded or put into place. What of a bottle that moved exists nowhere else, such as its other commits, is named as
+    ONLY HERE: --yes lets it go too. Nothing else is touched.
 
     \b
     Example:
@@ -107,6 +109,7 @@ def _garbage(each: Garbage) -> dict[str, object]:
         "why": each.why,
         "bytes": each.size,
         "needs_consent": each.consent,
+        "only_here": list(each.only_here),
     }
 
 

@@ -21,6 +21,7 @@ from bottle.errors import (
     EngineUnreachable,
     MovedAway,
     NotFound,
+    PreflightRefused,
     StateDamaged,
     UsageError,
 )
@@ -35,7 +36,15 @@ from bottle.operations.resume import kept_commits
 from bottle.operations.settle import settle
 from bottle.operations.start import give_up
 from bottle.operations.stop import stop_locked
-from bottle.plan import commit_in_force, is_frozen_in, own_build, require_docker, require_here, require_settled
+from bottle.plan import (
+    commit_in_force,
+    is_frozen_in,
+    nameless_volumes,
+    own_build,
+    require_docker,
+    require_here,
+    require_settled,
+)
 from bottle.regular import read_regular
 from bottle.state import DOCKERFILE, BottleState
 
@@ -389,6 +398,15 @@ def _deciding(
 def _require_committable(context: Context, state: BottleState) -> None:
     """Refuse while the bottle still runs what would only come to light when it has been stopped."""
     container = context.container(state.identity)
+    nameless = nameless_volumes(container) if container is not None and container.ever_ran else ()
+    if container is not None and nameless:
+        raise PreflightRefused(
+            f"{', '.join(nameless)} of {state.identity} is in a volume without a name, which is in no commit and would "
+            "go with its container",
+            left=f"nothing was changed; {state.identity} goes on as it was",
+            next_step=f"keep it: docker cp -a {container.name}:{nameless[0]} DIR; bottle stop {state.identity}; "
+            f"bottle commit {state.identity}; docker rm -v {container.name}; then approve again",
+        )
     if container is not None and _freezing(context, state, container) is None:
         observe_commit(context, state, pause=False)
 

@@ -148,7 +148,7 @@ def unfinished(state: BottleState) -> str:
         return _cut_move(state.identity, migration)
     if intent is not None:
         return f"a commit was cut: bottle commit {state.identity}"
-    return f"a fork was cut that had paused it: bottle resume {state.identity}"
+    return f"a fork or an export was cut that had paused it: bottle resume {state.identity}"
 
 
 def asked(state: BottleState) -> tuple[str, ...]:

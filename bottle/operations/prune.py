@@ -1,22 +1,25 @@
 """`prune`: gather facts, and take away what the plan says; each thing is looked at once more just before it goes."""
 
-import shutil
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from bottle.atomic import cannot_write
-from bottle.errors import Conflict, InvalidIdentity, Locked, NotFound, StateDamaged
+from bottle.errors import Conflict, InvalidIdentity, Locked, NameTaken, NotFound, StateDamaged
 from bottle.garbage import Area, BottleFacts, FolderFacts, Garbage, GarbageFacts, Kept, Kind, PrunePlan, plan_prune
 from bottle.model import ContainerSummary
 from bottle.naming import LABEL_SCHEMA, Identity
 from bottle.operations.arriving import PATIENCE, nothing_arriving, touched_at, undisturbed
 from bottle.operations.context import Context
 from bottle.operations.fork import discard_draft
+from bottle.operations.holdings import at_stake
 from bottle.operations.inspection import folder_size
+from bottle.operations.outside import left_outside
+from bottle.operations.outside import remove as remove_path
 from bottle.operations.remove import remove_locked
 from bottle.sizes import Chain, weights
-from bottle.state import DRAFT, BottleState, leftover_of
+from bottle.state import ARRIVED, DRAFT, BottleState, leftover_of
+from bottle.temporary import BESIDE, PLACED, WRITING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +44,11 @@ def observe_prune(context: Context, patience: timedelta = PATIENCE) -> GarbageFa
     sizes: dict[Chain, int] = {image.diff_ids: image.size for image in images}
     bottles: dict[Identity, BottleFacts] = {}
     bases: set[Chain] = set()
+    workspaces: set[Path] = set()
     for identity in context.home.identities():
         state = context.home.bottle(identity)
         try:
-            bottles[identity] = _bottle(state, containers)
+            bottles[identity] = _bottle(context, state, containers)
             metadata = state.metadata()
         except StateDamaged:
             bottles[identity] = BottleFacts(identity=identity, damaged=True)
@@ -53,13 +57,14 @@ def observe_prune(context: Context, patience: timedelta = PATIENCE) -> GarbageFa
         if base is not None:
             sizes[base.diff_ids] = base.size
         bases.add(metadata.base)
+        workspaces |= {metadata.cwd} if metadata.cwd is not None else set()
     weighed = weights({str(each.identity): each.chains for each in bottles.values()}, bases, sizes)
     return GarbageFacts(
         bottles={
             identity: replace(each, size=weighed[str(identity)].own if str(identity) in weighed else None)
             for identity, each in bottles.items()
         },
-        folders=_folders(context),
+        folders=_folders(context, workspaces),
         containers=tuple(containers.values()),
         images=images,
         volumes=engine.volume_facts(ours),
@@ -91,7 +96,7 @@ def plan_for(context: Context, patience: timedelta = PATIENCE) -> PrunePlan:
     return plan_prune(observe_prune(context, patience))
 
 
-def _bottle(state: BottleState, containers: dict[str, ContainerSummary]) -> BottleFacts:
+def _bottle(context: Context, state: BottleState, containers: dict[str, ContainerSummary]) -> BottleFacts:
     tombstone, intent = state.tombstone(), state.intent()
     container = containers.get(state.identity.container)
     return BottleFacts(
@@ -103,10 +108,18 @@ def _bottle(state: BottleState, containers: dict[str, ContainerSummary]) -> Bott
         alive=container is not None and container.status.alive,
         trial_of_use=state.rebuild_due or any(each.status.open for each in state.requests()),
         chains=frozenset(commit.diff_ids for commit in state.commits()),
+        only_here=_only_here(context, state) if tombstone is not None else (),
     )
 
 
-def _folders(context: Context) -> tuple[FolderFacts, ...]:
+def _only_here(context: Context, state: BottleState) -> tuple[str, ...]:
+    try:
+        return at_stake(context, state).parts
+    except NameTaken as exc:
+        return (exc.what,)  # and it stays: whoever removes it finds the same
+
+
+def _folders(context: Context, workspaces: Collection[Path]) -> tuple[FolderFacts, ...]:
     home = context.home
     found = [(area, path) for area in (Area.INCOMING, Area.OUTGOING) for path in _subfolders(home.path / area.value)]
     found += [(Area.DRAFT if path.name.endswith(DRAFT) else Area.DELETED, path) for path in home.leftovers()]
@@ -115,6 +128,7 @@ def _folders(context: Context) -> tuple[FolderFacts, ...]:
         identity = leftover_of(path.name) or _identity(path.name)
         if identity is None:
             continue  # not a name that we give
+        outside = left_outside(area, path, identity, workspaces)
         folders.append(
             FolderFacts(
                 path=path,
@@ -123,9 +137,43 @@ def _folders(context: Context) -> tuple[FolderFacts, ...]:
                 size=folder_size(path),
                 touched_at=touched_at(path),
                 busy=BottleState(identity, path).locked_by is not None,
+                outside=outside.halves,
+                placed=outside.placed,
+                replaced=area is Area.INCOMING and home.has_replaced(identity),
             )
         )
-    return tuple(folders)
+    noted = {half for each in folders for half in each.outside}
+    loose = [(Area.WORKSPACES, path) for path in _halves(home.path) if path not in noted]
+    loose += [(Area.LOOSE, path) for path in _being_written(home.path)]
+    return (
+        *folders,
+        *(
+            FolderFacts(path=path, area=area, identity=None, size=_size(path), touched_at=touched_at(path))
+            for area, path in loose
+        ),
+    )
+
+
+def _halves(home: Path) -> list[Path]:
+    """Workspaces below the bottle home that have no place yet, and that no note tells of: older versions made none."""
+    return [path for path in _entries(home / "workspaces") if any(each.matches(path.name) for each in BESIDE)]
+
+
+def _being_written(home: Path) -> list[Path]:
+    """Files that are no bottle's, under the names that they have while they are written."""
+    found = [path for path in _entries(home) if WRITING.matches(path.name)]
+    return found + [path for path in _entries(home / ARRIVED) if WRITING.matches(path.name) or path.suffix == ".new"]
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _size(path: Path) -> int:
+    return folder_size(path) if path.is_dir() and not path.is_symlink() else path.lstat().st_size
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -155,24 +203,29 @@ def _take_away(context: Context, garbage: Garbage) -> None:
         case Kind.VOLUME:
             engine.remove_volume(garbage.ref)
         case Kind.FOLDER:
-            _remove_folder(context, Path(garbage.ref))
+            _remove_folder(context, Path(garbage.ref), placed=garbage.consent)
         case Kind.BOTTLE:
-            _remove_moved(context, context.home.bottle(Identity.parse(garbage.ref)))
+            _remove_moved(context, context.home.bottle(Identity.parse(garbage.ref)), agreed=garbage.only_here)
 
 
-def _remove_folder(context: Context, path: Path) -> None:
+def _remove_folder(context: Context, path: Path, *, placed: bool) -> None:
+    """Take away a folder, and what its run left elsewhere; a workspace that has its place only if it was agreed to."""
     if path.parent.name == Area.INCOMING.value and path.exists():
         with undisturbed(path):
-            _remove_leftover(context, path)
+            _remove_leftover(context, path, placed=placed)
     else:
-        _remove_leftover(context, path)
+        _remove_leftover(context, path, placed=placed)
 
 
-def _remove_leftover(context: Context, path: Path) -> None:
+def _remove_leftover(context: Context, path: Path, *, placed: bool) -> None:
     identity = leftover_of(path.name)
+    if identity is None and _identity(path.name) is None:
+        remove_path(path)  # no bottle's
+        return
     if identity is not None and path.name.endswith(DRAFT):
         draft = BottleState(identity, path)
         with draft.locked("bottle prune"):
+            _remove_outside(context, Area.DRAFT, path, identity, placed=placed)
             discard_draft(context, draft)
         return
     state = context.home.bottle(identity or Identity.parse(path.name))
@@ -180,25 +233,48 @@ def _remove_leftover(context: Context, path: Path) -> None:
         with state.locked("bottle prune"):
             if path.parent.name == Area.OUTGOING.value and state.migration() is not None:
                 raise Conflict("a move has begun meanwhile")
-            _rmtree(path)
+            _remove_with_outside(context, path, placed=placed)
     else:
-        _rmtree(path)
+        _remove_with_outside(context, path, placed=placed)
 
 
-def _rmtree(path: Path) -> None:
+def _remove_with_outside(context: Context, path: Path, *, placed: bool) -> None:
+    identity, area = _identity(path.name), path.parent.name
+    if identity is not None and area in {Area.INCOMING.value, Area.OUTGOING.value}:
+        _remove_outside(context, Area(area), path, identity, placed=placed)
+    if identity is not None and area == Area.INCOMING.value:
+        context.home.put_back(identity)
+    remove_path(path)
+
+
+def _remove_outside(context: Context, area: Area, path: Path, identity: Identity, *, placed: bool) -> None:
+    """Take away what a run left elsewhere, before the note of it goes."""
+    in_use = _workspaces(context) if (path / PLACED).exists() else frozenset()
+    outside = left_outside(area, path, identity, in_use)
+    if outside.placed is not None and not placed:
+        raise Conflict(f"a workspace has come to {outside.placed} meanwhile")
+    for each in (*outside.halves, *([outside.placed] if outside.placed is not None else [])):
+        remove_path(each)
+
+
+def _workspaces(context: Context) -> frozenset[Path]:
+    """Those of all bottles that are known here. Raises Conflict where one cannot be read."""
     try:
-        shutil.rmtree(path)
-    except FileNotFoundError:
-        return
-    except OSError as exc:
-        raise cannot_write(path, exc) from exc
+        found = [context.home.bottle(identity).metadata().cwd for identity in context.home.identities()]
+    except StateDamaged as exc:
+        raise Conflict(exc.what) from exc
+    return frozenset(each for each in found if each is not None)
 
 
-def _remove_moved(context: Context, state: BottleState) -> None:
+def _remove_moved(context: Context, state: BottleState, *, agreed: tuple[str, ...]) -> None:
+    """Delete a bottle that lives elsewhere, and of what exists nowhere else no more than was `agreed` to."""
     with state.locked("bottle prune"), nothing_arriving(context, state):
         container = context.container(state.identity)
         if state.tombstone() is None or state.migration() is not None:
             raise Conflict("it came back meanwhile")
         if container is not None and container.status.alive:
             raise Conflict("it runs")
+        more = [each for each in at_stake(context, state).parts if each not in agreed]
+        if more:
+            raise Conflict(f"what is only here is more than it was: {', '.join(more)}")
         remove_locked(context, state)

@@ -3,15 +3,17 @@
 from collections.abc import Iterable, Set
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from bottle import runtime
-from bottle.errors import Conflict, MovedAway, NeedsConsent
+from bottle.copies import named_commits
+from bottle.errors import Conflict, MovedAway, NeedsConsent, StateDamaged
 from bottle.garbage import is_helper
-from bottle.launch import requests_volume
 from bottle.model import ContainerSummary, ImageSummary, MigrationPhase
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.arriving import nothing_arriving
 from bottle.operations.context import Context
+from bottle.operations.holdings import arrived, at_stake
 from bottle.plan import finishing
 from bottle.ports import Engine
 from bottle.state import BottleState
@@ -19,20 +21,26 @@ from bottle.state import BottleState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removed:
-    """A bottle that is gone, and all that went with it."""
+    """A bottle that is gone, and all that went with it: `images` are tags, `commits` the numbers of those among them.
+
+    `workspace` is its folder on this host, which stays, `moved_to` the host that it lives on.
+    """
 
     identity: Identity
     containers: tuple[str, ...]
     images: tuple[str, ...]
     volumes: tuple[str, ...]
+    commits: tuple[int, ...] = ()
+    workspace: Path | None = None
+    moved_to: str | None = None
 
 
 def remove(context: Context, state: BottleState, *, consent: bool) -> Removed:
     """Delete a bottle's container, images, volumes and state.
 
-    Without `consent` a bottle that holds work is left alone: raises NeedsConsent, saying what would be lost. Raises
-    Conflict for one that runs or whose images others use, MovedAway while only the other host knows who owns it, and
-    Locked while a move may be bringing it back.
+    Without `consent` a bottle that holds work which exists nowhere else is left alone: raises NeedsConsent, saying what
+    would be lost. Raises Conflict for one that runs or whose images others use, MovedAway while only the other host
+    knows who owns it, and Locked while a move may be bringing it back.
     """
     with state.locked("bottle rm"), nothing_arriving(context, state):
         container = context.container(state.identity)
@@ -49,21 +57,29 @@ def remove(context: Context, state: BottleState, *, consent: bool) -> Removed:
                 left="nothing was deleted",
                 next_step=f"bottle stop {state.identity}, then again",
             )
-        if not consent and state.tombstone() is None:
-            volumes = set(context.engine.volumes({LABEL_IDENTITY: str(state.identity)}))
-            volumes.discard(requests_volume(state.identity))
-            held = [f"{len(state.commits())} commits"] if state.commits() else []
-            held += ["a container that has run"] if container is not None and container.ever_ran else []
-            held += ["a transcript"] if state.transcript.exists() else []
-            if container is None or container.ever_ran:
-                held += [f"{len(volumes)} volumes"] if volumes else []
-            if held:
-                raise NeedsConsent(
-                    f"{state.identity} holds work, and this would delete it: {', '.join(held)}",
-                    left="nothing was deleted",
-                    next_step=f"bottle rm {state.identity} --yes",
-                )
+        if not consent:
+            _require_copies(context, state)
         return remove_locked(context, state)
+
+
+def _require_copies(context: Context, state: BottleState) -> None:
+    """Refuse to delete what exists nowhere else. Raises NeedsConsent, saying what that is and how to keep it."""
+    identity, tombstone = state.identity, state.tombstone()
+    only = at_stake(context, state)
+    if not only:
+        return
+    what, go = ", ".join(only.parts), f"bottle rm {identity} --yes"
+    if tombstone is None:
+        raise NeedsConsent(
+            f"{identity} holds work, and this would delete it: {what}", left="nothing was deleted", next_step=go
+        )
+    there = arrived(state)
+    with_it = f" with {named_commits(there.commits)}" if there is not None and there.commits else ""
+    raise NeedsConsent(
+        f"{identity} moved to {tombstone.host}{with_it}, and this would delete what is only here: {what}",
+        left="nothing was deleted",
+        next_step=f"keep it first: {only.keeping(identity)}   (or let it go: {go})",
+    )
 
 
 def remove_locked(context: Context, state: BottleState) -> Removed:
@@ -84,6 +100,7 @@ def remove_locked(context: Context, state: BottleState) -> Removed:
     for volume in volumes:
         engine.remove_volume(volume)
     runtime.forget(context.runtime, identity)
+    workspace, moved_to = _that_stays(state)
     context.home.keep_arrivals(identity)
     state.delete()
     return Removed(
@@ -91,7 +108,27 @@ def remove_locked(context: Context, state: BottleState) -> Removed:
         containers=tuple(container.name for container in containers),
         images=tags,
         volumes=volumes,
+        commits=tuple(sorted(_number(tag) for tag in tags if _number(tag))),
+        workspace=workspace,
+        moved_to=moved_to,
     )
+
+
+def _that_stays(state: BottleState) -> tuple[Path | None, str | None]:
+    """The workspace, and where the bottle lives; neither of one that is damaged."""
+    try:
+        metadata, tombstone = state.metadata(), state.tombstone()
+    except StateDamaged:
+        return None, None
+    mounted = metadata.cwd if not metadata.copy_cwd else None
+    stays = mounted is not None and mounted.is_dir()
+    return mounted if stays else None, tombstone.host if tombstone is not None else None
+
+
+def _number(tag: str) -> int:
+    """Which commit a tag of a bottle's is, 0 for one that is none."""
+    name = tag.rpartition(":")[2]
+    return int(name) if tag.startswith("bottle-committed-") and name.isdecimal() else 0
 
 
 def _containers(engine: Engine, identity: Identity, doomed: Set[str]) -> tuple[ContainerSummary, ...]:
@@ -117,8 +154,7 @@ def _is_own(container: ContainerSummary, identity: Identity, doomed: Set[str]) -
 
 def _tags(images: Iterable[ImageSummary], identity: Identity) -> tuple[str, ...]:
     """By tag: what a fork begins with bears the labels of the bottle it was forked off."""
-    built, prefix = (identity.rebuilt, identity.trial), f"{identity.committed_repository}:"
-    return tuple(tag for image in images for tag in image.tags if tag.startswith(prefix) or tag in built)
+    return tuple(tag for image in images for tag in image.tags if identity.has_tag(tag))
 
 
 def _remove_images(engine: Engine, identity: Identity, images: Iterable[ImageSummary], tags: Iterable[str]) -> None:

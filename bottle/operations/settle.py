@@ -11,7 +11,7 @@ from bottle.state import BottleState
 
 
 def settle(context: Context, state: BottleState) -> None:
-    """Unpause what was paused for a commit, a copy or a fork that died, and adopt an image that the engine finished.
+    """Unpause what was paused by a run that died, and adopt an image that the engine finished.
 
     Halves of files and containers that a run was making when it died go.
     """
@@ -20,7 +20,7 @@ def settle(context: Context, state: BottleState) -> None:
     container = context.container(state.identity)
     take_effect(state, container)
     if state.paused:
-        _let_go_on(context, state, container, "a fork")
+        _let_go_on(context, state, container, "a fork or an export")
         state.clear_paused()
     migration = state.migration()
     if migration is not None and migration.paused:

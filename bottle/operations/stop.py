@@ -60,7 +60,10 @@ def stop_locked(context: Context, state: BottleState, *, grace: int) -> Stopped:
 
 
 def end_session(context: Context, state: BottleState, *, remove: bool) -> Stopped:
-    """What follows when an attached agent ended: save the transcript; with `remove`, clean up if not preserved."""
+    """What follows when an attached agent ended: save the transcript; with `remove`, clean up if not preserved.
+
+    `--rm` gives up what the session did; what was committed of it, or is on its way to another host, it never meant.
+    """
     with state.locked("bottle start"):
         settle(context, state)
         container = context.container(state.identity)
@@ -68,7 +71,10 @@ def end_session(context: Context, state: BottleState, *, remove: bool) -> Stoppe
             return Stopped(identity=state.identity, exit_code=None, was_running=True, removed=False, notes=())
         hide_secrets(context, container)
         notes = collect_notes(context, state) + save_transcript(context, state, state.metadata())
-        removable = remove and not state.preserved
+        kept = (
+            state.preserved or bool(state.commits()) or state.migration() is not None or state.tombstone() is not None
+        )
+        removable = remove and not kept
         if removable:
             remove_locked(context, state)
         return Stopped(

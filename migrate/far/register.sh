@@ -19,6 +19,7 @@ if [ -e "$state" ] && [ ! -e "$state/moved-to.json" ]; then
 	fail 27 "$1 is here already"
 fi
 if [ -n "$3" ]; then
+	printf '%s' "$3" >landing || fail 21 "cannot write to $incoming" # where prune finds what is beside it
 	near=$(dirname "$3")/.bottle-incoming-$1 # beside its goal, so that the last step is a rename, on any filesystem
 	mkdir -p "$(dirname "$3")" || fail 21 "cannot make $(dirname "$3")"
 	if [ -d "workspace-$2" ]; then

@@ -10,10 +10,14 @@ if docker volume inspect "$4" >/dev/null 2>&1; then
 	done
 	if [ -e "$bottle_home/state/$1/moved-to.json" ]; then
 		# By name too: what somebody runs from a commit bears the same label.
-		docker ps -aq --filter "label=bottle.identity=$1" --filter "name=^/?bottle-$1\$" --filter status=exited |
-			while read -r old; do
-				docker rm "$old" >/dev/null
-			done
+		for old in $(docker ps -aq --filter "label=bottle.identity=$1" --filter "name=^/?bottle-$1\$" --filter status=exited); do
+			# Started again behind bottle's back, it may have done what no other host has. Both times are UTC.
+			left=$(sed -n 's/.*"moved_at": "\([0-9T:-]*\).*/\1/p' "$bottle_home/state/$1/moved-to.json")
+			docker inspect --format '{{.State.StartedAt}}' "$old" |
+				awk -v left="$left" 'substr($1, 1, 19) > substr(left, 1, 19) "" { newer = 1 } END { exit newer || !NR }' ||
+				fail 27 "container bottle-$1 has run here since the bottle moved away: keep its work, then docker rm bottle-$1"
+			docker rm "$old" >/dev/null
+		done
 	fi
 	docker volume rm "$4" >/dev/null || fail 27 "volume $4 exists here and is in use"
 fi

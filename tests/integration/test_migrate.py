@@ -107,6 +107,39 @@ def snapshot(desk: Desk, identity: str) -> str:
     return "".join(f"{each}\n{each.read_bytes()!r}\n" for each in files)
 
 
+# --- what stays, and is only here -------------------------------------------------------------------------------------
+
+
+def test_rm_asks_before_it_deletes_commits_that_did_not_go_along(desk: Desk, there: DockerHost) -> None:
+    desk.knows(there)
+    identity = desk.start("plain")
+    desk.run_in(identity, "sh", "-c", "echo precious > /precious")
+    desk.ok("commit", identity)
+    desk.run_in(identity, "rm", "/precious")
+    desk.ok("commit", identity)
+    with forgotten(there, identity):
+        moved = desk.ok("migrate", identity, desk.target(there))
+        assert moved["commit"] == 3
+        tombstone = json.loads((desk.states / identity / "moved-to.json").read_text())
+        assert tombstone["arrived"]["commits"] == [3]
+        first, second = (f"bottle-committed-{identity}:{number}" for number in (1, 2))
+        said = desk.refused(4, "rm", identity)
+        assert "with commit 3, and this would delete what is only here: commits 1 and 2" in said
+        assert f"docker save {first} {second} |" in said
+        assert desk.engine.images.get(first)
+        (pruned,) = [each for each in desk.ok("prune", "--dry-run")["plan"]["garbage"] if each["ref"] == identity]
+        assert pruned["only_here"] == ["commits 1 and 2"]
+
+        # Carried by hand as it says, they can be gone back to there; nobody here knows of that, so it is still asked.
+        for tag in (first, second):
+            there.exec(["docker", "load"], stdin=b"".join(desk.engine.images.get(tag).save(named=tag)))
+        history = there.exec(["bottle", "history", identity, "--format", "json"]).text
+        assert [each["image"] for each in json.loads(history)["commits"]] == ["present"] * 3
+        removed = desk.ok("rm", identity, "--yes")
+        assert (removed["commits"], removed["moved_to"]) == ([1, 2, 3], desk.target(there))
+        assert removed["workspace"] == str(desk.workspace)
+
+
 # --- the main job -----------------------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bottle.model import (
     Agent,
+    Arrived,
     CommitIntent,
     CommitRecord,
     ContainerMark,
@@ -132,7 +133,13 @@ ACCOUNTS = st.builds(
     along=WORDS,
     dropped=WORDS,
 )
-TOMBSTONES = st.builds(Tombstone, host=TEXTS, moved_at=TIMES, account=st.none() | ACCOUNTS)
+ARRIVED = st.builds(
+    Arrived,
+    commits=st.lists(st.integers(1, 999), max_size=3).map(tuple),
+    volumes=st.lists(TEXTS, max_size=3).map(tuple),
+    workspace=st.none() | PATHS,
+)
+TOMBSTONES = st.builds(Tombstone, host=TEXTS, moved_at=TIMES, arrived=st.none() | ARRIVED, account=st.none() | ACCOUNTS)
 MIGRATIONS = st.builds(
     MigrationRecord,
     phase=st.sampled_from(MigrationPhase),

@@ -219,6 +219,17 @@ def test_a_stopped_container_whose_commit_lost_its_image_is_the_only_copy() -> N
     assert isinstance(plan_resume(back, ResumeRequest(at=1, consent=True)), FromCommit)
 
 
+@pytest.mark.parametrize("request_", [PLAIN, ResumeRequest(at=1), ResumeRequest(rebuild=True)])
+def test_a_dead_container_is_replaced_unasked_only_when_a_commit_has_its_work(request_: ResumeRequest) -> None:
+    frozen = replace(COMMITTED, container=container(Status.DEAD), kept=(ONE,))
+    assert plan_resume(frozen, request_).replaces is not None  # type: ignore[union-attr]
+    worked = replace(frozen, container=container(Status.DEAD, started=NOON.replace(hour=13)))
+    with pytest.raises(NeedsConsent, match="is dead"):
+        plan_resume(worked, request_)
+    assert plan_resume(worked, replace(request_, consent=True)).replaces is not None  # type: ignore[union-attr]
+    plan_resume(replace(worked, container=container(Status.DEAD, started=None)), request_)
+
+
 def test_a_container_that_never_ran_holds_no_work() -> None:
     facts = replace(COMMITTED, container=container(Status.CREATED, started=None))
     assert isinstance(plan_resume(facts, PLAIN), StartAgain)
@@ -390,7 +401,7 @@ def test_every_combination_of_facts_has_one_answer_and_costs_no_work() -> None:
             if isinstance(plan, FromCommit | Rebuild) and plan.replaces is not None:
                 assert facts.container is not None
                 assert not facts.container.status.alive
-                stopped = facts.container.status is Status.EXITED
+                stopped = facts.container.status in {Status.EXITED, Status.DEAD}
                 assert request.consent or not stopped or is_frozen_in(facts.container, facts.kept)
             if isinstance(plan, FromCommit):
                 assert facts.image is not None

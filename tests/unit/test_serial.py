@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,13 @@ def test_an_agent_of_an_older_version_reads_back() -> None:
     written = serial.agent_to_json(agent)
     del written["remote_control"], written["keep"], written["carry"]
     assert serial.agent_from_json("demo", written) == agent
+
+
+def test_a_tombstone_of_an_older_version_does_not_say_what_arrived() -> None:
+    tombstone = Tombstone(host="there", moved_at=datetime(2026, 1, 1, tzinfo=UTC))
+    written = serial.tombstone_to_json(tombstone)
+    del written["arrived"]
+    assert serial.tombstone_from_json(written) == tombstone
 
 
 @pytest.mark.parametrize("form", FORMS)

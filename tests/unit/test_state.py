@@ -25,7 +25,7 @@ from bottle.errors import (
 )
 from bottle.model import Agent, CommitRecord, Metadata
 from bottle.naming import Identity
-from bottle.state import BottleState, StateHome
+from bottle.state import BottleState, StateHome, leftover_of
 from bottle.transcript import read_index
 from tests.support import values
 from tests.support.trees import snapshot
@@ -58,7 +58,7 @@ def test_a_new_bottle_is_private_and_holds_what_it_is(home: StateHome) -> None:
     assert bottle.metadata() == metadata()
     assert bottle.path.stat().st_mode & 0o777 == 0o700
     assert home.states.stat().st_mode & 0o777 == 0o700
-    assert {path.name for path in bottle.path.iterdir()} == {"metadata.json"}
+    assert {path.name for path in bottle.path.iterdir()} == {"lock", "metadata.json"}
     with pytest.raises(NameTaken):
         home.create(metadata())
 
@@ -347,3 +347,17 @@ def test_a_draft_is_no_bottle_until_it_is_adopted(tmp_path: Path) -> None:
     again.path.mkdir()
     with pytest.raises(NameTaken):
         home.adopt(again)
+
+
+def test_a_new_bottle_that_is_cut_is_no_bottle_and_no_damage(home: StateHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is there before it has its name is a draft, which `prune` knows."""
+
+    def die(_: Path, __: Path) -> None:
+        assert home.identities() == ()
+        assert [leftover_of(path.name) for path in home.leftovers()] == [metadata().identity]
+        raise OSError("killed")
+
+    monkeypatch.setattr(Path, "rename", die)
+    with pytest.raises(StateDamaged):
+        home.create(metadata())
+    assert list(home.states.iterdir()) == []

@@ -6,7 +6,9 @@ import json
 
 import pytest
 
-from bottle.model import Status
+from bottle.cli import bottles
+from bottle.model import Arrived, Status, Tombstone
+from bottle.naming import Identity
 from tests.unit.cli.conftest import Cli
 
 
@@ -39,8 +41,46 @@ def test_a_bottle_from_start_to_rm_in_words(cli: Cli) -> None:
     assert f"bottle rm {identity} --yes" in refused.stderr
     removed = cli("rm", identity, "--yes")
     assert removed.exit_code == 0
-    assert "is gone" in removed.stdout
+    assert removed.stdout.splitlines() == [
+        f"{identity} is gone, with 1 container, commit 1, 2 volumes, its state",
+        f"  its workspace stays: {cli.world.cwd}",
+    ]
+    assert cli.world.cwd.is_dir()
     assert cli.world.engine.containers({}) == ()
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_rm_of_a_bottle_that_moved_asks_on_a_terminal_about_what_is_only_here(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, agrees: bool
+) -> None:
+    identity = cli.json("start", "-d", "demo")["identity"]
+    bottle = cli.world.home.bottle(Identity.parse(identity))
+    cli("commit", identity)
+    cli("stop", identity)
+    cli("commit", identity)
+    volumes = (bottle.identity.volume("cache"),)
+    there = Arrived(commits=(2,), volumes=volumes)
+    bottle.write_tombstone(Tombstone(host="me@there", moved_at=cli.world.engine.clock(), arrived=there))
+    asked: list[str] = []
+
+    def confirm(text: str, **_: object) -> bool:
+        asked.append(text)
+        return agrees
+
+    monkeypatch.setattr(bottles, "on_terminal", lambda: True)
+    monkeypatch.setattr("click.confirm", confirm)
+    result = cli("rm", identity)
+    moved = f"{identity} moved to me@there with commit 2, and this would delete what is only here: commit 1"
+    assert asked == [f"{moved}. Delete it?"]
+    assert f"docker save {bottle.identity.committed(1)} | zstd" in result.stderr
+    assert bottle.exists() == (not agrees)
+    if agrees:
+        assert result.stdout.splitlines()[:2] == [
+            f"{identity} is gone from this host, with 1 container, commits 1 and 2, 2 volumes, its state",
+            "  it lives on me@there",
+        ]
+    else:
+        assert result.exit_code == 4
 
 
 def test_a_bottle_from_start_to_rm_in_json(cli: Cli) -> None:

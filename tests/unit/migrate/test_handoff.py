@@ -440,12 +440,9 @@ def test_a_move_that_was_not_handing_over_needs_no_answer(rig: Rig) -> None:
 # --- volumes ----------------------------------------------------------------------------------------------------------
 
 
-def test_coming_back_only_the_containers_of_bottle_make_room_for_a_volume(rig: Rig, programs: Path) -> None:
+def fill_a_volume(rig: Rig, programs: Path) -> Reply:
+    """What `volume.sh` answers."""
     rig.stage("n1")
-    rig.far_state.mkdir(parents=True)
-    (rig.far_state / "moved-to.json").write_text("{}")
-    log = rig.far / "asked"
-    (programs / "docker").write_text(f'#!/bin/sh\necho "$*" >>{log}\n[ "$1 $2" != "volume rm" ]\n')
     blob = next((rig.incoming / "blobs").iterdir()).name
     args = (
         "no",
@@ -460,7 +457,30 @@ def test_coming_back_only_the_containers_of_bottle_make_room_for_a_volume(rig: R
         "1",
         "0",
     )
-    assert rig.remote.run(named("volume", *args, docker=True)).status == 27
+    return rig.remote.run(named("volume", *args, docker=True))
+
+
+def test_coming_back_only_the_containers_of_bottle_make_room_for_a_volume(rig: Rig, programs: Path) -> None:
+    rig.far_state.mkdir(parents=True)
+    (rig.far_state / "moved-to.json").write_text("{}")
+    log = rig.far / "asked"
+    (programs / "docker").write_text(f'#!/bin/sh\necho "$*" >>{log}\n[ "$1 $2" != "volume rm" ]\n')
+    assert fill_a_volume(rig, programs).status == 27
     (asked,) = [line for line in log.read_text().splitlines() if "bottle.identity" in line]
     assert f"name=^/?bottle-{rig.identity}$" in asked
     assert "status=exited" in asked
+
+
+@pytest.mark.parametrize(("started", "goes"), [("2026-01-01T11:59:59.9Z", True), ("2026-01-01T12:00:01.1Z", False)])
+def test_a_container_that_ran_since_the_bottle_left_is_not_removed_when_it_comes_back(
+    rig: Rig, programs: Path, started: str, goes: bool
+) -> None:
+    there = StateHome(rig.far / ".bottle").create(rig.state.metadata())
+    there.write_tombstone(Tombstone(host="third", moved_at=datetime(2026, 1, 1, 12, tzinfo=UTC)))
+    log = rig.far / "asked"
+    answers = f'ps*bottle.identity*) echo c1 ;;\n"inspect "*) echo {started} ;;\n"volume rm"*) exit 1 ;;'
+    (programs / "docker").write_text(f'#!/bin/sh\necho "$*" >>{log}\ncase "$*" in\n{answers}\nesac\n')
+    reply = fill_a_volume(rig, programs)
+    assert reply.status == 27
+    assert ("rm c1" in log.read_text().splitlines()) == goes
+    assert (f"docker rm bottle-{rig.identity}" in reply.err) == (not goes)

@@ -185,11 +185,11 @@ def test_an_origin_that_a_dead_fork_left_paused_says_so_and_goes_on_with_the_nex
     bottle = committed(world)
     bottle.mark_paused()
     world.engine.pause(bottle.identity.container)
-    assert unfinished(bottle) == f"a fork was cut that had paused it: bottle resume {bottle.identity}"
+    assert unfinished(bottle) == f"a fork or an export was cut that had paused it: bottle resume {bottle.identity}"
     commit(world.context, bottle)
     assert world.status(bottle) is Status.RUNNING
     assert not bottle.paused
-    assert any("left paused by a fork that died" in note for note in world.progress.notes)
+    assert any("left paused by a fork or an export that died" in note for note in world.progress.notes)
 
 
 def test_an_origin_that_somebody_paused_stays_so(world: World) -> None:

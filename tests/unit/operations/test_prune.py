@@ -22,6 +22,7 @@ from bottle.garbage import (
 )
 from bottle.launch import bare_spec
 from bottle.model import (
+    Arrived,
     CommitIntent,
     CommitSpec,
     ContainerSummary,
@@ -287,6 +288,52 @@ def test_what_came_into_use_stays_and_is_told_of(world: World) -> None:
     assert [each.why for each in pruned.left] == ["in use"]
 
 
+@pytest.mark.parametrize("patience", [NOW, timedelta(days=99999)])
+def test_what_a_move_that_was_given_up_had_brought_into_the_engine_goes_with_its_staging(
+    world: World, patience: timedelta
+) -> None:
+    world.engine.clock.now = datetime(2100, 1, 1, tzinfo=UTC)
+    other = world.start()
+    stop(world.context, other)
+    commit(world.context, other)
+    world.engine.tag(other.identity.committed(1), STRANGER.committed(3))
+    world.engine.create_volume(STRANGER.volume("x"), {"bottle.schema": "1", "bottle.identity": str(STRANGER)})
+    assert planned(world) == {}  # it may be anybody's
+    staging = world.home.path / "incoming" / str(STRANGER)
+    staging.mkdir(parents=True)
+    plan = planned(world, patience)
+    if patience:
+        assert plan == {}
+        return
+    assert set(plan) == {STRANGER.committed(3), STRANGER.volume("x"), str(staging)}
+    assert all(each.consent for each in plan.values())
+    prune(world.context, plan_for(world.context, NOW), consent=False)
+    assert set(planned(world)) == set(plan)  # not forgotten as long as nobody has said so
+    prune(world.context, plan_for(world.context, NOW), consent=True)
+    assert planned(world) == {}
+    assert world.engine.image(STRANGER.committed(3)) is None
+    assert world.engine.volumes({"bottle.identity": str(STRANGER)}) == ()
+    world.check(other)
+
+
+def test_a_state_that_was_about_to_be_replaced_is_put_back(world: World) -> None:
+    """A bottle that came back was cut between the two renames of register.sh, and the move was given up."""
+    bottle = world.start()
+    stop(world.context, bottle)
+    commit(world.context, bottle)
+    bottle.write_tombstone(Tombstone(host="there", moved_at=world.engine.clock(), arrived=Arrived(commits=())))
+    world.engine.clock.now = datetime(2100, 1, 1, tzinfo=UTC)
+    staging = world.home.path / "incoming" / str(bottle.identity)
+    staging.mkdir(parents=True)
+    bottle.path.rename(staging / "replaced")
+    (garbage,) = planned(world).values()
+    assert (garbage.ref, garbage.consent) == (str(staging), False)
+    prune(world.context, plan_for(world.context, NOW), consent=True)
+    assert not staging.exists()
+    (moved,) = planned(world).values()
+    assert moved.only_here == ("commit 1",)
+
+
 # Nothing but garbage, whatever is there.
 
 LABELS = st.fixed_dictionaries(
@@ -366,6 +413,7 @@ def worlds(draw: st.DrawFn) -> GarbageFacts:
         size=st.integers(0, 1000),
         touched_at=MOMENTS,
         busy=st.booleans(),
+        placed=st.none() | st.just(Path("/work/project")),
     )
     return GarbageFacts(
         bottles={bottle.identity: bottle for bottle in bottles},
@@ -383,6 +431,7 @@ def worlds(draw: st.DrawFn) -> GarbageFacts:
 def test_no_plan_takes_what_is_not_ours_or_the_only_copy_of_work(facts: GarbageFacts) -> None:
     drafts = {each.identity for each in facts.folders if each.area is Area.DRAFT and not each.busy}
     drafts -= facts.bottles.keys()
+    abandoned = {each.identity for each in facts.folders if each.area is Area.INCOMING} - facts.bottles.keys()
     in_history = {chain for bottle in facts.bottles.values() for chain in bottle.chains}
     for garbage in plan_prune(facts).garbage:
         match garbage.kind:
@@ -396,6 +445,9 @@ def test_no_plan_takes_what_is_not_ours_or_the_only_copy_of_work(facts: GarbageF
                 assert all("bottle.schema" in each.labels for each in holders if garbage.ref not in each.tags)
                 if any(garbage.ref.startswith(f"{each.committed_repository}:") for each in drafts):
                     continue  # a tag of a draft, whose image is another bottle's under another tag
+                if any(garbage.ref.startswith(f"{each.committed_repository}:") for each in abandoned):
+                    assert garbage.consent
+                    continue  # loaded by a move that did not end here
                 assert any("bottle.nonce" in each.labels and each.diff_ids not in in_history for each in holders)
                 assert not any(each.damaged for each in facts.bottles.values())
             case Kind.VOLUME:
@@ -408,6 +460,8 @@ def test_no_plan_takes_what_is_not_ours_or_the_only_copy_of_work(facts: GarbageF
                 (folder,) = [each for each in facts.folders if str(each.path) == garbage.ref]
                 owner = facts.bottles.get(folder.identity)
                 assert not folder.busy
+                assert garbage.consent or folder.placed is None
+                assert not garbage.consent or folder.placed is not None or folder.identity in abandoned
                 assert owner is None or not owner.busy
                 assert not (folder.area is Area.OUTGOING and owner is not None and owner.moving)
             case Kind.BOTTLE:

@@ -25,11 +25,11 @@ KEEPER = replace(AGENT, volumes=(Mount(kind=MountKind.VOLUME, source="cache", ta
 
 
 def worked(world: World) -> BottleState:
-    """A stopped bottle with a commit, a volume and a transcript."""
+    """A stopped bottle with a commit of all its work, a volume and a transcript."""
     bottle = world.start(KEEPER)
     world.work(bottle, "/root/.demo/log", b"line")
-    commit(world.context, bottle)
     stop(world.context, bottle)
+    commit(world.context, bottle)
     (bottle.path / "arrived").write_text(f"{bottle.identity.suffix}\n")
     return bottle
 
@@ -79,7 +79,7 @@ def test_commits_that_lost_their_tags_go_last(world: World) -> None:
     bottle = worked(world)
     resume(world.context, bottle, ResumeRequest())
     commit(world.context, bottle)
-    stop(world.context, bottle)
+    world.lose_container(bottle)
     world.engine.remove_image(bottle.identity.committed(1))  # others still stand on it
     remove(world.context, bottle, consent=True)
     assert traces(world, bottle) == []
@@ -156,8 +156,8 @@ def test_containers_that_a_run_left_which_died_go_too(world: World) -> None:
     ("held", "words"),
     [
         ("container", "a container that has run"),
-        ("commits", "1 commits"),
-        ("volumes", "1 volumes"),
+        ("commits", "commit 1"),
+        ("volumes", r"volume bottle-demo-\w{5}-cache"),
         ("transcript", "a transcript"),
     ],
 )
@@ -205,8 +205,9 @@ def test_what_runs_or_is_locked_or_hangs_between_two_hosts_is_left_alone(world: 
     with pytest.raises(MovedAway, match=r"far\.example"):
         remove(world.context, bottle, consent=True)
     bottle.clear_migration()
+    commit(world.context, bottle)
     bottle.write_tombstone(Tombstone(host="far.example", moved_at=moment))
-    remove(world.context, bottle, consent=False)  # it lives elsewhere now
+    remove(world.context, bottle, consent=False)  # it lives elsewhere now, with all that it was
     assert world.home.identities() == ()
 
 

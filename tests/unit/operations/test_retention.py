@@ -128,8 +128,9 @@ def test_either_rule_keeps() -> None:
             config_digest="",
             diff_ids=(),
             created_at=now - timedelta(days=40 - number),
+            parent=parent,
         )
-        for number in (1, 2, 15, 38, 39)
+        for number, parent in ((1, None), (2, 1), (15, 2), (38, 15), (39, 38))
     )
 
     def going(keep: Retention) -> list[int]:

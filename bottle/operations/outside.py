@@ -1,0 +1,69 @@
+"""What runs that died left outside of bottle's own folders, found by what they had noted inside them."""
+
+import shutil
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bottle import temporary
+from bottle.atomic import cannot_write, write_atomic
+from bottle.garbage import Area
+from bottle.naming import Identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """`halves` are of no use to anybody. `placed` is a workspace that has its place, and no bottle."""
+
+    halves: tuple[Path, ...] = ()
+    placed: Path | None = None
+
+
+def left_outside(area: Area, folder: Path, identity: Identity, in_use: Collection[Path]) -> Outside:
+    """What was noted in `folder` and is still there. `in_use` are the workspaces of the bottles that are known here."""
+    match area:
+        case Area.DRAFT:
+            near = temporary.read_path(folder / temporary.OUTSIDE)
+            halves = [near] if near is not None and near == temporary.importing(near, identity) else []
+        case Area.INCOMING:
+            goal = temporary.read_path(folder / temporary.LANDING)
+            halves = list(temporary.arriving(goal, identity)) if goal is not None else []
+        case Area.OUTGOING:
+            part = temporary.read_path(folder / "export" / temporary.OUTSIDE)
+            halves = [part] if part is not None and temporary.BUNDLE.matches(part.name) else []
+        case _:
+            halves = []
+    placed = _placed(folder / temporary.PLACED)
+    return Outside(
+        halves=tuple(half for half in halves if half.is_symlink() or half.exists()),
+        placed=placed if placed is not None and placed not in in_use else None,
+    )
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder; gone already is fine. Raises StateDamaged."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        raise cannot_write(path, exc) from exc
+
+
+def note_placed(folder: Path, near: Path, goal: Path) -> None:
+    """As register.sh does: the folder `near` is about to become `goal`."""
+    write_atomic(folder / temporary.PLACED, f"{near.lstat().st_ino} {goal}".encode("utf-8", "surrogateescape"))
+
+
+def _placed(note: Path) -> Path | None:
+    """The workspace that was put into place, if what is there is still that folder."""
+    with suppress(OSError, ValueError):
+        inode, _, rest = note.read_bytes().rstrip(b"\n").partition(b" ")
+        goal = Path(rest.decode("utf-8", "surrogateescape"))
+        if goal.is_absolute() and goal.lstat().st_ino == int(inode):
+            return goal
+    return None
