@@ -17,7 +17,8 @@ BottleError                 1  failed
 │   ├── NeedsConsent        4
 │   └── BackendUnsupported  4
 ├── EngineError             5  Docker not reachable, or it refused
-│   └── EngineUnreachable   5
+│   ├── EngineUnreachable   5
+│   └── StillPaused         5
 ├── RemoteError             6  SSH or remote failure
 │   ├── HostKeyRejected     6
 │   ├── LoginRefused        6
@@ -121,6 +122,10 @@ class EngineError(BottleError):
 
 class EngineUnreachable(EngineError):
     """No Docker Engine answers."""
+
+
+class StillPaused(EngineError):
+    """A container that was paused for a moment cannot be let go on: its agent is frozen."""
 
 
 class RemoteError(BottleError):

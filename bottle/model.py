@@ -343,13 +343,16 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitIntent:
-    """`commit-intent.json`: a commit that was begun. What died in it is found again by the nonce, an image's label."""
+    """`commit-intent.json`: a commit that was begun. What died in it is found again by the nonce, an image's label.
+
+    `paused`, from earlier versions only: its container was paused for it, and is to go on.
+    """
 
     nonce: str
     number: int
     message: str
     container_id: str
-    paused: bool
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -388,7 +391,8 @@ class MigrationRecord:
 
     In `HANDING_OFF` only the destination knows who owns the bottle: it does as soon as its state folder bears `nonce`.
     `identity_files` are the keys that were named for logging in there. `arrives_as` is what the bottle is called there,
-    another identity when it is copied. `paused`: its container was paused for the copy, and is to go on.
+    another identity when it is copied. `paused`, from earlier versions only: its container was paused for the copy, and
+    is to go on.
     `pulled_by` is the id of the host that pulls it, which nobody but itself can connect to.
     """
 

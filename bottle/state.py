@@ -8,7 +8,7 @@ state/<identity>/            0700
   commits.json               the history
   commit-intent.json         a commit in flight
   resume-intent.json         a new container in the making
-  paused                     marker: its container was paused for a fork, and is to go on
+  paused                     what its container was paused for, which is to go on
   transcript/                the last snapshot of the agent's transcript
   preserved                  marker: survives session-end cleanup
   rebuild                    marker: its own Dockerfile is newer than the last commit, and resume builds it
@@ -42,6 +42,7 @@ from bottle.model import (
     Tombstone,
 )
 from bottle.naming import Identity, is_identity_prefix
+from bottle.text import printable
 
 T = TypeVar("T")
 
@@ -170,13 +171,14 @@ class BottleState:
         remove_file(self.path / RESUME_INTENT)
 
     @property
-    def paused(self) -> bool:
-        """Whether its container was paused for a fork, and is to go on."""
-        return (self.path / PAUSED).exists()
+    def paused_by(self) -> str | None:
+        """What its container was paused for, such as "a commit"; it is to go on. Earlier versions noted forks only."""
+        data = self._read(PAUSED)
+        return None if data is None else printable(data.decode("utf-8", "replace").strip(), 40) or "a fork"
 
-    def mark_paused(self) -> None:
+    def mark_paused(self, by: str) -> None:
         """Note that the container is to be paused, and to go on whatever becomes of this process."""
-        write_atomic(self.path / PAUSED, b"")
+        write_atomic(self.path / PAUSED, f"{by}\n".encode())
 
     def clear_paused(self) -> None:
         """The container goes on, or is known not to be paused."""

@@ -1,18 +1,18 @@
 """`export`: a bottle, with all its work, in one sealed file. The bottle stays the owner here and goes on."""
 
 import os
-import secrets
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bottle.errors import EngineError, MovedAway, NotFound, PreflightRefused
-from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, MigrationPhase, MigrationRecord, Status
+from bottle.errors import MovedAway, NotFound, PreflightRefused
+from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, MigrationPhase
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.operations.commit import commit_locked
+from bottle.operations.pause import paused
 from bottle.operations.settle import settle
 from bottle.plan import commit_in_force, finishing, is_frozen_in, require_docker, require_here
 from bottle.state import BottleState
@@ -29,7 +29,6 @@ from migrate.scrutiny import points_out
 from migrate.spool import DirectorySpool
 from migrate.stream import decompress
 
-_NO_HOST = "a bundle"  # no host can be called that
 _UNCHANGED = "nothing was changed; the bottle goes on as it was"
 
 
@@ -147,16 +146,14 @@ class _Export:
         self._folder = context.home.path / "outgoing" / str(state.identity) / "export"
 
     def run(self) -> Exported:
-        context, plan = self._context, self._plan
+        context, state, plan = self._context, self._state, self._plan
         shutil.rmtree(self._folder / "files", ignore_errors=True)
         files = self._spool("files")
-        with self._still():
+        with paused(context, state, context.container(state.identity), "an export"):
             commit = plan.commit or self._commit()
             links = links_out(plan.workspace) if plan.workspace is not None else {}
             workspace = str(plan.workspace) if plan.workspace is not None else None
-            packed = pack(
-                context, self._state, files, commit=commit, arrives_as=self._state.identity, workspace=workspace
-            )
+            packed = pack(context, state, files, commit=commit, arrives_as=state.identity, workspace=workspace)
         packed = _without_links(packed, files, links)
         layers = self._spool("layers")
         image = context.engine.image(commit.tag)
@@ -211,48 +208,6 @@ class _Export:
             left="no bundle was written; the bottle goes on as it was",
             next_step=send_along(metadata),
         )
-
-    @contextmanager
-    def _still(self) -> Iterator[None]:
-        """Hold a running bottle still, so that image, volumes and workspace are of one moment; then let it go on.
-
-        The note is what lets it go on if this process dies.
-        """
-        context, state = self._context, self._state
-        container = context.container(state.identity)
-        if container is None or container.status is not Status.RUNNING:
-            yield
-            return
-        earlier = state.migration()
-        if earlier is not None and earlier.host == _NO_HOST:
-            earlier = None  # the note of an export that died
-        note = earlier or MigrationRecord(
-            phase=MigrationPhase.QUIESCING,
-            host=_NO_HOST,
-            nonce=secrets.token_hex(16),
-            commit=None,
-            started_at=context.now(),
-            arrives_as=state.identity,
-        )
-        state.write_migration(replace(note, paused=True))
-        try:
-            context.engine.pause(container.id)
-            now = context.engine.container(container.id)
-            if now is None or now.status is not Status.PAUSED:
-                raise EngineError(
-                    f"{container.name} could not be paused",
-                    left="no bundle was written",
-                    next_step=f"bottle stop {state.identity}, then again",
-                )
-            yield
-        finally:
-            now = context.engine.container(container.id)
-            if now is not None and now.status is Status.PAUSED:
-                context.engine.unpause(container.id)
-            if earlier is not None:
-                state.write_migration(earlier)
-            else:
-                state.clear_migration()
 
     def _commit(self) -> CommitRecord:
         return commit_locked(self._context, self._state, message=f"exported to {self._file.name}", pause=False).commit

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bottle.errors import Conflict, ConnectionLost, MovedAway, RemoteError, StateDamaged, VerificationFailed
-from bottle.model import CommitRecord, MigrationPhase, MigrationRecord, Status
+from bottle.model import CommitRecord, MigrationPhase, MigrationRecord
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.operations.commit import commit_locked
+from bottle.operations.pause import paused
 from bottle.operations.settle import settle
 from bottle.operations.stop import stop_locked
 from bottle.plan import commit_in_force, finishing, is_frozen_in
@@ -219,7 +220,7 @@ class _Move:
             progress=self._context.progress,
         )
 
-    def _note(self, phase: MigrationPhase, commit: int | None, *, paused: bool = False) -> None:
+    def _note(self, phase: MigrationPhase, commit: int | None) -> None:
         self._state.write_migration(
             MigrationRecord(
                 phase=phase,
@@ -229,7 +230,6 @@ class _Move:
                 started_at=self._context.now(),
                 identity_files=self._request.identity_files,
                 arrives_as=self._there,
-                paused=paused,
                 pulled_by=self._request.pulled_by,
             )
         )
@@ -241,20 +241,11 @@ class _Move:
         A move stops it. A copy pauses it, for as long as the context is open, and lets it go on.
         """
         context, state = self._context, self._state
-        pausing = self._request.keep and decided.running
         if decided.stops:
             for note in stop_locked(context, state, grace=10).notes:
                 context.progress.note(note)
-        container = context.container(self._identity) if pausing else None
-        pausing = container is not None and container.status is Status.RUNNING
-        try:
-            if pausing and container is not None:
-                self._note(MigrationPhase.QUIESCING, None, paused=True)
-                context.engine.pause(container.id)
+        with paused(context, state, context.container(self._identity) if self._request.keep else None, "a copy"):
             yield self._commit(decided)
-        finally:
-            if pausing and container is not None:
-                context.engine.unpause(container.id)
 
     def _commit(self, decided: MovePlan) -> CommitRecord:
         context, state = self._context, self._state

@@ -15,11 +15,12 @@ from typing import BinaryIO, cast
 
 from bottle import transcript
 from bottle.atomic import cannot_write, write_atomic
-from bottle.errors import BottleError, Conflict, EngineError, NotFound, UsageError, VerificationFailed
+from bottle.errors import BottleError, NotFound, UsageError, VerificationFailed
 from bottle.launch import bare_spec, container_mounts
-from bottle.model import CommitRecord, Lineage, Metadata, Mount, MountKind, Status
+from bottle.model import CommitRecord, Lineage, Metadata, Mount, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
+from bottle.operations.pause import paused
 from bottle.operations.settle import settle
 from bottle.plan import as_committed, commit_in_force, find_commit, require_docker, require_here
 from bottle.state import DOCKERFILE, BottleState
@@ -223,7 +224,7 @@ def _copy_volumes(context: Context, state: BottleState, plan: ForkPlan) -> tuple
     if not plan.volumes:
         return ()
     labels = {LABEL_SCHEMA: "1", LABEL_IDENTITY: str(plan.metadata.identity)}
-    with _still(context, state):
+    with paused(context, state, context.container(state.identity), "a fork"):
         for source, target in plan.volumes:
             with context.progress.phase(f"copying volume {source}"):
                 context.engine.create_volume(target, labels)
@@ -239,33 +240,6 @@ def _copy_volume(context: Context, image: str, source: str, target: str) -> None
     with _holder(context, image, old) as reader, _holder(context, image, new) as writer:
         chunks = ChunkReader(context.engine.read_archive(reader, place))
         context.engine.write_archive(writer, posixpath.dirname(place), cast("BinaryIO", chunks))
-
-
-@contextmanager
-def _still(context: Context, state: BottleState) -> Iterator[None]:
-    """Pause a running bottle, so that its volumes are copied as they are at one moment.
-
-    The marker is what lets it go on if this process dies.
-    """
-    container = context.container(state.identity)
-    if container is None or container.status is not Status.RUNNING:
-        yield
-        return
-    state.mark_paused()
-    try:
-        context.engine.pause(container.id)
-        now = context.engine.container(container.id)
-        if now is None or now.status is not Status.PAUSED:
-            raise EngineError(
-                f"{container.name} could not be paused",
-                left="nothing was made",
-                next_step=f"bottle stop {state.identity}, then fork",
-            )
-        yield
-    finally:
-        with suppress(Conflict, NotFound):  # not paused after all, or gone
-            context.engine.unpause(container.id)
-        state.clear_paused()
 
 
 @contextmanager

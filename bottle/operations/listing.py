@@ -139,7 +139,8 @@ def _condition(container: ContainerSummary | None, tag: str | None, present: boo
 def unfinished(state: BottleState) -> str:
     """What is being done to a bottle, or was cut short, and what to type then; empty when there is nothing."""
     intent, migration = state.intent(), state.migration()
-    if intent is None and migration is None and not state.paused:
+    paused_by = state.paused_by
+    if intent is None and migration is None and paused_by is None:
         return ""
     busy = state.locked_by
     if busy is not None:
@@ -148,7 +149,7 @@ def unfinished(state: BottleState) -> str:
         return _cut_move(state.identity, migration)
     if intent is not None:
         return f"a commit was cut: bottle commit {state.identity}"
-    return f"a fork was cut that had paused it: bottle resume {state.identity}"
+    return f"{paused_by} was cut that had paused it: bottle resume {state.identity}"
 
 
 def asked(state: BottleState) -> tuple[str, ...]:

@@ -11,10 +11,11 @@ import pytest
 
 from bottle.cli.moved import moved_document, moved_lines
 from bottle.cli.moveplan import SENDING
-from bottle.errors import Conflict, MovedAway, PreflightRefused, RemoteError, VerificationFailed
-from bottle.model import ImageFacts, MigrationPhase
+from bottle.errors import Conflict, EngineError, MovedAway, PreflightRefused, RemoteError, VerificationFailed
+from bottle.model import ImageFacts, MigrationPhase, Status
 from bottle.naming import Identity
 from bottle.operations.commit import commit
+from bottle.operations.settle import settle
 from bottle.operations.stop import Stopped, stop
 from bottle.state import StateHome
 from migrate.handoff import Arrival
@@ -103,6 +104,28 @@ def test_a_home_on_the_same_engine_is_no_other_host(rig: Rig, keep: bool) -> Non
         rig.move(keep=keep)
     assert (rig.there, rig.bottle.tombstone(), rig.bottle.migration()) == ((), None, None)
     assert rig.world.content(rig.bottle, "/work.txt") == b"1"
+
+
+def test_a_copy_holds_the_bottle_still_and_lets_it_go_on(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, bottle = rig.world, rig.bottle
+    monkeypatch.setattr(world.engine, "pause", lambda _: None)
+    with pytest.raises(EngineError, match="could not be paused"):
+        rig.move(keep=True)
+    monkeypatch.undo()
+    world.engine.fail_next("unpause", EngineError("Too many open files"))
+    world.engine.fail_next("commit", EngineError("no space left on device"))
+    with pytest.raises(EngineError, match="no space left"):
+        rig.move(keep=True)
+    assert world.status(bottle) is Status.RUNNING
+    assert bottle.paused_by is None
+    with monkeypatch.context() as patch:
+        for name in ("migrate.move.pack", "bottle.operations.pause.let_go_on"):
+            patch.setattr(name, lambda *_, **__: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            rig.move(keep=True)
+    assert (world.status(bottle), bottle.paused_by) == (Status.PAUSED, "a copy")
+    settle(world.context, bottle)
+    assert (world.status(bottle), bottle.migration()) == (Status.RUNNING, None)
 
 
 def test_a_home_on_another_engine_gets_the_bottle(rig: Rig) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bottle.errors import StateDamaged
 from bottle.launch import bare_spec
-from bottle.model import CommitIntent, CommitSpec, ImageDefaults, Status
+from bottle.model import CommitIntent, CommitSpec, ImageDefaults, MigrationPhase, MigrationRecord, Status
 from bottle.naming import LABEL_IDENTITY, LABEL_NONCE
 from bottle.operations import commit, resume, stop
 from bottle.operations.settle import settle
@@ -54,6 +56,21 @@ def test_only_what_the_commit_paused_goes_on(world: World, paused: bool, status:
     assert world.status(bottle) is status
     assert bottle.intent() is None
     assert bottle.committed_image() is None
+
+
+@pytest.mark.parametrize(
+    ("phase", "stays"), [(MigrationPhase.QUIESCING, False), (MigrationPhase.STAGING, True)], ids=str
+)
+def test_what_an_earlier_version_paused_for_a_copy_or_an_export_goes_on(
+    world: World, phase: MigrationPhase, stays: bool
+) -> None:
+    bottle = world.start()
+    note = MigrationRecord(phase=phase, host="far", nonce="n", commit=1, started_at=world.engine.clock())
+    bottle.write_migration(replace(note, paused=True))
+    world.engine.pause(bottle.identity.container)
+    settle(world.context, bottle)
+    assert world.status(bottle) is Status.RUNNING
+    assert bottle.migration() == (note if stays else None)
 
 
 def test_an_image_that_is_whole_is_adopted_and_that_is_said(world: World) -> None:
