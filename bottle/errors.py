@@ -15,6 +15,7 @@ BottleError                 1  failed
 │   ├── Locked              4
 │   ├── MovedAway           4
 │   ├── NeedsConsent        4
+│   ├── TwoContainers       4
 │   └── BackendUnsupported  4
 ├── EngineError             5  Docker not reachable, or it refused
 │   ├── EngineUnreachable   5
@@ -108,6 +109,10 @@ class MovedAway(Conflict):
 
 class NeedsConsent(Conflict):
     """Going on would delete the only copy of work, and nobody said that this is wanted."""
+
+
+class TwoContainers(Conflict):
+    """More than one container may be the bottle's, and nobody can tell which has its work."""
 
 
 class BackendUnsupported(Conflict):

@@ -8,6 +8,7 @@ state/<identity>/            0700
   commits.json               the history
   commit-intent.json         a commit in flight
   resume-intent.json         a new container in the making
+  container                  the id of its container, as a name can be changed
   paused                     what its container was paused for, which is to go on
   transcript/                the last snapshot of the agent's transcript
   preserved                  marker: survives session-end cleanup
@@ -51,6 +52,7 @@ COMMITS = "commits.json"
 COMMITTED_IMAGE = "committed-image"
 COMMIT_INTENT = "commit-intent.json"
 RESUME_INTENT = "resume-intent.json"
+CONTAINER = "container"
 PAUSED = "paused"
 PRESERVED = "preserved"
 REBUILD = "rebuild"
@@ -157,6 +159,15 @@ class BottleState:
     def clear_intent(self) -> None:
         """The commit is done, or is known not to have happened."""
         remove_file(self.path / COMMIT_INTENT)
+
+    def container_id(self) -> str | None:
+        """The id of the container that was made last for the bottle; None where an earlier version made it."""
+        data = self._read(CONTAINER)
+        return None if data is None else data.decode("ascii", "replace").strip()
+
+    def write_container_id(self, container_id: str) -> None:
+        """Keep which container is the bottle's."""
+        write_atomic(self.path / CONTAINER, f"{container_id}\n".encode())
 
     def resume_intent(self) -> ResumeIntent | None:
         """The new container that was begun and is not known to be whole."""

@@ -16,6 +16,7 @@ from bottle.state import (
     COMMIT_INTENT,
     COMMITS,
     COMMITTED_IMAGE,
+    CONTAINER,
     LOCK,
     METADATA,
     MIGRATION,
@@ -29,7 +30,18 @@ from migrate.plan import volumes_of
 from migrate.spool import DirectorySpool
 
 _OF_THIS_HOST = frozenset(
-    {LOCK, MIGRATION, TOMBSTONE, COMMIT_INTENT, RESUME_INTENT, PAUSED, ARRIVED, "transcript.old", "transcript.new"}
+    {
+        LOCK,
+        MIGRATION,
+        TOMBSTONE,
+        COMMIT_INTENT,
+        RESUME_INTENT,
+        CONTAINER,
+        PAUSED,
+        ARRIVED,
+        "transcript.old",
+        "transcript.new",
+    }
 )
 
 

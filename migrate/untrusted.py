@@ -20,6 +20,7 @@ from bottle.plan import commit_in_force
 from bottle.state import (
     ARRIVED,
     COMMIT_INTENT,
+    CONTAINER,
     LOCK,
     MIGRATION,
     PAUSED,
@@ -39,7 +40,7 @@ _DOCUMENT = 4 << 20
 _ENTRIES = 500_000
 _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
 _FOLDERS = {"blobs", "blobs/sha256"}
-_FOREIGN = (LOCK, MIGRATION, TOMBSTONE, COMMIT_INTENT, RESUME_INTENT, PAUSED, ARRIVED)
+_FOREIGN = (LOCK, MIGRATION, TOMBSTONE, COMMIT_INTENT, RESUME_INTENT, CONTAINER, PAUSED, ARRIVED)
 _NAMES = {"io.containerd.image.name", "org.opencontainers.image.ref.name"}
 _KEPT = "nothing of it was used"
 

@@ -105,7 +105,7 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
             image = _snapshot(context, container, _commit_spec(metadata, intent))
             take_over(context, state, intent, image, container)
             with context.progress.phase("copying the transcript"):
-                dropped += save_transcript(context, state, metadata)
+                dropped += save_transcript(context, state, metadata, container)
     except StillPaused as exc:  # what was committed is good, and is recorded first
         context.progress.note(f"{exc.what}; to let it go on: {exc.next_step}")
         frozen = exc
@@ -178,13 +178,13 @@ def record_commit(context: Context, state: BottleState, record: CommitRecord) ->
     state.clear_intent()
 
 
-def save_transcript(context: Context, state: BottleState, metadata: Metadata) -> tuple[str, ...]:
+def save_transcript(
+    context: Context, state: BottleState, metadata: Metadata, container: ContainerFacts
+) -> tuple[str, ...]:
     """Copy the transcript out; what to say when that is not possible, the last snapshot of it being kept."""
     agent, mounted = metadata.agent, container_mounts(metadata)
     try:
-        transcript.capture(
-            context.engine, metadata.identity.container, agent.transcript, state.transcript, mounted=mounted
-        )
+        transcript.capture(context.engine, container.id, agent.transcript, state.transcript, mounted=mounted)
     except VerificationFailed as exc:
         return (f"the transcript's copy beside the image: {exc.what}",)
     return ()

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from bottle.errors import BottleError, EngineError, EngineUnreachable, ManifestError, StateDamaged
+from bottle.errors import BottleError, EngineError, EngineUnreachable, ManifestError, StateDamaged, TwoContainers
 from bottle.manifest import FILE_NAME, Manifest, find_manifest, read_manifest
-from bottle.model import EngineInfo
+from bottle.model import ContainerSummary, EngineInfo
+from bottle.naming import LABEL_IDENTITY
 from bottle.operations.context import Context
+from bottle.operations.finding import find_containers
 from bottle.operations.listing import unfinished
+from bottle.ownership import the_one
 
 LITTLE = 2 * 1024**3  # bytes: less than a commit of an agent's installed tools needs, as a rule
 _OLDEST = (20, 10)  # what the contract suite is run against
@@ -205,12 +208,21 @@ def _secrets(context: Context, manifest: Manifest) -> Iterator[Check]:
             yield good(f"secrets of {name}", f"set: {', '.join(agent.secrets)}")
 
 
+def _containers(context: Context) -> tuple[ContainerSummary, ...]:
+    """Those that bear a bottle's label; none where no engine answers, which has been said."""
+    try:
+        return context.engine.container_summaries({LABEL_IDENTITY: None})
+    except EngineError:
+        return ()
+
+
 def _bottles(context: Context) -> Iterator[Check]:
     try:
         identities = context.home.identities()
     except StateDamaged as exc:
         yield failed("bottles", exc)
         return
+    containers = _containers(context)
     sound = 0
     for identity in identities:
         state = context.home.bottle(identity)
@@ -219,7 +231,8 @@ def _bottles(context: Context) -> Iterator[Check]:
             state.commits()
             state.committed_image()
             trouble = unfinished(state) if state.tombstone() is None else ""
-        except StateDamaged as exc:
+            the_one(identity, find_containers(context.engine, state, containers))
+        except (StateDamaged, TwoContainers) as exc:
             yield failed(str(identity), exc)
             continue
         if trouble:

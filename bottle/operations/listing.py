@@ -21,6 +21,7 @@ from bottle.model import (
 )
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
+from bottle.operations.finding import find_containers
 from bottle.plan import commit_in_force, finishing
 from bottle.sizes import Chain, Weight, weights
 from bottle.state import BottleState
@@ -28,8 +29,9 @@ from bottle.state import BottleState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BottleView:
-    """One line of `list`. `state` is one of: running, paused, stopped, created, committed, moved, damaged, gone.
+    """One line of `list`.
 
+    `state` is one of: running, paused, stopped, created, committed, moved, ambiguous, damaged, gone.
     `weight` is that of its commits' images, None where nobody can tell. `moved_to` is the host that has it now.
     `requests` counts those that were taken in and that something is still to be done about; `rebuild_due` says that
     `resume` builds its own Dockerfile.
@@ -51,7 +53,7 @@ class BottleView:
     @property
     def active(self) -> bool:
         """Whether there is a container here that can be committed."""
-        return self.state in {"running", "paused", "stopped", "created"}
+        return self.state in {"running", "paused", "stopped", "created", "ambiguous"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,7 @@ class _Read:
 def list_bottles(context: Context, *, everything: bool = False) -> tuple[BottleView, ...]:
     """The bottles that have a container here; with `everything` also those that have none."""
     engine = context.engine
-    containers = {each.name: each for each in engine.container_summaries({LABEL_IDENTITY: None})}
+    containers = engine.container_summaries({LABEL_IDENTITY: None})
     images = {tag: image for image in engine.image_summaries({LABEL_IDENTITY: None}) for tag in image.tags}
     views: dict[Identity, BottleView] = {}
     read: list[_Read] = []
@@ -75,7 +77,7 @@ def list_bottles(context: Context, *, everything: bool = False) -> tuple[BottleV
         state = context.home.bottle(identity)
         try:
             known = _Read(state=state, metadata=state.metadata(), commits=state.commits(), tag=state.committed_image())
-            views[identity] = _view(known, containers.get(identity.container), images)
+            views[identity] = _view(known, find_containers(engine, state, containers), images)
             read.append(known)
         except StateDamaged as exc:
             views[identity] = _damaged(state, exc)
@@ -97,11 +99,17 @@ def _damaged(state: BottleState, cause: StateDamaged) -> BottleView:
     )
 
 
-def _view(known: _Read, container: ContainerSummary | None, images: Mapping[str, ImageSummary]) -> BottleView:
+def _view(known: _Read, found: tuple[ContainerSummary, ...], images: Mapping[str, ImageSummary]) -> BottleView:
     state = known.state
+    container = found[0] if found else None
     commit = commit_in_force(known.commits, known.tag)
     tombstone = state.tombstone()
     word, detail = _condition(container, known.tag, known.tag in images if known.tag else False)
+    if container is not None and container.name != state.identity.container:
+        detail = "; ".join(filter(None, (f"its container is called {container.name} now", detail)))
+    if len(found) > 1:
+        names = ", ".join(each.name for each in found)
+        word, detail = "ambiguous", f"which of its containers has its work is not known: {names}"
     if tombstone is not None:
         word, detail = "moved", f"to {tombstone.host} on {tombstone.moved_at:%Y-%m-%d}"
     return BottleView(

@@ -106,7 +106,7 @@ def _execute(
     context: Context, state: BottleState, plan: ResumePlan, request: ResumeRequest, *, begin: bool, tty: bool
 ) -> Resumed:
     metadata = state.metadata()
-    name = metadata.identity.container
+    name = plan.container if isinstance(plan, Attach | StartAgain) else metadata.identity.container
     warnings: tuple[str, ...] = ()
     running = False
     match plan:
@@ -137,7 +137,7 @@ def _execute(
         state.clear_tombstone()
         state.clear_migration()
     if begin and not running:
-        begin_container(context, metadata.identity)
+        begin_container(context, name)
         running = True
     return Resumed(
         identity=metadata.identity,

@@ -30,6 +30,8 @@ def settle(context: Context, state: BottleState) -> None:
     discard_draft(context, state.identity)
     container = context.container(state.identity)
     take_effect(state, container)
+    if container is not None and container.id != state.container_id():
+        state.write_container_id(container.id)  # one that an earlier version made, or whose maker died
     intent, migration = state.intent(), state.migration()
     by = _paused_by(state, intent, migration)
     if by is not None:

@@ -49,7 +49,7 @@ def stop_locked(context: Context, state: BottleState, *, grace: int) -> Stopped:
     after = context.engine.container(container.id)
     if after is not None:
         hide_secrets(context, after)
-    notes = collect_notes(context, state) + save_transcript(context, state, state.metadata())
+    notes = collect_notes(context, state) + save_transcript(context, state, state.metadata(), container)
     return Stopped(
         identity=state.identity,
         exit_code=after.exit_code if after else None,
@@ -67,7 +67,7 @@ def end_session(context: Context, state: BottleState, *, remove: bool) -> Stoppe
         if container is None or container.status.alive:
             return Stopped(identity=state.identity, exit_code=None, was_running=True, removed=False, notes=())
         hide_secrets(context, container)
-        notes = collect_notes(context, state) + save_transcript(context, state, state.metadata())
+        notes = collect_notes(context, state) + save_transcript(context, state, state.metadata(), container)
         removable = remove and not state.preserved
         if removable:
             remove_locked(context, state)

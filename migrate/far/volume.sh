@@ -9,11 +9,14 @@ if docker volume inspect "$4" >/dev/null 2>&1; then
 		docker rm -f -v "$old" >/dev/null
 	done
 	if [ -e "$bottle_home/state/$1/moved-to.json" ]; then
-		# By name too: what somebody runs from a commit bears the same label.
-		docker ps -aq --filter "label=bottle.identity=$1" --filter "name=^/?bottle-$1\$" --filter status=exited |
-			while read -r old; do
-				docker rm "$old" >/dev/null
-			done
+		# By name or noted id too: what somebody runs from a commit bears the same label.
+		noted=$(cat "$bottle_home/state/$1/container" 2>/dev/null)
+		for which in "name=^/?bottle-$1\$" ${noted:+"id=$noted"}; do
+			docker ps -aq --filter "label=bottle.identity=$1" --filter "$which" --filter status=exited |
+				while read -r old; do
+					docker rm "$old" >/dev/null
+				done
+		done
 	fi
 	docker volume rm "$4" >/dev/null || fail 27 "volume $4 exists here and is in use"
 fi
