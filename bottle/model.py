@@ -10,6 +10,7 @@ from bottle.naming import Identity
 
 SCHEMA = 1
 DOCKER_BACKEND = "docker"
+NO_RESTART = "no"  # Docker's word for a container that nothing but a start starts again
 
 
 class Store(Enum):
@@ -201,7 +202,7 @@ class ImageFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerFacts:
-    """A container as the engine describes it."""
+    """A container as the engine describes it. `restart` is its restart policy, in Docker's words."""
 
     id: str
     name: str
@@ -214,6 +215,7 @@ class ContainerFacts:
     labels: Mapping[str, str]
     mounts: tuple[Mount, ...] = ()
     pid: int = 0
+    restart: str = NO_RESTART
 
     @property
     def ever_ran(self) -> bool:

@@ -13,7 +13,7 @@ from bottle.operations import Context
 from bottle.operations.commit import commit_locked
 from bottle.operations.pause import paused
 from bottle.operations.settle import settle
-from bottle.operations.stop import stop_locked
+from bottle.operations.stop import keep_stopped, stop_locked
 from bottle.plan import commit_in_force, finishing, is_frozen_in
 from bottle.state import BottleState
 from migrate.archive import Layer, compose
@@ -244,6 +244,9 @@ class _Move:
         if decided.stops:
             for note in stop_locked(context, state, grace=10).notes:
                 context.progress.note(note)
+        elif not self._request.keep and (container := context.container(self._identity)) is not None:
+            for note in keep_stopped(context, container):
+                context.progress.note(note)
         with paused(context, state, context.container(self._identity) if self._request.keep else None, "a copy"):
             yield self._commit(decided)
 
@@ -375,6 +378,7 @@ class _Move:
     def _hand_over(self, arrival: Arrival, decided: MovePlan, commit: CommitRecord) -> None:
         """The last step. What moves has, from here on, an owner that only the far host knows; a copy has two."""
         if not self._request.keep:
+            self._require_rested(commit)
             self._note(MigrationPhase.HANDING_OFF, commit.number)
         with self._context.progress.phase(f"handing over to {self._remote.name}"):
             try:
@@ -387,6 +391,16 @@ class _Move:
         else:
             let_go(self._context, self._state, self._remote.name)
         self._clear(arrival)
+
+    def _require_rested(self, commit: CommitRecord) -> None:
+        """Refuse to hand over a bottle that was started while it travelled: what it did since is in no commit."""
+        container = self._context.container(self._identity)
+        if container is not None and not is_frozen_in(container, (commit,)):
+            raise Conflict(
+                f"{container.name} was started by something else while {self._identity} travelled",
+                left="this host still owns the bottle, and its work is all here",
+                next_step="the same command again: it stops the bottle and sends what is new",
+            )
 
     def _arrived_all_the_same(self) -> bool:
         """The far side says that it failed: have it say who owns the bottle, so that nobody needs to ask later."""

@@ -33,6 +33,7 @@ class BottleView:
 
     `state` is one of: running, paused, stopped, created, committed, moved, ambiguous, damaged, gone.
     `weight` is that of its commits' images, None where nobody can tell. `moved_to` is the host that has it now.
+    `runs_here`: a container of it has processes on this host, as it should not where it has moved.
     `requests` counts those that were taken in and that something is still to be done about; `rebuild_due` says that
     `resume` builds its own Dockerfile.
     """
@@ -47,6 +48,7 @@ class BottleView:
     preserved: bool
     weight: Weight | None = None
     moved_to: str | None = None
+    runs_here: bool = False
     requests: int = 0
     rebuild_due: bool = False
 
@@ -67,7 +69,7 @@ class _Read:
 
 
 def list_bottles(context: Context, *, everything: bool = False) -> tuple[BottleView, ...]:
-    """The bottles that have a container here; with `everything` also those that have none."""
+    """The bottles that have a container here, or run here though they moved; with `everything` also the others."""
     engine = context.engine
     containers = engine.container_summaries({LABEL_IDENTITY: None})
     images = {tag: image for image in engine.image_summaries({LABEL_IDENTITY: None}) for tag in image.tags}
@@ -83,7 +85,7 @@ def list_bottles(context: Context, *, everything: bool = False) -> tuple[BottleV
             views[identity] = _damaged(state, exc)
     weighed = _weigh(context, read, images)
     listed = (replace(view, weight=weighed.get(str(identity))) for identity, view in views.items())
-    return tuple(view for view in listed if everything or view.active)
+    return tuple(view for view in listed if everything or view.active or view.runs_here)
 
 
 def _damaged(state: BottleState, cause: StateDamaged) -> BottleView:
@@ -102,6 +104,7 @@ def _damaged(state: BottleState, cause: StateDamaged) -> BottleView:
 def _view(known: _Read, found: tuple[ContainerSummary, ...], images: Mapping[str, ImageSummary]) -> BottleView:
     state = known.state
     container = found[0] if found else None
+    runs_here = any(each.status.alive for each in found)
     commit = commit_in_force(known.commits, known.tag)
     tombstone = state.tombstone()
     word, detail = _condition(container, known.tag, known.tag in images if known.tag else False)
@@ -112,6 +115,8 @@ def _view(known: _Read, found: tuple[ContainerSummary, ...], images: Mapping[str
         word, detail = "ambiguous", f"which of its containers has its work is not known: {names}"
     if tombstone is not None:
         word, detail = "moved", f"to {tombstone.host} on {tombstone.moved_at:%Y-%m-%d}"
+        if runs_here:
+            detail += f", YET A CONTAINER OF IT RUNS HERE: bottle stop {state.identity}"
     return BottleView(
         identity=state.identity,
         agent=known.metadata.agent.name,
@@ -122,6 +127,7 @@ def _view(known: _Read, found: tuple[ContainerSummary, ...], images: Mapping[str
         committed_at=commit.created_at if commit else None,
         preserved=state.preserved,
         moved_to=tombstone.host if tombstone else None,
+        runs_here=runs_here,
         requests=sum(each.status.open for each in state.requests()),
         rebuild_due=state.rebuild_due,
     )

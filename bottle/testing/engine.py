@@ -146,6 +146,14 @@ class FakeEngine(Faults):
                 self._end(container, code)
             self._changed.notify_all()
 
+    def reboot(self) -> None:
+        """The machine starts anew: what ran has ended, and what has the policy for it runs again, stopped or not."""
+        with self._changed:
+            for container in self._containers.values():
+                self._end(container, 137)
+                if container.restart == "always":
+                    container.begin(self.clock())
+
     # ports.Engine
 
     @recorded
@@ -362,6 +370,11 @@ class FakeEngine(Faults):
             raise Conflict(f"Docker could not unpause container {ref}: it is not paused")
         container.status = Status.RUNNING
         self._tell(EventKind.UNPAUSE, container)
+
+    @recorded
+    def update(self, ref: str, *, restart: str) -> None:
+        """Give a container another restart policy."""
+        self._container(ref).restart = restart
 
     @recorded
     def rename(self, ref: str, name: str) -> None:

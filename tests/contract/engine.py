@@ -23,10 +23,12 @@ import pytest
 
 from bottle.errors import BottleError, BuildFailed, Conflict, EngineError, NameTaken, NotFound
 from bottle.model import (
+    NO_RESTART,
     Change,
     ChangeKind,
     CommitSpec,
     ContainerEvent,
+    ContainerFacts,
     EventKind,
     ImageDefaults,
     ImageFacts,
@@ -130,10 +132,13 @@ class Rig:
         members = read_tar(self.engine.read_archive(ref, path))
         return members[Path(path).name]
 
-    def status(self, ref: str) -> Status:
+    def look(self, ref: str) -> ContainerFacts:
         container = self.engine.container(ref)
         assert container is not None
-        return container.status
+        return container
+
+    def status(self, ref: str) -> Status:
+        return self.look(ref).status
 
     def clean(self) -> None:
         """Remove whatever this run has made; children before their parents."""
@@ -199,6 +204,7 @@ ASKS: dict[str, Callable[[Engine], object]] = {
     "stop": lambda e: e.stop("no-such-bottle"),
     "pause": lambda e: e.pause("no-such-bottle"),
     "unpause": lambda e: e.unpause("no-such-bottle"),
+    "update": lambda e: e.update("no-such-bottle", restart=NO_RESTART),
     "rename": lambda e: e.rename("no-such-bottle", "other-name"),
     "wait": lambda e: e.wait("no-such-bottle"),
     "usage": lambda e: e.usage("no-such-bottle"),
@@ -502,6 +508,18 @@ class EngineContract:
             rig.engine.pause(ref)
         rig.engine.unpause(ref)
         assert rig.status(ref) is Status.RUNNING
+
+    def test_a_restart_policy_is_given_and_taken_away(self, rig: Rig) -> None:
+        ref = rig.running()
+        assert rig.look(ref).restart == NO_RESTART
+        for policy in ("always", "unless-stopped", NO_RESTART):
+            rig.engine.update(ref, restart=policy)
+            assert (rig.look(ref).restart, rig.status(ref)) == (policy, Status.RUNNING)
+        rig.engine.stop(ref, grace=1)
+        rig.engine.update(ref, restart="always")
+        assert (rig.look(ref).restart, rig.status(ref)) == ("always", Status.EXITED)
+        rig.engine.update(ref, restart=NO_RESTART)
+        assert rig.look(ref).restart == NO_RESTART
 
     def test_a_paused_container_can_be_stopped_and_removed(self, rig: Rig) -> None:
         one, two = rig.running("one"), rig.running("two")

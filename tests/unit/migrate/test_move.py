@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from bottle.cli.moveplan import SENDING
 from bottle.errors import Conflict, EngineError, MovedAway, PreflightRefused, RemoteError, VerificationFailed
 from bottle.model import ImageFacts, MigrationPhase, Status
 from bottle.naming import Identity
+from bottle.operations import examine, list_bottles
 from bottle.operations.commit import commit
+from bottle.operations.doctor import Verdict
 from bottle.operations.settle import settle
-from bottle.operations.stop import Stopped, stop
+from bottle.operations.stop import Stopped, stop, stop_locked
 from bottle.state import StateHome
 from migrate.handoff import Arrival
 from migrate.model import RemoteCommand, Reply
@@ -145,10 +148,11 @@ def test_a_bottle_whose_commits_were_pruned_is_committed_once_more(rig: Rig) -> 
 def test_what_a_move_leaves_behind_is_told(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     (rig.world.cwd / "file").write_text("work")
     os.setxattr(rig.world.cwd / "file", "user.note", b"precious")
-    stopped = Stopped(
-        identity=rig.bottle.identity, exit_code=0, was_running=True, removed=False, notes=("a request was too large",)
-    )
-    monkeypatch.setattr("migrate.move.stop_locked", lambda *_, **__: stopped)
+
+    def stopping(*args: Any, **kwargs: Any) -> Stopped:
+        return replace(stop_locked(*args, **kwargs), notes=("a request was too large",))
+
+    monkeypatch.setattr("migrate.move.stop_locked", stopping)
     moved = rig.move()
     workspace = "extended attributes and ACLs in the workspace (1 of its files and folders)"
     by_docker = rig.bottle.commits()[-1].dropped
@@ -267,3 +271,59 @@ def test_an_image_that_only_seemed_to_be_there_is_sent(rig: Rig, monkeypatch: py
     monkeypatch.setattr(Arrival, "verify_image", verify)
     assert rig.move().staged > 0
     assert "no container can be made of it; the image that seemed" in "\n".join(rig.world.progress.notes)
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
+def test_what_moved_does_not_come_back_by_itself(rig: Rig, running: bool) -> None:
+    world, name = rig.world, rig.bottle.identity.container
+    if not running:
+        stop(world.context, rig.bottle)
+    world.engine.update(name, restart="always")
+    rig.move()
+    world.engine.reboot()
+    assert world.status(rig.bottle) is Status.EXITED
+    assert any("restart policy 'always'" in note for note in world.progress.notes)
+
+
+def test_a_copy_leaves_the_policy_of_what_stays_here(rig: Rig) -> None:
+    name = rig.bottle.identity.container
+    rig.world.engine.update(name, restart="always")
+    rig.move(keep=True)
+    container = rig.world.engine.container(name)
+    assert container is not None
+    assert container.restart == "always"
+
+
+def test_what_was_started_while_it_travelled_is_not_handed_over(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, name = rig.world, rig.bottle.identity.container
+
+    def started(*_: object) -> None:
+        world.engine.start(name)
+        world.work(rig.bottle, "/work.txt", b"since")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Arrival, "verify_image", started)
+        with pytest.raises(Conflict, match="was started by something else"):
+            rig.move()
+    assert (rig.there, rig.bottle.tombstone()) == ((), None)
+    assert rig.move().commit == 2
+    assert rig.there == (rig.bottle.identity,)
+
+
+def test_a_bottle_that_runs_on_both_hosts_is_told_of_everywhere(rig: Rig) -> None:
+    world, bottle = rig.world, rig.bottle
+    rig.move()
+    (moved,) = (check for check in examine(world.context, world.cwd) if check.name == "bottles")
+    assert moved.verdict is Verdict.GOOD
+    world.engine.update(bottle.identity.container, restart="always")
+    (check,) = (check for check in examine(world.context, world.cwd) if check.name == str(bottle.identity))
+    assert check.verdict is Verdict.WARNING
+    world.engine.reboot()
+    (check,) = (check for check in examine(world.context, world.cwd) if check.name == str(bottle.identity))
+    assert (check.verdict, check.next_step) == (Verdict.BAD, f"bottle stop {bottle.identity}")
+    (view,) = list_bottles(world.context)
+    assert (view.state, view.runs_here) == ("moved", True)
+    assert f"bottle stop {bottle.identity}" in view.detail
+    stop(world.context, bottle)
+    assert list_bottles(world.context) == ()
+    assert all(check.name != str(bottle.identity) for check in examine(world.context, world.cwd))
