@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bottle import transcript
-from bottle.errors import BottleError, EngineError, NotFound, StillPaused, VerificationFailed
+from bottle.errors import BottleError, EngineError, NotFound, StillPaused
 from bottle.launch import bare_spec, container_mounts
 from bottle.model import (
     SCHEMA,
@@ -181,11 +181,14 @@ def record_commit(context: Context, state: BottleState, record: CommitRecord) ->
 def save_transcript(
     context: Context, state: BottleState, metadata: Metadata, container: ContainerFacts
 ) -> tuple[str, ...]:
-    """Copy the transcript out; what to say when that is not possible, the last snapshot of it being kept."""
+    """Copy the transcript out; what to say when that is not possible, the last snapshot of it being kept.
+
+    Raises nothing: what an agent made of its transcript is no reason for a commit or a stop, which happened, to fail.
+    """
     agent, mounted = metadata.agent, container_mounts(metadata)
     try:
         transcript.capture(context.engine, container.id, agent.transcript, state.transcript, mounted=mounted)
-    except VerificationFailed as exc:
+    except BottleError as exc:
         return (f"the transcript's copy beside the image: {exc.what}",)
     return ()
 

@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 
 from bottle import transcript
 from bottle.atomic import cannot_write, write_atomic
-from bottle.errors import BottleError, NotFound, UsageError, VerificationFailed
+from bottle.errors import BottleError, EngineError, NotFound, UsageError, VerificationFailed
 from bottle.launch import bare_spec, container_mounts
 from bottle.model import CommitRecord, Lineage, Metadata, Mount, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
@@ -207,17 +207,20 @@ def _put_together(context: Context, state: BottleState, draft: BottleState, plan
         write_atomic(draft.path / DOCKERFILE, own.read_bytes())
     context.engine.tag(plan.origin.tag, plan.commit.tag)
     context.engine.tag(plan.origin.tag, draft.identity.committed_latest)
-    _copy_transcript(context, draft, plan)
-    return _copy_volumes(context, state, plan)
+    return (*_copy_transcript(context, draft, plan), *_copy_volumes(context, state, plan))
 
 
-def _copy_transcript(context: Context, draft: BottleState, plan: ForkPlan) -> None:
+def _copy_transcript(context: Context, draft: BottleState, plan: ForkPlan) -> tuple[str, ...]:
     """The transcript as it was at the commit: from the image, as the snapshot beside it may be newer."""
     paths, mounted = plan.metadata.agent.transcript, container_mounts(plan.metadata)
     if not paths:
-        return
+        return ()
     with _holder(context, plan.origin.tag) as container:
-        transcript.capture(context.engine, container, paths, draft.transcript, mounted=mounted)
+        try:
+            transcript.capture(context.engine, container, paths, draft.transcript, mounted=mounted)
+        except (EngineError, VerificationFailed) as exc:  # what there is of it is in the image too
+            return (f"the transcript's copy beside the image: {exc.what}",)
+    return ()
 
 
 def _copy_volumes(context: Context, state: BottleState, plan: ForkPlan) -> tuple[str, ...]:

@@ -106,15 +106,19 @@ def _stop_left_behind(context: Context, state: BottleState, tombstone: Tombstone
 
 
 def end_session(context: Context, state: BottleState, *, remove: bool) -> Stopped:
-    """What follows when an attached agent ended: save the transcript; with `remove`, clean up if not preserved."""
+    """What follows when an attached agent ended: save the transcript; with `remove`, clean up if not preserved.
+
+    One whose transcript cannot be saved is kept all the same: somebody should see what became of it.
+    """
     with state.locked("bottle start"):
         settle(context, state)
         container = context.container(state.identity)
         if container is None or container.status.alive:
             return Stopped(identity=state.identity, exit_code=None, was_running=True, removed=False, notes=())
         hide_secrets(context, container)
-        notes = collect_notes(context, state) + save_transcript(context, state, state.metadata(), container)
-        removable = remove and not state.preserved
+        unsaved = save_transcript(context, state, state.metadata(), container)
+        notes = collect_notes(context, state) + unsaved
+        removable = remove and not state.preserved and not unsaved
         if removable:
             remove_locked(context, state)
         return Stopped(

@@ -701,6 +701,35 @@ class EngineContract:
         with tarfile.open(fileobj=archive) as tar:
             assert [(member.name, member.linkname) for member in tar] == [("link", "/srv/real")]
 
+    def test_an_archive_is_read_through_links_on_the_way(self, rig: Rig) -> None:
+        ref = rig.create()
+        rig.write(ref, "/srv/real/one", b"1")
+        rig.write(ref, "/srv/link", b"", type=tarfile.SYMTYPE, linkname="../srv/real")
+        assert rig.read(ref, "/srv/link/one") == b"1"
+
+    @pytest.mark.parametrize("path", ["/srv/loop", "/srv/loop/x", "/srv/there", "/srv/file/x", "/srv/" + "x" * 300])
+    def test_an_archive_that_leads_nowhere_is_refused_and_not_missing(self, rig: Rig, path: str) -> None:
+        ref = rig.create()
+        rig.write(ref, "/srv/file", b"x")
+        for name, target in (("loop", "/srv/loop"), ("there", "/srv/back"), ("back", "/srv/there")):
+            rig.write(ref, f"/srv/{name}", b"", type=tarfile.SYMTYPE, linkname=target)
+        with pytest.raises(EngineError):
+            rig.engine.read_archive(ref, path)
+
+    def test_an_archive_tells_of_dangling_links_and_of_what_is_no_file(self, rig: Rig) -> None:
+        ref = rig.create()
+        rig.write(ref, "/srv/kinds/pipe", b"", type=tarfile.FIFOTYPE)
+        rig.write(ref, "/srv/kinds/device", b"", type=tarfile.CHRTYPE, devmajor=1, devminor=3)
+        rig.write(ref, "/srv/kinds/link", b"", type=tarfile.SYMTYPE, linkname="/srv/nowhere")
+        with tarfile.open(fileobj=io.BytesIO(b"".join(rig.engine.read_archive(ref, "/srv/kinds")))) as tar:
+            assert {member.name: member.type for member in tar if not member.isdir()} == {
+                "kinds/pipe": tarfile.FIFOTYPE,
+                "kinds/device": tarfile.CHRTYPE,
+                "kinds/link": tarfile.SYMTYPE,
+            }
+        with pytest.raises(NotFound):
+            rig.engine.read_archive(ref, "/srv/kinds/link/x")
+
     def test_an_archive_keeps_owner_and_mode(self, rig: Rig) -> None:
         ref = rig.create()
         rig.write(ref, "/work/key", b"k", mode=0o600, uid=1234, gid=4321, mtime=1_600_000_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from bottle.operations.doctor import Verdict
 from bottle.operations.settle import settle
 from bottle.operations.stop import Stopped, stop, stop_locked
 from bottle.state import StateHome
+from bottle.testing.tree import Node
 from migrate.handoff import Arrival
 from migrate.model import RemoteCommand, Reply
 from migrate.move import Moved, move
@@ -327,3 +329,12 @@ def test_a_bottle_that_runs_on_both_hosts_is_told_of_everywhere(rig: Rig) -> Non
     stop(world.context, bottle)
     assert list_bottles(world.context) == ()
     assert all(check.name != str(bottle.identity) for check in examine(world.context, world.cwd))
+
+
+def test_a_transcript_that_is_a_link_to_itself_moves(rig: Rig) -> None:
+    world = rig.world
+    loop = Node(type=tarfile.SYMTYPE, target="/root/.demo")
+    world.engine.write(rig.bottle.identity.container, "/root/.demo", node=loop)
+    moved = rig.move()
+    assert rig.there == (rig.bottle.identity,)
+    assert any("too many links" in note for note in (*moved.dropped, *world.progress.notes))

@@ -18,7 +18,7 @@ from bottle.state import DOCKERFILE, BottleState
 from tests.support.world import AGENT, Fate, Killed, World, every_moment
 
 SHARED = ForkRequest(share_cwd=True)
-GOES_ON = {f"{when} {call}" for when in ("before", "after") for call in ("unpause", "container")}  # is tried again
+GOES_ON = {f"{when} {call}" for when in ("before", "after") for call in ("unpause", "container", "read_archive")}
 CACHER = replace(AGENT, volumes=(Mount(kind=MountKind.VOLUME, source="cache", target="/root/.cache"),))
 
 
