@@ -16,9 +16,11 @@ BottleError                 1  failed
 │   ├── Locked              4
 │   ├── MovedAway           4
 │   ├── NeedsConsent        4
+│   ├── TwoContainers       4
 │   └── BackendUnsupported  4
 ├── EngineError             5  Docker not reachable, or it refused
-│   └── EngineUnreachable   5
+│   ├── EngineUnreachable   5
+│   └── StillPaused         5
 ├── RemoteError             6  SSH or remote failure
 │   ├── HostKeyRejected     6
 │   ├── LoginRefused        6
@@ -119,6 +121,10 @@ class NeedsConsent(Conflict):
     """Going on would delete the only copy of work, or give somebody else's bottle a hold on this host, unasked."""
 
 
+class TwoContainers(Conflict):
+    """More than one container may be the bottle's, and nobody can tell which has its work."""
+
+
 class BackendUnsupported(Conflict):
     """The bottle runs on a backend other than docker."""
 
@@ -131,6 +137,10 @@ class EngineError(BottleError):
 
 class EngineUnreachable(EngineError):
     """No Docker Engine answers."""
+
+
+class StillPaused(EngineError):
+    """A container that was paused for a moment cannot be let go on: its agent is frozen."""
 
 
 class RemoteError(BottleError):

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bottle.model import (
+    NO_RESTART,
     Change,
     ChangeKind,
     ContainerEvent,
@@ -118,6 +119,7 @@ def container_facts(inspected: Json) -> ContainerFacts:
         labels=dict((inspected.get("Config") or {}).get("Labels") or {}),
         mounts=container_mounts(inspected),
         pid=state.get("Pid") or 0,
+        restart=((inspected.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name") or NO_RESTART,
     )
 
 

@@ -11,6 +11,7 @@ from bottle.naming import Identity
 SCHEMA = 1
 MOST_COMMITS = 1_000_000  # of one bottle, and so the highest number of one
 DOCKER_BACKEND = "docker"
+NO_RESTART = "no"  # Docker's word for a container that nothing but a start starts again
 
 
 class Store(Enum):
@@ -202,7 +203,7 @@ class ImageFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerFacts:
-    """A container as the engine describes it."""
+    """A container as the engine describes it. `restart` is its restart policy, in Docker's words."""
 
     id: str
     name: str
@@ -215,6 +216,7 @@ class ContainerFacts:
     labels: Mapping[str, str]
     mounts: tuple[Mount, ...] = ()
     pid: int = 0
+    restart: str = NO_RESTART
 
     @property
     def ever_ran(self) -> bool:
@@ -344,13 +346,16 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitIntent:
-    """`commit-intent.json`: a commit that was begun. What died in it is found again by the nonce, an image's label."""
+    """`commit-intent.json`: a commit that was begun. What died in it is found again by the nonce, an image's label.
+
+    `paused`, from earlier versions only: its container was paused for it, and is to go on.
+    """
 
     nonce: str
     number: int
     message: str
     container_id: str
-    paused: bool
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -424,9 +429,9 @@ class MigrationRecord:
 
     In `HANDING_OFF` only the destination knows who owns the bottle: it does as soon as its state folder bears `nonce`.
     `identity_files` are the keys that were named for logging in there. `arrives_as` is what the bottle is called there,
-    another identity when it is copied. `paused`: its container was paused for the copy, and is to go on.
-    `pulled_by` is the id of the host that pulls it, which nobody but itself can connect to. `account` is there once the
-    move has sent all that it sends.
+    another identity when it is copied. `paused`, from earlier versions only: its container was paused for the copy, and
+    is to go on. `pulled_by` is the id of the host that pulls it, which nobody but itself can connect to. `account` is
+    there once the move has sent all that it sends.
     """
 
     phase: MigrationPhase

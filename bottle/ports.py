@@ -181,6 +181,10 @@ class Engine(Protocol):
         """Let a paused container go on."""
         ...
 
+    def update(self, ref: str, *, restart: str) -> None:
+        """Give a container another restart policy, in Docker's words; it runs, or does not, as before."""
+        ...
+
     def rename(self, ref: str, name: str) -> None:
         """Give a container another name. Raises NameTaken."""
         ...

@@ -8,7 +8,8 @@ state/<identity>/            0700
   commits.json               the history
   commit-intent.json         a commit in flight
   resume-intent.json         a new container in the making
-  paused                     marker: its container was paused for a fork or an export, and is to go on
+  container                  the id of its container, as a name can be changed
+  paused                     what its container was paused for, which is to go on
   transcript/                the last snapshot of the agent's transcript
   preserved                  marker: survives session-end cleanup
   rebuild                    marker: its own Dockerfile is newer than the last commit, and resume builds it
@@ -44,6 +45,7 @@ from bottle.model import (
 from bottle.naming import Identity, is_identity_prefix
 from bottle.regular import read_regular
 from bottle.temporary import OUTSIDE, PLACED
+from bottle.text import printable
 
 T = TypeVar("T")
 
@@ -52,6 +54,7 @@ COMMITS = "commits.json"
 COMMITTED_IMAGE = "committed-image"
 COMMIT_INTENT = "commit-intent.json"
 RESUME_INTENT = "resume-intent.json"
+CONTAINER = "container"
 PAUSED = "paused"
 PRESERVED = "preserved"
 REBUILD = "rebuild"
@@ -73,6 +76,7 @@ HOST_ONLY = frozenset(
         TOMBSTONE,
         COMMIT_INTENT,
         RESUME_INTENT,
+        CONTAINER,
         PAUSED,
         ARRIVED,
         f"{TRANSCRIPT}.old",
@@ -175,6 +179,15 @@ class BottleState:
         """The commit is done, or is known not to have happened."""
         remove_file(self.path / COMMIT_INTENT)
 
+    def container_id(self) -> str | None:
+        """The id of the container that was made last for the bottle; None where an earlier version made it."""
+        data = self._read(CONTAINER)
+        return None if data is None else data.decode("ascii", "replace").strip()
+
+    def write_container_id(self, container_id: str) -> None:
+        """Keep which container is the bottle's."""
+        write_atomic(self.path / CONTAINER, f"{container_id}\n".encode())
+
     def resume_intent(self) -> ResumeIntent | None:
         """The new container that was begun and is not known to be whole."""
         return self._document(RESUME_INTENT, serial.resume_intent_from_json)
@@ -188,13 +201,14 @@ class BottleState:
         remove_file(self.path / RESUME_INTENT)
 
     @property
-    def paused(self) -> bool:
-        """Whether its container was paused for a fork or an export, and is to go on."""
-        return (self.path / PAUSED).exists()
+    def paused_by(self) -> str | None:
+        """What its container was paused for, such as "a commit"; it is to go on. Earlier versions noted forks only."""
+        data = self._read(PAUSED)
+        return None if data is None else printable(data.decode("utf-8", "replace").strip(), 40) or "a fork"
 
-    def mark_paused(self) -> None:
+    def mark_paused(self, by: str) -> None:
         """Note that the container is to be paused, and to go on whatever becomes of this process."""
-        write_atomic(self.path / PAUSED, b"")
+        write_atomic(self.path / PAUSED, f"{by}\n".encode())
 
     def clear_paused(self) -> None:
         """The container goes on, or is known not to be paused."""

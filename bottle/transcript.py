@@ -38,8 +38,9 @@ def capture(
     """Replace the snapshot in `folder` by what is at `paths` in a container; the number of files it has now.
 
     A path that does not exist there is left out. Where one is a link, what it leads to is taken too, unless that is
-    `mounted` and so outlives the container. Raises VerificationFailed, leaving the snapshot as it was, when the
-    transcript is too large to be believed, cannot be followed, or the engine cannot look into the container.
+    `mounted` and so outlives the container. Raises VerificationFailed or EngineError, leaving the snapshot as it was,
+    when the transcript is too large to be believed, is nothing that can be saved or followed, or changes while it is
+    read, or when the engine cannot look into the container.
     """
     new = folder.with_name(f"{folder.name}.new")
     files = new / "files"
@@ -81,10 +82,17 @@ def _outermost(paths: tuple[str, ...]) -> tuple[str, ...]:
 def _take(engine: Engine, container: str, path: str, files: Path) -> tuple[Entry, ...]:
     try:
         archive = engine.read_archive(container, path)
-        return tuple(receive(archive, files, posixpath.dirname(path).lstrip("/") or ".", _LIMITS))
+        entries = tuple(receive(archive, files, posixpath.dirname(path).lstrip("/") or ".", _LIMITS))
     except NotFound as exc:
         _require_readable(engine, container, exc)
         return ()
+    if not entries:
+        raise VerificationFailed(
+            f"the transcript {path} is neither a file nor a folder, but a pipe, a socket or a device",
+            left="the last snapshot of the transcript is kept",
+            next_step=f"inside the bottle, put a file or a folder in the place of {path}",
+        )
+    return entries
 
 
 def _is_link_at(path: str, entry: Entry) -> bool:

@@ -2,19 +2,20 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bottle.errors import EngineError, MovedAway, NotFound, PreflightRefused
+from bottle.errors import MovedAway, NotFound, PreflightRefused
 from bottle.garbage import Area
-from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, MigrationPhase, Status
+from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, MigrationPhase
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.operations.commit import commit_locked
 from bottle.operations.outside import left_outside
 from bottle.operations.outside import remove as remove_path
+from bottle.operations.pause import paused
 from bottle.operations.settle import settle
 from bottle.plan import commit_in_force, finishing, is_frozen_in, require_docker, require_here
 from bottle.state import BottleState
@@ -149,18 +150,16 @@ class _Export:
         self._folder = context.home.path / "outgoing" / str(state.identity) / "export"
 
     def run(self) -> Exported:
-        context, plan = self._context, self._plan
-        for half in left_outside(Area.OUTGOING, self._folder.parent, self._state.identity, ()).halves:
+        context, state, plan = self._context, self._state, self._plan
+        for half in left_outside(Area.OUTGOING, self._folder.parent, state.identity, ()).halves:
             remove_path(half)  # of a run that died
         shutil.rmtree(self._folder / "files", ignore_errors=True)
         files = self._spool("files")
-        with self._still():
+        with paused(context, state, context.container(state.identity), "an export"):
             commit = plan.commit or self._commit()
             links = links_out(plan.workspace) if plan.workspace is not None else {}
             workspace = str(plan.workspace) if plan.workspace is not None else None
-            packed = pack(
-                context, self._state, files, commit=commit, arrives_as=self._state.identity, workspace=workspace
-            )
+            packed = pack(context, state, files, commit=commit, arrives_as=state.identity, workspace=workspace)
         packed = _without_links(packed, files, links)
         layers = self._spool("layers")
         image = context.engine.image(commit.tag)
@@ -219,34 +218,6 @@ class _Export:
             left="no bundle was written; the bottle goes on as it was",
             next_step=send_along(metadata),
         )
-
-    @contextmanager
-    def _still(self) -> Iterator[None]:
-        """Hold a running bottle still, so that image, volumes and workspace are of one moment; then let it go on.
-
-        The marker is what lets it go on if this process dies; the record of a move stays as it is.
-        """
-        context, state = self._context, self._state
-        container = context.container(state.identity)
-        if container is None or container.status is not Status.RUNNING:
-            yield
-            return
-        state.mark_paused()
-        try:
-            context.engine.pause(container.id)
-            now = context.engine.container(container.id)
-            if now is None or now.status is not Status.PAUSED:
-                raise EngineError(
-                    f"{container.name} could not be paused",
-                    left="no bundle was written",
-                    next_step=f"bottle stop {state.identity}, then again",
-                )
-            yield
-        finally:
-            now = context.engine.container(container.id)
-            if now is not None and now.status is Status.PAUSED:
-                context.engine.unpause(container.id)
-            state.clear_paused()
 
     def _commit(self) -> CommitRecord:
         return commit_locked(self._context, self._state, message=f"exported to {self._file.name}", pause=False).commit

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bottle.errors import Conflict, ConnectionLost, MovedAway, RemoteError, StateDamaged, VerificationFailed
-from bottle.model import CommitRecord, MigrationPhase, MigrationRecord, MoveAccount, Status
+from bottle.model import CommitRecord, MigrationPhase, MigrationRecord, MoveAccount
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.operations.commit import commit_locked
+from bottle.operations.pause import paused
 from bottle.operations.settle import settle
-from bottle.operations.stop import stop_locked
+from bottle.operations.stop import keep_stopped, stop_locked
 from bottle.plan import commit_in_force, finishing, is_frozen_in
 from bottle.state import BottleState
 from migrate.archive import Layer, compose
@@ -230,7 +231,7 @@ class _Move:
             progress=self._context.progress,
         )
 
-    def _note(self, phase: MigrationPhase, commit: int | None, *, paused: bool = False) -> None:
+    def _note(self, phase: MigrationPhase, commit: int | None) -> None:
         self._state.write_migration(
             MigrationRecord(
                 phase=phase,
@@ -240,7 +241,6 @@ class _Move:
                 started_at=self._context.now(),
                 identity_files=self._request.identity_files,
                 arrives_as=self._there,
-                paused=paused,
                 pulled_by=self._request.pulled_by,
                 account=self._account,
             )
@@ -253,20 +253,14 @@ class _Move:
         A move stops it. A copy pauses it, for as long as the context is open, and lets it go on.
         """
         context, state = self._context, self._state
-        pausing = self._request.keep and decided.running
         if decided.stops:
             for note in stop_locked(context, state, grace=10).notes:
                 context.progress.note(note)
-        container = context.container(self._identity) if pausing else None
-        pausing = container is not None and container.status is Status.RUNNING
-        try:
-            if pausing and container is not None:
-                self._note(MigrationPhase.QUIESCING, None, paused=True)
-                context.engine.pause(container.id)
+        elif not self._request.keep and (container := context.container(self._identity)) is not None:
+            for note in keep_stopped(context, container):
+                context.progress.note(note)
+        with paused(context, state, context.container(self._identity) if self._request.keep else None, "a copy"):
             yield self._commit(decided)
-        finally:
-            if pausing and container is not None:
-                context.engine.unpause(container.id)
 
     def _commit(self, decided: MovePlan) -> CommitRecord:
         context, state = self._context, self._state
@@ -395,6 +389,8 @@ class _Move:
 
     def _hand_over(self, arrival: Arrival, decided: MovePlan, commit: CommitRecord) -> None:
         """The last step. What moves has, from here on, an owner that only the far host knows; a copy has two."""
+        if not self._request.keep:
+            self._require_rested(commit)
         self._note(MigrationPhase.STAGING if self._request.keep else MigrationPhase.HANDING_OFF, commit.number)
         with self._context.progress.phase(f"handing over to {self._remote.name}"):
             try:
@@ -407,6 +403,16 @@ class _Move:
         else:
             let_go(self._context, self._state, self._remote.name, commit.number)
         self._clear(arrival)
+
+    def _require_rested(self, commit: CommitRecord) -> None:
+        """Refuse to hand over a bottle that was started while it travelled: what it did since is in no commit."""
+        container = self._context.container(self._identity)
+        if container is not None and not is_frozen_in(container, (commit,)):
+            raise Conflict(
+                f"{container.name} was started by something else while {self._identity} travelled",
+                left="this host still owns the bottle, and its work is all here",
+                next_step="the same command again: it stops the bottle and sends what is new",
+            )
 
     def _arrived_all_the_same(self) -> bool:
         """The far side says that it failed: have it say who owns the bottle, so that nobody needs to ask later."""

@@ -42,6 +42,8 @@ def list_command(everything: bool, form: str) -> None:
 def stop(identity: str | None, grace: int, form: str) -> None:
     """End a bottle's processes and save its transcript. The container and its work stay.
 
+    Of a bottle that moved away, the container that it left here is ended, if it runs.
+
     \b
     Example:
       bottle stop claude-x7k2p
@@ -57,8 +59,13 @@ def stop(identity: str | None, grace: int, form: str) -> None:
         "was_running": stopped.was_running,
         "exit_code": stopped.exit_code,
         "notes": list(stopped.notes),
+        "moved_to": stopped.moved_to,
     }
     verb = "stopped" if stopped.was_running else "was stopped already"
+    if stopped.moved_to is not None:
+        lines = [f"the container that {stopped.identity} left here {verb}; it lives on {stopped.moved_to}"]
+        answer(form, document, [*lines, f"there:  bottle resume {stopped.identity}"])
+        return
     answer(form, document, [f"{stopped.identity} {verb}", f"bring it back:  bottle resume {stopped.identity}"])
 
 
@@ -143,6 +150,7 @@ def _document(view: BottleView) -> dict[str, object]:
         "preserved": view.preserved,
         "bytes": {"own": view.weight.own, "shared": view.weight.shared} if view.weight is not None else None,
         "moved_to": view.moved_to,
+        "runs_here": view.runs_here,
         "requests": view.requests,
         "rebuild_due": view.rebuild_due,
     }

@@ -35,7 +35,7 @@ def doctor(target: str | None, keys: tuple[Path, ...], accept_new_host_key: bool
       bottle doctor me@newhost
 
     Exit codes that matter: 0 all is well, warnings apart; else that of the worst: 5 Docker here, 6 SSH, 8 the other
-    host is not fit, 1 the home or a bottle's state, 2 the manifest.
+    host is not fit, 4 a bottle that moved away runs here, 1 the home or a bottle's state, 2 the manifest.
     """
     context = make_context()
     goal = Target.parse(target) if target is not None else None

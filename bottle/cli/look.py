@@ -138,6 +138,7 @@ def _container(container: ContainerFacts | None, written: int | None) -> dict[st
         "finished_at": container.finished_at.isoformat() if container.finished_at else None,
         "exit_code": container.exit_code,
         "image": container.image,
+        "restart": container.restart,
         "written": written,
     }
 
@@ -171,7 +172,7 @@ def _lines(seen: Inspection) -> list[str]:
         ("identity", str(metadata.identity)),
         ("agent", agent.name),
         ("started", age(metadata.started_at)),
-        ("moved to", f"{seen.tombstone.host}, {age(seen.tombstone.moved_at)}" if seen.tombstone else ""),
+        *(("moved to", line) for line in _moved_lines(seen)),
         ("unfinished", seen.unfinished),
         *(("asked", line) for line in seen.asked),
         ("container", _container_line(seen)),
@@ -187,6 +188,15 @@ def _lines(seen: Inspection) -> list[str]:
         ("commits", f"{len(seen.history.entries)}:  bottle history {metadata.identity}"),
     ]
     return [f"{name + ':':<12} {value}" for name, value in rows if value]
+
+
+def _moved_lines(seen: Inspection) -> list[str]:
+    if seen.tombstone is None:
+        return []
+    lines = [f"{seen.tombstone.host}, {age(seen.tombstone.moved_at)}"]
+    if seen.container is not None and seen.container.status.alive:
+        lines.append(f"YET ITS CONTAINER RUNS HERE: bottle stop {seen.metadata.identity}")
+    return lines
 
 
 def _container_line(seen: Inspection) -> str:

@@ -9,6 +9,7 @@ from bottle.cli.output import JSON, answer, note
 from bottle.cli.relay import Console, OutputClosed
 from bottle.cli.terminal import ending_signals
 from bottle.errors import BottleError, EngineError, Interrupted, Locked, NotFound
+from bottle.model import ContainerFacts
 from bottle.naming import Identity
 from bottle.operations import Context, abandon, end_session
 from bottle.operations.start import begin_container
@@ -58,12 +59,12 @@ def attend(
 
 def _begin(context: Context, state: BottleState, form: str, *, fresh: bool) -> bool:
     """Start the container and stay with it; whether the user detached."""
-    name, engine = state.identity.container, context.engine
-    console = Console.for_form(form)
+    engine, console = context.engine, Console.for_form(form)
     begun = False
     try:
+        name = _container(context, state.identity).name
         with ending_signals(), closing(engine.attach(name)) as session, console.line_to(session) as line:
-            begin_container(context, state.identity)
+            begin_container(context, name)
             begun = True
             return line.relay(lambda rows, columns: engine.resize(name, rows=rows, columns=columns))
     except BaseException as exc:
@@ -76,17 +77,24 @@ def _begin(context: Context, state: BottleState, form: str, *, fresh: bool) -> b
 
 def _rejoin(context: Context, state: BottleState, form: str) -> bool:
     """Stay with a container that runs; whether the user detached. At once False when it has ended meanwhile."""
-    name, engine = state.identity.container, context.engine
-    console = Console.for_form(form)
+    engine, console = context.engine, Console.for_form(form)
     try:
-        with ending_signals(), closing(engine.attach(name)) as session, console.line_to(session) as line:
+        ref = _container(context, state.identity).id
+        with ending_signals(), closing(engine.attach(ref)) as session, console.line_to(session) as line:
             container = context.container(state.identity)
             if container is None or not container.status.alive:
                 return False  # the engine joins stopped ones too, and waits until they start
-            return line.relay(lambda rows, columns: engine.resize(name, rows=rows, columns=columns), nudge=True)
+            return line.relay(lambda rows, columns: engine.resize(ref, rows=rows, columns=columns), nudge=True)
     except BaseException as exc:
         _explain(exc, state.identity)
         raise
+
+
+def _container(context: Context, identity: Identity) -> ContainerFacts:
+    container = context.container(identity)
+    if container is None:
+        raise NotFound(f"the container of {identity} is gone", next_step=f"bottle resume {identity}")
+    return container
 
 
 def _explain(exc: BaseException, identity: Identity) -> None:
@@ -130,13 +138,13 @@ def _exit_code(context: Context, identity: Identity) -> int:
     That is an agent that closed its output, or an engine that restarted and let its containers live.
     """
     deadline = time.monotonic() + _MOMENT
-    while (container := context.container(identity)) is not None and container.status.alive:
+    while (container := _container(context, identity)).status.alive:
         if time.monotonic() > deadline:
             note(f"no more output comes, but {identity} still runs: waiting for its end")
             note(f"  Ctrl-C leaves it running; to join it again: bottle attach {identity}")
             break
         time.sleep(_INTERVAL)
-    return context.engine.wait(identity.container)
+    return context.engine.wait(container.id)
 
 
 def _tell(identity: Identity, ending: Ending, form: str, document: Mapping[str, object], *, remove: bool) -> None:

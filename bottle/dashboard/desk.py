@@ -55,8 +55,9 @@ class Desk:
     def usage(self, identity: Identity) -> Usage | None:
         """What a running bottle uses; None where it does not run any more."""
         with _own_errors():
+            container = self._context.container(identity)
             try:
-                return self._context.engine.usage(identity.container)
+                return self._context.engine.usage(container.id) if container is not None else None
             except NotFound:
                 return None
 
@@ -85,15 +86,18 @@ class Desk:
 
     def _last_run(self, identity: Identity) -> str:
         """What tells one end of a bottle's processes from another: nothing is asked for any more after it."""
-        container = self._context.engine.container(identity.container)
+        container = self._context.container(identity)
         return f"{container.id} ended at {container.finished_at}" if container is not None else ""
 
     def _fingerprint(self, identity: Identity) -> str:
         """What tells one content of a bottle's request folder from another; as much of it as could ever be taken."""
         digest = hashlib.sha256()
+        container = self._context.container(identity)
+        if container is None:
+            return ""
         try:
             left = MAX_STREAM
-            for chunk in self._context.engine.read_archive(identity.container, REQUESTS):
+            for chunk in self._context.engine.read_archive(container.id, REQUESTS):
                 digest.update(chunk)
                 left -= len(chunk)
                 if left <= 0:

@@ -90,6 +90,11 @@ class Containers(Part):
             while self._quick.inspect_container(container_ref(ref))["State"]["Paused"] and time.monotonic() < deadline:
                 time.sleep(_INTERVAL)
 
+    def update(self, ref: str, *, restart: str) -> None:
+        """Give a container another restart policy, in Docker's words; it runs, or does not, as before."""
+        with self._asked_to(f"change the restart policy of container {ref}"):
+            self._quick.update_container(container_ref(ref), restart_policy={"Name": restart})
+
     def rename(self, ref: str, name: str) -> None:
         """Give a container another name. Raises NameTaken."""
         with _name_conflicts(name), self._asked_to(f"rename container {ref} to {name}"):

@@ -3,13 +3,12 @@
 import os
 import secrets
 import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bottle import transcript
-from bottle.errors import BottleError, Conflict, EngineError, NotFound, VerificationFailed
+from bottle.errors import BottleError, EngineError, NotFound, StillPaused
 from bottle.launch import bare_spec, container_mounts
 from bottle.model import (
     SCHEMA,
@@ -32,6 +31,7 @@ from bottle.naming import (
     Identity,
 )
 from bottle.operations.context import Context
+from bottle.operations.pause import paused
 from bottle.operations.requests import collect_notes
 from bottle.operations.retain import retain
 from bottle.operations.secrets import hide_secrets
@@ -96,15 +96,19 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
         number=plan.number,
         message=message,
         container_id=container.id,
-        paused=plan.pause,
     )
     state.write_intent(intent)
-    with _frozen(context, container, pause=plan.pause):
-        dropped = _dropped(context, container)
-        image = _snapshot(context, container, _commit_spec(metadata, intent))
-        take_over(context, state, intent, image, container)
-        with context.progress.phase("copying the transcript"):
-            dropped += save_transcript(context, state, metadata)
+    frozen = None
+    try:
+        with paused(context, state, container if plan.pause else None, "a commit"):
+            dropped = _dropped(context, container)
+            image = _snapshot(context, container, _commit_spec(metadata, intent))
+            take_over(context, state, intent, image, container)
+            with context.progress.phase("copying the transcript"):
+                dropped += save_transcript(context, state, metadata, container)
+    except StillPaused as exc:  # what was committed is good, and is recorded first
+        context.progress.note(f"{exc.what}; to let it go on: {exc.next_step}")
+        frozen = exc
     if container.status.alive and not plan.pause and container.status is not Status.PAUSED:
         dropped += _skipped(context, container, image)
     image, folded = _shallow(context, metadata, intent, image)
@@ -123,6 +127,9 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
         base=metadata.base,
     )
     record_commit(context, state, record)
+    if frozen is not None:
+        made = f"commit {record.number} of {metadata.identity} is made and in force; {frozen.left}"
+        raise StillPaused(frozen.what, left=made, next_step=frozen.next_step) from frozen
     return Committed(
         identity=metadata.identity,
         commit=record,
@@ -171,14 +178,17 @@ def record_commit(context: Context, state: BottleState, record: CommitRecord) ->
     state.clear_intent()
 
 
-def save_transcript(context: Context, state: BottleState, metadata: Metadata) -> tuple[str, ...]:
-    """Copy the transcript out; what to say when that is not possible, the last snapshot of it being kept."""
+def save_transcript(
+    context: Context, state: BottleState, metadata: Metadata, container: ContainerFacts
+) -> tuple[str, ...]:
+    """Copy the transcript out; what to say when that is not possible, the last snapshot of it being kept.
+
+    Raises nothing: what an agent made of its transcript is no reason for a commit or a stop, which happened, to fail.
+    """
     agent, mounted = metadata.agent, container_mounts(metadata)
     try:
-        transcript.capture(
-            context.engine, metadata.identity.container, agent.transcript, state.transcript, mounted=mounted
-        )
-    except VerificationFailed as exc:
+        transcript.capture(context.engine, container.id, agent.transcript, state.transcript, mounted=mounted)
+    except BottleError as exc:
         return (f"the transcript's copy beside the image: {exc.what}",)
     return ()
 
@@ -212,28 +222,6 @@ def _free(engine: Engine) -> int | None:
     except OSError:
         return None  # the engine hides its folder
     return facts.f_bavail * facts.f_frsize
-
-
-@contextmanager
-def _frozen(context: Context, container: ContainerFacts, *, pause: bool) -> Iterator[None]:
-    """Hold a running container still, by our own hand: the daemon ignores a pause that fails."""
-    if not pause:
-        yield
-        return
-    engine = context.engine
-    try:
-        engine.pause(container.id)
-        now = engine.container(container.id)
-        if now is None or now.status is not Status.PAUSED:
-            raise EngineError(
-                f"{container.name} could not be paused",
-                left="nothing was committed",
-                next_step=f"bottle stop {container.labels[LABEL_IDENTITY]}, then commit",
-            )
-        yield
-    finally:
-        with suppress(Conflict, NotFound):  # not paused at all, or ended meanwhile
-            engine.unpause(container.id)
 
 
 def _commit_spec(metadata: Metadata, intent: CommitIntent) -> CommitSpec:

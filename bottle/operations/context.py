@@ -8,6 +8,8 @@ from pathlib import Path
 from bottle.errors import NameTaken
 from bottle.model import ContainerFacts
 from bottle.naming import LABEL_IDENTITY, Identity
+from bottle.operations.finding import find_containers
+from bottle.ownership import the_one
 from bottle.ports import Engine, LayerFolder, Progress
 from bottle.progress import Silent
 from bottle.runtime import default_runtime
@@ -34,7 +36,17 @@ class Context:
     folder: LayerFolder | None = None
 
     def container(self, identity: Identity) -> ContainerFacts | None:
-        """The bottle's container. Raises NameTaken when one of that name is not this bottle's."""
+        """The bottle's container, whatever it is called now.
+
+        Raises TwoContainers when there is more than one, NameTaken when there is none and another has its name, or
+        StateDamaged.
+        """
+        labelled = self.engine.container_summaries({LABEL_IDENTITY: str(identity)})
+        found = the_one(identity, find_containers(self.engine, self.home.bottle(identity), labelled))
+        return self.engine.container(found.id) if found is not None else self.standing(identity)
+
+    def standing(self, identity: Identity) -> ContainerFacts | None:
+        """The container that has the name of the bottle's. Raises NameTaken when it is not this bottle's."""
         container = self.engine.container(identity.container)
         if container is not None and container.labels.get(LABEL_IDENTITY) != str(identity):
             raise NameTaken(

@@ -7,11 +7,22 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from bottle.errors import BottleError, EngineError, EngineUnreachable, ManifestError, StateDamaged
+from bottle.errors import (
+    BottleError,
+    EngineError,
+    EngineUnreachable,
+    ManifestError,
+    MovedAway,
+    StateDamaged,
+    TwoContainers,
+)
 from bottle.manifest import FILE_NAME, Manifest, find_manifest, read_manifest
-from bottle.model import EngineInfo
+from bottle.model import NO_RESTART, ContainerSummary, EngineInfo, Tombstone
+from bottle.naming import LABEL_IDENTITY
 from bottle.operations.context import Context
+from bottle.operations.finding import find_containers
 from bottle.operations.listing import unfinished
+from bottle.ownership import the_one
 
 LITTLE = 2 * 1024**3  # bytes: less than a commit of an agent's installed tools needs, as a rule
 _OLDEST = (20, 10)  # what the contract suite is run against
@@ -205,12 +216,21 @@ def _secrets(context: Context, manifest: Manifest) -> Iterator[Check]:
             yield good(f"secrets of {name}", f"set: {', '.join(agent.secrets)}")
 
 
+def _containers(context: Context) -> tuple[ContainerSummary, ...]:
+    """Those that bear a bottle's label; none where no engine answers, which has been said."""
+    try:
+        return context.engine.container_summaries({LABEL_IDENTITY: None})
+    except EngineError:
+        return ()
+
+
 def _bottles(context: Context) -> Iterator[Check]:
     try:
         identities = context.home.identities()
     except StateDamaged as exc:
         yield failed("bottles", exc)
         return
+    containers = _containers(context)
     sound = 0
     for identity in identities:
         state = context.home.bottle(identity)
@@ -218,11 +238,15 @@ def _bottles(context: Context) -> Iterator[Check]:
             state.metadata()
             state.commits()
             state.committed_image()
-            trouble = unfinished(state) if state.tombstone() is None else ""
-        except StateDamaged as exc:
+            tombstone = state.tombstone()
+            trouble = unfinished(state) if tombstone is None else ""
+            container = the_one(identity, find_containers(context.engine, state, containers))
+        except (StateDamaged, TwoContainers) as exc:
             yield failed(str(identity), exc)
             continue
-        if trouble:
+        if tombstone is not None and container is not None and (check := _left_behind(context, tombstone, container)):
+            yield check
+        elif trouble:
             what, _, next_step = trouble.partition(": ")
             yield Check(name=str(identity), verdict=Verdict.WARNING, detail=what, next_step=next_step)
         elif (busy := state.locked_by) is not None:
@@ -230,3 +254,26 @@ def _bottles(context: Context) -> Iterator[Check]:
         else:
             sound += 1
     yield good("bottles", f"{sound} of {len(identities)} are sound, and at rest")
+
+
+def _left_behind(context: Context, tombstone: Tombstone, container: ContainerSummary) -> Check | None:
+    """What is wrong with the container that a bottle left here: nothing, if it is stopped and stays so."""
+    identity = container.labels[LABEL_IDENTITY]
+    moved = f"it moved to {tombstone.host}, and"
+    if container.status.alive:
+        return Check(
+            name=identity,
+            verdict=Verdict.BAD,
+            detail=f"{moved} its container {container.name} runs here: two of it may be at work",
+            next_step=f"bottle stop {identity}",
+            exit_code=MovedAway.exit_code,
+        )
+    facts = context.engine.container(container.id)
+    if facts is not None and facts.restart != NO_RESTART:
+        return Check(
+            name=identity,
+            verdict=Verdict.WARNING,
+            detail=f"{moved} Docker may start its container {container.name} here again (restart={facts.restart})",
+            next_step=f"bottle stop {identity}",
+        )
+    return None

@@ -22,12 +22,12 @@ class Ended:
     output: tuple[str, ...]
 
 
-def see_it_run(context: Context, identity: Identity) -> Ended | None:
+def see_it_run(context: Context, identity: Identity, container: str) -> Ended | None:
     """None where a bottle that was just started goes on. Raises EndedAtOnce where it failed."""
-    code = context.engine.ended_within(identity.container, _MOMENTS)
+    code = context.engine.ended_within(container, _MOMENTS)
     if code is None:
         return None
-    output = _last_lines(context, identity.container)
+    output = _last_lines(context, container)
     if code == 0:
         return Ended(exit_code=code, output=output)
     raise EndedAtOnce(

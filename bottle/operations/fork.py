@@ -15,11 +15,12 @@ from typing import BinaryIO, cast
 
 from bottle import transcript
 from bottle.atomic import cannot_write, write_atomic
-from bottle.errors import BottleError, Conflict, EngineError, NotFound, UsageError, VerificationFailed
+from bottle.errors import BottleError, EngineError, NotFound, UsageError, VerificationFailed
 from bottle.launch import bare_spec, container_mounts
-from bottle.model import CommitRecord, Lineage, Metadata, Mount, MountKind, Status
+from bottle.model import CommitRecord, Lineage, Metadata, Mount, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
+from bottle.operations.pause import paused
 from bottle.operations.settle import settle
 from bottle.plan import as_committed, commit_in_force, find_commit, require_docker, require_here
 from bottle.regular import read_regular
@@ -207,24 +208,27 @@ def _put_together(context: Context, state: BottleState, draft: BottleState, plan
         write_atomic(draft.path / DOCKERFILE, read_regular(own))
     context.engine.tag(plan.origin.tag, plan.commit.tag)
     context.engine.tag(plan.origin.tag, draft.identity.committed_latest)
-    _copy_transcript(context, draft, plan)
-    return _copy_volumes(context, state, plan)
+    return (*_copy_transcript(context, draft, plan), *_copy_volumes(context, state, plan))
 
 
-def _copy_transcript(context: Context, draft: BottleState, plan: ForkPlan) -> None:
+def _copy_transcript(context: Context, draft: BottleState, plan: ForkPlan) -> tuple[str, ...]:
     """The transcript as it was at the commit: from the image, as the snapshot beside it may be newer."""
     paths, mounted = plan.metadata.agent.transcript, container_mounts(plan.metadata)
     if not paths:
-        return
+        return ()
     with _holder(context, plan.origin.tag) as container:
-        transcript.capture(context.engine, container, paths, draft.transcript, mounted=mounted)
+        try:
+            transcript.capture(context.engine, container, paths, draft.transcript, mounted=mounted)
+        except (EngineError, VerificationFailed) as exc:  # what there is of it is in the image too
+            return (f"the transcript's copy beside the image: {exc.what}",)
+    return ()
 
 
 def _copy_volumes(context: Context, state: BottleState, plan: ForkPlan) -> tuple[str, ...]:
     if not plan.volumes:
         return ()
     labels = {LABEL_SCHEMA: "1", LABEL_IDENTITY: str(plan.metadata.identity)}
-    with _still(context, state):
+    with paused(context, state, context.container(state.identity), "a fork"):
         for source, target in plan.volumes:
             with context.progress.phase(f"copying volume {source}"):
                 context.engine.create_volume(target, labels)
@@ -240,33 +244,6 @@ def _copy_volume(context: Context, image: str, source: str, target: str) -> None
     with _holder(context, image, old) as reader, _holder(context, image, new) as writer:
         chunks = ChunkReader(context.engine.read_archive(reader, place))
         context.engine.write_archive(writer, posixpath.dirname(place), cast("BinaryIO", chunks))
-
-
-@contextmanager
-def _still(context: Context, state: BottleState) -> Iterator[None]:
-    """Pause a running bottle, so that its volumes are copied as they are at one moment.
-
-    The marker is what lets it go on if this process dies.
-    """
-    container = context.container(state.identity)
-    if container is None or container.status is not Status.RUNNING:
-        yield
-        return
-    state.mark_paused()
-    try:
-        context.engine.pause(container.id)
-        now = context.engine.container(container.id)
-        if now is None or now.status is not Status.PAUSED:
-            raise EngineError(
-                f"{container.name} could not be paused",
-                left="nothing was made",
-                next_step=f"bottle stop {state.identity}, then fork",
-            )
-        yield
-    finally:
-        with suppress(Conflict, NotFound):  # not paused after all, or gone
-            context.engine.unpause(container.id)
-        state.clear_paused()
 
 
 @contextmanager

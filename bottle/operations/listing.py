@@ -21,6 +21,7 @@ from bottle.model import (
 )
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
+from bottle.operations.finding import find_containers
 from bottle.plan import commit_in_force, finishing
 from bottle.sizes import Chain, Weight, weights
 from bottle.state import BottleState
@@ -28,9 +29,11 @@ from bottle.state import BottleState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BottleView:
-    """One line of `list`. `state` is one of: running, paused, stopped, created, committed, moved, damaged, gone.
+    """One line of `list`.
 
+    `state` is one of: running, paused, stopped, created, committed, moved, ambiguous, damaged, gone.
     `weight` is that of its commits' images, None where nobody can tell. `moved_to` is the host that has it now.
+    `runs_here`: a container of it has processes on this host, as it should not where it has moved.
     `requests` counts those that were taken in and that something is still to be done about; `rebuild_due` says that
     `resume` builds its own Dockerfile.
     """
@@ -45,13 +48,14 @@ class BottleView:
     preserved: bool
     weight: Weight | None = None
     moved_to: str | None = None
+    runs_here: bool = False
     requests: int = 0
     rebuild_due: bool = False
 
     @property
     def active(self) -> bool:
         """Whether there is a container here that can be committed."""
-        return self.state in {"running", "paused", "stopped", "created"}
+        return self.state in {"running", "paused", "stopped", "created", "ambiguous"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +69,9 @@ class _Read:
 
 
 def list_bottles(context: Context, *, everything: bool = False) -> tuple[BottleView, ...]:
-    """The bottles that have a container here; with `everything` also those that have none."""
+    """The bottles that have a container here, or run here though they moved; with `everything` also the others."""
     engine = context.engine
-    containers = {each.name: each for each in engine.container_summaries({LABEL_IDENTITY: None})}
+    containers = engine.container_summaries({LABEL_IDENTITY: None})
     images = {tag: image for image in engine.image_summaries({LABEL_IDENTITY: None}) for tag in image.tags}
     views: dict[Identity, BottleView] = {}
     read: list[_Read] = []
@@ -75,13 +79,13 @@ def list_bottles(context: Context, *, everything: bool = False) -> tuple[BottleV
         state = context.home.bottle(identity)
         try:
             known = _Read(state=state, metadata=state.metadata(), commits=state.commits(), tag=state.committed_image())
-            views[identity] = _view(known, containers.get(identity.container), images)
+            views[identity] = _view(known, find_containers(engine, state, containers), images)
             read.append(known)
         except StateDamaged as exc:
             views[identity] = _damaged(state, exc)
     weighed = _weigh(context, read, images)
     listed = (replace(view, weight=weighed.get(str(identity))) for identity, view in views.items())
-    return tuple(view for view in listed if everything or view.active)
+    return tuple(view for view in listed if everything or view.active or view.runs_here)
 
 
 def _damaged(state: BottleState, cause: StateDamaged) -> BottleView:
@@ -97,13 +101,22 @@ def _damaged(state: BottleState, cause: StateDamaged) -> BottleView:
     )
 
 
-def _view(known: _Read, container: ContainerSummary | None, images: Mapping[str, ImageSummary]) -> BottleView:
+def _view(known: _Read, found: tuple[ContainerSummary, ...], images: Mapping[str, ImageSummary]) -> BottleView:
     state = known.state
+    container = found[0] if found else None
+    runs_here = any(each.status.alive for each in found)
     commit = commit_in_force(known.commits, known.tag)
     tombstone = state.tombstone()
     word, detail = _condition(container, known.tag, known.tag in images if known.tag else False)
+    if container is not None and container.name != state.identity.container:
+        detail = "; ".join(filter(None, (f"its container is called {container.name} now", detail)))
+    if len(found) > 1:
+        names = ", ".join(each.name for each in found)
+        word, detail = "ambiguous", f"which of its containers has its work is not known: {names}"
     if tombstone is not None:
         word, detail = "moved", f"to {tombstone.host} on {tombstone.moved_at:%Y-%m-%d}"
+        if runs_here:
+            detail += f", YET A CONTAINER OF IT RUNS HERE: bottle stop {state.identity}"
     return BottleView(
         identity=state.identity,
         agent=known.metadata.agent.name,
@@ -114,6 +127,7 @@ def _view(known: _Read, container: ContainerSummary | None, images: Mapping[str,
         committed_at=commit.created_at if commit else None,
         preserved=state.preserved,
         moved_to=tombstone.host if tombstone else None,
+        runs_here=runs_here,
         requests=sum(each.status.open for each in state.requests()),
         rebuild_due=state.rebuild_due,
     )
@@ -139,7 +153,8 @@ def _condition(container: ContainerSummary | None, tag: str | None, present: boo
 def unfinished(state: BottleState) -> str:
     """What is being done to a bottle, or was cut short, and what to type then; empty when there is nothing."""
     intent, migration = state.intent(), state.migration()
-    if intent is None and migration is None and not state.paused:
+    paused_by = state.paused_by
+    if intent is None and migration is None and paused_by is None:
         return ""
     busy = state.locked_by
     if busy is not None:
@@ -148,7 +163,7 @@ def unfinished(state: BottleState) -> str:
         return _cut_move(state.identity, migration)
     if intent is not None:
         return f"a commit was cut: bottle commit {state.identity}"
-    return f"a fork or an export was cut that had paused it: bottle resume {state.identity}"
+    return f"{paused_by} was cut that had paused it: bottle resume {state.identity}"
 
 
 def asked(state: BottleState) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from bottle.model import ContainerSummary
 from bottle.naming import LABEL_SCHEMA, Identity
 from bottle.operations.arriving import PATIENCE, nothing_arriving, touched_at, undisturbed
 from bottle.operations.context import Context
+from bottle.operations.finding import find_containers
 from bottle.operations.fork import discard_draft
 from bottle.operations.holdings import at_stake
 from bottle.operations.inspection import folder_size
@@ -39,7 +40,7 @@ def observe_prune(context: Context, patience: timedelta = PATIENCE) -> GarbageFa
     """Gather all that decides; nothing is changed. Raises EngineError."""
     engine = context.engine
     ours = {LABEL_SCHEMA: None}
-    containers = {each.name: each for each in engine.container_summaries(ours)}
+    containers = engine.container_summaries(ours)
     images = engine.images(ours)
     sizes: dict[Chain, int] = {image.diff_ids: image.size for image in images}
     bottles: dict[Identity, BottleFacts] = {}
@@ -48,7 +49,7 @@ def observe_prune(context: Context, patience: timedelta = PATIENCE) -> GarbageFa
     for identity in context.home.identities():
         state = context.home.bottle(identity)
         try:
-            bottles[identity] = _bottle(context, state, containers)
+            bottles[identity] = _bottle(context, state, find_containers(engine, state, containers))
             metadata = state.metadata()
         except StateDamaged:
             bottles[identity] = BottleFacts(identity=identity, damaged=True)
@@ -65,7 +66,7 @@ def observe_prune(context: Context, patience: timedelta = PATIENCE) -> GarbageFa
             for identity, each in bottles.items()
         },
         folders=_folders(context, workspaces),
-        containers=tuple(containers.values()),
+        containers=containers,
         images=images,
         volumes=engine.volume_facts(ours),
         sizes=sizes,
@@ -96,16 +97,15 @@ def plan_for(context: Context, patience: timedelta = PATIENCE) -> PrunePlan:
     return plan_prune(observe_prune(context, patience))
 
 
-def _bottle(context: Context, state: BottleState, containers: dict[str, ContainerSummary]) -> BottleFacts:
+def _bottle(context: Context, state: BottleState, own: tuple[ContainerSummary, ...]) -> BottleFacts:
     tombstone, intent = state.tombstone(), state.intent()
-    container = containers.get(state.identity.container)
     return BottleFacts(
         identity=state.identity,
         moved_to=tombstone.host if tombstone else None,
         moving=state.migration() is not None,
         nonce=intent.nonce if intent else None,
         busy=state.locked_by is not None,
-        alive=container is not None and container.status.alive,
+        alive=any(each.status.alive for each in own),
         trial_of_use=state.rebuild_due or any(each.status.open for each in state.requests()),
         chains=frozenset(commit.diff_ids for commit in state.commits()),
         only_here=_only_here(context, state) if tombstone is not None else (),

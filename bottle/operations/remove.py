@@ -13,7 +13,9 @@ from bottle.model import ContainerSummary, ImageSummary, MigrationPhase
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.arriving import nothing_arriving
 from bottle.operations.context import Context
+from bottle.operations.finding import find_containers
 from bottle.operations.holdings import arrived, at_stake
+from bottle.ownership import the_one
 from bottle.plan import finishing
 from bottle.ports import Engine
 from bottle.state import BottleState
@@ -92,7 +94,7 @@ def remove_locked(context: Context, state: BottleState) -> Removed:
     tags = _tags(images, identity)
     # Of the others only a tag goes: a fork begins with an image of the bottle that it was forked off.
     doomed = {image.id for image in images if image.tags and set(image.tags) <= set(tags)}
-    containers = _containers(engine, identity, doomed)
+    containers = _containers(engine, state, doomed)
     for container in containers:
         engine.remove_container(container.id)
     _remove_images(engine, identity, images, tags)
@@ -131,10 +133,15 @@ def _number(tag: str) -> int:
     return int(name) if tag.startswith("bottle-committed-") and name.isdecimal() else 0
 
 
-def _containers(engine: Engine, identity: Identity, doomed: Set[str]) -> tuple[ContainerSummary, ...]:
-    """The containers that bottle made for this bottle. Raises Conflict for any other one on a `doomed` image."""
+def _containers(engine: Engine, state: BottleState, doomed: Set[str]) -> tuple[ContainerSummary, ...]:
+    """The containers that bottle made for this bottle.
+
+    Raises TwoContainers, and Conflict for any other one on a `doomed` image.
+    """
+    identity = state.identity
     found = engine.container_summaries({LABEL_SCHEMA: None})
-    own = tuple(each for each in found if _is_own(each, identity, doomed))
+    container = the_one(identity, find_containers(engine, state, found))
+    own = tuple(each for each in found if each == container or _is_passing(each, identity, doomed))
     others = sorted(each.name for each in found if each.image in doomed and each not in own)
     if others:
         raise Conflict(
@@ -145,9 +152,9 @@ def _containers(engine: Engine, identity: Identity, doomed: Set[str]) -> tuple[C
     return own
 
 
-def _is_own(container: ContainerSummary, identity: Identity, doomed: Set[str]) -> bool:
-    """By its name: whatever is run from a commit bears the bottle's labels, as they are the image's too."""
-    if container.name in identity.containers:
+def _is_passing(container: ContainerSummary, identity: Identity, doomed: Set[str]) -> bool:
+    """Whether it is one in the making, or one that bottle only looks through."""
+    if container.name == identity.draft:
         return container.labels.get(LABEL_IDENTITY) == str(identity)
     return is_helper(container) and container.image in doomed
 

@@ -104,7 +104,8 @@ def resume(
             settle(context, state)
         plan = plan_resume(observe_resume(context, state, request), request)
         resumed = _execute(context, state, plan, request, begin=begin, tty=tty)
-    ended = see_it_run(context, state.identity) if begin and not isinstance(plan, Attach) else None
+    begun = begin and not isinstance(plan, Attach)
+    ended = see_it_run(context, state.identity, resumed.container) if begun else None
     return replace(resumed, running=False, ended=ended) if ended is not None else resumed
 
 
@@ -112,7 +113,7 @@ def _execute(
     context: Context, state: BottleState, plan: ResumePlan, request: ResumeRequest, *, begin: bool, tty: bool
 ) -> Resumed:
     metadata = state.metadata()
-    name = metadata.identity.container
+    name = plan.container if isinstance(plan, Attach | StartAgain) else metadata.identity.container
     warnings: tuple[str, ...] = ()
     running = False
     match plan:
@@ -143,7 +144,7 @@ def _execute(
         state.clear_tombstone()
         state.clear_migration()
     if begin and not running:
-        begin_container(context, metadata.identity)
+        begin_container(context, name)
         running = True
     return Resumed(
         identity=metadata.identity,

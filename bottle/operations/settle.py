@@ -1,11 +1,22 @@
 """Finish or undo what a run left when its process died: done first by whoever holds the bottle's lock next."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 from bottle.errors import BottleError, VerificationFailed
-from bottle.model import CommitIntent, CommitRecord, ContainerFacts, ContainerMark, ImageFacts, Status
+from bottle.model import (
+    CommitIntent,
+    CommitRecord,
+    ContainerFacts,
+    ContainerMark,
+    ImageFacts,
+    MigrationPhase,
+    MigrationRecord,
+    Status,
+)
 from bottle.naming import LABEL_IDENTITY, LABEL_NONCE, Identity
 from bottle.operations.context import Context
+from bottle.operations.pause import let_go_on
 from bottle.plan import parent_of, targets_of
 from bottle.state import BottleState
 
@@ -19,18 +30,19 @@ def settle(context: Context, state: BottleState) -> None:
     discard_draft(context, state.identity)
     container = context.container(state.identity)
     take_effect(state, container)
-    if state.paused:
-        _let_go_on(context, state, container, "a fork or an export")
+    if container is not None and container.id != state.container_id():
+        state.write_container_id(container.id)  # one that an earlier version made, or whose maker died
+    intent, migration = state.intent(), state.migration()
+    by = _paused_by(state, intent, migration)
+    if by is not None:
+        if container is not None and container.status is Status.PAUSED:
+            let_go_on(context, state, container)
+            context.progress.note(f"{state.identity} was left paused by {by} that died; it goes on now")
         state.clear_paused()
-    migration = state.migration()
-    if migration is not None and migration.paused:
-        _let_go_on(context, state, container, "a copy")
-        state.clear_migration()  # a copy that died while it packed has left nothing to go on with
-    intent = state.intent()
+    if migration is not None:
+        _settle_copy(state, migration)
     if intent is None:
         return
-    if intent.paused:
-        _let_go_on(context, state, container, "a commit")
     images = context.engine.images({LABEL_NONCE: intent.nonce})
     if images:
         # A commit that died while it was folded has two images: the one that has its tag is whole.
@@ -47,10 +59,22 @@ def settle(context: Context, state: BottleState) -> None:
     state.clear_intent()
 
 
-def _let_go_on(context: Context, state: BottleState, container: ContainerFacts | None, what: str) -> None:
-    if container is not None and container.status is Status.PAUSED:
-        context.engine.unpause(container.id)
-        context.progress.note(f"{state.identity} was left paused by {what} that died; it goes on now")
+def _paused_by(state: BottleState, intent: CommitIntent | None, migration: MigrationRecord | None) -> str | None:
+    """What paused the bottle and did not let it go on; earlier versions noted that of a commit or a copy elsewhere."""
+    if migration is not None and migration.paused:
+        return "a copy"
+    if intent is not None and intent.paused:
+        return "a commit"
+    return state.paused_by
+
+
+def _settle_copy(state: BottleState, migration: MigrationRecord) -> None:
+    """A copy that died while it packed has left nothing to go on with."""
+    copies = migration.paused or migration.arrives_as not in {None, state.identity}
+    if copies and migration.phase is MigrationPhase.QUIESCING:
+        state.clear_migration()
+    elif migration.paused:  # by an export of an earlier version, in the note of a move
+        state.write_migration(replace(migration, paused=False))
 
 
 def discard_draft(context: Context, identity: Identity) -> None:

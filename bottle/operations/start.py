@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bottle import runtime
-from bottle.errors import BottleError, Conflict, EngineError, NotFound
+from bottle.errors import BottleError, Conflict, EngineError, NameTaken, NotFound
 from bottle.launch import launch_spec, requests_volume, with_declared_volumes
 from bottle.model import Agent, ContainerFacts, Metadata, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
@@ -103,7 +103,7 @@ def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
                 if plan.copy_cwd:
                     copy_in(context.engine, draft, plan.cwd, agent.workdir, metadata.defaults.user)
             if begin:
-                begin_container(context, plan.identity)
+                begin_container(context, plan.identity.container)
     except BaseException:
         _undo(context, state)
         raise
@@ -111,18 +111,16 @@ def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
         identity=plan.identity,
         container=plan.identity.container,
         notes=launch_notes(context, metadata),
-        ended=see_it_run(context, plan.identity) if begin else None,
+        ended=see_it_run(context, plan.identity, plan.identity.container) if begin else None,
     )
 
 
-def begin_container(context: Context, identity: Identity) -> None:
+def begin_container(context: Context, ref: str) -> None:
     """Start a bottle's container, which is there: what is not found then is something that it needs."""
     try:
-        context.engine.start(identity.container)
+        context.engine.start(ref)
     except NotFound as exc:
-        raise EngineError(
-            exc.what, left=exc.left, next_step=f"docker network ls; docker inspect {identity.container}"
-        ) from exc
+        raise EngineError(exc.what, left=exc.left, next_step=f"docker network ls; docker inspect {ref}") from exc
 
 
 def abandon(context: Context, state: BottleState) -> None:
@@ -149,8 +147,15 @@ def new_container(
     that belongs in it, whatever died in between. Only then does `replaces` go.
     """
     engine, identity = context.engine, metadata.identity
+    standing = context.standing(identity)
+    if standing is not None and (replaces is None or standing.id != replaces.id):
+        raise NameTaken(
+            f"{identity} has a container that it did not have a moment ago: {standing.name}",
+            left="it was not touched",
+            next_step="the same command again",
+        )
     try:
-        _create_draft(
+        container_id = _create_draft(
             context,
             metadata,
             image=image,
@@ -163,6 +168,7 @@ def new_container(
         if replaces is not None:
             give_up(context, replaces)
         engine.rename(identity.draft, identity.container)
+        context.home.bottle(identity).write_container_id(container_id)
     except BaseException:
         with suppress(BottleError):
             discard_draft(context, identity)
@@ -190,7 +196,7 @@ def _create_draft(
     commit: int | None,
     tty: bool,
     remote_control: bool,
-) -> None:
+) -> str:
     identity, agent = metadata.identity, metadata.agent
     may_ask = _may_ask(context, agent)
     volumes = [identity.volume(volume.source) for volume in agent.volumes if volume.kind is MountKind.VOLUME]
@@ -209,8 +215,9 @@ def _create_draft(
         tty=tty,
         remote_control=remote_control,
     )
-    context.engine.create(replace(spec, name=identity.draft))
-    require_shell(context, agent, identity.draft, image)
+    container_id = context.engine.create(replace(spec, name=identity.draft))
+    require_shell(context, agent, container_id, image)
+    return container_id
 
 
 def _may_ask(context: Context, agent: Agent) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bottle.errors import NotFound
-from bottle.model import Status
+from bottle.model import NO_RESTART, ContainerFacts, Status, Tombstone
 from bottle.naming import Identity
 from bottle.operations.commit import save_transcript
 from bottle.operations.context import Context
@@ -17,19 +17,28 @@ from bottle.state import BottleState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
-    """A bottle that does not run now. `removed` when its session ended under `--rm` with nothing preserved."""
+    """A bottle that does not run now. `removed` when its session ended under `--rm` with nothing preserved.
+
+    `moved_to` is the host that it lives on, where what was stopped is only the container it left behind.
+    """
 
     identity: Identity
     exit_code: int | None
     was_running: bool
     removed: bool
     notes: tuple[str, ...]
+    moved_to: str | None = None
 
 
 def stop(context: Context, state: BottleState, *, grace: int = 10) -> Stopped:
-    """End a bottle's processes and save its transcript. Raises Locked, MovedAway, NotFound or EngineError."""
+    """End a bottle's processes and save its transcript. Raises Locked, MovedAway, NotFound or EngineError.
+
+    Of a bottle that moved away the container it left here is stopped, if it runs, and nothing else is touched.
+    """
     with state.locked("bottle stop"):
-        require_here(state.identity, state.tombstone(), "stop")
+        tombstone = state.tombstone()
+        if tombstone is not None:
+            return _stop_left_behind(context, state, tombstone, grace=grace)
         settle(context, state)
         return stop_locked(context, state, grace=grace)
 
@@ -42,14 +51,9 @@ def stop_locked(context: Context, state: BottleState, *, grace: int) -> Stopped:
             f"{state.identity} has no container, so there is nothing to stop",
             next_step=f"bottle resume {state.identity}",
         )
-    if container.status is Status.PAUSED:
-        context.engine.unpause(container.id)  # a frozen process could not heed the signal to end
-    with context.progress.phase(f"stopping {container.name}"):
-        context.engine.stop(container.id, grace)
-    after = context.engine.container(container.id)
-    if after is not None:
-        hide_secrets(context, after)
-    notes = collect_notes(context, state) + save_transcript(context, state, state.metadata())
+    notes = keep_stopped(context, container)
+    after = _end(context, container, grace)
+    notes += collect_notes(context, state) + save_transcript(context, state, state.metadata(), container)
     return Stopped(
         identity=state.identity,
         exit_code=after.exit_code if after else None,
@@ -59,10 +63,53 @@ def stop_locked(context: Context, state: BottleState, *, grace: int) -> Stopped:
     )
 
 
+def keep_stopped(context: Context, container: ContainerFacts) -> tuple[str, ...]:
+    """Take a restart policy that somebody gave a container away, which would start it again; what to say of it."""
+    if container.restart == NO_RESTART:
+        return ()
+    context.engine.update(container.id, restart=NO_RESTART)
+    return (f"the restart policy {container.restart!r} of {container.name} was taken away, lest Docker start it again",)
+
+
+def _end(context: Context, container: ContainerFacts, grace: int) -> ContainerFacts | None:
+    """End a container's processes, and what they had of secrets; the container as it is then."""
+    if container.status is Status.PAUSED:
+        context.engine.unpause(container.id)  # a frozen process could not heed the signal to end
+    with context.progress.phase(f"stopping {container.name}"):
+        context.engine.stop(container.id, grace)
+    after = context.engine.container(container.id)
+    if after is not None:
+        hide_secrets(context, after)
+    return after
+
+
+def _stop_left_behind(context: Context, state: BottleState, tombstone: Tombstone, *, grace: int) -> Stopped:
+    container = context.container(state.identity)
+    if container is None or not (container.status.alive or container.restart != NO_RESTART):
+        require_here(state.identity, tombstone, "stop")
+    assert container is not None  # else require_here has refused
+    notes = keep_stopped(context, container)
+    after = _end(context, container, grace) if container.status.alive else container
+    if container.started_at is not None and container.started_at > tombstone.moved_at:
+        notes += (
+            f"it ran here after it had moved: what it did since is in the container {container.name} only, and in no "
+            f"commit; to take the bottle back with it, knowingly: bottle resume {state.identity} --force",
+        )
+    return Stopped(
+        identity=state.identity,
+        exit_code=after.exit_code if after else None,
+        was_running=container.status.alive,
+        removed=False,
+        notes=notes,
+        moved_to=tombstone.host,
+    )
+
+
 def end_session(context: Context, state: BottleState, *, remove: bool) -> Stopped:
     """What follows when an attached agent ended: save the transcript; with `remove`, clean up if not preserved.
 
     `--rm` gives up what the session did; what was committed of it, or is on its way to another host, it never meant.
+    One whose transcript cannot be saved is kept all the same: somebody should see what became of it.
     """
     with state.locked("bottle start"):
         settle(context, state)
@@ -70,11 +117,12 @@ def end_session(context: Context, state: BottleState, *, remove: bool) -> Stoppe
         if container is None or container.status.alive:
             return Stopped(identity=state.identity, exit_code=None, was_running=True, removed=False, notes=())
         hide_secrets(context, container)
-        notes = collect_notes(context, state) + save_transcript(context, state, state.metadata())
+        unsaved = save_transcript(context, state, state.metadata(), container)
+        notes = collect_notes(context, state) + unsaved
         kept = (
             state.preserved or bool(state.commits()) or state.migration() is not None or state.tombstone() is not None
         )
-        removable = remove and not kept
+        removable = remove and not kept and not unsaved
         if removable:
             remove_locked(context, state)
         return Stopped(

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bottle.model import ContainerFacts, ContainerSummary, LaunchSpec, Mount, Status
+from bottle.model import NO_RESTART, ContainerFacts, ContainerSummary, LaunchSpec, Mount, Status
 from bottle.testing.tree import Tree
 
 
@@ -109,6 +109,7 @@ class FakeContainer:
     sessions: list[FakeSession] = field(default_factory=list)
     executions: list[FakeExecution] = field(default_factory=list)
     terminal: tuple[int, int] | None = None
+    restart: str = NO_RESTART
 
     @property
     def is_cat(self) -> bool:
@@ -159,6 +160,7 @@ class FakeContainer:
             labels=dict(self.labels),
             mounts=self.mounts,
             pid=4242 if self.status.alive else 0,
+            restart=self.restart,
         )
 
     def summary(self) -> ContainerSummary:

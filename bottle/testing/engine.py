@@ -45,6 +45,7 @@ from bottle.testing.tree import (
     archive_of,
     below,
     exists,
+    follow,
     layer_between,
     parents,
     put,
@@ -145,6 +146,14 @@ class FakeEngine(Faults):
             else:
                 self._end(container, code)
             self._changed.notify_all()
+
+    def reboot(self) -> None:
+        """The machine starts anew: what ran has ended, and what has the policy for it runs again, stopped or not."""
+        with self._changed:
+            for container in self._containers.values():
+                self._end(container, 137)
+                if container.restart == "always":
+                    container.begin(self.clock())
 
     # ports.Engine
 
@@ -364,6 +373,11 @@ class FakeEngine(Faults):
         self._tell(EventKind.UNPAUSE, container)
 
     @recorded
+    def update(self, ref: str, *, restart: str) -> None:
+        """Give a container another restart policy."""
+        self._container(ref).restart = restart
+
+    @recorded
     def rename(self, ref: str, name: str) -> None:
         """Give a container another name."""
         container = self._container(ref)
@@ -487,13 +501,19 @@ class FakeEngine(Faults):
     @recorded
     def read_archive(self, ref: str, path: str) -> Iterator[bytes]:
         """A tar of `path` in a container."""
-        tree, inside = self._tree_at(self._container(ref), path)
+        container = self._container(ref)
+        try:
+            follow(container.tree, path, last=True)
+            real = follow(container.tree, path, last=False)
+        except OSError as error:
+            raise EngineError(f"Docker could not read {path} in container {ref}: {error.strerror}") from error
+        tree, inside = self._tree_at(container, real)
         if not exists(tree, inside):
             raise NotFound(f"Docker could not read {path} in container {ref}: there is none")
         seen = tree
-        if inside == "/" and absolute(path) != "/":  # the top of a volume is called like the folder it is mounted on
-            seen = {absolute(path): FOLDER, **{absolute(path) + each: node for each, node in tree.items()}}
-            inside = absolute(path)
+        if inside == "/" and real != "/":  # the top of a volume is called like the folder it is mounted on
+            seen = {real: FOLDER, **{real + each: node for each, node in tree.items()}}
+            inside = real
         archive = archive_of(seen, inside + "/." if path.endswith("/.") else inside)
         return iter([archive[start : start + 65536] for start in range(0, len(archive), 65536)])
 

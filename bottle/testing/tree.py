@@ -1,12 +1,16 @@
 """A tiny filesystem in memory, and its way into tars and image layers and back."""
 
+import errno
 import io
+import os
 import posixpath
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 WHITEOUT = ".wh."
+_NAME_MAX = 255  # bytes, as of most filesystems
+_LINKS_MAX = 255  # as moby's evalSymlinksInScope has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,33 @@ def parents(path: str) -> Iterator[str]:
 def exists(tree: Mapping[str, Node], path: str) -> bool:
     """Whether there is something at `path`; there is always a root."""
     return absolute(path) == "/" or absolute(path) in tree
+
+
+def follow(tree: Mapping[str, Node], path: str, *, last: bool) -> str:
+    """Where `path` leads when links are followed, in its `last` component too or only before it.
+
+    What is not there leads to itself. Raises OSError for links that do not end, a name that is too long, and for a path
+    below what is no folder, as a kernel does.
+    """
+    done, links = "/", 0
+    waiting = absolute(path).strip("/").split("/")
+    while waiting:
+        part = waiting.pop(0)
+        if len(os.fsencode(part)) > _NAME_MAX:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        here = posixpath.normpath(posixpath.join(done, part))
+        node = tree.get(here)
+        if node is not None and node.type == tarfile.SYMTYPE and (waiting or last):
+            links += 1
+            if links > _LINKS_MAX:
+                raise OSError(errno.ELOOP, "too many links")
+            done = "/" if node.target.startswith("/") else done
+            waiting = [*filter(None, node.target.split("/")), *waiting]
+        elif waiting and node is not None and not node.is_folder:
+            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        else:
+            done = here
+    return done
 
 
 def pack(members: Mapping[str, Node]) -> bytes:

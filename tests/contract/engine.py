@@ -23,10 +23,12 @@ import pytest
 
 from bottle.errors import BottleError, BuildFailed, Conflict, EngineError, NameTaken, NotFound
 from bottle.model import (
+    NO_RESTART,
     Change,
     ChangeKind,
     CommitSpec,
     ContainerEvent,
+    ContainerFacts,
     EventKind,
     ImageDefaults,
     ImageFacts,
@@ -130,10 +132,13 @@ class Rig:
         members = read_tar(self.engine.read_archive(ref, path))
         return members[Path(path).name]
 
-    def status(self, ref: str) -> Status:
+    def look(self, ref: str) -> ContainerFacts:
         container = self.engine.container(ref)
         assert container is not None
-        return container.status
+        return container
+
+    def status(self, ref: str) -> Status:
+        return self.look(ref).status
 
     def clean(self) -> None:
         """Remove whatever this run has made; children before their parents."""
@@ -199,6 +204,7 @@ ASKS: dict[str, Callable[[Engine], object]] = {
     "stop": lambda e: e.stop("no-such-bottle"),
     "pause": lambda e: e.pause("no-such-bottle"),
     "unpause": lambda e: e.unpause("no-such-bottle"),
+    "update": lambda e: e.update("no-such-bottle", restart=NO_RESTART),
     "rename": lambda e: e.rename("no-such-bottle", "other-name"),
     "wait": lambda e: e.wait("no-such-bottle"),
     "ended_within": lambda e: e.ended_within("no-such-bottle", 0.1),
@@ -504,6 +510,18 @@ class EngineContract:
         rig.engine.unpause(ref)
         assert rig.status(ref) is Status.RUNNING
 
+    def test_a_restart_policy_is_given_and_taken_away(self, rig: Rig) -> None:
+        ref = rig.running()
+        assert rig.look(ref).restart == NO_RESTART
+        for policy in ("always", "unless-stopped", NO_RESTART):
+            rig.engine.update(ref, restart=policy)
+            assert (rig.look(ref).restart, rig.status(ref)) == (policy, Status.RUNNING)
+        rig.engine.stop(ref, grace=1)
+        rig.engine.update(ref, restart="always")
+        assert (rig.look(ref).restart, rig.status(ref)) == ("always", Status.EXITED)
+        rig.engine.update(ref, restart=NO_RESTART)
+        assert rig.look(ref).restart == NO_RESTART
+
     def test_a_paused_container_can_be_stopped_and_removed(self, rig: Rig) -> None:
         one, two = rig.running("one"), rig.running("two")
         rig.engine.pause(one)
@@ -690,6 +708,35 @@ class EngineContract:
         archive = io.BytesIO(b"".join(rig.engine.read_archive(ref, "/srv/link")))
         with tarfile.open(fileobj=archive) as tar:
             assert [(member.name, member.linkname) for member in tar] == [("link", "/srv/real")]
+
+    def test_an_archive_is_read_through_links_on_the_way(self, rig: Rig) -> None:
+        ref = rig.create()
+        rig.write(ref, "/srv/real/one", b"1")
+        rig.write(ref, "/srv/link", b"", type=tarfile.SYMTYPE, linkname="../srv/real")
+        assert rig.read(ref, "/srv/link/one") == b"1"
+
+    @pytest.mark.parametrize("path", ["/srv/loop", "/srv/loop/x", "/srv/there", "/srv/file/x", "/srv/" + "x" * 300])
+    def test_an_archive_that_leads_nowhere_is_refused_and_not_missing(self, rig: Rig, path: str) -> None:
+        ref = rig.create()
+        rig.write(ref, "/srv/file", b"x")
+        for name, target in (("loop", "/srv/loop"), ("there", "/srv/back"), ("back", "/srv/there")):
+            rig.write(ref, f"/srv/{name}", b"", type=tarfile.SYMTYPE, linkname=target)
+        with pytest.raises(EngineError):
+            rig.engine.read_archive(ref, path)
+
+    def test_an_archive_tells_of_dangling_links_and_of_what_is_no_file(self, rig: Rig) -> None:
+        ref = rig.create()
+        rig.write(ref, "/srv/kinds/pipe", b"", type=tarfile.FIFOTYPE)
+        rig.write(ref, "/srv/kinds/device", b"", type=tarfile.CHRTYPE, devmajor=1, devminor=3)
+        rig.write(ref, "/srv/kinds/link", b"", type=tarfile.SYMTYPE, linkname="/srv/nowhere")
+        with tarfile.open(fileobj=io.BytesIO(b"".join(rig.engine.read_archive(ref, "/srv/kinds")))) as tar:
+            assert {member.name: member.type for member in tar if not member.isdir()} == {
+                "kinds/pipe": tarfile.FIFOTYPE,
+                "kinds/device": tarfile.CHRTYPE,
+                "kinds/link": tarfile.SYMTYPE,
+            }
+        with pytest.raises(NotFound):
+            rig.engine.read_archive(ref, "/srv/kinds/link/x")
 
     def test_an_archive_keeps_owner_and_mode(self, rig: Rig) -> None:
         ref = rig.create()

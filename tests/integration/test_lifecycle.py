@@ -499,6 +499,66 @@ def test_rm_takes_all_of_it_and_asks_before_work_goes(shop: Shop) -> None:
     assert not (runtime.default_runtime() / bottle.identity).exists()
 
 
+# --- what is done behind our back -------------------------------------------------------------------------------------
+
+
+def test_a_container_that_was_renamed_is_found_and_one_run_by_hand_is_not_taken_for_it(
+    shop: Shop, bottle: Bottle
+) -> None:
+    bottle.sh("echo old > /srv/work")
+    bottle.commit()
+    bottle.sh("echo new > /srv/work")
+    mine, name = bottle.container, f"lc-{bottle.identity}"
+    by_hand = shop.engine.containers.create(f"bottle-committed-{bottle.identity}:1", name=f"{name}-by-hand")
+    try:
+        mine.rename(name)
+        assert shop.json("inspect", bottle.identity)["container"]["name"] == name
+        assert shop.run("exec", bottle.identity, "--", "cat", "/srv/work")[0] == "new\n"
+        shop.run("stop", "--grace", "0", bottle.identity)
+        assert (bottle.resume()["plan"], bottle.resume()["container"]) == ("StartAgain", name)
+        assert mine.exec_run(("cat", "/srv/work")).output == b"new\n"
+        shop.run("stop", "--grace", "0", bottle.identity)
+        bottle.commit()
+        assert shop.run("rm", "--yes", bottle.identity, exit_code=4)[1].count(by_hand.name) > 0
+        assert bottle.resume()["plan"] == "FromCommit"
+        assert bottle.sh("cat /srv/work") == "new\n"
+        with pytest.raises(NotFound):
+            mine.reload()
+    finally:
+        by_hand.remove(force=True)
+
+
+def test_a_transcript_may_be_anything(bottle: Bottle) -> None:
+    bottle.sh("mkdir -p /root/.journal && echo hours > /root/.journal/log")
+    bottle.commit()
+    saved = bottle.state / "transcript/files/root/.journal/log"
+    for kind in (
+        "ln -s /root/.journal /root/.journal",
+        "mkfifo /root/.journal",
+        f"ln -s /{'x' * 255}{'y' * 255} /root/.journal",
+    ):
+        bottle.sh(f"rm -rf /root/.journal; {kind}")
+        assert any("the transcript's copy" in each for each in bottle.commit()["commit"]["dropped"]), kind
+        assert saved.read_text() == "hours\n"
+    assert any("the transcript's copy" in each for each in bottle.shop.json("stop", bottle.identity)["notes"])
+    assert bottle.resume()["plan"] == "StartAgain"
+
+
+def test_a_commit_that_runs_out_of_descriptors_leaves_no_agent_frozen(shop: Shop, bottle: Bottle) -> None:
+    said, words = [], (sys.executable, "-m", "bottle", "commit", bottle.identity)
+    for limit in (16, 18, 20, 22):
+        done = subprocess.run(
+            ("sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh", *words),
+            cwd=shop.folder,
+            env=shop.environ,
+            capture_output=True,
+            check=False,
+        )
+        said.append(done.stderr.decode())
+        assert bottle.container.status == "running", said
+    assert any("too few file descriptors" in each for each in said)
+
+
 # --- death ------------------------------------------------------------------------------------------------------------
 
 

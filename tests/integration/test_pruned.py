@@ -192,6 +192,33 @@ def test_after_a_daemon_restart_in_order_the_same(desk: Desk) -> None:
     assert desk.inside(identity, "cat /srv/work") == "work"
 
 
+def test_what_moved_or_was_stopped_does_not_come_back_with_the_daemon(desk: Desk, engine: Any, tmp_path: Path) -> None:
+    moved, stopped = desk.start(), desk.start()
+    for identity in (moved, stopped):
+        desk.host.docker("update", "--restart=always", f"bottle-{identity}")
+    desk.run("stop", "--grace", "0", stopped)
+    with migration.desk_in(tmp_path / "desk", engine) as here:
+        here.knows(desk.host)
+        here.ok("migrate", moved, here.target(desk.host), "--from", "--workspace", str(tmp_path / "there"))
+        desk.host.restart_docker()
+        assert desk.view(stopped)["state"] == "stopped"
+        assert (desk.view(moved)["state"], desk.view(moved)["runs_here"]) == ("moved", False)
+        assert desk.json("doctor")["exit_code"] == 0
+        # Somebody means it: then at least it is no secret that it runs in two places.
+        desk.host.docker("update", "--restart=always", f"bottle-{moved}")
+        desk.host.restart_docker()
+        assert [each["runs_here"] for each in desk.json("list")["bottles"] if each["identity"] == moved] == [True]
+        assert "RUNS HERE" in desk.run("inspect", moved).stdout.decode()
+        (check,) = (each for each in desk.json("doctor", code=4)["checks"] if each["name"] == moved)
+        assert check["next_step"] == f"bottle stop {moved}"
+        ended = desk.json("stop", "--grace", "0", moved)
+        assert (ended["was_running"], bool(ended["moved_to"])) == (True, True)
+        assert any(f"bottle resume {moved} --force" in note for note in ended["notes"])
+        desk.run("stop", moved, code=4)
+        desk.host.restart_docker()
+        assert not desk.view(moved)["runs_here"]
+
+
 @pytest.mark.parametrize("how", ["its own doing", "killed"])
 def test_an_agent_that_crashed_shows_so_and_resumes(desk: Desk, how: str) -> None:
     identity = desk.start()

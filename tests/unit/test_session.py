@@ -410,7 +410,7 @@ class Stage:
 
     def _container(self, identity: Identity) -> Any:
         status, self.status = self.status, self.status_at_the_end
-        return SimpleNamespace(status=status)
+        return SimpleNamespace(id="c", name="bottle-demo", status=status)
 
     def start(self, ref: str) -> None:
         self.calls.append("start")

@@ -87,7 +87,7 @@ def test_what_a_transcript_is_a_link_to_is_saved_and_comes_back(engine: FakeEngi
     assert (tree["/root/.demo"].target, tree["/data/demo"].target) == (target, "real")
 
 
-@pytest.mark.parametrize("target", ["/nowhere", ".demo.json", ".demo", "/run/bottle/secrets", "/mounted/demo"])
+@pytest.mark.parametrize("target", ["/nowhere", ".demo.json", "/run/bottle/secrets", "/mounted/demo"])
 def test_a_link_to_what_is_not_there_or_is_kept_elsewhere_stays_a_link(
     engine: FakeEngine, folder: Path, target: str
 ) -> None:
@@ -106,6 +106,16 @@ def test_a_link_to_what_is_no_transcript_is_refused(engine: FakeEngine, folder: 
     engine.erase("one", "/root/.demo")
     link(engine, "/root/.demo", target)
     with pytest.raises(VerificationFailed, match=r"/root/\.demo is a link to"):
+        capture(engine, "one", PATHS, folder)
+    assert len(read_index(folder)) == 5
+
+
+@pytest.mark.parametrize("target", [".demo", "/root/.demo"])
+def test_a_link_to_itself_is_refused_and_the_snapshot_kept(engine: FakeEngine, folder: Path, target: str) -> None:
+    capture(engine, "one", PATHS, folder)
+    engine.erase("one", "/root/.demo")
+    link(engine, "/root/.demo", target)
+    with pytest.raises(EngineError, match="too many links"):
         capture(engine, "one", PATHS, folder)
     assert len(read_index(folder)) == 5
 

@@ -43,7 +43,7 @@ def test_bottles_are_listed_with_what_they_use(world: World) -> None:
             await screen.see(str(busy.identity), "MEMORY", "2 bottles · 1 running", "a approve")
             assert len(screen.text().splitlines()) == 24
             asked = {call.arguments[0] for call in world.engine.calls if call.method == "usage"}
-            assert asked == {busy.identity.container}
+            assert asked == {busy.container_id()}
 
     run(play)
 

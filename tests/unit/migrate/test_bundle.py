@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bottle.errors import BottleError, Conflict, NotFound, PreflightRefused
+from bottle.errors import BottleError, Conflict, EngineError, NotFound, PreflightRefused, StillPaused
 from bottle.launch import REQUESTS
-from bottle.model import Agent, Lineage, Mount, MountKind, RequestStatus, Status
+from bottle.model import Agent, Lineage, MigrationPhase, MigrationRecord, Mount, MountKind, RequestStatus, Status
 from bottle.operations.commit import commit
 from bottle.operations.remove import remove
 from bottle.operations.requests import collect
@@ -299,6 +299,30 @@ def test_a_copied_workspace_is_in_the_image_alone(world: World, elsewhere: World
     assert there.metadata().cwd is None
     resume(elsewhere.context, there, ResumeRequest())
     assert elsewhere.content(there, "/workspace/plan.txt") == b"the plan"
+
+
+def test_a_running_bottle_is_held_still_and_the_note_of_a_move_is_left_alone(world: World) -> None:
+    bottle = working(world)
+    note = MigrationRecord(
+        phase=MigrationPhase.STAGING, host="far", nonce="n", commit=2, started_at=world.engine.clock()
+    )
+    bottle.write_migration(note)
+    for _ in range(2):
+        world.engine.fail_next("unpause", EngineError("Too many open files"))
+    exported(world, bottle)
+    assert world.engine.methods.count("pause") == 1
+    assert world.status(bottle) is Status.RUNNING
+    assert (bottle.paused_by, bottle.migration()) == (None, note)
+
+
+def test_an_agent_that_stays_frozen_after_an_export_is_told_of(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bottle.operations.pause._TRIES", ())
+    bottle = working(world)
+    world.engine.fail_next("unpause", EngineError("Too many open files"))
+    with pytest.raises(StillPaused, match="cannot be let go on"):
+        exported(world, bottle)
+    exported(world, bottle)
+    assert world.status(bottle) is Status.RUNNING
 
 
 def test_another_architecture_is_refused(world: World, elsewhere: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tarfile
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,16 @@ import pytest
 
 from bottle.cli.moved import moved_document, moved_lines
 from bottle.cli.moveplan import SENDING
-from bottle.errors import Conflict, MovedAway, PreflightRefused, RemoteError, VerificationFailed
-from bottle.model import ImageFacts, MigrationPhase, MigrationRecord, MoveAccount
+from bottle.errors import Conflict, EngineError, MovedAway, PreflightRefused, RemoteError, VerificationFailed
+from bottle.model import ImageFacts, MigrationPhase, MigrationRecord, MoveAccount, Status
 from bottle.naming import Identity
+from bottle.operations import examine, list_bottles
 from bottle.operations.commit import commit
-from bottle.operations.stop import Stopped, stop
+from bottle.operations.doctor import Verdict
+from bottle.operations.settle import settle
+from bottle.operations.stop import Stopped, stop, stop_locked
 from bottle.state import BottleState, StateHome
+from bottle.testing.tree import Node
 from migrate.handoff import Arrival
 from migrate.model import RemoteCommand, Reply
 from migrate.move import Moved, move
@@ -106,6 +111,28 @@ def test_a_home_on_the_same_engine_is_no_other_host(rig: Rig, keep: bool) -> Non
     assert rig.world.content(rig.bottle, "/work.txt") == b"1"
 
 
+def test_a_copy_holds_the_bottle_still_and_lets_it_go_on(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, bottle = rig.world, rig.bottle
+    monkeypatch.setattr(world.engine, "pause", lambda _: None)
+    with pytest.raises(EngineError, match="could not be paused"):
+        rig.move(keep=True)
+    monkeypatch.undo()
+    world.engine.fail_next("unpause", EngineError("Too many open files"))
+    world.engine.fail_next("commit", EngineError("no space left on device"))
+    with pytest.raises(EngineError, match="no space left"):
+        rig.move(keep=True)
+    assert world.status(bottle) is Status.RUNNING
+    assert bottle.paused_by is None
+    with monkeypatch.context() as patch:
+        for name in ("migrate.move.pack", "bottle.operations.pause.let_go_on"):
+            patch.setattr(name, lambda *_, **__: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            rig.move(keep=True)
+    assert (world.status(bottle), bottle.paused_by) == (Status.PAUSED, "a copy")
+    settle(world.context, bottle)
+    assert (world.status(bottle), bottle.migration()) == (Status.RUNNING, None)
+
+
 def test_a_home_on_another_engine_gets_the_bottle(rig: Rig) -> None:
     moved = rig.move()
     assert rig.there == (moved.arrived_as,) == (rig.bottle.identity,)
@@ -123,10 +150,11 @@ def test_a_bottle_whose_commits_were_pruned_is_committed_once_more(rig: Rig) -> 
 def test_what_a_move_leaves_behind_is_told(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     (rig.world.cwd / "file").write_text("work")
     os.setxattr(rig.world.cwd / "file", "user.note", b"precious")
-    stopped = Stopped(
-        identity=rig.bottle.identity, exit_code=0, was_running=True, removed=False, notes=("a request was too large",)
-    )
-    monkeypatch.setattr("migrate.move.stop_locked", lambda *_, **__: stopped)
+
+    def stopping(*args: Any, **kwargs: Any) -> Stopped:
+        return replace(stop_locked(*args, **kwargs), notes=("a request was too large",))
+
+    monkeypatch.setattr("migrate.move.stop_locked", stopping)
     moved = rig.move()
     workspace = "extended attributes and ACLs in the workspace (1 of its files and folders)"
     by_docker = rig.bottle.commits()[-1].dropped
@@ -281,3 +309,68 @@ def test_an_image_that_only_seemed_to_be_there_is_sent(rig: Rig, monkeypatch: py
     monkeypatch.setattr(Arrival, "verify_image", verify)
     assert rig.move().staged > 0
     assert "no container can be made of it; the image that seemed" in "\n".join(rig.world.progress.notes)
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
+def test_what_moved_does_not_come_back_by_itself(rig: Rig, running: bool) -> None:
+    world, name = rig.world, rig.bottle.identity.container
+    if not running:
+        stop(world.context, rig.bottle)
+    world.engine.update(name, restart="always")
+    rig.move()
+    world.engine.reboot()
+    assert world.status(rig.bottle) is Status.EXITED
+    assert any("restart policy 'always'" in note for note in world.progress.notes)
+
+
+def test_a_copy_leaves_the_policy_of_what_stays_here(rig: Rig) -> None:
+    name = rig.bottle.identity.container
+    rig.world.engine.update(name, restart="always")
+    rig.move(keep=True)
+    container = rig.world.engine.container(name)
+    assert container is not None
+    assert container.restart == "always"
+
+
+def test_what_was_started_while_it_travelled_is_not_handed_over(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, name = rig.world, rig.bottle.identity.container
+
+    def started(*_: object) -> None:
+        world.engine.start(name)
+        world.work(rig.bottle, "/work.txt", b"since")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Arrival, "verify_image", started)
+        with pytest.raises(Conflict, match="was started by something else"):
+            rig.move()
+    assert (rig.there, rig.bottle.tombstone()) == ((), None)
+    assert rig.move().commit == 2
+    assert rig.there == (rig.bottle.identity,)
+
+
+def test_a_bottle_that_runs_on_both_hosts_is_told_of_everywhere(rig: Rig) -> None:
+    world, bottle = rig.world, rig.bottle
+    rig.move()
+    (moved,) = (check for check in examine(world.context, world.cwd) if check.name == "bottles")
+    assert moved.verdict is Verdict.GOOD
+    world.engine.update(bottle.identity.container, restart="always")
+    (check,) = (check for check in examine(world.context, world.cwd) if check.name == str(bottle.identity))
+    assert check.verdict is Verdict.WARNING
+    world.engine.reboot()
+    (check,) = (check for check in examine(world.context, world.cwd) if check.name == str(bottle.identity))
+    assert (check.verdict, check.next_step) == (Verdict.BAD, f"bottle stop {bottle.identity}")
+    (view,) = list_bottles(world.context)
+    assert (view.state, view.runs_here) == ("moved", True)
+    assert f"bottle stop {bottle.identity}" in view.detail
+    stop(world.context, bottle)
+    assert list_bottles(world.context) == ()
+    assert all(check.name != str(bottle.identity) for check in examine(world.context, world.cwd))
+
+
+def test_a_transcript_that_is_a_link_to_itself_moves(rig: Rig) -> None:
+    world = rig.world
+    loop = Node(type=tarfile.SYMTYPE, target="/root/.demo")
+    world.engine.write(rig.bottle.identity.container, "/root/.demo", node=loop)
+    moved = rig.move()
+    assert rig.there == (rig.bottle.identity,)
+    assert any("too many links" in note for note in (*moved.dropped, *world.progress.notes))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bottle.errors import StateDamaged
 from bottle.launch import bare_spec
-from bottle.model import CommitIntent, CommitSpec, ImageDefaults, Status
+from bottle.model import CommitIntent, CommitSpec, ImageDefaults, MigrationPhase, MigrationRecord, Status
 from bottle.naming import LABEL_IDENTITY, LABEL_NONCE
 from bottle.operations import commit, resume, stop
 from bottle.operations.settle import settle
@@ -56,6 +58,21 @@ def test_only_what_the_commit_paused_goes_on(world: World, paused: bool, status:
     assert bottle.committed_image() is None
 
 
+@pytest.mark.parametrize(
+    ("phase", "stays"), [(MigrationPhase.QUIESCING, False), (MigrationPhase.STAGING, True)], ids=str
+)
+def test_what_an_earlier_version_paused_for_a_copy_or_an_export_goes_on(
+    world: World, phase: MigrationPhase, stays: bool
+) -> None:
+    bottle = world.start()
+    note = MigrationRecord(phase=phase, host="far", nonce="n", commit=1, started_at=world.engine.clock())
+    bottle.write_migration(replace(note, paused=True))
+    world.engine.pause(bottle.identity.container)
+    settle(world.context, bottle)
+    assert world.status(bottle) is Status.RUNNING
+    assert bottle.migration() == (note if stays else None)
+
+
 def test_an_image_that_is_whole_is_adopted_and_that_is_said(world: World) -> None:
     bottle = world.start()
     world.work(bottle, "/work", b"x")
@@ -97,7 +114,7 @@ def test_a_record_of_a_commit_that_cannot_be_read_stops_everything_before_it_beg
         with pytest.raises(StateDamaged, match=r"commit-intent\.json"):
             operation(world.context, bottle)
     assert snapshot(world.home.path) == before
-    assert {call.method for call in world.engine.calls[calls:]} <= {"container"}
+    assert {call.method for call in world.engine.calls[calls:]} <= {"container", "container_summaries"}
 
 
 def test_halves_that_a_death_left_behind_go(world: World) -> None:

@@ -11,7 +11,8 @@ import pytest
 from bottle.errors import BottleError, EngineError, Locked, MovedAway, NotFound
 from bottle.model import Status, Tombstone
 from bottle.operations import commit, end_session, resume, stop
-from bottle.plan import ResumeRequest
+from bottle.plan import ResumeRequest, StartAgain
+from tests.support.trees import snapshot
 from tests.support.world import AGENT, Fate, Killed, World, every_moment
 
 
@@ -38,6 +39,7 @@ def test_what_cannot_be_stopped_is_refused(world: World) -> None:
     bottle = world.start()
     with bottle.locked("bottle commit"), pytest.raises(Locked):
         stop(world.context, bottle)
+    stop(world.context, bottle)
     bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
     with pytest.raises(MovedAway):
         stop(world.context, bottle)
@@ -45,6 +47,52 @@ def test_what_cannot_be_stopped_is_refused(world: World) -> None:
     world.lose_container(bottle)
     with pytest.raises(NotFound):
         stop(world.context, bottle)
+
+
+@pytest.mark.parametrize("policy", ["always", "unless-stopped", "on-failure"])
+def test_what_is_stopped_stays_so(world: World, policy: str) -> None:
+    bottle = world.start()
+    world.engine.update(bottle.identity.container, restart=policy)
+    world.engine.fail_next("stop", EngineError("did not answer in time"))
+    with pytest.raises(EngineError):
+        stop(world.context, bottle)
+    container = world.engine.container(bottle.identity.container)
+    assert container is not None
+    assert container.restart == "no"  # taken away before it is stopped
+    world.engine.update(container.id, restart=policy)
+    (note,) = stop(world.context, bottle).notes
+    assert policy in note
+    world.engine.reboot()
+    assert world.status(bottle) is Status.EXITED
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_what_a_bottle_that_moved_left_running_here_is_stopped_and_nothing_else_is_touched(
+    world: World, paused: bool
+) -> None:
+    bottle = world.start()
+    world.work(bottle, "/root/.demo/log", b"line")
+    stop(world.context, bottle)
+    bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+    world.engine.update(bottle.identity.container, restart="always")
+    world.engine.reboot()
+    world.work(bottle, "/root/.demo/log", b"since")
+    if paused:
+        world.engine.pause(bottle.identity.container)
+    before = snapshot(bottle.path)
+    stopped = stop(world.context, bottle)
+    assert (stopped.was_running, stopped.moved_to) == (True, "far.example")
+    assert any("restart policy 'always'" in note for note in stopped.notes)
+    assert any(f"bottle resume {bottle.identity} --force" in note for note in stopped.notes)
+    world.engine.reboot()
+    assert world.status(bottle) is Status.EXITED
+    assert {name: facts for name, facts in snapshot(bottle.path).items() if name != "lock"} == {
+        name: facts for name, facts in before.items() if name != "lock"
+    }
+    with pytest.raises(MovedAway):
+        stop(world.context, bottle)
+    assert isinstance(resume(world.context, bottle, ResumeRequest(force=True)).plan, StartAgain)
+    assert world.content(bottle, "/root/.demo/log") == b"since"
 
 
 @pytest.mark.parametrize("deadly", [False, True])
@@ -105,6 +153,8 @@ def test_a_session_whose_end_cannot_be_looked_after_says_so(world: World) -> Non
     world.engine.exit(bottle.identity.container)
     for _ in ("its requests", "its transcript"):
         world.engine.fail_next("read_archive", EngineError("broke"))
-    with pytest.raises(EngineError):
-        end_session(world.context, bottle, remove=True)
+    ended = end_session(world.context, bottle, remove=True)
+    assert not ended.removed
+    assert any("could not be taken in" in note for note in ended.notes)
+    assert any("the transcript's copy" in note for note in ended.notes)
     assert world.status(bottle) is Status.EXITED

@@ -1,0 +1,94 @@
+"""Hold a running bottle still: the one way to pause one, and whatever becomes of who did, it goes on."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+from bottle.errors import BottleError, Conflict, EngineError, NotFound, PreflightRefused, StillPaused
+from bottle.model import ContainerFacts, Status
+from bottle.naming import Identity
+from bottle.operations.context import Context
+from bottle.ports import Engine
+from bottle.state import BottleState
+
+_DESCRIPTORS = 4  # for a connection to the engine and its certificate, and for the note
+_TRIES = (0.1, 0.5, 2.0)  # seconds from one try to let it go on to the next
+
+
+@contextmanager
+def paused(context: Context, state: BottleState, container: ContainerFacts | None, by: str) -> Iterator[None]:
+    """Freeze a container's processes while the context is open; the caller holds the bottle's lock.
+
+    One that does not run, or that somebody else has paused, is left as it is. `by`, such as "a commit", is noted in the
+    state folder, so that the next command lets the container go on if this process dies. Raises EngineError when it
+    cannot be paused, and StillPaused when it cannot be let go on. An error from within comes first: of a container that
+    is still paused after it only a note tells.
+    """
+    if container is None or container.status is not Status.RUNNING:
+        yield
+        return
+    with ExitStack() as spare:
+        _reserve(spare, container)
+        state.mark_paused(by)
+        try:
+            _freeze(context.engine, state.identity, container)
+            yield
+        except BaseException:
+            spare.close()
+            try:
+                let_go_on(context, state, container)
+            except BottleError as exc:
+                context.progress.note(f"{exc.what}; to let it go on: {exc.next_step}")
+            raise
+    let_go_on(context, state, container)
+
+
+def _reserve(spare: ExitStack, container: ContainerFacts) -> None:
+    """Keep what letting it go on will take, lest the work within use up the last file descriptor."""
+    try:
+        for _ in range(_DESCRIPTORS):
+            spare.callback(os.close, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as exc:
+        raise PreflightRefused(
+            f"too few file descriptors are left to pause {container.name} and be sure to let it go on: {exc.strerror}",
+            left="nothing was changed; it goes on",
+            next_step="ulimit -n 1024, then the same again",
+        ) from exc
+
+
+def _freeze(engine: Engine, identity: Identity, container: ContainerFacts) -> None:
+    """Pause, and look whether that is so: the daemon may say that it did, and not have."""
+    engine.pause(container.id)
+    now = engine.container(container.id)
+    if now is None or now.status is not Status.PAUSED:
+        raise EngineError(
+            f"{container.name} could not be paused",
+            left="nothing was made of it",
+            next_step=f"bottle stop {identity}, then the same again",
+        )
+
+
+def let_go_on(context: Context, state: BottleState, container: ContainerFacts) -> None:
+    """Let a container go on that was paused here, in several tries, and forget that it was. Raises StillPaused."""
+    for delay in (*_TRIES, None):
+        try:
+            _thaw(context.engine, container)
+            break
+        except EngineError as exc:
+            if delay is None:
+                raise StillPaused(
+                    f"{container.name} was paused, and cannot be let go on: {exc.what}",
+                    left="its agent is frozen, and has lost nothing",
+                    next_step=f"docker unpause {container.name}   (or: bottle resume {state.identity})",
+                ) from exc
+            time.sleep(delay)
+    state.clear_paused()
+
+
+def _thaw(engine: Engine, container: ContainerFacts) -> None:
+    with suppress(Conflict, NotFound):  # not paused at all, or ended meanwhile
+        engine.unpause(container.id)
+    now = engine.container(container.id)
+    if now is not None and now.status is Status.PAUSED:
+        raise EngineError(f"Docker says that {container.name} is paused still")

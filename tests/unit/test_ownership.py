@@ -1,0 +1,105 @@
+"""Which container is a bottle's own: a table over what is known of those that bear its label."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from bottle.errors import TwoContainers
+from bottle.launch import bare_spec
+from bottle.manifest import RESERVED
+from bottle.model import ContainerFacts, ContainerSummary, Mount, MountKind, Status
+from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
+from bottle.ownership import Claims, bears_our_marks, own_containers, strays, the_one
+from bottle.testing import FakeEngine
+
+IDENTITY = Identity.parse("demo-abc12")
+
+
+def labelled(name: str) -> ContainerSummary:
+    """A container whose id is its name, and which bears the bottle's label."""
+    return ContainerSummary(
+        id=name,
+        name=name,
+        image="sha256:0",
+        status=Status.EXITED,
+        exit_code=0,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        labels={LABEL_IDENTITY: str(IDENTITY)},
+    )
+
+
+NAMED, DRAFT = IDENTITY.container, IDENTITY.draft
+TABLE = {
+    "nothing is there": ((), {}, ()),
+    "its name, from an earlier version": ((NAMED,), {}, (NAMED,)),
+    "its name, and its id is noted": ((NAMED,), {"recorded": NAMED}, (NAMED,)),
+    "renamed, its id is noted": (("mine",), {"recorded": "mine"}, ("mine",)),
+    "renamed, a commit was made of it": (("mine",), {"committed": {"mine"}}, ("mine",)),
+    "renamed, only bottle can have made it": (("mine",), {"made": {"mine"}}, ("mine",)),
+    "run from a commit by hand": (("try",), {}, ()),
+    "run from a commit by hand, beside it": ((NAMED, "try"), {"recorded": NAMED}, (NAMED,)),
+    "run from a commit by hand, beside the renamed one": (("mine", "try"), {"recorded": "mine"}, ("mine",)),
+    "run from a commit by hand, after the noted one was removed": (("try",), {"recorded": "mine"}, ()),
+    "one in the making": ((DRAFT,), {}, ()),
+    "one in the making, whose id is known": ((DRAFT, NAMED), {"committed": {DRAFT}}, (NAMED,)),
+    "noted, and made again under its name since": ((NAMED,), {"recorded": "gone"}, (NAMED,)),
+    "renamed, and a second one made by an earlier version": (
+        ("mine", NAMED),
+        {"committed": {"mine"}},
+        ("mine", NAMED),
+    ),
+    "renamed, and its name given to another": (("mine", NAMED), {"recorded": "mine"}, ("mine", NAMED)),
+    "noted, and another that was committed": (
+        ("mine", "other"),
+        {"recorded": "mine", "committed": {"other"}},
+        ("mine", "other"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("names", "known", "own"), TABLE.values(), ids=TABLE)
+def test_the_table(names: tuple[str, ...], known: dict[str, Any], own: tuple[str, ...]) -> None:
+    facts = replace(Claims(identity=IDENTITY, labelled=tuple(map(labelled, names))), **known)
+    found = own_containers(facts)
+    assert tuple(each.name for each in found) == own
+    if len(own) > 1:
+        with pytest.raises(TwoContainers) as caught:
+            the_one(IDENTITY, found)
+        assert all(name in caught.value.what for name in own)
+        assert caught.value.exit_code == 4
+    else:
+        assert the_one(IDENTITY, found) == next(iter(found), None)
+
+
+def test_only_what_neither_its_id_nor_its_name_places_is_looked_at() -> None:
+    names = (NAMED, DRAFT, "mine", "try")
+    claims = Claims(identity=IDENTITY, labelled=tuple(map(labelled, names)), recorded="mine")
+    assert [each.name for each in strays(claims)] == ["try"]
+
+
+LABELS = ((LABEL_SCHEMA, "1"), (LABEL_IDENTITY, str(IDENTITY)))
+OURS = Mount(kind=MountKind.VOLUME, source="requests", target=RESERVED)
+
+
+@pytest.mark.parametrize(
+    ("image_labels", "mounts", "ours"),
+    [
+        ({}, (), True),
+        ({LABEL_IDENTITY: "demo-other"}, (), True),
+        ({LABEL_IDENTITY: str(IDENTITY)}, (), False),
+        ({LABEL_IDENTITY: str(IDENTITY)}, (OURS,), True),
+    ],
+    ids=["label from the maker", "off another's commit", "label from the image", "our mount"],
+)
+def test_the_marks_of_our_making(image_labels: dict[str, str], mounts: tuple[Mount, ...], ours: bool) -> None:
+    engine = FakeEngine()
+    engine.add_image("image", Labels=image_labels)
+    engine.create(replace(bare_spec("one", "image", mounts), labels=LABELS))
+    container, image = engine.container("one"), engine.image("image")
+    assert isinstance(container, ContainerFacts)
+    assert bears_our_marks(IDENTITY, container, image) is ours
+    assert bears_our_marks(IDENTITY, container, None) is bool(mounts)  # its image is gone: nothing is known
