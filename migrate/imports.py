@@ -118,7 +118,8 @@ class _Import:
             os.sync()
             self._place_workspace()
             state = context.home.adopt(draft)
-            state.sweep()  # of the notes of what is whole now
+            with suppress(BottleError):  # the notes of what is whole now; the next command clears them else
+                state.sweep()
         return Imported(
             identity=self._identity,
             origin=origin,

@@ -24,7 +24,7 @@ from migrate.scripts import plain
 from migrate.testing import LocalRemote
 from tests.support.trees import snapshot
 from tests.support.world import Fate, Killed, World, every_moment
-from tests.unit.migrate.test_bundle import exported, working
+from tests.unit.migrate.test_bundle import agreed, exported, working
 
 NOW = timedelta(0)
 _DIED = 9
@@ -74,7 +74,7 @@ def test_what_a_killed_import_leaves_is_seen_by_prune(tmp_path: Path, elsewhere:
     for moment in range(200):
         world = World(tmp_path / str(moment))
         goal = world.folder / "mine" / "place" if elsewhere else None
-        request = ImportRequest(file=file, workspace=goal)
+        request = ImportRequest(agree=agreed, file=file, workspace=goal)
         before = everything(world.folder)
 
         def run(world: World = world, request: ImportRequest = request, moment: int = moment) -> None:
