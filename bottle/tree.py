@@ -194,6 +194,11 @@ def size_of(top: Path) -> int:
     return total
 
 
+def top_down(path: str) -> str:
+    """What to sort paths by, so that a folder comes before what is in it, neighbours together, and the top first."""
+    return "" if path == "." else path
+
+
 class Tree:
     """A folder that is open, and all that is below it, by relative paths as `Node` has them; `.` is the folder.
 
@@ -209,6 +214,10 @@ class Tree:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the folder go."""
         self._descent.close()
 
     def folder(self, path: str, *, make: bool = False) -> int:

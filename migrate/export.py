@@ -1,13 +1,12 @@
 """`export`: a bottle, with all its work, in one sealed file. The bottle stays the owner here and goes on."""
 
-import os
 import secrets
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bottle import tree
 from bottle.errors import EngineError, MovedAway, NotFound, PreflightRefused
 from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, MigrationPhase, MigrationRecord, Status
 from bottle.naming import Identity
@@ -148,7 +147,7 @@ class _Export:
 
     def run(self) -> Exported:
         context, plan = self._context, self._plan
-        shutil.rmtree(self._folder / "files", ignore_errors=True)
+        tree.discard(self._folder / "files")
         files = self._spool("files")
         with self._still():
             commit = plan.commit or self._commit()
@@ -183,7 +182,7 @@ class _Export:
         ):
             inspect(written, context.progress)  # what import would refuse must not pass for a bundle
             size = written.size
-        shutil.rmtree(self._folder, ignore_errors=True)
+        tree.discard(self._folder)
         with suppress(OSError):
             self._folder.parent.rmdir()
         return Exported(
@@ -305,12 +304,7 @@ def _members(
 
 def links_out(folder: Path) -> dict[str, str]:
     """The links of a folder that point out of it, by path, with their targets. A bundle holds none: import refuses."""
-    links: dict[str, str] = {}
-    for root, folders, names in os.walk(folder):
-        for name in (*folders, *names):
-            path = Path(root, name)
-            if path.is_symlink():
-                links[str(path.relative_to(folder))] = str(path.readlink())
+    links = {node.path: node.target() for node in tree.walk(folder, lost=tree.ignore_it) if node.is_symlink}
     return {path: target for path, target in sorted(links.items()) if points_out(links, path)}
 
 

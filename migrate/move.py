@@ -1,11 +1,11 @@
 """`migrate`: observe, plan, quiesce, stage, verify, hand off. The source owns the bottle until the very last step."""
 
 import secrets
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from bottle import tree
 from bottle.errors import Conflict, ConnectionLost, MovedAway, RemoteError, StateDamaged, VerificationFailed
 from bottle.model import CommitRecord, MigrationPhase, MigrationRecord, MoveAccount, Status
 from bottle.naming import Identity
@@ -435,7 +435,7 @@ class _Move:
             arrival.clear()
         except RemoteError as exc:
             self._context.progress.note(f"staging on {self._remote.name} was not cleared: {exc.what}")
-        shutil.rmtree(self._context.home.path / "outgoing" / str(self._identity), ignore_errors=True)
+        tree.discard(self._context.home.path / "outgoing" / str(self._identity))
 
 
 def _cargo(blob: Blob) -> Cargo:

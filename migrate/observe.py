@@ -1,10 +1,9 @@
 """Gather all that decides a move, here and there; nothing is changed on either side."""
 
-import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bottle import tree
 from bottle.errors import NotFound
 from bottle.naming import Identity
 from bottle.operations import Context
@@ -88,8 +87,8 @@ def observe(
         image_size=image.size,
         written=context.engine.writable_size(container.id) if container else 0,
         workspace_here=mounted is not None and mounted.is_dir(),
-        workspace_size=folder_size(mounted) if mounted else 0,
-        state_size=folder_size(state.path),
+        workspace_size=tree.size_of(mounted) if mounted else 0,
+        state_size=tree.size_of(state.path),
         host=host,
         host_name=remote.name,
         present=there.diff_ids,
@@ -98,13 +97,3 @@ def observe(
         resume_there=request.resume_there,
     )
     return Observed(facts=facts, workspace=workspace, images=images)
-
-
-def folder_size(folder: Path) -> int:
-    """Bytes of all files below a folder."""
-    total = 0
-    for root, _, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):
-                total += Path(root, name).lstat().st_size
-    return total

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from bottle import facts
+from bottle import facts, tree
 from bottle.docker_engine.base import Part
 from bottle.docker_engine.connection import CHUNK, Source, container_ref
 from bottle.docker_engine.streams import DockerExecution, DockerSession, unframed
@@ -36,7 +36,7 @@ class Contents(Part):
             store = facts.store_of(self._quick.info())
         layer = self.writable_layer(ref) if store is Store.CONTAINERD else None
         if layer is not None:
-            return _apparent_size(layer)
+            return tree.size_of(layer)
         answer = self._connection.get(f"/containers/{container_ref(ref)}/json", doing, size=1)
         return int(answer.get("SizeRw") or 0)
 
@@ -149,26 +149,3 @@ def _byte(match: re.Match[bytes]) -> bytes:
 
 def _readable_folder(path: str) -> bool:
     return Path(path).is_dir() and os.access(path, os.R_OK | os.X_OK)
-
-
-def _apparent_size(folder: Path) -> int:
-    """Sum of the sizes of the files below `folder`, one with several names once. What vanishes meanwhile counts 0."""
-    seen: set[int] = set()
-    total = 0
-    pending = [folder]
-    while pending:
-        try:
-            entries = list(os.scandir(pending.pop()))
-        except OSError:
-            continue
-        for entry in entries:
-            try:
-                status = entry.stat(follow_symlinks=False)
-            except OSError:
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                pending.append(Path(entry.path))
-            elif status.st_nlink == 1 or status.st_ino not in seen:
-                seen.add(status.st_ino)
-                total += status.st_size
-    return total

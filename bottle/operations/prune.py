@@ -1,10 +1,10 @@
 """`prune`: gather facts, and take away what the plan says; each thing is looked at once more just before it goes."""
 
-import shutil
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+from bottle import tree
 from bottle.atomic import cannot_write
 from bottle.errors import Conflict, InvalidIdentity, Locked, NotFound, StateDamaged
 from bottle.garbage import Area, BottleFacts, FolderFacts, Garbage, GarbageFacts, Kept, Kind, PrunePlan, plan_prune
@@ -13,7 +13,6 @@ from bottle.naming import LABEL_SCHEMA, Identity
 from bottle.operations.arriving import PATIENCE, nothing_arriving, touched_at, undisturbed
 from bottle.operations.context import Context
 from bottle.operations.fork import discard_draft
-from bottle.operations.inspection import folder_size
 from bottle.operations.remove import remove_locked
 from bottle.sizes import Chain, weights
 from bottle.state import DRAFT, BottleState, leftover_of
@@ -120,7 +119,7 @@ def _folders(context: Context) -> tuple[FolderFacts, ...]:
                 path=path,
                 area=area,
                 identity=identity,
-                size=folder_size(path),
+                size=tree.size_of(path),
                 touched_at=touched_at(path),
                 busy=BottleState(identity, path).locked_by is not None,
             )
@@ -180,14 +179,14 @@ def _remove_leftover(context: Context, path: Path) -> None:
         with state.locked("bottle prune"):
             if path.parent.name == Area.OUTGOING.value and state.migration() is not None:
                 raise Conflict("a move has begun meanwhile")
-            _rmtree(path)
+            _remove_tree(path)
     else:
-        _rmtree(path)
+        _remove_tree(path)
 
 
-def _rmtree(path: Path) -> None:
+def _remove_tree(path: Path) -> None:
     try:
-        shutil.rmtree(path)
+        tree.remove(path)
     except FileNotFoundError:
         return
     except OSError as exc:
