@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
 
+# Bytes of a path that programs which open by name can reach, wherever below a folder of theirs it comes to lie:
+# PATH_MAX less a name and what an engine's folders take. Docker leaves what is deeper out of its tars without a word.
+OPENABLE = 3_500
 LONGEST_PATH = 1 << 16  # bytes of a path below a folder that travels; a tar repeats it for each entry
 MOST_NAMES = 1 << 28  # bytes of all paths of one tree that travels: what has to be known of it is kept in memory
 
@@ -57,7 +60,10 @@ class Node:
 
     def open(self) -> BinaryIO:
         """The content of a file."""
-        return _reading(self.name, self.folder)
+        try:
+            return _reading(self.name, self.folder)
+        except OSError as exc:
+            raise OSError(exc.errno, exc.strerror, self.path) from exc
 
     def target(self) -> str:
         """What a symlink says."""
@@ -74,9 +80,9 @@ class Node:
             raise
 
 
-def raise_it(_: str, error: OSError) -> None:
+def raise_it(path: str, error: OSError) -> None:
     """What a walk does with a path that cannot be looked at, unless it is told otherwise."""
-    raise error
+    raise OSError(error.errno, error.strerror, path) from error
 
 
 def ignore_it(_: str, __: OSError) -> None:
@@ -181,17 +187,31 @@ def sync(top: Path) -> None:
         os.close(descriptor)
 
 
-def size_of(top: Path) -> int:
-    """Apparent bytes of all files below `top`, one with several names once; what cannot be looked at counts 0."""
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Apparent bytes of all files of a tree, one with several names once, and its longest path."""
+
+    size: int
+    longest: str
+
+
+def measure(top: Path) -> Extent:
+    """The extent of what is below `top`; what cannot be looked at, or vanishes meanwhile, counts nothing."""
     seen: set[tuple[int, int]] = set()
-    total = 0
+    total, longest = 0, ""
     for node in walk(top, lost=ignore_it):
+        longest = node.path if len(node.path) > len(longest) else longest
         if node.is_folder or (node.facts.st_nlink > 1 and node.identity in seen):
             continue
         if node.facts.st_nlink > 1:
             seen.add(node.identity)
         total += node.facts.st_size
-    return total
+    return Extent(total, longest)
+
+
+def size_of(top: Path) -> int:
+    """Apparent bytes of what is below `top`, as `measure` counts them."""
+    return measure(top).size
 
 
 def top_down(path: str) -> str:

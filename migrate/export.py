@@ -194,7 +194,7 @@ class _Export:
             links=tuple(f"{path} -> {target}" for path, target in links.items()),
             skipped=packed.workspace.skipped if packed.workspace is not None else (),
             stays=plan.stays,
-            dropped=(*commit.dropped, *packed.bared),
+            dropped=(*commit.dropped, *packed.lost),
             along=along,
         )
 

@@ -13,7 +13,7 @@ from bottle.operations import Context
 from bottle.operations.commit import commit_locked
 from bottle.operations.settle import settle
 from bottle.operations.stop import stop_locked
-from bottle.plan import commit_in_force, finishing, is_frozen_in
+from bottle.plan import commit_in_force, finishing, is_frozen_in, require_kept
 from bottle.state import BottleState
 from migrate.archive import Layer, compose
 from migrate.handoff import Arrival, had_arrived, let_go, settle_handoff
@@ -22,7 +22,7 @@ from migrate.known import ImagesThere, LayersThere, ask_layers
 from migrate.layers import SaveStreamSource
 from migrate.link import choose_level, measure
 from migrate.model import Blob, Codec, HostFacts, Presence
-from migrate.observe import MoveRequest, observe
+from migrate.observe import MoveRequest, Observed, observe
 from migrate.packing import Packed, pack, tag_there
 from migrate.plan import MovePlan, plan_move, require_room
 from migrate.ports import Remote
@@ -58,7 +58,15 @@ class Moved:
 def plan(context: Context, state: BottleState, remote: Remote, request: MoveRequest) -> MovePlan:
     """What a move would do; nothing is changed. Raises what `plan_move` raises."""
     seen = observe(context, state, remote, request, _name_there(state, remote, request))
-    return plan_move(seen.facts, seen.workspace)
+    return _decided(context, seen)
+
+
+def _decided(context: Context, seen: Observed) -> MovePlan:
+    """The plan, once it is known that what is to be committed can be: afterwards the bottle may be stopped."""
+    decided, container = plan_move(seen.facts, seen.workspace), seen.facts.container
+    if decided.commits and container is not None:
+        require_kept(context.engine.changes(container.id))
+    return decided
 
 
 def move(context: Context, state: BottleState, remote: Remote, request: MoveRequest) -> Moved:
@@ -110,7 +118,7 @@ class _Move:
             return self._done_before()
         settle(context, state)
         seen = observe(context, state, self._remote, self._request, self._there)
-        decided = plan_move(seen.facts, seen.workspace)
+        decided = _decided(context, seen)
         self._note(MigrationPhase.QUIESCING, None)
         with self._quiet(decided) as commit:
             files = self._spool("files", decided.file_codec)
@@ -126,7 +134,7 @@ class _Move:
             stays=decided.stays,
             missing_there=decided.missing_there,
             along=self._along,
-            dropped=(*commit.dropped, *packed.bared),
+            dropped=(*commit.dropped, *packed.lost),
         )
         self._hand_over(arrival, decided, commit)
         return self._moved(self._account, arrival)

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from bottle import facts, tree
-from bottle.docker_engine.base import Part
+from bottle.docker_engine.base import Part, readable_folder
 from bottle.docker_engine.connection import CHUNK, Source, container_ref
+from bottle.docker_engine.failures import TOO_LONG
 from bottle.docker_engine.streams import DockerExecution, DockerSession, unframed
+from bottle.errors import EngineError, PathTooLong
 from bottle.model import Change, Store
 from bottle.ports import Execution, Session
 
@@ -22,8 +24,18 @@ class Contents(Part):
 
     def changes(self, ref: str) -> tuple[Change, ...]:
         """How a container's filesystem differs from its image."""
-        with self._asked_to(f"compare container {ref} with its image"):
-            return facts.changes(self._patient.diff(container_ref(ref)))
+        try:
+            with self._asked_to(f"compare container {ref} with its image"):
+                return facts.changes(self._patient.diff(container_ref(ref)))
+        except EngineError as exc:
+            if not exc.what.endswith(TOO_LONG):
+                raise
+            raise PathTooLong(
+                f"container {ref} has folders in each other too deeply for Docker to look into them, or commit them",
+                left="nothing was changed; the bottle goes on as it was",
+                next_step="inside the bottle, remove or rename some of the folders that lie in each other; "
+                "to find them: find / -xdev -mindepth 500 -maxdepth 500",
+            ) from exc
 
     def writable_size(self, ref: str) -> int:
         """Apparent bytes that a container has written: holes of sparse files count.
@@ -50,7 +62,7 @@ class Contents(Part):
             return None
         driver = (inspected.get("GraphDriver") or {}).get("Data") or {}
         upper = driver.get("UpperDir") or _upper_folder(inspected)
-        return Path(upper) if upper and _readable_folder(upper) else None
+        return Path(upper) if upper and readable_folder(upper) else None
 
     def read_archive(self, ref: str, path: str) -> Iterator[bytes]:
         """A tar of `path` in a container, its last component being the first member."""
@@ -145,7 +157,3 @@ def upper_folder(mountinfo: bytes) -> str | None:
 
 def _byte(match: re.Match[bytes]) -> bytes:
     return bytes((int(match[1], 8),))
-
-
-def _readable_folder(path: str) -> bool:
-    return Path(path).is_dir() and os.access(path, os.R_OK | os.X_OK)

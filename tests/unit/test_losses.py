@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bottle.snapshot import dropped_by_commit, unseen
+from bottle.losses import dropped_by_commit, unseen
 
 CUT = 1_700_000_000
 
