@@ -130,7 +130,7 @@ def test_a_deep_workspace_with_any_names_arrives_and_its_staging_can_be_cleared(
 ) -> None:
     workspace = a_volume(tmp_path / "workspace")
     # Busybox's tar makes each folder's parents from the top again: its time grows with the cube of the depth.
-    make_deep(workspace, 300 if (programs / "tar").exists() else tree.OPENABLE // 2 - 3, "d")
+    make_deep(workspace, 300 if (programs / "tar").exists() else 1_100, "d")
     parcel = pack_folder(workspace, spool)
     ship(arrival, parcel)
     for nonce in ("1" * 32, "2" * 32):  # the second takes away what the first had unpacked
