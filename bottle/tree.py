@@ -378,7 +378,11 @@ def _is_within(path: str, folder: str) -> bool:
 
 
 def _reading(name: str, folder: int) -> BinaryIO:
-    return os.fdopen(os.open(name, _READ, dir_fd=folder), "rb")
+    descriptor = os.open(name, _READ, dir_fd=folder)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file", name)
+    return os.fdopen(descriptor, "rb")
 
 
 def _sync(node: Node) -> None:
