@@ -2,9 +2,9 @@
 
 import os
 import secrets
-import shutil
 from pathlib import Path
 
+from bottle import tree
 from bottle.errors import StateDamaged
 
 
@@ -45,21 +45,6 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def sync_tree(folder: Path) -> None:
-    """Make every file and name below `folder` survive a power cut."""
-    for root, _, names in os.walk(folder):
-        for name in names:
-            path = Path(root, name)
-            if path.is_symlink() or not path.is_file():
-                continue
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        sync_folder(Path(root))
-
-
 def replace_tree(new: Path, target: Path) -> None:
     """Put folder `new` in the place of `target`, on the same filesystem.
 
@@ -68,12 +53,12 @@ def replace_tree(new: Path, target: Path) -> None:
     old = target.with_name(f"{target.name}.old")
     try:
         recover_tree(target)
-        sync_tree(new)
+        tree.sync(new)
         if target.exists():
             target.rename(old)
         new.rename(target)
         sync_folder(target.parent)
-        shutil.rmtree(old, ignore_errors=True)
+        tree.discard(old)
     except OSError as exc:
         raise cannot_write(target, exc) from exc
 
@@ -90,7 +75,7 @@ def recover_tree(target: Path) -> None:
     if not old.exists():
         return
     if target.exists():
-        shutil.rmtree(old, ignore_errors=True)
+        tree.discard(old)
     else:
         old.rename(target)
 

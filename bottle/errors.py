@@ -27,6 +27,7 @@ BottleError                 1  failed
 │   └── ConnectionLost      6
 ├── VerificationFailed      7
 ├── PreflightRefused        8  architecture, disk, engine, credentials
+│   └── PathTooLong         8
 └── Interrupted           130
 """
 
@@ -171,6 +172,10 @@ class PreflightRefused(BottleError):
     """A fact found before anything was built, sent or replaced makes it impossible, or unwise, to go on."""
 
     exit_code = 8
+
+
+class PathTooLong(PreflightRefused):
+    """Folders lie in each other so deeply that Docker, or a tar, cannot open what is in them by its path."""
 
 
 class Interrupted(BottleError):

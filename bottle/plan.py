@@ -1,5 +1,6 @@
 """What is to be done, decided from facts alone: nothing here touches a disk, an engine or a network."""
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from bottle.errors import (
     NeedsConsent,
     NotFound,
     NothingToResume,
+    PathTooLong,
     PreflightRefused,
     UsageError,
     VerificationFailed,
@@ -33,6 +35,8 @@ from bottle.model import (
     Tombstone,
 )
 from bottle.naming import LABEL_COMMIT, LABEL_REMOTE_CONTROL, Identity, built_image, declared_volume
+from bottle.text import shortened
+from bottle.tree import OPENABLE
 
 DEEPEST = 125  # layers; an image deeper than this cannot be made: https://github.com/moby/moby/issues/1171
 FOLD_AT = 100  # layers; a commit deeper than this is folded: far enough from the end for some that cannot be
@@ -491,7 +495,7 @@ def plan_commit(facts: CommitFacts, *, pause: bool) -> CommitPlan:
             left="its last commit is in force" if facts.commits else "it was never committed",
             next_step=f"bottle resume {identity}",
         )
-    _refuse_whiteouts(facts.changes)
+    require_kept(facts.changes)
     if facts.base is not None and len(facts.base.diff_ids) >= DEEPEST:
         raise PreflightRefused(
             f"{identity} is made of {len(facts.base.diff_ids)} layers, and Docker allows no more than {DEEPEST}",
@@ -541,6 +545,18 @@ def layers_to_fold(base: tuple[str, ...], diff_ids: tuple[str, ...]) -> int:
     own = len(diff_ids) - len(base)
     deep = len(diff_ids) > FOLD_AT and own > 1
     return own if deep and base and diff_ids[: len(base)] == base else 0
+
+
+def require_kept(changes: tuple[Change, ...]) -> None:
+    """Refuse changes that Docker's commit would lose while it says success. Raises PreflightRefused."""
+    _refuse_whiteouts(changes)
+    for change in changes:
+        if len(os.fsencode(change.path)) > OPENABLE:
+            raise PathTooLong(
+                f"Docker cannot commit a path of more than {OPENABLE} bytes: {shortened(change.path)}",
+                left="nothing was changed; the bottle goes on as it was",
+                next_step="inside the bottle, remove or rename some of the folders that lie in each other there",
+            )
 
 
 def _refuse_whiteouts(changes: tuple[Change, ...]) -> None:

@@ -272,6 +272,10 @@ class Engine(Protocol):
         """The volumes with these labels, sorted by name."""
         ...
 
+    def volume_folder(self, name: str) -> Path | None:
+        """The folder that holds what is in a volume, where this process may read it."""
+        ...
+
     def remove_volume(self, name: str) -> None:
         """Delete a volume; gone already is fine."""
         ...

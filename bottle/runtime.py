@@ -10,12 +10,12 @@ requests/                empty: where the volume is mounted that requests are wr
 
 import os
 import shlex
-import shutil
 import stat
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
+from bottle import tree
 from bottle.errors import BottleError
 from bottle.naming import Identity
 from bottle.regular import read_regular
@@ -77,7 +77,7 @@ def hide(base: Path, identity: Identity) -> None:
 
 def forget(base: Path, identity: Identity) -> None:
     """Take all that is here of a bottle away; gone already is fine."""
-    shutil.rmtree(base / str(identity), ignore_errors=True)
+    tree.discard(base / str(identity))
 
 
 def _private(base: Path) -> None:

@@ -23,15 +23,14 @@ state/<identity>/            0700
 
 import os
 import re
-import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from bottle import lock, serial
-from bottle.atomic import cannot_write, recover_tree, remove_file, sync_folder, sync_tree, write_atomic
+from bottle import lock, serial, tree
+from bottle.atomic import cannot_write, recover_tree, remove_file, sync_folder, write_atomic
 from bottle.errors import AmbiguousIdentity, InvalidIdentity, NameTaken, NotFound, StateDamaged
 from bottle.model import (
     CapabilityRequest,
@@ -301,7 +300,7 @@ class BottleState:
         """Clear away what writers that died left behind, and put a transcript back that one was replacing."""
         try:
             recover_tree(self.transcript)
-            shutil.rmtree(self.path / f"{TRANSCRIPT}.new", ignore_errors=True)
+            tree.discard(self.path / f"{TRANSCRIPT}.new")
             for left in (*self.path.glob(".*.tmp"), *self.path.glob(f"{REQUESTS}/.*.tmp")):
                 left.unlink()
             for note in (OUTSIDE, PLACED):  # of an import that came to its end
@@ -313,10 +312,10 @@ class BottleState:
         """Delete all that is kept of the bottle; the folder leaves its name in one step, so no half of it is seen."""
         doomed = self.path.with_name(f".{self.path.name}{_DELETED}")
         try:
-            shutil.rmtree(doomed, ignore_errors=True)
+            tree.discard(doomed)
             self.path.rename(doomed)
             sync_folder(self.path.parent)
-            shutil.rmtree(doomed)
+            tree.remove(doomed)
         except OSError as exc:
             raise cannot_write(self.path, exc) from exc
 
@@ -366,7 +365,7 @@ class StateHome:
                 draft.write_metadata(metadata)
                 return self.adopt(draft)
         except BaseException:
-            shutil.rmtree(draft.path if draft.path.exists() else state.path, ignore_errors=True)
+            tree.discard(draft.path if draft.path.exists() else state.path)
             raise
 
     def draft(self, identity: Identity) -> BottleState:
@@ -377,7 +376,7 @@ class StateHome:
         """Make a bottle of a draft that has all it needs, in one step. Raises NameTaken."""
         state = self.bottle(draft.identity)
         try:
-            sync_tree(draft.path)
+            tree.sync(draft.path)
             if state.path.exists():
                 raise NameTaken(f"{state.path} exists already", next_step="run the same command again")
             draft.path.rename(state.path)

@@ -22,7 +22,14 @@ _UNPRINTABLE = re.compile(
 )
 # Letters and signs that show nothing: as good as spaces to who wants to move text to where it does not belong.
 _BLANK = re.compile(r"[\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0]")
+_PATH = 120  # characters of a path that are shown
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
+
+
+def shortened(path: str) -> str:
+    """A long path with its middle left out, fit to be shown: its ends tell where it is."""
+    text = printable(path, len(path))
+    return text if len(text) <= _PATH else f"{text[: _PATH - 30]}…{text[-29:]} ({len(path)} characters)"
 
 
 def printable(text: str | bytes, limit: int = 500) -> str:

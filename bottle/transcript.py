@@ -7,7 +7,6 @@ says of every file, folder and symlink what it was there. Links are only ever wr
 import hashlib
 import io
 import posixpath
-import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from bottle import serial
+from bottle import serial, tree
 from bottle.admission import RESERVED
 from bottle.atomic import cannot_write, recover_tree, replace_tree, standing_tree, write_atomic
 from bottle.errors import NotFound, StateDamaged, VerificationFailed
@@ -25,7 +24,8 @@ from bottle.model import Mount
 from bottle.ports import Engine
 from bottle.regular import read_regular
 from bottle.text import printable
-from bottle.unpack import Entry, EntryType, Limits, open_below, receive, relative
+from bottle.tree import Tree
+from bottle.unpack import Entry, EntryType, Limits, receive, relative
 
 _LIMITS = Limits(entries=200_000, size=4 * 1024**3)
 _MOST_ID = 2**32 - 1
@@ -46,7 +46,7 @@ def capture(
     files = new / "files"
     try:
         recover_tree(folder)
-        shutil.rmtree(new, ignore_errors=True)
+        tree.discard(new)
         new.mkdir(mode=0o700)
         files.mkdir(mode=0o700)
     except OSError as exc:
@@ -66,7 +66,7 @@ def capture(
         write_atomic(new / "index.json", serial.dump(document))
         replace_tree(new, folder)
     finally:
-        shutil.rmtree(new, ignore_errors=True)
+        tree.discard(new)
     return sum(entry.type is EntryType.FILE for entry in entries)
 
 
@@ -165,12 +165,12 @@ def restore(engine: Engine, container: str, folder: Path, *, spared: Callable[[s
 @contextmanager
 def _as_tar(entries: tuple[Entry, ...], files: Path) -> Iterator[BinaryIO]:
     with tempfile.TemporaryFile() as spool:
-        with tarfile.open(fileobj=spool, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        with _opened(files) as below, tarfile.open(fileobj=spool, mode="w", format=tarfile.PAX_FORMAT) as archive:
             for entry in entries:
                 member = tarfile.TarInfo(entry.path)
                 member.mode, member.uid, member.gid, member.mtime = entry.mode, entry.uid, entry.gid, entry.mtime
                 if entry.type is EntryType.FILE:
-                    content = _checked(entry, files)
+                    content = _checked(entry, below, files)
                     member.size = entry.size
                     archive.addfile(member, content)
                     content.close()
@@ -182,9 +182,20 @@ def _as_tar(entries: tuple[Entry, ...], files: Path) -> Iterator[BinaryIO]:
         yield spool
 
 
-def _checked(entry: Entry, files: Path) -> BinaryIO:
+def _opened(files: Path) -> Tree:
     try:
-        content = open_below(files, entry.path)
+        return Tree(files)
+    except OSError as exc:
+        raise VerificationFailed(
+            f"the transcript's snapshot lacks {files}: {exc.strerror}",
+            left="nothing was put back",
+            next_step=_aside(files),
+        ) from exc
+
+
+def _checked(entry: Entry, below: Tree, files: Path) -> BinaryIO:
+    try:
+        content = below.open(entry.path)
     except OSError as exc:
         raise VerificationFailed(
             f"the transcript's snapshot lacks {entry.path!r}: {exc.strerror}",

@@ -1,7 +1,8 @@
 """Receive a tar that nobody vouches for: own parser of members, nothing followed, nothing created but plain files.
 
 `tarfile`'s extraction filters have known holes, so nothing here calls an extract function: members are read as a
-stream, checked against an allow-list, and their contents are written by this module under names it has checked.
+stream, checked against an allow-list, and their contents are written by this module under names it has checked, at any
+depth (`bottle.tree`).
 """
 
 import errno
@@ -13,17 +14,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, Generic, TypeVar
 
 from bottle.atomic import cannot_write
 from bottle.errors import VerificationFailed
-from bottle.regular import open_regular
+from bottle.tree import LONGEST_PATH, MOST_NAMES, Tree
 
 _CHUNK = 1024 * 1024
 _HEADERS = 4 * 1024 * 1024  # more than that in front of one member are no names and times
 _END = 2 * tarfile.BLOCKSIZE  # zeros that every tar ends with
 _NO_NAME = {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 _UNCHANGED = "what was there before is unchanged"
+
+T = TypeVar("T")
 
 
 class EntryType(Enum):
@@ -135,6 +138,48 @@ def relative(name: str) -> str:
     return path
 
 
+class Paths(Generic[T]):
+    """The paths that a tar has named so far, with what is there; the folders above each are among them.
+
+    `what` is what the tar is called, `folder` what stands for a folder.
+    """
+
+    def __init__(self, what: str, folder: T) -> None:
+        self._what = what
+        self._folder = folder
+        self._types: dict[str, T] = {}
+        self._size = 0
+
+    def __len__(self) -> int:
+        return len(self._types)
+
+    def get(self, path: str) -> T | None:
+        """What is at `path`, if anything."""
+        return self._types.get(path)
+
+    def put(self, path: str, type_: T) -> None:
+        """One more. Raises VerificationFailed for what comes twice, or below what is no folder, or is too much."""
+        if path in self._types and not type_ == self._types[path] == self._folder:
+            raise VerificationFailed(f"{self._what} holds {path[:200]!r} twice", left=_UNCHANGED)
+        above = posixpath.dirname(path)
+        while above and above not in self._types:  # what is above a known one is known too
+            self._note(above, self._folder)
+            above = posixpath.dirname(above)
+        if above and self._types[above] != self._folder:
+            raise VerificationFailed(f"{self._what} holds {path[:200]!r} below what is no folder", left=_UNCHANGED)
+        self._note(path, type_)
+
+    def _note(self, path: str, type_: T) -> None:
+        self._types[path] = type_
+        self._size += len(path)
+        if len(path) > LONGEST_PATH or self._size > MOST_NAMES:
+            raise VerificationFailed(
+                f"{self._what} holds a path of more than {LONGEST_PATH} bytes, or paths of more than {MOST_NAMES} in "
+                f"all: {path[:80]!r}",
+                left=_UNCHANGED,
+            )
+
+
 def receive(
     chunks: Iterable[bytes], folder: Path, prefix: str, limits: Limits, *, hard_links: bool = False
 ) -> Iterator[Entry]:
@@ -145,10 +190,14 @@ def receive(
     VerificationFailed for a name that escapes, comes twice or cannot be a file's, past `limits`, and where a tar is
     torn; StateDamaged when `folder` cannot be written.
     """
-    receiver = _Receiver(folder, prefix, limits, hard_links=hard_links)
     source = _Metered(chunks)
     try:
-        with tarfile.open(mode="r|", fileobj=source) as archive:  # type: ignore[call-overload]
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (
+            Tree(folder) as below,
+            tarfile.open(mode="r|", fileobj=source) as archive,  # type: ignore[call-overload]
+        ):
+            receiver = _Receiver(below, prefix, limits, hard_links=hard_links)
             for member in archive:
                 source.grant(max(0, member.size))
                 entry = receiver.take(archive, member)
@@ -165,12 +214,12 @@ def receive(
 
 
 class _Receiver:
-    def __init__(self, folder: Path, prefix: str, limits: Limits, *, hard_links: bool) -> None:
-        self._folder = folder
+    def __init__(self, below: Tree, prefix: str, limits: Limits, *, hard_links: bool) -> None:
+        self._below = below
         self._hard_links = hard_links
         self._prefix = prefix
         self._limits = limits
-        self._seen: dict[str, EntryType] = {}
+        self._seen = Paths("an archive", EntryType.FOLDER)
         self._count = 0
         self._total = 0
 
@@ -182,14 +231,7 @@ class _Receiver:
         type_ = _type(member)
         if type_ is None:
             return None
-        if path in self._seen and not type_ is self._seen[path] is EntryType.FOLDER:
-            raise VerificationFailed(f"an archive holds {path[:80]!r} twice", left=_UNCHANGED)
-        above = posixpath.dirname(path)
-        while above:
-            if self._seen.setdefault(above, EntryType.FOLDER) is not EntryType.FOLDER:
-                raise VerificationFailed(f"an archive holds {path[:80]!r} below what is no folder", left=_UNCHANGED)
-            above = posixpath.dirname(above)
-        self._seen[path] = type_
+        self._seen.put(path, type_)
         size, digest = self._store(archive, member, path) if type_ is EntryType.FILE else (0, "")
         return Entry(
             path=path,
@@ -211,19 +253,28 @@ class _Receiver:
                     f"an archive holds a hard link to something it does not hold: {path[:80]!r}", left=_UNCHANGED
                 )
             if self._hard_links:
-                (self._folder / path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                (self._folder / path).hardlink_to(self._folder / original)
+                self._below.link(path, original)
                 return 0, ""
-            with open_below(self._folder, original) as source:
+            with self._below.open(original) as source:
                 self._total += os.fstat(source.fileno()).st_size
                 self._require_room()
-                return store(source, self._folder, path)
+                return self._store_as(path, source)
         content = archive.extractfile(member)
         assert content is not None  # a regular file always has one
-        size, digest = store(content, self._folder, path)
+        size, digest = self._store_as(path, content)
         if size != member.size:
             raise VerificationFailed(f"an archive ends in the middle of {path[:80]!r}", left=_UNCHANGED)
         return size, digest
+
+    def _store_as(self, path: str, source: IO[bytes]) -> tuple[int, str]:
+        """Write a new file, never through a link. Returns its size and its sha256."""
+        digest, size = hashlib.sha256(), 0
+        with self._below.create(path) as file:
+            while chunk := source.read(_CHUNK):
+                file.write(chunk)
+                digest.update(chunk)
+                size += len(chunk)
+        return size, digest.hexdigest()
 
     def _require_room(self) -> None:
         if self._count > self._limits.entries or self._total > self._limits.size:
@@ -243,22 +294,3 @@ def _type(member: tarfile.TarInfo) -> EntryType | None:
     if member.issym():
         return EntryType.SYMLINK
     return EntryType.FILE if member.isreg() or member.islnk() else None
-
-
-def store(source: IO[bytes], folder: Path, path: str) -> tuple[int, str]:
-    """Write a new file at `folder`/`path`, never through a link. Returns its size and its sha256."""
-    target = folder / path
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    digest, size = hashlib.sha256(), 0
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        while chunk := source.read(_CHUNK):
-            file.write(chunk)
-            digest.update(chunk)
-            size += len(chunk)
-    return size, digest.hexdigest()
-
-
-def open_below(folder: Path, path: str) -> BinaryIO:
-    """Open a file that `store` wrote, refusing anything else in its place."""
-    return open_regular(folder / relative(path))

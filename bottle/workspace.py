@@ -9,8 +9,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bottle.errors import BottleError, NotFound, UsageError
+from bottle.errors import BottleError, NotFound, PathTooLong, UsageError
 from bottle.ports import Engine
+from bottle.text import shortened
+from bottle.tree import OPENABLE, walk
 from bottle.unpack import ChunkReader
 
 
@@ -28,28 +30,59 @@ def copy_in(
     Nothing is written to a path in the container that is `spared`.
 
     Files, folders and links with their modes, untracked and ignored ones too; sockets, fifos and devices are no
-    content and stay behind. Raises BottleError when a file cannot be read.
+    content and stay behind. Raises BottleError when a file cannot be read, PathTooLong for one that Docker cannot open.
     """
-    uid, gid = resolve_user(engine, container, user)
+    owner = resolve_user(engine, container, user)
 
-    def owned(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-        if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
-            return None
-        if spared(posixpath.normpath(posixpath.join(workdir, member.name))):
-            return None
-        member.uid, member.gid, member.uname, member.gname = uid, gid, "", ""
-        return member
+    def wanted(path: str) -> bool:
+        return not spared(posixpath.normpath(posixpath.join(workdir, path)))
 
     with tempfile.TemporaryFile() as spool:
         try:
             with tarfile.open(fileobj=spool, mode="w", format=tarfile.PAX_FORMAT) as archive:
-                archive.add(folder, arcname=".", filter=owned)
+                _pack(archive, folder, owner, wanted)
         except OSError as exc:
             raise BottleError(
                 f"cannot copy {folder} into the bottle: {exc}", left="nothing was started", next_step=f"ls -la {folder}"
             ) from exc
         spool.seek(0)
         engine.write_archive(container, workdir, spool)
+
+
+def _pack(archive: tarfile.TarFile, folder: Path, owner: tuple[int, int], wanted: Callable[[str], bool]) -> None:
+    if not wanted("."):
+        return
+    archive.addfile(_member(".", folder.stat(), owner, tarfile.DIRTYPE))
+    first_names: dict[tuple[int, int], str] = {}
+    for node in walk(folder, entered=lambda node: wanted(node.path)):
+        if not (node.is_file or node.is_folder or node.is_symlink) or not wanted(node.path):
+            continue
+        if len(os.fsencode(node.path)) > OPENABLE:
+            raise PathTooLong(
+                f"Docker cannot take in a path of more than {OPENABLE} bytes: {folder}/{shortened(node.path)}",
+                left="nothing was started",
+                next_step="remove or rename some of the folders that lie in each other there",
+            )
+        name = f"./{node.path}"
+        if node.is_folder:
+            archive.addfile(_member(name, node.facts, owner, tarfile.DIRTYPE))
+        elif node.is_symlink:
+            archive.addfile(_member(name, node.facts, owner, tarfile.SYMTYPE, node.target()))
+        elif node.identity in first_names:
+            archive.addfile(_member(name, node.facts, owner, tarfile.LNKTYPE, first_names[node.identity]))
+        else:
+            first_names[node.identity] = name
+            member = _member(name, node.facts, owner, tarfile.REGTYPE)
+            member.size = node.facts.st_size
+            with node.open() as file:
+                archive.addfile(member, file)
+
+
+def _member(name: str, facts: os.stat_result, owner: tuple[int, int], type_: bytes, link: str = "") -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname, member.mtime = type_, link, facts.st_mtime
+    member.mode, (member.uid, member.gid) = stat.S_IMODE(facts.st_mode), owner
+    return member
 
 
 def resolve_user(engine: Engine, container: str, user: str) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
+from bottle import tree
 from bottle.errors import EngineError, RemoteError, VerificationFailed
 from bottle.model import Store
 from bottle.naming import Identity
@@ -218,7 +219,7 @@ class Dock:
         plain = within(decompress(staged(self._blobs, blob), _codec(codec)), min(self._room(), self._docker_room()))
         try:
             with alone(self._staging):
-                shutil.rmtree(folder, ignore_errors=True)
+                tree.discard(folder)
                 folder.mkdir(mode=0o700)
                 with (folder / "0").open("xb") as file:
                     for piece in write_tar(_entries(InnerTar(plain), volume_rules(volume, target))):
@@ -228,7 +229,7 @@ class Dock:
         except OSError as exc:
             return Reply(status=26, out=b"", err=f"cannot unpack volume {volume}: {exc.strerror}")
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            tree.discard(folder)
 
     def _require_known(self, stdin: IO[bytes], folder: str) -> None:
         """Only files that were unpacked here are hashed: no link is followed, nothing outside is asked about."""
@@ -263,7 +264,7 @@ class Dock:
         """Write anew what the state says, without what is for this host to say, and leave out what means nothing."""
         for path in state.path.iterdir():
             if path.name not in WRITTEN_HERE and not is_kept(path.name):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                tree.remove(path)
         reopen_requests(state)
         here = self._terms.bottle_home / "state" / str(self._guard.identity)
         granted = grant(arrived.metadata, here, rebuild=arrived.rebuild)

@@ -1,12 +1,11 @@
 """`export`: a bottle, with all its work, in one sealed file. The bottle stays the owner here and goes on."""
 
-import os
-import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bottle import tree
 from bottle.errors import MovedAway, NotFound, PreflightRefused
 from bottle.garbage import Area
 from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, MigrationPhase
@@ -153,7 +152,7 @@ class _Export:
         context, state, plan = self._context, self._state, self._plan
         for half in left_outside(Area.OUTGOING, self._folder.parent, state.identity, ()).halves:
             remove_path(half)  # of a run that died
-        shutil.rmtree(self._folder / "files", ignore_errors=True)
+        tree.discard(self._folder / "files")
         files = self._spool("files")
         with paused(context, state, context.container(state.identity), "an export"):
             commit = plan.commit or self._commit()
@@ -186,7 +185,7 @@ class _Export:
         ):
             inspect(written, context.progress)  # what import would refuse must not pass for a bundle
             size = written.size
-        shutil.rmtree(self._folder, ignore_errors=True)
+        tree.discard(self._folder)
         with suppress(OSError):
             self._folder.parent.rmdir()
         return Exported(
@@ -198,7 +197,7 @@ class _Export:
             links=tuple(f"{path} -> {target}" for path, target in links.items()),
             skipped=packed.workspace.skipped if packed.workspace is not None else (),
             stays=plan.stays,
-            dropped=(*commit.dropped, *packed.bared),
+            dropped=(*commit.dropped, *packed.lost),
             along=along,
         )
 
@@ -270,12 +269,7 @@ def _members(
 
 def links_out(folder: Path) -> dict[str, str]:
     """The links of a folder that point out of it, by path, with their targets. A bundle holds none: import refuses."""
-    links: dict[str, str] = {}
-    for root, folders, names in os.walk(folder):
-        for name in (*folders, *names):
-            path = Path(root, name)
-            if path.is_symlink():
-                links[str(path.relative_to(folder))] = str(path.readlink())
+    links = {node.path: node.target() for node in tree.walk(folder, lost=tree.ignore_it) if node.is_symlink}
     return {path: target for path, target in sorted(links.items()) if points_out(links, path)}
 
 

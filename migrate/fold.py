@@ -1,7 +1,6 @@
 """Folds a bottle's own layers into one, by the engine's own archives, before the image gets too deep for Docker."""
 
 import json
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bottle import tree
 from bottle.errors import BottleError, NotFound, VerificationFailed
 from bottle.launch import bare_spec
 from bottle.model import ImageFacts
@@ -46,7 +46,7 @@ class Folder:
         if not base or facts.diff_ids[: len(base)] != base or not own:
             raise VerificationFailed(f"{ref} has no layers above those of its agent's image", left=_UNTOUCHED)
         folder = self._home / "outgoing" / str(identity) / "fold"
-        shutil.rmtree(folder, ignore_errors=True)  # what a run that died has left
+        tree.discard(folder)  # what a run that died has left
         try:
             archive, diff_ids = self._compose(ref, base, own, tag, folder)
             self._engine.load(_pieces(archive))
@@ -58,7 +58,7 @@ class Folder:
                 self._engine.remove_image(tag)
             raise
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            tree.discard(folder)
             with suppress(OSError):
                 folder.parent.rmdir()
 
@@ -76,7 +76,7 @@ class Folder:
             for piece in merge([partial(_opened, _spooled(apart, diff_id)) for diff_id in own], ground):
                 writer.write(piece)
             one = writer.keep()
-        shutil.rmtree(folder / "own", ignore_errors=True)
+        tree.discard(folder / "own")
         diff_ids = (*base, one.diff_id)
         archive = compose(
             config=folded_config(config, len(base), one.diff_id),

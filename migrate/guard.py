@@ -76,7 +76,7 @@ RULES = {
     "extract": Rule(args=("identity", "blob", "codec", "kind", "nonce")),
     "verify": Rule(args=("identity", "folder", "count", "count", "count"), lines=_SUMS, most=256 << 20),
     "volume": Rule(
-        args=("identity", "blob", "codec", "volume", "target", "tag", "filler", "count", "sha256"), docker=True
+        args=("identity", "blob", "codec", "volume", "target", "tag", "filler", "count", "count", "sha256"), docker=True
     ),
     "register": Rule(args=("identity", "nonce", "workspace")),
     "clear": Rule(args=("identity",)),

@@ -94,6 +94,7 @@ class Arrival:
                 tag,
                 f"bottle-fill-{secrets.token_hex(6)}",
                 str(parcel.entries),
+                str(parcel.breaks),
                 parcel.content,
                 bare=True,
             )

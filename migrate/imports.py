@@ -6,14 +6,13 @@ from. Until the state folder gets its name, which comes last, there is no such b
 
 import os
 import secrets
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from bottle import temporary, transcript
+from bottle import temporary, transcript, tree
 from bottle.admission import Agree
 from bottle.atomic import cannot_write, sync_folder
 from bottle.errors import BottleError, VerificationFailed
@@ -156,7 +155,7 @@ class _Import:
         """Leave nothing; hides no error, as it raises none."""
         for path in (self._near, self._workspace):
             if path is not None and _inode(path) == self._inode is not None:
-                shutil.rmtree(path, ignore_errors=True)
+                tree.discard(path)
         for path in reversed(self._made):
             with suppress(OSError):
                 path.rmdir()

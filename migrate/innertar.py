@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from enum import Enum
 
 from bottle.errors import VerificationFailed
+from bottle.tree import LONGEST_PATH
 from bottle.unpack import relative
 from migrate.tarstream import BLOCK, Member, TarStream
 
 CAPABILITY = "SCHILY.xattr.security.capability"
 _MAX_ID = 2**32 - 2
 _MAX_TIME = 2**36
-_MAX_PATH = 4096
+_MAX_TARGET = 4096
 _MAX_NAME = 255
 
 
@@ -90,7 +91,7 @@ class InnerTar(TarStream):
             self._safe(header.name)
         path = self._safe(member.name)
         link = self._safe(member.link) if type_ is ItemType.HARDLINK else member.link
-        if type_ is ItemType.SYMLINK and (not link or "\0" in link or len(link) > _MAX_PATH):
+        if type_ is ItemType.SYMLINK and (not link or "\0" in link or len(link) > _MAX_TARGET):
             raise VerificationFailed(f"a link without a proper target: {path[:80]!r}")
         return Item(
             path=path,
@@ -107,7 +108,7 @@ class InnerTar(TarStream):
     def _safe(self, name: str) -> str:
         """The path that a name means below the top. Raises VerificationFailed for one that escapes."""
         path = relative(name.lstrip("/") or "." if self._rooted and name else name)
-        if len(path) > _MAX_PATH or any(len(part) > _MAX_NAME for part in path.split("/")):
+        if len(path) > LONGEST_PATH or any(len(part) > _MAX_NAME for part in path.split("/")):
             raise VerificationFailed(f"a path that is too long: {path[:80]!r}")
         return path
 

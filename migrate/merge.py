@@ -77,7 +77,8 @@ def ground_of(layers: Iterable[Names]) -> Set[str]:
     ground = {""}
     for layer in layers:
         cut = layer.gone | layer.leaves
-        ground = {path for path in ground if path not in cut and not _is_below(path, cut | layer.opaque)}
+        is_below = _below_any(cut | layer.opaque)
+        ground = {path for path in ground if path not in cut and not is_below(path)}
         ground |= layer.folders
     return ground
 
@@ -314,12 +315,22 @@ def _above(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def _is_below(path: str, folders: Set[str]) -> bool:
-    while path:
-        path = _above(path)
-        if path in folders:
-            return True
-    return False
+def _below_any(folders: Set[str]) -> Callable[[str], bool]:
+    """Whether a path is below one of `folders`; what was found of the folders above is not sought again."""
+    known: dict[str, bool] = {"": False}
+
+    def is_below(path: str) -> bool:
+        asked, above = [], path
+        while above not in known:
+            asked.append(above)
+            above = _above(above)
+            if above in folders:
+                known.update(dict.fromkeys(asked, True))
+                return True
+        known.update(dict.fromkeys(asked, known[above]))
+        return known[path]
+
+    return is_below
 
 
 def _below(folder: str, name: str) -> str:

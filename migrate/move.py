@@ -1,11 +1,11 @@
 """`migrate`: observe, plan, quiesce, stage, verify, hand off. The source owns the bottle until the very last step."""
 
 import secrets
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from bottle import tree
 from bottle.errors import Conflict, ConnectionLost, MovedAway, RemoteError, StateDamaged, VerificationFailed
 from bottle.model import CommitRecord, MigrationPhase, MigrationRecord, MoveAccount
 from bottle.naming import Identity
@@ -14,7 +14,7 @@ from bottle.operations.commit import commit_locked
 from bottle.operations.pause import paused
 from bottle.operations.settle import settle
 from bottle.operations.stop import keep_stopped, stop_locked
-from bottle.plan import commit_in_force, finishing, is_frozen_in
+from bottle.plan import commit_in_force, finishing, is_frozen_in, require_kept
 from bottle.state import BottleState
 from migrate.archive import Layer, compose
 from migrate.handoff import Arrival, had_arrived, let_go, settle_handoff
@@ -23,7 +23,7 @@ from migrate.known import ImagesThere, LayersThere, ask_layers
 from migrate.layers import SaveStreamSource
 from migrate.link import choose_level, measure
 from migrate.model import Blob, Codec, HostFacts, Presence
-from migrate.observe import MoveRequest, observe
+from migrate.observe import MoveRequest, Observed, observe
 from migrate.packing import Packed, pack, tag_there
 from migrate.plan import MovePlan, plan_move, require_room
 from migrate.ports import Remote
@@ -59,7 +59,15 @@ class Moved:
 def plan(context: Context, state: BottleState, remote: Remote, request: MoveRequest) -> MovePlan:
     """What a move would do; nothing is changed. Raises what `plan_move` raises."""
     seen = observe(context, state, remote, request, _name_there(state, remote, request))
-    return plan_move(seen.facts, seen.workspace)
+    return _decided(context, seen)
+
+
+def _decided(context: Context, seen: Observed) -> MovePlan:
+    """The plan, once it is known that what is to be committed can be: afterwards the bottle may be stopped."""
+    decided, container = plan_move(seen.facts, seen.workspace), seen.facts.container
+    if decided.commits and container is not None:
+        require_kept(context.engine.changes(container.id))
+    return decided
 
 
 def move(context: Context, state: BottleState, remote: Remote, request: MoveRequest) -> Moved:
@@ -111,7 +119,7 @@ class _Move:
             return self._done_before()
         settle(context, state)
         seen = observe(context, state, self._remote, self._request, self._there)
-        decided = plan_move(seen.facts, seen.workspace)
+        decided = _decided(context, seen)
         self._note(MigrationPhase.QUIESCING, None)
         with self._quiet(decided) as commit:
             files = self._spool("files", decided.file_codec)
@@ -127,7 +135,7 @@ class _Move:
             stays=decided.stays,
             missing_there=decided.missing_there,
             along=self._along,
-            dropped=(*commit.dropped, *packed.bared),
+            dropped=(*commit.dropped, *packed.lost),
         )
         self._hand_over(arrival, decided, commit)
         return self._moved(self._account, arrival)
@@ -441,7 +449,7 @@ class _Move:
             arrival.clear()
         except RemoteError as exc:
             self._context.progress.note(f"staging on {self._remote.name} was not cleared: {exc.what}")
-        shutil.rmtree(self._context.home.path / "outgoing" / str(self._identity), ignore_errors=True)
+        tree.discard(self._context.home.path / "outgoing" / str(self._identity))
 
 
 def _cargo(blob: Blob) -> Cargo:

@@ -1,17 +1,18 @@
 """Gather all that decides a move, here and there; nothing is changed on either side."""
 
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bottle import tree
 from bottle.errors import NotFound
+from bottle.model import Metadata
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.plan import require_docker, require_here
 from bottle.state import BottleState
 from migrate.known import ImagesThere, LayersThere, ask_images, ask_layers
-from migrate.plan import MoveFacts, landing
+from migrate.plan import MoveFacts, landing, volumes_of
 from migrate.ports import Remote
 from migrate.preflight import probe
 
@@ -77,6 +78,7 @@ def observe(
         if host.docker and host.refused is None:
             images = ask_images(remote, host)
             there = ask_layers(remote, host, images, image.diff_ids)
+    workspace_extent = tree.measure(mounted) if mounted else tree.Extent(0, "")
     facts = MoveFacts(
         metadata=metadata,
         container=container,
@@ -88,8 +90,9 @@ def observe(
         image_size=image.size,
         written=context.engine.writable_size(container.id) if container else 0,
         workspace_here=mounted is not None and mounted.is_dir(),
-        workspace_size=folder_size(mounted) if mounted else 0,
-        state_size=folder_size(state.path),
+        workspace_size=workspace_extent.size,
+        deepest=_deepest(context, metadata, workspace_extent),
+        state_size=tree.size_of(state.path),
         host=host,
         host_name=remote.name,
         present=there.diff_ids,
@@ -100,11 +103,13 @@ def observe(
     return Observed(facts=facts, workspace=workspace, images=images)
 
 
-def folder_size(folder: Path) -> int:
-    """Bytes of all files below a folder."""
-    total = 0
-    for root, _, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):
-                total += Path(root, name).lstat().st_size
-    return total
+def _deepest(context: Context, metadata: Metadata, workspace: tree.Extent) -> tuple[str, str]:
+    """The longest path of workspace and volumes, as far as those can be looked into from here, and what it is in."""
+    found = [(workspace.longest, f"the workspace {metadata.cwd}")]
+    for volume in volumes_of(metadata):
+        with suppress(NotFound):  # one that was never used
+            folder = context.engine.volume_folder(volume.source)
+            if folder is not None:
+                found.append((tree.measure(folder).longest, f"volume {volume.source}"))
+    longest, what = max(found, key=lambda each: len(each[0]))
+    return what, longest

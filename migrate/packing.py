@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bottle import serial
 from bottle.launch import bare_spec
+from bottle.losses import dropped_by_archive, unseen
 from bottle.model import CommitRecord, Lineage, Metadata, Mount
 from bottle.naming import Identity
 from bottle.operations import Context
@@ -25,11 +26,12 @@ from migrate.spool import DirectorySpool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packed:
-    """The parcels of one move; `volumes` are by the mount they will have there."""
+    """The parcels of one move; `volumes` are by the mount they will have there, `unkept` is what their tars drop."""
 
     state: Parcel
     workspace: Parcel | None
     volumes: Mapping[Mount, Parcel]
+    unkept: tuple[str, ...] = ()
 
     @property
     def parcels(self) -> tuple[Parcel, ...]:
@@ -37,10 +39,10 @@ class Packed:
         return (*self.volumes.values(), *([self.workspace] if self.workspace else []), self.state)
 
     @property
-    def bared(self) -> tuple[str, ...]:
-        """What the tar of the workspace does not keep of it."""
-        count = self.workspace.attributed if self.workspace is not None else 0
-        return (f"extended attributes and ACLs in the workspace ({count} of its files and folders)",) if count else ()
+    def lost(self) -> tuple[str, ...]:
+        """What the tars do not hold of workspace and volumes, a line for each kind."""
+        lost = self.workspace.lost if self.workspace is not None else ()
+        return (*(f"workspace: {line}" for line in lost), *self.unkept)
 
 
 def pack(
@@ -66,6 +68,7 @@ def pack(
             state=pack_folder(state.path, spool, leave_out=HOST_ONLY, instead=instead),
             workspace=packed,
             volumes=volumes,
+            unkept=tuple(line for volume in volumes_of(here) for line in _unkept(context, volume)),
         )
 
 
@@ -110,6 +113,12 @@ def _pack_volume(context: Context, volume: Mount, commit: CommitRecord, spool: D
     place = f"/{name}/{posixpath.basename(posixpath.normpath(volume.target))}"
     context.engine.create(bare_spec(name, commit.tag, (replace(volume, target=place),)))
     try:
-        return pack_stream(context.engine.read_archive(name, place), spool)
+        return pack_stream(context.engine.read_archive(name, place), spool, f"volume {volume.source}")
     finally:
         context.engine.remove_container(name)
+
+
+def _unkept(context: Context, volume: Mount) -> tuple[str, ...]:
+    folder = context.engine.volume_folder(volume.source)
+    lines = dropped_by_archive(folder) if folder is not None else unseen()
+    return tuple(f"volume {volume.source}: {line}" for line in lines)

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from bottle.errors import PreflightRefused
-from bottle.regular import open_regular
+from bottle.errors import PathTooLong, PreflightRefused
+from bottle.losses import Account, Way
+from bottle.text import shortened
+from bottle.tree import LONGEST_PATH, MOST_NAMES, OPENABLE, Node, walk
 from bottle.unpack import ChunkReader
 from migrate.model import Blob
 from migrate.spool import DirectorySpool
@@ -23,9 +25,9 @@ class Parcel:
     """A spooled tar and how to prove that it was unpacked whole.
 
     `sums` is a line `SHA256  ./PATH` for each file, as sha256sum reads it; names that sha256sum cannot spell plainly
-    are counted only. `content` is the sha256, in hex, of the contents of all files, one after the other in the tar's
-    order. `skipped` are sockets, fifos and devices: they hold no content. `attributed` counts files and folders
-    with extended attributes or ACLs, which are not in the tar.
+    are counted only. `breaks` are the line feeds in the names of `entries`. `content` is the sha256, in hex, of the
+    contents of all files, one after the other in the tar's order. `skipped` are sockets, fifos and devices: they hold
+    no content. `lost` is what else the tar does not hold of what was packed, a line for each kind.
     """
 
     blob: Blob
@@ -33,10 +35,11 @@ class Parcel:
     links: int = 0
     folders: int = 0
     entries: int = 0
+    breaks: int = 0
     sums: bytes = b""
     content: str = ""
     skipped: tuple[str, ...] = ()
-    attributed: int = 0
+    lost: tuple[str, ...] = ()
 
 
 # sha256sum escapes the first two, which not every implementation reads, and takes the last for a line's end.
@@ -100,10 +103,18 @@ class _Packing:
         self._sums: list[str] = []
         self._skipped: list[str] = []
         self._files = self._links = 0
-        self._folders = self._attributed = 0
+        self._folders = self._names = 0
+        self._account = Account(Way.TAR)
 
     def run(self, archive: tarfile.TarFile) -> None:
-        self._add(archive, self._folder, ".")
+        # The notes of a move change the top folder's time, and what is packed once more is to be the same.
+        top = self._member(".", self._folder.stat(), timeless=bool(self._leave_out))
+        top.type = tarfile.DIRTYPE
+        archive.addfile(top)
+        self._folders += 1
+        for node in walk(self._folder, entered=lambda node: node.path not in self._leave_out):
+            if node.path not in self._leave_out:
+                self._add(archive, node)
         for name, content in sorted(self._instead.items()):
             member = tarfile.TarInfo(f"./{name}")
             member.size, member.mode = len(content), 0o600
@@ -118,48 +129,58 @@ class _Packing:
             folders=self._folders,
             sums="".join(self._sums).encode("utf-8", "surrogateescape"),
             skipped=tuple(self._skipped),
-            attributed=self._attributed,
+            lost=self._account.lines(),
         )
 
-    def _add(self, archive: tarfile.TarFile, path: Path, name: str) -> None:
-        facts = path.lstat()
-        kind = stat.S_IFMT(facts.st_mode)
-        if kind not in {stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK}:
-            self._skipped.append(str(path))
+    def _add(self, archive: tarfile.TarFile, node: Node) -> None:
+        self._require_short(node.path)
+        if not (node.is_file or node.is_folder or node.is_symlink):
+            self._skipped.append(str(self._folder / node.path))
             return
-        self._attributed += _has_attributes(path)
-        member = tarfile.TarInfo(name)
-        member.mode, member.uid, member.gid = stat.S_IMODE(facts.st_mode), facts.st_uid, facts.st_gid
-        # The notes of a move change the top folder's time, and what is packed once more is to be the same.
-        member.mtime = 0 if name == "." and self._leave_out else facts.st_mtime
-        if kind == stat.S_IFLNK:
-            member.type, member.linkname = tarfile.SYMTYPE, str(path.readlink())
-            archive.addfile(member)
+        self._account.see(node, node.path)
+        member = self._member(f"./{node.path}", node.facts)
+        if node.is_file:
+            self._add_file(archive, node, member)
+            return
+        if node.is_symlink:
+            member.type, member.linkname = tarfile.SYMTYPE, node.target()
             self._links += 1
-        elif kind == stat.S_IFREG:
-            self._add_file(archive, path, member, facts)
         else:
             member.type = tarfile.DIRTYPE
-            archive.addfile(member)
             self._folders += 1
-            for entry in sorted(path.iterdir()):
-                if name != "." or entry.name not in self._leave_out:
-                    self._add(archive, entry, f"{name}/{entry.name}")
+        archive.addfile(member)
 
-    def _add_file(self, archive: tarfile.TarFile, path: Path, member: tarfile.TarInfo, facts: os.stat_result) -> None:
-        inode = (facts.st_dev, facts.st_ino)
-        if inode in self._inodes:
-            original, digest = self._inodes[inode]
+    @staticmethod
+    def _member(name: str, facts: os.stat_result, *, timeless: bool = False) -> tarfile.TarInfo:
+        member = tarfile.TarInfo(name)
+        member.mode, member.uid, member.gid = stat.S_IMODE(facts.st_mode), facts.st_uid, facts.st_gid
+        member.mtime = 0 if timeless else facts.st_mtime
+        return member
+
+    def _require_short(self, path: str) -> None:
+        size = len(os.fsencode(path))
+        self._names += size
+        if size > LONGEST_PATH or self._names > MOST_NAMES:
+            raise PathTooLong(
+                f"{self._folder} cannot be packed: a tar of bottle's holds no path of more than {LONGEST_PATH} bytes, "
+                f"and no more than {MOST_NAMES} of all paths: {shortened(path)}",
+                left="this host still owns the bottle",
+                next_step=f"remove or rename some of the folders that lie in each other in {self._folder}",
+            )
+
+    def _add_file(self, archive: tarfile.TarFile, node: Node, member: tarfile.TarInfo) -> None:
+        if node.identity in self._inodes:
+            original, digest = self._inodes[node.identity]
             member.type, member.linkname = tarfile.LNKTYPE, original
             archive.addfile(member)
         else:
-            member.size = facts.st_size
-            with open_regular(path) as file:
+            member.size = node.facts.st_size
+            with node.open() as file:
                 hashing = _Hashing(file)
                 archive.addfile(member, hashing)
             digest = hashing.hex
-            if facts.st_nlink > 1:
-                self._inodes[inode] = (member.name, digest)
+            if node.facts.st_nlink > 1:
+                self._inodes[node.identity] = (member.name, digest)
         self._count_file(member.name, digest)
 
     def _count_file(self, name: str, digest: str) -> None:
@@ -168,17 +189,22 @@ class _Packing:
             self._sums.append(f"{digest}  {name}\n")
 
 
-def _has_attributes(path: Path) -> bool:
-    """Whether a file has extended attributes or ACLs of its own; SELinux labels every file, as its host sees fit."""
-    try:
-        return any(key != "security.selinux" for key in os.listxattr(path, follow_symlinks=False))
-    except OSError:
-        return False  # a filesystem that has none
+def require_openable(path: str, what: str) -> None:
+    """Refuse a path that programs which open by name may fail to reach. Raises PathTooLong."""
+    if len(os.fsencode(path)) > OPENABLE:
+        raise PathTooLong(
+            f"{what} has a path of more than {OPENABLE} bytes, which Docker and tar cannot carry: {shortened(path)}",
+            left="this host still owns the bottle",
+            next_step="remove or rename some of the folders that lie in each other there",
+        )
 
 
-def pack_stream(tar: Iterable[bytes], spool: DirectorySpool) -> Parcel:
-    """Spool a tar that the engine makes, as it is, counting its entries and hashing what is in them."""
-    entries, content = 0, hashlib.sha256()
+def pack_stream(tar: Iterable[bytes], spool: DirectorySpool, what: str) -> Parcel:
+    """Spool a tar of `what` that the engine makes, as it is, counting its entries and hashing what is in them.
+
+    Raises PathTooLong where the engine may have left out what lies too deep for it, which it does without a word.
+    """
+    entries, breaks, content = 0, 0, hashlib.sha256()
     with spool.writer() as writer:
 
         def passing() -> Iterator[bytes]:
@@ -190,9 +216,11 @@ def pack_stream(tar: Iterable[bytes], spool: DirectorySpool) -> Parcel:
         with tarfile.open(mode="r|", fileobj=source) as archive:  # type: ignore[call-overload]
             for member in archive:
                 entries += 1
+                breaks += member.name.rstrip("/").count("\n")
+                require_openable(member.name, what)
                 file = archive.extractfile(member) if member.isreg() else None
                 while file is not None and (data := file.read(_CHUNK)):
                     content.update(data)
         while source.read(_CHUNK):
             pass
-        return Parcel(blob=writer.keep(), entries=entries, content=content.hexdigest())
+        return Parcel(blob=writer.keep(), entries=entries, breaks=breaks, content=content.hexdigest())

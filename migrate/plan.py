@@ -1,13 +1,16 @@
 """What travels, what does not, and what makes a move impossible: decided from facts alone."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bottle.errors import Conflict, NameTaken, PreflightRefused
+from bottle.errors import Conflict, NameTaken, PathTooLong, PreflightRefused
 from bottle.launch import container_mounts
 from bottle.model import CommitRecord, ContainerFacts, Metadata, Mount, MountKind
 from bottle.naming import Identity
 from bottle.plan import commit_in_force, is_frozen_in, require_docker
+from bottle.text import shortened
+from bottle.tree import OPENABLE
 from migrate.archive import choose_codec
 from migrate.model import Codec, HostFacts, Place, Presence
 
@@ -22,6 +25,7 @@ class MoveFacts:
     `layers` are the diff ids of the image that the bottle stands on now, base first; `written` is what its container
     wrote on top. `present` are the layers that the destination has. `workspace_here`: the folder to be packed is there.
     `committed_layers` are those of the image that has `committed_tag`, None where none has.
+    `deepest` is the longest path of workspace and volumes, behind what it is in.
     `engine_id` is what the engine here calls itself, as `host.engine_id` is there.
     """
 
@@ -36,6 +40,7 @@ class MoveFacts:
     written: int
     workspace_here: bool
     workspace_size: int
+    deepest: tuple[str, str]
     state_size: int
     host: HostFacts
     host_name: str
@@ -106,6 +111,7 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
         )
     if workspace is not None:
         _require_place(facts, workspace)
+    _require_openable(facts)
     missing = [layer for layer in facts.layers if layer not in facts.present]
     image = facts.written + (facts.image_size if missing else 0)
     parts = [
@@ -248,6 +254,19 @@ def _require_place(facts: MoveFacts, workspace: str) -> None:
             f"{workspace} cannot be made on {facts.host_name}",
             left="nothing was changed on either side",
             next_step="the same command with --workspace DIR, a folder that the user there may make",
+        )
+
+
+def _require_openable(facts: MoveFacts) -> None:
+    """Refuse what the tar of the other host, or Docker, would fail on after the agent was stopped."""
+    what, path = facts.deepest
+    if len(os.fsencode(path)) > OPENABLE:
+        raise PathTooLong(
+            f"{what} has a path of more than {OPENABLE} bytes, which the tar of another host cannot unpack: "
+            f"{shortened(path)}",
+            left="nothing was changed on either side",
+            next_step="remove or rename some of the folders that lie in each other there; or, for a workspace: "
+            f"bottle export {facts.metadata.identity} FILE, which holds it at any depth",
         )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bottle.atomic import cannot_write
+from bottle.tree import Tree, top_down
 from migrate.innertar import InnerTar, Item, ItemType
 from migrate.scrutiny import Rules, Scrutiny
 
@@ -53,7 +54,7 @@ def receive_workspace(tar: InnerTar, folder: Path, rules: Rules) -> tuple[str, .
                     lent += [item.path] if item.mode & _SET_IDS else []
         for item in links:
             writing.symlink(item)
-        for item in sorted(folders, key=lambda item: item.path.count("/") if item.path != "." else -1, reverse=True):
+        for item in sorted(folders, key=lambda item: top_down(item.path), reverse=True):
             writing.dress(item, item.mode)
     return tuple(lent)
 
@@ -66,61 +67,44 @@ def _admitted(tar: InnerTar, rules: Rules) -> Iterator[Item]:
 
 
 class _Writing:
-    """Writes below a folder. What the operating system refuses becomes StateDamaged."""
+    """Writes below a folder, at any depth. What the operating system refuses becomes StateDamaged."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._owners = os.geteuid() == 0
 
     def __enter__(self) -> "_Writing":
+        try:
+            self._below = Tree(self._folder)
+        except OSError as exc:
+            raise cannot_write(self._folder, exc) from exc
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._below.close()
         if isinstance(error, OSError):
             raise cannot_write(self._folder, error) from error
 
     def folder(self, path: str) -> None:
-        (self._folder / path).mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._below.folder(path, make=True)
 
     def file(self, item: Item, data: Iterator[bytes]) -> None:
-        with os.fdopen(self._create(item.path), "wb") as file:
+        with self._below.create(item.path) as file:
             for piece in data:
                 file.write(piece)
 
     def copy(self, item: Item) -> None:
-        source = os.open(self._folder / item.link, os.O_RDONLY | os.O_NOFOLLOW)
-        with os.fdopen(source, "rb") as original, os.fdopen(self._create(item.path), "wb") as file:
+        with self._below.open(item.link) as original, self._below.create(item.path) as file:
             while piece := original.read(1 << 20):
                 file.write(piece)
 
     def link(self, item: Item) -> None:
-        target = self._folder / item.path
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.link(self._folder / item.link, target, follow_symlinks=False)
+        self._below.link(item.path, item.link)
 
     def symlink(self, item: Item) -> None:
-        target = self._folder / item.path
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        target.symlink_to(item.link)
-        self._own(target, item)
-        os.utime(target, ns=_times(item), follow_symlinks=False)
+        self._below.symlink(item.path, item.link)
+        self.dress(item, None)
 
-    def dress(self, item: Item, mode: int) -> None:
-        target = self._folder / item.path
-        self._own(target, item)
-        target.chmod(mode)
-        os.utime(target, ns=_times(item))
-
-    def _create(self, path: str) -> int:
-        target = self._folder / path
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-
-    def _own(self, target: Path, item: Item) -> None:
-        if self._owners:
-            os.lchown(target, item.uid, item.gid)
-
-
-def _times(item: Item) -> tuple[int, int]:
-    moment = int(item.mtime * 1_000_000_000)
-    return (moment, moment)
+    def dress(self, item: Item, mode: int | None) -> None:
+        owner = (item.uid, item.gid) if self._owners else None
+        self._below.dress(item.path, mode=mode, owner=owner, mtime_ns=int(item.mtime * 1_000_000_000))

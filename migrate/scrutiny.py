@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from bottle.errors import VerificationFailed
+from bottle.unpack import Paths
 from migrate.bundle import refusal
 from migrate.innertar import Item, ItemType
 
@@ -59,7 +61,7 @@ class Scrutiny:
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._seen: dict[str, ItemType] = {}
+        self._seen = Paths(rules.what, ItemType.FOLDER)
         self._folded: set[str] = set()
         self._links: dict[str, str] = {}
 
@@ -90,24 +92,20 @@ class Scrutiny:
             raise refusal(f"{rules.what} holds more than {_MOST_ENTRIES} entries")
         if rules.top:
             self._check_top(item)
-        if path in self._seen and not item.type is self._seen[path] is ItemType.FOLDER:
-            raise refusal(f"{rules.what} holds {path[:200]!r} twice")
-        above = posixpath.dirname(path)
-        while above:
-            if self._seen.setdefault(above, ItemType.FOLDER) is not ItemType.FOLDER:
-                raise refusal(f"{rules.what} holds {path[:200]!r} below what is no folder")
-            above = posixpath.dirname(above)
         if item.type is ItemType.HARDLINK and (item.link == path or self._seen.get(item.link) is not ItemType.FILE):
             raise refusal(f"{rules.what} holds a hard link to what it does not hold: {path[:200]!r}")
-        if path not in self._seen and rules.folded and not path.startswith(rules.apart):
+        if self._seen.get(path) is None and rules.folded and not path.startswith(rules.apart):
             self._fold(path)
-        self._seen[path] = ItemType.FILE if item.type is ItemType.HARDLINK else item.type
+        try:
+            self._seen.put(path, ItemType.FILE if item.type is ItemType.HARDLINK else item.type)
+        except VerificationFailed as exc:
+            raise refusal(exc.what) from exc
         if item.type is ItemType.SYMLINK:
             self._links[path] = item.link
 
     def _check_top(self, item: Item) -> None:
         top = self._rules.top
-        first = not self._seen
+        first = not len(self._seen)
         if first and (item.path != top or item.type is not ItemType.FOLDER):
             raise refusal(f"{self._rules.what} does not begin with the folder {top[:80]!r}")
         if not first and not item.path.startswith(f"{top}/"):
@@ -126,7 +124,7 @@ def points_out(links: Mapping[str, str], path: str) -> bool:
     It is walked as the kernel walks it, over other links too. An absolute target always leads out. A link that turns
     in circles leads nowhere.
     """
-    at = [part for part in posixpath.dirname(path).split("/") if part]
+    at = posixpath.dirname(path)
     ahead = [links[path]]
     hops = 0
     while ahead:
@@ -139,11 +137,11 @@ def points_out(links: Mapping[str, str], path: str) -> bool:
         if first == "..":
             if not at:
                 return True
-            at.pop()
+            at = posixpath.dirname(at)
         elif first not in {"", "."}:
-            here = "/".join((*at, first))
+            here = posixpath.join(at, first)
             if here not in links:
-                at.append(first)
+                at = here
                 continue
             hops += 1
             if hops > _MOST_HOPS:

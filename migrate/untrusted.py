@@ -3,13 +3,12 @@
 import fcntl
 import hashlib
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bottle import transcript
+from bottle import transcript, tree
 from bottle.capability import MAX_KEPT, require_sound
 from bottle.errors import BottleError, RemoteError, VerificationFailed
 from bottle.model import CommitRecord, Metadata, RequestStatus
@@ -23,6 +22,7 @@ from bottle.state import (
     BottleState,
     request_number,
 )
+from bottle.tree import Tree, top_down
 from bottle.unpack import Entry, EntryType, Limits, receive
 from migrate.stream import CHUNK
 from migrate.trust import odd
@@ -52,28 +52,32 @@ def unpack_folder(chunks: Iterable[bytes], folder: Path, *, owners: bool, links:
     folder.mkdir(mode=0o700)
     limits = Limits(entries=_ENTRIES, size=room)
     entries = tuple(receive(within(chunks, room), folder, ".", limits, hard_links=links))
-    for entry in entries:
-        if entry.type is EntryType.SYMLINK and not links:
-            raise VerificationFailed(f"the state of a bottle holds a link, {entry.path[:80]!r}", left=KEPT)
-        if entry.type is EntryType.FOLDER:
-            (folder / entry.path).mkdir(mode=0o700, parents=True, exist_ok=True)
-        elif entry.type is EntryType.SYMLINK:
-            (folder / entry.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (folder / entry.path).symlink_to(entry.target)
-    # Deepest first: a folder that nobody may write is made so when all is in it.
-    for entry in sorted(entries, key=lambda each: each.path.count("/") + (each.path != "."), reverse=True):
-        _dress(folder / entry.path, entry, owners=owners)
+    with Tree(folder) as below:
+        for entry in entries:
+            if entry.type is EntryType.SYMLINK and not links:
+                raise VerificationFailed(f"the state of a bottle holds a link, {entry.path[:80]!r}", left=KEPT)
+            if entry.type is EntryType.FOLDER:
+                below.folder(entry.path, make=True)
+            elif entry.type is EntryType.SYMLINK:
+                below.symlink(entry.path, entry.target)
+        # What is in a folder first: one that nobody may write is made so when all is in it.
+        for entry in sorted(entries, key=lambda each: top_down(each.path), reverse=True):
+            _dress(below, entry, owners=owners)
     return frozenset(entry.path for entry in entries if entry.type is EntryType.FILE)
 
 
-def _dress(path: Path, entry: Entry, *, owners: bool) -> None:
+def _dress(below: Tree, entry: Entry, *, owners: bool) -> None:
     """Give what was unpacked its owner, mode and time. Raises VerificationFailed for those that no file can have."""
+    mode = None if entry.type is EntryType.SYMLINK else entry.mode
+    if mode is not None:
+        mode &= 0o3777 if entry.type is EntryType.FOLDER else 0o777
     try:
-        if owners:
-            os.chown(path, entry.uid, entry.gid, follow_symlinks=False)
-        if entry.type is not EntryType.SYMLINK:
-            path.chmod(entry.mode & (0o3777 if entry.type is EntryType.FOLDER else 0o777))
-        os.utime(path, (entry.mtime, entry.mtime), follow_symlinks=False)
+        below.dress(
+            entry.path,
+            mode=mode,
+            owner=(entry.uid, entry.gid) if owners else None,
+            mtime_ns=entry.mtime * 1_000_000_000,
+        )
     except OverflowError as exc:
         raise VerificationFailed(f"an owner or a time that cannot be: {entry.path[:80]!r}", left=KEPT) from exc
 
@@ -139,7 +143,7 @@ def reopen_requests(state: BottleState) -> None:
 def remove_unpacked(staging: Path, kind: str) -> None:
     """Take away what earlier moves had unpacked."""
     for old in staging.glob(f"{kind}-*"):
-        shutil.rmtree(old)
+        tree.remove(old)
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """What the parts of the adapter share."""
 
+import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 from bottle.docker_engine.connection import Connection
@@ -32,6 +34,11 @@ def label_filters(labels: Mapping[str, str | None]) -> dict[str, list[str]]:
     if not labels:
         return {}
     return {"label": [key if value is None else f"{key}={value}" for key, value in labels.items()]}
+
+
+def readable_folder(path: str) -> bool:
+    """Whether a folder of the engine's can be looked into by this process."""
+    return Path(path).is_dir() and os.access(path, os.R_OK | os.X_OK)
 
 
 def split_tag(reference: str) -> tuple[str, str]:

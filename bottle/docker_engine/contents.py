@@ -7,10 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from bottle import facts
-from bottle.docker_engine.base import Part
+from bottle import facts, tree
+from bottle.docker_engine.base import Part, readable_folder
 from bottle.docker_engine.connection import CHUNK, Source, container_ref
+from bottle.docker_engine.failures import TOO_LONG
 from bottle.docker_engine.streams import DockerExecution, DockerSession, unframed
+from bottle.errors import EngineError, PathTooLong
 from bottle.model import Change, Store
 from bottle.ports import Execution, Session
 
@@ -22,8 +24,18 @@ class Contents(Part):
 
     def changes(self, ref: str) -> tuple[Change, ...]:
         """How a container's filesystem differs from its image."""
-        with self._asked_to(f"compare container {ref} with its image"):
-            return facts.changes(self._patient.diff(container_ref(ref)))
+        try:
+            with self._asked_to(f"compare container {ref} with its image"):
+                return facts.changes(self._patient.diff(container_ref(ref)))
+        except EngineError as exc:
+            if not exc.what.endswith(TOO_LONG):
+                raise
+            raise PathTooLong(
+                f"container {ref} has folders in each other too deeply for Docker to look into them, or commit them",
+                left="nothing was changed; the bottle goes on as it was",
+                next_step="inside the bottle, remove or rename some of the folders that lie in each other; "
+                "to find them: find / -xdev -mindepth 500 -maxdepth 500",
+            ) from exc
 
     def writable_size(self, ref: str) -> int:
         """Apparent bytes that a container has written: holes of sparse files count.
@@ -36,7 +48,7 @@ class Contents(Part):
             store = facts.store_of(self._quick.info())
         layer = self.writable_layer(ref) if store is Store.CONTAINERD else None
         if layer is not None:
-            return _apparent_size(layer)
+            return tree.size_of(layer)
         answer = self._connection.get(f"/containers/{container_ref(ref)}/json", doing, size=1)
         return int(answer.get("SizeRw") or 0)
 
@@ -50,7 +62,7 @@ class Contents(Part):
             return None
         driver = (inspected.get("GraphDriver") or {}).get("Data") or {}
         upper = driver.get("UpperDir") or _upper_folder(inspected)
-        return Path(upper) if upper and _readable_folder(upper) else None
+        return Path(upper) if upper and readable_folder(upper) else None
 
     def read_archive(self, ref: str, path: str) -> Iterator[bytes]:
         """A tar of `path` in a container, its last component being the first member."""
@@ -145,30 +157,3 @@ def upper_folder(mountinfo: bytes) -> str | None:
 
 def _byte(match: re.Match[bytes]) -> bytes:
     return bytes((int(match[1], 8),))
-
-
-def _readable_folder(path: str) -> bool:
-    return Path(path).is_dir() and os.access(path, os.R_OK | os.X_OK)
-
-
-def _apparent_size(folder: Path) -> int:
-    """Sum of the sizes of the files below `folder`, one with several names once. What vanishes meanwhile counts 0."""
-    seen: set[int] = set()
-    total = 0
-    pending = [folder]
-    while pending:
-        try:
-            entries = list(os.scandir(pending.pop()))
-        except OSError:
-            continue
-        for entry in entries:
-            try:
-                status = entry.stat(follow_symlinks=False)
-            except OSError:
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                pending.append(Path(entry.path))
-            elif status.st_nlink == 1 or status.st_ino not in seen:
-                seen.add(status.st_ino)
-                total += status.st_size
-    return total

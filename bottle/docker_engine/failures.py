@@ -10,7 +10,7 @@ import urllib3.exceptions
 from docker.credentials.errors import StoreError
 
 from bottle.errors import BottleError, Conflict, EngineError, EngineUnreachable, NotFound
-from bottle.text import printable
+from bottle.text import printable, shortened
 
 FOREIGN: tuple[type[Exception], ...] = (
     docker.errors.DockerException,
@@ -23,6 +23,7 @@ FOREIGN: tuple[type[Exception], ...] = (
     OSError,
 )
 
+TOO_LONG = "file name too long"  # ENAMETOOLONG as Go says it, behind the whole path
 _MESSAGE_LIMIT = 2000
 _DOCTOR = "bottle doctor"
 
@@ -86,6 +87,8 @@ def refused(message: str, doing: str) -> EngineError:
 
 
 def _refusal(status: int, message: str, doing: str) -> BottleError:
+    if message.rstrip().endswith(TOO_LONG):
+        message = f"{shortened(message.rstrip().removesuffix(TOO_LONG))}: {TOO_LONG}"
     text = f"Docker could not {doing}: {printable(message, _MESSAGE_LIMIT)}"
     if status == requests.codes.not_found:
         return NotFound(text)

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 
 from bottle import facts
-from bottle.docker_engine.base import Part, label_filters
+from bottle.docker_engine.base import Part, label_filters, readable_folder
 from bottle.docker_engine.connection import container_ref
 from bottle.errors import NotFound
 from bottle.model import VolumeFacts
@@ -30,6 +31,17 @@ class Volumes(Part):
             answer = self._quick.volumes(filters=label_filters(labels))
         found = map(facts.volume_facts, answer.get("Volumes") or ())
         return tuple(sorted(found, key=lambda volume: volume.name))
+
+    def volume_folder(self, name: str) -> Path | None:
+        """The folder that holds what is in a volume, where this process may read it.
+
+        Only where the engine's own driver keeps it: other drivers mount something there while a container has it.
+        """
+        with self._asked_to(f"look at volume {name}"):
+            answer = self._quick.inspect_volume(container_ref(name))
+        plain = answer.get("Driver") == "local" and not answer.get("Options")
+        folder = answer.get("Mountpoint") if plain and self._connection.is_local else None
+        return Path(folder) if folder and readable_folder(folder) else None
 
     def remove_volume(self, name: str) -> None:
         """Delete a volume; gone already is fine. Raises Conflict while a container has it."""

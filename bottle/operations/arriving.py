@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bottle import tree
 from bottle.atomic import cannot_write
 from bottle.errors import Locked
 from bottle.garbage import Area
@@ -59,10 +60,10 @@ def undisturbed(staging: Path) -> Iterator[None]:
 def touched_at(folder: Path) -> datetime:
     """When something in a folder last changed."""
     newest = 0.0
-    for root, _, names in os.walk(folder):
-        for path in (Path(root), *(Path(root, name) for name in names)):
-            with suppress(OSError):
-                newest = max(newest, path.lstat().st_mtime)
+    with suppress(OSError):
+        newest = folder.stat().st_mtime
+    for node in tree.walk(folder, lost=tree.ignore_it):
+        newest = max(newest, node.facts.st_mtime)
     return datetime.fromtimestamp(newest, UTC)
 
 

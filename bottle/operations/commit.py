@@ -5,11 +5,11 @@ import secrets
 import tarfile
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from bottle import transcript
 from bottle.errors import BottleError, EngineError, NotFound, StillPaused
 from bottle.launch import bare_spec, container_mounts
+from bottle.losses import dropped_by_commit, unseen
 from bottle.model import (
     SCHEMA,
     ChangeKind,
@@ -38,7 +38,6 @@ from bottle.operations.secrets import hide_secrets
 from bottle.operations.settle import settle, take_over
 from bottle.plan import DEEPEST, CommitFacts, CommitPlan, layers_to_fold, plan_commit, require_docker, targets_of
 from bottle.ports import Engine
-from bottle.snapshot import dropped_by_commit, unseen
 from bottle.state import BottleState
 from bottle.unpack import ChunkReader
 
@@ -101,7 +100,7 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
     frozen = None
     try:
         with paused(context, state, container if plan.pause else None, "a commit"):
-            dropped = _dropped(context, container)
+            dropped = _dropped(context, container, metadata)
             image = _snapshot(context, container, _commit_spec(metadata, intent))
             take_over(context, state, intent, image, container)
             with context.progress.phase("copying the transcript"):
@@ -252,9 +251,9 @@ def _snapshot(context: Context, container: ContainerFacts, spec: CommitSpec) -> 
             return finished[0]
 
 
-def _dropped(context: Context, container: ContainerFacts) -> tuple[str, ...]:
+def _dropped(context: Context, container: ContainerFacts, metadata: Metadata) -> tuple[str, ...]:
     layer = context.engine.writable_layer(container.id)
-    return dropped_by_commit(Path(layer)) if layer is not None else unseen()
+    return dropped_by_commit(layer, metadata.agent.transcript) if layer is not None else unseen()
 
 
 def _skipped(context: Context, container: ContainerFacts, image: ImageFacts) -> tuple[str, ...]:

@@ -6,14 +6,13 @@ one. What a killed run leaves is labelled or tagged with an identity that only a
 
 import posixpath
 import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from bottle import transcript
+from bottle import transcript, tree
 from bottle.atomic import cannot_write, write_atomic
 from bottle.errors import BottleError, EngineError, NotFound, UsageError, VerificationFailed
 from bottle.launch import bare_spec, container_mounts
@@ -192,7 +191,7 @@ def discard_draft(context: Context, draft: BottleState) -> None:
                     engine.remove_image(tag)
         for volume in engine.volumes({LABEL_IDENTITY: str(identity)}):
             engine.remove_volume(volume)
-    shutil.rmtree(draft.path, ignore_errors=True)
+    tree.discard(draft.path)
 
 
 def _put_together(context: Context, state: BottleState, draft: BottleState, plan: ForkPlan) -> tuple[str, ...]:

@@ -1,11 +1,10 @@
 """`inspect` and `history`: all that is known of one bottle, and its commits; nothing is changed."""
 
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bottle import transcript
+from bottle import transcript, tree
 from bottle.errors import StateDamaged
 from bottle.launch import container_mounts, is_ours
 from bottle.model import (
@@ -120,7 +119,7 @@ def inspect(context: Context, state: BottleState) -> Inspection:
         intent=state.intent(),
         unfinished=unfinished(state),
         transcript=TranscriptSize(files=len(files), bytes=sum(entry.size for entry in files)),
-        state_size=folder_size(state.path),
+        state_size=tree.size_of(state.path),
     )
 
 
@@ -168,13 +167,3 @@ def _forks(context: Context, identity: Identity) -> dict[int, list[Identity]]:
             if origin is not None and origin.identity == identity and other != identity:
                 found.setdefault(origin.commit, []).append(other)
     return found
-
-
-def folder_size(folder: Path) -> int:
-    """Apparent bytes of all files below a folder; what vanishes meanwhile counts 0."""
-    total = 0
-    for root, _, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):
-                total += Path(root, name).lstat().st_size
-    return total

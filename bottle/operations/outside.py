@@ -1,12 +1,11 @@
 """What runs that died left outside of bottle's own folders, found by what they had noted inside them."""
 
-import shutil
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bottle import temporary
+from bottle import temporary, tree
 from bottle.atomic import cannot_write, write_atomic
 from bottle.garbage import Area
 from bottle.naming import Identity
@@ -44,10 +43,7 @@ def left_outside(area: Area, folder: Path, identity: Identity, in_use: Collectio
 def remove(path: Path) -> None:
     """Delete a file or a folder; gone already is fine. Raises StateDamaged."""
     try:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        tree.remove(path)
     except FileNotFoundError:
         return
     except OSError as exc:

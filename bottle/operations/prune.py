@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+from bottle import tree
 from bottle.errors import Conflict, InvalidIdentity, Locked, NameTaken, NotFound, StateDamaged
 from bottle.garbage import Area, BottleFacts, FolderFacts, Garbage, GarbageFacts, Kept, Kind, PrunePlan, plan_prune
 from bottle.model import ContainerSummary
@@ -14,7 +15,6 @@ from bottle.operations.context import Context
 from bottle.operations.finding import find_containers
 from bottle.operations.fork import discard_draft
 from bottle.operations.holdings import at_stake
-from bottle.operations.inspection import folder_size
 from bottle.operations.outside import left_outside
 from bottle.operations.outside import remove as remove_path
 from bottle.operations.remove import remove_locked
@@ -134,7 +134,7 @@ def _folders(context: Context, workspaces: Collection[Path]) -> tuple[FolderFact
                 path=path,
                 area=area,
                 identity=identity,
-                size=folder_size(path),
+                size=tree.size_of(path),
                 touched_at=touched_at(path),
                 busy=BottleState(identity, path).locked_by is not None,
                 outside=outside.halves,
@@ -173,7 +173,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _size(path: Path) -> int:
-    return folder_size(path) if path.is_dir() and not path.is_symlink() else path.lstat().st_size
+    return tree.size_of(path) if path.is_dir() and not path.is_symlink() else path.lstat().st_size
 
 
 def _subfolders(folder: Path) -> list[Path]:

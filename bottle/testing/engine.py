@@ -71,6 +71,7 @@ class FakeEngine(Faults):
         self.clock = clock or Clock()
         self.registry: dict[str, FakeImage] = {}
         self.layers_on_disk: dict[str, Path] = {}
+        self.volumes_on_disk: dict[str, Path] = {}
         self.usages: dict[str, Usage] = {}
         self._audience: list[FakeEvents] = []
         self._changed = threading.Condition(threading.RLock())
@@ -636,6 +637,13 @@ class FakeEngine(Faults):
             for name, has in sorted(self._volumes.items())
         ]
         return tuple(volume for volume in found if _has(volume.labels, labels))
+
+    @recorded
+    def volume_folder(self, name: str) -> Path | None:
+        """What a test put into `volumes_on_disk` under the volume's name."""
+        if name not in self._volumes:
+            raise NotFound(f"Docker could not look at volume {name}: there is none")
+        return self.volumes_on_disk.get(name)
 
     @recorded
     def remove_volume(self, name: str) -> None:

@@ -1,4 +1,4 @@
-# IDENTITY BLOB CODEC VOLUME TARGET IMAGE NAME ENTRIES CONTENT: fill a new volume of this bottle from a staged tar. The
+# IDENTITY BLOB CODEC VOLUME TARGET IMAGE NAME ENTRIES BREAKS CONTENT: fill a new volume of this bottle from a staged tar. The
 # engine unpacks it, through a container of IMAGE that never runs; then what is there is counted, and its contents hashed.
 alone "$1"
 cd "$bottle_home/incoming/$1" || fail 21 "nothing is staged"
@@ -31,6 +31,12 @@ docker create --name "$7" --label bottle.schema=1 --label "bottle.filling=$1" --
 	--entrypoint /bottle-never-runs "$6" >/dev/null || fail 25 "no container can be made of $6"
 # Not `cp -a`: that gives everything to the image's user.
 cat "blobs/$2"/[0-9]* | unpack "$3" | docker cp - "$7:$(dirname "$5")" || fail 26 "cannot fill volume $4"
-entries=$(docker cp "$7:$5" - | tar -tf - | wc -l)
-[ "$entries" -eq "$8" ] || fail 23 "volume $4 has $((entries)) entries, and $8 were sent"
-[ "$(docker cp "$7:$5" - | tar -xOf - | hash_file /dev/stdin)" = "$9" ] || fail 23 "volume $4 has not the contents sent"
+# How a name with a line feed is listed: by some on two lines, by others on one. Here are two entries, one with such a name.
+sample=.sample.$$
+trap 'docker rm -f -v "$7" >/dev/null 2>&1; rm -rf "$sample"' EXIT
+mkdir "$sample" && : >"$sample/line
+feed" || fail 21 "cannot write to $bottle_home/incoming/$1"
+split=$(($(tar -cf - "$sample" | tar -tf - | wc -l) - 2))
+lines=$(docker cp "$7:$5" - | tar -tf - | wc -l)
+[ "$lines" -eq "$(($8 + split * $9))" ] || fail 23 "volume $4 has $((lines - split * $9)) entries, and $8 were sent"
+[ "$(docker cp "$7:$5" - | tar -xOf - | hash_file /dev/stdin)" = "${10}" ] || fail 23 "volume $4 has not the contents sent"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from bottle.tree import Tree
+
 Snapshot = dict[str, tuple[int, bytes, str]]
 
 
@@ -20,3 +22,11 @@ def snapshot(folder: Path) -> Snapshot:
             target = str(path.readlink()) if path.is_symlink() else ""
             found[str(path.relative_to(folder))] = (path.lstat().st_mode, content, target)
     return found
+
+
+def make_deep(top: Path, depth: int, name: str = "ab", leaf: bytes = b"deep") -> str:
+    """`depth` folders in each other below `top`, and a file in the last one, whose path is told."""
+    path = "/".join((name,) * depth) + "/leaf"
+    with Tree(top) as below, below.create(path) as file:
+        file.write(leaf)
+    return path

@@ -305,6 +305,7 @@ CALLS: dict[str, Callable[[DockerEngine, Path], object]] = {
     "resize": lambda e, _: e.resize("c", rows=1, columns=1),
     "create_volume": lambda e, _: e.create_volume("v", {}),
     "volumes": lambda e, _: e.volumes({}),
+    "volume_folder": lambda e, _: e.volume_folder("v"),
     "remove_volume": lambda e, _: e.remove_volume("v"),
 }
 # Calls that read nothing but the status of the answer, or any bytes at all, have nothing to find wrong in a body.

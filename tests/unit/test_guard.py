@@ -32,7 +32,7 @@ HONEST = {
     "verify": (IDENTITY, f"state-{NONCE}", "1", "2", "3"),
     "volume": (
         *("no", "/usr/bin/docker", IDENTITY, HEX, "gzip", f"bottle-{IDENTITY}-cache", "/root/.cache"),
-        *(f"bottle-committed-{IDENTITY}:3", "bottle-fill-0123456789ab", "17", HEX),
+        *(f"bottle-committed-{IDENTITY}:3", "bottle-fill-0123456789ab", "17", "2", HEX),
     ),
     "tag": ("no", "/usr/bin/docker", f"sha256:{HEX}", f"bottle-committed-{IDENTITY}:3"),
     "register": (IDENTITY, NONCE, "/home/me/work"),

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from bottle.admission import RESERVED
 from bottle.errors import TwoContainers
 from bottle.launch import bare_spec
-from bottle.admission import RESERVED
 from bottle.model import ContainerFacts, ContainerSummary, Mount, MountKind, Status
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.ownership import Claims, bears_our_marks, own_containers, strays, the_one

@@ -156,7 +156,7 @@ def test_what_a_move_leaves_behind_is_told(rig: Rig, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("migrate.move.stop_locked", stopping)
     moved = rig.move()
-    workspace = "extended attributes and ACLs in the workspace (1 of its files and folders)"
+    workspace = "workspace: 1 file with extended attributes: file (user.note)"
     by_docker = rig.bottle.commits()[-1].dropped
     assert "extended attributes" in by_docker[0]
     assert moved.dropped == (*by_docker, workspace)

@@ -85,6 +85,7 @@ FACTS = MoveFacts(
     written=100 * MEGA,
     workspace_here=True,
     workspace_size=50 * MEGA,
+    deepest=("the workspace /work", "a/b"),
     state_size=1 * MEGA,
     host=HOST,
     host_name="far",
