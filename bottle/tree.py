@@ -20,6 +20,7 @@ LONGEST_PATH = 1 << 16  # bytes of a path below a folder that travels; a tar rep
 MOST_NAMES = 1 << 28  # bytes of all paths of one tree that travels: what has to be known of it is kept in memory
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_VANISHED = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 # Non-blocking: what was a file a moment ago may be a pipe now, and opening that would wait for a writer.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -87,6 +88,12 @@ def raise_it(path: str, error: OSError) -> None:
 
 def ignore_it(_: str, __: OSError) -> None:
     """For walks that make do with what they see: what cannot be looked at, or has just vanished, is left out."""
+
+
+def ignore_gone(path: str, error: OSError) -> None:
+    """For walks where others work meanwhile: what has just vanished, or is something else now, is left out."""
+    if error.errno not in _VANISHED:
+        raise_it(path, error)
 
 
 def walk(

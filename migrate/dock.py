@@ -43,6 +43,7 @@ from migrate.untrusted import (
     unpack_folder,
     within,
 )
+from migrate.updating import Instructions, bring_up_to_date, without
 
 RESERVE = 64 << 20  # bytes that are left free on every disk
 _MOST_PIECES = 200_000
@@ -122,6 +123,8 @@ class Dock:
         match command.name:
             case "extract":
                 return self._extract(*command.args)
+            case "update":
+                return self._update(*command.args, stdin=stdin)
             case "load":
                 return self._load([line.decode().strip() for line in stdin])
             case "verify":
@@ -158,6 +161,25 @@ class Dock:
             return Reply(status=26, out=b"", err=f"cannot unpack {kind}: {exc.strerror}")
         if kind == "state":
             self._approved[nonce] = self._approve(folder)
+        return Reply(status=0, out=b"", err="")
+
+    def _update(self, _: str, blob: str, codec: str, name: str, *, stdin: IO[bytes]) -> Reply:
+        """What update.sh does, but for a tar and a list that may be anything."""
+        if name not in self._unpacked:
+            raise Breach("the far host brings up to date what it has not sent")
+        instructions = Instructions.parse(stdin)
+        owners = os.geteuid() == 0
+        fresh = self._staging / name.replace("workspace-", "update-")
+        try:
+            with alone(self._staging):
+                remove_unpacked(self._staging, "update")
+                chunks = decompress(staged(self._blobs, blob), _codec(codec))
+                came = unpack_folder(chunks, fresh, owners=owners, links=True, room=self._room())
+                bring_up_to_date(self._staging / name, fresh, instructions, owners=owners)
+                remove_unpacked(self._staging, "update")
+        except OSError as exc:
+            return Reply(status=26, out=b"", err=f"cannot bring {name} up to date: {exc.strerror}")
+        self._unpacked[name] = without(self._unpacked[name], instructions.removed) | came
         return Reply(status=0, out=b"", err="")
 
     def _approve(self, folder: Path) -> ArrivedState:

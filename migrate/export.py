@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from bottle import tree
@@ -25,6 +26,7 @@ from migrate.hygiene import Allowed, finder_for, look_through, own_layers, requi
 from migrate.innertar import InnerTar, ItemType, item_header, write_tar
 from migrate.inspection import inspect
 from migrate.layers import SaveStreamSource
+from migrate.livefolder import LiveFolder, keep_up
 from migrate.model import Blob, Codec
 from migrate.packing import Packed, pack
 from migrate.plan import what_stays
@@ -33,6 +35,7 @@ from migrate.spool import DirectorySpool
 from migrate.stream import decompress
 
 _UNCHANGED = "nothing was changed; the bottle goes on as it was"
+_NOT_WRITTEN = "no bundle was written; the bottle goes on as it was"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,10 +159,12 @@ class _Export:
         files = self._spool("files")
         with paused(context, state, context.container(state.identity), "an export"):
             commit = plan.commit or self._commit()
-            links = links_out(plan.workspace) if plan.workspace is not None else {}
             workspace = str(plan.workspace) if plan.workspace is not None else None
             packed = pack(context, state, files, commit=commit, arrives_as=state.identity, workspace=workspace)
-        packed = _without_links(packed, files, links)
+            if packed.workspace is not None:
+                keep_up(packed.workspace, lambda _: None, left=_NOT_WRITTEN, next_step="the same command again")
+            links = links_out(plan.workspace) if plan.workspace is not None else {}
+        folder = one_tar(packed.workspace, files, links) if packed.workspace is not None else None
         layers = self._spool("layers")
         image = context.engine.image(commit.tag)
         with context.progress.phase("reading the image's layers"):
@@ -167,7 +172,7 @@ class _Export:
         if image is None:
             raise NotFound(f"the image {commit.tag} vanished meanwhile", left=_UNCHANGED, next_step="docker image ls")
         along = self._look_through(commit, layers, config)
-        members, sources = _members(config, commit, layers, packed, self._volume_names())
+        members, sources = _members(config, commit, layers, packed, workspace=folder, volumes=self._volume_names())
         manifest = Manifest(
             identity=self._state.identity,
             created_at=context.now(),
@@ -195,7 +200,7 @@ class _Export:
             manifest=manifest,
             committed=plan.commit is None,
             links=tuple(f"{path} -> {target}" for path, target in links.items()),
-            skipped=packed.workspace.skipped if packed.workspace is not None else (),
+            skipped=packed.skipped,
             stays=plan.stays,
             dropped=(*commit.dropped, *packed.lost),
             along=along,
@@ -214,7 +219,7 @@ class _Export:
             look_through(own, config, finder, context.progress),
             allowed,
             subject=str(metadata.identity),
-            left="no bundle was written; the bottle goes on as it was",
+            left=_NOT_WRITTEN,
             next_step=send_along(metadata),
         )
 
@@ -231,7 +236,13 @@ class _Export:
 
 
 def _members(
-    config: bytes, commit: CommitRecord, layers: DirectorySpool, packed: Packed, volumes: Mapping[str, str]
+    config: bytes,
+    commit: CommitRecord,
+    layers: DirectorySpool,
+    packed: Packed,
+    *,
+    workspace: Blob | None,
+    volumes: Mapping[str, str],
 ) -> tuple[tuple[Member, ...], dict[str, Path | bytes]]:
     """The members in their order, and where the bytes of each are."""
     name = member_name(Kind.CONFIG, 0, Codec.NONE)
@@ -261,8 +272,8 @@ def _members(
         add(Kind.LAYER, index, layer)
     for index, (mount, parcel) in enumerate(packed.volumes.items()):
         add(Kind.VOLUME, index, parcel.blob, Place(volume=volumes[mount.source], target=mount.target))
-    if packed.workspace is not None:
-        add(Kind.WORKSPACE, 0, packed.workspace.blob)
+    if workspace is not None:
+        add(Kind.WORKSPACE, 0, workspace)
     add(Kind.STATE, 0, packed.state.blob)
     return tuple(members), sources
 
@@ -273,18 +284,25 @@ def links_out(folder: Path) -> dict[str, str]:
     return {path: target for path, target in sorted(links.items()) if points_out(links, path)}
 
 
-def _without_links(packed: Packed, spool: DirectorySpool, links: Mapping[str, str]) -> Packed:
-    """The same parcels, the workspace without `links`."""
-    if packed.workspace is None or not links:
-        return packed
-    blob = packed.workspace.blob
-    with blob.path.open("rb") as file, spool.writer() as writer:
-        tar = InnerTar(decompress(iter(lambda: file.read(1 << 20), b""), blob.codec))
-        kept = (
-            (item_header(item, item.path, item.link), tar.data(), item.size)
-            for item in tar.items()
-            if not (item.type is ItemType.SYMLINK and item.path in links)
-        )
-        for piece in write_tar(kept):
+def one_tar(live: LiveFolder, spool: DirectorySpool, links: Mapping[str, str]) -> Blob:
+    """The tar of a folder as it was in the end, without `links`."""
+    if not live.updates and not links:
+        return live.parcel.blob
+    newest = {path: number for number, parcel in enumerate(live.parcels) for path in parcel.members}
+    with spool.writer() as writer:
+        for piece in write_tar(_newest(live, newest, links)):
             writer.write(piece)
-        return replace(packed, workspace=replace(packed.workspace, blob=writer.keep()))
+        return writer.keep()
+
+
+def _newest(
+    live: LiveFolder, newest: Mapping[str, int], links: Mapping[str, str]
+) -> Iterator[tuple[bytes, Iterator[bytes], int]]:
+    """Of each path the entry that was packed last, if it is still there."""
+    for number, parcel in enumerate(live.parcels):
+        with parcel.blob.path.open("rb") as file:
+            tar = InnerTar(decompress(iter(partial(file.read, 1 << 20), b""), parcel.blob.codec))
+            for item in tar.items():
+                left_out = item.type is ItemType.SYMLINK and item.path in links
+                if newest.get(item.path) == number and item.path in live.members and not left_out:
+                    yield item_header(item, item.path, item.link), tar.data(), item.size

@@ -34,6 +34,7 @@ _PATTERNS = {
     "kind": re.compile(r"state|workspace"),
     "nonce": re.compile(r"[0-9a-f]{32}"),
     "folder": re.compile(r"(?:state|workspace)-[0-9a-f]{32}"),
+    "workspace folder": re.compile(r"workspace-[0-9a-f]{32}"),
     "verifier": re.compile(r"bottle-verify-[0-9a-f]{12}"),
     "filler": re.compile(r"bottle-fill-[0-9a-f]{12}"),
     # Where a volume is mounted: an absolute path that stands between two colons of `docker create -v`.
@@ -60,6 +61,7 @@ class Rule:
 _IMAGES = re.compile(r"sha256:[0-9a-f]{64}\n")
 _BLOBS = re.compile(r"[0-9a-f]{64}\n")
 _SUMS = re.compile(r"[0-9a-f]{64}  \./[^\n\\]+\n")
+_UPDATES = re.compile(r"[+-](?:[A-Za-z0-9/._-]|\\0[0-3][0-7]{2})+\n")
 RULES = {
     "probe": Rule(args=("identity", "workspace"), looks=True),
     "withdraw": Rule(args=("identity", "nonce")),
@@ -74,6 +76,7 @@ RULES = {
     "inspect": Rule(args=("tag", "verifier"), docker=True),
     "unload": Rule(args=("tag",), docker=True),
     "extract": Rule(args=("identity", "blob", "codec", "kind", "nonce")),
+    "update": Rule(args=("identity", "blob", "codec", "workspace folder"), lines=_UPDATES, most=256 << 20),
     "verify": Rule(args=("identity", "folder", "count", "count", "count"), lines=_SUMS, most=256 << 20),
     "volume": Rule(
         args=("identity", "blob", "codec", "volume", "target", "tag", "filler", "count", "count", "sha256"), docker=True

@@ -20,6 +20,8 @@ from bottle.operations.holdings import what_travels
 from bottle.ports import Progress
 from bottle.state import BottleState
 from bottle.text import printable
+from migrate.index import Delta
+from migrate.livefolder import Update
 from migrate.model import HostFacts, Reply
 from migrate.parcels import Parcel
 from migrate.ports import Remote
@@ -28,6 +30,7 @@ from migrate.scripts import plain, with_docker
 from migrate.transfer import Cargo, Shipment
 
 _HOUR = 3600.0
+_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-")
 _OURS = "this host still owns the bottle; what is staged there is used by the next run"
 
 
@@ -78,6 +81,15 @@ class Arrival:
             self._plain(f"unpacking the {kind}", "extract", digest, codec, kind, nonce)
             counts = (str(parcel.files), str(parcel.links), str(parcel.folders))
             self._plain(f"checking the {kind}", "verify", f"{kind}-{nonce}", *counts, stdin=parcel.sums)
+
+    def update(self, update: Update, kind: str, nonce: str) -> None:
+        """Bring what was unpacked up to date by a staged parcel, and check it: what is new by its content."""
+        parcel, folder = update.parcel, f"{kind}-{nonce}"
+        digest, codec = parcel.blob.digest.removeprefix("sha256:"), parcel.blob.codec.value or "none"
+        with self.progress.phase(f"bringing the {kind} on {self.remote.name} up to date"):
+            doing = f"bringing the {kind} up to date"
+            self._plain(doing, "update", digest, codec, folder, stdin=update_lines(update.delta))
+            self._plain(f"checking the {kind}", "verify", folder, *map(str, update.counts), stdin=parcel.sums)
 
     def fill(self, volume: Mount, parcel: Parcel, tag: str) -> None:
         """Make a volume there and fill it from its parcel."""
@@ -137,6 +149,19 @@ class Arrival:
 
     def _run(self, command: object, stdin: bytes = b"") -> Reply:
         return self.shipment.retried(lambda: self.remote.run(command, (stdin,), silence=_HOUR))  # type: ignore[arg-type]
+
+
+def update_lines(delta: Delta) -> bytes:
+    """What `update.sh` reads: the folders to be opened, and what goes first."""
+    opened = (b"+" + _as_printf_reads(path) for path in delta.closed)
+    removed = (b"-" + _as_printf_reads(path) for path in delta.removed)
+    return b"".join(line + b"\n" for line in (*opened, *removed))
+
+
+def _as_printf_reads(path: str) -> bytes:
+    """A path, in one line, that `printf %b` makes of it again (POSIX, printf, "Extended description")."""
+    raw = path.encode("utf-8", "surrogateescape")
+    return b"".join(bytes([each]) if each in _PLAIN else b"\\0%03o" % each for each in raw)
 
 
 def _checked(remote: Remote, reply: Reply, doing: str) -> Reply:

@@ -1,12 +1,20 @@
 """`migrate`: observe, plan, quiesce, stage, verify, hand off. The source owns the bottle until the very last step."""
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bottle import tree
-from bottle.errors import Conflict, ConnectionLost, MovedAway, RemoteError, StateDamaged, VerificationFailed
+from bottle.errors import (
+    Conflict,
+    ConnectionLost,
+    MovedAway,
+    PreflightRefused,
+    RemoteError,
+    StateDamaged,
+    VerificationFailed,
+)
 from bottle.model import CommitRecord, MigrationPhase, MigrationRecord, MoveAccount
 from bottle.naming import Identity
 from bottle.operations import Context
@@ -22,6 +30,7 @@ from migrate.hygiene import Allowed, finder_for, look_through, own_layers, requi
 from migrate.known import ImagesThere, LayersThere, ask_layers
 from migrate.layers import SaveStreamSource
 from migrate.link import choose_level, measure
+from migrate.livefolder import LiveFolder, Update, keep_up
 from migrate.model import Blob, Codec, HostFacts, Presence
 from migrate.observe import MoveRequest, Observed, observe
 from migrate.packing import Packed, pack, tag_there
@@ -39,7 +48,8 @@ class Moved:
 
     `along` are the credentials that went along because that was allowed, a line each. `dropped` is what Docker's commit
     did not keep of the bottle, and what the tar of the workspace does not.
-    `resumed` is what the other host said when it was asked to start the bottle, None when it was not asked.
+    `resumed` is what the other host said when it was asked to start the bottle, None when it was not asked. `edited` is
+    what somebody did in the workspace here in the moment of the hand-over: it is newer here than there.
     """
 
     identity: Identity
@@ -54,6 +64,7 @@ class Moved:
     resumed: str | None = None
     along: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
 
 
 def plan(context: Context, state: BottleState, remote: Remote, request: MoveRequest) -> MovePlan:
@@ -124,6 +135,8 @@ class _Move:
         with self._quiet(decided) as commit:
             files = self._spool("files", decided.file_codec)
             packed = pack(context, state, files, commit=commit, arrives_as=self._there, workspace=decided.workspace)
+            if self._request.keep and packed.workspace is not None:
+                self._keep_up(packed.workspace, lambda _: None)
         self._note(MigrationPhase.STAGING, commit.number)
         arrival = self._arrival(seen.facts.host)
         staged = self._stage(arrival, decided, seen.images, commit, packed)
@@ -131,14 +144,14 @@ class _Move:
             commit=commit.number,
             workspace=decided.workspace,
             staged=staged,
-            skipped=tuple(name for parcel in packed.parcels for name in parcel.skipped),
+            skipped=packed.skipped,
             stays=decided.stays,
             missing_there=decided.missing_there,
             along=self._along,
             dropped=(*commit.dropped, *packed.lost),
         )
-        self._hand_over(arrival, decided, commit)
-        return self._moved(self._account, arrival)
+        edited = self._hand_over(arrival, decided, commit, packed)
+        return self._moved(self._account, arrival, edited)
 
     def _arrived_before(self) -> bool:
         """Whether an earlier run had brought the bottle to this very host, and only its end was cut off."""
@@ -214,7 +227,7 @@ class _Move:
         self._clear(arrival)
         return self._moved(account, arrival)
 
-    def _moved(self, account: MoveAccount, arrival: Arrival) -> Moved:
+    def _moved(self, account: MoveAccount, arrival: Arrival, edited: tuple[str, ...] = ()) -> Moved:
         return Moved(
             identity=self._identity,
             arrived_as=self._there,
@@ -228,6 +241,7 @@ class _Move:
             resumed=arrival.resume() if self._request.resume_there else None,
             along=account.along,
             dropped=account.dropped,
+            edited=edited,
         )
 
     def _arrival(self, host: HostFacts) -> Arrival:
@@ -296,7 +310,9 @@ class _Move:
         beside = [_cargo(parcel.blob) for parcel in packed.parcels]
         order = self._bring_image(arrival, decided, images, commit, beside)
         if packed.workspace is not None:
-            arrival.unpack(packed.workspace, "workspace", self._nonce)
+            arrival.unpack(packed.workspace.parcel, "workspace", self._nonce)
+            for update in packed.workspace.updates:
+                arrival.update(update, "workspace", self._nonce)
         arrival.unpack(packed.state, "state", self._nonce)
         for volume, parcel in packed.volumes.items():
             arrival.fill(volume, parcel, tag_there(commit, self._there))
@@ -395,8 +411,28 @@ class _Move:
             + ("" if request.keep else f"; or to stay on this host: bottle resume {self._identity}"),
         )
 
-    def _hand_over(self, arrival: Arrival, decided: MovePlan, commit: CommitRecord) -> None:
-        """The last step. What moves has, from here on, an owner that only the far host knows; a copy has two."""
+    def _keep_up(self, live: LiveFolder, take: Callable[[Update], None]) -> None:
+        """Go after what somebody does in the workspace while it travels, until it is all of one moment."""
+        here = "goes on as it was" if self._request.keep else "is stopped and committed"
+        keep_up(
+            live,
+            take,
+            left=f"this host still owns the bottle, which {here}; what is staged there is used by the next run",
+            next_step="the same command again",
+        )
+
+    def _send_update(self, arrival: Arrival, update: Update) -> None:
+        arrival.shipment.send([_cargo(update.parcel.blob)], "sending what changed in the workspace meanwhile")
+        arrival.update(update, "workspace", self._nonce)
+
+    def _hand_over(self, arrival: Arrival, decided: MovePlan, commit: CommitRecord, packed: Packed) -> tuple[str, ...]:
+        """The last step. What moves has, from here on, an owner that only the far host knows; a copy has two.
+
+        What somebody did in the workspace in this very moment is returned: it is here only.
+        """
+        live = packed.workspace if not self._request.keep else None
+        if live is not None:
+            self._keep_up(live, lambda update: self._send_update(arrival, update))
         if not self._request.keep:
             self._require_rested(commit)
         self._note(MigrationPhase.STAGING if self._request.keep else MigrationPhase.HANDING_OFF, commit.number)
@@ -406,11 +442,21 @@ class _Move:
             except RemoteError as exc:
                 if isinstance(exc, ConnectionLost) or not self._arrived_all_the_same():
                     raise
+        edited = self._edited_at_last(live) if live is not None else ()
         if self._request.keep:
             self._state.clear_migration()
         else:
             let_go(self._context, self._state, self._remote.name, commit.number)
         self._clear(arrival)
+        return edited
+
+    def _edited_at_last(self, live: LiveFolder) -> tuple[str, ...]:
+        """The bottle is there: whatever is found here now, it is to be said and no more."""
+        try:
+            return live.edited()
+        except PreflightRefused as exc:
+            self._context.progress.note(f"{exc.what}: whether somebody worked there during the hand-over is not known")
+            return ()
 
     def _require_rested(self, commit: CommitRecord) -> None:
         """Refuse to hand over a bottle that was started while it travelled: what it did since is in no commit."""

@@ -19,6 +19,7 @@ from bottle.state import (
     METADATA,
     BottleState,
 )
+from migrate.livefolder import LiveFolder
 from migrate.parcels import Parcel, pack_folder, pack_stream
 from migrate.plan import volumes_of
 from migrate.spool import DirectorySpool
@@ -29,19 +30,24 @@ class Packed:
     """The parcels of one move; `volumes` are by the mount they will have there, `unkept` is what their tars drop."""
 
     state: Parcel
-    workspace: Parcel | None
+    workspace: LiveFolder | None
     volumes: Mapping[Mount, Parcel]
     unkept: tuple[str, ...] = ()
 
     @property
     def parcels(self) -> tuple[Parcel, ...]:
         """All of them."""
-        return (*self.volumes.values(), *([self.workspace] if self.workspace else []), self.state)
+        return (*self.volumes.values(), *(self.workspace.parcels if self.workspace is not None else ()), self.state)
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """What holds no content, so does not travel."""
+        return tuple(dict.fromkeys(name for parcel in self.parcels for name in parcel.skipped))
 
     @property
     def lost(self) -> tuple[str, ...]:
         """What the tars do not hold of workspace and volumes, a line for each kind."""
-        lost = self.workspace.lost if self.workspace is not None else ()
+        lost = self.workspace.parcel.lost if self.workspace is not None else ()
         return (*(f"workspace: {line}" for line in lost), *self.unkept)
 
 
@@ -62,7 +68,8 @@ def pack(
     there = metadata_there(here, arrives_as, commit.number, workspace)
     with context.progress.phase("packing what lies beside the image"):
         volumes = _pack_volumes(context, here, there, commit, spool)
-        packed = pack_folder(here.cwd, spool) if workspace is not None and here.cwd is not None else None
+        folder = here.cwd if workspace is not None else None
+        packed = live_folder(folder, spool) if folder is not None else None
         instead = _documents(state, there, commit)
         return Packed(
             state=pack_folder(state.path, spool, leave_out=HOST_ONLY, instead=instead),
@@ -70,6 +77,11 @@ def pack(
             volumes=volumes,
             unkept=tuple(line for volume in volumes_of(here) for line in _unkept(context, volume)),
         )
+
+
+def live_folder(folder: Path, spool: DirectorySpool) -> LiveFolder:
+    """A folder that is packed into a spool, and may be worked in."""
+    return LiveFolder(folder, lambda wanted: pack_folder(folder, spool, wanted=wanted, live=True))
 
 
 def metadata_there(metadata: Metadata, arrives_as: Identity, commit: int, workspace: str | None) -> Metadata:

@@ -4,15 +4,16 @@ import hashlib
 import os
 import stat
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from bottle.errors import PathTooLong, PreflightRefused
 from bottle.losses import Account, Way
 from bottle.text import shortened
-from bottle.tree import LONGEST_PATH, MOST_NAMES, OPENABLE, Node, walk
+from bottle.tree import LONGEST_PATH, MOST_NAMES, OPENABLE, Node, ignore_gone, raise_it, walk
 from bottle.unpack import ChunkReader
 from migrate.model import Blob
 from migrate.spool import DirectorySpool
@@ -27,7 +28,8 @@ class Parcel:
     `sums` is a line `SHA256  ./PATH` for each file, as sha256sum reads it; names that sha256sum cannot spell plainly
     are counted only. `breaks` are the line feeds in the names of `entries`. `content` is the sha256, in hex, of the
     contents of all files, one after the other in the tar's order. `skipped` are sockets, fifos and devices: they hold
-    no content. `lost` is what else the tar does not hold of what was packed, a line for each kind.
+    no content. `lost` is what else the tar does not hold of what was packed, a line for each kind. `members` is all that
+    is in a folder's, by relative path (`.` for itself), with its type as `stat.S_IFMT` gives it.
     """
 
     blob: Blob
@@ -40,6 +42,7 @@ class Parcel:
     content: str = ""
     skipped: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
+    members: Mapping[str, int] = field(default_factory=dict)
 
 
 # sha256sum escapes the first two, which not every implementation reads, and takes the last for a line's end.
@@ -56,7 +59,7 @@ class _Writer:
 class _Hashing:
     """A file that is hashed as it is read, so that what was packed is what is promised."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: "BinaryIO | Exactly") -> None:
         self._file = file
         self._digest = hashlib.sha256()
 
@@ -70,15 +73,37 @@ class _Hashing:
         return self._digest.hexdigest()
 
 
+class Exactly:
+    """A file of which exactly `size` bytes are read, zeros behind its end: how long it is, its header has said."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file = file
+        self._left = size
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        size = self._left if size < 0 else min(size, self._left)
+        data = self._file.read(size)
+        self._left -= size
+        return data + bytes(size - len(data))
+
+
 def pack_folder(
-    folder: Path, spool: DirectorySpool, *, leave_out: frozenset[str] = frozenset(), instead: Mapping[str, bytes] = {}
+    folder: Path,
+    spool: DirectorySpool,
+    *,
+    leave_out: frozenset[str] = frozenset(),
+    instead: Mapping[str, bytes] = {},
+    wanted: frozenset[str] | None = None,
+    live: bool = False,
 ) -> Parcel:
     """Spool all that is in `folder`: files with modes, owners, times and links, folders, symlinks.
 
-    Top-level names in `leave_out` stay behind; those in `instead` travel with the content given here. Raises
-    PreflightRefused when something cannot be read, or changes while it is read.
+    Top-level names in `leave_out` stay behind; those in `instead` travel with the content given here. Where `wanted` is
+    given, only those relative paths travel. In a `live` folder others may work: what vanishes is not in the parcel,
+    what changes while it is read is in there somehow. Raises PreflightRefused when something cannot be read.
     """
-    packing = _Packing(folder, leave_out, instead)
+    packing = _Packing(folder, leave_out, instead, wanted=wanted, live=live)
     with spool.writer() as writer:
         try:
             with tarfile.open(  # type: ignore[call-overload]
@@ -95,10 +120,21 @@ def pack_folder(
 
 
 class _Packing:
-    def __init__(self, folder: Path, leave_out: frozenset[str], instead: Mapping[str, bytes]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        leave_out: frozenset[str],
+        instead: Mapping[str, bytes],
+        *,
+        wanted: frozenset[str] | None,
+        live: bool,
+    ) -> None:
         self._folder = folder
         self._leave_out = leave_out | instead.keys()
         self._instead = instead
+        self._wanted = wanted
+        self._live = live
+        self._members: dict[str, int] = {}
         self._inodes: dict[tuple[int, int], tuple[str, str]] = {}
         self._sums: list[str] = []
         self._skipped: list[str] = []
@@ -110,16 +146,34 @@ class _Packing:
         # The notes of a move change the top folder's time, and what is packed once more is to be the same.
         top = self._member(".", self._folder.stat(), timeless=bool(self._leave_out))
         top.type = tarfile.DIRTYPE
-        archive.addfile(top)
-        self._folders += 1
-        for node in walk(self._folder, entered=lambda node: node.path not in self._leave_out):
-            if node.path not in self._leave_out:
-                self._add(archive, node)
+        if self._is_wanted("."):
+            archive.addfile(top)
+            self._folders += 1
+            self._members["."] = stat.S_IFDIR
+        for node in walk(self._folder, lost=self._lost, entered=lambda node: node.path not in self._leave_out):
+            if node.path not in self._leave_out and self._is_wanted(node.path):
+                with self._vanishing(node.path):
+                    self._add(archive, node)
         for name, content in sorted(self._instead.items()):
             member = tarfile.TarInfo(f"./{name}")
             member.size, member.mode = len(content), 0o600
             archive.addfile(member, ChunkReader((content,)))
             self._count_file(member.name, hashlib.sha256(content).hexdigest())
+
+    def _is_wanted(self, path: str) -> bool:
+        return self._wanted is None or path in self._wanted
+
+    @contextmanager
+    def _vanishing(self, path: str) -> Iterator[None]:
+        """Nothing of what is gone is written yet when that shows."""
+        try:
+            yield
+        except OSError as exc:
+            self._lost(path, exc)
+
+    @property
+    def _lost(self) -> Callable[[str, OSError], None]:
+        return ignore_gone if self._live else raise_it
 
     def parcel(self, blob: Blob) -> Parcel:
         return Parcel(
@@ -130,6 +184,7 @@ class _Packing:
             sums="".join(self._sums).encode("utf-8", "surrogateescape"),
             skipped=tuple(self._skipped),
             lost=self._account.lines(),
+            members=self._members,
         )
 
     def _add(self, archive: tarfile.TarFile, node: Node) -> None:
@@ -141,6 +196,7 @@ class _Packing:
         member = self._member(f"./{node.path}", node.facts)
         if node.is_file:
             self._add_file(archive, node, member)
+            self._members[node.path] = stat.S_IFREG
             return
         if node.is_symlink:
             member.type, member.linkname = tarfile.SYMTYPE, node.target()
@@ -149,6 +205,7 @@ class _Packing:
             member.type = tarfile.DIRTYPE
             self._folders += 1
         archive.addfile(member)
+        self._members[node.path] = stat.S_IFMT(node.facts.st_mode)
 
     @staticmethod
     def _member(name: str, facts: os.stat_result, *, timeless: bool = False) -> tarfile.TarInfo:
@@ -174,9 +231,9 @@ class _Packing:
             member.type, member.linkname = tarfile.LNKTYPE, original
             archive.addfile(member)
         else:
-            member.size = node.facts.st_size
             with node.open() as file:
-                hashing = _Hashing(file)
+                member.size = os.fstat(file.fileno()).st_size if self._live else node.facts.st_size
+                hashing = _Hashing(Exactly(file, member.size) if self._live else file)
                 archive.addfile(member, hashing)
             digest = hashing.hex
             if node.facts.st_nlink > 1:

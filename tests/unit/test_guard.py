@@ -29,6 +29,7 @@ HONEST = {
     "inspect": ("no", "/usr/bin/docker", f"bottle-committed-{IDENTITY}:3", "bottle-verify-0123456789ab"),
     "unload": ("no", "/usr/bin/docker", f"bottle-committed-{IDENTITY}:3"),
     "extract": (IDENTITY, HEX, "zstd", "state", NONCE),
+    "update": (IDENTITY, HEX, "gzip", f"workspace-{NONCE}"),
     "verify": (IDENTITY, f"state-{NONCE}", "1", "2", "3"),
     "volume": (
         *("no", "/usr/bin/docker", IDENTITY, HEX, "gzip", f"bottle-{IDENTITY}-cache", "/root/.cache"),
