@@ -1,6 +1,6 @@
 """`export`: a bottle, with all its work, in one sealed file. The bottle stays the owner here and goes on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial

@@ -63,6 +63,7 @@ def moved_to_json(moved: Moved) -> Json:
         "missing_there": _cut(moved.missing_there),
         "along": _cut(moved.along),
         "dropped": _cut(moved.dropped),
+        "edited": _cut(moved.edited),
     }
 
 
@@ -136,6 +137,7 @@ def _moved(data: dict[str, Any], host: str) -> Moved:
         missing_there=_lines(data, "missing_there", host),
         along=_lines(data, "along") if "along" in data else (),
         dropped=_lines(data, "dropped") if "dropped" in data else (),
+        edited=_lines(data, "edited") if "edited" in data else (),
     )
 
 

@@ -18,6 +18,7 @@ def moved_document(moved: Moved, sides: Sides, missing: tuple[str, ...], other: 
         "stays": list(moved.stays),
         "dropped": list(moved.dropped),
         "credentials_along": list(moved.along),
+        f"newer_{sides.source}": list(moved.edited),
         f"missing_{sides.destination}": list(missing),
         "resumed": moved.resumed,
         "resume": f"bottle resume {moved.arrived_as}",
@@ -33,6 +34,8 @@ def moved_lines(moved: Moved, sides: Sides, missing: tuple[str, ...], other: str
     lines = [f"{moved.identity} {verb} {where} (commit {moved.commit}, {size(moved.staged)} staged)"]
     if moved.workspace is not None:
         lines.append(f"  its workspace is at {moved.workspace}")
+    newer = f"newer {sides.source} than {sides.destination}"
+    lines += [f"  WARNING: edited during the hand-over, so {newer}: {item}" for item in moved.edited]
     lines += [f"  holds no content, so did not travel: {item}" for item in moved.skipped]
     lines += [f"  did not travel: {item}" for item in moved.stays]
     lines += [f"  dropped: {item}" for item in moved.dropped]

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from bottle.tree import Tree
+from migrate import packing, parcels
 
 Snapshot = dict[str, tuple[int, bytes, str]]
 
@@ -30,3 +34,19 @@ def make_deep(top: Path, depth: int, name: str = "ab", leaf: bytes = b"deep") ->
     with Tree(top) as below, below.create(path) as file:
         file.write(leaf)
     return path
+
+
+def edit_while_packed(monkeypatch: pytest.MonkeyPatch, journal: Path, *, rounds: int) -> None:
+    """Have somebody add a line to a file whenever its folder has just been packed, for so many times."""
+    done = 0
+
+    def edited(*args: Any, live: bool = False, **kwargs: Any) -> parcels.Parcel:
+        nonlocal done
+        parcel = parcels.pack_folder(*args, live=live, **kwargs)
+        if live and done < rounds:
+            done += 1
+            with journal.open("a") as file:
+                file.write("more\n")
+        return parcel
+
+    monkeypatch.setattr(packing, "pack_folder", edited)

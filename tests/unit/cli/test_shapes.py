@@ -63,6 +63,7 @@ MOVED = Moved(
     along=("/root/.netrc: logins",),
     resumed="it runs",
     dropped=("1 file with an ACL: /a",),
+    edited=("late",),
 )
 
 

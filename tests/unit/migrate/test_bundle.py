@@ -23,7 +23,7 @@ from bottle.testing import FakeEngine
 from migrate.bundlefile import BundleFile
 from migrate.export import export
 from migrate.imports import Imported, ImportRequest, import_bundle
-from tests.support.trees import snapshot
+from tests.support.trees import edit_while_packed, snapshot
 from tests.support.world import BASE, Fate, Killed, World, every_moment
 
 SECRET = "secret DEMO_KEY, taken from your environment at each resume"
@@ -110,6 +110,28 @@ def test_all_of_a_bottle_arrives_elsewhere(world: World, elsewhere: World) -> No
         "secret DEMO_KEY, taken from your environment at each resume",
         f"image {BASE}, if it is ever rebuilt",
     )
+
+
+def test_what_is_edited_while_it_is_packed_is_in_the_bundle(
+    world: World, elsewhere: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bottle = working(world)
+    edit_while_packed(monkeypatch, world.cwd / "bin" / "run", rounds=3)
+    _, imported = brought_in(elsewhere, exported(world, bottle))
+    assert imported.workspace is not None
+    assert (imported.workspace / "bin" / "again").read_text() == "#!/bin/sh\n" + "more\n" * 3
+    assert snapshot(imported.workspace) == snapshot(world.cwd)
+
+
+def test_what_is_edited_without_end_keeps_a_bundle_from_being_written(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bottle = working(world)
+    edit_while_packed(monkeypatch, world.cwd / "journal", rounds=100)
+    with pytest.raises(Conflict, match=r"somebody is working in .*: journal"):
+        exported(world, bottle)
+    assert world.status(bottle) is Status.RUNNING
+    assert list(world.folder.glob("*.bottle*")) == []
 
 
 def test_requests_are_decided_and_answered_where_they_arrive(world: World, elsewhere: World) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tarfile
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,9 @@ from migrate.handoff import Arrival
 from migrate.model import RemoteCommand, Reply
 from migrate.move import Moved, move
 from migrate.observe import MoveRequest
+from migrate.report import moved_from_json, moved_to_json
 from migrate.testing import LocalRemote
+from tests.support.trees import edit_while_packed
 from tests.support.world import BASE, Killed, World
 
 DOCKER = """\
@@ -163,6 +167,105 @@ def test_what_a_move_leaves_behind_is_told(rig: Rig, monkeypatch: pytest.MonkeyP
     assert f"  dropped: {workspace}" in moved_lines(moved, SENDING, (), moved.host)
     assert moved_document(moved, SENDING, (), moved.host)["dropped"] == list(moved.dropped)
     assert "a request was too large" in rig.world.progress.notes
+
+
+# --- a workspace that is edited while it travels ----------------------------------------------------------------------
+
+
+def edit_after(rig: Rig, monkeypatch: pytest.MonkeyPatch, script: str, edit: Callable[[], object]) -> list[str]:
+    """Have somebody edit the workspace whenever `script` has run there; returns the scripts that ran."""
+    run, ran = rig.remote.run, []
+
+    def edited(command: RemoteCommand, *args: Any, **kwargs: Any) -> Reply:
+        reply = run(command, *args, **kwargs)
+        ran.append(command.name)
+        if command.name == script:
+            edit()
+        return reply
+
+    monkeypatch.setattr(rig.remote, "run", edited)
+    return ran
+
+
+# Every script of a move, in the order in which they first run.
+STEPS = ("probe", "images", "staged", "piece", "check", "load", "extract", "verify")
+
+
+@pytest.mark.parametrize(("script", "keep"), [*((script, False) for script in STEPS), ("probe", True), ("piece", True)])
+def test_what_is_edited_at_any_step_of_a_move_arrives(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, script: str, keep: bool
+) -> None:
+    cwd, edits = rig.world.cwd, []
+    (cwd / "gone").write_text("old")
+    (cwd / "untouched").write_bytes(os.urandom(1 << 20))
+
+    def edit() -> None:
+        if not edits:
+            (cwd / "gone").unlink()
+            (cwd / "folder").mkdir()
+        edits.append(len(edits))
+        (cwd / "folder" / "new").write_text(f"{edits}")
+
+    ran = edit_after(rig, monkeypatch, script, lambda: edit() if len(edits) < 2 else None)
+    moved = rig.move(keep=keep)
+    assert [each for each in dict.fromkeys(ran) if each in STEPS] == list(STEPS)
+    there = Path(moved.workspace or "")
+    if keep and script == "piece":  # a copy is of the moment in which the bottle was held still
+        assert (there / "gone").read_text() == "old"
+        return
+    assert moved.edited == ()
+    assert not (there / "gone").exists()
+    assert (there / "folder" / "new").read_text() == (cwd / "folder" / "new").read_text() == f"{edits}"
+    assert (there / "untouched").read_bytes() == (cwd / "untouched").read_bytes()
+    assert moved.staged < 1.5 * (1 << 20)
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["move", "copy"])
+def test_what_is_edited_while_it_is_packed_arrives(rig: Rig, monkeypatch: pytest.MonkeyPatch, keep: bool) -> None:
+    journal = rig.world.cwd / "journal"
+    edit_while_packed(monkeypatch, journal, rounds=3)
+    moved = rig.move(keep=keep)
+    assert (Path(moved.workspace or "") / "journal").read_text() == journal.read_text() == "more\n" * 3
+
+
+def test_a_copy_of_a_workspace_that_is_edited_without_end_is_none(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    edit_while_packed(monkeypatch, rig.world.cwd / "journal", rounds=100)
+    with pytest.raises(Conflict, match=r"somebody is working in .*: journal") as caught:
+        rig.move(keep=True)
+    assert "goes on as it was" in caught.value.left
+    assert rig.world.status(rig.bottle) is Status.RUNNING
+    assert rig.there == ()
+
+
+def test_a_workspace_that_is_edited_without_end_stays_and_the_same_command_goes_on(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = rig.world.cwd / "journal"
+    with monkeypatch.context() as patch:
+        edit_after(rig, patch, "verify", lambda: journal.open("a").write("more\n"))
+        with pytest.raises(Conflict, match=r"somebody is working in .*: journal") as caught:
+            rig.move()
+    assert "still owns" in caught.value.left
+    assert (rig.there, rig.bottle.tombstone()) == ((), None)
+    moved = rig.move()
+    assert (Path(moved.workspace or "") / "journal").read_text() == journal.read_text()
+
+
+def test_what_is_edited_during_the_hand_over_is_told(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    edit_after(rig, monkeypatch, "register", lambda: (rig.world.cwd / "late").write_text("x"))
+    moved = rig.move()
+    assert moved.edited == ("late",)
+    told = "  WARNING: edited during the hand-over, so newer here than there: late"
+    assert told in moved_lines(moved, SENDING, (), moved.host)
+    assert moved_document(moved, SENDING, (), moved.host)["newer_here"] == ["late"]
+    assert moved_from_json(moved_to_json(moved)) == moved
+
+
+def test_a_workspace_that_went_during_the_hand_over_does_not_undo_it(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    edit_after(rig, monkeypatch, "register", lambda: shutil.rmtree(rig.world.cwd))
+    assert rig.move().arrived_as == rig.bottle.identity
+    assert rig.bottle.tombstone() is not None
+    assert "is not known" in rig.world.progress.notes[-1]
 
 
 # --- the same command once more ---------------------------------------------------------------------------------------
