@@ -20,6 +20,7 @@ from bottle.operations.settle import settle
 from bottle.plan import commit_in_force, finishing, is_frozen_in, require_docker, require_here
 from bottle.state import BottleState
 from bottle.temporary import note_outside
+from migrate.beforehand import look_ahead, require_possible
 from migrate.bundle import Kind, Manifest, Member, Place, member_name
 from migrate.bundlefile import BundleFile, plain_member, require_free, writing
 from migrate.hygiene import Allowed, finder_for, look_through, own_layers, require_clean, send_along
@@ -115,8 +116,33 @@ def export(context: Context, state: BottleState, file: Path, allowed: Allowed | 
         settle(context, state)
         _require_owner(state)
         require_free(file)
-        plan = plan_export(_observe(context, state))
+        facts = _observe(context, state)
+        plan = plan_export(facts)
+        if facts.container is not None and facts.container.status.alive:
+            _require_beforehand(context, state, facts.container, plan, allowed or Allowed())
         return _Export(context, state, file, plan, allowed or Allowed()).run()
+
+
+def _require_beforehand(
+    context: Context, state: BottleState, container: ContainerFacts, plan: ExportPlan, allowed: Allowed
+) -> None:
+    """Refuse, while the agent works, what would be refused when it was paused and committed."""
+    metadata, image = state.metadata(), context.engine.image(container.image)
+    require_possible(context, state, plan.workspace, commits=plan.commit is None)
+    if image is not None:
+        finder = finder_for(metadata, context.environ, context.progress)
+        finds = look_ahead(context, metadata, container, image, finder)
+        require_clean(
+            finds,
+            _allowed(metadata, allowed),
+            subject=str(state.identity),
+            left=_NOT_WRITTEN,
+            next_step=send_along(metadata),
+        )
+
+
+def _allowed(metadata: Metadata, allowed: Allowed) -> Allowed:
+    return replace(allowed, carry=(*metadata.agent.carry, *allowed.carry))
 
 
 def _observe(context: Context, state: BottleState) -> ExportFacts:
@@ -214,7 +240,7 @@ class _Export:
         context, metadata = self._context, self._state.metadata()
         own = [blob for diff_id in own_layers(metadata, commit) if (blob := layers.blob(diff_id)) is not None]
         finder = finder_for(metadata, context.environ, context.progress)
-        allowed = replace(self._allowed, carry=(*metadata.agent.carry, *self._allowed.carry))
+        allowed = _allowed(metadata, self._allowed)
         return require_clean(
             look_through(own, config, finder, context.progress),
             allowed,

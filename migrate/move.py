@@ -3,7 +3,8 @@
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from bottle import tree
 from bottle.errors import (
@@ -15,16 +16,18 @@ from bottle.errors import (
     StateDamaged,
     VerificationFailed,
 )
-from bottle.model import CommitRecord, MigrationPhase, MigrationRecord, MoveAccount
+from bottle.model import CommitRecord, Metadata, MigrationPhase, MigrationRecord, MoveAccount
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.operations.commit import commit_locked
 from bottle.operations.pause import paused
 from bottle.operations.settle import settle
 from bottle.operations.stop import keep_stopped, stop_locked
-from bottle.plan import commit_in_force, finishing, is_frozen_in, require_kept
+from bottle.plan import commit_in_force, finishing, is_frozen_in
 from bottle.state import BottleState
 from migrate.archive import Layer, compose
+from migrate.beforehand import LEFT, look_ahead, require_possible
+from migrate.credentials import Finder
 from migrate.handoff import Arrival, had_arrived, let_go, settle_handoff
 from migrate.hygiene import Allowed, finder_for, look_through, own_layers, require_clean, send_along
 from migrate.known import ImagesThere, LayersThere, ask_layers
@@ -70,14 +73,16 @@ class Moved:
 def plan(context: Context, state: BottleState, remote: Remote, request: MoveRequest) -> MovePlan:
     """What a move would do; nothing is changed. Raises what `plan_move` raises."""
     seen = observe(context, state, remote, request, _name_there(state, remote, request))
-    return _decided(context, seen)
+    decided = _decided(context, state, seen)
+    finder = finder_for(state.metadata(), context.environ, context.progress)
+    return replace(decided, along=_look_ahead(context, state, request, seen, finder))
 
 
-def _decided(context: Context, seen: Observed) -> MovePlan:
-    """The plan, once it is known that what is to be committed can be: afterwards the bottle may be stopped."""
-    decided, container = plan_move(seen.facts, seen.workspace), seen.facts.container
-    if decided.commits and container is not None:
-        require_kept(context.engine.changes(container.id))
+def _decided(context: Context, state: BottleState, seen: Observed) -> MovePlan:
+    """The plan, once it is known that what is to be committed and packed can be: then the bottle may be stopped."""
+    decided = plan_move(seen.facts, seen.workspace)
+    workspace = seen.facts.metadata.cwd if decided.workspace is not None else None
+    require_possible(context, state, workspace, commits=decided.commits)
     return decided
 
 
@@ -90,6 +95,21 @@ def move(context: Context, state: BottleState, remote: Remote, request: MoveRequ
     """
     with state.locked(f"bottle migrate to {remote.name}"):
         return _Move(context, state, remote, request).run()
+
+
+def _look_ahead(
+    context: Context, state: BottleState, request: MoveRequest, seen: Observed, finder: Finder
+) -> tuple[str, ...]:
+    """Refuse, while the agent works, credentials that would be refused when it is stopped; those that may go along."""
+    metadata = seen.facts.metadata
+    finds = look_ahead(context, metadata, seen.facts.container, seen.image, finder, present=seen.facts.present)
+    return require_clean(
+        finds, _allowed(metadata, request), subject=str(state.identity), left=LEFT, next_step=send_along(metadata)
+    )
+
+
+def _allowed(metadata: Metadata, request: MoveRequest) -> Allowed:
+    return Allowed(everything=request.allow_secrets, carry=(*metadata.agent.carry, *request.carry))
 
 
 def _name_there(state: BottleState, remote: Remote, request: MoveRequest) -> Identity:
@@ -130,7 +150,11 @@ class _Move:
             return self._done_before()
         settle(context, state)
         seen = observe(context, state, self._remote, self._request, self._there)
-        decided = _decided(context, seen)
+        decided = _decided(context, state, seen)
+        if decided.running:
+            _look_ahead(context, state, self._request, seen, self._finder)
+        for line in decided.shared:
+            context.progress.note(f"WARNING: {line}")
         self._note(MigrationPhase.QUIESCING, None)
         with self._quiet(decided) as commit:
             files = self._spool("files", decided.file_codec)
@@ -396,15 +420,18 @@ class _Move:
         )
         return [_cargo(part.blob) if isinstance(part, Layer) else Cargo.literal(part.data) for part in archive.parts]
 
+    @cached_property
+    def _finder(self) -> Finder:
+        return finder_for(self._state.metadata(), self._context.environ, self._context.progress)
+
     def _look_through(self, commit: CommitRecord, layers: DirectorySpool, config: bytes) -> tuple[str, ...]:
         """Before anything of the image is sent; what the destination has already does not leave, and is not here."""
         context, metadata, request = self._context, self._state.metadata(), self._request
         own = [blob for diff_id in own_layers(metadata, commit) if (blob := layers.blob(diff_id)) is not None]
-        finder = finder_for(metadata, context.environ, context.progress)
         here = "goes on as it was" if request.keep else "is stopped and committed"
         return require_clean(
-            look_through(own, config, finder, context.progress),
-            Allowed(everything=request.allow_secrets, carry=(*metadata.agent.carry, *request.carry)),
+            look_through(own, config, self._finder, context.progress),
+            _allowed(metadata, request),
             subject=str(self._identity),
             left=f"nothing of them was sent; this host still owns the bottle, which {here}",
             next_step=send_along(metadata)

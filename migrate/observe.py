@@ -6,11 +6,13 @@ from pathlib import Path
 
 from bottle import tree
 from bottle.errors import NotFound
-from bottle.model import Metadata
-from bottle.naming import Identity
+from bottle.launch import is_below
+from bottle.model import ImageFacts, Metadata, MountKind
+from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations import Context
 from bottle.plan import require_docker, require_here
 from bottle.state import BottleState
+from bottle.text import printable
 from migrate.known import ImagesThere, LayersThere, ask_images, ask_layers
 from migrate.plan import MoveFacts, landing, volumes_of
 from migrate.ports import Remote
@@ -39,9 +41,13 @@ class MoveRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """The facts, where the workspace is to land, and the images that the other host has."""
+    """The facts, where the workspace is to land, and the images that the other host has.
+
+    `image` is what the bottle stands on here.
+    """
 
     facts: MoveFacts
+    image: ImageFacts
     workspace: str | None
     images: ImagesThere
 
@@ -99,8 +105,30 @@ def observe(
         engine_id=context.engine.info().id,
         keep=request.keep,
         resume_there=request.resume_there,
+        shared=sharers(context, state.identity, mounted, frozenset(each.source for each in volumes_of(metadata))),
     )
-    return Observed(facts=facts, workspace=workspace, images=images)
+    return Observed(facts=facts, image=image, workspace=workspace, images=images)
+
+
+def sharers(context: Context, identity: Identity, workspace: Path | None, volumes: frozenset[str]) -> tuple[str, ...]:
+    """Who else works now in what a bottle will take with it, a line each."""
+    lines = []
+    for summary in context.engine.container_summaries({}):
+        if not summary.status.alive or summary.labels.get(LABEL_IDENTITY) == str(identity):
+            continue
+        container = context.engine.container(summary.id)
+        other = summary.labels.get(LABEL_IDENTITY)
+        who = printable(f"bottle {other}" if other is not None else f"container {summary.name}", 200)
+        for mount in container.mounts if container is not None else ():
+            if mount.kind is MountKind.VOLUME and mount.source in volumes:
+                lines.append(f"{who} runs with volume {mount.source} too: what it writes there may stay here")
+            if mount.kind is MountKind.BIND and workspace is not None and _overlap(mount.source, str(workspace)):
+                lines.append(f"{who} runs in the workspace {workspace} too, and keeps what is here")
+    return tuple(dict.fromkeys(lines))
+
+
+def _overlap(one: str, other: str) -> bool:
+    return is_below(one, other) or is_below(other, one)
 
 
 def _deepest(context: Context, metadata: Metadata, workspace: tree.Extent) -> tuple[str, str]:

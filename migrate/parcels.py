@@ -28,8 +28,8 @@ class Parcel:
     `sums` is a line `SHA256  ./PATH` for each file, as sha256sum reads it; names that sha256sum cannot spell plainly
     are counted only. `breaks` are the line feeds in the names of `entries`. `content` is the sha256, in hex, of the
     contents of all files, one after the other in the tar's order. `skipped` are sockets, fifos and devices: they hold
-    no content. `lost` is what else the tar does not hold of what was packed, a line for each kind. `members` is all of
-    a folder, by relative path (`.` for itself), with its type as `stat.S_IFMT` gives it.
+    no content. `lost` is what else the tar does not hold of what was packed, a line for each kind. `members` is all
+    that is in a folder's, by relative path (`.` for itself), with its type as `stat.S_IFMT` gives it.
     """
 
     blob: Blob

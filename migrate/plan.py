@@ -26,7 +26,8 @@ class MoveFacts:
     wrote on top. `present` are the layers that the destination has. `workspace_here`: the folder to be packed is there.
     `committed_layers` are those of the image that has `committed_tag`, None where none has.
     `deepest` is the longest path of workspace and volumes, behind what it is in.
-    `engine_id` is what the engine here calls itself, as `host.engine_id` is there.
+    `engine_id` is what the engine here calls itself, as `host.engine_id` is there. `shared`: who else works in what
+    travels, a line each.
     """
 
     metadata: Metadata
@@ -48,6 +49,7 @@ class MoveFacts:
     engine_id: str
     keep: bool
     resume_there: bool
+    shared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,8 @@ class MovePlan:
     """What will happen. `--plan` shows this very value.
 
     `workspace` is where the workspace lands, None when none travels. `present` counts the layers, from the base up,
-    that the destination has and that need not travel.
+    that the destination has and that need not travel. `along` are credentials that go along because they may, a line
+    each, as far as they are there yet; `shared` as in `MoveFacts`.
     """
 
     workspace: str | None
@@ -86,6 +89,8 @@ class MovePlan:
     needed_home: int
     free_docker: int
     free_home: int
+    along: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
 
 
 def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
@@ -144,6 +149,7 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
         needed_home=needed_home,
         free_docker=host.free_docker,
         free_home=host.free_home,
+        shared=facts.shared,
     )
 
 

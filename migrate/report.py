@@ -41,6 +41,8 @@ def plan_to_json(plan: MovePlan) -> Json:
         "needed_home": plan.needed_home,
         "free_docker": plan.free_docker,
         "free_home": plan.free_home,
+        "along": _cut(plan.along),
+        "shared": _cut(plan.shared),
     }
 
 
@@ -121,6 +123,8 @@ def _plan(data: dict[str, Any], host: str) -> MovePlan:
         needed_home=number(data, "needed_home"),
         free_docker=number(data, "free_docker"),
         free_home=number(data, "free_home"),
+        along=_lines(data, "along") if "along" in data else (),
+        shared=_lines(data, "shared") if "shared" in data else (),
     )
 
 

@@ -33,6 +33,8 @@ def plan_document(plan: MovePlan, sides: Sides, missing: tuple[str, ...]) -> dic
             "compression": plan.layer_codec.value,
         },
         "workspace": plan.workspace,
+        "shared": list(plan.shared),
+        "credentials_along": list(plan.along),
         "stays": list(plan.stays),
         f"missing_{sides.destination}": list(missing),
         "needed": {"docker": plan.needed_docker, "home": plan.needed_home},
@@ -44,7 +46,7 @@ def plan_lines(plan: MovePlan, sides: Sides, missing: tuple[str, ...]) -> list[s
     """The plan for people."""
     rows = [("would", "stop it")] if plan.stops else []
     rows += [("would", "commit it")] if plan.commits else []
-    rows.append(("would", "look for credentials in what it wrote, before that is sent"))
+    rows.append(("would", "look for credentials once more in what it wrote, before that is sent"))
     for part in plan.parts:
         amount = " (size not known yet)"
         if part.size is not None and part.compressed is not None:
@@ -57,6 +59,8 @@ def plan_lines(plan: MovePlan, sides: Sides, missing: tuple[str, ...]) -> list[s
         (disk, f"{size(plan.needed_docker)} needed for Docker, {size(plan.free_docker)} free"),
         (disk, f"{size(plan.needed_home)} needed for staging, {size(plan.free_home)} free"),
     ]
+    rows += [("shared", item) for item in plan.shared]
+    rows += [("credential", f"goes along: {item}") for item in plan.along]
     rows += [(f"stays {sides.source}", item) for item in plan.stays]
     rows += [(f"missing {sides.destination}", item) for item in missing]
     return plan_rows(rows)

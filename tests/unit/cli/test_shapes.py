@@ -49,6 +49,8 @@ PLAN = MovePlan(
     needed_home=1,
     free_docker=2,
     free_home=2,
+    along=("/root/.netrc: logins",),
+    shared=("bottle other-abcde runs in the workspace /work too",),
 )
 MOVED = Moved(
     identity=Identity.parse("demo-abcde"),

@@ -123,6 +123,18 @@ def test_what_is_edited_while_it_is_packed_is_in_the_bundle(
     assert snapshot(imported.workspace) == snapshot(world.cwd)
 
 
+def test_what_would_be_refused_is_refused_before_the_agent_is_paused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bottle = working(world)
+    paused: list[str] = []
+    monkeypatch.setattr(world.engine, "pause", paused.append)
+    world.work(bottle, "/root/.netrc", b"machine x login y password z")
+    with pytest.raises(PreflightRefused, match=r"/root/\.netrc: logins"):
+        exported(world, bottle)
+    assert (paused, bottle.commits()) == ([], ())
+
+
 def test_what_is_edited_without_end_keeps_a_bundle_from_being_written(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,22 +14,25 @@ from typing import Any
 import pytest
 
 from bottle.cli.moved import moved_document, moved_lines
-from bottle.cli.moveplan import SENDING
+from bottle.cli.moveplan import SENDING, plan_lines
 from bottle.errors import Conflict, EngineError, MovedAway, PreflightRefused, RemoteError, VerificationFailed
 from bottle.model import ImageFacts, MigrationPhase, MigrationRecord, MoveAccount, Status
 from bottle.naming import Identity
 from bottle.operations import examine, list_bottles
 from bottle.operations.commit import commit
 from bottle.operations.doctor import Verdict
+from bottle.operations.resume import resume
 from bottle.operations.settle import settle
 from bottle.operations.stop import Stopped, stop, stop_locked
+from bottle.plan import ResumeRequest
 from bottle.state import BottleState, StateHome
 from bottle.testing.tree import Node
 from migrate.handoff import Arrival
 from migrate.model import RemoteCommand, Reply
-from migrate.move import Moved, move
+from migrate.move import Moved, move, plan
 from migrate.observe import MoveRequest
-from migrate.report import moved_from_json, moved_to_json
+from migrate.plan import MovePlan
+from migrate.report import moved_from_json, moved_to_json, plan_from_json, plan_to_json
 from migrate.testing import LocalRemote
 from tests.support.trees import edit_while_packed
 from tests.support.world import BASE, Killed, World
@@ -77,6 +80,9 @@ class Rig:
     def move(self, **request: Any) -> Moved:
         workspace = self.far / f"workspace-{len(list(self.far.iterdir()))}"
         return move(self.world.context, self.bottle, self.remote, MoveRequest(workspace=workspace, **request))
+
+    def plan(self, **request: Any) -> MovePlan:
+        return plan(self.world.context, self.bottle, self.remote, MoveRequest(workspace=self.far / "plan", **request))
 
     def die_after(self, script: str, **request: Any) -> None:
         """A move that is killed when `script` has run there, before its answer is heard."""
@@ -266,6 +272,101 @@ def test_a_workspace_that_went_during_the_hand_over_does_not_undo_it(rig: Rig, m
     assert rig.move().arrived_as == rig.bottle.identity
     assert rig.bottle.tombstone() is not None
     assert "is not known" in rig.world.progress.notes[-1]
+
+
+# --- what is refused is refused while the agent works ----------------------------------------------------------------
+
+KEY = b"ghp_" + b"a1B2c3D4e5F6g7H8i9J0" * 2
+
+
+def still_works(rig: Rig) -> bool:
+    """Whether the bottle runs, and neither a commit nor a note of a move was made of it."""
+    untouched = (rig.bottle.commits(), rig.bottle.migration(), rig.there) == ((), None, ())
+    return untouched and rig.world.status(rig.bottle) is Status.RUNNING
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["move", "copy"])
+def test_a_credential_is_found_before_the_agent_is_stopped(rig: Rig, keep: bool) -> None:
+    rig.world.work(rig.bottle, "/root/.claude/.credentials.json", b"{}")
+    for attempt in (rig.move, rig.plan):
+        with pytest.raises(PreflightRefused, match=r"/root/\.claude/\.credentials\.json: a Claude login") as caught:
+            attempt(keep=keep)
+        assert "goes on as it was" in caught.value.left
+        assert still_works(rig)
+    assert rig.plan(keep=keep, carry=("/root/.claude",)).along == ("/root/.claude/.credentials.json: a Claude login",)
+    assert rig.move(keep=keep, carry=("/root/.claude",)).along
+    assert not (rig.world.home.path / "outgoing" / str(rig.bottle.identity)).exists()
+
+
+def test_a_credential_of_an_earlier_commit_is_found_before_the_agent_is_stopped(rig: Rig) -> None:
+    rig.world.work(rig.bottle, "/root/key", KEY)
+    commit(rig.world.context, rig.bottle)
+    stop(rig.world.context, rig.bottle)
+    rig.world.engine.remove_container(rig.bottle.identity.container)
+    resume(rig.world.context, rig.bottle, ResumeRequest())
+    rig.world.engine.erase(rig.bottle.identity.container, "/root/key")
+    with pytest.raises(PreflightRefused, match=r"/root/key: a GitHub token \(deleted"):
+        rig.move()
+    assert rig.world.status(rig.bottle) is Status.RUNNING
+
+
+def test_what_comes_after_the_look_is_found_all_the_same(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    halt = rig.world.engine.stop
+
+    def writing(ref: str, grace: int) -> None:
+        rig.world.work(rig.bottle, "/root/key", KEY)
+        halt(ref, grace)
+
+    monkeypatch.setattr(rig.world.engine, "stop", writing)
+    with pytest.raises(PreflightRefused, match="/root/key: a GitHub token") as caught:
+        rig.move()
+    assert "which is stopped and committed" in caught.value.left
+    assert "bottle resume" in caught.value.next_step
+
+
+def test_what_cannot_be_committed_is_found_before_the_agent_is_stopped(rig: Rig) -> None:
+    rig.world.work(rig.bottle, "/root/.wh.file", b"")
+    for attempt in (rig.move, rig.plan):
+        with pytest.raises(PreflightRefused, match=r"\.wh\."):
+            attempt()
+        assert still_works(rig)
+
+
+def test_a_workspace_that_cannot_be_read_is_found_before_the_agent_is_stopped(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (rig.world.cwd / "theirs").write_text("x")
+    monkeypatch.setattr(os, "access", lambda name, *_, **__: name != "theirs")
+    for attempt in (rig.move, rig.plan):
+        with pytest.raises(PreflightRefused, match="may not read: theirs"):
+            attempt()
+        assert still_works(rig)
+
+
+def test_a_container_that_cannot_be_looked_into_is_looked_through_when_it_is_committed(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.world.work(rig.bottle, "/root/key", KEY)
+
+    def failing(*_: object) -> None:
+        raise EngineError("no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("migrate.beforehand.written_layer", failing)
+        with pytest.raises(PreflightRefused, match="/root/key: a GitHub token"):
+            rig.move()
+    assert any("only when it is committed: no" in note for note in rig.world.progress.notes)
+
+
+def test_who_else_works_in_what_travels_is_told(rig: Rig) -> None:
+    second = rig.world.start()
+    line = f"bottle {second.identity} runs in the workspace {rig.world.cwd} too, and keeps what is here"
+    decided = rig.plan()
+    assert decided.shared == (line,)
+    assert f"shared:          {line}" in plan_lines(decided, SENDING, ())
+    assert plan_from_json(plan_to_json(decided)) == decided
+    rig.move()
+    assert f"WARNING: {line}" in rig.world.progress.notes
 
 
 # --- the same command once more ---------------------------------------------------------------------------------------

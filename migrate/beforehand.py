@@ -1,0 +1,108 @@
+"""What would end a move or an export once the agent is stopped or paused for it, looked for while it still works."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bottle import tree
+from bottle.errors import EngineError, NotFound, PreflightRefused, VerificationFailed
+from bottle.model import ContainerFacts, ImageFacts, Metadata
+from bottle.operations import Context
+from bottle.operations.commit import observe_commit
+from bottle.state import BottleState
+from migrate.credentials import Finder
+from migrate.hygiene import look_through
+from migrate.layers import SaveStreamSource
+from migrate.livefolder import listed
+from migrate.model import Blob, Codec
+from migrate.scan import Find
+from migrate.spool import DirectorySpool
+from migrate.written import written_layer
+
+LEFT = "nothing was changed; the bottle goes on as it was"
+
+
+def require_possible(context: Context, state: BottleState, workspace: Path | None, *, commits: bool) -> None:
+    """Refuse what cannot be committed or read. Raises what a commit raises, or PreflightRefused; nothing is changed."""
+    if commits:
+        observe_commit(context, state, pause=False)
+    if workspace is not None:
+        _require_readable(workspace)
+
+
+def look_ahead(
+    context: Context,
+    metadata: Metadata,
+    container: ContainerFacts | None,
+    image: ImageFacts,
+    finder: Finder,
+    *,
+    present: frozenset[str] = frozenset(),
+) -> tuple[Find, ...]:
+    """The credentials in what a bottle has written so far: its own layers in `image`, and its container's own.
+
+    Layers that are `present` at the destination do not leave. What is found later, in the image that was committed, is
+    what counts; this is so that nobody is stopped in vain.
+    """
+    own = (
+        image.diff_ids[len(metadata.base) :]
+        if image.diff_ids[: len(metadata.base)] == metadata.base
+        else image.diff_ids
+    )
+    wanted = frozenset(own) - present
+    with _scratch(context, metadata) as spool:
+        config = b"{}"
+        if wanted:
+            with context.progress.phase("reading the image's layers"):
+                config = SaveStreamSource(context.engine).read(image.id, wanted, spool)
+        layers = [blob for diff_id in own if (blob := spool.blob(diff_id)) is not None]
+        written = _written(context, container, spool) if container is not None else None
+        return look_through([*layers, *([written] if written is not None else [])], config, finder, context.progress)
+
+
+def _written(context: Context, container: ContainerFacts, spool: DirectorySpool) -> Blob | None:
+    try:
+        with context.progress.phase(f"reading what {container.name} has written"), spool.writer() as writer:
+            for piece in written_layer(context.engine, container):
+                writer.write(piece)
+            return writer.keep()
+    except (EngineError, NotFound, VerificationFailed, OSError) as exc:
+        context.progress.note(f"what {container.name} wrote is looked through only when it is committed: {exc}")
+        return None
+
+
+@contextmanager
+def _scratch(context: Context, metadata: Metadata) -> Iterator[DirectorySpool]:
+    folder = context.home.path / "outgoing" / str(metadata.identity) / f"look-{secrets.token_hex(6)}"
+    try:
+        yield DirectorySpool(folder, Codec.ZSTD, threads=2)
+    finally:
+        tree.discard(folder)
+        _remove_empty(folder.parent)
+
+
+def _remove_empty(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _require_readable(folder: Path) -> None:
+    closed: list[str] = []
+
+    def told(path: str, error: OSError) -> None:
+        if isinstance(error, PermissionError):
+            closed.append(path)
+        else:
+            tree.ignore_gone(path, error)
+
+    for node in tree.walk(folder, lost=told):
+        if node.is_file and not os.access(node.name, os.R_OK, dir_fd=node.folder, effective_ids=True):
+            closed.append(node.path)
+    if closed:
+        raise PreflightRefused(
+            f"in the workspace {folder} there is what this user may not read: {listed(tuple(closed))}",
+            left=LEFT,
+            next_step=f"sudo chown -R $USER {folder}   (or run this as its owner)",
+        )
