@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -199,6 +202,51 @@ def test_all_that_belongs_to_a_bottle_arrives_and_the_agent_goes_on(desk: Desk, 
         assert host.docker("inspect", "-f", "{{.State.Running}}", f"bottle-{identity}").text == "true"
 
 
+@contextmanager
+def an_editor(folder: Path, edits: int) -> Iterator[threading.Thread]:
+    """Somebody who works in a folder: appends to a file in place, saves another by a rename, makes and deletes some."""
+    stopping = threading.Event()
+
+    def edit() -> None:
+        for number in range(edits):
+            with (folder / "journal").open("a") as journal:
+                journal.write(f"edit {number}\n")
+            (folder / ".saved.swp").write_text(f"edit {number}\n")
+            (folder / ".saved.swp").replace(folder / "saved")
+            (folder / f"new-{number}").mkdir(exist_ok=True)
+            (folder / f"new-{number}" / "file").write_text(f"{number}\n")
+            if number % 3 == 0:
+                shutil.rmtree(folder / f"new-{number // 2}", ignore_errors=True)
+            if stopping.wait(0.06):
+                return
+
+    editor = threading.Thread(target=edit)
+    editor.start()
+    try:
+        yield editor
+    finally:
+        stopping.set()
+        editor.join()
+
+
+def test_what_is_edited_here_while_it_travels_arrives_or_the_move_stops_and_names_it(
+    desk: Desk, there: DockerHost
+) -> None:
+    desk.knows(there)
+    identity = desk.start()
+    (desk.workspace / "large").write_bytes(os.urandom(20 << 20))
+    with forgotten(there, identity):
+        with an_editor(desk.workspace, edits=100_000):
+            said = desk.refused(4, "migrate", identity, desk.target(there))
+        assert "somebody is working in" in said
+        assert "journal" in said
+        assert desk.can_resume(identity)
+        with an_editor(desk.workspace, edits=60):
+            moved = desk.ok("migrate", identity, desk.target(there))
+        assert moved["newer_here"] == []
+        assert migration.far_folder_tree(there, str(desk.workspace)) == migration.folder_tree(desk.workspace)
+
+
 def test_a_user_who_needs_sudo_for_docker_receives_it_too(desk: Desk, there: DockerHost) -> None:
     desk.knows(there)
     identity = desk.start("mover")
@@ -247,14 +295,22 @@ def test_credentials_keep_a_bottle_here_until_they_are_let_go(desk: Desk, there:
     write = "umask 77; echo login >/root/.git-credentials; echo key: hush-4711 >/srv/notes; echo x >/root/.netrc"
     assert desk.run_in(identity, "sh", "-c", write) is not None
     with forgotten(there, identity):
-        plan = desk.bottle("migrate", identity, desk.target(there), "--plan").stdout.decode()
-        assert "look for credentials in what it wrote" in plan
-        said = desk.refused(8, "migrate", identity, desk.target(there))
-        assert "/root/.git-credentials: Git logins" in said
-        assert "/srv/notes: the value of MIGRATION_TEST_SECRET" in said
-        assert "hush-4711" not in said
+        untouched = snapshot(desk, identity)
+        for option in ("--plan", "--keep", "--jobs=1"):
+            said = desk.refused(8, "migrate", identity, desk.target(there), option)
+            assert "/root/.git-credentials: Git logins" in said
+            assert "/srv/notes: the value of MIGRATION_TEST_SECRET" in said
+            assert "hush-4711" not in said
+            assert "goes on as it was" in said
+            assert desk.container(identity).status == "running"
+        assert snapshot(desk, identity) == untouched
         assert not leftovers(there)
         assert not far_can_resume(there, identity)
+
+        desk.ok("stop", identity, "--grace", "0")
+        desk.ok("commit", identity)
+        said = desk.refused(8, "migrate", identity, desk.target(there))
+        assert "is stopped and committed" in said
         assert f"bottle resume {identity}" in said
         assert desk.ok("resume", "-d", identity)["plan"] == "FromCommit"  # it stays, and goes on
         assert desk.run_in(identity, "rm", "/root/.netrc") is not None
