@@ -79,7 +79,7 @@ def plan(context: Context, state: BottleState, remote: Remote, request: MoveRequ
 
 
 def _decided(context: Context, state: BottleState, seen: Observed) -> MovePlan:
-    """The plan, once it is known that what is to be committed and packed can be: then the bottle may be stopped."""
+    """The plan, once it is known that the bottle can be committed and packed: afterwards it may be stopped."""
     decided = plan_move(seen.facts, seen.workspace)
     workspace = seen.facts.metadata.cwd if decided.workspace is not None else None
     require_possible(context, state, workspace, commits=decided.commits)
