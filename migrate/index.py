@@ -119,6 +119,17 @@ def compare(before: Index, after: Index) -> Delta:
     )
 
 
+def edited_since(index: Index, moment: int) -> tuple[str, ...]:
+    """The files and links that may have been changed after `moment`, in nanoseconds."""
+    return tuple(
+        sorted(
+            path
+            for path, entry in index.entries.items()
+            if entry.has_content and not entry.is_folder and moment - GRAIN <= entry.ctime <= index.ended
+        )
+    )
+
+
 def _counts(entry: Entry, earlier: Entry | None) -> bool:
     return entry.has_content or (earlier is not None and earlier.has_content)
 

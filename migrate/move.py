@@ -30,6 +30,7 @@ from migrate.beforehand import LEFT, look_ahead, require_possible
 from migrate.credentials import Finder
 from migrate.handoff import Arrival, had_arrived, let_go, settle_handoff
 from migrate.hygiene import Allowed, finder_for, look_through, own_layers, require_clean, send_along
+from migrate.index import edited_since, look
 from migrate.known import ImagesThere, LayersThere, ask_layers
 from migrate.layers import SaveStreamSource
 from migrate.link import choose_level, measure
@@ -143,6 +144,7 @@ class _Move:
         self._nonce = secrets.token_hex(16)
         self._along: tuple[str, ...] = ()
         self._account: MoveAccount | None = None
+        self._edited: tuple[str, ...] = ()
 
     def run(self) -> Moved:
         context, state = self._context, self._state
@@ -174,8 +176,8 @@ class _Move:
             along=self._along,
             dropped=(*commit.dropped, *packed.lost),
         )
-        edited = self._hand_over(arrival, decided, commit, packed)
-        return self._moved(self._account, arrival, edited)
+        self._hand_over(arrival, decided, commit, packed)
+        return self._moved(self._account, arrival)
 
     def _arrived_before(self) -> bool:
         """Whether an earlier run had brought the bottle to this very host, and only its end was cut off."""
@@ -187,10 +189,23 @@ class _Move:
                     left="nothing was changed",
                     next_step=f"finish it first: {finishing(self._identity, earlier)}",
                 )
-            return settle_handoff(self._context, state, earlier, self._remote)
+            arrived = settle_handoff(self._context, state, earlier, self._remote)
+            self._edited = self._edited_since(earlier) if arrived else ()
+            return arrived
         if self._request.keep:
             return earlier is not None and earlier.arrives_as == self._there and self._copied_before(earlier)
         return self._moved_before()
+
+    def _edited_since(self, earlier: MigrationRecord) -> tuple[str, ...]:
+        """What somebody did in the workspace here after the hand-over that was cut had begun."""
+        metadata = self._state.metadata()
+        if metadata.cwd is None or metadata.copy_cwd:
+            return ()
+        try:
+            return edited_since(look(metadata.cwd), int(earlier.started_at.timestamp() * 10**9))
+        except OSError as exc:
+            self._context.progress.note(f"whether somebody worked in {metadata.cwd} meanwhile is not known: {exc}")
+            return ()
 
     def _moved_before(self) -> bool:
         """Whether this host let the bottle go to that one, which still owns it."""
@@ -251,7 +266,7 @@ class _Move:
         self._clear(arrival)
         return self._moved(account, arrival)
 
-    def _moved(self, account: MoveAccount, arrival: Arrival, edited: tuple[str, ...] = ()) -> Moved:
+    def _moved(self, account: MoveAccount, arrival: Arrival) -> Moved:
         return Moved(
             identity=self._identity,
             arrived_as=self._there,
@@ -265,7 +280,7 @@ class _Move:
             resumed=arrival.resume() if self._request.resume_there else None,
             along=account.along,
             dropped=account.dropped,
-            edited=edited,
+            edited=self._edited,
         )
 
     def _arrival(self, host: HostFacts) -> Arrival:
@@ -445,17 +460,18 @@ class _Move:
             live,
             take,
             left=f"this host still owns the bottle, which {here}; what is staged there is used by the next run",
-            next_step="the same command again",
+            next_step="the same command again"
+            + ("" if self._request.keep else f"; or to stay on this host: bottle resume {self._identity}"),
         )
 
     def _send_update(self, arrival: Arrival, update: Update) -> None:
         arrival.shipment.send([_cargo(update.parcel.blob)], "sending what changed in the workspace meanwhile")
         arrival.update(update, "workspace", self._nonce)
 
-    def _hand_over(self, arrival: Arrival, decided: MovePlan, commit: CommitRecord, packed: Packed) -> tuple[str, ...]:
+    def _hand_over(self, arrival: Arrival, decided: MovePlan, commit: CommitRecord, packed: Packed) -> None:
         """The last step. What moves has, from here on, an owner that only the far host knows; a copy has two.
 
-        What somebody did in the workspace in this very moment is returned: it is here only.
+        What somebody did in the workspace in this very moment is kept to be told: it is here only.
         """
         live = packed.workspace if not self._request.keep else None
         if live is not None:
@@ -469,13 +485,12 @@ class _Move:
             except RemoteError as exc:
                 if isinstance(exc, ConnectionLost) or not self._arrived_all_the_same():
                     raise
-        edited = self._edited_at_last(live) if live is not None else ()
+        self._edited = self._edited_at_last(live) if live is not None else ()
         if self._request.keep:
             self._state.clear_migration()
         else:
             let_go(self._context, self._state, self._remote.name, commit.number)
         self._clear(arrival)
-        return edited
 
     def _edited_at_last(self, live: LiveFolder) -> tuple[str, ...]:
         """The bottle is there: whatever is found here now, it is to be said and no more."""

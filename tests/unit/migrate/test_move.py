@@ -8,6 +8,7 @@ import shutil
 import tarfile
 from collections.abc import Callable
 from dataclasses import fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +266,16 @@ def test_what_is_edited_during_the_hand_over_is_told(rig: Rig, monkeypatch: pyte
     assert told in moved_lines(moved, SENDING, (), moved.host)
     assert moved_document(moved, SENDING, (), moved.host)["newer_here"] == ["late"]
     assert moved_from_json(moved_to_json(moved)) == moved
+
+
+def test_what_is_edited_after_a_hand_over_that_was_cut_is_told(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    (rig.world.cwd / "early").write_text("x")
+    monkeypatch.setattr("migrate.index.GRAIN", 0)
+    rig.world.engine.clock = lambda: datetime.now(UTC)
+    with monkeypatch.context() as patch:
+        edit_after(rig, patch, "register", lambda: (rig.world.cwd / "late").write_text("x"))
+        rig.die_after("register")
+    assert rig.move().edited == ("late",)
 
 
 def test_a_workspace_that_went_during_the_hand_over_does_not_undo_it(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
