@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from bottle import lock, serial, tree
+from bottle import lock, serial, temporary, tree
 from bottle.atomic import cannot_write, recover_tree, remove_file, sync_folder, write_atomic
 from bottle.errors import AmbiguousIdentity, InvalidIdentity, NameTaken, NotFound, StateDamaged
 from bottle.model import (
@@ -43,7 +43,6 @@ from bottle.model import (
 )
 from bottle.naming import Identity, is_identity_prefix
 from bottle.regular import read_regular
-from bottle.temporary import OUTSIDE, PLACED
 from bottle.text import printable
 
 T = TypeVar("T")
@@ -64,8 +63,6 @@ DOCKERFILE = "Dockerfile"
 TRANSCRIPT = "transcript"
 ARRIVED = "arrived"
 LOCK = "lock"
-INCOMING = "incoming"
-REPLACED = "replaced"  # of register.sh
 
 # What of a state folder is of this host alone: it goes to no other one, and what comes from one holds none of it.
 HOST_ONLY = frozenset(
@@ -303,7 +300,7 @@ class BottleState:
             tree.discard(self.path / f"{TRANSCRIPT}.new")
             for left in (*self.path.glob(".*.tmp"), *self.path.glob(f"{REQUESTS}/.*.tmp")):
                 left.unlink()
-            for note in (OUTSIDE, PLACED):  # of an import that came to its end
+            for note in (temporary.OUTSIDE, temporary.PLACED):  # of an import that came to its end
                 (self.path / note).unlink(missing_ok=True)
         except OSError as exc:
             raise cannot_write(self.path, exc) from exc
@@ -400,14 +397,14 @@ class StateHome:
 
     def has_replaced(self, identity: Identity) -> bool:
         """Whether an arrival was cut between taking a former state folder away and putting the new one there."""
-        return (self.path / INCOMING / str(identity) / REPLACED).is_dir() and not self.bottle(identity).path.exists()
+        return temporary.replaced(self.path, identity).is_dir() and not self.bottle(identity).path.exists()
 
     def put_back(self, identity: Identity) -> None:
         """Give a state folder that such an arrival took away its name back."""
         if not self.has_replaced(identity):
             return
         try:
-            (self.path / INCOMING / str(identity) / REPLACED).rename(self.bottle(identity).path)
+            temporary.replaced(self.path, identity).rename(self.bottle(identity).path)
             sync_folder(self.states)
         except OSError as exc:
             raise cannot_write(self.bottle(identity).path, exc) from exc

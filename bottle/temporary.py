@@ -89,6 +89,11 @@ def arriving(workspace: Path, identity: Identity) -> tuple[Path, ...]:
     return tuple(workspace.with_name(near + ending) for ending in ("", ".part", ".probe"))
 
 
+def replaced(home: Path, identity: Identity) -> Path:
+    """Where register.sh puts the state folder of a bottle that had moved away, while another takes its place."""
+    return home / "incoming" / str(identity) / "replaced"
+
+
 def note_outside(folder: Path, path: Path) -> None:
     """Note in one of bottle's folders that something is about to be made at `path`, elsewhere."""
     write_atomic(folder / OUTSIDE, os.fsencode(path))

@@ -15,6 +15,7 @@ from bottle import lock, serial
 from bottle import state as states
 from bottle.model import (
     Agent,
+    Arrived,
     CapabilityRequest,
     CommitIntent,
     CommitRecord,
@@ -50,6 +51,7 @@ COMMIT = CommitRecord(
     defaults=METADATA.defaults,
 )
 ACCOUNT = MoveAccount(commit=1)
+ARRIVED = Arrived(commits=(1,))
 MOVE = MigrationRecord(phase=MigrationPhase.STAGING, host="h", nonce="n", commit=1, started_at=NOON, account=ACCOUNT)
 REQUEST = CapabilityRequest(number=1, digest="d", reason="r", dockerfile="FROM x", received_at=NOON)
 
@@ -70,7 +72,9 @@ def documents(tmp_path: Path) -> dict[str, object]:
         states.RESUME_INTENT: serial.resume_intent_to_json(ResumeIntent(metadata=METADATA)),
         f"{states.REQUESTS}/<number>.json": serial.request_to_json(REQUEST),
         states.MIGRATION: serial.migration_to_json(MOVE),
-        states.TOMBSTONE: serial.tombstone_to_json(Tombstone(host="h", moved_at=NOON, account=ACCOUNT)),
+        states.TOMBSTONE: serial.tombstone_to_json(
+            Tombstone(host="h", moved_at=NOON, arrived=ARRIVED, account=ACCOUNT)
+        ),
         f"{states.TRANSCRIPT}/index.json": {"entries": [{field.name: None for field in fields(Entry)}]},
         states.LOCK: held,
     }
