@@ -37,7 +37,8 @@ def command(function: F) -> F:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
         form = kwargs.get("form", "text")
-        JOURNAL.asked(click.get_current_context().command_path, kwargs)
+        asked = click.get_current_context(silent=True)
+        JOURNAL.asked(asked.command_path if asked is not None else function.__name__, kwargs)
         try:
             return function(*args, **kwargs)
         except BottleError as exc:

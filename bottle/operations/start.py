@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bottle import runtime
-from bottle.errors import BottleError, Conflict, EngineError, NameTaken, NotFound
+from bottle.errors import BottleError, Conflict, EndedAtOnce, EngineError, NameTaken, NotFound
 from bottle.launch import launch_spec, requests_volume, with_declared_volumes
 from bottle.model import Agent, ContainerFacts, Metadata, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
@@ -104,6 +104,9 @@ def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
                     copy_in(context.engine, draft, plan.cwd, agent.workdir, metadata.defaults.user)
             if begin:
                 begin_container(context, plan.identity.container)
+            ended = see_it_run(context, plan.identity, plan.identity.container) if begin else None
+    except EndedAtOnce:
+        raise
     except BaseException:
         _undo(context, state)
         raise
@@ -111,7 +114,7 @@ def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
         identity=plan.identity,
         container=plan.identity.container,
         notes=launch_notes(context, metadata),
-        ended=see_it_run(context, plan.identity, plan.identity.container) if begin else None,
+        ended=ended,
     )
 
 
@@ -216,7 +219,7 @@ def _create_draft(
         remote_control=remote_control,
     )
     container_id = context.engine.create(replace(spec, name=identity.draft))
-    require_shell(context, agent, container_id, image)
+    require_shell(context, agent, container_id, metadata.image)
     return container_id
 
 

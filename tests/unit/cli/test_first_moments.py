@@ -56,7 +56,7 @@ def test_an_image_without_a_shell_cannot_be_handed_secrets(cli: Cli) -> None:
     (cli.world.cwd / "bottle.toml").write_text(manifest)
     result = cli("start", "-d", "demo")
     assert result.exit_code == 8
-    assert "has no /bin/sh" in result.stderr
+    assert "and bare has no /bin/sh" in result.stderr
     assert cli.world.home.identities() == ()
     assert cli.world.engine.containers({}) == ()
     (cli.world.cwd / "bottle.toml").write_text(manifest.replace('secrets = ["DEMO_TOKEN"]', ""))

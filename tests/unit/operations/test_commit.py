@@ -117,7 +117,7 @@ def test_what_docker_drops_is_said(world: World, tmp_path: Path) -> None:
 def test_entrypoint_and_command_are_those_of_the_agents_image(
     world: World, entrypoint: list[str] | None, command: list[str] | None
 ) -> None:
-    world.engine.add_image("shaped", {}, Entrypoint=entrypoint, Cmd=command, User="")
+    world.engine.add_image("shaped", {"/bin/sh": b""}, Entrypoint=entrypoint, Cmd=command, User="")
     bottle = world.start(replace(AGENT, image="shaped", secrets=("T",)))
     tag = commit(world.context, bottle).commit.tag
     world.lose_container(bottle)

@@ -126,7 +126,7 @@ def test_an_engine_elsewhere_mounts_no_folder_of_this_host(world: World) -> None
 
 
 def test_volumes_have_the_bottles_name_and_label(world: World) -> None:
-    world.engine.add_image("with-volume", {}, Cmd=["sh"], Volumes={"/data": {}, "/workspace": {}})
+    world.engine.add_image("with-volume", {"/bin/sh": b""}, Cmd=["sh"], Volumes={"/data": {}, "/workspace": {}})
     bottle = world.start(replace(KEEPER, image="with-volume"), copy_cwd=True)
     identity = bottle.identity
     assert set(world.engine.volumes({"bottle.identity": str(identity)})) == {
