@@ -124,7 +124,7 @@ def _plan(data: dict[str, Any], host: str) -> MovePlan:
         free_docker=number(data, "free_docker"),
         free_home=number(data, "free_home"),
         along=_lines(data, "along") if "along" in data else (),
-        shared=_lines(data, "shared") if "shared" in data else (),
+        shared=_lines(data, "shared", host) if "shared" in data else (),
     )
 
 
