@@ -1,6 +1,5 @@
 """What is to be done, decided from facts alone: nothing here touches a disk, an engine or a network."""
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from bottle.errors import (
     NeedsConsent,
     NotFound,
     NothingToResume,
-    PathTooLong,
     PreflightRefused,
     UsageError,
     VerificationFailed,
@@ -35,8 +33,7 @@ from bottle.model import (
     Tombstone,
 )
 from bottle.naming import LABEL_COMMIT, LABEL_REMOTE_CONTROL, Identity, built_image, declared_volume
-from bottle.text import shortened
-from bottle.tree import OPENABLE
+from bottle.tree import require_openable
 
 DEEPEST = 125  # layers; an image deeper than this cannot be made: https://github.com/moby/moby/issues/1171
 FOLD_AT = 100  # layers; a commit deeper than this is folded: far enough from the end for some that cannot be
@@ -551,12 +548,7 @@ def require_kept(changes: tuple[Change, ...]) -> None:
     """Refuse changes that Docker's commit would lose while it says success. Raises PreflightRefused."""
     _refuse_whiteouts(changes)
     for change in changes:
-        if len(os.fsencode(change.path)) > OPENABLE:
-            raise PathTooLong(
-                f"Docker cannot commit a path of more than {OPENABLE} bytes: {shortened(change.path)}",
-                left="nothing was changed; the bottle goes on as it was",
-                next_step="inside the bottle, remove or rename some of the folders that lie in each other there",
-            )
+        require_openable(change.path, "the container", left="nothing was changed; the bottle goes on as it was")
 
 
 def _refuse_whiteouts(changes: tuple[Change, ...]) -> None:

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
 
+from bottle.errors import PathTooLong
+from bottle.text import shortened
+
 # Bytes of a path that programs which open by name can reach, wherever below a folder of theirs it comes to lie:
 # PATH_MAX less a name and what an engine's folders take. Docker leaves what is deeper out of its tars without a word.
 OPENABLE = 3_500
@@ -224,6 +227,16 @@ def size_of(top: Path) -> int:
 def top_down(path: str) -> str:
     """What to sort paths by, so that a folder comes before what is in it, neighbours together, and the top first."""
     return "" if path == "." else path
+
+
+def require_openable(path: str, what: str, *, left: str) -> None:
+    """Refuse a path that programs which open by name may fail to reach. Raises PathTooLong."""
+    if len(os.fsencode(path)) > OPENABLE:
+        raise PathTooLong(
+            f"{what} has a path of more than {OPENABLE} bytes, which Docker and tar cannot carry: {shortened(path)}",
+            left=left,
+            next_step="remove or rename some of the folders that lie in each other there",
+        )
 
 
 class Tree:

@@ -11,6 +11,7 @@ import os
 import posixpath
 import tarfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -81,6 +82,21 @@ class ChunkReader:
             parts.append(bytes(piece))
             size = size - len(piece) if size > 0 else size
         return b"".join(parts)
+
+
+@contextmanager
+def reading(chunks: Iterable[bytes]) -> Iterator[Iterable[bytes]]:
+    """Read an engine's stream, and let go of it at the end, however that comes.
+
+    While a container is being read the engine answers nothing else about it: who gives up in the middle, and then wants
+    to let it go on or delete it, would wait for ever.
+    """
+    try:
+        yield chunks
+    finally:
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()
 
 
 class SealedReader(ChunkReader):
@@ -194,6 +210,7 @@ def receive(
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (
+            reading(chunks),
             Tree(folder) as below,
             tarfile.open(mode="r|", fileobj=source) as archive,  # type: ignore[call-overload]
         ):

@@ -9,10 +9,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bottle.errors import BottleError, NotFound, PathTooLong, UsageError
+from bottle.errors import BottleError, NotFound, UsageError
 from bottle.ports import Engine
-from bottle.text import shortened
-from bottle.tree import OPENABLE, walk
+from bottle.tree import require_openable, walk
 from bottle.unpack import ChunkReader
 
 
@@ -57,12 +56,7 @@ def _pack(archive: tarfile.TarFile, folder: Path, owner: tuple[int, int], wanted
     for node in walk(folder, entered=lambda node: wanted(node.path)):
         if not (node.is_file or node.is_folder or node.is_symlink) or not wanted(node.path):
             continue
-        if len(os.fsencode(node.path)) > OPENABLE:
-            raise PathTooLong(
-                f"Docker cannot take in a path of more than {OPENABLE} bytes: {folder}/{shortened(node.path)}",
-                left="nothing was started",
-                next_step="remove or rename some of the folders that lie in each other there",
-            )
+        require_openable(node.path, str(folder), left="nothing was started")
         name = f"./{node.path}"
         if node.is_folder:
             archive.addfile(_member(name, node.facts, owner, tarfile.DIRTYPE))

@@ -23,7 +23,7 @@ from bottle.operations import Context
 from bottle.operations.fork import discard_draft
 from bottle.operations.outside import note_placed
 from bottle.state import BottleState
-from bottle.unpack import ChunkReader
+from bottle.unpack import ChunkReader, reading
 from migrate.archive import Archive, Layer, compose
 from migrate.bundle import LEFT, Kind, Member, refusal
 from migrate.bundlefile import BundleFile
@@ -207,7 +207,8 @@ class _Import:
             sent = Fingerprint()
             tar = write_tar(self._volume_entries(member, top, sent))
             engine.write_archive(holder, "/", cast("BinaryIO", ChunkReader(tar)))
-            there = of_tar(InnerTar(engine.read_archive(holder, f"/{top}")))
+            with reading(engine.read_archive(holder, f"/{top}")) as chunks:
+                there = of_tar(InnerTar(chunks))
         if there != sent.value:
             raise VerificationFailed(
                 f"volume {place.volume} is not what was sent, as the engine shows it",

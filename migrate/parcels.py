@@ -13,8 +13,8 @@ from typing import BinaryIO
 from bottle.errors import PathTooLong, PreflightRefused
 from bottle.losses import Account, Way
 from bottle.text import shortened
-from bottle.tree import LONGEST_PATH, MOST_NAMES, OPENABLE, Node, ignore_gone, raise_it, walk
-from bottle.unpack import ChunkReader
+from bottle.tree import LONGEST_PATH, MOST_NAMES, Node, ignore_gone, raise_it, require_openable, walk
+from bottle.unpack import ChunkReader, reading
 from migrate.model import Blob
 from migrate.spool import DirectorySpool
 
@@ -246,23 +246,13 @@ class _Packing:
             self._sums.append(f"{digest}  {name}\n")
 
 
-def require_openable(path: str, what: str) -> None:
-    """Refuse a path that programs which open by name may fail to reach. Raises PathTooLong."""
-    if len(os.fsencode(path)) > OPENABLE:
-        raise PathTooLong(
-            f"{what} has a path of more than {OPENABLE} bytes, which Docker and tar cannot carry: {shortened(path)}",
-            left="this host still owns the bottle",
-            next_step="remove or rename some of the folders that lie in each other there",
-        )
-
-
 def pack_stream(tar: Iterable[bytes], spool: DirectorySpool, what: str) -> Parcel:
     """Spool a tar of `what` that the engine makes, as it is, counting its entries and hashing what is in them.
 
     Raises PathTooLong where the engine may have left out what lies too deep for it, which it does without a word.
     """
     entries, breaks, content = 0, 0, hashlib.sha256()
-    with spool.writer() as writer:
+    with reading(tar), spool.writer() as writer:
 
         def passing() -> Iterator[bytes]:
             for chunk in tar:
@@ -274,7 +264,7 @@ def pack_stream(tar: Iterable[bytes], spool: DirectorySpool, what: str) -> Parce
             for member in archive:
                 entries += 1
                 breaks += member.name.rstrip("/").count("\n")
-                require_openable(member.name, what)
+                require_openable(member.name, what, left="this host still owns the bottle")
                 file = archive.extractfile(member) if member.isreg() else None
                 while file is not None and (data := file.read(_CHUNK)):
                     content.update(data)

@@ -39,7 +39,7 @@ from bottle.operations.settle import settle, take_over
 from bottle.plan import DEEPEST, CommitFacts, CommitPlan, layers_to_fold, plan_commit, require_docker, targets_of
 from bottle.ports import Engine
 from bottle.state import BottleState
-from bottle.unpack import ChunkReader
+from bottle.unpack import ChunkReader, reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,8 +274,10 @@ def _names(context: Context, container: ContainerFacts, image: ImageFacts) -> se
     name = Identity.parse(container.labels[LABEL_IDENTITY]).draft
     context.engine.create(bare_spec(name, image.id))
     try:
-        chunks = ChunkReader(context.engine.read_archive(name, "/"))
-        with tarfile.open(mode="r|", fileobj=chunks) as archive:  # type: ignore[call-overload]
+        with (
+            reading(context.engine.read_archive(name, "/")) as chunks,
+            tarfile.open(mode="r|", fileobj=ChunkReader(chunks)) as archive,  # type: ignore[call-overload]
+        ):
             return {member.name.strip("/").removeprefix("./") for member in archive}
     except (NotFound, tarfile.TarError) as exc:
         raise BottleError(f"the commit could not be compared with its container: {exc}") from exc

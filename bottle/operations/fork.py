@@ -24,7 +24,7 @@ from bottle.operations.settle import settle
 from bottle.plan import as_committed, commit_in_force, find_commit, require_docker, require_here
 from bottle.regular import read_regular
 from bottle.state import DOCKERFILE, BottleState
-from bottle.unpack import ChunkReader
+from bottle.unpack import ChunkReader, reading
 from bottle.workspace import require_folder
 
 
@@ -237,12 +237,21 @@ def _copy_volumes(context: Context, state: BottleState, plan: ForkPlan) -> tuple
 
 
 def _copy_volume(context: Context, image: str, source: str, target: str) -> None:
-    """Through two containers that never run, at a path no image has: an empty volume would be filled from there."""
+    """Through two containers that never run, at a path no image has: an empty volume would be filled from there.
+
+    Raises PathTooLong for what Docker would leave out without a word, as far as the volume can be looked into here.
+    """
+    folder = context.engine.volume_folder(source)
+    if folder is not None:
+        tree.require_openable(tree.measure(folder).longest, f"volume {source}", left="nothing was made")
     place = f"/bottle-volume-{secrets.token_hex(6)}"
     old, new = (Mount(kind=MountKind.VOLUME, source=name, target=place) for name in (source, target))
-    with _holder(context, image, old) as reader, _holder(context, image, new) as writer:
-        chunks = ChunkReader(context.engine.read_archive(reader, place))
-        context.engine.write_archive(writer, posixpath.dirname(place), cast("BinaryIO", chunks))
+    with (
+        _holder(context, image, old) as reader,
+        _holder(context, image, new) as writer,
+        reading(context.engine.read_archive(reader, place)) as chunks,
+    ):
+        context.engine.write_archive(writer, posixpath.dirname(place), cast("BinaryIO", ChunkReader(chunks)))
 
 
 @contextmanager

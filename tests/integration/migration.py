@@ -267,6 +267,11 @@ class Desk:
             container.put_archive("/opt/cache", _work())
             assert self.run_in(identity, "rm", "/opt/cache/seed") is not None
 
+    def nest(self, identity: str, path: str, depth: int) -> None:
+        """`depth` folders in each other, and a file in the last one."""
+        nest = "chdir $ARGV[0]; for (1..$ARGV[1]) { mkdir 'd'; chdir 'd' } open F, '>leaf'; print F 'deep'"
+        assert self.run_in(identity, "perl", "-e", nest, path, str(depth)) is not None
+
     def grow(self, identity: str, size: int) -> None:
         """`size` bytes of work that cannot be compressed."""
         command = f"head -c {size} /dev/urandom >/root/large"

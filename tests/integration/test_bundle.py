@@ -10,9 +10,11 @@ from pathlib import Path
 import docker
 import pytest
 
+from bottle import tree
 from tests.hosts import DockerHost
 from tests.integration import migration
 from tests.integration.migration import Desk
+from tests.support.trees import make_deep
 
 LINK = "absolute link"
 
@@ -59,9 +61,9 @@ def bundle(desk: Desk, worker: str) -> Path:
 
 def workspace_of(desk: Desk) -> dict[str, tuple[object, ...]]:
     """What of the workspace is in a bundle: all but the link that points out."""
-    tree = migration.folder_tree(desk.workspace)
-    del tree[LINK]
-    return tree
+    found = migration.folder_tree(desk.workspace)
+    del found[LINK]
+    return found
 
 
 def test_export_writes_a_private_file_and_the_bottle_goes_on(desk: Desk, worker: str) -> None:
@@ -81,6 +83,37 @@ def test_export_writes_a_private_file_and_the_bottle_goes_on(desk: Desk, worker:
     said = desk.refused(4, "export", worker, str(file))
     assert "not overwritten" in said
     assert b"hush-4711" not in file.read_bytes()
+
+
+@pytest.mark.campaign
+def test_what_is_nested_deeply_comes_back_and_what_docker_cannot_reach_is_refused(desk: Desk) -> None:
+    identity = desk.start("mover")
+    places = ("/work", "/root/.agent", "/opt/cache")
+    desk.run_in(identity, "mkdir", "/work")
+    for path in places:
+        desk.nest(identity, path, 1_500)
+    make_deep(desk.workspace, 3_000, "abcd")
+    file = desk.folder / "deep.bottle"
+    desk.ok("export", identity, str(file))
+    goal = desk.folder / "there"
+    copy = desk.ok("import", str(file), "--yes", "--workspace", str(goal))["identity"]
+    desk.known.append(copy)
+    assert [node.path for node in tree.walk(goal)] == [node.path for node in tree.walk(desk.workspace)]
+    desk.ok("resume", copy, "-d")
+    for path in places:
+        deepest = desk.run_in(copy, "find", path, "-name", "leaf", "-path", f"*{'d/' * 1_500}leaf", "-printf", "%s")
+        assert deepest == b"4"
+    desk.nest(copy, "/opt/cache", 3_000)
+    said = desk.refused(8, "export", copy, str(desk.folder / "deeper.bottle"))
+    assert "volume" in said
+    desk.nest(copy, "/work", 3_000)
+    assert "too deeply" in desk.refused(8, "commit", copy)
+    assert desk.container(copy).status == "running"
+    for path in ("/work", "/opt/cache"):
+        assert desk.run_in(copy, "rm", "-r", f"{path}/d") is not None
+    desk.ok("commit", copy)
+    for folder in (goal, desk.workspace):
+        tree.remove(folder)
 
 
 def test_a_deleted_bottle_comes_back_whole(desk: Desk, worker: str, bundle: Path) -> None:

@@ -23,6 +23,7 @@ from tests.hosts.keys import known_hosts_line, make_key_pair
 from tests.integration import migration
 from tests.integration.migration import Desk, far_can_resume
 from tests.integration.proxy import Proxy, proxy
+from tests.support.trees import make_deep
 
 MEGA = 1 << 20
 ASK = "/run/bottle/request-capability"
@@ -151,6 +152,9 @@ def test_all_that_belongs_to_a_bottle_arrives_and_the_agent_goes_on(desk: Desk, 
     identity = desk.start("mover")
     desk.work(identity)
     migration.fill_workspace(desk.workspace)
+    for path in ("/work", "/root/.agent", "/opt/cache"):
+        desk.nest(identity, path, 1_200)
+    make_deep(desk.workspace, 1_200, "d")
     assert desk.run_in(identity, "sh", "-c", f"echo FROM a | {ASK} --reason one") is not None
     container = desk.container(identity)
     before = [migration.container_tree(container, path) for path in ("/work", "/opt/cache")]

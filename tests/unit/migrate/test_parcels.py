@@ -7,6 +7,7 @@ import io
 import os
 import socket
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,20 @@ def test_a_tar_of_the_engines_is_kept_byte_for_byte_counted_and_hashed(spool: Di
     assert parcel.blob.path.read_bytes() == data
     assert parcel.entries == 3
     assert parcel.content == hashlib.sha256(b"one" + b"two" * 1000).hexdigest()
+
+
+def test_an_archive_that_is_refused_is_let_go_of(spool: DirectorySpool) -> None:
+    """While a container is read the engine answers nothing else about it: what comes next would wait for ever."""
+    closed: list[bool] = []
+
+    def archive() -> Iterator[bytes]:
+        try:
+            yield b"no tar" * 1000
+            yield b"and more"
+        finally:
+            closed.append(True)
+
+    chunks = archive()
+    with pytest.raises(tarfile.TarError):
+        pack_stream(chunks, spool, "volume v")
+    assert closed == [True]
