@@ -210,7 +210,7 @@ def test_what_moved_or_was_stopped_does_not_come_back_with_the_daemon(desk: Desk
         assert [each["runs_here"] for each in desk.json("list")["bottles"] if each["identity"] == moved] == [True]
         assert "RUNS HERE" in desk.run("inspect", moved).stdout.decode()
         (check,) = (each for each in desk.json("doctor", code=4)["checks"] if each["name"] == moved)
-        assert check["next_step"] == f"bottle stop {moved}"
+        assert check["next"] == f"bottle stop {moved}"
         ended = desk.json("stop", "--grace", "0", moved)
         assert (ended["was_running"], bool(ended["moved_to"])) == (True, True)
         assert any(f"bottle resume {moved} --force" in note for note in ended["notes"])
