@@ -125,6 +125,7 @@ def test_a_base_that_is_gone_makes_the_weight_unknown(world: World) -> None:
 
 def test_list_says_where_a_bottle_moved_and_what_was_cut(world: World) -> None:
     moved, cut, copied, handing, fresh = (world.start() for _ in range(5))
+    stop(world.context, moved)
     moved.write_tombstone(Tombstone(host="me@there", moved_at=MOVED_AT))
     cut.write_intent(INTENT)
     copied.write_migration(record(arrives_as=Identity("demo", "zzzzz")))
