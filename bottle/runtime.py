@@ -76,8 +76,13 @@ def hide(base: Path, identity: Identity) -> None:
 
 
 def forget(base: Path, identity: Identity) -> None:
-    """Take all that is here of a bottle away; gone already is fine."""
-    tree.discard(base / str(identity))
+    """Take all that is here of a bottle away, secrets too; gone already is fine. Raises BottleError."""
+    try:
+        tree.remove(base / str(identity))
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        raise _failed(base, identity, exc) from exc
 
 
 def _private(base: Path) -> None:

@@ -246,7 +246,8 @@ def launch_notes(context: Context, metadata: Metadata) -> tuple[str, ...]:
 def _undo(context: Context, state: BottleState) -> None:
     """Take away a launch that failed, hiding none of its error: what cannot be taken away is listed by `list -a`."""
     mine = {LABEL_IDENTITY: str(state.identity)}
-    runtime.forget(context.runtime, state.identity)
+    with suppress(BottleError):
+        runtime.forget(context.runtime, state.identity)
     with suppress(BottleError):
         for container in context.engine.container_summaries(mine):
             if container.name in state.identity.containers:

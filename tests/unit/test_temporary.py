@@ -33,6 +33,7 @@ KNOWN = {
     ".{path.name}.{secrets.token_hex(6)}.tmp": (f".metadata.json.{HEX[:12]}.tmp", "state/ID"),
     ".{secrets.token_hex(8)}.part": (f".{HEX}.part", "outgoing/ID"),
     ".{target.name[:200]}.{secrets.token_hex(6)}.part": (f".demo.bottle.{HEX[:12]}.part", "BESIDE a bundle"),
+    "look-{secrets.token_hex(6)}": (f"look-{HEX[:12]}", "outgoing/ID"),
     "bottle-read-{secrets.token_hex(6)}": (f"bottle-read-{HEX[:12]}", "ENGINE, a container"),
     "bottle-verify-{secrets.token_hex(6)}": (f"bottle-verify-{HEX[:12]}", "ENGINE, a container"),
     "bottle-fill-{secrets.token_hex(6)}": (f"bottle-fill-{HEX[:12]}", "ENGINE, a container"),

@@ -132,7 +132,7 @@ def test_an_export_leaves_the_record_of_a_move_as_it_is_wherever_it_ends(tmp_pat
         with bottle.locked("a test"):
             settle(world.context, bottle)
         assert bottle.migration() == record(), fate.last
-        assert (world.status(bottle), bottle.paused) == (Status.RUNNING, False), fate.last
+        assert (world.status(bottle), bottle.paused_by) == (Status.RUNNING, None), fate.last
 
     assert every_moment(run, deadly=deadly) > 20
 
