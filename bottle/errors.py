@@ -119,7 +119,7 @@ class MovedAway(Conflict):
 
 
 class NeedsConsent(Conflict):
-    """Going on would delete the only copy of work, or give somebody else's bottle a hold on this host, unasked."""
+    """Unasked, going on would delete the only copy of work, leave what it needs, or give a bottle a hold here."""
 
 
 class TwoContainers(Conflict):

@@ -387,6 +387,8 @@ class MoveAccount:
     missing_there: tuple[str, ...] = ()
     along: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    carried: tuple[str, ...] = ()
+    left_behind: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

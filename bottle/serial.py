@@ -440,6 +440,8 @@ def _account_from_json(data: Json | None) -> MoveAccount | None:
         missing_there=texts(data, "missing_there"),
         along=texts(data, "along"),
         dropped=texts(data, "dropped"),
+        carried=texts(data, "carried"),
+        left_behind=texts(data, "left_behind"),
     )
 
 

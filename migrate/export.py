@@ -23,17 +23,20 @@ from bottle.temporary import note_outside
 from migrate.beforehand import look_ahead, require_possible
 from migrate.bundle import Kind, Manifest, Member, Place, member_name
 from migrate.bundlefile import BundleFile, plain_member, require_free, writing
+from migrate.git import Git
 from migrate.hygiene import Allowed, finder_for, look_through, own_layers, require_clean, send_along
 from migrate.innertar import InnerTar, ItemType, item_header, write_tar
 from migrate.inspection import inspect
 from migrate.layers import SaveStreamSource
 from migrate.livefolder import LiveFolder, keep_up
 from migrate.model import Blob, Codec
-from migrate.packing import Packed, pack
-from migrate.plan import what_stays
+from migrate.outside import Outside, Survey, weigh
+from migrate.packing import Packed, pack, repositories_of
+from migrate.plan import require_consent, what_stays
 from migrate.scrutiny import points_out
 from migrate.spool import DirectorySpool
 from migrate.stream import decompress
+from migrate.survey import survey
 
 _UNCHANGED = "nothing was changed; the bottle goes on as it was"
 _NOT_WRITTEN = "no bundle was written; the bottle goes on as it was"
@@ -45,6 +48,7 @@ class Exported:
 
     `skipped` are sockets, fifos and devices of the workspace; `stays` is what else did not go along, and `dropped`
     what Docker's commit and tars do not keep. `along` are the credentials that did, because that was allowed, by line.
+    `carried` is what lay outside the workspace and is in it, and how; `left_behind` is what the workspace lacks.
     """
 
     identity: Identity
@@ -57,6 +61,8 @@ class Exported:
     stays: tuple[str, ...]
     dropped: tuple[str, ...]
     along: tuple[str, ...]
+    carried: tuple[str, ...] = ()
+    left_behind: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,15 +75,20 @@ class ExportFacts:
     committed_tag: str | None
     image: ImageFacts | None
     workspace_here: bool
+    survey: Survey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportPlan:
-    """What will happen: `commit` is the one that goes out, None where one is made first."""
+    """What will happen: `commit` is the one that goes out, None where one is made first.
+
+    `left_behind` is what the workspace needs of this host and will lack elsewhere.
+    """
 
     commit: CommitRecord | None
     workspace: Path | None
     stays: tuple[str, ...]
+    left_behind: tuple[str, ...]
 
 
 def plan_export(facts: ExportFacts) -> ExportPlan:
@@ -101,14 +112,23 @@ def plan_export(facts: ExportFacts) -> ExportPlan:
             left=_UNCHANGED,
             next_step=f"put it back, or: mkdir -p {workspace}",
         )
-    return ExportPlan(commit=commit, workspace=workspace, stays=what_stays(metadata, facts.commits))
+    outside = weigh(facts.survey, workdir=metadata.agent.workdir, lands=None) if workspace is not None else Outside()
+    return ExportPlan(
+        commit=commit,
+        workspace=workspace,
+        stays=(*what_stays(metadata, facts.commits), *outside.told),
+        left_behind=outside.left,
+    )
 
 
-def export(context: Context, state: BottleState, file: Path, allowed: Allowed | None = None) -> Exported:
+def export(
+    context: Context, state: BottleState, file: Path, allowed: Allowed | None = None, *, consent: bool = False
+) -> Exported:
     """Write all of a bottle into the new file `file`. `allowed` may be in it besides what its agent carries.
 
-    Raises BackendUnsupported, Locked, MovedAway, NotFound, Conflict, PreflightRefused, VerificationFailed or
-    EngineError; on any of them there is no such file, and the bottle goes on.
+    `consent`: what the workspace needs of this host, and cannot be carried, may stay behind. Raises BackendUnsupported,
+    Locked, MovedAway, NotFound, Conflict, NeedsConsent, PreflightRefused, VerificationFailed or EngineError; on any of
+    them there is no such file, and the bottle goes on.
     """
     require_docker(state.metadata(), "export")
     file = file.absolute()
@@ -118,9 +138,11 @@ def export(context: Context, state: BottleState, file: Path, allowed: Allowed | 
         require_free(file)
         facts = _observe(context, state)
         plan = plan_export(facts)
+        if not consent:
+            require_consent(plan.left_behind, state.identity, left=_UNCHANGED)
         if facts.container is not None and facts.container.status.alive:
             _require_beforehand(context, state, facts.container, plan, allowed or Allowed())
-        return _Export(context, state, file, plan, allowed or Allowed()).run()
+        return _Export(context, state, file, plan, allowed or Allowed(), consent=consent).run()
 
 
 def _require_beforehand(
@@ -147,6 +169,7 @@ def _allowed(metadata: Metadata, allowed: Allowed) -> Allowed:
 
 def _observe(context: Context, state: BottleState) -> ExportFacts:
     metadata, tag = state.metadata(), state.committed_image()
+    mounted = metadata.cwd if not metadata.copy_cwd else None
     return ExportFacts(
         metadata=metadata,
         container=context.container(state.identity),
@@ -154,6 +177,7 @@ def _observe(context: Context, state: BottleState) -> ExportFacts:
         committed_tag=tag,
         image=context.engine.image(tag) if tag is not None else None,
         workspace_here=metadata.cwd is not None and metadata.cwd.is_dir(),
+        survey=survey(mounted, Git.find(), still=False) if mounted is not None else Survey(),
     )
 
 
@@ -169,7 +193,10 @@ def _require_owner(state: BottleState) -> None:
 
 
 class _Export:
-    def __init__(self, context: Context, state: BottleState, file: Path, plan: ExportPlan, allowed: Allowed) -> None:
+    def __init__(
+        self, context: Context, state: BottleState, file: Path, plan: ExportPlan, allowed: Allowed, *, consent: bool
+    ) -> None:
+        self._consent = consent
         self._context = context
         self._state = state
         self._file = file
@@ -186,7 +213,16 @@ class _Export:
         with paused(context, state, context.container(state.identity), "an export"):
             commit = plan.commit or self._commit()
             workspace = str(plan.workspace) if plan.workspace is not None else None
-            packed = pack(context, state, files, commit=commit, arrives_as=state.identity, workspace=workspace)
+            packed = pack(
+                context,
+                state,
+                files,
+                commit=commit,
+                arrives_as=state.identity,
+                workspace=workspace,
+                left_behind=plan.left_behind,
+                consent=self._consent,
+            )
             if packed.workspace is not None:
                 keep_up(packed.workspace, lambda _: None, left=_NOT_WRITTEN, next_step="the same command again")
             links = links_out(plan.workspace) if plan.workspace is not None else {}
@@ -217,6 +253,7 @@ class _Export:
             inspect(written, context.progress)  # what import would refuse must not pass for a bundle
             size = written.size
         tree.discard(self._folder)
+        tree.discard(repositories_of(context, state.identity))
         with suppress(OSError):
             self._folder.parent.rmdir()
         return Exported(
@@ -230,6 +267,8 @@ class _Export:
             stays=plan.stays,
             dropped=(*commit.dropped, *packed.lost),
             along=along,
+            carried=tuple(each.line for each in packed.outside.carried),
+            left_behind=packed.outside.left,
         )
 
     def _note(self, part: Path) -> None:

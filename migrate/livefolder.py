@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bottle.errors import Conflict, PreflightRefused
 from bottle.text import printable
-from migrate.index import Delta, Index, compare, look
+from migrate.index import Delta, Index, compare
 from migrate.parcels import Parcel
 
 ROUNDS = 8
@@ -38,11 +38,12 @@ class LiveFolder:
     """A folder, first packed whole, then kept up with.
 
     `pack` packs all of it, or only some paths of it: what vanishes meanwhile is not in the parcel, what changes while
-    it is read is in there somehow. Neither escapes the next look.
+    it is read is in there somehow. Neither escapes the next `look`, which raises OSError.
     """
 
     folder: Path
     pack: Callable[[frozenset[str] | None], Parcel]
+    look: Callable[[], Index]
     parcel: Parcel = field(init=False)
     updates: list[Update] = field(init=False, default_factory=list)
     _index: Index = field(init=False)
@@ -82,7 +83,7 @@ class LiveFolder:
 
     def _look(self) -> Index:
         try:
-            return look(self.folder)
+            return self.look()
         except OSError as exc:
             raise PreflightRefused(
                 f"{self.folder} cannot be looked at: {exc}",

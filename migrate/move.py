@@ -37,8 +37,8 @@ from migrate.link import choose_level, measure
 from migrate.livefolder import LiveFolder, Update, keep_up
 from migrate.model import Blob, Codec, HostFacts, Presence
 from migrate.observe import MoveRequest, Observed, observe
-from migrate.packing import Packed, pack, tag_there
-from migrate.plan import MovePlan, plan_move, require_room
+from migrate.packing import Packed, pack, rehearse, tag_there
+from migrate.plan import MovePlan, plan_move, require_consent, require_room
 from migrate.ports import Remote
 from migrate.preflight import probe
 from migrate.scripts import plain
@@ -52,6 +52,7 @@ class Moved:
 
     `along` are the credentials that went along because that was allowed, a line each. `dropped` is what Docker's commit
     did not keep of the bottle, and what the tar of the workspace does not.
+    `carried` is what lay outside the workspace and went along, and how; `left_behind` is what it lacks there.
     `resumed` is what the other host said when it was asked to start the bottle, None when it was not asked. `edited` is
     what somebody did in the workspace here in the moment of the hand-over: it is newer here than there.
     """
@@ -69,6 +70,8 @@ class Moved:
     along: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     edited: tuple[str, ...] = ()
+    carried: tuple[str, ...] = ()
+    left_behind: tuple[str, ...] = ()
 
 
 def plan(context: Context, state: BottleState, remote: Remote, request: MoveRequest) -> MovePlan:
@@ -157,10 +160,22 @@ class _Move:
             _look_ahead(context, state, self._request, seen, self._finder)
         for line in decided.shared:
             context.progress.note(f"WARNING: {line}")
+        if not self._request.consent:
+            require_consent(decided.left_behind, self._identity, left=LEFT)
+        rehearse(context, state, seen.facts.survey.carriable)
         self._note(MigrationPhase.QUIESCING, None)
         with self._quiet(decided) as commit:
             files = self._spool("files", decided.file_codec)
-            packed = pack(context, state, files, commit=commit, arrives_as=self._there, workspace=decided.workspace)
+            packed = pack(
+                context,
+                state,
+                files,
+                commit=commit,
+                arrives_as=self._there,
+                workspace=decided.workspace,
+                left_behind=decided.left_behind,
+                consent=self._request.consent,
+            )
             if self._request.keep and packed.workspace is not None:
                 self._keep_up(packed.workspace, lambda _: None)
         self._note(MigrationPhase.STAGING, commit.number)
@@ -175,6 +190,8 @@ class _Move:
             missing_there=decided.missing_there,
             along=self._along,
             dropped=(*commit.dropped, *packed.lost),
+            carried=tuple(each.line for each in packed.outside.carried),
+            left_behind=packed.outside.left,
         )
         self._hand_over(arrival, decided, commit, packed)
         return self._moved(self._account, arrival)
@@ -281,6 +298,8 @@ class _Move:
             along=account.along,
             dropped=account.dropped,
             edited=self._edited,
+            carried=account.carried,
+            left_behind=account.left_behind,
         )
 
     def _arrival(self, host: HostFacts) -> Arrival:

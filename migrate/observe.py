@@ -13,10 +13,13 @@ from bottle.operations import Context
 from bottle.plan import require_docker, require_here
 from bottle.state import BottleState
 from bottle.text import printable
+from migrate.git import Git
 from migrate.known import ImagesThere, LayersThere, ask_images, ask_layers
+from migrate.outside import Survey
 from migrate.plan import MoveFacts, landing, volumes_of
 from migrate.ports import Remote
 from migrate.preflight import probe
+from migrate.survey import survey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +28,8 @@ class MoveRequest:
 
     `resume_there` starts the bottle on the other host once it is there. `pulled_by` tells the host that pulls it from
     every other one of the same name, None when the move begins here. `allow_secrets` and `carry`: which credentials may
-    go along in the image, besides what the bottle's agent carries.
+    go along in the image, besides what the bottle's agent carries. `consent`: what the workspace needs of this host
+    and cannot be carried may stay behind.
     """
 
     workspace: Path | None = None
@@ -37,6 +41,7 @@ class MoveRequest:
     pulled_by: str | None = None
     allow_secrets: bool = False
     carry: tuple[str, ...] = ()
+    consent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +104,7 @@ def observe(
         workspace_size=workspace_extent.size,
         deepest=_deepest(context, metadata, workspace_extent),
         state_size=tree.size_of(state.path),
+        survey=survey(mounted, Git.find(), still=False) if mounted else Survey(),
         host=host,
         host_name=remote.name,
         present=there.diff_ids,

@@ -2,8 +2,9 @@
 
 import posixpath
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from bottle import serial
@@ -19,19 +20,28 @@ from bottle.state import (
     METADATA,
     BottleState,
 )
+from migrate.git import Git
+from migrate.index import look
 from migrate.livefolder import LiveFolder
+from migrate.outside import Outside, Worktree, weigh
 from migrate.parcels import Parcel, pack_folder, pack_stream
-from migrate.plan import volumes_of
+from migrate.plan import require_consent, volumes_of
+from migrate.repository import Repositories
 from migrate.spool import DirectorySpool
+from migrate.survey import survey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packed:
-    """The parcels of one move; `volumes` are by the mount they will have there, `unkept` is what their tars drop."""
+    """The parcels of one move; `volumes` are by the mount they will have there, `unkept` is what their tars drop.
+
+    `outside` is what the workspace needs of this host.
+    """
 
     state: Parcel
     workspace: LiveFolder | None
     volumes: Mapping[Mount, Parcel]
+    outside: Outside
     unkept: tuple[str, ...] = ()
 
     @property
@@ -59,29 +69,58 @@ def pack(
     commit: CommitRecord,
     arrives_as: Identity,
     workspace: str | None,
+    left_behind: Collection[str],
+    consent: bool,
 ) -> Packed:
     """Pack what lies beside the image of `commit`, for a bottle that will be called `arrives_as`.
 
-    `workspace` is where the workspace will be there, None when none travels.
+    `workspace` is where the workspace will be there, None when none travels. `left_behind` is what it needs of this
+    host and cannot have there, as far as that was planned: more of it raises NeedsConsent without `consent`.
     """
     here = state.metadata()
     there = metadata_there(here, arrives_as, commit.number, workspace)
     with context.progress.phase("packing what lies beside the image"):
         volumes = _pack_volumes(context, here, there, commit, spool)
-        folder = here.cwd if workspace is not None else None
-        packed = live_folder(folder, spool) if folder is not None else None
+        packed, outside = None, Outside()
+        if workspace is not None and here.cwd is not None:
+            git = Git.find()
+            outside = weigh(survey(here.cwd, git), workdir=here.agent.workdir, lands=workspace)
+            if not consent:
+                new = [line for line in outside.left if line not in left_behind]
+                require_consent(new, state.identity, left="nothing was sent; this host still owns the bottle")
+            made = Repositories(outside.carried, here.cwd, repositories_of(context, state.identity), git)
+            packed = live_folder(here.cwd, spool, made)
         instead = _documents(state, there, commit)
         return Packed(
             state=pack_folder(state.path, spool, leave_out=HOST_ONLY, instead=instead),
             workspace=packed,
             volumes=volumes,
             unkept=tuple(line for volume in volumes_of(here) for line in _unkept(context, volume)),
+            outside=outside,
         )
 
 
-def live_folder(folder: Path, spool: DirectorySpool) -> LiveFolder:
-    """A folder that is packed into a spool, and may be worked in."""
-    return LiveFolder(folder, lambda wanted: pack_folder(folder, spool, wanted=wanted, live=True))
+def live_folder(folder: Path, spool: DirectorySpool, repositories: Repositories | None = None) -> LiveFolder:
+    """A folder that is packed into a spool, and may be worked in; `repositories` travel in place of `.git` files."""
+    exchanged = repositories.exchanged if repositories is not None else {}
+
+    def packed(wanted: frozenset[str] | None) -> Parcel:
+        return pack_folder(folder, spool, wanted=wanted, live=True, exchanged=exchanged)
+
+    return LiveFolder(folder, packed, look=repositories.look if repositories is not None else partial(look, folder))
+
+
+def rehearse(context: Context, state: BottleState, worktrees: tuple[Worktree, ...]) -> None:
+    """See that what is to be carried can be, while the agent still works. Raises PreflightRefused."""
+    folder = state.metadata().cwd
+    if worktrees and folder is not None:
+        with context.progress.phase("looking at the git worktrees of the workspace"):
+            Repositories(worktrees, folder, repositories_of(context, state.identity), Git.find()).rehearse()
+
+
+def repositories_of(context: Context, identity: Identity) -> Path:
+    """Where worktrees become repositories of their own."""
+    return context.home.path / "outgoing" / str(identity) / "repositories"
 
 
 def metadata_there(metadata: Metadata, arrives_as: Identity, commit: int, workspace: str | None) -> Metadata:

@@ -2,11 +2,12 @@
 
 import hashlib
 import os
+import posixpath
 import stat
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -96,14 +97,16 @@ def pack_folder(
     instead: Mapping[str, bytes] = {},
     wanted: frozenset[str] | None = None,
     live: bool = False,
+    exchanged: Mapping[str, Path] = {},
 ) -> Parcel:
     """Spool all that is in `folder`: files with modes, owners, times and links, folders, symlinks.
 
-    Top-level names in `leave_out` stay behind; those in `instead` travel with the content given here. Where `wanted` is
-    given, only those relative paths travel. In a `live` folder others may work: what vanishes is not in the parcel,
-    what changes while it is read is in there somehow. Raises PreflightRefused when something cannot be read.
+    Top-level names in `leave_out` stay behind; those in `instead` travel with the content given here. In the place of
+    the paths in `exchanged` travels the only thing that is in the folder given here. Where `wanted` is given, only
+    those relative paths travel. In a `live` folder others may work: what vanishes is not in the parcel, what changes
+    while it is read is in there somehow. Raises PreflightRefused when something cannot be read.
     """
-    packing = _Packing(folder, leave_out, instead, wanted=wanted, live=live)
+    packing = _Packing(folder, leave_out, instead, wanted=wanted, live=live, exchanged=exchanged)
     with spool.writer() as writer:
         try:
             with tarfile.open(  # type: ignore[call-overload]
@@ -128,8 +131,10 @@ class _Packing:
         *,
         wanted: frozenset[str] | None,
         live: bool,
+        exchanged: Mapping[str, Path],
     ) -> None:
         self._folder = folder
+        self._exchanged = exchanged
         self._leave_out = leave_out | instead.keys()
         self._instead = instead
         self._wanted = wanted
@@ -150,7 +155,7 @@ class _Packing:
             archive.addfile(top)
             self._folders += 1
             self._members["."] = stat.S_IFDIR
-        for node in walk(self._folder, lost=self._lost, entered=lambda node: node.path not in self._leave_out):
+        for node in self._nodes():
             if node.path not in self._leave_out and self._is_wanted(node.path):
                 with self._vanishing(node.path):
                     self._add(archive, node)
@@ -159,6 +164,16 @@ class _Packing:
             member.size, member.mode = len(content), 0o600
             archive.addfile(member, ChunkReader((content,)))
             self._count_file(member.name, hashlib.sha256(content).hexdigest())
+
+    def _nodes(self) -> Iterator[Node]:
+        for node in walk(self._folder, lost=self._lost, entered=lambda node: node.path not in self._leave_out):
+            place = self._exchanged.get(node.path)
+            if place is None:
+                yield node
+                continue
+            above = posixpath.dirname(node.path)
+            for each in walk(place, lost=self._lost):
+                yield replace(each, path=posixpath.join(above, each.path))
 
     def _is_wanted(self, path: str) -> bool:
         return self._wanted is None or path in self._wanted

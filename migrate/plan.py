@@ -1,10 +1,11 @@
 """What travels, what does not, and what makes a move impossible: decided from facts alone."""
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from bottle.errors import Conflict, NameTaken, PathTooLong, PreflightRefused
+from bottle.errors import Conflict, NameTaken, NeedsConsent, PathTooLong, PreflightRefused
 from bottle.launch import container_mounts
 from bottle.model import CommitRecord, ContainerFacts, Metadata, Mount, MountKind
 from bottle.naming import Identity
@@ -13,6 +14,7 @@ from bottle.text import shortened
 from bottle.tree import OPENABLE
 from migrate.archive import choose_codec
 from migrate.model import Codec, HostFacts, Place, Presence
+from migrate.outside import Outside, Survey, weigh
 
 _NEEDED_TOOLS = ("tar", "find", "awk")
 _SLACK = 64 * 1024**2
@@ -27,7 +29,7 @@ class MoveFacts:
     `committed_layers` are those of the image that has `committed_tag`, None where none has.
     `deepest` is the longest path of workspace and volumes, behind what it is in.
     `engine_id` is what the engine here calls itself, as `host.engine_id` is there. `shared`: who else works in what
-    travels, a line each.
+    travels, a line each. `survey` is of the workspace.
     """
 
     metadata: Metadata
@@ -49,6 +51,7 @@ class MoveFacts:
     engine_id: str
     keep: bool
     resume_there: bool
+    survey: Survey
     shared: tuple[str, ...] = ()
 
 
@@ -71,7 +74,8 @@ class MovePlan:
 
     `workspace` is where the workspace lands, None when none travels. `present` counts the layers, from the base up,
     that the destination has and that need not travel. `along` are credentials that go along because they may, a line
-    each, as far as they are there yet; `shared` as in `MoveFacts`.
+    each, as far as they are there yet; `shared` as in `MoveFacts`. `left_behind` is what the workspace needs
+    of this host and will lack there.
     """
 
     workspace: str | None
@@ -91,6 +95,7 @@ class MovePlan:
     free_home: int
     along: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
+    left_behind: tuple[str, ...] = ()
 
 
 def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
@@ -125,11 +130,13 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
             size=image,
         )
     ]
+    outside = _outside(facts, workspace)
     if workspace is not None:
         parts.append(Part(name=f"workspace {facts.metadata.cwd}", size=facts.workspace_size))
+    parts += [Part(name=each.line, size=each.size) for each in outside.carried]
     parts += [Part(name=f"volume {mount.source}", size=None) for mount in volumes_of(facts.metadata)]
     parts.append(Part(name="state and transcript", size=facts.state_size))
-    files = facts.workspace_size + facts.state_size
+    files = facts.workspace_size + facts.state_size + sum(each.size for each in outside.carried)
     needed_docker, needed_home = 2 * image + _SLACK, image + 2 * files + _SLACK
     _require_space(facts, needed_docker, needed_home, facts.workspace_size if workspace is not None else 0)
     running = facts.container is not None and facts.container.status.alive
@@ -140,7 +147,7 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
         layer_codec=choose_codec(host.engine_version, host.store),
         file_codec=host.file_codec,
         parts=tuple(parts),
-        stays=what_stays(facts.metadata, facts.commits),
+        stays=(*what_stays(facts.metadata, facts.commits), *outside.told),
         missing_there=_missing_there(facts),
         running=running,
         stops=running and not facts.keep,
@@ -150,7 +157,25 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
         free_docker=host.free_docker,
         free_home=host.free_home,
         shared=facts.shared,
+        left_behind=outside.left,
     )
+
+
+def _outside(facts: MoveFacts, workspace: str | None) -> Outside:
+    if workspace is None:
+        return Outside()
+    return weigh(facts.survey, workdir=facts.metadata.agent.workdir, lands=workspace)
+
+
+def require_consent(left_behind: Collection[str], identity: Identity, left: str) -> None:
+    """Refuse to leave behind what a workspace needs. Raises NeedsConsent."""
+    if left_behind:
+        raise NeedsConsent(
+            f"the workspace of {identity} needs what lies outside of it, and would not have it there: "
+            + "; ".join(left_behind),
+            left=left,
+            next_step="put it into the workspace; or, to leave it behind: the same command with --yes",
+        )
 
 
 def _is_frozen(facts: MoveFacts, container: ContainerFacts) -> bool:

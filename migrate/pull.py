@@ -71,7 +71,8 @@ class Conversing(Protocol):
 class PullRequest:
     """What the user asked for: an identity, or a prefix of one that is unambiguous there. `rate` is in bytes a second.
 
-    `workspace` is where the workspace lands here. `agree` is asked about what the bottle would be given here.
+    `workspace` is where the workspace lands here. `consent`: what it needs of its host may stay there.
+    `agree` is asked about what the bottle would be given here.
     """
 
     identity: str
@@ -79,6 +80,7 @@ class PullRequest:
     keep: bool = False
     workspace: Path | None = None
     allow_secrets: bool = False
+    consent: bool = False
     jobs: int = 2
     rate: int | None = None
     agree: Agree = field(default=lambda _: False)
@@ -227,6 +229,7 @@ class _Session:
         words += ["--plan"] if request.plan else []
         words += ["--keep"] if request.keep else []
         words += ["--allow-secrets"] if request.allow_secrets else []
+        words += ["--yes"] if request.consent else []
         words += ["--workspace", str(request.workspace)] if request.workspace is not None else []
         words += ["--limit-rate", str(request.rate)] if request.rate is not None else []
         return tuple(words)

@@ -43,6 +43,7 @@ def plan_to_json(plan: MovePlan) -> Json:
         "free_home": plan.free_home,
         "along": _cut(plan.along),
         "shared": _cut(plan.shared),
+        "left_behind": _cut(plan.left_behind),
     }
 
 
@@ -66,6 +67,8 @@ def moved_to_json(moved: Moved) -> Json:
         "along": _cut(moved.along),
         "dropped": _cut(moved.dropped),
         "edited": _cut(moved.edited),
+        "carried": _cut(moved.carried),
+        "left_behind": _cut(moved.left_behind),
     }
 
 
@@ -125,6 +128,7 @@ def _plan(data: dict[str, Any], host: str) -> MovePlan:
         free_home=number(data, "free_home"),
         along=_lines(data, "along") if "along" in data else (),
         shared=_lines(data, "shared", host) if "shared" in data else (),
+        left_behind=_lines(data, "left_behind") if "left_behind" in data else (),
     )
 
 
@@ -142,6 +146,8 @@ def _moved(data: dict[str, Any], host: str) -> Moved:
         along=_lines(data, "along") if "along" in data else (),
         dropped=_lines(data, "dropped") if "dropped" in data else (),
         edited=_lines(data, "edited") if "edited" in data else (),
+        carried=_lines(data, "carried") if "carried" in data else (),
+        left_behind=_lines(data, "left_behind") if "left_behind" in data else (),
     )
 
 

@@ -8,7 +8,7 @@ from bottle.cli.completion import identities
 from bottle.cli.consent import agreement, yes_option
 from bottle.cli.hygiene import allow_secrets_option, carried
 from bottle.cli.output import answer, note, size
-from bottle.cli.shared import choose, command, format_option, make_context
+from bottle.cli.shared import choose, command, consenting, format_option, make_context
 from migrate.bundle import Kind, Member
 from migrate.export import Exported, export
 from migrate.hygiene import Allowed
@@ -19,9 +19,10 @@ from migrate.imports import Imported, ImportRequest, import_bundle
 @click.argument("identity", shell_complete=identities)
 @click.argument("file", type=click.Path(path_type=Path))
 @allow_secrets_option
+@click.option("-y", "--yes", is_flag=True, help="Leave behind what the workspace needs of this host.")
 @format_option
 @command
-def export_command(identity: str, file: Path, *, allow_secrets: bool, form: str) -> None:
+def export_command(identity: str, file: Path, *, allow_secrets: bool, yes: bool, form: str) -> None:
     """Write a bottle with all its work into one sealed file.
 
     Image, state, transcript, workspace and volumes, each with its digest. A running bottle is paused while it is
@@ -33,13 +34,14 @@ def export_command(identity: str, file: Path, *, allow_secrets: bool, form: str)
     Example:
       bottle export claude-x7k2p claude.bottle
 
-    Exit codes that matter: 3 no such bottle or folder, 4 FILE exists, or the bottle is locked or moved, 5 Docker,
-    8 the workspace is missing, there is no room, or credentials are in the image.
+    Exit codes that matter: 3 no such bottle or folder, 4 FILE exists, the bottle is locked or moved, or its workspace
+    needs what lies outside of it and --yes was not said, 5 Docker, 8 the workspace is missing, there is no room, or
+    credentials are in the image.
     """
     context = make_context()
     state = choose(context, identity, "exported")
     allowed = Allowed(everything=allow_secrets, carry=carried(context, state))
-    exported = export(context, state, file, allowed)
+    exported = consenting(lambda consent: export(context, state, file, allowed, consent=consent), yes=yes)
     for link in exported.links:
         note(f"WARNING: not in the bundle, as it points out of the workspace: {link}")
     answer(form, _exported_document(exported), _exported(exported))
@@ -96,6 +98,8 @@ def _exported_document(exported: Exported) -> dict[str, object]:
         "skipped": list(exported.skipped),
         "stays": list(exported.stays),
         "dropped": list(exported.dropped),
+        "carried": list(exported.carried),
+        "left_behind": list(exported.left_behind),
         "credentials_along": list(exported.along),
         "import": f"bottle import {exported.file.name}",
     }
@@ -115,6 +119,8 @@ def _exported(exported: Exported) -> list[str]:
         for member in manifest.members
         if member.kind not in {Kind.CONFIG, Kind.LAYER}
     ]
+    lines += [f"  went along: {item}" for item in exported.carried]
+    lines += [f"  was left behind: {item}" for item in exported.left_behind]
     lines += [f"  holds no content, so is not in it: {item}" for item in exported.skipped]
     lines += [f"  is not in it: {item}" for item in exported.stays]
     lines += [f"  dropped: {item}" for item in exported.dropped]

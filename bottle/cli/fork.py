@@ -28,11 +28,12 @@ def fork(origin: str, cwd: Path | None, share_cwd: bool, form: str) -> None:
 
     The fork has the filesystem and the transcript of that commit, and a copy of the volumes as they are now. IDENTITY
     goes on as it was. Where its workspace is mounted, say with --cwd or --share-cwd where the fork is to work: two
-    agents in one folder overwrite each other's files. Where it was copied in, the fork has a copy of its own.
+    agents in one folder overwrite each other's files. Give it a copy of the folder, no git worktree: the repository of
+    that is elsewhere, where the agent cannot see it. Where it was copied in, the fork has a copy of its own.
 
     \b
     Example:
-      git worktree add ../try-b && bottle fork claude-x7k2p --cwd ../try-b
+      cp -a . ../try-b && bottle fork claude-x7k2p --cwd ../try-b
       bottle fork claude-x7k2p@2 --share-cwd
 
     Exit codes that matter: 2 it was not said where the fork is to work, 3 no such bottle or commit, or its image is

@@ -14,7 +14,7 @@ from bottle.cli.moved import moved_document, moved_lines
 from bottle.cli.moveplan import SENDING, plan_document, plan_lines
 from bottle.cli.output import answer
 from bottle.cli.pull import Wanted, pull_from, require_pullable
-from bottle.cli.shared import choose, command, format_option, make_context
+from bottle.cli.shared import choose, command, consenting, format_option, make_context
 from bottle.errors import UsageError
 from bottle.plan import require_docker
 from migrate.model import Target
@@ -41,7 +41,12 @@ def bytes_a_second(text: str) -> int:
 @click.option("--keep", is_flag=True, help="Copy it, under a fresh identity, and let it go on here.")
 @click.option("--resume", "resume_there", is_flag=True, help="Start it there, through the bottle installed there.")
 @click.option("--from", "pulls", is_flag=True, help="Pull it from HOST, where bottle must be installed, to here.")
-@click.option("-y", "--yes", is_flag=True, help="With --from: let it have what it would be given here.")
+@click.option(
+    "-y",
+    "--yes",
+    is_flag=True,
+    help="Leave behind what the workspace needs of its host; with --from, let it have what it would be given here.",
+)
 @allow_secrets_option
 @click.option(
     "--workspace", type=click.Path(path_type=Path), help="Where the workspace lands [default: the same path]."
@@ -93,9 +98,9 @@ def migrate(
       bottle migrate claude-x7k2p me@newhost:2222 --plan
       bottle migrate claude-x7k2p me@oldhost --from
 
-    Exit codes that matter: 4 it is there already, locked or moved, or --from wants a yes; 5 Docker here; 6 SSH or the
-    far host; 7 what arrived is not what was sent; 8 refused before anything was sent: no room, another architecture,
-    credentials in the image.
+    Exit codes that matter: 4 it is there already, locked or moved, --from wants a yes, or its workspace needs what lies
+    outside of it and --yes was not said; 5 Docker here; 6 SSH or the far host; 7 what arrived is not what was sent;
+    8 refused before anything was sent: no room, another architecture, credentials in the image.
     """
     if len(names) > 2:
         raise UsageError(
@@ -152,7 +157,7 @@ def migrate(
             answer(form, document, plan_lines(decided, SENDING, missing))
             return
         try:
-            moved = move(context, state, remote, request)
+            moved = consenting(lambda consent: move(context, state, remote, replace(request, consent=consent)), yes=yes)
         except KeyboardInterrupt as exc:
             again = same_command(
                 str(state.identity),
@@ -160,6 +165,7 @@ def migrate(
                 keep=keep,
                 resume=resume_there,
                 allow_secrets=allow_secrets,
+                yes=yes,
                 workspace=workspace,
                 keys=files,
             )

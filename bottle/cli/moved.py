@@ -17,6 +17,8 @@ def moved_document(moved: Moved, sides: Sides, missing: tuple[str, ...], other: 
         "skipped": list(moved.skipped),
         "stays": list(moved.stays),
         "dropped": list(moved.dropped),
+        "carried": list(moved.carried),
+        "left_behind": list(moved.left_behind),
         "credentials_along": list(moved.along),
         f"newer_{sides.source}": list(moved.edited),
         f"missing_{sides.destination}": list(missing),
@@ -36,6 +38,8 @@ def moved_lines(moved: Moved, sides: Sides, missing: tuple[str, ...], other: str
         lines.append(f"  its workspace is at {moved.workspace}")
     newer = f"newer {sides.source} than {sides.destination}"
     lines += [f"  WARNING: edited during the hand-over, so {newer}: {item}" for item in moved.edited]
+    lines += [f"  went along: {item}" for item in moved.carried]
+    lines += [f"  was left behind: {item}" for item in moved.left_behind]
     lines += [f"  holds no content, so did not travel: {item}" for item in moved.skipped]
     lines += [f"  did not travel: {item}" for item in moved.stays]
     lines += [f"  dropped: {item}" for item in moved.dropped]

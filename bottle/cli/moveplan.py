@@ -36,6 +36,7 @@ def plan_document(plan: MovePlan, sides: Sides, missing: tuple[str, ...]) -> dic
         "shared": list(plan.shared),
         "credentials_along": list(plan.along),
         "stays": list(plan.stays),
+        "left_behind": list(plan.left_behind),
         f"missing_{sides.destination}": list(missing),
         "needed": {"docker": plan.needed_docker, "home": plan.needed_home},
         "free": {"docker": plan.free_docker, "home": plan.free_home},
@@ -61,6 +62,7 @@ def plan_lines(plan: MovePlan, sides: Sides, missing: tuple[str, ...]) -> list[s
     ]
     rows += [("shared", item) for item in plan.shared]
     rows += [("credential", f"goes along: {item}") for item in plan.along]
+    rows += [("left behind", f"{item} (wants --yes)") for item in plan.left_behind]
     rows += [(f"stays {sides.source}", item) for item in plan.stays]
     rows += [(f"missing {sides.destination}", item) for item in missing]
     return plan_rows(rows)

@@ -54,6 +54,7 @@ def pull_from(context: Context, remote: Conversing, goal: Target, wanted: Wanted
         keep=wanted.keep,
         workspace=wanted.workspace,
         allow_secrets=wanted.allow_secrets,
+        consent=wanted.yes,
         jobs=wanted.jobs,
         rate=wanted.rate,
         agree=agreement(yes=wanted.yes),

@@ -43,6 +43,7 @@ class _Out:
 @click.option("--plan", "planning", is_flag=True)
 @click.option("--keep", is_flag=True)
 @click.option("--allow-secrets", is_flag=True)
+@click.option("--yes", is_flag=True)
 @click.option("--workspace", type=click.Path(path_type=Path))
 @click.option("--jobs", type=click.IntRange(1, 16), default=2)
 @click.option("--limit-rate", "rate", type=click.IntRange(1))
@@ -54,6 +55,7 @@ def send_over_stdio(
     planning: bool,
     keep: bool,
     allow_secrets: bool,
+    yes: bool,
     workspace: Path | None,
     jobs: int,
     rate: int | None,
@@ -64,7 +66,13 @@ def send_over_stdio(
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     signal.signal(signal.SIGINT, signal.default_int_handler)
     request = MoveRequest(
-        workspace=workspace, keep=keep, jobs=jobs, rate=rate, pulled_by=host_id, allow_secrets=allow_secrets
+        workspace=workspace,
+        keep=keep,
+        jobs=jobs,
+        rate=rate,
+        pulled_by=host_id,
+        allow_secrets=allow_secrets,
+        consent=yes,
     )
     remote = StdioRemote(printable(host, 64), _In(), _Out(frames), on_loss=_stop)
     raise SystemExit(_serve(remote, identity, request, planning=planning))

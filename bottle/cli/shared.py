@@ -10,11 +10,11 @@ import click
 
 from bottle.cli.journal import JOURNAL, Told
 from bottle.cli.loudness import Loudness
-from bottle.cli.output import on_terminal, report
+from bottle.cli.output import confirmed, note, on_terminal, report
 from bottle.cli.picker import pick
 from bottle.cli.progress import for_stderr
 from bottle.docker_engine import DockerEngine
-from bottle.errors import BottleError, Interrupted, UsageError
+from bottle.errors import BottleError, Interrupted, NeedsConsent, UsageError
 from bottle.operations import Context, list_bottles
 from bottle.ports import Progress
 from bottle.progress import Silent
@@ -23,6 +23,7 @@ from migrate.fold import Folder
 
 _log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 _NEED_A_CONTAINER = {"committed", "stopped", "attached"}
 
@@ -60,6 +61,19 @@ def command(function: F) -> F:
             raise SystemExit(Interrupted.exit_code) from exc
 
     return cast("F", run)
+
+
+def consenting(act: Callable[[bool], T], *, yes: bool) -> T:
+    """What `act` answers. It is told whether there is consent; on a terminal that is asked for. Raises NeedsConsent."""
+    try:
+        return act(yes)
+    except NeedsConsent as exc:
+        if not on_terminal():
+            raise
+        note(exc.what)
+        if not confirmed("Go on?"):
+            raise
+        return act(True)
 
 
 def make_context(shown: Progress | None = None) -> Context:

@@ -16,6 +16,8 @@ from bottle.text import printable
 _TOLD = {
     "missing_there": "missing there",
     "credentials_along": "a credential went along",
+    "carried": "went along",
+    "left_behind": "was left behind",
     "stays": "did not travel",
     "skipped": "holds no content, so did not travel",
     "dropped": "dropped",

@@ -21,6 +21,7 @@ from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
 from bottle.operations.pause import paused
 from bottle.operations.settle import settle
+from bottle.operations.start import git_note
 from bottle.plan import as_committed, commit_in_force, find_commit, require_docker, require_here
 from bottle.regular import read_regular
 from bottle.state import DOCKERFILE, BottleState
@@ -111,8 +112,8 @@ def _workspace(metadata: Metadata, request: ForkRequest) -> Path | None:
             f"the workspace of {metadata.identity}, {mounted}, is mounted: a fork in the same folder would work on the "
             "same files at the same time",
             left="nothing was made",
-            next_step=f"bottle fork {metadata.identity} --cwd DIR, with a copy of it (cp -a, or git worktree add); "
-            "or, knowing that they share it, --share-cwd",
+            next_step=f"bottle fork {metadata.identity} --cwd DIR, with a copy of it (cp -a, or git clone; in a git "
+            "worktree the agent has no git); or, knowing that they share it, --share-cwd",
         )
     return mounted if request.cwd is None else require_folder(request.cwd)
 
@@ -143,7 +144,7 @@ def fork(context: Context, state: BottleState, request: ForkRequest) -> Forked:
         cwd=plan.metadata.cwd,
         shared=plan.shared,
         volumes=tuple(name for _, name in plan.volumes),
-        notes=notes,
+        notes=(*notes, *git_note(plan.metadata)),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bottle import runtime
 from bottle.errors import BottleError, Conflict, EndedAtOnce, EngineError, NameTaken, NotFound
+from bottle.gitfile import kept_elsewhere
 from bottle.launch import launch_spec, requests_volume, with_declared_volumes
 from bottle.model import Agent, ContainerFacts, Metadata, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
@@ -240,7 +241,22 @@ def launch_notes(context: Context, metadata: Metadata) -> tuple[str, ...]:
         trouble = may_not_write(metadata.cwd, metadata.defaults.user, metadata.agent.cap_add)
         if trouble:
             notes.append(trouble)
+    notes += git_note(metadata)
     return tuple(notes)
+
+
+def git_note(metadata: Metadata) -> tuple[str, ...]:
+    """A worktree's repository is not in the folder that the agent sees: unless it is mounted, git does not work."""
+    kept = kept_elsewhere(metadata.cwd) if metadata.cwd is not None else None
+    if kept is None or any(
+        mount.kind is MountKind.BIND and mount.source == mount.target and kept.is_relative_to(mount.target)
+        for mount in metadata.agent.volumes
+    ):
+        return ()
+    return (
+        f"the git repository of {metadata.cwd} is kept in {kept}, which the agent does not see: git does not work in "
+        "the bottle; give it a clone (git clone) or a copy (cp -a) of the whole repository instead",
+    )
 
 
 def _undo(context: Context, state: BottleState) -> None:

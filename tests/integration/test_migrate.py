@@ -23,7 +23,9 @@ from tests.hosts.keys import known_hosts_line, make_key_pair
 from tests.integration import migration
 from tests.integration.migration import Desk, far_can_resume
 from tests.integration.proxy import Proxy, proxy
+from tests.support.git import repository, view, worktree
 from tests.support.trees import make_deep
+from tests.support.trees import snapshot as snapshot_of
 
 MEGA = 1 << 20
 ASK = "/run/bottle/request-capability"
@@ -249,6 +251,32 @@ def test_what_is_edited_here_while_it_travels_arrives_or_the_move_stops_and_name
             moved = desk.ok("migrate", identity, desk.target(there))
         assert moved["newer_here"] == []
         assert migration.far_folder_tree(there, str(desk.workspace)) == migration.folder_tree(desk.workspace)
+
+
+def test_a_git_worktree_is_a_repository_of_its_own_there(desk: Desk, there: DockerHost) -> None:
+    desk.knows(there)
+    main = repository(desk.folder / "main")
+    seen = view(worktree(main, desk.workspace))
+    before = snapshot_of(main)
+    identity = desk.start()
+    (desk.folder / "data").mkdir()
+    (desk.workspace / "data").symlink_to("../data")
+    said = desk.refused(4, "migrate", identity, desk.target(there))
+    assert "data -> ../data" in said
+    assert desk.container(identity).status == "running"
+    plan = desk.ok("migrate", identity, desk.target(there), "--plan")["plan"]
+    assert plan["left_behind"] == ["what a link leads to: data -> ../data"]
+    assert any("as a repository of its own" in part["name"] for part in plan["travels"])
+    (desk.workspace / "data").unlink()
+    with forgotten(there, identity):
+        moved = desk.ok("migrate", identity, desk.target(there))
+        assert (len(moved["carried"]), moved["left_behind"]) == (1, [])
+        tar = there.exec(["tar", "-C", str(desk.workspace), "-c", "."]).stdout
+    (desk.folder / "back").mkdir()
+    subprocess.run(["tar", "-C", str(desk.folder / "back"), "-x"], input=tar, check=True)
+    assert snapshot_of(main) == before
+    main.rename(desk.folder / "gone")
+    assert view(desk.folder / "back") == seen
 
 
 def test_a_user_who_needs_sudo_for_docker_receives_it_too(desk: Desk, there: DockerHost) -> None:

@@ -132,6 +132,8 @@ ACCOUNTS = st.builds(
     missing_there=WORDS,
     along=WORDS,
     dropped=WORDS,
+    carried=WORDS,
+    left_behind=WORDS,
 )
 ARRIVED = st.builds(
     Arrived,

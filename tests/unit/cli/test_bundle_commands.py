@@ -10,7 +10,7 @@ from tests.unit.cli.conftest import Cli
 
 EXPORTED = {
     "schema", "identity", "file", "bytes", "commit", "committed", "members", "links_left_out", "skipped", "stays",
-    "dropped", "credentials_along", "import",
+    "dropped", "carried", "left_behind", "credentials_along", "import",
 }  # fmt: skip
 IMPORTED = {
     "schema", "identity", "copied_from", "commit", "tag", "workspace", "volumes", "granted", "not_granted", "left_out",
@@ -58,3 +58,15 @@ def test_what_is_there_is_not_overwritten_and_what_is_none_is_refused(
     file.write_text("mine")
     assert cli.json(*words, str(file), exit_code=code)["exit_code"] == code
     assert file.read_text() == "mine"
+
+
+def test_what_the_workspace_needs_of_this_host_is_left_behind_with_yes_only(cli: Cli, tmp_path: Path) -> None:
+    identity = str(cli.start().identity)
+    (cli.world.folder / "data").mkdir()
+    (cli.world.cwd / "data").symlink_to("../data")
+    file = str(tmp_path / "demo.bottle")
+    said = cli("export", identity, file)
+    assert said.exit_code == 4
+    assert "what a link leads to: data -> ../data" in said.stderr
+    assert "--yes" in said.stderr
+    assert cli.json("export", identity, file, "--yes")["left_behind"] == ["what a link leads to: data -> ../data"]

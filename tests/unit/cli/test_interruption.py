@@ -60,10 +60,10 @@ def test_a_move_is_still_here_and_goes_on(cli: Cli, cut: Callable[[Callable[[], 
     bottle = cli.start()
     cut(lambda: None)
     left, following = said(
-        cli, str(bottle.identity), "me@new", "-p", "2222", "--resume", "-i", "/k 1", "--allow-secrets"
+        cli, str(bottle.identity), "me@new", "-p", "2222", "--resume", "-i", "/k 1", "--allow-secrets", "--yes"
     )
     assert left.startswith("this host still owns the bottle")
-    again = f"bottle migrate {bottle.identity} me@new:2222 --resume --allow-secrets -i '/k 1'"
+    again = f"bottle migrate {bottle.identity} me@new:2222 --yes --resume --allow-secrets -i '/k 1'"
     assert following == f"{again}   (or stay here: bottle resume {bottle.identity})"
 
 

@@ -51,6 +51,7 @@ PLAN = MovePlan(
     free_home=2,
     along=("/root/.netrc: logins",),
     shared=("bottle other-abcde runs in the workspace /work too",),
+    left_behind=("a link",),
 )
 MOVED = Moved(
     identity=Identity.parse("demo-abcde"),
@@ -66,6 +67,8 @@ MOVED = Moved(
     resumed="it runs",
     dropped=("1 file with an ACL: /a",),
     edited=("late",),
+    carried=("a git worktree",),
+    left_behind=("a link",),
 )
 
 

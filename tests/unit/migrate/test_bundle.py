@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bottle.errors import BottleError, Conflict, EngineError, NotFound, PreflightRefused, StillPaused
+from bottle.errors import BottleError, Conflict, EngineError, NeedsConsent, NotFound, PreflightRefused, StillPaused
 from bottle.launch import REQUESTS
 from bottle.model import Agent, Lineage, MigrationPhase, MigrationRecord, Mount, MountKind, RequestStatus, Status
 from bottle.operations.commit import commit
@@ -23,6 +23,8 @@ from bottle.testing import FakeEngine
 from migrate.bundlefile import BundleFile
 from migrate.export import export
 from migrate.imports import Imported, ImportRequest, import_bundle
+from tests.support.git import repository, worktree
+from tests.support.git import view as git_view
 from tests.support.trees import edit_while_packed, snapshot
 from tests.support.world import BASE, Fate, Killed, World, every_moment
 
@@ -294,6 +296,33 @@ def test_links_that_point_out_stay_behind_and_are_named(world: World, elsewhere:
     _, imported = brought_in(elsewhere, file)
     assert imported.workspace is not None
     assert sorted(snapshot(imported.workspace)) == sorted(set(snapshot(world.cwd)) - {"python", "bin/up"})
+
+
+def test_a_git_worktree_is_in_it_as_a_repository_of_its_own(world: World, elsewhere: World, tmp_path: Path) -> None:
+    bottle = working(world)
+    folder = worktree(repository(tmp_path / "main"), world.cwd / "try")
+    seen = git_view(folder)
+    file = world.folder / "demo.bottle"
+    done = export(world.context, bottle, file)
+    assert len(done.carried) == 1
+    (tmp_path / "main").rename(tmp_path / "gone")
+    _, imported = brought_in(elsewhere, file)
+    assert imported.workspace is not None
+    assert git_view(imported.workspace / "try") == seen
+
+
+def test_what_the_workspace_needs_of_this_host_stays_behind_with_consent_only(world: World) -> None:
+    bottle = working(world)
+    (world.folder / "data").mkdir()
+    (world.cwd / "data").symlink_to("../data")
+    file = world.folder / "demo.bottle"
+    with pytest.raises(NeedsConsent, match="data"):
+        export(world.context, bottle, file)
+    assert not file.exists()
+    assert bottle.commits() == ()
+    done = export(world.context, bottle, file, consent=True)
+    assert done.left_behind == ("what a link leads to: data -> ../data",)
+    assert done.links == ("data -> ../data",)
 
 
 def test_a_missing_workspace_is_refused_before_anything_is_done(world: World) -> None:

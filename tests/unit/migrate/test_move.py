@@ -16,10 +16,19 @@ import pytest
 
 from bottle.cli.moved import moved_document, moved_lines
 from bottle.cli.moveplan import SENDING, plan_lines
-from bottle.errors import Conflict, EngineError, Locked, MovedAway, PreflightRefused, RemoteError, VerificationFailed
+from bottle.errors import (
+    Conflict,
+    EngineError,
+    Locked,
+    MovedAway,
+    NeedsConsent,
+    PreflightRefused,
+    RemoteError,
+    VerificationFailed,
+)
 from bottle.model import CommitRecord, ImageFacts, MigrationPhase, MigrationRecord, MoveAccount, Status
 from bottle.naming import Identity
-from bottle.operations import examine, list_bottles
+from bottle.operations import Context, examine, list_bottles
 from bottle.operations.commit import commit
 from bottle.operations.doctor import Verdict
 from bottle.operations.resume import resume
@@ -35,6 +44,8 @@ from migrate.observe import MoveRequest
 from migrate.plan import MovePlan
 from migrate.report import moved_from_json, moved_to_json, plan_from_json, plan_to_json
 from migrate.testing import LocalRemote
+from tests.support.git import commit as commit_file
+from tests.support.git import git, repository, view, worktree
 from tests.support.trees import edit_while_packed
 from tests.support.world import BASE, Killed, World
 
@@ -204,6 +215,69 @@ def test_what_a_move_leaves_behind_is_told(rig: Rig, monkeypatch: pytest.MonkeyP
     assert "a request was too large" in rig.world.progress.notes
 
 
+# --- what a workspace needs of this host ------------------------------------------------------------------------------
+
+
+def test_a_git_worktree_arrives_as_a_repository_of_its_own(rig: Rig, tmp_path: Path) -> None:
+    folder = worktree(repository(tmp_path / "main"), rig.world.cwd / "try")
+    seen = view(folder)
+    moved = rig.move()
+    assert moved.left_behind == ()
+    (line,) = moved.carried
+    assert f"git worktree try of {tmp_path / 'main/.git'}" in line
+    assert f"  went along: {line}" in moved_lines(moved, SENDING, (), moved.host)
+    assert moved_document(moved, SENDING, (), moved.host)["carried"] == [line]
+    (tmp_path / "main").rename(tmp_path / "gone")
+    assert moved.workspace is not None
+    assert view(Path(moved.workspace) / "try") == seen
+    assert not (rig.world.home.path / "outgoing" / str(rig.bottle.identity)).exists()
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["move", "copy"])
+def test_what_would_be_left_behind_is_asked_about_while_the_agent_still_works(rig: Rig, keep: bool) -> None:
+    (rig.world.folder / "data").mkdir()
+    (rig.world.cwd / "data").symlink_to("../data")
+    with pytest.raises(NeedsConsent, match=r"data -> \.\./data") as caught:
+        rig.move(keep=keep)
+    assert caught.value.left == "nothing was changed; the bottle goes on as it was"
+    assert "--yes" in caught.value.next_step
+    assert rig.world.status(rig.bottle) is Status.RUNNING
+    assert rig.bottle.commits() == ()
+    assert rig.bottle.migration() is None
+    decided = plan(rig.world.context, rig.bottle, rig.remote, MoveRequest(workspace=rig.far / "w"))
+    assert len(decided.left_behind) == 1
+    assert any("data -> ../data" in line for line in plan_lines(decided, SENDING, ()))
+    moved = rig.move(keep=keep, consent=True)
+    assert moved.left_behind == decided.left_behind
+
+
+def test_a_worktree_that_cannot_be_carried_is_known_before_the_agent_is_stopped(rig: Rig, tmp_path: Path) -> None:
+    folder = worktree(repository(tmp_path / "main"), rig.world.cwd / "try")
+    blob = git(folder, "rev-parse", "HEAD:second").strip()
+    (tmp_path / "main/.git/objects" / blob[:2] / blob[2:]).unlink()
+    with pytest.raises(PreflightRefused, match="cannot be made a repository"):
+        rig.move()
+    assert rig.world.status(rig.bottle) is Status.RUNNING
+    assert rig.bottle.commits() == ()
+
+
+def test_what_the_agent_came_to_need_before_it_stopped_is_not_left_behind_unsaid(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (rig.world.folder / "data").mkdir()
+
+    def stopping(context: Context, state: BottleState, *, grace: int) -> Stopped:
+        (rig.world.cwd / "late").symlink_to("../data")
+        return stop_locked(context, state, grace=grace)
+
+    monkeypatch.setattr("migrate.move.stop_locked", stopping)
+    with pytest.raises(NeedsConsent, match="late"):
+        rig.move()
+    assert rig.there == ()
+    assert rig.bottle.tombstone() is None
+    assert rig.move(consent=True).left_behind == ("what a link leads to: late -> ../data",)
+
+
 # --- a workspace that is edited while it travels ----------------------------------------------------------------------
 
 
@@ -220,6 +294,27 @@ def edit_after(rig: Rig, monkeypatch: pytest.MonkeyPatch, script: str, edit: Cal
 
     monkeypatch.setattr(rig.remote, "run", edited)
     return ran
+
+
+@pytest.mark.parametrize("script", ["piece", "verify"])
+def test_what_is_committed_in_a_git_worktree_while_it_travels_arrives(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    folder = worktree(repository(tmp_path / "main"), rig.world.cwd / "try")
+    late = iter(("one", "two"))
+
+    def work() -> None:
+        name = next(late, None)
+        if name is not None:
+            git(folder, "stash", "pop", "--quiet") if name == "two" else commit_file(folder, name)
+
+    edit_after(rig, monkeypatch, script, work)
+    moved = rig.move()
+    assert next(late, None) != "one"
+    seen = view(folder)
+    (tmp_path / "main").rename(tmp_path / "gone")
+    assert moved.workspace is not None
+    assert view(Path(moved.workspace) / "try") == seen
 
 
 # Every script of a move, in the order in which they first run.

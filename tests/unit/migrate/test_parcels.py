@@ -59,6 +59,22 @@ def test_everything_is_packed_as_it_is(folder: Path, spool: DirectorySpool) -> N
     assert abs(found["./file"].mtime - (folder / "file").stat().st_mtime) < 0.001
 
 
+def test_what_is_exchanged_travels_in_the_place_of_what_is_there(folder: Path, spool: DirectorySpool) -> None:
+    other = folder.parent / "other" / "linked"
+    (other / "deep").mkdir(parents=True)
+    (other / "deep" / "file").write_text("new")
+    parcel = pack_folder(folder, spool, exchanged={"sub/linked": other.parent})
+    found = members(parcel)
+    assert found["./sub/linked"].isdir()
+    assert found["./sub/linked/deep/file"].isreg()
+    assert hashlib.sha256(b"new").hexdigest() in parcel.sums.decode()
+    assert set(found) >= {"./file", "./sub/empty"}
+    some = pack_folder(
+        folder, spool, exchanged={"sub/linked": other.parent}, wanted=frozenset({"sub/linked/deep/file"})
+    )
+    assert list(members(some)) == ["./sub/linked/deep/file"]
+
+
 def test_what_has_attributes_that_no_tar_keeps_is_counted(folder: Path, spool: DirectorySpool) -> None:
     assert pack_folder(folder, spool).lost == ()
     os.setxattr(folder / "file", "user.note", b"precious")

@@ -23,6 +23,7 @@ from bottle.model import (
 )
 from bottle.naming import Identity
 from migrate.model import Codec, HostFacts, Place, Presence
+from migrate.outside import Survey
 from migrate.plan import MoveFacts, MovePlan, landing, plan_move, require_room
 
 IDENTITY = Identity.parse("demo-abc12")
@@ -74,6 +75,7 @@ COMMIT = CommitRecord(
     mark=ContainerMark(container_id="c1", started_at=NOW, running=False),
 )  # fmt: skip
 FACTS = MoveFacts(
+    survey=Survey(),
     metadata=METADATA,
     container=CONTAINER,
     commits=(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bottle.errors import PreflightRefused
@@ -63,7 +65,10 @@ def test_a_move_is_told_with_all_that_it_left_behind() -> None:
         missing_there=("a secret",),
         along=("a key",),
         dropped=("an ACL",),
+        carried=("a worktree",),
+        left_behind=("a link",),
     )
     assert moved_from_json(moved_to_json(moved), "far") == moved
-    older = {key: value for key, value in moved_to_json(moved).items() if key != "dropped"}
-    assert moved_from_json(older, "far").dropped == ()
+    newer = {"dropped", "carried", "left_behind"}
+    older = moved_from_json({key: value for key, value in moved_to_json(moved).items() if key not in newer}, "far")
+    assert older == replace(moved, dropped=(), carried=(), left_behind=())

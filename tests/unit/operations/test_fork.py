@@ -15,6 +15,7 @@ from bottle.operations import ForkRequest, commit, fork, history, plan_for, prun
 from bottle.operations.settle import settle
 from bottle.plan import FromCommit, ResumeRequest
 from bottle.state import DOCKERFILE, BottleState
+from tests.support.git import git, repository
 from tests.support.world import AGENT, Fate, Killed, World, every_moment
 
 SHARED = ForkRequest(share_cwd=True)
@@ -216,3 +217,10 @@ def test_a_fork_of_what_was_imported_is_built_with_its_own_folder(world: World) 
     bottle.write_metadata(replace(metadata, agent=imported))
     new = world.home.bottle(fork(world.context, bottle, SHARED).identity)
     assert new.metadata().agent.dockerfile == new.path / DOCKERFILE
+
+
+def test_a_fork_in_a_git_worktree_is_told_to_be_without_git(world: World, tmp_path: Path) -> None:
+    bottle = committed(world)
+    git(repository(tmp_path / "main"), "worktree", "add", "--quiet", str(tmp_path / "try"))
+    forked = fork(world.context, bottle, ForkRequest(cwd=tmp_path / "try"))
+    assert any("git does not work in the bottle" in note for note in forked.notes)

@@ -13,7 +13,9 @@ from bottle.launch import LAUNCHER, is_ours, requests_volume
 from bottle.model import Agent, Mount, MountKind, Status
 from bottle.naming import Identity
 from bottle.operations import StartRequest, list_bottles, plan_start, remove, resume, start
+from bottle.operations.start import launch_notes
 from bottle.plan import Build, Pull, ResumeRequest
+from tests.support.git import git, repository
 from tests.support.trees import snapshot
 from tests.support.world import AGENT, BASE, Fate, Killed, World, every_moment
 
@@ -251,3 +253,15 @@ def remove_all(world: World) -> None:
     for identity in world.home.identities():
         world.engine.exit(identity.container)
         remove(world.context, world.home.bottle(identity), consent=True)
+
+
+def test_a_git_worktree_is_told_to_be_without_git(world: World, tmp_path: Path) -> None:
+    repository(tmp_path / "main")
+    world.cwd.rmdir()
+    git(tmp_path / "main", "worktree", "add", "--quiet", str(world.cwd))
+    kept = tmp_path / "main/.git"
+    for options in ({}, {"copy_cwd": True}):
+        notes = launch_notes(world.context, world.start(**options).metadata())
+        assert any(str(kept) in note and "git does not work in the bottle" in note for note in notes)
+    mounted = replace(AGENT, volumes=(Mount(kind=MountKind.BIND, source=str(kept), target=str(kept)),))
+    assert launch_notes(world.context, world.start(mounted).metadata()) == ()

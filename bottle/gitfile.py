@@ -1,0 +1,29 @@
+"""The file `.git` of a git worktree or a submodule: it names the folder where git keeps what belongs to it."""
+
+import os
+import stat
+from pathlib import Path
+
+MOST = 64 * 1024  # bytes; git itself takes a path of no more than 4,096
+_PREFIX = b"gitdir: "
+
+
+def parse(content: bytes) -> str | None:
+    """The path that such a file names, absolute or relative to the folder that it is in; None if it is no such file."""
+    if not content.startswith(_PREFIX):
+        return None
+    return os.fsdecode(content.removeprefix(_PREFIX).rstrip(b"\r\n")) or None
+
+
+def kept_elsewhere(folder: Path) -> Path | None:
+    """Where git keeps the repository of `folder`, if `.git` is a file there and that is not below the folder itself."""
+    try:
+        descriptor = os.open(folder / ".git", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        named = parse(file.read(MOST)) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+    if named is None or "\0" in named:
+        return None
+    kept = Path(os.path.realpath(folder / named))
+    return None if kept.is_relative_to(os.path.realpath(folder)) else kept
