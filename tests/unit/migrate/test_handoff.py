@@ -190,6 +190,20 @@ def test_what_was_staged_is_put_into_place_once(rig: Rig) -> None:
     assert (rig.goal / "file").exists()
 
 
+def test_what_is_put_into_place_is_flushed_before_and_after(rig: Rig, programs: Path, tmp_path: Path) -> None:
+    """The answer says that the bottle is here: by then its name is on the disk, and what it names was before it."""
+    said = tmp_path / "syncs"
+    here = f'[ -e "{rig.far_state}" ] && echo here || echo "not yet"'
+    (programs / "sync").write_text(f'#!/bin/sh\n{{ printf "%s " "$@"; {here}; }} >>"{said}"\n')
+    (programs / "sync").chmod(0o755)
+    rig.stage("n1")
+    said.unlink(missing_ok=True)
+    rig.arrival.register("n1", str(rig.goal))
+    assert said.read_text().splitlines() == [
+        f"-f {rig.incoming} not yet", f"-f {rig.goal} not yet", f"-f {rig.far_state} here"
+    ]  # fmt: skip
+
+
 def test_a_bottle_that_is_there_is_not_overwritten(rig: Rig) -> None:
     rig.far_state.mkdir(parents=True)
     (rig.far_state / "metadata.json").write_text("theirs")
