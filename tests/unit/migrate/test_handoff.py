@@ -12,11 +12,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bottle.errors import RemoteError, VerificationFailed
-from bottle.model import Agent, CommitRecord, Metadata, MigrationPhase, MigrationRecord, Tombstone
+from bottle.facts import config_digest
+from bottle.model import Agent, CommitRecord, ImageFacts, Metadata, MigrationPhase, MigrationRecord, Tombstone
 from bottle.naming import Identity
 from bottle.operations import Context, remove
 from bottle.state import BottleState, StateHome
@@ -123,6 +125,43 @@ def test_an_image_that_is_described_as_none_can_be_is_not_believed(
     monkeypatch.setattr(Arrival, "_done", lambda *_, **__: Reply(status=0, out=answer, err=""))
     with pytest.raises(RemoteError, match="makes no sense"):
         rig.arrival.verify_image(commit, "x")
+
+
+DIFF_IDS = ("sha256:" + "a" * 64, "sha256:" + "b" * 64)
+INSPECTED = {
+    "Id": "sha256:" + "0" * 64, "RootFS": {"Layers": list(DIFF_IDS)}, "Architecture": "amd64", "Os": "linux",
+    "Config": {"Cmd": ["agent"], "Labels": {"a": "b"}},
+}  # fmt: skip
+COMMITTED = CommitRecord(
+    number=1, tag="x", config_digest=config_digest(INSPECTED), diff_ids=DIFF_IDS, created_at=NOW
+)  # fmt: skip
+
+
+def verify(rig: Rig, monkeypatch: pytest.MonkeyPatch, inspected: dict[str, Any]) -> ImageFacts:
+    reply = Reply(status=0, out=json.dumps([inspected]).encode(), err="")
+    monkeypatch.setattr(Arrival, "_done", lambda *_, **__: reply)
+    return rig.arrival.verify_image(COMMITTED, "x")
+
+
+def test_the_image_that_was_committed_is_verified(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert verify(rig, monkeypatch, INSPECTED).diff_ids == DIFF_IDS
+
+
+@pytest.mark.parametrize(
+    ("what", "changed"),
+    [
+        ("layers", {"RootFS": {"Layers": list(reversed(DIFF_IDS))}}),
+        ("layers", {"RootFS": {"Layers": list(DIFF_IDS[:1])}}),
+        ("layers", {"RootFS": {"Layers": [*DIFF_IDS, DIFF_IDS[0]]}}),
+        ("layers", {"RootFS": {"Layers": [DIFF_IDS[0], "sha256:" + "c" * 64]}}),
+        ("config", {"Config": {"Cmd": ["another"], "Labels": {"a": "b"}}}),
+        ("config", {"Config": {"Cmd": ["agent"], "Labels": {"a": "c"}}}),
+        ("config", {"Architecture": "arm64"}),
+    ],
+)
+def test_another_image_is_not(rig: Rig, monkeypatch: pytest.MonkeyPatch, what: str, changed: dict[str, Any]) -> None:
+    with pytest.raises(VerificationFailed, match=f"its {what} differ"):
+        verify(rig, monkeypatch, INSPECTED | changed)
 
 
 # --- unpacking --------------------------------------------------------------------------------------------------------

@@ -16,8 +16,16 @@ import pytest
 
 from bottle.cli.moved import moved_document, moved_lines
 from bottle.cli.moveplan import SENDING, plan_lines
-from bottle.errors import Conflict, EngineError, MovedAway, PreflightRefused, RemoteError, VerificationFailed
-from bottle.model import ImageFacts, MigrationPhase, MigrationRecord, MoveAccount, Status
+from bottle.errors import (
+    Conflict,
+    EngineError,
+    Locked,
+    MovedAway,
+    PreflightRefused,
+    RemoteError,
+    VerificationFailed,
+)
+from bottle.model import CommitRecord, ImageFacts, MigrationPhase, MigrationRecord, MoveAccount, Status
 from bottle.naming import Identity
 from bottle.operations import examine, list_bottles
 from bottle.operations.commit import commit
@@ -148,6 +156,34 @@ def test_a_home_on_another_engine_gets_the_bottle(rig: Rig) -> None:
     moved = rig.move()
     assert rig.there == (moved.arrived_as,) == (rig.bottle.identity,)
     assert rig.bottle.tombstone() is not None
+
+
+def test_an_image_that_is_not_verified_ends_the_move(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def refuse(_: Arrival, commit: CommitRecord, tag: str) -> ImageFacts:
+        asked.append(tag)
+        raise VerificationFailed("the image there is not the one that was committed")
+
+    monkeypatch.setattr(Arrival, "verify_image", refuse)
+    with pytest.raises(VerificationFailed, match="not the one"):
+        rig.move()
+    assert asked == [rig.bottle.identity.committed(1)]
+    assert (rig.there, rig.bottle.tombstone()) == ((), None)
+
+
+def test_nobody_else_works_on_a_bottle_while_it_moves(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, holders = rig.remote.run, set()
+
+    def noting(command: RemoteCommand, *args: Any, **kwargs: Any) -> Reply:
+        holders.add(rig.bottle.locked_by)
+        return run(command, *args, **kwargs)
+
+    monkeypatch.setattr(rig.remote, "run", noting)
+    rig.move()
+    assert None not in holders
+    with rig.bottle.locked("another run"), pytest.raises(Locked):
+        rig.move(keep=True)
 
 
 def test_a_bottle_whose_commits_were_pruned_is_committed_once_more(rig: Rig) -> None:
