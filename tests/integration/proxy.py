@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that counts what passes, and cuts, stalls or damages it at a given byte."""
+"""A TCP proxy on loopback that counts what passes, and cuts, stalls, damages or slows it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import contextlib
 import select
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 
 class Proxy:
     """Forwards every connection to `target`. Bytes are those that clients send, counted over all connections.
 
-    `cut_at`, `stall_at` and `flip_at` each strike once, when the count has come so far.
+    `cut_at`, `stall_at` and `flip_at` each strike once, when the count has come so far; those that end in `_back` count
+    what the target answers. `rate` is how many bytes a second clients get through, None for all that there are.
     """
 
     def __init__(self, target: tuple[str, int]) -> None:
@@ -29,14 +31,27 @@ class Proxy:
         self.cut_at: int | None = None
         self.stall_at: int | None = None
         self.flip_at: int | None = None
+        self.cut_back_at: int | None = None
+        self.flip_back_at: int | None = None
+        self.rate: int | None = None
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
-    def expect(self, *, cut: int | None = None, stall: int | None = None, flip: int | None = None) -> None:
+    def expect(
+        self,
+        *,
+        cut: int | None = None,
+        stall: int | None = None,
+        flip: int | None = None,
+        cut_back: int | None = None,
+        flip_back: int | None = None,
+        rate: int | None = None,
+    ) -> None:
         """Count anew, and strike after so many bytes."""
         with self._lock:
             self.sent = self.received = self.connections = 0
             self.cut_at, self.stall_at, self.flip_at = cut, stall, flip
+            self.cut_back_at, self.flip_back_at, self.rate = cut_back, flip_back, rate
 
     def cut(self) -> None:
         """Drop every connection, as a link that breaks."""
@@ -79,8 +94,7 @@ class Proxy:
                     if ready is client:
                         self._pass_on(data, server)
                     else:
-                        self.received += len(data)
-                        client.sendall(data)
+                        self._pass_back(data, client)
         except (OSError, ValueError):  # ValueError: closed while it was waited for
             return
         finally:
@@ -94,7 +108,7 @@ class Proxy:
             self.sent += len(data)
             if self.flip_at is not None and self.sent >= self.flip_at:
                 self.flip_at = None
-                data = data[:-1] + bytes([data[-1] ^ 1])
+                data = _flipped(data)
             stalls = self.stall_at is not None and self.sent >= self.stall_at
             cuts = self.cut_at is not None and self.sent >= self.cut_at
             if stalls:
@@ -107,7 +121,28 @@ class Proxy:
         if stalls:
             self._hung.clear()
             self._hung.wait()
+        if self.rate is not None:
+            time.sleep(len(data) / self.rate)
         server.sendall(data)
+
+    def _pass_back(self, data: bytes, client: socket.socket) -> None:
+        with self._lock:
+            self.received += len(data)
+            if self.flip_back_at is not None and self.received >= self.flip_back_at:
+                self.flip_back_at = None
+                data = _flipped(data)
+            cuts = self.cut_back_at is not None and self.received >= self.cut_back_at
+            if cuts:
+                self.cut_back_at = None
+        if cuts:
+            self.cut()
+            raise OSError("cut")
+        client.sendall(data)
+
+
+def _flipped(data: bytes) -> bytes:
+    """With another bit at its end."""
+    return data[:-1] + bytes([data[-1] ^ 1])
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from migrate.model import Blob
 from migrate.spool import DirectorySpool
 from tests.contract.layers import LayerSourceContract, Subject
 from tests.hosts import DockerHost
+from tests.integration.smallimage import build_small
 
 ENGINES = ("outer", "classic", "containerd")
 # What the base lacks, in two commits: files of all sorts, a deleted one, and bytes that do not compress.
@@ -126,29 +127,15 @@ class Saver:
 
 
 # What WORK and PROOF need of Debian, and nothing else: every test here reads each layer at least once.
-SMALL = """
-for tool in sh mkdir ln rm chmod head cat stat ls; do
-    path=$(command -v $tool)
-    cp -L --parents "$path" $(ldd "$path" | grep -o '/[^ ]*') /small
-done
-cp --parents /etc/issue /small
-"""
+TOOLS = "sh mkdir ln rm chmod head cat stat ls"
 
 
 @pytest.fixture(scope="module")
 def small_base(engine: docker.DockerClient, base_image: str) -> Iterator[str]:
     """An image of a few megabytes in which a shell runs."""
-    repository, tag = "bottle-layers-test", secrets.token_hex(4)
-    maker = engine.containers.create(base_image, ["sh", "-ec", f"mkdir /small; {SMALL}"], network_mode="none")
-    try:
-        maker.start()
-        assert maker.wait()["StatusCode"] == 0, maker.logs()
-        files = b"".join(maker.get_archive("/small/.")[0])
-    finally:
-        maker.remove(force=True)
-    engine.api.import_image_from_data(files, repository=repository, tag=tag)
-    yield f"{repository}:{tag}"
-    engine.images.remove(f"{repository}:{tag}", force=True)
+    small = build_small(engine, base_image, "bottle-layers-test", secrets.token_hex(4), TOOLS)
+    yield small
+    engine.images.remove(small, force=True)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,31 @@
+"""Commands that delete, carry and decide are killed, and their calls fail."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.campaigns import commands
+from tests.campaigns.bench import Bench
+from tests.campaigns.campaign import strike_all
+from tests.campaigns.commands import Prepare
+
+pytestmark = pytest.mark.campaign
+POINTS = 23
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        commands.rm,
+        commands.prune,
+        commands.export,
+        commands.import_,
+        commands.approve,
+        commands.deny,
+    ],
+    ids=lambda prepare: prepare.__name__.rstrip("_"),
+)
+def test_whatever_is_struck_the_promises_hold(bench: Bench, prepare: Prepare) -> None:
+    report = strike_all(bench, prepare, POINTS)
+    assert not report.broken, str(report)
+    assert len(report.missed) <= report.struck // 4, str(report)
