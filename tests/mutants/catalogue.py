@@ -1,0 +1,434 @@
+"""The faults, by what they break. Each is one line that stands once in its file, and the tests that should notice."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+
+def _in(file: str, tests: str, *faults: tuple[str, str, str]) -> tuple[Mutant, ...]:
+    """Faults of one file, each a title, what stands there and what comes in its place; `tests` are unit tests."""
+    names = tuple(f"tests/unit/{test}.py" for test in tests.split())
+    return tuple(Mutant(title, file, old, new, names) for title, old, new in faults)
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    # --- what is on disk is the old or the new ---
+    *_in(
+        "bottle/atomic.py",
+        "test_durability test_atomic",
+        ("a file is not synced before its name", "os.fsync(file.fileno())", "pass"),
+        (
+            "a file is written in its place",
+            'temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")',
+            "temporary = path",
+        ),
+        ("a tree is not synced before its name", "        sync_tree(new)\n", ""),
+        ("a failed write leaves its half", "            temporary.unlink(missing_ok=True)\n", ""),
+    ),
+    *_in(
+        "bottle/atomic.py",
+        "test_atomic",
+        ("a tree that was being replaced is not put back", "        old.rename(target)\n", "        pass\n"),
+    ),
+    *_in("bottle/state.py", "test_durability", ("a draft is adopted unsynced", "sync_tree(", "str(")),
+    *_in("migrate/bundlefile.py", "test_durability", ("a bundle is named unsynced", "os.fsync(", "int(")),
+    # --- one writer ---
+    *_in(
+        "bottle/lock.py",
+        "test_lock",
+        ("the lock is shared", "fcntl.LOCK_EX | fcntl.LOCK_NB", "fcntl.LOCK_SH | fcntl.LOCK_NB"),
+        ("a lock in a folder that is gone counts", "if not _is_at(descriptor, path):", "if False:"),
+        ("who is not brief is waited for", "if not _is_brief(note) or", "if"),
+        ("the lock outlives its holder's block", "fcntl.flock(descriptor, fcntl.LOCK_UN)", "pass"),
+    ),
+    # --- what died is finished or undone ---
+    *_in(
+        "bottle/operations/settle.py",
+        "operations/test_settle operations/test_commit operations/test_resume",
+        (
+            "a container that was left paused stays so",
+            "        context.engine.unpause(container.id)\n",
+            "        pass\n",
+        ),
+        ("a finished commit is not adopted", "    if images:\n", "    if not intent and images:\n"),
+        (
+            "a commit on another base is adopted",
+            "if base is not None and not placed and",
+            "if base is None and not placed and",
+        ),
+        ("an adopted commit is not put in force", "    state.write_committed_image(tag)\n", ""),
+    ),
+    *_in(
+        "bottle/operations/settle.py",
+        "operations/test_resume",
+        (
+            "a resume that was cut does not take effect",
+            "container.id != intent.container_id:\n        return",
+            "container.id != intent.container_id or True:\n        return",
+        ),
+    ),
+    *_in(
+        "bottle/operations/commit.py",
+        "operations/test_commit",
+        ("a commit is not noted before it is made", "    state.write_intent(intent)\n", ""),
+        ("a pause that failed counts", "if now is None or now.status is not Status.PAUSED:", "if now is None:"),
+        ("a committed container is left paused", "            engine.unpause(container.id)\n", "            pass\n"),
+        ("a commit is not put in force", "    state.write_committed_image(record.tag)\n", ""),
+    ),
+    # --- what resume does ---
+    *_in(
+        "bottle/plan.py",
+        "test_plan operations/test_resume",
+        ("a moved bottle resumes", '        require_here(identity, facts.tombstone, "resume")\n', ""),
+        ("a bottle with an unknown owner resumes", "        require_settled(identity, facts.migration)\n", ""),
+        (
+            "newer work gives way to the commit",
+            "if again is not None and not overridden:",
+            "if again is None and not overridden:",
+        ),
+        (
+            "newer work goes without consent",
+            "container.ever_ran and not request.consent:",
+            "not container.ever_ran and not request.consent:",
+        ),
+        ("a running container is committed work", "        and not commit.mark.running\n", ""),
+        (
+            "a later run of the container is committed work",
+            "        and commit.mark.started_at == container.started_at\n",
+            "",
+        ),
+        (
+            "layers that differ from the history resume",
+            "if commit is not None and image.diff_ids != commit.diff_ids:",
+            "if commit is None:",
+        ),
+        (
+            "volumes without a name go unseen",
+            "for mount in container.mounts if mount.anonymous)",
+            "for mount in container.mounts if not mount)",
+        ),
+    ),
+    # --- nothing is deleted unasked ---
+    *_in(
+        "bottle/retention.py",
+        "test_plan operations/test_retention",
+        ("the newest commit may expire", "standing[-max(1, keep.commits or 1) :]", "standing[len(standing) :]"),
+        ("the commit in force may expire", " and commit.tag != in_force and", " and"),
+        ("a commit that others need may expire", "kept = newest | set(needed)", "kept = newest"),
+        ("young commits expire", "commit.created_at < youngest", "commit.created_at > youngest"),
+    ),
+    *_in(
+        "bottle/operations/remove.py",
+        "operations/test_remove",
+        (
+            "a running bottle is removed",
+            "if container is not None and container.status.alive:",
+            "if container is None and state is None:",
+        ),
+        ("work is removed without consent", "            if held:\n", "            if held and consent:\n"),
+        (
+            "a bottle with an unknown owner is removed",
+            "migration.phase is MigrationPhase.HANDING_OFF:",
+            "migration.phase is MigrationPhase.QUIESCING:",
+        ),
+    ),
+    *_in(
+        "bottle/garbage.py",
+        "operations/test_prune",
+        ("prune does without consent", "if consent or not each.consent)", "if each)"),
+        (
+            "prune takes what is young",
+            "return facts.now - moment < facts.patience",
+            "return facts.now - moment > facts.patience",
+        ),
+        ("prune takes commits in a history", "if image.diff_ids in named:", "if image.diff_ids in ():"),
+        (
+            "prune takes what a move goes on from",
+            'if bottle is not None and bottle.moving else ""',
+            'if bottle is None else ""',
+        ),
+        ("prune takes volumes of known bottles", "identity in facts.bottles or not volume.name", "not volume.name"),
+    ),
+    # --- tars that nobody vouches for ---
+    *_in(
+        "bottle/unpack.py",
+        "test_unpack",
+        ("a path that escapes is unpacked", '".." in path.split("/")', '"..." in path.split("/")'),
+        ("an absolute path is unpacked", 'path.startswith("/") or', ""),
+        ("a name comes twice", "if path in self._seen and", "if path not in self._seen and"),
+        ("the size has no limit", "or self._total > self._limits.size:", "or False:"),
+        ("the entries have no limit", "if self._count > self._limits.entries or", "if"),
+        ("headers have no limit", "        if self._granted < 0:\n", "        if self._granted == 0.5:\n"),
+        ("a torn archive is whole", "        source.finish(archive.offset)\n", ""),
+    ),
+    *_in(
+        "bottle/transcript.py",
+        "test_transcript",
+        (
+            "a link leads into what is mounted",
+            "if any(is_below(target, each) for each in (*taken, *elsewhere)):",
+            "if any(is_below(target, each) for each in taken):",
+        ),
+        ("an unreadable container has an empty transcript", "        _require_readable(engine, container, exc)\n", ""),
+    ),
+    # --- text of others ---
+    *_in(
+        "bottle/text.py",
+        "test_text",
+        (
+            "control characters are printed",
+            r'_UNPRINTABLE = re.compile(r"[\x00-\x1f',
+            r'_UNPRINTABLE = re.compile(r"[\x00-\x0f',
+        ),
+        ("text has no end", "return text if len(text) <= limit else", "return text if text else"),
+        ("a line feed begins a line", '" ".join(text.split())', "text"),
+    ),
+    # --- commands over there ---
+    *_in(
+        "migrate/shell.py",
+        "test_shell",
+        ("arguments are not quoted", '" " + shlex.quote(arg)', '" " + arg'),
+        ("a zero byte is sent", r'if any("\0" in part', r'if any("\1" in part'),
+        ("an answer has no limit", "> self.limit:", "> 1 << 60:"),
+        ("noise has no limit", "if self._skipped > NOISE_LIMIT:", "if self._skipped < 0:"),
+    ),
+    *_in(
+        "migrate/ssh/known_hosts.py",
+        "test_host_key",
+        (
+            "a changed host key is unknown",
+            "            return Verdict.CHANGED\n",
+            "            return Verdict.UNKNOWN\n",
+        ),
+        ("a revoked host key is known", 'if any(e.marker == "@revoked" and', 'if any(e.marker == "@other" and'),
+        (
+            "a negated pattern counts",
+            '            if pattern.startswith("!"):\n',
+            '            if pattern.startswith("!!"):\n',
+        ),
+    ),
+    *_in(
+        "migrate/ssh/host_key.py",
+        "test_host_key",
+        ("an unknown host key is taken", "                raise self._unknown(shown)\n", "                return\n"),
+        ("a changed host key is taken", "                raise self._changed(shown)\n", "                return\n"),
+        (
+            "revoked_host_keys is not read",
+            "if self._revoked is not None and is_revoked(",
+            "if self._revoked is None and is_revoked(",
+        ),
+    ),
+    # --- what was acknowledged is there ---
+    *_in(
+        "migrate/transfer.py",
+        "migrate/test_transfer",
+        ("a staged piece counts by its size", " and found[0] == piece.sha256()", ""),
+        ("a staged piece counts by its digest", "found[1] == piece.size and ", ""),
+        (
+            "what arrived is not checked",
+            "            if not self._damaged(cargo):\n",
+            "            if cargo is not None:\n",
+        ),
+        (
+            "a broken line is not tried again",
+            "            except ConnectionLost as exc:\n                if self._stopping.is_set():",
+            "            except ConnectionLost as exc:\n                if exc:",
+        ),
+    ),
+    *_in(
+        "migrate/far/piece.sh",
+        "migrate/test_transfer",
+        ("a piece has its name whatever it holds", ' || fail 23 "piece $3 was changed on its way"', ""),
+        ("a piece that came short counts", '[ "$(size_of "$temporary")" = "$5" ] ||', "true ||"),
+    ),
+    *_in(
+        "migrate/far/check.sh",
+        "migrate/test_transfer",
+        (
+            "pieces make up another blob there",
+            '	[ "$(cat "$blob"/[0-9]* 2>/dev/null | hash_file /dev/stdin)" = "$blob" ] && continue\n',
+            "	continue\n",
+        ),
+        ("pieces of another making stay there", '	[ -n "$found" ] || rm -rf "$blob"\n', ""),
+    ),
+    *_in(
+        "migrate/untrusted.py",
+        "test_untrusted",
+        ("pieces make up another blob here", "    if digest.hexdigest() != blob:\n", "    if not blob:\n"),
+    ),
+    *_in(
+        "migrate/untrusted.py",
+        "test_dock",
+        (
+            "a history of another bottle arrives",
+            "if commit is None or commit.tag != identity.committed(commit.number):",
+            "if commit is None:",
+        ),
+        ("what belongs to one host arrives", "        if os.path.lexists(folder / name):\n", "        if not name:\n"),
+        ("a state holds links", "if entry.type is EntryType.SYMLINK and not links:", "if not entry.path:"),
+        ("a setuid bit arrives", "0o3777 if entry.type is EntryType.FOLDER else 0o777", "0o7777"),
+    ),
+    # --- hand-over ---
+    *_in(
+        "migrate/handoff.py",
+        "migrate/test_handoff migrate/test_move",
+        (
+            "an image that differs is believed",
+            "if image.diff_ids != commit.diff_ids or image.config_digest != commit.config_digest:",
+            "if not image:",
+        ),
+        (
+            "diff ids are a set",
+            "if image.diff_ids != commit.diff_ids or",
+            "if set(image.diff_ids) != set(commit.diff_ids) or",
+        ),
+        (
+            "the move is over before the tombstone",
+            "    state.write_tombstone(Tombstone(host=host_name, moved_at=context.now()))\n"
+            "    state.clear_migration()\n",
+            "    state.clear_migration()\n"
+            "    state.write_tombstone(Tombstone(host=host_name, moved_at=context.now()))\n",
+        ),
+        (
+            "withdrawn counts as arrived",
+            "            return False\n        case _:",
+            "            return True\n        case _:",
+        ),
+    ),
+    *_in(
+        "migrate/move.py",
+        "migrate/test_move",
+        (
+            "handing off is not noted",
+            "            self._note(MigrationPhase.HANDING_OFF, commit.number)\n",
+            "            pass\n",
+        ),
+        (
+            "the image is loaded and not verified",
+            "            arrival.load(order)\n            arrival.verify_image(commit, tag)\n",
+            "            arrival.load(order)\n",
+        ),
+        (
+            "an image that is there is not verified",
+            "            arrival.tag(image.id, tag)\n            arrival.verify_image(commit, tag)\n",
+            "            arrival.tag(image.id, tag)\n",
+        ),
+        ("the far host keeps what failed its proof", "                arrival.unload(tag)\n", "                pass\n"),
+    ),
+    *_in(
+        "migrate/far/register.sh",
+        "migrate/test_handoff test_durability",
+        ("a bottle that is there is replaced", '[ ! -e "$state/moved-to.json" ]; then', '[ ! -e "$state" ]; then'),
+        ("a workspace that is there is replaced", 'rmdir "$3" 2>/dev/null ||', 'rm -rf "$3" ||'),
+        ("a move arrives twice", 'grep -qsxF "$2" "$state/arrived" "$arrived" && exit 0\n', ""),
+        ("the last name is not flushed", 'flush "$state"\nexit 0', "exit 0"),
+    ),
+    *_in(
+        "migrate/far/withdraw.sh",
+        "migrate/test_handoff",
+        ("what is withdrawn may still arrive", 'mv "$incoming/state-$2" "$incoming/withdrawn-$2" 2>/dev/null\n', ""),
+    ),
+    # --- bundles ---
+    *_in(
+        "migrate/bundlefile.py",
+        "migrate/test_bundle_hostile migrate/test_bundle",
+        ("a changed member is taken", "        if meter.digest != member.digest:\n", "        if not meter:\n"),
+        (
+            "a member unpacks to more",
+            "                if meter.size > member.plain_size:\n",
+            "                if not meter:\n",
+        ),
+        ("the seal is not looked at", "        if self._at(offset, len(seal)) != seal:\n", "        if not seal:\n"),
+        ("a file that exists is overwritten", "    if os.path.lexists(target):\n", "    if not target:\n"),
+    ),
+    *_in(
+        "migrate/imports.py",
+        "migrate/test_bundle",
+        (
+            "an import's image is not verified",
+            "if image is None or (image.diff_ids, image.config_digest) !=",
+            "if image is None and (image, image) !=",
+        ),
+        ("an import's volume is not verified", "        if there != sent.value:\n", "        if not sent:\n"),
+        ("a failed import leaves its halves", "                self._undo(draft)\n", "                pass\n"),
+    ),
+    # --- what comes from elsewhere ---
+    *_in(
+        "bottle/admission.py",
+        "test_manifest test_dock migrate/test_bundle_hostile",
+        ("a volume covers bottle's folder", '        and not value.startswith(RESERVED + "/")\n', ""),
+        ("no limit of processes is one", "_is_whole(value, 1, _MOST_PIDS)", "_is_whole(value, -1, _MOST_PIDS)"),
+        ("all capabilities are one", '_matches(_CAPABILITY, "ALL")', "_matches(_CAPABILITY)"),
+        ("the host's network is one", '_matches(_NAME, "host", "container")', "_matches(_NAME)"),
+        ("an image is an option", '_IMAGE = re.compile(r"[A-Za-z0-9][', '_IMAGE = re.compile(r"[-A-Za-z0-9]['),
+    ),
+    *_in(
+        "migrate/trust.py",
+        "test_dock migrate/test_bundle_hostile migrate/test_bundle cli/test_bundle_commands",
+        (
+            "nobody is asked",
+            "if self.demands and not agree(self.demands):",
+            "if not self.demands and not agree(self.demands):",
+        ),
+        (
+            "a bundle's state is another bottle's",
+            "    if metadata.identity != manifest.identity:\n",
+            "    if not metadata:\n",
+        ),
+    ),
+    *_in(
+        "migrate/guard.py",
+        "test_guard",
+        (
+            "a plan may change something",
+            "if self.terms.looking and not rule.looks:",
+            "if self.terms.looking and rule.looks:",
+        ),
+        ("another bottle is spoken of", "        if identity != self.arrives_as:\n", "        if not identity:\n"),
+        (
+            "a tag of another bottle",
+            'if not re.fullmatch(rf"{re.escape(self.identity.committed_repository)}:[0-9]{{1,9}}", arg):',
+            "if not arg:",
+        ),
+        ("the workspace lands anywhere", "if not allowed or len(self.workspaces) >=", "if len(self.workspaces) >="),
+        (
+            "docker is where the far host says",
+            'ours = ("yes" if self.terms.sudo else "no", self.terms.docker) if',
+            "ours = request.args[:2] if",
+        ),
+    ),
+    *_in(
+        "migrate/imagearchive.py",
+        "test_dock",
+        ("foreign RepoTags are accepted", "    if ours is None:\n", "    if not tag:\n"),
+        ("a layer is not what its name says", '    if packed.digest != f"sha256:{digest}":\n', "    if not digest:\n"),
+        (
+            "a document is not what its name says",
+            "    if hashlib.sha256(content).hexdigest() != digest:\n",
+            "    if not digest:\n",
+        ),
+        ("a name comes twice in an archive", "if name in seen or member.link:", "if member.link:"),
+        ("layers of no image are loaded", "if strange := blobs.keys() - set(diff_ids):", "if strange := set():"),
+        ("the config reaches the engine as it came", "    made = composed(config)\n", "    made = config\n"),
+    ),
+    *_in(
+        "migrate/imageconfig.py",
+        "test_dock",
+        ("a key twice in a config", "    if len(found) != len(pairs):\n", "    if not pairs and found:\n"),
+        ("a key in another case", "if known.get(key.casefold(), key) != key:", "if not isinstance(key, str):"),
+    ),
+    # --- credentials ---
+    *_in(
+        "migrate/scan.py",
+        "migrate/test_scan",
+        ("a package explains what it does not own", "if packages.own(each.path, each.digests)}", "if each.digests}"),
+        ("a deleted file takes no find with it", "replace(seen, gone=True)", "replace(seen, gone=False)"),
+        ("a known key explains its neighbours", "if one.fingerprint not in explained]", "if not explained]"),
+    ),
+    *_in(
+        "migrate/credentials.py",
+        "migrate/test_credentials",
+        ("npm tokens are not known", 'rb"npm_[A-Za-z0-9]{36}"', 'rb"npm-[A-Za-z0-9]{36}"'),
+        ("netrc is not known", r'r"/[._]netrc"', r'r"/[_]netrc"'),
+    ),
+)
