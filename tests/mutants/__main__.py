@@ -11,7 +11,6 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from tests.mutants.catalogue import MUTANTS
-
 from tests.mutants.mutant import Mutant, Verdict, copy_tree, passes, try_out
 
 DESCRIPTION = """\

@@ -6,8 +6,8 @@ import ast
 from pathlib import Path
 
 import pytest
-from tests.mutants.catalogue import MUTANTS
 
+from tests.mutants.catalogue import MUTANTS
 from tests.mutants.mutant import ROOT, Mutant
 
 
