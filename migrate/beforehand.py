@@ -4,7 +4,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bottle import tree
@@ -88,12 +88,8 @@ def _scratch(context: Context, metadata: Metadata) -> Iterator[DirectorySpool]:
         yield DirectorySpool(folder, Codec.ZSTD, threads=2)
     finally:
         tree.discard(folder)
-        _remove_empty(folder.parent)
-
-
-def _remove_empty(folder: Path) -> None:
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+        with suppress(OSError):  # another run is packing there
+            folder.parent.rmdir()
 
 
 def _require_readable(folder: Path) -> None:
