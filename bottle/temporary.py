@@ -95,6 +95,13 @@ def replaced(home: Path, identity: Identity) -> Path:
     return home / "incoming" / str(identity) / "replaced"
 
 
+def forget_placed(home: Path, identity: Identity) -> None:
+    """The workspace that a move put into its place is the user's own from now on."""
+    note = home / "incoming" / str(identity) / PLACED
+    if note.exists():
+        remove_file(note)
+
+
 def note_outside(folder: Path, path: Path) -> None:
     """Note in one of bottle's folders that something is about to be made at `path`, elsewhere."""
     write_atomic(folder / OUTSIDE, os.fsencode(path))

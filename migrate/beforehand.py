@@ -1,9 +1,10 @@
 """What would end a move or an export once the agent is stopped or paused for it, looked for while it still works."""
 
+import json
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bottle import tree
@@ -41,7 +42,7 @@ def look_ahead(
     *,
     present: frozenset[str] = frozenset(),
 ) -> tuple[Find, ...]:
-    """The credentials in what a bottle has written so far: its own layers in `image`, and its container's own.
+    """The credentials in a bottle so far: in its own layers of `image`, in the config, and in what its container wrote.
 
     Layers that are `present` at the destination do not leave. What is found later, in the image that was committed, is
     what counts; this is so that nobody is stopped in vain.
@@ -53,13 +54,20 @@ def look_ahead(
     )
     wanted = frozenset(own) - present
     with _scratch(context, metadata) as spool:
-        config = b"{}"
-        if wanted:
-            with context.progress.phase("reading the image's layers"):
-                config = SaveStreamSource(context.engine).read(image.id, wanted, spool)
+        with context.progress.phase("reading the image's layers"):
+            config = SaveStreamSource(context.engine).read(image.id, wanted, spool)
         layers = [blob for diff_id in own if (blob := spool.blob(diff_id)) is not None]
         written = _written(context, container, spool) if container is not None else None
-        return look_through([*layers, *([written] if written is not None else [])], config, finder, context.progress)
+        layers += [written] if written is not None else []
+        return look_through(layers, _as_committed(config, metadata), finder, context.progress)
+
+
+def _as_committed(config: bytes, metadata: Metadata) -> bytes:
+    """The config of an image with what a commit of the bottle's container adds to it: the agent's own environment."""
+    document = json.loads(config)
+    runs = document.get("config") or {}
+    environment = [*(runs.get("Env") or ()), *(f"{name}={value}" for name, value in metadata.agent.env)]
+    return json.dumps({**document, "config": {**runs, "Env": environment}}).encode()
 
 
 def _written(context: Context, container: ContainerFacts, spool: DirectorySpool) -> Blob | None:
@@ -80,12 +88,8 @@ def _scratch(context: Context, metadata: Metadata) -> Iterator[DirectorySpool]:
         yield DirectorySpool(folder, Codec.ZSTD, threads=2)
     finally:
         tree.discard(folder)
-        _remove_empty(folder.parent)
-
-
-def _remove_empty(folder: Path) -> None:
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+        with suppress(OSError):  # another run is packing there
+            folder.parent.rmdir()
 
 
 def _require_readable(folder: Path) -> None:

@@ -150,13 +150,14 @@ class Dock:
         try:
             with alone(self._staging):
                 remove_unpacked(self._staging, kind)
-                self._unpacked[folder.name] = unpack_folder(
+                came = unpack_folder(
                     decompress(staged(self._blobs, blob), _codec(codec)),
                     folder,
                     owners=kind == "workspace" and os.geteuid() == 0,
                     links=kind == "workspace",
                     room=self._room(),
                 )
+                self._unpacked[folder.name] = came.files
         except OSError as exc:
             return Reply(status=26, out=b"", err=f"cannot unpack {kind}: {exc.strerror}")
         if kind == "state":
@@ -175,11 +176,11 @@ class Dock:
                 remove_unpacked(self._staging, "update")
                 chunks = decompress(staged(self._blobs, blob), _codec(codec))
                 came = unpack_folder(chunks, fresh, owners=owners, links=True, room=self._room())
-                bring_up_to_date(self._staging / name, fresh, instructions, owners=owners)
+                bring_up_to_date(self._staging / name, fresh, instructions, named=came.folders, owners=owners)
                 remove_unpacked(self._staging, "update")
         except OSError as exc:
             return Reply(status=26, out=b"", err=f"cannot bring {name} up to date: {exc.strerror}")
-        self._unpacked[name] = without(self._unpacked[name], instructions.removed) | came
+        self._unpacked[name] = without(self._unpacked[name], instructions.removed) | came.files
         return Reply(status=0, out=b"", err="")
 
     def _approve(self, folder: Path) -> ArrivedState:

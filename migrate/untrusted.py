@@ -43,8 +43,16 @@ def staged(folder: Path, blob: str) -> Iterator[bytes]:
         raise VerificationFailed(f"what is staged as {blob} is something else", left=KEPT)
 
 
-def unpack_folder(chunks: Iterable[bytes], folder: Path, *, owners: bool, links: bool, room: int) -> frozenset[str]:
-    """Unpack a tar into the new `folder`; the paths of the files in it, relative.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpacked:
+    """What a tar holds, by relative paths, `.` for the folder that it is of. What it does not name is none of it."""
+
+    files: frozenset[str]
+    folders: frozenset[str]
+
+
+def unpack_folder(chunks: Iterable[bytes], folder: Path, *, owners: bool, links: bool, room: int) -> Unpacked:
+    """Unpack a tar into the new `folder`.
 
     Only files, folders and, with `links`, links are made, and nothing through a symlink; a setuid bit is none. With
     `owners` the owners of the tar are kept. Raises VerificationFailed, or RemoteError where `room` bytes are too few.
@@ -63,7 +71,10 @@ def unpack_folder(chunks: Iterable[bytes], folder: Path, *, owners: bool, links:
         # What is in a folder first: one that nobody may write is made so when all is in it.
         for entry in sorted(entries, key=lambda each: top_down(each.path), reverse=True):
             _dress(below, entry, owners=owners)
-    return frozenset(entry.path for entry in entries if entry.type is EntryType.FILE)
+    return Unpacked(
+        files=frozenset(entry.path for entry in entries if entry.type is EntryType.FILE),
+        folders=frozenset(entry.path for entry in entries if entry.type is EntryType.FOLDER),
+    )
 
 
 def _dress(below: Tree, entry: Entry, *, owners: bool) -> None:

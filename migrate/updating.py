@@ -3,7 +3,7 @@
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +34,13 @@ class Instructions:
         return cls(opened=tuple(opened), removed=tuple(path for path in removed if path != "."))
 
 
-def bring_up_to_date(folder: Path, fresh: Path, instructions: Instructions, *, owners: bool) -> None:
+def bring_up_to_date(
+    folder: Path, fresh: Path, instructions: Instructions, *, named: Collection[str], owners: bool
+) -> None:
     """Take away from `folder` what goes, then move there all that is in `fresh`, which nobody else sees.
+
+    A folder gets the mode, the owner and the time that it has in `fresh` only where it is `named`: the others are there
+    for what is in them.
 
     Raises VerificationFailed where the two do not fit together.
     """
@@ -45,11 +50,12 @@ def bring_up_to_date(folder: Path, fresh: Path, instructions: Instructions, *, o
                 _open(there, path)
             for path in instructions.removed:
                 _remove(there, path)
-            folders = {".": fresh.stat()}
+            folders = {".": fresh.stat()} if "." in named else {}
             fresh.chmod(stat.S_IRWXU)
             for node in tree.walk(fresh):
                 if node.is_folder:
-                    folders[node.path] = node.facts
+                    if node.path in named:
+                        folders[node.path] = node.facts
                     os.chmod(node.name, stat.S_IRWXU, dir_fd=node.folder)
                     there.folder(node.path, make=True)
                 else:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bottle.errors import EndedAtOnce, NotFound, PreflightRefused
+from bottle.errors import EndedAtOnce, EngineError, NotFound, PreflightRefused
 from bottle.model import Agent
 from bottle.naming import Identity
 from bottle.operations.context import Context
@@ -61,8 +61,12 @@ def _has(context: Context, container: str, path: str) -> bool:
 
 
 def _last_lines(context: Context, container: str) -> tuple[str, ...]:
+    """What it said at last; where that cannot be read, as with the logging driver `none`, why not."""
     said = b""
-    for chunk in context.engine.logs(container, tail=_LINES):
-        said = (said + chunk)[-_BYTES:]
+    try:
+        for chunk in context.engine.logs(container, tail=_LINES):
+            said = (said + chunk)[-_BYTES:]
+    except EngineError as exc:
+        return (f"what it said cannot be shown: {exc.what}",)
     lines = printable_lines(said, _BYTES)[-_LINES:]
     return tuple(line for line in lines if line.strip())

@@ -16,6 +16,7 @@ from bottle import transcript, tree
 from bottle.atomic import cannot_write, write_atomic
 from bottle.errors import BottleError, EngineError, NotFound, UsageError, VerificationFailed
 from bottle.launch import bare_spec, container_mounts
+from bottle.losses import dropped_by_archive, unseen
 from bottle.model import CommitRecord, Lineage, Metadata, Mount, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
@@ -121,8 +122,8 @@ def _workspace(metadata: Metadata, request: ForkRequest) -> Path | None:
 def fork(context: Context, state: BottleState, request: ForkRequest) -> Forked:
     """Make a new bottle off a commit.
 
-    Raises BackendUnsupported, Locked, MovedAway, NotFound, UsageError, VerificationFailed or EngineError; on any of
-    them nothing of the new bottle is left.
+    Raises BackendUnsupported, Locked, MovedAway, NotFound, UsageError, PathTooLong, VerificationFailed or EngineError;
+    on any of them nothing of the new bottle is left.
     """
     metadata = state.metadata()
     require_docker(metadata, "fork")
@@ -228,23 +229,33 @@ def _copy_volumes(context: Context, state: BottleState, plan: ForkPlan) -> tuple
     if not plan.volumes:
         return ()
     labels = {LABEL_SCHEMA: "1", LABEL_IDENTITY: str(plan.metadata.identity)}
+    lacking = tuple(line for source, _ in plan.volumes for line in _lacking(context, source))
     with paused(context, state, context.container(state.identity), "a fork"):
         for source, target in plan.volumes:
             with context.progress.phase(f"copying volume {source}"):
                 context.engine.create_volume(target, labels)
                 _copy_volume(context, plan.origin.tag, source, target)
     names = ", ".join(source for source, _ in plan.volumes)
-    return (f"volumes are no part of a commit: {names} was copied as it is now, not as it was then",)
+    return (f"volumes are no part of a commit: {names} was copied as it is now, not as it was then", *lacking)
 
 
-def _copy_volume(context: Context, image: str, source: str, target: str) -> None:
-    """Through two containers that never run, at a path no image has: an empty volume would be filled from there.
+def _lacking(context: Context, volume: str) -> tuple[str, ...]:
+    """What the copy of a volume will not have.
 
     Raises PathTooLong for what Docker would leave out without a word, as far as the volume can be looked into here.
     """
-    folder = context.engine.volume_folder(source)
+    try:
+        folder = context.engine.volume_folder(volume)
+    except NotFound:
+        return ()  # one that was never used
     if folder is not None:
-        tree.require_openable(tree.measure(folder).longest, f"volume {source}", left="nothing was made")
+        tree.require_openable(tree.measure(folder).longest, f"volume {volume}", left="nothing was made")
+    lines = dropped_by_archive(folder) if folder is not None else unseen()
+    return tuple(f"the copy of volume {volume}: {line}" for line in lines)
+
+
+def _copy_volume(context: Context, image: str, source: str, target: str) -> None:
+    """Through two containers that never run, at a path no image has: an empty volume would be filled from there."""
     place = f"/bottle-volume-{secrets.token_hex(6)}"
     old, new = (Mount(kind=MountKind.VOLUME, source=name, target=place) for name in (source, target))
     with (

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bottle import runtime
+from bottle import runtime, temporary
 from bottle.copies import named_commits
 from bottle.errors import Conflict, MovedAway, NeedsConsent, StateDamaged
 from bottle.garbage import is_helper
@@ -103,6 +103,8 @@ def remove_locked(context: Context, state: BottleState) -> Removed:
         engine.remove_volume(volume)
     runtime.forget(context.runtime, identity)
     workspace, moved_to = _that_stays(state)
+    if moved_to is None:  # no move brings it back, and the one that had brought it is over
+        temporary.forget_placed(context.home.path, identity)
     context.home.keep_arrivals(identity)
     state.delete()
     return Removed(

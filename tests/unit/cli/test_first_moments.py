@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
+from bottle.errors import EngineError
 from tests.support.world import BASE
 from tests.unit.cli.conftest import Cli
 
@@ -48,6 +50,22 @@ def test_one_that_was_done_at_once_did_not_fail_and_does_not_run(cli: Cli, ends:
     (identity,) = cli.world.home.identities()
     document = json.loads(cli("resume", "-d", str(identity), "--format", "json").stdout)
     assert (document["running"], document["exit_code"]) == (False, 0)
+
+
+@pytest.mark.parametrize("code", [0, 127])
+def test_what_ended_at_once_is_kept_where_its_log_cannot_be_read(
+    cli: Cli, ends: dict[str, int], monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def without_a_log(*_: object, **__: object) -> Iterator[bytes]:
+        raise EngineError("configured logging driver does not support reading")
+        yield b""
+
+    monkeypatch.setattr(cli.world.engine, "logs", without_a_log)
+    ends["code"] = code
+    result = cli("start", "-d", "demo")
+    assert f"ended at once, with exit code {code}" in result.stdout or "ended at once with" in result.stderr
+    assert len(cli.world.home.identities()) == 1
+    assert "configured logging driver does not support reading" in result.output
 
 
 def test_an_image_without_a_shell_cannot_be_handed_secrets(cli: Cli) -> None:

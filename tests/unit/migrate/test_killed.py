@@ -14,7 +14,7 @@ from bottle.errors import BottleError
 from bottle.garbage import Area, Kind
 from bottle.model import MigrationPhase, MigrationRecord, Status
 from bottle.naming import Identity
-from bottle.operations import Context, plan_for, prune, stop
+from bottle.operations import Context, plan_for, prune, remove, stop
 from bottle.operations.settle import settle
 from bottle.state import StateHome
 from bottle.testing import FakeEngine
@@ -207,6 +207,22 @@ def test_what_has_a_bottle_is_never_taken_for_left_over(world: World) -> None:
     incoming = world.home.path / Area.INCOMING.value / str(bottle.identity)
     incoming.mkdir(parents=True)
     (incoming / temporary.PLACED).write_text(f"{world.cwd.stat().st_ino} {world.cwd}\n")
+    (garbage,) = plan_for(world.context, NOW).garbage
+    assert not garbage.consent
+    prune(world.context, plan_for(world.context, NOW), consent=True)
+    assert not incoming.exists()
+    assert world.cwd.is_dir()
+
+
+def test_a_workspace_that_outlives_its_bottle_is_not_taken_for_left_over(world: World) -> None:
+    """It had arrived, and the staging of its move was never cleared; then its bottle was deleted."""
+    bottle = world.start()
+    incoming = world.home.path / Area.INCOMING.value / str(bottle.identity)
+    incoming.mkdir(parents=True)
+    (incoming / temporary.PLACED).write_text(f"{world.cwd.stat().st_ino} {world.cwd}\n")
+    stop(world.context, bottle)
+    remove(world.context, bottle, consent=True)
+    world.engine.clock.now = datetime(2100, 1, 1, tzinfo=UTC)
     (garbage,) = plan_for(world.context, NOW).garbage
     assert not garbage.consent
     prune(world.context, plan_for(world.context, NOW), consent=True)

@@ -47,7 +47,7 @@ from migrate.testing import LocalRemote
 from tests.support.git import commit as commit_file
 from tests.support.git import git, repository, view, worktree
 from tests.support.trees import edit_while_packed
-from tests.support.world import BASE, Killed, World
+from tests.support.world import AGENT, BASE, Killed, World
 
 DOCKER = """\
 #!/bin/sh
@@ -442,6 +442,21 @@ def test_a_credential_of_an_earlier_commit_is_found_before_the_agent_is_stopped(
     with pytest.raises(PreflightRefused, match=r"/root/key: a GitHub token \(deleted"):
         rig.move()
     assert rig.world.status(rig.bottle) is Status.RUNNING
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["move", "copy"])
+@pytest.mark.parametrize("where", ["image", "agent"])
+def test_a_credential_in_the_environment_is_found_before_the_agent_is_stopped(rig: Rig, where: str, keep: bool) -> None:
+    rig.world.engine.add_image("leaky", {"/bin/sh": b""}, Env=[f"TOKEN={KEY.decode()}"] if where == "image" else [])
+    env = (("TOKEN", KEY.decode()),) if where == "agent" else ()
+    rig.bottle = rig.world.start(replace(AGENT, image="leaky", env=env))
+    line = "the image's config, Env TOKEN: a GitHub token"
+    for attempt in (rig.move, rig.plan):
+        with pytest.raises(PreflightRefused) as caught:
+            attempt(keep=keep)
+        assert caught.value.details == (line,)
+        assert still_works(rig)
+    assert rig.plan(keep=keep, allow_secrets=True).along == rig.move(keep=keep, allow_secrets=True).along == (line,)
 
 
 def test_what_comes_after_the_look_is_found_all_the_same(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ def test_what_does_not_fit_is_refused(
     fresh.mkdir()
     make(fresh)
     with pytest.raises(VerificationFailed):
-        bring_up_to_date(folder, fresh, Instructions.parse(lines.splitlines(keepends=True)), owners=False)
+        bring_up_to_date(folder, fresh, Instructions.parse(lines.splitlines(keepends=True)), named=(), owners=False)
     assert snapshot(outside) == before
 
 
@@ -62,6 +62,8 @@ def test_a_link_is_taken_away_and_not_what_it_leads_to(tmp_path: Path, outside: 
     folder.mkdir()
     fresh.mkdir()
     (folder / "link").symlink_to(outside)
-    bring_up_to_date(folder, fresh, Instructions.parse([b"+link\n", b"-link\n", b"-gone/before\n"]), owners=False)
+    bring_up_to_date(
+        folder, fresh, Instructions.parse([b"+link\n", b"-link\n", b"-gone/before\n"]), named=(), owners=False
+    )
     assert list(folder.iterdir()) == []
     assert (outside / "sub" / "file").read_text() == "mine"

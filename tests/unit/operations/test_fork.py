@@ -6,16 +6,18 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
+from socket import AF_UNIX, socket
 
 import pytest
 
-from bottle.errors import BottleError, EngineError, MovedAway, NotFound, UsageError, VerificationFailed
+from bottle.errors import BottleError, EngineError, MovedAway, NotFound, PathTooLong, UsageError, VerificationFailed
 from bottle.model import Lineage, MigrationPhase, MigrationRecord, Mount, MountKind, Status, Tombstone
 from bottle.operations import ForkRequest, commit, fork, history, plan_for, prune, remove, resume, stop
 from bottle.operations.settle import settle
 from bottle.plan import FromCommit, ResumeRequest
 from bottle.state import DOCKERFILE, BottleState
 from tests.support.git import git, repository
+from tests.support.trees import make_deep
 from tests.support.world import AGENT, Fate, Killed, World, every_moment
 
 SHARED = ForkRequest(share_cwd=True)
@@ -69,6 +71,38 @@ def test_what_fork_and_origin_write_then_is_apart(world: World) -> None:
     resume(world.context, new, ResumeRequest())
     world.work(new, "/root/.cache/deep/file", b"changed")
     assert world.content(bottle, "/root/.cache/deep/file") == b"cached"
+
+
+def test_what_the_copy_of_a_volume_lacks_is_told(world: World, tmp_path: Path) -> None:
+    bottle = committed(world)
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    with socket(AF_UNIX) as server:
+        server.bind(str(volume / "s"))
+    world.engine.volumes_on_disk[bottle.identity.volume("cache")] = volume
+    notes = fork(world.context, bottle, SHARED).notes
+    assert f"the copy of volume {bottle.identity.volume('cache')}: 1 socket: s" in notes
+
+
+def test_a_volume_that_is_gone_is_no_obstacle(world: World) -> None:
+    bottle = committed(world)
+    stop(world.context, bottle)
+    world.lose_container(bottle)
+    world.engine.remove_volume(bottle.identity.volume("cache"))
+    new = fork(world.context, bottle, SHARED)
+    assert new.volumes == (new.identity.volume("cache"),)
+
+
+def test_a_volume_that_docker_cannot_copy_whole_is_not_forked(world: World, tmp_path: Path) -> None:
+    bottle = committed(world)
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    make_deep(volume, 20, name="x" * 200)
+    world.engine.volumes_on_disk[bottle.identity.volume("cache")] = volume
+    with pytest.raises(PathTooLong, match="volume bottle-"):
+        fork(world.context, bottle, SHARED)
+    assert world.home.identities() == (bottle.identity,)
+    assert world.status(bottle) is Status.RUNNING
 
 
 def test_the_origin_may_go(world: World) -> None:
