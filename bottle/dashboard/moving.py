@@ -21,6 +21,7 @@ _TOLD = {
     "stays": "did not travel",
     "skipped": "holds no content, so did not travel",
     "dropped": "dropped",
+    "newer_here": "edited during the hand-over, so newer here than there",
 }
 _LINES = 2000  # of what is said, that are kept
 
@@ -91,7 +92,8 @@ def outcome(identity: Identity, answer: str, exit_code: int) -> Outcome:
     try:
         document: dict[str, Any] = json.loads(answer)
         if error := document.get("error"):
-            raise MoveFailed(error["what"], left=error["left"], next_step=error["next"])
+            details = tuple(map(str, error.get("details", ())))
+            raise MoveFailed(error["what"], left=error["left"], next_step=error["next"], details=details)
         # What is next is typed on the other host, so none of it is a line for this one.
         arrived = f"{identity} arrived on {document['host']} (commit {document['commit']}); there: "
         return Outcome(

@@ -25,9 +25,12 @@ ANSWER = {
     "resume": f"bottle resume {IDENTITY}",
     "missing_there": [],
     "credentials_along": [],
+    "carried": [],
+    "left_behind": [],
     "stays": [],
     "skipped": [],
     "dropped": [],
+    "newer_here": [],
 }
 ERROR = {"error": {"what": "no route [to] host", "left": "it is here", "next": "bottle migrate again"}, "exit_code": 6}
 LONG = (
@@ -100,6 +103,7 @@ def test_what_did_not_travel_and_what_did_is_told() -> None:
         "stays": ["a bind"],
         "skipped": ["a fifo"],
         "dropped": ["an ACL"],
+        "newer_here": ["late"],
     }
     assert outcome(IDENTITY, json.dumps({**ANSWER, **told}), 0).notes == (
         "missing there: bottle",
@@ -107,6 +111,7 @@ def test_what_did_not_travel_and_what_did_is_told() -> None:
         "did not travel: a bind",
         "holds no content, so did not travel: a fifo",
         "dropped: an ACL",
+        "edited during the hand-over, so newer here than there: late",
     )
 
 
@@ -219,3 +224,10 @@ def test_leaving_interrupts_a_move_and_says_how_it_ended(world: World, monkeypat
     run(play)
     assert "no route [to] host" in words[0]
     assert "next:  bottle migrate again" in words[0]
+
+
+def test_the_lines_of_an_error_are_kept() -> None:
+    refused = {"error": {"what": "credentials", "left": "", "next": "", "details": ["/root/.netrc: a login"]}}
+    with pytest.raises(MoveFailed) as caught:
+        outcome(IDENTITY, json.dumps(refused), 8)
+    assert caught.value.details == ("/root/.netrc: a login",)
