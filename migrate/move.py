@@ -181,6 +181,8 @@ class _Move:
         self._note(MigrationPhase.STAGING, commit.number)
         arrival = self._arrival(seen.facts.host)
         staged = self._stage(arrival, decided, seen.images, commit, packed)
+        if not self._request.keep and packed.workspace is not None:
+            self._keep_up(packed.workspace, lambda update: self._send_update(arrival, update))
         self._account = MoveAccount(
             commit=commit.number,
             workspace=decided.workspace,
@@ -493,8 +495,6 @@ class _Move:
         What somebody did in the workspace in this very moment is kept to be told: it is here only.
         """
         live = packed.workspace if not self._request.keep else None
-        if live is not None:
-            self._keep_up(live, lambda update: self._send_update(arrival, update))
         if not self._request.keep:
             self._require_rested(commit)
         self._note(MigrationPhase.STAGING if self._request.keep else MigrationPhase.HANDING_OFF, commit.number)

@@ -56,9 +56,10 @@ class Packed:
 
     @property
     def lost(self) -> tuple[str, ...]:
-        """What the tars do not hold of workspace and volumes, a line for each kind."""
-        lost = self.workspace.parcel.lost if self.workspace is not None else ()
-        return (*(f"workspace: {line}" for line in lost), *self.unkept)
+        """What the tars do not hold of workspace and volumes, a line for each kind, and for what changed later."""
+        workspace = self.workspace.parcels if self.workspace is not None else ()
+        lost = dict.fromkeys(f"workspace: {line}" for parcel in workspace for line in parcel.lost)
+        return (*lost, *self.unkept)
 
 
 def pack(
