@@ -31,7 +31,7 @@ from migrate.layers import SaveStreamSource
 from migrate.livefolder import LiveFolder, keep_up
 from migrate.model import Blob, Codec
 from migrate.outside import Outside, Survey, weigh
-from migrate.packing import Packed, pack, repositories_of
+from migrate.packing import Packed, pack, repositories_of, require_same_needs
 from migrate.plan import require_consent, what_stays
 from migrate.scrutiny import points_out
 from migrate.spool import DirectorySpool
@@ -224,7 +224,9 @@ class _Export:
                 consent=self._consent,
             )
             if packed.workspace is not None:
-                keep_up(packed.workspace, lambda _: None, left=_NOT_WRITTEN, next_step="the same command again")
+                again = "the same command again"
+                keep_up(packed.workspace, lambda _: None, left=_NOT_WRITTEN, next_step=again)
+                require_same_needs(state.metadata(), packed, workspace=None, left=_NOT_WRITTEN, next_step=again)
             links = links_out(plan.workspace) if plan.workspace is not None else {}
         folder = one_tar(packed.workspace, files, links) if packed.workspace is not None else None
         layers = self._spool("layers")

@@ -37,7 +37,7 @@ from migrate.link import choose_level, measure
 from migrate.livefolder import LiveFolder, Update, keep_up
 from migrate.model import Blob, Codec, HostFacts, Presence
 from migrate.observe import MoveRequest, Observed, observe
-from migrate.packing import Packed, pack, rehearse, tag_there
+from migrate.packing import Packed, pack, rehearse, require_same_needs, tag_there
 from migrate.plan import MovePlan, plan_move, require_consent, require_room
 from migrate.ports import Remote
 from migrate.preflight import probe
@@ -176,11 +176,13 @@ class _Move:
                 left_behind=decided.left_behind,
                 consent=self._request.consent,
             )
-            if self._request.keep and packed.workspace is not None:
-                self._keep_up(packed.workspace, lambda _: None)
+            if self._request.keep:
+                self._keep_up(packed, decided, lambda _: None)
         self._note(MigrationPhase.STAGING, commit.number)
         arrival = self._arrival(seen.facts.host)
         staged = self._stage(arrival, decided, seen.images, commit, packed)
+        if not self._request.keep:
+            self._keep_up(packed, decided, lambda update: self._send_update(arrival, update))
         self._account = MoveAccount(
             commit=commit.number,
             workspace=decided.workspace,
@@ -472,16 +474,17 @@ class _Move:
             + ("" if request.keep else f"; or to stay on this host: bottle resume {self._identity}"),
         )
 
-    def _keep_up(self, live: LiveFolder, take: Callable[[Update], None]) -> None:
+    def _keep_up(self, packed: Packed, decided: MovePlan, take: Callable[[Update], None]) -> None:
         """Go after what somebody does in the workspace while it travels, until it is all of one moment."""
+        if packed.workspace is None:
+            return
         here = "goes on as it was" if self._request.keep else "is stopped and committed"
-        keep_up(
-            live,
-            take,
-            left=f"this host still owns the bottle, which {here}; what is staged there is used by the next run",
-            next_step="the same command again"
-            + ("" if self._request.keep else f"; or to stay on this host: bottle resume {self._identity}"),
-        )
+        left = f"this host still owns the bottle, which {here}; what is staged there is used by the next run"
+        following = "the same command again"
+        following += "" if self._request.keep else f"; or to stay on this host: bottle resume {self._identity}"
+        keep_up(packed.workspace, take, left=left, next_step=following)
+        metadata = self._state.metadata()
+        require_same_needs(metadata, packed, workspace=decided.workspace, left=left, next_step=following)
 
     def _send_update(self, arrival: Arrival, update: Update) -> None:
         arrival.shipment.send([_cargo(update.parcel.blob)], "sending what changed in the workspace meanwhile")
@@ -493,8 +496,6 @@ class _Move:
         What somebody did in the workspace in this very moment is kept to be told: it is here only.
         """
         live = packed.workspace if not self._request.keep else None
-        if live is not None:
-            self._keep_up(live, lambda update: self._send_update(arrival, update))
         if not self._request.keep:
             self._require_rested(commit)
         self._note(MigrationPhase.STAGING if self._request.keep else MigrationPhase.HANDING_OFF, commit.number)

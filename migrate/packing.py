@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from bottle import serial
+from bottle.errors import Conflict
 from bottle.launch import bare_spec
 from bottle.losses import dropped_by_archive, unseen
 from bottle.model import CommitRecord, Lineage, Metadata, Mount
@@ -22,7 +23,7 @@ from bottle.state import (
 )
 from migrate.git import Git
 from migrate.index import look
-from migrate.livefolder import LiveFolder
+from migrate.livefolder import LiveFolder, listed
 from migrate.outside import Outside, Worktree, weigh
 from migrate.parcels import Parcel, pack_folder, pack_stream
 from migrate.plan import require_consent, volumes_of
@@ -56,9 +57,10 @@ class Packed:
 
     @property
     def lost(self) -> tuple[str, ...]:
-        """What the tars do not hold of workspace and volumes, a line for each kind."""
-        lost = self.workspace.parcel.lost if self.workspace is not None else ()
-        return (*(f"workspace: {line}" for line in lost), *self.unkept)
+        """What the tars do not hold of workspace and volumes, a line for each kind, and for what changed later."""
+        workspace = self.workspace.parcels if self.workspace is not None else ()
+        lost = dict.fromkeys(f"workspace: {line}" for parcel in workspace for line in parcel.lost)
+        return (*lost, *self.unkept)
 
 
 def pack(
@@ -98,6 +100,25 @@ def pack(
             unkept=tuple(line for volume in volumes_of(here) for line in _unkept(context, volume)),
             outside=outside,
         )
+
+
+def require_same_needs(metadata: Metadata, packed: Packed, *, workspace: str | None, left: str, next_step: str) -> None:
+    """Refuse a workspace that came to need more of this host after it was packed. Raises Conflict."""
+    if packed.workspace is None or not packed.workspace.updates:
+        return
+    found = survey(packed.workspace.folder, Git.find(), still=False)
+    now = weigh(found, workdir=metadata.agent.workdir, lands=workspace)
+    new = tuple(line for line in _needs(now) if line not in _needs(packed.outside))
+    if new:
+        raise Conflict(
+            f"{packed.workspace.folder} came to need what lies outside of it while it travelled: {listed(new)}",
+            left=left,
+            next_step=next_step,
+        )
+
+
+def _needs(outside: Outside) -> tuple[str, ...]:
+    return (*outside.left, *(each.line for each in outside.carried))
 
 
 def live_folder(folder: Path, spool: DirectorySpool, repositories: Repositories | None = None) -> LiveFolder:

@@ -22,6 +22,7 @@ from bottle.naming import Identity
 from bottle.operations.context import Context
 from bottle.operations.firstmoments import Ended, see_it_run
 from bottle.operations.images import obtain
+from bottle.operations.pause import let_go_on
 from bottle.operations.secrets import hand_over_secrets
 from bottle.operations.settle import settle, take_effect
 from bottle.operations.start import begin_container, launch_notes, new_container
@@ -118,8 +119,9 @@ def _execute(
     running = False
     match plan:
         case Attach():
-            if plan.unpause:
-                context.engine.unpause(plan.container)
+            container = context.container(metadata.identity)
+            if plan.unpause and container is not None:
+                let_go_on(context, state, container)
             running = True
         case StartAgain():
             _require_workspace(metadata)

@@ -364,7 +364,7 @@ def test_a_volume_is_filled_from_a_tar_of_our_own_making(meet: Callable[..., Any
         blob = owner.stage(came)
         reply = owner.run(
             "volume", "no", "docker", NAME, blob, "none", f"bottle-{NAME}-cache", "/root/cache", COMMIT.tag,
-            "bottle-fill-0123456789ab", "2", digest(b"x")[7:],
+            "bottle-fill-0123456789ab", "2", "0", digest(b"x")[7:],
         )  # fmt: skip
         assert reply.status == 0, reply.err
         copied = (owner.world.home / "copied.tar").read_bytes()
@@ -390,7 +390,7 @@ def test_a_volume_of_another_shape_is_refused(
     with meet(sees=VerificationFailed) as owner:
         owner.run(
             "volume", "no", "docker", NAME, owner.stage(tar(*members)), "none", f"bottle-{NAME}-cache", "/root/cache",
-            COMMIT.tag, "bottle-fill-0123456789ab", "2", "a" * 64,
+            COMMIT.tag, "bottle-fill-0123456789ab", "2", "0", "a" * 64,
         )  # fmt: skip
 
 

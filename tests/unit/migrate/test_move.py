@@ -358,6 +358,31 @@ def test_what_is_edited_while_it_is_packed_arrives(rig: Rig, monkeypatch: pytest
     assert (Path(moved.workspace or "") / "journal").read_text() == journal.read_text() == "more\n" * 3
 
 
+def test_what_is_lost_of_what_was_sent_later_is_told(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def edit() -> None:
+        with (rig.world.cwd / "disk.img").open("wb") as file:
+            file.truncate(4 << 20)
+
+    edit_after(rig, monkeypatch, "extract", edit)
+    assert "workspace: 1 sparse file, whose holes are written out: disk.img" in rig.move().dropped
+
+
+def test_what_leads_out_of_a_workspace_since_it_was_packed_is_not_left_behind_unasked(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside, link = tmp_path / "outside", rig.world.cwd / "link"
+    outside.mkdir()
+    with monkeypatch.context() as patch:
+        edit_after(rig, patch, "extract", lambda: link.is_symlink() or link.symlink_to(outside))
+        with pytest.raises(Conflict, match=f"came to need .*link -> {outside}") as caught:
+            rig.move()
+    assert "still owns" in caught.value.left
+    assert (rig.there, rig.bottle.tombstone()) == ((), None)
+    with pytest.raises(NeedsConsent, match="link"):
+        rig.move()
+    assert rig.move(consent=True).left_behind
+
+
 def test_a_copy_of_a_workspace_that_is_edited_without_end_is_none(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     edit_while_packed(monkeypatch, rig.world.cwd / "journal", rounds=100)
     with pytest.raises(Conflict, match=r"somebody is working in .*: journal") as caught:

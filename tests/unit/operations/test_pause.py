@@ -222,3 +222,16 @@ def test_the_note_of_one_that_died_is_told_and_lets_it_go_on(world: World, bottl
     assert world.status(bottle) is Status.RUNNING
     assert bottle.paused_by is None
     assert any("left paused by a fork that died" in each for each in world.progress.notes)
+
+
+def test_a_resume_that_lets_nothing_go_on_is_none(
+    world: World, bottle: BottleState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.engine.pause(bottle.identity.container)
+    with monkeypatch.context() as patch:
+        patch.setattr(world.engine, "unpause", lambda _: None)
+        with pytest.raises(StillPaused, match="is paused still"):
+            resume(world.context, bottle, ResumeRequest())
+    break_unpause(world, 3)
+    assert resume(world.context, bottle, ResumeRequest()).running
+    assert world.status(bottle) is Status.RUNNING
