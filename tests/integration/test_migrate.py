@@ -204,7 +204,9 @@ def test_all_that_belongs_to_a_bottle_arrives_and_the_agent_goes_on(desk: Desk, 
         assert oct(int(host.exec(["stat", "-c", "%a", f"/root/.bottle/state/{identity}"]).text, 8)) == "0o700"
 
         again = desk.ok("migrate", identity, desk.target(host))
-        assert again["staged_bytes"] == 0
+        assert {key: again[key] for key in ("staged_bytes", "workspace", "dropped")} == {
+            key: moved[key] for key in ("staged_bytes", "workspace", "dropped")
+        }
         assert host.docker("inspect", "-f", "{{.State.Running}}", f"bottle-{identity}").text == "true"
 
 
