@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from tests.campaigns.calls import Point, choose
 from tests.campaigns.commands import Case, Prepare
 from tests.campaigns.promises import bottles
 
+_LOG = logging.getLogger("campaign")  # seen as it goes with `-o log_cli=true --log-cli-level=INFO`
 # For a quick look: a share of the points.
 SHARE = float(os.environ.get("CAMPAIGN_SHARE", "1"))
 
@@ -50,6 +52,7 @@ def strike_all(bench: Bench, prepare: Prepare, points: int) -> Report:
     for point in chosen:
         case = prepare(bench, worn)
         struck, found = strike(bench, case, point)
+        _LOG.info("%s %s: %s", case.words[:2], point, found or "held")
         missed += [] if struck else [str(point)]
         broken += [f"{point}\n  {each}" for each in found]
         worn = case.work.identity if case.work is not None and not found else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from tests.campaigns import promises, strace
@@ -13,6 +15,7 @@ from tests.hosts import DockerHost
 
 pytestmark = pytest.mark.campaign
 POINTS = 34
+_LOG = logging.getLogger("campaign")
 
 
 def test_whatever_is_struck_one_host_owns_it_and_the_move_goes_on(bench: Bench, there: DockerHost) -> None:
@@ -31,6 +34,7 @@ def test_whatever_is_struck_one_host_owns_it_and_the_move_goes_on(bench: Bench, 
             run = strace.strike(bench.desk, point, *move.words)
             missed += [] if run.struck else [str(point)]
             found = [*promises.plainly_said(run), *move.standing(), *move.goes_through()]
+            _LOG.info("%s: %s", point, found or "held")
             broken += [f"{point}\n  {each}\n  (at first: {run.code}: {run.said})" for each in found]
     assert not broken, f"{len(chosen)} points\n" + "\n".join(broken)
     assert len(missed) <= len(chosen) // 4, "\n".join(missed)

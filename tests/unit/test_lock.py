@@ -69,6 +69,16 @@ def test_one_that_is_brief_is_waited_for(tmp_path: Path) -> None:
             pass
 
 
+def test_one_that_is_not_brief_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wait(_: float) -> None:
+        raise AssertionError("it waits")
+
+    with other_process(tmp_path / "lock"):
+        monkeypatch.setattr(lock.time, "sleep", wait)
+        with pytest.raises(Locked), hold(tmp_path / "lock", subject="demo-abcde", purpose="bottle stop"):
+            pass
+
+
 def test_one_that_is_not_as_brief_as_it_said_is_not_waited_for_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -133,10 +133,12 @@ def test_either_rule_keeps() -> None:
         for number, parent in ((1, None), (2, 1), (15, 2), (38, 15), (39, 38))
     )
 
-    def going(keep: Retention) -> list[int]:
-        return [each.number for each in expired(commits, keep, now=now, in_force="t:39")]
+    def going(keep: Retention, in_force: str = "t:39", needed: tuple[int, ...] = ()) -> list[int]:
+        return [each.number for each in expired(commits, keep, now=now, in_force=in_force, needed=needed)]
 
     assert going(Retention(commits=1)) == [1, 2, 15, 38]
     assert going(Retention(days=30)) == [1, 2]
     assert going(Retention(commits=4, days=30)) == [1]
     assert going(Retention(commits=1, days=1)) == [1, 2, 15]
+    assert going(Retention(commits=1), in_force="t:2") == [1, 15, 38]
+    assert going(Retention(commits=1), needed=(15,)) == [1, 2, 38]
