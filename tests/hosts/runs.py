@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import struct
 import threading
@@ -64,11 +65,12 @@ def run_in(
     response: Any = client.api.exec_start(exec_id, socket=True)
     # Over TCP docker-py gives the socket itself, over a Unix socket a file around it.
     connection: socket.socket = getattr(response, "_sock", response)
+    early = _read_ahead(response, connection)
     connection.settimeout(timeout)
     feeder = threading.Thread(target=_feed, args=(connection, stdin), daemon=True)
     feeder.start()
     try:
-        stdout, stderr = _collect(connection)
+        stdout, stderr = _collect(_Output(early, connection))
     finally:
         # Closing alone does not wake a feeder that waits for a program which has ended without reading.
         with suppress(OSError):
@@ -90,21 +92,40 @@ def _feed(connection: socket.socket, stdin: bytes | Iterable[bytes] | None) -> N
         return
 
 
-def _collect(connection: socket.socket) -> tuple[bytes, bytes]:
+def _read_ahead(response: Any, connection: socket.socket) -> bytes:
+    """Output that came together with the answer's headers, and so lies in the buffer that these were read through."""
+    answer = getattr(response, "_response", None)
+    reader = answer.raw._fp.fp if answer is not None else None
+    if not isinstance(reader, io.BufferedReader):
+        return b""
+    connection.setblocking(False)
+    return reader.read1(len(reader.peek()))
+
+
+@dataclass(slots=True)
+class _Output:
+    """What a program prints: first what was read already, then what comes."""
+
+    early: bytes
+    connection: socket.socket
+
+    def exactly(self, length: int) -> bytes:
+        """``length`` bytes, or nothing when the stream ends."""
+        pieces = [self.early[:length]]
+        self.early = self.early[length:]
+        length -= len(pieces[0])
+        while length:
+            piece = self.connection.recv(min(length, CHUNK))
+            if not piece:
+                return b""
+            pieces.append(piece)
+            length -= len(piece)
+        return b"".join(pieces)
+
+
+def _collect(output: _Output) -> tuple[bytes, bytes]:
     streams: dict[int, list[bytes]] = {1: [], 2: []}
-    while header := _exactly(connection, 8):
+    while header := output.exactly(8):
         stream, length = struct.unpack(">BxxxL", header)
-        streams[stream].append(_exactly(connection, length))
+        streams[stream].append(output.exactly(length))
     return b"".join(streams[1]), b"".join(streams[2])
-
-
-def _exactly(connection: socket.socket, length: int) -> bytes:
-    """``length`` bytes, or nothing when the stream ends."""
-    pieces = []
-    while length:
-        piece = connection.recv(min(length, CHUNK))
-        if not piece:
-            return b""
-        pieces.append(piece)
-        length -= len(piece)
-    return b"".join(pieces)
