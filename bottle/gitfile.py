@@ -1,8 +1,9 @@
 """The file `.git` of a git worktree or a submodule: it names the folder where git keeps what belongs to it."""
 
 import os
-import stat
 from pathlib import Path
+
+from bottle.regular import open_regular
 
 MOST = 64 * 1024  # bytes; git itself takes a path of no more than 4,096
 _PREFIX = b"gitdir: "
@@ -18,11 +19,10 @@ def parse(content: bytes) -> str | None:
 def kept_elsewhere(folder: Path) -> Path | None:
     """Where git keeps the repository of `folder`, if `.git` is a file there and that is not below the folder itself."""
     try:
-        descriptor = os.open(folder / ".git", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open_regular(folder / ".git") as file:
+            named = parse(file.read(MOST))
     except OSError:
         return None
-    with os.fdopen(descriptor, "rb") as file:
-        named = parse(file.read(MOST)) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
     if named is None or "\0" in named:
         return None
     kept = Path(os.path.realpath(folder / named))

@@ -7,13 +7,13 @@ workspace only one thing is looked at, a repository that itself names this works
 import os
 import posixpath
 import re
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bottle import gitfile
 from bottle.errors import PreflightRefused
+from bottle.regular import open_regular
 from bottle.tree import Node, ignore_it, walk
 from migrate.git import Git, GitFailed
 from migrate.outside import (
@@ -308,11 +308,10 @@ def _is_held(path: str) -> bool:
 def _read(path: Path) -> bytes | None:
     """A file of git's, None where there is none, or another thing in its place."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open_regular(path) as file:
+            return file.read(_MOST)
     except OSError:
         return None
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read(_MOST) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
 
 
 def _line(content: bytes) -> str:

@@ -44,3 +44,8 @@ def test_only_a_file_is_read(tmp_path: Path) -> None:
     (tmp_path / ".git").unlink()
     (tmp_path / ".git").write_bytes(b"gitdir: /x\0y\n")
     assert gitfile.kept_elsewhere(tmp_path) is None
+
+
+def test_a_repository_of_its_own_is_kept_nowhere_else(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    assert gitfile.kept_elsewhere(tmp_path) is None
