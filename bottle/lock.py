@@ -26,7 +26,7 @@ def hold(path: Path, *, subject: str, purpose: str, brief: bool = False) -> Iter
 
     Who only looks for a moment says so with `brief`, and others wait for it instead of being turned away.
     The file stays when the lock is released: deleting it would let two writers lock two files of one name. Raises
-    NotFound when its folder is gone, StateDamaged when it cannot be opened.
+    NotFound when its folder is gone, StateDamaged when it cannot be opened or written.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
@@ -47,8 +47,11 @@ def hold(path: Path, *, subject: str, purpose: str, brief: bool = False) -> Iter
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
             "brief": brief,
         }
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(note).encode(), 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(note).encode(), 0)
+        except OSError as exc:
+            raise cannot_write(path, exc) from exc
         yield
     finally:
         # Closing it is not enough: what another thread has just forked has it, too, until it executes its program.

@@ -54,7 +54,7 @@ def require_here(identity: Identity, tombstone: Tombstone | None, verb: str) -> 
     if tombstone is not None:
         raise MovedAway(
             f"cannot {verb} {identity}: it moved to {tombstone.host} on {tombstone.moved_at:%Y-%m-%d %H:%M} UTC",
-            left="its state and image are still here, untouched since",
+            left="its state and image are still here",
             next_step=f"there: bottle resume {identity}   (to take it back knowingly: "
             f"bottle resume {identity} --force)",
         )

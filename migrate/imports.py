@@ -107,7 +107,7 @@ class _Import:
             moved = replace(moved, cwd=self._workspace)
         granted = grant(moved, context.home.bottle(self._identity).path, rebuild=contents.rebuild)
         history = history_here(contents.commits, manifest, self._identity)
-        granted.require(self._request.agree, LEFT)
+        granted.require(self._request.agree, LEFT, f"a copy of {origin.identity}")
         with self._draft() as draft:
             self._load(contents)
             volumes = tuple(self._fill(member) for member in manifest.of(Kind.VOLUME))

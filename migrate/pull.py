@@ -266,7 +266,7 @@ class _Session:
     def _ask(self, granted: Granted) -> None:
         """Have the user agree while the agent over there still works; to what was agreed to before, only once."""
         if not self._agreed.issuperset(granted.demands):
-            granted.require(self._request.agree, _UNCHANGED)
+            granted.require(self._request.agree, _UNCHANGED, str(granted.metadata.identity))
             self._agreed.update(granted.demands)
 
     def _terms(self, here: Here, identity: Identity) -> Terms:

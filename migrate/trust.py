@@ -26,12 +26,11 @@ class Granted:
     refused: tuple[str, ...]
     demands: tuple[str, ...]
 
-    def require(self, agree: Agree, left: str) -> None:
-        """Have the user agree to what the bottle gets. Raises NeedsConsent."""
+    def require(self, agree: Agree, left: str, name: str) -> None:
+        """Have the user agree to what the bottle gets, which is told as `name`. Raises NeedsConsent."""
         if self.demands and not agree(self.demands):
             raise NeedsConsent(
-                f"{self.metadata.identity} would be given "
-                + "; ".join(printable(each, _SHOWN) for each in self.demands),
+                f"{name} would be given " + "; ".join(printable(each, _SHOWN) for each in self.demands),
                 left=left,
                 next_step="if it may have that: the same command with --yes",
             )

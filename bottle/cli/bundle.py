@@ -115,7 +115,7 @@ def _exported(exported: Exported) -> list[str]:
     layers = manifest.of(Kind.LAYER)
     lines.append(f"  image: {len(layers)} layers, {size(sum(member.size for member in layers))}")
     lines += [
-        f"  {_holds(member)}: {size(member.size)}"
+        f"  with its {_holds(member)}: {size(member.size)}"
         for member in manifest.members
         if member.kind not in {Kind.CONFIG, Kind.LAYER}
     ]

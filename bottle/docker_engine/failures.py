@@ -1,5 +1,6 @@
 """The one place where errors of docker-py, requests and urllib3 become bottle's own."""
 
+import errno
 import http.client
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ FOREIGN: tuple[type[Exception], ...] = (
 TOO_LONG = "file name too long"  # ENAMETOOLONG as Go says it, behind the whole path
 _MESSAGE_LIMIT = 2000
 _DOCTOR = "bottle doctor"
+_UNKNOWN = "whether it was done is not known: Docker may still be at it"
+_NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE}
 
 # Causes on the way to the engine, before it can have heard of the request.
 _NEVER_CONNECTED = (
@@ -64,18 +67,24 @@ def translate(error: Exception, doing: str, address: str) -> BottleError:
     if isinstance(error, docker.errors.APIError) and error.status_code is not None:
         return _refusal(error.status_code, str(error.explanation or error), doing)
     chain = tuple(_causes(error))
+    if any(isinstance(cause, OSError) and cause.errno in _NO_DESCRIPTOR for cause in chain):
+        return EngineError(
+            f"too few file descriptors are left to ask Docker to {doing}: {_words(chain)}",
+            left=_UNKNOWN,
+            next_step="ulimit -n 1024, then the same again",
+        )
     if any(isinstance(cause, _NEVER_CONNECTED) for cause in chain):
         return unreachable(error, address)
     if any(isinstance(cause, _SILENT) for cause in chain):
         return EngineError(
             f"Docker at {address} did not answer in time while asked to {doing}",
-            left="whether it was done is not known: Docker may still be at it",
+            left=_UNKNOWN,
             next_step=_DOCTOR,
         )
     if any(isinstance(cause, (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException)) for cause in chain):
         return EngineError(
             f"the connection to Docker at {address} broke while it was asked to {doing}: {_words(chain)}",
-            left="whether it was done is not known: Docker may still be at it",
+            left=_UNKNOWN,
             next_step=_DOCTOR,
         )
     return EngineError(f"Docker could not {doing}: {_words(chain)}", next_step=_DOCTOR)

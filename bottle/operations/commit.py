@@ -188,7 +188,7 @@ def save_transcript(
     try:
         transcript.capture(context.engine, container.id, agent.transcript, state.transcript, mounted=mounted)
     except BottleError as exc:
-        return (f"the transcript's copy beside the image: {exc.what}",)
+        return (f"the transcript could not be copied beside the image: {exc.what}",)
     return ()
 
 

@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -13,12 +14,13 @@ from bottle.errors import (
     EngineUnreachable,
     ManifestError,
     MovedAway,
+    NameTaken,
     StateDamaged,
     TwoContainers,
 )
 from bottle.manifest import FILE_NAME, Manifest, find_manifest, read_manifest
 from bottle.model import NO_RESTART, ContainerSummary, EngineInfo, Tombstone
-from bottle.naming import LABEL_IDENTITY
+from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers
 from bottle.operations.listing import unfinished
@@ -241,7 +243,9 @@ def _bottles(context: Context) -> Iterator[Check]:
             tombstone = state.tombstone()
             trouble = unfinished(state) if tombstone is None else ""
             container = the_one(identity, find_containers(context.engine, state, containers))
-        except (StateDamaged, TwoContainers) as exc:
+            if container is None and tombstone is None:
+                _require_free_name(context, identity)
+        except (StateDamaged, TwoContainers, NameTaken) as exc:
             yield failed(str(identity), exc)
             continue
         if tombstone is not None and container is not None and (check := _left_behind(context, tombstone, container)):
@@ -254,6 +258,12 @@ def _bottles(context: Context) -> Iterator[Check]:
         else:
             sound += 1
     yield good("bottles", f"{sound} of {len(identities)} are sound, and at rest")
+
+
+def _require_free_name(context: Context, identity: Identity) -> None:
+    """A bottle without a container is given one when it comes back. Raises NameTaken where another has its name."""
+    with suppress(EngineError):  # which has been said
+        context.standing(identity)
 
 
 def _left_behind(context: Context, tombstone: Tombstone, container: ContainerSummary) -> Check | None:

@@ -221,7 +221,7 @@ def _copy_transcript(context: Context, draft: BottleState, plan: ForkPlan) -> tu
         try:
             transcript.capture(context.engine, container, paths, draft.transcript, mounted=mounted)
         except (EngineError, VerificationFailed) as exc:  # what there is of it is in the image too
-            return (f"the transcript's copy beside the image: {exc.what}",)
+            return (f"the transcript could not be copied beside the image: {exc.what}",)
     return ()
 
 

@@ -26,6 +26,8 @@ from bottle.plan import commit_in_force, finishing
 from bottle.sizes import Chain, Weight, weights
 from bottle.state import BottleState
 
+_DAMAGED = "damaged"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BottleView:
@@ -57,6 +59,11 @@ class BottleView:
         """Whether there is a container here that can be committed."""
         return self.state in {"running", "paused", "stopped", "created", "ambiguous"}
 
+    @property
+    def damaged(self) -> bool:
+        """Whether its state cannot be read, and with that which container is its own."""
+        return self.state == _DAMAGED
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Read:
@@ -69,7 +76,10 @@ class _Read:
 
 
 def list_bottles(context: Context, *, everything: bool = False) -> tuple[BottleView, ...]:
-    """The bottles that have a container here, or run here though they moved; with `everything` also the others."""
+    """The bottles that have a container here, or may have one; with `everything` also the others.
+
+    One that moved may run here all the same, and of a damaged one nobody can tell.
+    """
     engine = context.engine
     containers = engine.container_summaries({LABEL_IDENTITY: None})
     images = {tag: image for image in engine.image_summaries({LABEL_IDENTITY: None}) for tag in image.tags}
@@ -85,14 +95,14 @@ def list_bottles(context: Context, *, everything: bool = False) -> tuple[BottleV
             views[identity] = _damaged(state, exc)
     weighed = _weigh(context, read, images)
     listed = (replace(view, weight=weighed.get(str(identity))) for identity, view in views.items())
-    return tuple(view for view in listed if everything or view.active or view.runs_here)
+    return tuple(view for view in listed if everything or view.active or view.runs_here or view.damaged)
 
 
 def _damaged(state: BottleState, cause: StateDamaged) -> BottleView:
     return BottleView(
         identity=state.identity,
         agent=state.identity.agent,
-        state="damaged",
+        state=_DAMAGED,
         detail=cause.what,
         started_at=None,
         commit=None,

@@ -44,7 +44,10 @@ def expand(text: str, values: Mapping[str, str], *, variables: bool = True) -> s
             if not variables:
                 return match[0]
             if variable not in os.environ:
-                raise UsageError(f"the ssh configuration names {match[0]}, which is not set")
+                raise UsageError(
+                    f"the ssh configuration names {match[0]}, which is not set",
+                    next_step=f"export {variable}=…, then the same again",
+                )
             return os.environ[variable]
         if letter not in values:
             raise UsageError(f"the ssh configuration holds {text!r}, and {match[0]} means nothing there")

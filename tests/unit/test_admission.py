@@ -163,6 +163,8 @@ def test_a_bundle(genuine: Path, tmp_path: Path, row: Row, *, yes: bool) -> None
     elif row.outcome == ASKED and not yes:
         with pytest.raises(NeedsConsent, match="would be given") as caught:
             import_bundle(world.context, request)
+        # The identity that it would have had here says nothing to anybody.
+        assert caught.value.what.startswith("a copy of demo-")
         assert "--yes" in caught.value.next_step
         told_of(ASKED, row, user.asked)
     else:

@@ -128,6 +128,7 @@ def test_no_foreign_class_gets_out(kind: type[Exception]) -> None:
         (requests.exceptions.ConnectTimeout("slow"), EngineUnreachable, ADDRESS),
         (requests.exceptions.ReadTimeout("slow"), EngineError, "did not answer in time"),
         (connection_error(ConnectionResetError(104, "reset")), EngineError, "broke"),
+        (connection_error(OSError(24, "Too many open files")), EngineError, "too few file descriptors are left to ask"),
         (requests.exceptions.ChunkedEncodingError("cut"), EngineError, "broke"),
         (docker.errors.DockerException("odd"), EngineError, "odd"),
     ],
@@ -141,6 +142,12 @@ def test_each_cause_has_its_error(error: Exception, kind: type[BottleError], wor
 @pytest.mark.parametrize("error", [requests.exceptions.ReadTimeout("slow"), connection_error(ConnectionResetError())])
 def test_an_unknown_outcome_is_said_to_be_unknown(error: Exception) -> None:
     assert "not known" in translate(error, "commit", ADDRESS).left
+
+
+def test_where_there_are_too_few_descriptors_it_says_how_to_have_more() -> None:
+    assert translate(connection_error(OSError(24, "Too many open files")), "commit", ADDRESS).next_step == (
+        "ulimit -n 1024, then the same again"
+    )
 
 
 def test_what_the_caller_was_handling_is_no_cause() -> None:

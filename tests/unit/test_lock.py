@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -162,6 +163,24 @@ def test_a_lock_whose_folder_went_meanwhile_is_no_lock(tmp_path: Path, monkeypat
     monkeypatch.setattr(os, "open", open_and_lose)
     with pytest.raises(NotFound, match="deleted"):
         take(folder / "lock")
+
+
+def test_a_full_disk_is_told_with_its_folder_and_leaves_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with (
+            pytest.raises(StateDamaged, match="No space left") as caught,
+            hold(tmp_path / "l", subject="s", purpose="p"),
+        ):
+            pass
+    assert str(tmp_path) in caught.value.next_step
+    with hold(tmp_path / "l", subject="s", purpose="p"):
+        pass
 
 
 def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:

@@ -152,6 +152,7 @@ def test_a_bottle_that_moved_is_refused_and_its_host_named() -> None:
     with pytest.raises(MovedAway, match=r"far\.example") as caught:
         plan_resume(facts, PLAIN)
     assert "--force" in caught.value.next_step
+    assert "untouched" not in caught.value.left  # its container may have been started since
     assert isinstance(plan_resume(facts, ResumeRequest(force=True)), FromCommit)
 
 

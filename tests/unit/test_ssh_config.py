@@ -92,8 +92,9 @@ def test_tokens_and_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     assert expand_path("~/x", VALUES) == HOME / "x"
     assert expand_path("%d/x", VALUES) == HOME / "x"
     for text in ("%", "%y", "${NOT_SET_ANYWHERE}"):
-        with pytest.raises(UsageError):
+        with pytest.raises(UsageError) as caught:
             expand(text, VALUES)
+    assert caught.value.next_step.startswith("export NOT_SET_ANYWHERE=")
 
 
 def program(folder: Path, script: str) -> str:

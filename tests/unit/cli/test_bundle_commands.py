@@ -44,6 +44,8 @@ def test_people_are_told_what_stays_and_what_is_granted(cli: Cli, tmp_path: Path
     assert said.exit_code == 0
     assert "WARNING: not in the bundle, as it points out of the workspace: out -> /etc/passwd" in said.stderr
     assert "bottle import demo.bottle" in said.stdout
+    assert "  with its state: " in said.stdout
+    assert "| " not in said.stdout  # the mark of what is somebody else's
     taken = cli("import", str(file), "--yes", "--workspace", str(tmp_path / "here"))
     assert "its agent has: secret DEMO_TOKEN" in taken.stdout
     assert f"its workspace is at {tmp_path / 'here'}" in taken.stdout

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bottle.errors import EngineUnreachable, NameTaken, StateDamaged, UsageError
+from bottle.launch import bare_spec
 from bottle.manifest import parse_manifest, read_manifest
 from bottle.model import CommitIntent, EngineInfo, Store
 from bottle.operations import Check, examine, exit_code, init
@@ -17,7 +18,7 @@ from bottle.operations.doctor import Verdict, failed, too_old
 from bottle.operations.init import template
 from migrate.doctor import judge
 from migrate.model import HostFacts, Presence
-from tests.support.world import World
+from tests.support.world import BASE, World
 
 
 def found(world: World) -> dict[str, Check]:
@@ -94,6 +95,17 @@ def test_bottles_that_need_a_hand(world: World) -> None:
     assert checks[str(damaged.identity)].verdict is Verdict.BAD
     assert "locked by `bottle commit`" in checks[str(busy.identity)].detail
     assert checks["bottles"].detail.startswith("0 of 3")
+
+
+def test_a_stranger_with_the_name_that_a_bottle_without_container_will_need(world: World) -> None:
+    bottle = world.start()
+    world.lose_container(bottle)
+    assert found(world)["bottles"].detail.startswith("1 of 1")
+    world.engine.create(bare_spec(bottle.identity.container, BASE))
+    checks = found(world)
+    assert checks[str(bottle.identity)].verdict is Verdict.BAD
+    assert bottle.identity.container in checks[str(bottle.identity)].next_step
+    assert checks["bottles"].detail.startswith("0 of 1")
 
 
 def test_the_worst_cause_counts() -> None:

@@ -63,6 +63,7 @@ def test_a_damaged_bottle_hides_no_other_and_stays_as_it_is(world: World, name: 
     assert view(world, damaged).state == "damaged"
     assert name in view(world, damaged).detail
     assert view(world, sound).state == "running"
+    assert {each.identity for each in list_bottles(world.context)} == {sound.identity, damaged.identity}
     assert snapshot(world.home.path) == before
 
 

@@ -156,5 +156,5 @@ def test_a_session_whose_end_cannot_be_looked_after_says_so(world: World) -> Non
     ended = end_session(world.context, bottle, remove=True)
     assert not ended.removed
     assert any("could not be taken in" in note for note in ended.notes)
-    assert any("the transcript's copy" in note for note in ended.notes)
+    assert any("the transcript could not be copied" in note for note in ended.notes)
     assert world.status(bottle) is Status.EXITED

@@ -70,15 +70,15 @@ def test_what_cannot_be_saved_is_told_and_the_snapshot_before_it_is_kept(
     become(world, bottle, *nodes)
     before = snapshot(bottle.transcript)
     committed = commit(world.context, bottle)
-    assert any("the transcript's copy" in each for each in committed.dropped)
+    assert any("the transcript could not be copied" in each for each in committed.dropped)
     assert bottle.committed_image() == bottle.identity.committed(2)
     assert world.status(bottle) is Status.RUNNING
     stopped = stop(world.context, bottle)
-    assert any("the transcript's copy" in each for each in stopped.notes)
+    assert any("the transcript could not be copied" in each for each in stopped.notes)
     assert world.status(bottle) is Status.EXITED
     world.check_tidy(bottle)
     forked = fork(world.context, bottle, ForkRequest(share_cwd=True))
-    assert any("the transcript's copy" in each for each in forked.notes)
+    assert any("the transcript could not be copied" in each for each in forked.notes)
     assert snapshot(bottle.transcript) == before
     assert world.progress.notes == []  # the next command had nothing to mend
 
@@ -86,7 +86,7 @@ def test_what_cannot_be_saved_is_told_and_the_snapshot_before_it_is_kept(
 @pytest.mark.parametrize("targets", HARMLESS.values(), ids=HARMLESS)
 def test_a_link_is_kept_as_one(world: World, bottle: BottleState, targets: tuple[str, ...]) -> None:
     become(world, bottle, *links(targets))
-    assert not any("the transcript's copy" in each for each in commit(world.context, bottle).dropped)
+    assert not any("the transcript could not be copied" in each for each in commit(world.context, bottle).dropped)
     (entry,) = transcript.read_index(bottle.transcript)
     assert entry.target == targets[0]
 
@@ -122,8 +122,8 @@ def test_one_that_cannot_be_read_to_its_end(
             monkeypatch.setattr(world.engine, "read_archive", torn)
         case _:
             monkeypatch.setattr(world.engine, "read_archive", lambda *_: (_ for _ in ()).throw(EngineError("broke")))
-    assert any("the transcript's copy" in each for each in commit(world.context, bottle).dropped)
-    assert any("the transcript's copy" in each for each in stop(world.context, bottle).notes)
+    assert any("the transcript could not be copied" in each for each in commit(world.context, bottle).dropped)
+    assert any("the transcript could not be copied" in each for each in stop(world.context, bottle).notes)
     assert snapshot(bottle.transcript) == before
 
 
@@ -144,5 +144,5 @@ def test_under_rm_a_bottle_whose_transcript_cannot_be_saved_is_kept(world: World
     world.engine.exit(bottle.identity.container)
     ended = end_session(world.context, bottle, remove=True)
     assert not ended.removed
-    assert any("the transcript's copy" in note for note in ended.notes)
+    assert any("the transcript could not be copied" in note for note in ended.notes)
     resume(world.context, bottle, ResumeRequest())
