@@ -389,6 +389,7 @@ class MoveAccount:
     dropped: tuple[str, ...] = ()
     carried: tuple[str, ...] = ()
     left_behind: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

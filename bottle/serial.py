@@ -435,14 +435,20 @@ def _account_from_json(data: Json | None) -> MoveAccount | None:
         commit=number(data, "commit"),
         workspace=optional_text(data, "workspace"),
         staged=number(data, "staged"),
-        skipped=texts(data, "skipped"),
-        stays=texts(data, "stays"),
-        missing_there=texts(data, "missing_there"),
-        along=texts(data, "along"),
-        dropped=texts(data, "dropped"),
-        carried=texts(data, "carried"),
-        left_behind=texts(data, "left_behind"),
+        skipped=_told(data, "skipped"),
+        stays=_told(data, "stays"),
+        missing_there=_told(data, "missing_there"),
+        along=_told(data, "along"),
+        dropped=_told(data, "dropped"),
+        carried=_told(data, "carried"),
+        left_behind=_told(data, "left_behind"),
+        edited=_told(data, "edited"),
     )
+
+
+def _told(data: Json, key: str) -> tuple[str, ...]:
+    """Lines to be shown; none where an earlier version had no such lines: that makes nothing else unreadable."""
+    return texts(data, key) if key in data else ()
 
 
 def _arrived_from_json(data: Json) -> Arrived:

@@ -9,7 +9,7 @@ import json
 import posixpath
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bottle.errors import RemoteError, VerificationFailed
 from bottle.facts import image_facts
@@ -173,15 +173,21 @@ def _checked(remote: Remote, reply: Reply, doing: str) -> Reply:
     return require_done(remote, reply, doing)
 
 
-def let_go(context: Context, state: BottleState, host_name: str, commit: int | None) -> None:
-    """The far host owns the bottle, with this commit: say so here, durably. Until `rm` or `prune` all of it stays."""
+def let_go(
+    context: Context, state: BottleState, host_name: str, commit: int | None, edited: tuple[str, ...] = ()
+) -> None:
+    """The far host owns the bottle, with this commit: say so here, durably. Until `rm` or `prune` all of it stays.
+
+    `edited` is what is newer here than there.
+    """
     record = state.migration()
+    account = record.account if record is not None else None
     state.write_tombstone(
         Tombstone(
             host=host_name,
             moved_at=context.now(),
             arrived=what_travels(state, commit),
-            account=record.account if record is not None else None,
+            account=replace(account, edited=edited) if account is not None else None,
         )
     )
     state.clear_migration()

@@ -299,7 +299,7 @@ class _Move:
             resumed=arrival.resume() if self._request.resume_there else None,
             along=account.along,
             dropped=account.dropped,
-            edited=self._edited,
+            edited=self._edited or account.edited,
             carried=account.carried,
             left_behind=account.left_behind,
         )
@@ -509,7 +509,7 @@ class _Move:
         if self._request.keep:
             self._state.clear_migration()
         else:
-            let_go(self._context, self._state, self._remote.name, commit.number)
+            let_go(self._context, self._state, self._remote.name, commit.number, self._edited)
         self._clear(arrival)
 
     def _edited_at_last(self, live: LiveFolder) -> tuple[str, ...]:

@@ -134,6 +134,7 @@ ACCOUNTS = st.builds(
     dropped=WORDS,
     carried=WORDS,
     left_behind=WORDS,
+    edited=WORDS,
 )
 ARRIVED = st.builds(
     Arrived,

@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 
 from bottle import serial
 from bottle.errors import StateDamaged, StateTooNew
-from bottle.model import MOST_COMMITS, Agent, CommitIntent, CommitRecord, Metadata, MigrationRecord, Tombstone
+from bottle.model import (
+    MOST_COMMITS,
+    Agent,
+    CommitIntent,
+    CommitRecord,
+    Metadata,
+    MigrationRecord,
+    MoveAccount,
+    Tombstone,
+)
 from tests.support import values
 
 PATH = Path("/home/state/demo-abcde/file.json")
@@ -119,3 +128,14 @@ def test_a_commit_has_a_number_that_others_can_follow(number: int) -> None:
 def test_a_time_that_no_clock_shows_is_refused() -> None:
     with pytest.raises(OverflowError):
         serial.moment({"created_at": "9999-12-31T23:59:59-23:00"}, "created_at")
+
+
+def test_an_account_without_lines_that_came_later_is_read() -> None:
+    tombstone = serial.tombstone_from_json(
+        {
+            "host": "far",
+            "moved_at": "2026-01-01T00:00:00+00:00",
+            "account": {"commit": 1, "workspace": None, "staged": 2},
+        }
+    )
+    assert tombstone.account == MoveAccount(commit=1, staged=2)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tarfile
+import threading
 from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import UTC, datetime
@@ -283,13 +284,14 @@ def test_what_the_agent_came_to_need_before_it_stopped_is_not_left_behind_unsaid
 
 def edit_after(rig: Rig, monkeypatch: pytest.MonkeyPatch, script: str, edit: Callable[[], object]) -> list[str]:
     """Have somebody edit the workspace whenever `script` has run there; returns the scripts that ran."""
-    run, ran = rig.remote.run, []
+    run, ran, alone = rig.remote.run, [], threading.Lock()
 
     def edited(command: RemoteCommand, *args: Any, **kwargs: Any) -> Reply:
         reply = run(command, *args, **kwargs)
         ran.append(command.name)
         if command.name == script:
-            edit()
+            with alone:  # pieces are sent side by side
+                edit()
         return reply
 
     monkeypatch.setattr(rig.remote, "run", edited)
@@ -414,6 +416,7 @@ def test_what_is_edited_during_the_hand_over_is_told(rig: Rig, monkeypatch: pyte
     assert told in moved_lines(moved, SENDING, (), moved.host)
     assert moved_document(moved, SENDING, (), moved.host)["newer_here"] == ["late"]
     assert moved_from_json(moved_to_json(moved), "owner").edited == moved.edited
+    assert rig.move().edited == ("late",)  # the same command once more says so too
 
 
 def test_what_is_edited_after_a_hand_over_that_was_cut_is_told(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
