@@ -538,9 +538,9 @@ def test_a_transcript_may_be_anything(bottle: Bottle) -> None:
         f"ln -s /{'x' * 255}{'y' * 255} /root/.journal",
     ):
         bottle.sh(f"rm -rf /root/.journal; {kind}")
-        assert any("the transcript's copy" in each for each in bottle.commit()["commit"]["dropped"]), kind
+        assert any("the transcript could not be copied" in each for each in bottle.commit()["commit"]["dropped"]), kind
         assert saved.read_text() == "hours\n"
-    assert any("the transcript's copy" in each for each in bottle.shop.json("stop", bottle.identity)["notes"])
+    assert any("the transcript could not be copied" in each for each in bottle.shop.json("stop", bottle.identity)["notes"])
     assert bottle.resume()["plan"] == "StartAgain"
 
 
