@@ -29,7 +29,7 @@ def foreign_exceptions() -> list[type[BaseException]]:
         and issubclass(value, Exception)
         and value.__module__.split(".")[0] in {"paramiko", "fabric", "invoke"}
     }
-    return sorted(found, key=lambda cls: cls.__qualname__)
+    return sorted(found, key=lambda cls: (cls.__qualname__, cls.__module__))
 
 
 @pytest.mark.parametrize("stood", [False, True])
