@@ -540,7 +540,8 @@ def test_a_transcript_may_be_anything(bottle: Bottle) -> None:
         bottle.sh(f"rm -rf /root/.journal; {kind}")
         assert any("the transcript could not be copied" in each for each in bottle.commit()["commit"]["dropped"]), kind
         assert saved.read_text() == "hours\n"
-    assert any("the transcript could not be copied" in each for each in bottle.shop.json("stop", bottle.identity)["notes"])
+    stopped = bottle.shop.json("stop", bottle.identity)
+    assert any("the transcript could not be copied" in each for each in stopped["notes"])
     assert bottle.resume()["plan"] == "StartAgain"
 
 
