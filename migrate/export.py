@@ -31,7 +31,7 @@ from migrate.layers import SaveStreamSource
 from migrate.livefolder import LiveFolder, keep_up
 from migrate.model import Blob, Codec
 from migrate.outside import Outside, Survey, weigh
-from migrate.packing import Packed, pack, repositories_of, require_same_needs
+from migrate.packing import Packed, own_folder, pack, repositories_of, require_same_needs
 from migrate.plan import require_consent, what_stays
 from migrate.scrutiny import points_out
 from migrate.spool import DirectorySpool
@@ -67,7 +67,10 @@ class Exported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportFacts:
-    """All that decides an export. `image` is that of the commit in force, if it is here."""
+    """All that decides an export. `image` is that of the commit in force, if it is here.
+
+    `own` is bottle's home where it lies in the workspace.
+    """
 
     metadata: Metadata
     container: ContainerFacts | None
@@ -76,6 +79,7 @@ class ExportFacts:
     image: ImageFacts | None
     workspace_here: bool
     survey: Survey
+    own: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +120,7 @@ def plan_export(facts: ExportFacts) -> ExportPlan:
     return ExportPlan(
         commit=commit,
         workspace=workspace,
-        stays=(*what_stays(metadata, facts.commits), *outside.told),
+        stays=(*what_stays(metadata, facts.commits, facts.own), *outside.told),
         left_behind=outside.left,
     )
 
@@ -177,6 +181,7 @@ def _observe(context: Context, state: BottleState) -> ExportFacts:
         committed_tag=tag,
         image=context.engine.image(tag) if tag is not None else None,
         workspace_here=metadata.cwd is not None and metadata.cwd.is_dir(),
+        own=context.home.path if mounted is not None and own_folder(context.home.path, mounted) else None,
         survey=survey(mounted, Git.find(), still=False) if mounted is not None else Survey(),
     )
 

@@ -157,27 +157,28 @@ def _topmost(paths: set[str]) -> Iterator[str]:
             yield path
 
 
-def look(folder: Path) -> Index:
-    """What is in a folder now. What vanishes while it is looked at is not in it.
+def look(folder: Path, leave_out: frozenset[str] = frozenset()) -> Index:
+    """What is in a folder now, but for the relative paths in `leave_out`. What vanishes meanwhile is not in it.
 
     Raises OSError where something cannot be looked at.
     """
     for _ in range(_TRIES):
         try:
-            return _look(folder)
+            return _look(folder, leave_out)
         except OSError as exc:
             if exc.errno != errno.ESTALE:  # a folder was moved while the walk was in it
                 raise
-    return _look(folder)
+    return _look(folder, leave_out)
 
 
-def _look(folder: Path) -> Index:
+def _look(folder: Path, leave_out: frozenset[str]) -> Index:
     begun = time.time_ns()
     top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         _write_back(top)
         entries = {".": Entry.of(os.fstat(top))}
-        entries.update((node.path, Entry.of(node.facts)) for node in tree.walk(top, lost=tree.ignore_gone))
+        found = tree.walk(top, lost=tree.ignore_gone, entered=lambda node: node.path not in leave_out)
+        entries.update((node.path, Entry.of(node.facts)) for node in found if node.path not in leave_out)
     finally:
         os.close(top)
     return Index(begun=begun, ended=time.time_ns(), entries=entries)

@@ -37,7 +37,7 @@ from migrate.link import choose_level, measure
 from migrate.livefolder import LiveFolder, Update, keep_up
 from migrate.model import Blob, Codec, HostFacts, Presence
 from migrate.observe import MoveRequest, Observed, observe
-from migrate.packing import Packed, pack, rehearse, require_same_needs, tag_there
+from migrate.packing import Packed, own_folder, pack, rehearse, require_same_needs, tag_there
 from migrate.plan import MovePlan, plan_move, require_consent, require_room
 from migrate.ports import Remote
 from migrate.preflight import probe
@@ -221,7 +221,8 @@ class _Move:
         if metadata.cwd is None or metadata.copy_cwd:
             return ()
         try:
-            return edited_since(look(metadata.cwd), int(earlier.started_at.timestamp() * 10**9))
+            now = look(metadata.cwd, own_folder(self._context.home.path, metadata.cwd))
+            return edited_since(now, int(earlier.started_at.timestamp() * 10**9))
         except OSError as exc:
             self._context.progress.note(f"whether somebody worked in {metadata.cwd} meanwhile is not known: {exc}")
             return ()

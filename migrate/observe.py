@@ -16,6 +16,7 @@ from bottle.text import printable
 from migrate.git import Git
 from migrate.known import ImagesThere, LayersThere, ask_images, ask_layers
 from migrate.outside import Survey
+from migrate.packing import own_folder
 from migrate.plan import MoveFacts, landing, volumes_of
 from migrate.ports import Remote
 from migrate.preflight import probe
@@ -111,6 +112,7 @@ def observe(
         engine_id=context.engine.info().id,
         keep=request.keep,
         resume_there=request.resume_there,
+        own=context.home.path if mounted is not None and own_folder(context.home.path, mounted) else None,
         shared=sharers(context, state.identity, mounted, frozenset(each.source for each in volumes_of(metadata))),
     )
     return Observed(facts=facts, image=image, workspace=workspace, images=images)

@@ -90,8 +90,9 @@ def pack(
             if not consent:
                 new = [line for line in outside.left if line not in left_behind]
                 require_consent(new, state.identity, left="nothing was sent; this host still owns the bottle")
-            made = Repositories(outside.carried, here.cwd, repositories_of(context, state.identity), git)
-            packed = live_folder(here.cwd, spool, made)
+            own = own_folder(context.home.path, here.cwd)
+            made = Repositories(outside.carried, here.cwd, repositories_of(context, state.identity), git, own)
+            packed = live_folder(here.cwd, spool, made, own)
         instead = _documents(state, there, commit)
         return Packed(
             state=pack_folder(state.path, spool, leave_out=HOST_ONLY, instead=instead),
@@ -121,14 +122,26 @@ def _needs(outside: Outside) -> tuple[str, ...]:
     return (*outside.left, *(each.line for each in outside.carried))
 
 
-def live_folder(folder: Path, spool: DirectorySpool, repositories: Repositories | None = None) -> LiveFolder:
+def own_folder(home: Path, workspace: Path) -> frozenset[str]:
+    """The relative path of bottle's own home where it lies in a workspace: it is no work, and written to meanwhile."""
+    home, workspace = home.resolve(), workspace.resolve()
+    return frozenset({str(home.relative_to(workspace))}) if workspace in home.parents else frozenset()
+
+
+def live_folder(
+    folder: Path,
+    spool: DirectorySpool,
+    repositories: Repositories | None = None,
+    leave_out: frozenset[str] = frozenset(),
+) -> LiveFolder:
     """A folder that is packed into a spool, and may be worked in; `repositories` travel in place of `.git` files."""
     exchanged = repositories.exchanged if repositories is not None else {}
 
     def packed(wanted: frozenset[str] | None) -> Parcel:
-        return pack_folder(folder, spool, wanted=wanted, live=True, exchanged=exchanged)
+        return pack_folder(folder, spool, leave_out=leave_out, wanted=wanted, live=True, exchanged=exchanged)
 
-    return LiveFolder(folder, packed, look=repositories.look if repositories is not None else partial(look, folder))
+    looking = repositories.look if repositories is not None else partial(look, folder, leave_out)
+    return LiveFolder(folder, packed, look=looking)
 
 
 def rehearse(context: Context, state: BottleState, worktrees: tuple[Worktree, ...]) -> None:

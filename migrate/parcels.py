@@ -101,10 +101,10 @@ def pack_folder(
 ) -> Parcel:
     """Spool all that is in `folder`: files with modes, owners, times and links, folders, symlinks.
 
-    Top-level names in `leave_out` stay behind; those in `instead` travel with the content given here. In the place of
-    the paths in `exchanged` travels the only thing that is in the folder given here. Where `wanted` is given, only
-    those relative paths travel. In a `live` folder others may work: what vanishes is not in the parcel, what changes
-    while it is read is in there somehow. Raises PreflightRefused when something cannot be read.
+    The relative paths in `leave_out` stay behind; the names in `instead` travel with the content given here. In the
+    place of the paths in `exchanged` travels the only thing that is in the folder given here. Where `wanted` is given,
+    only those relative paths travel. In a `live` folder others may work: what vanishes is not in the parcel, what
+    changes while it is read is in there somehow. Raises PreflightRefused when something cannot be read.
     """
     packing = _Packing(folder, leave_out, instead, wanted=wanted, live=live, exchanged=exchanged)
     with spool.writer() as writer:

@@ -29,7 +29,7 @@ class MoveFacts:
     `committed_layers` are those of the image that has `committed_tag`, None where none has.
     `deepest` is the longest path of workspace and volumes, behind what it is in.
     `engine_id` is what the engine here calls itself, as `host.engine_id` is there. `shared`: who else works in what
-    travels, a line each. `survey` is of the workspace.
+    travels, a line each. `survey` is of the workspace. `own` is bottle's home where it lies in the workspace.
     """
 
     metadata: Metadata
@@ -53,6 +53,7 @@ class MoveFacts:
     resume_there: bool
     survey: Survey
     shared: tuple[str, ...] = ()
+    own: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +148,7 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
         layer_codec=choose_codec(host.engine_version, host.store),
         file_codec=host.file_codec,
         parts=tuple(parts),
-        stays=(*what_stays(facts.metadata, facts.commits), *outside.told),
+        stays=(*what_stays(facts.metadata, facts.commits, facts.own), *outside.told),
         missing_there=_missing_there(facts),
         running=running,
         stops=running and not facts.keep,
@@ -205,8 +206,8 @@ def volumes_of(metadata: Metadata) -> tuple[Mount, ...]:
     return tuple(mount for mount in container_mounts(metadata) if mount.kind is MountKind.VOLUME)
 
 
-def what_stays(metadata: Metadata, commits: tuple[CommitRecord, ...]) -> tuple[str, ...]:
-    """What does not travel, by name."""
+def what_stays(metadata: Metadata, commits: tuple[CommitRecord, ...], own: Path | None) -> tuple[str, ...]:
+    """What does not travel, by name. `own` is bottle's home where it lies in the workspace."""
     stays = [f"secret {name}: taken from the environment there" for name in metadata.agent.secrets]
     stays += [
         f"host folder {mount.source}, mounted at {mount.target}"
@@ -224,6 +225,8 @@ def what_stays(metadata: Metadata, commits: tuple[CommitRecord, ...]) -> tuple[s
         stays.append(f"the folder of the agent's Dockerfile, {metadata.agent.dockerfile.parent}")
     if metadata.agent.network not in {"bridge", "none"}:
         stays.append(f"network {metadata.agent.network}: it must exist there")
+    if own is not None:
+        stays.append(f"bottle's own folder {own}, which lies in the workspace")
     return tuple(stays)
 
 

@@ -39,11 +39,19 @@ class Repositories:
     They are made at the first look, and anew where what they were made of has changed since.
     """
 
-    def __init__(self, worktrees: tuple[Worktree, ...], folder: Path, staging: Path, git: Git) -> None:
+    def __init__(
+        self,
+        worktrees: tuple[Worktree, ...],
+        folder: Path,
+        staging: Path,
+        git: Git,
+        leave_out: frozenset[str] = frozenset(),
+    ) -> None:
         self._worktrees = worktrees
         self._folder = folder
         self._staging = staging
         self._git = git
+        self._leave_out = leave_out
         self._seen: dict[str, tuple[Entry | None, Index, Index]] = {}
         tree.discard(staging)
 
@@ -57,7 +65,7 @@ class Repositories:
 
         Raises OSError where something cannot be looked at, PreflightRefused where a repository cannot be made.
         """
-        found = look(self._folder)
+        found = look(self._folder, self._leave_out)
         entries = dict(found.entries)
         for worktree in self._worktrees:
             self._refresh(worktree, entries.pop(worktree.path, None))

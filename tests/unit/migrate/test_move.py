@@ -756,3 +756,20 @@ def test_a_transcript_that_is_a_link_to_itself_moves(rig: Rig) -> None:
     moved = rig.move()
     assert rig.there == (rig.bottle.identity,)
     assert any("too many links" in note for note in (*moved.dropped, *world.progress.notes))
+
+
+def test_bottles_own_home_in_a_workspace_stays_and_holds_nothing_up(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for somebody who starts an agent in their home folder: what the move itself writes there is no edit."""
+    (rig.world.cwd / "file").write_text("work")
+    rig.world.home.path.rename(rig.world.cwd / ".bottle")
+    home = StateHome(rig.world.cwd / ".bottle")
+    monkeypatch.setattr(World, "home", home)
+    rig.bottle = home.bottle(rig.bottle.identity)
+    own = f"bottle's own folder {home.path}, which lies in the workspace"
+    assert own in rig.plan().stays
+    moved = rig.move()
+    assert own in moved.stays
+    assert moved.workspace is not None
+    assert [each.name for each in Path(moved.workspace).iterdir()] == ["file"]
