@@ -85,7 +85,7 @@ def _written(context: Context, container: ContainerFacts, spool: DirectorySpool)
 def _scratch(context: Context, metadata: Metadata) -> Iterator[DirectorySpool]:
     folder = context.home.path / "outgoing" / str(metadata.identity) / f"look-{secrets.token_hex(6)}"
     try:
-        yield DirectorySpool(folder, Codec.ZSTD, threads=2)
+        yield DirectorySpool(folder, Codec.ZSTD, level=1)
     finally:
         tree.discard(folder)
         with suppress(OSError):  # another run is packing there
