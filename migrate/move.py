@@ -1,7 +1,7 @@
 """`migrate`: observe, plan, quiesce, stage, verify, hand off. The source owns the bottle until the very last step."""
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -180,13 +180,13 @@ class _Move:
                 self._keep_up(packed, decided, lambda _: None)
         self._note(MigrationPhase.STAGING, commit.number)
         arrival = self._arrival(seen.facts.host)
-        staged = self._stage(arrival, decided, seen.images, commit, packed)
+        image = self._stage(arrival, decided, seen.images, commit, packed)
         if not self._request.keep:
             self._keep_up(packed, decided, lambda update: self._send_update(arrival, update))
         self._account = MoveAccount(
             commit=commit.number,
             workspace=decided.workspace,
-            staged=staged,
+            staged=_size([*image, *_beside(packed)]),
             skipped=packed.skipped,
             stays=decided.stays,
             missing_there=decided.missing_there,
@@ -366,10 +366,9 @@ class _Move:
         images: ImagesThere,
         commit: CommitRecord,
         packed: Packed,
-    ) -> int:
-        """Bring everything there, checked and loaded, but nothing into place; the bytes that were staged."""
-        beside = [_cargo(parcel.blob) for parcel in packed.parcels]
-        order = self._bring_image(arrival, decided, images, commit, beside)
+    ) -> list[Cargo]:
+        """Bring everything there, checked and loaded, but nothing into place; what of the image was staged."""
+        image = self._bring_image(arrival, decided, images, commit, _beside(packed))
         if packed.workspace is not None:
             arrival.unpack(packed.workspace.parcel, "workspace", self._nonce)
             for update in packed.workspace.updates:
@@ -377,7 +376,7 @@ class _Move:
         arrival.unpack(packed.state, "state", self._nonce)
         for volume, parcel in packed.volumes.items():
             arrival.fill(volume, parcel, tag_there(commit, self._there))
-        return sum(cargo.size for cargo in {each.digest: each for each in [*order, *beside]}.values())
+        return image
 
     def _bring_image(
         self, arrival: Arrival, decided: MovePlan, images: ImagesThere, commit: CommitRecord, beside: Sequence[Cargo]
@@ -559,6 +558,16 @@ class _Move:
         except RemoteError as exc:
             self._context.progress.note(f"staging on {self._remote.name} was not cleared: {exc.what}")
         tree.discard(self._context.home.path / "outgoing" / str(self._identity))
+
+
+def _beside(packed: Packed) -> list[Cargo]:
+    """What lies beside the image, and what changed of it since."""
+    return [_cargo(parcel.blob) for parcel in packed.parcels]
+
+
+def _size(cargo: Iterable[Cargo]) -> int:
+    """The bytes of all of it; what is the same is staged once."""
+    return sum({each.digest: each.size for each in cargo}.values())
 
 
 def _cargo(blob: Blob) -> Cargo:

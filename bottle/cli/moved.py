@@ -38,6 +38,8 @@ def moved_lines(moved: Moved, sides: Sides, missing: tuple[str, ...], other: str
         lines.append(f"  its workspace is at {moved.workspace}")
     newer = f"newer {sides.source} than {sides.destination}"
     lines += [f"  WARNING: edited during the hand-over, so {newer}: {item}" for item in moved.edited]
+    if moved.edited:
+        lines.append(f"  next:  bring them to {moved.workspace} {sides.destination}, before the agent goes on there")
     lines += [f"  went along: {item}" for item in moved.carried]
     lines += [f"  was left behind: {item}" for item in moved.left_behind]
     lines += [f"  holds no content, so did not travel: {item}" for item in moved.skipped]

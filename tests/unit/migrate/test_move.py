@@ -394,6 +394,12 @@ def test_a_copy_of_a_workspace_that_is_edited_without_end_is_none(rig: Rig, monk
     assert rig.there == ()
 
 
+def test_what_was_sent_later_counts_as_staged(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    late = rig.world.cwd / "late"
+    edit_after(rig, monkeypatch, "verify", lambda: late.exists() or late.write_bytes(os.urandom(3 << 20)))
+    assert rig.move().staged > 3 << 20
+
+
 def test_a_workspace_that_is_edited_without_end_stays_and_the_same_command_goes_on(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -413,7 +419,8 @@ def test_what_is_edited_during_the_hand_over_is_told(rig: Rig, monkeypatch: pyte
     moved = rig.move()
     assert moved.edited == ("late",)
     told = "  WARNING: edited during the hand-over, so newer here than there: late"
-    assert told in moved_lines(moved, SENDING, (), moved.host)
+    lines = moved_lines(moved, SENDING, (), moved.host)
+    assert lines[lines.index(told) + 1].startswith(f"  next:  bring them to {moved.workspace} there")
     assert moved_document(moved, SENDING, (), moved.host)["newer_here"] == ["late"]
     assert moved_from_json(moved_to_json(moved), "owner").edited == moved.edited
     assert rig.move().edited == ("late",)  # the same command once more says so too
