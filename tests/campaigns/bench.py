@@ -27,7 +27,7 @@ network = "none"
 """
 ASK = """
 cd /run/bottle/requests || exit
-printf 'FROM %s\\nENV NEW=1\\n' "$1" >"$2.Dockerfile"
+printf 'FROM %s AS r%s\\nENV NEW=1\\n' "$1" "$2" >"$2.Dockerfile"
 printf 'to have it' >"$2.reason"
 : >"$2.ready"
 """
@@ -62,10 +62,9 @@ class Bench:
         return work_of(self.desk, identity, work.mark)
 
     def asked(self, identity: str) -> str:
-        """A request that waits; its digest."""
+        """A request that waits, for a Dockerfile that nobody asked for before; its digest."""
         self.requests += 1
-        image = f"{self.image}" if self.requests % 2 else f"{self.image} AS other"
-        ask = ("sh", "-c", ASK, "ask", image, str(self.requests))
+        ask = ("sh", "-c", ASK, "ask", self.image, str(self.requests))
         assert self.desk.run_in(identity, *ask) is not None
         listed = self.desk.ok("capability", "list", identity)["requests"]
         (waiting,) = (each for each in listed if each["status"] == "pending")
