@@ -15,7 +15,7 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bottle import serial
+from bottle import serial, tree
 from bottle.capability import digest_of
 from bottle.errors import BottleError, NeedsConsent, StateTooNew, VerificationFailed
 from bottle.model import Agent, CapabilityRequest, Mount, MountKind
@@ -278,6 +278,9 @@ HOSTILE: dict[str, tuple[Spoil, int, str]] = {
             entry("./door", **SYMLINK, linkname="sub"),
             entry("./evil", **HARDLINK, linkname="./door"),
         ), 7, "does not hold",
+    ),
+    "a Dockerfile that is a hard link to what is not kept": (
+        added("state", entry("./Dockerfile", **HARDLINK, linkname="./metadata.json")), 7, "not taken over",
     ),
     # things that are no files
     "a character device in the workspace": (added("workspace", entry("./null", type=tarfile.CHRTYPE)), 7, "device"),
@@ -580,6 +583,15 @@ def test_set_id_bits_do_not_arrive_on_files(genuine: Path, host: World, tmp_path
     assert imported.unset == ("su",)
     assert imported.workspace is not None
     assert (imported.workspace / "su").stat().st_mode & 0o7777 == 0o755
+
+
+def test_hard_links_in_the_state_take_no_room(genuine: Path, host: World, tmp_path: Path) -> None:
+    big, links = bytes(1 << 20), [f"transcript/files/h{number}" for number in range(50)]
+    more = [entry(path, **HARDLINK, linkname="transcript/files/big") for path in links]
+    file = forged(genuine, tmp_path, added("state", entry("transcript/files/big", big), *more))
+    state = host.home.bottle(import_bundle(host.context, ImportRequest(file=file)).identity).path
+    assert {(state / path).read_bytes() for path in links} == {big}
+    assert tree.size_of(state) < 2 << 20
 
 
 def test_files_of_the_state_that_mean_nothing_are_left_out(genuine: Path, host: World, tmp_path: Path) -> None:
