@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bottle.model import MOST_COMMITS, Agent, CommitRecord, ImageDefaults, Metadata, Mount, MountKind
+from bottle.text import printable
 
 RESERVED = "/run/bottle"
+LONGEST_DEMAND = 500  # characters; what is longer would be cut where it is shown
 Agree = Callable[[tuple[str, ...]], bool]  # asked what somebody else's bottle would be given here
 
 _LEAST_MEMORY = 6 * 1024**2  # Docker refuses less
@@ -21,6 +23,7 @@ _MOST_CPUS = 65_536
 _MOST_KEPT = 100_000  # commits or days
 _MOST_PIDS = 2**22  # the kernel's PID_MAX_LIMIT
 _OUR_PIDS = 512  # what an agent has that says nothing
+_MOST_DEMANDS = 64  # more than a screen or two is agreed to unread
 _MOST_FOREIGN = MOST_COMMITS // 2  # so that much can still be committed after it
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -57,6 +60,11 @@ def _is_path(value: object) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _is_plain_path(value: object) -> bool:
+    """Whether it says at first sight where it leads, and no more of the mount that it is the source of."""
+    return isinstance(value, str) and _is_path(value) and posixpath.normpath(value) == value and ":" not in value
 
 
 def _matches(pattern: re.Pattern[str], *others: str) -> Callable[[object], bool]:
@@ -98,6 +106,7 @@ VARIABLE = Rule("a variable's name of letters, digits and _", _matches(_VARIABLE
 SECRET = Rule("the name of a variable of the host's environment, not its value", _matches(_VARIABLE))
 VOLUME = Rule("the name of a volume", _matches(_NAME))
 FOLDER = Rule("an absolute path", _is_path)
+SOURCE = Rule("an absolute path, written plainly and without :", _is_plain_path)
 NETWORK = Rule('"bridge", "none" or a network\'s name', _matches(_NAME, "host", "container"))
 CAPABILITY = Rule('the name of a Linux capability, such as "CHOWN"', _matches(_CAPABILITY, "ALL"))
 MEMORY = Rule(
@@ -120,7 +129,7 @@ def clash(agent: Agent, *, copied: bool = False) -> tuple[str, str] | None:
 
 
 def flaws(metadata: Metadata, commits: Iterable[CommitRecord] = ()) -> tuple[str, ...]:
-    """What of a bottle no `bottle.toml` and no `bottle commit` could have made, a line each."""
+    """What of a bottle no `bottle.toml` and no commit could have made, or nobody could agree to, a line each."""
     found = [
         f"`{key}`: expected {rule.expected}"
         for key, rule, values in _values(metadata.agent)
@@ -135,11 +144,11 @@ def flaws(metadata: Metadata, commits: Iterable[CommitRecord] = ()) -> tuple[str
     defaults = [metadata.defaults, *(commit.defaults for commit in commits if commit.defaults is not None)]
     if not all(map(STRING.holds, _texts(defaults))):
         found.append(f"what its image ran: expected {STRING.expected}")
-    return (*found, *_odd_commits(commits))
+    return (*found, *_odd_demands(demands(metadata, rebuild=True)), *_odd_commits(commits))
 
 
 def demands(metadata: Metadata, *, rebuild: bool) -> tuple[str, ...]:
-    """What somebody else's bottle would be given here, a line each, which the user must agree to.
+    """What somebody else's bottle would be given here, a line each and none twice, which the user must agree to.
 
     `rebuild`: it has a Dockerfile of its own that was approved elsewhere, and a resume builds it.
     """
@@ -161,7 +170,7 @@ def demands(metadata: Metadata, *, rebuild: bool) -> tuple[str, ...]:
         asked.append(f"that its commits are deleted here which are not of the last {shown}")
     if rebuild:
         asked.append("its own Dockerfile, which the next resume builds")
-    return tuple(asked)
+    return tuple(dict.fromkeys(asked))
 
 
 def without(metadata: Metadata, state: Path) -> tuple[Metadata, tuple[str, ...]]:
@@ -198,7 +207,7 @@ def _values(agent: Agent) -> Iterator[tuple[str, Rule, Iterable[object]]]:
     yield "secrets", SECRET, agent.secrets
     yield "volumes", TARGET, (mount.target for mount in agent.volumes)
     yield "volumes", VOLUME, _sources(agent.volumes, MountKind.VOLUME, MountKind.TMPFS)  # a tmpfs no manifest can say
-    yield "volumes", FOLDER, _sources(agent.volumes, MountKind.BIND)
+    yield "volumes", SOURCE, _sources(agent.volumes, MountKind.BIND)
     yield "network", NETWORK, (agent.network,)
     yield "memory", MEMORY, _said(agent.memory)
     yield "cpus", CPUS, _said(agent.cpus)
@@ -221,6 +230,15 @@ def _sources(mounts: Iterable[Mount], *kinds: MountKind) -> Iterator[object]:
 def _texts(defaults: Iterable[ImageDefaults]) -> Iterator[object]:
     for each in defaults:
         yield from (*each.entrypoint, *each.command, each.user)
+
+
+def _odd_demands(asked: tuple[str, ...]) -> Iterator[str]:
+    """Nobody agrees to what is not shown, or is so much that it is not read."""
+    if len(asked) > _MOST_DEMANDS:
+        yield f"it would be given {len(asked)} things: expected up to {_MOST_DEMANDS}"
+    for each in asked:
+        if printable(each, LONGEST_DEMAND) != each:
+            yield f"it would be given what cannot be shown whole: {printable(each, 80)}"
 
 
 def _odd_commits(commits: Iterable[CommitRecord]) -> Iterator[str]:

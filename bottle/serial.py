@@ -92,19 +92,17 @@ def metadata_from_json(data: Json) -> Metadata:
     agent = agent_from_json(text(data, "agent_name"), data["agent"])
     if agent.name != identity.agent:
         raise ValueError(f"agent_name {agent.name!r} does not fit identity {str(identity)!r}")
-    cwd, origin = optional_text(data, "cwd"), data["copied_from"]
     return Metadata(
         identity=identity,
         agent=agent,
         backend=text(data, "backend"),
-        cwd=Path(cwd) if cwd else None,
+        cwd=optional(location, data, "cwd"),
         copy_cwd=flag(data, "copy_cwd"),
         started_at=moment(data, "started_at"),
         image=text(data, "image"),
-        defaults=_defaults_from_json(data["defaults"]),
+        defaults=_defaults(data, "defaults"),
         base=texts(data, "base"),
-        copied_from=origin
-        and Lineage(identity=Identity.parse(text(origin, "identity")), commit=commit_number(origin, "commit")),
+        copied_from=optional(_lineage, data, "copied_from"),
     )
 
 
@@ -133,26 +131,25 @@ def agent_to_json(agent: Agent) -> Json:
 
 def agent_from_json(name: str, data: Json) -> Agent:
     """The inverse of `agent_to_json`."""
-    dockerfile = optional_text(data, "dockerfile")
-    memory, cpus = data["memory"], data["cpus"]
+    env = table(data, "env")
     return Agent(
         name=name,
-        dockerfile=Path(dockerfile) if dockerfile else None,
-        image=optional_text(data, "image"),
-        command=texts(data, "command") if data["command"] is not None else None,
-        resume_command=texts(data, "resume_command") if data["resume_command"] is not None else None,
+        dockerfile=optional(location, data, "dockerfile"),
+        image=optional(text, data, "image"),
+        command=optional(texts, data, "command"),
+        resume_command=optional(texts, data, "resume_command"),
         remote_control=texts(data, "remote_control") if "remote_control" in data else (),
         workdir=text(data, "workdir"),
         transcript=texts(data, "transcript"),
-        env=tuple((key, text(data["env"], key)) for key in data["env"]),
+        env=tuple((key, text(env, key)) for key in env),
         secrets=texts(data, "secrets"),
-        volumes=tuple(_mount_from_json(mount) for mount in data["volumes"]),
+        volumes=tuple(map(_mount_from_json, tables(data, "volumes"))),
         network=text(data, "network"),
-        memory=None if memory is None else number(data, "memory"),
-        cpus=None if cpus is None else real(data, "cpus"),
+        memory=optional(number, data, "memory"),
+        cpus=optional(real, data, "cpus"),
         pids=number(data, "pids"),
         cap_add=texts(data, "cap_add"),
-        keep=_retention_from_json(data["keep"]) if data.get("keep") is not None else None,
+        keep=optional(_retention, data, "keep") if "keep" in data else None,
         carry=texts(data, "carry") if "carry" in data else (),
     )
 
@@ -184,7 +181,6 @@ def commit_to_json(commit: CommitRecord) -> Json:
 
 def commit_from_json(data: Json) -> CommitRecord:
     """The inverse of `commit_to_json`."""
-    mark = data["container"]
     return CommitRecord(
         number=commit_number(data, "number"),
         tag=text(data, "tag"),
@@ -192,17 +188,12 @@ def commit_from_json(data: Json) -> CommitRecord:
         diff_ids=texts(data, "diff_ids"),
         message=text(data, "message"),
         created_at=moment(data, "created_at"),
-        parent=None if data["parent"] is None else commit_number(data, "parent"),
-        mark=mark
-        and ContainerMark(
-            container_id=text(mark, "id"),
-            started_at=moment(mark, "started_at") if mark["started_at"] else None,
-            running=flag(mark, "running"),
-        ),
+        parent=optional(commit_number, data, "parent"),
+        mark=optional(_mark, data, "container"),
         dropped=texts(data, "dropped"),
         expired=flag(data, "expired") if "expired" in data else False,
-        defaults=_defaults_from_json(data["defaults"]) if data.get("defaults") is not None else None,
-        volumes=texts(data, "volumes") if data.get("volumes") is not None else None,
+        defaults=optional(_defaults, data, "defaults") if "defaults" in data else None,
+        volumes=optional(texts, data, "volumes") if "volumes" in data else None,
         base=texts(data, "base") if "base" in data else (),
     )
 
@@ -242,9 +233,9 @@ def resume_intent_to_json(intent: ResumeIntent) -> Json:
 def resume_intent_from_json(data: Json) -> ResumeIntent:
     """The inverse of `resume_intent_to_json`."""
     return ResumeIntent(
-        metadata=metadata_from_json(data["metadata"]),
-        committed_image=optional_text(data, "committed_image"),
-        container_id=optional_text(data, "container_id"),
+        metadata=metadata_from_json(table(data, "metadata")),
+        committed_image=optional(text, data, "committed_image"),
+        container_id=optional(text, data, "container_id"),
         unfilled=texts(data, "unfilled"),
     )
 
@@ -267,12 +258,11 @@ def tombstone_to_json(tombstone: Tombstone) -> Json:
 
 def tombstone_from_json(data: Json) -> Tombstone:
     """The inverse of `tombstone_to_json`."""
-    arrived = data.get("arrived")
     return Tombstone(
         host=text(data, "host"),
         moved_at=moment(data, "moved_at"),
-        arrived=_arrived_from_json(arrived) if arrived is not None else None,
-        account=_account_from_json(data.get("account")),
+        arrived=optional(_arrived, data, "arrived") if "arrived" in data else None,
+        account=optional(_account, data, "account") if "account" in data else None,
     )
 
 
@@ -298,13 +288,13 @@ def migration_from_json(data: Json) -> MigrationRecord:
         phase=MigrationPhase(text(data, "phase")),
         host=text(data, "host"),
         nonce=text(data, "nonce"),
-        commit=None if data["commit"] is None else commit_number(data, "commit"),
+        commit=optional(commit_number, data, "commit"),
         started_at=moment(data, "started_at"),
         identity_files=texts(data, "identity_files"),
-        arrives_as=Identity.parse(text(data, "arrives_as")) if data["arrives_as"] is not None else None,
+        arrives_as=optional(_identity, data, "arrives_as"),
         paused=flag(data, "paused"),
-        pulled_by=optional_text(data, "pulled_by"),
-        account=_account_from_json(data.get("account")),
+        pulled_by=optional(text, data, "pulled_by"),
+        account=optional(_account, data, "account") if "account" in data else None,
     )
 
 
@@ -333,7 +323,7 @@ def request_from_json(data: Json) -> CapabilityRequest:
         received_at=moment(data, "received_at"),
         status=RequestStatus(text(data, "status")),
         note=text(data, "note"),
-        decided_at=moment(data, "decided_at") if data["decided_at"] is not None else None,
+        decided_at=optional(moment, data, "decided_at"),
         superseded=texts(data, "superseded"),
     )
 
@@ -354,9 +344,33 @@ def text(data: Json, key: str) -> str:
     return value
 
 
-def optional_text(data: Json, key: str) -> str | None:
-    """The text at `key`, or None where it is null."""
-    return None if data[key] is None else text(data, key)
+def optional(read: Callable[[Json, str], T], data: Json, key: str) -> T | None:
+    """What `read` finds at `key`, or None where it is null; what else Python takes for false is no null."""
+    return None if data[key] is None else read(data, key)
+
+
+def table(data: Json, key: str) -> Json:
+    """The object at `key`."""
+    value = data[key]
+    if not isinstance(value, dict):
+        raise TypeError(f"`{key}` must be an object, not {type(value).__name__}")
+    return value
+
+
+def tables(data: Json, key: str) -> list[Json]:
+    """The list of objects at `key`."""
+    value = data[key]
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise TypeError(f"`{key}` must be a list of objects")
+    return value
+
+
+def location(data: Json, key: str) -> Path:
+    """The path at `key`."""
+    value = text(data, key)
+    if not value:
+        raise ValueError(f"`{key}` is no path")
+    return Path(value)
 
 
 def texts(data: Json, key: str) -> tuple[str, ...]:
@@ -419,30 +433,49 @@ def _defaults_to_json(defaults: ImageDefaults) -> Json:
     return {"entrypoint": list(defaults.entrypoint), "command": list(defaults.command), "user": defaults.user}
 
 
-def _defaults_from_json(data: Json) -> ImageDefaults:
-    return ImageDefaults(entrypoint=texts(data, "entrypoint"), command=texts(data, "command"), user=text(data, "user"))
+def _defaults(data: Json, key: str) -> ImageDefaults:
+    found = table(data, key)
+    return ImageDefaults(
+        entrypoint=texts(found, "entrypoint"), command=texts(found, "command"), user=text(found, "user")
+    )
+
+
+def _identity(data: Json, key: str) -> Identity:
+    return Identity.parse(text(data, key))
+
+
+def _lineage(data: Json, key: str) -> Lineage:
+    origin = table(data, key)
+    return Lineage(identity=_identity(origin, "identity"), commit=commit_number(origin, "commit"))
+
+
+def _mark(data: Json, key: str) -> ContainerMark:
+    mark = table(data, key)
+    return ContainerMark(
+        container_id=text(mark, "id"),
+        started_at=optional(moment, mark, "started_at"),
+        running=flag(mark, "running"),
+    )
 
 
 def _account_to_json(account: MoveAccount | None) -> Json | None:
     return None if account is None else asdict(account)
 
 
-def _account_from_json(data: Json | None) -> MoveAccount | None:
-    """None too where an earlier version of bottle wrote none."""
-    if data is None:
-        return None
+def _account(data: Json, key: str) -> MoveAccount:
+    account = table(data, key)
     return MoveAccount(
-        commit=number(data, "commit"),
-        workspace=optional_text(data, "workspace"),
-        staged=number(data, "staged"),
-        skipped=_told(data, "skipped"),
-        stays=_told(data, "stays"),
-        missing_there=_told(data, "missing_there"),
-        along=_told(data, "along"),
-        dropped=_told(data, "dropped"),
-        carried=_told(data, "carried"),
-        left_behind=_told(data, "left_behind"),
-        edited=_told(data, "edited"),
+        commit=number(account, "commit"),
+        workspace=optional(text, account, "workspace"),
+        staged=number(account, "staged"),
+        skipped=_told(account, "skipped"),
+        stays=_told(account, "stays"),
+        missing_there=_told(account, "missing_there"),
+        along=_told(account, "along"),
+        dropped=_told(account, "dropped"),
+        carried=_told(account, "carried"),
+        left_behind=_told(account, "left_behind"),
+        edited=_told(account, "edited"),
     )
 
 
@@ -451,20 +484,18 @@ def _told(data: Json, key: str) -> tuple[str, ...]:
     return texts(data, key) if key in data else ()
 
 
-def _arrived_from_json(data: Json) -> Arrived:
-    workspace = optional_text(data, "workspace")
+def _arrived(data: Json, key: str) -> Arrived:
+    arrived = table(data, key)
     return Arrived(
-        commits=numbers(data, "commits"),
-        volumes=texts(data, "volumes"),
-        workspace=Path(workspace) if workspace is not None else None,
+        commits=numbers(arrived, "commits"),
+        volumes=texts(arrived, "volumes"),
+        workspace=optional(location, arrived, "workspace"),
     )
 
 
-def _retention_from_json(data: Json) -> Retention:
-    return Retention(
-        commits=None if data["commits"] is None else number(data, "commits"),
-        days=None if data["days"] is None else number(data, "days"),
-    )
+def _retention(data: Json, key: str) -> Retention:
+    kept = table(data, key)
+    return Retention(commits=optional(number, kept, "commits"), days=optional(number, kept, "days"))
 
 
 def _mount_to_json(mount: Mount) -> Json:

@@ -470,7 +470,7 @@ def leftover_of(name: str) -> Identity | None:
 
 
 def _commits_from_json(data: serial.Json) -> tuple[CommitRecord, ...]:
-    commits = tuple(serial.commit_from_json(entry) for entry in data["commits"])
+    commits = tuple(map(serial.commit_from_json, serial.tables(data, "commits")))
     numbers = [commit.number for commit in commits]
     if numbers != sorted(set(numbers)):
         raise ValueError("commit numbers must rise")

@@ -144,7 +144,7 @@ def read_index(folder: Path) -> tuple[Entry, ...]:
         return ()
     except OSError as exc:
         raise StateDamaged(f"cannot read {path}: {exc.strerror}", next_step=f"ls -l {path}") from exc
-    return serial.load(data, path, lambda document: tuple(_entry(each) for each in document["entries"]))
+    return serial.load(data, path, lambda document: tuple(map(_entry, serial.tables(document, "entries"))))
 
 
 def restore(engine: Engine, container: str, folder: Path, *, spared: Callable[[str], bool] = lambda _: False) -> int:

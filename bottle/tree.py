@@ -23,6 +23,7 @@ LONGEST_PATH = 1 << 16  # bytes of a path below a folder that travels; a tar rep
 MOST_NAMES = 1 << 28  # bytes of all paths of one tree that travels: what has to be known of it is kept in memory
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_HANDLE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC  # to a folder that may not be read, too
 _VANISHED = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 # Non-blocking: what was a file a moment ago may be a pipe now, and opening that would wait for a writer.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -149,11 +150,15 @@ def walk(
 
 
 def remove(top: Path, *, lost: Callable[[str, OSError], None] = raise_it) -> None:
-    """Delete `top` with all that is below it, whatever it is. `lost` is told of what cannot be deleted."""
+    """Delete `top` with all that is below it, whatever it is. `lost` is told of what cannot be deleted.
+
+    Folders of this user's that may not be written, as Go's module cache is full of, go too.
+    """
     try:
         if not stat.S_ISDIR(top.lstat().st_mode):
             top.unlink()
             return
+        _open_up(top)
         descent = _Descent(top, link=False)
     except OSError as exc:
         lost("", exc)
@@ -165,6 +170,7 @@ def remove(top: Path, *, lost: Callable[[str, OSError], None] = raise_it) -> Non
             if ahead[-1]:
                 name = ahead[-1].pop()
                 try:
+                    _open_up(name, descent.folder)
                     descent.down(name)
                 except OSError as exc:
                     lost(name, exc)
@@ -369,6 +375,18 @@ def _names(descent: _Descent, path: str, lost: Callable[[str, OSError], None]) -
     except OSError as exc:
         lost(path, exc)
         return iter(())
+
+
+def _open_up(folder: str | Path, above: int | None = None) -> None:
+    """Give a folder of this user's, which is to be emptied, the rights that this takes."""
+    handle = os.open(folder, _HANDLE, dir_fd=above)
+    try:
+        facts = os.fstat(handle)
+        if facts.st_uid == os.geteuid() and ~facts.st_mode & stat.S_IRWXU:
+            # There is no fchmod of such a handle: its own entry in /proc is a path to the folder, whatever its name is.
+            Path(f"/proc/self/fd/{handle}").chmod(stat.S_IMODE(facts.st_mode) | stat.S_IRWXU)
+    finally:
+        os.close(handle)
 
 
 def _emptied(descent: _Descent, lost: Callable[[str, OSError], None]) -> list[str]:

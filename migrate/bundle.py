@@ -7,12 +7,11 @@ digest, and the last member pins the manifest's.
 import hashlib
 import re
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
 from bottle import serial
 from bottle.errors import StateDamaged, StateTooNew, VerificationFailed
@@ -173,16 +172,16 @@ def refusal(what: str) -> VerificationFailed:
 
 
 def _manifest_from_json(data: serial.Json) -> Manifest:
-    commit: Mapping[str, Any] = data["commit"]
+    commit = serial.table(data, "commit")
     manifest = Manifest(
         identity=Identity.parse(serial.text(data, "identity")),
         created_at=serial.moment(data, "created_at"),
         architecture=_word(serial.text(data, "architecture")),
         os=_word(serial.text(data, "os")),
-        number=serial.commit_number(dict(commit), "number"),
-        tag=serial.text(dict(commit), "tag"),
-        config_digest=_digest(dict(commit), "config_digest"),
-        diff_ids=serial.texts(dict(commit), "diff_ids"),
+        number=serial.commit_number(commit, "number"),
+        tag=serial.text(commit, "tag"),
+        config_digest=_digest(commit, "config_digest"),
+        diff_ids=serial.texts(commit, "diff_ids"),
         members=tuple(map(_member_from_json, _listed(data))),
     )
     if manifest.tag != manifest.identity.committed(manifest.number):
@@ -192,9 +191,9 @@ def _manifest_from_json(data: serial.Json) -> Manifest:
 
 
 def _listed(data: serial.Json) -> list[serial.Json]:
-    members = data["members"]
-    if not isinstance(members, list) or len(members) > _MAX_LAYERS + _MAX_VOLUMES + 3:
-        raise TypeError("`members` is no list, or a list of too many")
+    members = serial.tables(data, "members")
+    if len(members) > _MAX_LAYERS + _MAX_VOLUMES + 3:
+        raise ValueError("`members` is a list of too many")
     return members
 
 
@@ -242,7 +241,6 @@ def _member_to_json(member: Member) -> serial.Json:
 
 
 def _member_from_json(data: serial.Json) -> Member:
-    place = data["place"]
     return Member(
         name=serial.text(data, "name"),
         kind=Kind(serial.text(data, "kind")),
@@ -251,8 +249,13 @@ def _member_from_json(data: serial.Json) -> Member:
         digest=_digest(data, "digest"),
         plain_size=_number(data, "plain_size", _MAX_SIZE),
         plain_digest=_digest(data, "plain_digest"),
-        place=place and Place(volume=serial.text(place, "volume"), target=serial.text(place, "target")),
+        place=serial.optional(_place, data, "place"),
     )
+
+
+def _place(data: serial.Json, key: str) -> Place:
+    place = serial.table(data, key)
+    return Place(volume=serial.text(place, "volume"), target=serial.text(place, "target"))
 
 
 def _number(data: serial.Json, key: str, most: int) -> int:

@@ -33,7 +33,7 @@ from migrate.model import Blob, Codec
 from migrate.outside import Outside, Survey, weigh
 from migrate.packing import Packed, own_folder, pack, repositories_of, require_same_needs
 from migrate.plan import require_consent, what_stays
-from migrate.scrutiny import points_out
+from migrate.scrutiny import Walk
 from migrate.spool import DirectorySpool
 from migrate.stream import decompress
 from migrate.survey import survey
@@ -353,7 +353,8 @@ def _members(
 def links_out(folder: Path) -> dict[str, str]:
     """The links of a folder that point out of it, by path, with their targets. A bundle holds none: import refuses."""
     links = {node.path: node.target() for node in tree.walk(folder, lost=tree.ignore_it) if node.is_symlink}
-    return {path: target for path, target in sorted(links.items()) if points_out(links, path)}
+    walk = Walk(links)
+    return {path: target for path, target in sorted(links.items()) if walk.points_out(path)}
 
 
 def one_tar(live: LiveFolder, spool: DirectorySpool, links: Mapping[str, str]) -> Blob:

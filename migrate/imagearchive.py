@@ -21,6 +21,7 @@ from migrate.tarstream import TarStream
 from migrate.untrusted import KEPT, within
 
 _DOCUMENT = 4 << 20
+_DOCUMENTS = 32 << 20  # bytes of all of them, which are kept until the manifest says which one is the config
 _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
 _FOLDERS = {"blobs", "blobs/sha256"}
 _NAMED = {"oci-layout", "index.json", "manifest.json"}
@@ -45,6 +46,7 @@ def read_image(chunks: Iterable[bytes], identity: Identity, room: int) -> Offere
     Raises VerificationFailed, or RemoteError when its layers need more than `room` bytes.
     """
     documents: dict[str, bytes] = {}
+    left = _DOCUMENTS
     blobs: dict[str, Blob] = {}
     seen: set[str] = set()
     tar = TarStream(chunks)
@@ -58,14 +60,16 @@ def read_image(chunks: Iterable[bytes], identity: Identity, room: int) -> Offere
             if name not in _FOLDERS:
                 raise _foreign(repr(name[:80]))
         elif name in _NAMED:
-            documents[name] = tar.whole(_DOCUMENT)
+            documents[name] = tar.whole(min(_DOCUMENT, left))
+            left -= len(documents[name])
         elif blob is None:
             raise _foreign(repr(name[:80]))
         else:
             first = next(data := tar.data(), b"")
             content = chain((first,), data)
             if first.startswith(b"{"):
-                documents[name] = _document(content, blob[1])
+                documents[name] = _document(content, blob[1], min(_DOCUMENT, left))
+                left -= len(documents[name])
             else:
                 layer = _layer(content, blob[1], member.size, first, room)
                 room -= layer.diff_size
@@ -73,12 +77,12 @@ def read_image(chunks: Iterable[bytes], identity: Identity, room: int) -> Offere
     return _image(documents, blobs, identity)
 
 
-def _document(chunks: Iterable[bytes], digest: str) -> bytes:
+def _document(chunks: Iterable[bytes], digest: str, limit: int) -> bytes:
     content = bytearray()
     for chunk in chunks:
         content += chunk
-        if len(content) > _DOCUMENT:
-            raise _foreign("a document that is too long")
+        if len(content) > limit:
+            raise _foreign("a document that is too long, or too many")
     if hashlib.sha256(content).hexdigest() != digest:
         raise _not_its_name(digest)
     return bytes(content)

@@ -148,6 +148,8 @@ def _read_state(file: BundleFile, member: Member, progress: Progress) -> _State:
                 unknown[item.path] = None
         elif top in {REBUILD, REQUESTS} and (item.path, item.type) not in _SHAPES:
             raise bundle.refusal(f"its state holds {top}, which is not what is called so")
+        elif item.type is ItemType.HARDLINK and is_kept(item.path) and not is_kept(item.link):
+            raise bundle.refusal(f"its state holds {item.path[:200]!r}, a hard link to what is not taken over")
         elif top not in _KEPT | WRITTEN_HERE and not top.startswith("."):
             unknown[top] = None
     return _State(documents, tuple(unknown), dockerfile, rebuild)
@@ -185,7 +187,7 @@ def _parse(documents: Mapping[str, bytes]) -> tuple[Metadata, tuple[CommitRecord
 
 
 def _commits(data: serial.Json) -> tuple[CommitRecord, ...]:
-    commits = tuple(map(serial.commit_from_json, data["commits"]))
+    commits = tuple(map(serial.commit_from_json, serial.tables(data, "commits")))
     numbers = [commit.number for commit in commits]
     if numbers != sorted(set(numbers)) or (numbers and numbers[0] < 1):
         raise ValueError("commit numbers must rise")

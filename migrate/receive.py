@@ -24,7 +24,7 @@ def receive_state(tar: InnerTar, folder: Path, rules: Rules, wanted: Callable[[s
             if item.type is ItemType.FOLDER:
                 writing.folder(item.path)
             elif item.type is ItemType.HARDLINK:
-                writing.copy(item)
+                writing.link(item)
             else:
                 writing.file(item, tar.data())
 
@@ -91,11 +91,6 @@ class _Writing:
     def file(self, item: Item, data: Iterator[bytes]) -> None:
         with self._below.create(item.path) as file:
             for piece in data:
-                file.write(piece)
-
-    def copy(self, item: Item) -> None:
-        with self._below.open(item.link) as original, self._below.create(item.path) as file:
-            while piece := original.read(1 << 20):
                 file.write(piece)
 
     def link(self, item: Item) -> None:

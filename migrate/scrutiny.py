@@ -13,6 +13,8 @@ from migrate.innertar import Item, ItemType
 
 _MOST_ENTRIES = 1_000_000
 _MOST_HOPS = 40  # after that many links the kernel gives up
+_MOST_STEPS = 1 << 24  # on the ways of all links of a tar; a million links of ten folders each take fewer
+_STEP = 256  # bytes of a path that count as one more step: they are copied and hashed
 
 
 class Links(Enum):
@@ -79,8 +81,9 @@ class Scrutiny:
     def finish(self) -> None:
         """Check what only the whole tells: links that lead out, over other links too."""
         if self._rules.links is Links.INSIDE:
+            walk = Walk(self._links)
             for path in self._links:
-                if points_out(self._links, path):
+                if walk.points_out(path):
                     raise refusal(
                         f"{self._rules.what} holds a link that points out of it: {path[:200]!r} -> "
                         f"{self._links[path][:200]!r}"
@@ -118,33 +121,46 @@ class Scrutiny:
         self._folded.add(folded)
 
 
-def points_out(links: Mapping[str, str], path: str) -> bool:
-    """Whether the link at `path` leads out of the tree that it is in, whose links are `links`, by path.
+class Walk:
+    """Goes the ways of the links of one tree, as the kernel would; `links` are what they say, by path."""
 
-    It is walked as the kernel walks it, over other links too. An absolute target always leads out. A link that turns
-    in circles leads nowhere.
-    """
-    at = posixpath.dirname(path)
-    ahead = [links[path]]
-    hops = 0
-    while ahead:
-        target = ahead.pop(0)
-        if target.startswith("/"):
-            return True
-        first, slash, rest = target.partition("/")
-        if slash and rest.strip("/"):
-            ahead.insert(0, rest.lstrip("/"))
-        if first == "..":
-            if not at:
+    def __init__(self, links: Mapping[str, str]) -> None:
+        self._links = links
+        self._steps = 0
+
+    def points_out(self, path: str) -> bool:
+        """Whether the link at `path` leads out of the tree, over other links too.
+
+        An absolute target always leads out. A link that turns in circles leads nowhere. Raises VerificationFailed when
+        the ways of all that were asked for are too long: a million links may each lead over the same forty long ones.
+        """
+        at = posixpath.dirname(path)
+        ahead = [self._links[path]]
+        hops = 0
+        while ahead:
+            self._step(at)
+            target = ahead.pop()
+            if target.startswith("/"):
                 return True
-            at = posixpath.dirname(at)
-        elif first not in {"", "."}:
-            here = posixpath.join(at, first)
-            if here not in links:
-                at = here
-                continue
-            hops += 1
-            if hops > _MOST_HOPS:
-                return False
-            ahead.insert(0, links[here])
-    return False
+            first, slash, rest = target.partition("/")
+            if slash and rest.strip("/"):
+                ahead.append(rest.lstrip("/"))
+            if first == "..":
+                if not at:
+                    return True
+                at = posixpath.dirname(at)
+            elif first not in {"", "."}:
+                here = posixpath.join(at, first)
+                if here not in self._links:
+                    at = here
+                    continue
+                hops += 1
+                if hops > _MOST_HOPS:
+                    return False
+                ahead.append(self._links[here])
+        return False
+
+    def _step(self, at: str) -> None:
+        self._steps += 1 + len(at) // _STEP
+        if self._steps > _MOST_STEPS:
+            raise VerificationFailed("the links of a folder lead over each other in too many ways")

@@ -18,6 +18,8 @@ OUT_LIMIT = 4 << 20
 ERR_LIMIT = 64 << 10
 NOISE_LIMIT = 1 << 20
 _TAIL = 2000
+_STATUS = re.compile(rb"(\d{1,3})\n")
+_LONGEST_STATUS = 4  # bytes, with the newline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,7 @@ class Frame:
     """Reads a far standard output piece by piece and keeps what stands between the two nonce lines.
 
     Login messages, rc files and whatever else writes ahead of the frame are skipped, but for a tail to show when the
-    frame never begins. Raises RemoteError when the far side does not stop talking.
+    frame never begins. Raises RemoteError when the far side does not stop talking, or ends the frame with no status.
     """
 
     nonce: str
@@ -105,8 +107,11 @@ class Frame:
             self._searched = max(len(self._buffer) - len(mark) + 1, 0)
             return False
         self._searched = at
-        status = re.compile(rb"(\d{1,3})\n").match(self._buffer, at + len(mark))
+        status = _STATUS.match(self._buffer, at + len(mark))
         if status is None:
+            # Who runs the command there knows the nonce, and may write anything behind it.
+            if len(self._buffer) - at - len(mark) >= _LONGEST_STATUS:
+                raise RemoteError("a remote command ended with no status")
             return False
         self.status = int(status[1])
         del self._buffer[at:]

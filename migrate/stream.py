@@ -16,6 +16,7 @@ SNIFF = 4
 # 128 MiB, what `zstd -d` takes without being asked for more; levels up to 19 stay below.
 _ZSTD_WINDOW = 1 << 27
 _GZIP_WINDOW = 31
+_SIP = 512  # bytes that a gzip member is first given; what is behind its end is copied, and there may be many of them
 _DEFAULT_LEVEL = {Codec.ZSTD: 3, Codec.GZIP: 6, Codec.NONE: 0}
 
 
@@ -140,19 +141,21 @@ def _unzstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Several members one after the other are one stream (RFC 1952, section 2.2), as pigz and others write them."""
-    inflater = zlib.decompressobj(_GZIP_WINDOW)
+    inflater, sip = zlib.decompressobj(_GZIP_WINDOW), _SIP
     for chunk in chunks:
-        rest = chunk
+        rest = memoryview(chunk)
         while rest:
             if inflater.eof:
-                inflater = zlib.decompressobj(_GZIP_WINDOW)
+                inflater, sip = zlib.decompressobj(_GZIP_WINDOW), _SIP
+            given = rest[:sip]
             try:
-                piece = inflater.decompress(rest, CHUNK)
+                piece = inflater.decompress(given, CHUNK)
             except zlib.error as exc:
                 raise VerificationFailed(f"gzip data is damaged: {exc}") from exc
             if piece:
                 yield piece
-            rest = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
+            rest = rest[len(given) - len(inflater.unused_data) - len(inflater.unconsumed_tail) :]
+            sip = min(2 * sip, CHUNK)
 
 
 class Reader:

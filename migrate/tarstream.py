@@ -16,6 +16,7 @@ BLOCK = tarfile.BLOCKSIZE
 # Names and pax records of a single member; an engine's archive has a few hundred bytes of them.
 _MAX_EXTENSION = 1 << 20
 _MAX_MEMBERS = 1 << 17
+_MAX_DIGITS = 19
 
 _FILES = {tarfile.REGTYPE, tarfile.AREGTYPE}
 _PLAIN = {tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE}
@@ -149,18 +150,19 @@ class TarStream:
     def _pax(self, data: bytes) -> dict[str, str]:
         """`LENGTH KEY=VALUE\\n` again and again; LENGTH counts itself and the newline."""
         records = {}
-        while data:
-            length, space, _ = data.partition(b" ")
-            end = self._number(self._text(length))
-            key, equals, value = data[len(length) + 1 : end].partition(b"=")
-            if not space or not equals or not value.endswith(b"\n") or end > len(data):
+        at = 0
+        while at < len(data):
+            space = data.find(b" ", at, at + _MAX_DIGITS + 1)
+            end = at + self._number(self._text(data[at : max(space, at)]))
+            key, equals, value = data[space + 1 : end].partition(b"=")
+            if not equals or not value.endswith(b"\n") or end > len(data):
                 raise self._damaged("a malformed pax record")
             records[self._text(key)] = self._text(value[:-1])
-            data = data[end:]
+            at = end
         return records
 
     def _number(self, text: str) -> int:
-        if not (text.isascii() and text.isdigit() and len(text) < 20):
+        if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
             raise self._damaged(f"{text[:20]!r} where a number should be")
         return int(text)
 

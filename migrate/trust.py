@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bottle.admission import Agree, demands, flaws, without
+from bottle.admission import LONGEST_DEMAND, Agree, demands, flaws, without
 from bottle.errors import NeedsConsent
 from bottle.model import Agent, CommitRecord, Metadata, MountKind
 from bottle.naming import Identity
@@ -30,7 +30,7 @@ class Granted:
         """Have the user agree to what the bottle gets, which is told as `name`. Raises NeedsConsent."""
         if self.demands and not agree(self.demands):
             raise NeedsConsent(
-                f"{name} would be given " + "; ".join(printable(each, _SHOWN) for each in self.demands),
+                f"{name} would be given " + "; ".join(printable(each, LONGEST_DEMAND) for each in self.demands),
                 left=left,
                 next_step="if it may have that: the same command with --yes",
             )

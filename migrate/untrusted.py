@@ -55,7 +55,8 @@ def unpack_folder(chunks: Iterable[bytes], folder: Path, *, owners: bool, links:
     """Unpack a tar into the new `folder`.
 
     Only files, folders and, with `links`, links are made, and nothing through a symlink; a setuid bit is none. With
-    `owners` the owners of the tar are kept. Raises VerificationFailed, or RemoteError where `room` bytes are too few.
+    `owners` the owners of the tar are kept. Without `links` it is a bottle's state, all of it this user's alone. Raises
+    VerificationFailed, or RemoteError where `room` bytes are too few.
     """
     folder.mkdir(mode=0o700)
     limits = Limits(entries=_ENTRIES, size=room)
@@ -70,17 +71,19 @@ def unpack_folder(chunks: Iterable[bytes], folder: Path, *, owners: bool, links:
                 below.symlink(entry.path, entry.target)
         # What is in a folder first: one that nobody may write is made so when all is in it.
         for entry in sorted(entries, key=lambda each: top_down(each.path), reverse=True):
-            _dress(below, entry, owners=owners)
+            _dress(below, entry, owners=owners, private=not links)
     return Unpacked(
         files=frozenset(entry.path for entry in entries if entry.type is EntryType.FILE),
         folders=frozenset(entry.path for entry in entries if entry.type is EntryType.FOLDER),
     )
 
 
-def _dress(below: Tree, entry: Entry, *, owners: bool) -> None:
+def _dress(below: Tree, entry: Entry, *, owners: bool, private: bool) -> None:
     """Give what was unpacked its owner, mode and time. Raises VerificationFailed for those that no file can have."""
     mode = None if entry.type is EntryType.SYMLINK else entry.mode
-    if mode is not None:
+    if mode is not None and private:
+        mode = 0o700 if entry.type is EntryType.FOLDER else 0o600
+    elif mode is not None:
         mode &= 0o3777 if entry.type is EntryType.FOLDER else 0o777
     try:
         below.dress(

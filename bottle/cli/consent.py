@@ -2,11 +2,9 @@
 
 import click
 
-from bottle.admission import Agree
+from bottle.admission import LONGEST_DEMAND, Agree
 from bottle.cli.output import confirmed, note, on_terminal
 from bottle.text import printable
-
-_SHOWN = 300
 
 yes_option = click.option(
     "-y", "--yes", is_flag=True, help="Let a bottle that comes from elsewhere have what it would be given here."
@@ -18,7 +16,7 @@ def agreement(*, yes: bool) -> Agree:
 
     def agree(asked: tuple[str, ...]) -> bool:
         for each in asked:
-            note(f"resumed here, it would be given: {printable(each, _SHOWN)}")
+            note(f"resumed here, it would be given: {printable(each, LONGEST_DEMAND)}")
         return yes or (on_terminal() and confirmed("Let it have that?"))
 
     return agree

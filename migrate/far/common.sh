@@ -18,6 +18,18 @@ alone() { # IDENTITY: wait for a script that still works on this bottle here, su
 	exec 9<"$bottle_home/incoming/$1" && flock 9 || fail 21 "cannot lock $bottle_home/incoming/$1"
 }
 
+open_up() { # FOLDER…: give the user here all rights to the folders in them, as is needed to read and to empty them
+	# One by one, each before it is entered; no link is followed.
+	find "$@" -type d ! -perm -700 -exec chmod u+rwx {} \; 2>/dev/null
+}
+
+remove() { # PATH…: delete them with all that is below, folders that may not be written (as in Go's module cache) too
+	rm -rf "$@" 2>/dev/null || {
+		open_up "$@"
+		rm -rf "$@"
+	}
+}
+
 hash_file() { # FILE: its sha256 in hex
 	if command -v sha256sum >/dev/null 2>&1; then
 		sum=$(sha256sum <"$1") || return 1

@@ -23,12 +23,12 @@ if [ -n "$3" ]; then
 	near=$(dirname "$3")/.bottle-incoming-$1 # beside its goal, so that the last step is a rename, on any filesystem
 	mkdir -p "$(dirname "$3")" || fail 21 "cannot make $(dirname "$3")"
 	if [ -d "workspace-$2" ]; then
-		rm -rf "$near"
+		remove "$near"
 		if renames_to "$near"; then
 			mv "workspace-$2" "$near" || fail 21 "cannot put the workspace beside $3"
 		else
 			# The staged one stays until all is over: half of it is never taken for the whole.
-			rm -rf "$near.part"
+			remove "$near.part"
 			cp -a "workspace-$2" "$near.part" || fail 21 "cannot copy the workspace beside $3"
 			flush "$near.part"
 			mv "$near.part" "$near" || fail 21 "cannot put the workspace beside $3"
@@ -36,7 +36,7 @@ if [ -n "$3" ]; then
 	fi
 	if [ -d "$near" ]; then
 		if placed_by_us "$3"; then
-			rm -rf "$3"
+			remove "$3"
 		elif [ -e "$3" ] || [ -h "$3" ]; then
 			rmdir "$3" 2>/dev/null || fail 28 "$3 is here already and is not empty"
 		fi
@@ -58,7 +58,7 @@ fi
 flush "$incoming"
 [ -z "$3" ] || flush "$3"
 if [ -e "$state" ]; then
-	rm -rf replaced && mv "$state" replaced || fail 21 "cannot replace $state"
+	remove replaced && mv "$state" replaced || fail 21 "cannot replace $state"
 fi
 mv "state-$2" "$state" || fail 21 "cannot put the state at $state"
 flush "$state"

@@ -9,5 +9,5 @@ if grep -qsxF "$2" "$bottle_home/state/$1/arrived" "$bottle_home/arrived/$1"; th
 else
 	printf 'withdrawn\n'
 fi
-rm -rf "$incoming/withdrawn-"*
+remove "$incoming/withdrawn-"*
 exit 0

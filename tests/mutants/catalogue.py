@@ -39,6 +39,11 @@ MUTANTS: tuple[Mutant, ...] = (
         ("the files of a tree are not synced", "                _sync(node)\n", "                pass\n"),
     ),
     *_in(
+        "bottle/tree.py",
+        "test_tree",
+        ("a folder that may not be written stays", "_open_up(name, descent.folder)", "str(name)"),
+    ),
+    *_in(
         "bottle/operations/pause.py",
         "operations/test_pause operations/test_commit",
         ("a pause that failed counts", "    if now is None or now.status is not Status.PAUSED:", "    if now is None:"),
@@ -202,6 +207,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ("arguments are not quoted", '" " + shlex.quote(arg)', '" " + arg'),
         ("a zero byte is sent", r'if any("\0" in part', r'if any("\1" in part'),
         ("an answer has no limit", "> self.limit:", "> 1 << 60:"),
+        ("what follows an end has no limit", ">= _LONGEST_STATUS:", ">= 1 << 60:"),
         ("noise has no limit", "if self._skipped > NOISE_LIMIT:", "if self._skipped < 0:"),
     ),
     *_in(
@@ -266,6 +272,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "migrate/untrusted.py",
         "test_untrusted",
         ("pieces make up another blob here", "    if digest.hexdigest() != blob:\n", "    if not blob:\n"),
+        ("a state keeps the rights it had", "if mode is not None and private:", "if mode is None and private:"),
     ),
     *_in(
         "migrate/untrusted.py",
@@ -368,6 +375,13 @@ MUTANTS: tuple[Mutant, ...] = (
         ("an image is an option", '_IMAGE = re.compile(r"[A-Za-z0-9][', '_IMAGE = re.compile(r"[-A-Za-z0-9]['),
     ),
     *_in(
+        "bottle/admission.py",
+        "test_admission",
+        ("a folder is named in a roundabout way", "posixpath.normpath(value) == value and", "value and"),
+        ("what cannot be shown is asked for", "if printable(each, LONGEST_DEMAND) != each:", "if not each:"),
+        ("any number of things is asked for", "if len(asked) > _MOST_DEMANDS:", "if not asked:"),
+    ),
+    *_in(
         "migrate/trust.py",
         "test_dock migrate/test_bundle_hostile migrate/test_bundle cli/test_bundle_commands",
         (
@@ -412,6 +426,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "    if hashlib.sha256(content).hexdigest() != digest:\n",
             "    if not digest:\n",
         ),
+        ("documents have no limit together", "blob[1], min(_DOCUMENT, left))", "blob[1], _DOCUMENT)"),
         ("a name comes twice in an archive", "if name in seen or member.link:", "if member.link:"),
         ("layers of no image are loaded", "if strange := blobs.keys() - set(diff_ids):", "if strange := set():"),
         ("the config reaches the engine as it came", "    made = composed(config)\n", "    made = config\n"),

@@ -10,16 +10,19 @@ from hypothesis import strategies as st
 from bottle.model import (
     Agent,
     Arrived,
+    CapabilityRequest,
     CommitIntent,
     CommitRecord,
     ContainerMark,
     ImageDefaults,
+    Lineage,
     Metadata,
     MigrationPhase,
     MigrationRecord,
     Mount,
     MountKind,
     MoveAccount,
+    RequestStatus,
     ResumeIntent,
     Retention,
     Tombstone,
@@ -71,6 +74,9 @@ def agents(draw: st.DrawFn, names: st.SearchStrategy[str] = AGENT_NAMES) -> Agen
     )
 
 
+LINEAGES = st.builds(Lineage, identity=IDENTITIES, commit=st.integers(1, 10_000))
+
+
 @st.composite
 def metadata(draw: st.DrawFn) -> Metadata:
     identity = draw(IDENTITIES)
@@ -84,6 +90,7 @@ def metadata(draw: st.DrawFn) -> Metadata:
         image=draw(TEXTS),
         defaults=draw(DEFAULTS),
         base=draw(st.lists(DIGESTS, max_size=2).map(tuple)),
+        copied_from=draw(st.none() | LINEAGES),
     )
 
 
@@ -155,4 +162,16 @@ MIGRATIONS = st.builds(
     paused=st.booleans(),
     pulled_by=st.none() | TEXTS,
     account=st.none() | ACCOUNTS,
+)
+REQUESTS = st.builds(
+    CapabilityRequest,
+    number=st.integers(1, 100),
+    digest=TEXTS,
+    reason=TEXTS,
+    dockerfile=TEXTS,
+    received_at=TIMES,
+    status=st.sampled_from(RequestStatus),
+    note=TEXTS,
+    decided_at=st.none() | TIMES,
+    superseded=st.lists(TEXTS, max_size=2).map(tuple),
 )

@@ -39,6 +39,7 @@ from bottle.state import BottleState
 from migrate.archive import Layer, compose
 from migrate.dock import Dock, Here
 from migrate.guard import Terms
+from migrate.imagearchive import read_image
 from migrate.imageconfig import composed
 from migrate.model import Blob, Codec, RemoteCommand, Reply
 from migrate.parcels import Parcel, pack_folder
@@ -297,6 +298,27 @@ def test_the_image_is_fed_to_the_engine_that_is_here(meet: Callable[..., Any]) -
 
 
 LEGACY = {"Config": "blobs/sha256/" + digest(CONFIG)[7:], "RepoTags": [COMMIT.tag], "Layers": []}
+
+
+def test_documents_of_an_archive_are_kept_up_to_a_limit() -> None:
+    """Each may be small enough, and all together not: until the manifest comes, any of them may be the config."""
+    drawn = 0
+
+    def many() -> Iterator[bytes]:
+        nonlocal drawn
+        for number in range(20):
+            document = b'{"a": %d' % number + bytes(4 << 20)[: (4 << 20) - 100] + b"}"
+            member = tarfile.TarInfo(f"blobs/sha256/{digest(document).removeprefix('sha256:')}")
+            member.size = len(document)
+            yield member.tobuf(tarfile.GNU_FORMAT)
+            yield document + bytes(-len(document) % 512)
+            drawn += len(document)
+
+    with pytest.raises(VerificationFailed, match="too many"):
+        read_image(many(), IDENTITY, 1 << 40)
+    assert drawn <= 36 << 20
+
+
 ANNOTATIONS = {"io.containerd.image.name": "docker.io/library/victim:latest"}
 
 

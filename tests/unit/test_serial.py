@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bottle import serial
+from bottle import serial, transcript
 from bottle.errors import StateDamaged, StateTooNew
 from bottle.model import (
     MOST_COMMITS,
@@ -24,7 +24,10 @@ from bottle.model import (
     MoveAccount,
     Tombstone,
 )
+from bottle.naming import Identity
+from bottle.state import BottleState
 from tests.support import values
+from tests.support.documents import JSON, is_typed, places
 
 PATH = Path("/home/state/demo-abcde/file.json")
 FORMS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], serial.Json], Callable[[serial.Json], Any]]] = {
@@ -34,12 +37,8 @@ FORMS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], serial.Json], Cal
     "resume intent": (values.RESUME_INTENTS, serial.resume_intent_to_json, serial.resume_intent_from_json),
     "tombstone": (values.TOMBSTONES, serial.tombstone_to_json, serial.tombstone_from_json),
     "migration": (values.MIGRATIONS, serial.migration_to_json, serial.migration_from_json),
+    "request": (values.REQUESTS, serial.request_to_json, serial.request_from_json),
 }
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=6,
-) | st.just(10**400)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -73,16 +72,35 @@ def test_a_tombstone_of_an_older_version_does_not_say_what_arrived() -> None:
 @given(data=st.data())
 def test_one_wrong_value_is_damage_and_nothing_else(form: str, data: st.DataObject) -> None:
     strategy, to_json, from_json = FORMS[form]
-    document = to_json(data.draw(strategy))
-    document[data.draw(st.sampled_from(sorted(document)))] = data.draw(JSON)
-    written = serial.dump(document)
+    sound = data.draw(strategy)
+    document = _written(to_json(sound))
+    holder, key = data.draw(st.sampled_from([*places(document)]))
+    holder[key] = data.draw(JSON)
     try:
-        value = serial.load(written, PATH, from_json)
+        value = serial.load(serial.dump(document), PATH, from_json)
     except StateDamaged as error:
         assert str(PATH) in error.what
         assert error.next_step
     else:
+        assert is_typed(value, type(sound))
+        assert _says_the_same(_written(to_json(value)), document)
         assert serial.load(serial.dump(to_json(value)), PATH, from_json) == value
+
+
+def _written(document: serial.Json) -> Any:
+    """As JSON has it, which knows lists and no tuples."""
+    return json.loads(json.dumps(document))
+
+
+def _says_the_same(one: Any, other: Any) -> bool:
+    """Texts may be spelt otherwise, as times and paths are, and a number may get a point."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_says_the_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_says_the_same, one, other))
+    if isinstance(one, float) and isinstance(other, int) and not isinstance(other, bool):
+        return one == other
+    return type(one) is type(other) and (isinstance(one, str) or one == other)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -98,6 +116,22 @@ def test_a_file_cut_short_is_damage(form: str, data: st.DataObject) -> None:
 def test_any_bytes_are_damage(written: bytes) -> None:
     with pytest.raises(StateDamaged):
         serial.load(written, PATH, serial.metadata_from_json)
+
+
+@given(JSON)
+def test_a_list_that_is_none_is_no_empty_one(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
+    """Lists that a document is nothing but: the history, and the index of a transcript."""
+    folder = tmp_path_factory.mktemp("state")
+    for file, key, read in (
+        ("commits.json", "commits", BottleState(Identity.parse("demo-abcde"), folder).commits),
+        ("index.json", "entries", lambda: transcript.read_index(folder)),
+    ):
+        (folder / file).write_bytes(serial.dump({key: value}))
+        if value == []:
+            assert read() == ()
+        else:
+            with pytest.raises(StateDamaged):
+                read()
 
 
 @given(st.integers(2) | st.just(10**400))

@@ -83,6 +83,14 @@ def test_limit_is_exact() -> None:
         fed(BEGIN + bytes(1000), 10, limit=100)
 
 
+@pytest.mark.parametrize("size", [1, 1 << 20])
+@pytest.mark.parametrize("said", [b"x", b"12345", b"-1\n", b"\n\n\n\n", b"1x\n\n"])
+def test_an_end_without_a_status_is_refused(said: bytes, size: int) -> None:
+    """Whoever writes it knows the nonce, and could go on for ever behind it."""
+    with pytest.raises(RemoteError, match="no status"):
+        fed(BEGIN + b"out" + END + said + bytes(10), size, limit=100)
+
+
 def test_endless_noise_is_refused_and_memory_stays_small() -> None:
     frame = Frame(NONCE)
     for _ in range(16):

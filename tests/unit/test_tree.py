@@ -13,6 +13,7 @@ import pytest
 from bottle import tree
 from bottle.tree import Node, Tree, walk
 from tests.support.trees import make_deep
+from tests.support.users import as_user, lock_up, users_folder
 
 DEEP = 3_000
 
@@ -162,6 +163,22 @@ def test_removing_takes_everything_of_any_kind_and_follows_nothing(tmp_path: Pat
     (tmp_path / "link").symlink_to(kept, target_is_directory=True)
     tree.remove(tmp_path / "link")
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_folders_that_their_owner_may_not_write_or_enter_are_removed_all_the_same() -> None:
+    with users_folder() as folder, as_user():
+        kept, doomed = folder / "kept", folder / "doomed"
+        kept.mkdir()
+        (kept / "file").write_bytes(b"")
+        kept.chmod(0o555)
+        doomed.mkdir()
+        lock_up(doomed / "locked")
+        (doomed / "link").symlink_to(kept, target_is_directory=True)
+        doomed.chmod(0o000)
+        tree.remove(doomed)
+        assert [path.name for path in folder.iterdir()] == ["kept"]
+        assert kept.stat().st_mode & 0o777 == 0o555
+        assert (kept / "file").exists()
 
 
 def test_removing_what_is_not_there(tmp_path: Path) -> None:

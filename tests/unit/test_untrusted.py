@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from bottle.errors import VerificationFailed
-from migrate.untrusted import staged
+from migrate.untrusted import staged, unpack_folder
 
 PIECES = (b"one", b"two", b"three")
 WHOLE = hashlib.sha256(b"".join(PIECES)).hexdigest()
@@ -45,3 +47,21 @@ def test_a_link_is_no_piece(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="link") as caught:
         list(staged(tmp_path, WHOLE))
     assert caught.value.errno == errno.ELOOP
+
+
+def test_a_state_that_is_unpacked_is_this_users_alone_whatever_rights_it_had(tmp_path: Path) -> None:
+    """A folder that may not be entered could never be read, nor deleted by `rm`."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, type_, mode in (
+            (".", tarfile.DIRTYPE, 0o000),
+            ("./locked", tarfile.DIRTYPE, 0o555),
+            ("./locked/file", tarfile.REGTYPE, 0o4666),
+        ):
+            member = tarfile.TarInfo(name)
+            member.type, member.mode = type_, mode
+            archive.addfile(member)
+    state = tmp_path / "state"
+    unpack_folder([buffer.getvalue()], state, owners=False, links=False, room=1 << 20)
+    modes = {str(path.relative_to(state)): path.stat().st_mode & 0o7777 for path in (state, *state.rglob("*"))}
+    assert modes == {".": 0o700, "locked": 0o700, "locked/file": 0o600}

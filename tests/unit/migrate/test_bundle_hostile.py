@@ -12,14 +12,17 @@ from typing import Any
 
 import pytest
 import zstandard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from bottle import serial
+from bottle import serial, tree
 from bottle.capability import digest_of
-from bottle.errors import BottleError, NeedsConsent, VerificationFailed
+from bottle.errors import BottleError, NeedsConsent, StateTooNew, VerificationFailed
 from bottle.model import Agent, CapabilityRequest, Mount, MountKind
 from migrate import bundle
 from migrate.export import export
 from migrate.imports import ImportRequest, import_bundle
+from tests.support.documents import JSON, NOTHINGS, is_typed, places
 from tests.support.forge import Forge, container, digest, entry, make_tar
 from tests.support.trees import snapshot
 from tests.support.world import BASE, World
@@ -78,6 +81,11 @@ def said(file: str, **values: Any) -> Spoil:
             (document[part] if part else document)[name] = value
 
     return lambda forge: forge.edit_json(file, change)
+
+
+def commit_said(**values: Any) -> Spoil:
+    """Other values in the first entry of the history."""
+    return lambda forge: forge.edit_json("commits.json", lambda document: document["commits"][0].update(values))
 
 
 def declared(**values: Any) -> Spoil:
@@ -271,6 +279,9 @@ HOSTILE: dict[str, tuple[Spoil, int, str]] = {
             entry("./evil", **HARDLINK, linkname="./door"),
         ), 7, "does not hold",
     ),
+    "a Dockerfile that is a hard link to what is not kept": (
+        added("state", entry("./Dockerfile", **HARDLINK, linkname="./metadata.json")), 7, "not taken over",
+    ),
     # things that are no files
     "a character device in the workspace": (added("workspace", entry("./null", type=tarfile.CHRTYPE)), 7, "device"),
     "a block device in a volume": (added("volume", entry(".cache/disk", type=tarfile.BLKTYPE)), 7, "device"),
@@ -317,6 +328,15 @@ HOSTILE: dict[str, tuple[Spoil, int, str]] = {
     "something behind the end": (bytewise(lambda data: data.extend(b"more")), 7, "too long"),
     "no bundle at all": (lambda forge: b"#!/bin/sh\nrm -rf /\n" * 1000, 7, "no bundle"),
     "another tar": (lambda forge: make_tar([entry("bottle-bundle.json", b"{}"), entry("x", b"y")]), 7, "belongs"),
+    **{
+        f"{none!r} as {key}": (spoil, 7, f"`{key}`|is missing")
+        for none in NOTHINGS[1:]
+        for key, spoil in (
+            ("place", member("volume", place=none)),
+            ("container", commit_said(container=none)),
+            ("copied_from", said("metadata.json", copied_from=none)),
+        )
+    },
     # digests and sizes
     "a wrong digest of a member": (member("workspace", digest=digest(b"other")), 7, "another digest"),
     "a wrong digest of what it unpacks to": (member("workspace", plain_digest=digest(b"other")), 7, "does not unpack"),
@@ -421,6 +441,21 @@ def test_the_forge_makes_bundles_that_are_taken(genuine: Path, host: World, tmp_
     imported = import_bundle(host.context, ImportRequest(file=file))
     assert imported.workspace is not None
     assert (imported.workspace / "more").read_bytes() == b"x"
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_one_wrong_value_in_the_manifest_is_refused(genuine: Path, data: st.DataObject) -> None:
+    """Or it is one that the manifest may hold there, and is what its annotation says."""
+    document = Forge.take_apart(genuine).manifest
+    holder, key = data.draw(st.sampled_from([*places(document)]))
+    holder[key] = data.draw(JSON)
+    try:
+        manifest = bundle.parse(serial.dump(document))
+    except (VerificationFailed, StateTooNew):
+        return
+    assert is_typed(manifest, bundle.Manifest)
+    assert bundle.render(manifest) == serial.dump(document)
 
 
 def test_every_bit_of_the_frame_counts(genuine: Path, host: World, tmp_path: Path) -> None:
@@ -548,6 +583,15 @@ def test_set_id_bits_do_not_arrive_on_files(genuine: Path, host: World, tmp_path
     assert imported.unset == ("su",)
     assert imported.workspace is not None
     assert (imported.workspace / "su").stat().st_mode & 0o7777 == 0o755
+
+
+def test_hard_links_in_the_state_take_no_room(genuine: Path, host: World, tmp_path: Path) -> None:
+    big, links = bytes(1 << 20), [f"transcript/files/h{number}" for number in range(50)]
+    more = [entry(path, **HARDLINK, linkname="transcript/files/big") for path in links]
+    file = forged(genuine, tmp_path, added("state", entry("transcript/files/big", big), *more))
+    state = host.home.bottle(import_bundle(host.context, ImportRequest(file=file)).identity).path
+    assert {(state / path).read_bytes() for path in links} == {big}
+    assert tree.size_of(state) < 2 << 20
 
 
 def test_files_of_the_state_that_mean_nothing_are_left_out(genuine: Path, host: World, tmp_path: Path) -> None:

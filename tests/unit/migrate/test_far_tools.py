@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,10 +27,11 @@ from migrate.spool import DirectorySpool
 from migrate.testing import LocalRemote
 from migrate.transfer import Cargo, Shipment
 from tests.support.trees import make_deep
+from tests.support.users import AS_USER, as_user, lock_up, users_folder
 
 APPLETS = (
-    "awk cat cp dirname find flock grep gzip head ls ln mkdir mv printf rm rmdir sha256sum sort sync tail tar tr uname"
-    " wc"
+    "awk cat chmod cp dirname find flock grep gzip head ls ln mkdir mv printf rm rmdir sha256sum sort sync tail tar tr"
+    " uname wc"
 )
 NO_BUSYBOX = pytest.mark.skipif(shutil.which("busybox") is None, reason="busybox is not installed")
 DOCKER = """#!/bin/sh
@@ -41,17 +43,25 @@ esac
 """
 
 
-@pytest.fixture(params=["gnu", pytest.param("busybox", marks=NO_BUSYBOX)])
-def programs(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A folder of programs that come before all others on the far host; docker is one, with one volume on one disk."""
-    folder, disk = tmp_path / "programs", tmp_path / "disk"
+def install(kind: str, folder: Path) -> None:
+    """Make a folder of programs: busybox's, or none."""
     folder.mkdir()
-    disk.mkdir()
-    if request.param == "busybox":
+    if kind == "busybox":
         busybox = str(shutil.which("busybox"))
         has = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
         for name in set(APPLETS.split()).intersection(has):
             (folder / name).symlink_to(busybox)
+
+
+KINDS = ["gnu", pytest.param("busybox", marks=NO_BUSYBOX)]
+
+
+@pytest.fixture(params=KINDS)
+def programs(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A folder of programs that come before all others on the far host; docker is one, with one volume on one disk."""
+    folder, disk = tmp_path / "programs", tmp_path / "disk"
+    install(request.param, folder)
+    disk.mkdir()
     (folder / "docker").write_text(DOCKER.format(tar=shutil.which("tar"), disk=disk))
     (folder / "docker").chmod(0o755)
     return folder
@@ -147,3 +157,60 @@ def test_a_deep_workspace_with_any_names_arrives_and_its_staging_can_be_cleared(
     arrival.clear()
     assert not incoming.exists()
     tree.discard(workspace)
+
+
+@pytest.fixture(params=KINDS)
+def user(request: pytest.FixtureRequest) -> Iterator[tuple[LocalRemote, Path]]:
+    """A host whose user there is not root, and the staging area of the bottle there."""
+    with users_folder() as home:
+        with as_user():
+            install(request.param, home / "programs")
+            staging = home / ".bottle" / "incoming" / "demo-abcde"
+            staging.mkdir(parents=True)
+        shell, path = (*AS_USER, "sh"), f"{home / 'programs'}:{os.environ['PATH']}"
+        yield LocalRemote(home, shell=shell, path=path), staging
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "left"),
+    [
+        ("clear", (), "workspace-1"),
+        ("withdraw", ("2" * 32,), "withdrawn-1"),
+        ("extract", ("none", "none", "workspace", "2" * 32), "workspace-1"),
+    ],
+)
+def test_what_an_earlier_run_left_goes_though_it_may_not_be_written(
+    user: tuple[LocalRemote, Path], name: str, args: tuple[str, ...], left: str
+) -> None:
+    remote, staging = user
+    with as_user():
+        (staging / "kept").mkdir(mode=0o555)
+        lock_up(staging / left)
+        (staging / left / "link").symlink_to("../kept")
+    remote.run(plain(name, "demo-abcde", *args))
+    assert not (staging / left).exists()
+    assert name == "clear" or (staging / "kept").stat().st_mode & 0o777 == 0o555
+
+
+def test_a_state_that_arrives_is_the_users_alone_whatever_rights_it_had(user: tuple[LocalRemote, Path]) -> None:
+    remote, staging = user
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, type_, mode in (
+            # Busybox's tar gives a folder its rights at once.
+            ("./locked/file", tarfile.REGTYPE, 0o4666),
+            ("./file", tarfile.REGTYPE, 0o000),
+            ("./locked", tarfile.DIRTYPE, 0o555),
+            (".", tarfile.DIRTYPE, 0o000),
+        ):
+            member = tarfile.TarInfo(name)
+            member.type, member.mode = type_, mode
+            archive.addfile(member)
+    with as_user():
+        (staging / "blobs" / "blob").mkdir(parents=True)
+        (staging / "blobs" / "blob" / "0").write_bytes(buffer.getvalue())
+    reply = remote.run(plain("extract", "demo-abcde", "blob", "none", "state", "1" * 32))
+    assert (reply.status, reply.err) == (0, "")
+    state = staging / f"state-{'1' * 32}"
+    modes = {str(path.relative_to(state)): path.stat().st_mode & 0o7777 for path in (state, *state.rglob("*"))}
+    assert modes == {".": 0o700, "locked": 0o700, "locked/file": 0o600, "file": 0o600}
