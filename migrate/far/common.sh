@@ -33,8 +33,33 @@ inode() { # FOLDER: what tells it from another that is later found under its nam
 	ls -di "$1" | awk '{ print $1 }'
 }
 
+beside() { # PATH IDENTITY: where a workspace is until it is whole, so that the last step is a rename, on any filesystem
+	printf '%s\n' "$(dirname "$1")/.bottle-incoming-$2"
+}
+
 placed_by_us() { # FOLDER: was it put there by an earlier run of this move? In the staging area of the bottle.
 	[ -d "$1" ] && [ "$(cat placed 2>/dev/null)" = "$(inode "$1") $1" ]
+}
+
+untouched() { # FOLDER: has nobody done anything in what was placed since? By ctimes: those of files can be set back by anybody.
+	placed_at=$(stat -c %Y placed) || return 1
+	# Its own ctime is that of the rename which placed it.
+	(cd "$1" && stat -c %Y . && find . ! -name . -exec stat -c %Z {} + || echo unknown) |
+		awk -v at="$placed_at" '!/^[0-9]+$/ || $1 > at + 0 { newer = 1 } END { exit newer || !NR }'
+}
+
+gone() { # PATH…: take it away, and the folders in it that nobody may write in too; no link is followed
+	for doomed; do
+		rm -rf "$doomed" 2>/dev/null || {
+			find "$doomed" -type d ! -perm -700 -exec chmod u+rwx {} \; 2>/dev/null
+			rm -rf "$doomed"
+		}
+		[ ! -e "$doomed" ] && [ ! -h "$doomed" ] || fail 21 "cannot take $doomed away"
+	done
+}
+
+put() { # PATH PLACE: a rename; what stands at PLACE already stays as it is, and gets nothing put into it
+	[ ! -e "$2" ] && [ ! -h "$2" ] && mv "$1" "$2"
 }
 
 flush() { # FOLDER: make its filesystem survive a power cut, or all of them where `sync` knows no better

@@ -2,7 +2,7 @@
 # user's here, whoever had it there; of a workspace the owners are kept, where the user here may do that.
 alone "$1"
 cd "$bottle_home/incoming/$1" || fail 21 "nothing is staged"
-rm -rf "./$4-"*
+gone "./$4-"*
 mkdir "./$4-$5" || fail 21 "cannot make $4-$5"
 owners=
 [ "$4" != state ] || owners=o

@@ -29,7 +29,7 @@ if [ -n "$workspace" ]; then
 	else
 		printf 'workspace=denied\n'
 	fi
-	(cd "$bottle_home/incoming/$identity" 2>/dev/null && placed_by_us "$workspace") && printf 'workspace=ours\n'
+	(cd "$bottle_home/incoming/$identity" 2>/dev/null && placed_by_us "$workspace" && untouched "$workspace") && printf 'workspace=ours\n'
 	disk workspace "$workspace"
 fi
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import subprocess
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -26,12 +25,8 @@ from migrate.spool import DirectorySpool
 from migrate.testing import LocalRemote
 from migrate.transfer import Cargo, Shipment
 from tests.support.trees import make_deep
+from tests.unit.migrate.conftest import TOOLS, install
 
-APPLETS = (
-    "awk cat cp dirname find flock grep gzip head ls ln mkdir mv printf rm rmdir sha256sum sort sync tail tar tr uname"
-    " wc"
-)
-NO_BUSYBOX = pytest.mark.skipif(shutil.which("busybox") is None, reason="busybox is not installed")
 DOCKER = """#!/bin/sh
 case "$1 $2" in
 'volume inspect') exit 1 ;;
@@ -41,17 +36,13 @@ esac
 """
 
 
-@pytest.fixture(params=["gnu", pytest.param("busybox", marks=NO_BUSYBOX)])
+@pytest.fixture(params=TOOLS)
 def programs(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A folder of programs that come before all others on the far host; docker is one, with one volume on one disk."""
     folder, disk = tmp_path / "programs", tmp_path / "disk"
     folder.mkdir()
     disk.mkdir()
-    if request.param == "busybox":
-        busybox = str(shutil.which("busybox"))
-        has = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
-        for name in set(APPLETS.split()).intersection(has):
-            (folder / name).symlink_to(busybox)
+    install(request.param, folder)
     (folder / "docker").write_text(DOCKER.format(tar=shutil.which("tar"), disk=disk))
     (folder / "docker").chmod(0o755)
     return folder
