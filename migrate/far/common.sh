@@ -62,6 +62,25 @@ put() { # PATH PLACE: a rename; what stands at PLACE already stays as it is, and
 	[ ! -e "$2" ] && [ ! -h "$2" ] && mv "$1" "$2"
 }
 
+left_here() { # IDENTITY DOCKER…: `since NAME` or `before NAME` a line, for each container that a bottle left when it moved away
+	left_state=$bottle_home/state/$1
+	left_name=bottle-$1
+	left_label=label=bottle.identity=$1
+	shift
+	left_noted=$(cat "$left_state/container" 2>/dev/null)
+	left_at=$(sed -n 's/.*"moved_at": "\([0-9T:-]*\).*/\1/p' "$left_state/moved-to.json")
+	# By name or noted id too: what somebody runs from a commit bears the same label.
+	for left_by in "name=^/?$left_name\$" ${left_noted:+"id=$left_noted"}; do
+		"$@" ps -aq --no-trunc --filter "$left_label" --filter "$left_by"
+	done | sort -u | while read -r left; do
+		# Running, or started again behind bottle's back, it may have done what no other host has. Both times are UTC.
+		"$@" inspect --format '{{.Name}} {{.State.Running}} {{.State.StartedAt}}' "$left" </dev/null |
+			awk -v at="$left_at" -v id="$left" '
+				{ when = $2 != "false" || substr($3, 1, 19) > substr(at, 1, 19) "" ? "since" : "before"; print when, substr($1, 2) }
+				END { if (!NR) print "since", id }'
+	done
+}
+
 flush() { # FOLDER: make its filesystem survive a power cut, or all of them where `sync` knows no better
 	sync -f "$1" 2>/dev/null || sync
 }

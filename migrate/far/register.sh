@@ -59,6 +59,9 @@ if [ -n "$before" ]; then
 	flush "$arrived.new"
 	mv "$arrived.new" "$arrived" || fail 21 "cannot write to $bottle_home/arrived"
 fi
+# What the bottle had here before it moved away is none of its containers: what arrives is newer.
+former=$(cat "$state/container" "$state/former" replaced/container replaced/former 2>/dev/null | sort -u)
+[ -z "$former" ] || printf '%s\n' "$former" >"state-$2/former" || fail 21 "cannot write to $incoming"
 flush "$incoming"
 [ -z "$3" ] || flush "$3"
 if [ -e "$state" ]; then
