@@ -140,14 +140,14 @@ def reconcile(delta: Delta, packed: Mapping[str, int], index: Index) -> Delta:
 
 
 def edited_since(index: Index, moment: int) -> tuple[str, ...]:
-    """The files and links that may have been changed after `moment`, in nanoseconds."""
-    return tuple(
-        sorted(
-            path
-            for path, entry in index.entries.items()
-            if entry.has_content and not entry.is_folder and moment - GRAIN <= entry.ctime <= index.ended
-        )
-    )
+    """What may have been changed after `moment`, in nanoseconds; of folders only those where something may be gone."""
+    found = {
+        path
+        for path, entry in index.entries.items()
+        if entry.has_content and moment - GRAIN <= entry.ctime <= index.ended
+    }
+    explained = {_parent(path) for path in found if path != "."}
+    return tuple(sorted(path for path in found if not index.entries[path].is_folder or path not in explained))
 
 
 def _counts(entry: Entry, earlier: Entry | None) -> bool:
