@@ -139,9 +139,10 @@ class ResumeRequest:
 class ResumeFacts:
     """All that decides how a bottle comes back.
 
-    `image` is the image of the commit that would be used, if it is in the engine; `kept` are the commits made of the
-    container whose images are; `rebuild_due` says that the own Dockerfile was approved after the last commit;
-    `dockerfile_exists` says so of the agent's Dockerfile.
+    `former` is a container that has the name of the bottle's since before a move brought the bottle back here: what
+    arrived is newer. `image` is the image of the commit that would be used, if it is in the engine; `kept` are the
+    commits made of the container, or the former one, whose images are; `rebuild_due` says that the own Dockerfile was
+    approved after the last commit; `dockerfile_exists` says so of the agent's Dockerfile.
     """
 
     metadata: Metadata
@@ -157,6 +158,7 @@ class ResumeFacts:
     dockerfile_exists: bool
     has_transcript: bool
     looked_in: str
+    former: ContainerFacts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,6 +292,7 @@ def plan_resume(facts: ResumeFacts, request: ResumeRequest) -> ResumePlan:
         require_settled(identity, facts.migration)
     if request.remote_control:
         require_remote_control(facts.metadata.agent)
+    _require_former_rests(facts)
     container = facts.container
     overridden = request.at is not None or request.rebuild
     if container is not None and container.status.alive:
@@ -314,12 +317,13 @@ def plan_resume(facts: ResumeFacts, request: ResumeRequest) -> ResumePlan:
             )
     if container is not None and container.status is Status.DEAD and not request.consent:
         _require_dispensable(container, facts)
+    replaced = container if container is not None else _dispensable(facts.former, facts.kept)
     approved = facts.rebuild_due and facts.own_dockerfile is not None and request.at is None
     if request.rebuild or approved:
         reason = "that was approved after its last commit" if approved else "that was asked for"
-        return _rebuild(facts, container, reason, approved=approved)
+        return _rebuild(facts, replaced, reason, approved=approved)
     if facts.image is not None:
-        return _from_commit(facts, facts.image, request.at, container)
+        return _from_commit(facts, facts.image, request.at, replaced)
     if request.at is not None:
         commit = find_commit(identity, facts.commits, request.at)
         raise NotFound(
@@ -328,8 +332,26 @@ def plan_resume(facts: ResumeFacts, request: ResumeRequest) -> ResumePlan:
             next_step=f"bottle resume {identity}",
         )
     if facts.committed_tag is not None:
-        return _rebuild(facts, container, f"its committed image {facts.committed_tag} is gone")
-    return _rebuild(facts, container, "it was never committed and has no container")
+        return _rebuild(facts, replaced, f"its committed image {facts.committed_tag} is gone")
+    return _rebuild(facts, replaced, "it was never committed and has no container")
+
+
+def _require_former_rests(facts: ResumeFacts) -> None:
+    """Refuse to run a bottle beside a container from before it came back. Raises Conflict."""
+    former = facts.former
+    if facts.container is None and former is not None and former.status.alive:
+        raise Conflict(
+            f"{former.name} runs, and is not what came back: {facts.metadata.identity} left it here when it moved away",
+            left="nothing was changed",
+            next_step=f"docker stop {former.name}, then again: what it did is kept in it, under another name",
+        )
+
+
+def _dispensable(former: ContainerFacts | None, kept: tuple[CommitRecord, ...]) -> ContainerFacts | None:
+    """A former container, if all that it did is in a commit that can be gone back to."""
+    if former is None or not is_frozen_in(former, kept) or nameless_volumes(former):
+        return None
+    return former
 
 
 def _require_dispensable(container: ContainerFacts, facts: ResumeFacts) -> None:

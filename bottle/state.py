@@ -9,6 +9,7 @@ state/<identity>/            0700
   commit-intent.json         a commit in flight
   resume-intent.json         a new container in the making
   container                  the id of its container, as a name can be changed
+  former                     the ids of containers that it left here when it moved away, and that are not its own since
   paused                     what its container was paused for, which is to go on
   transcript/                the last snapshot of the agent's transcript
   preserved                  marker: survives session-end cleanup
@@ -53,6 +54,7 @@ COMMITTED_IMAGE = "committed-image"
 COMMIT_INTENT = "commit-intent.json"
 RESUME_INTENT = "resume-intent.json"
 CONTAINER = "container"
+FORMER = "former"
 PAUSED = "paused"
 PRESERVED = "preserved"
 REBUILD = "rebuild"
@@ -73,6 +75,7 @@ HOST_ONLY = frozenset(
         COMMIT_INTENT,
         RESUME_INTENT,
         CONTAINER,
+        FORMER,
         PAUSED,
         ARRIVED,
         f"{TRANSCRIPT}.old",
@@ -183,6 +186,11 @@ class BottleState:
     def write_container_id(self, container_id: str) -> None:
         """Keep which container is the bottle's."""
         write_atomic(self.path / CONTAINER, f"{container_id}\n".encode())
+
+    def former_containers(self) -> frozenset[str]:
+        """The ids of containers from before a move brought the bottle back here, which are its own no more."""
+        data = self._read(FORMER)
+        return frozenset() if data is None else frozenset(data.decode("ascii", "replace").split())
 
     def resume_intent(self) -> ResumeIntent | None:
         """The new container that was begun and is not known to be whole."""

@@ -21,6 +21,7 @@ from bottle.ports import Progress
 from bottle.state import BottleState
 from bottle.text import printable
 from migrate.index import Delta
+from migrate.late import edited_here
 from migrate.livefolder import Update
 from migrate.model import HostFacts, Reply
 from migrate.parcels import Parcel
@@ -211,12 +212,13 @@ def had_arrived(remote: Remote, identity: Identity, nonce: str) -> bool:
 def settle_handoff(context: Context, state: BottleState, record: MigrationRecord, remote: Remote) -> bool:
     """Ask the far host whether a move that was cut while handing over had arrived; true if so.
 
-    Writes what it learns: the tombstone, or that this host is the owner as before. The caller holds the lock.
+    Writes what it learns: the tombstone, with what was edited here meanwhile, or that this host is the owner as before.
+    The caller holds the lock.
     """
     if record.phase is not MigrationPhase.HANDING_OFF:
         return False
     if had_arrived(remote, state.identity, record.nonce):
-        let_go(context, state, record.host, record.commit)
+        let_go(context, state, record.host, record.commit, edited_here(context, state, record))
         return True
     state.clear_migration()
     return False

@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,9 +102,7 @@ def compare(before: Index, after: Index) -> Delta:
     differing = visible | {
         path for path, entry in new.items() if entry.has_content and (went_back or before.is_doubtful(entry))
     }
-    # Names of one file stay together, also where it changed between the looks at two of them.
-    inodes = {_inode(new[path]) for path in differing if not new[path].is_folder}
-    differing |= {path for path, entry in new.items() if not entry.is_folder and _inode(entry) in inodes}
+    differing |= _other_names(differing, new)  # also of one that changed between the looks at two of its names
     gone = {path for path in old.keys() - new.keys() if old[path].has_content}
     replaced = {path for path in differing & old.keys() if old[path].kind != new[path].kind}
     # What is done in a folder changes its time, which is then put back.
@@ -119,19 +117,47 @@ def compare(before: Index, after: Index) -> Delta:
     )
 
 
-def edited_since(index: Index, moment: int) -> tuple[str, ...]:
-    """The files and links that may have been changed after `moment`, in nanoseconds."""
-    return tuple(
-        sorted(
-            path
-            for path, entry in index.entries.items()
-            if entry.has_content and not entry.is_folder and moment - GRAIN <= entry.ctime <= index.ended
-        )
+def reconcile(delta: Delta, packed: Mapping[str, int], index: Index) -> Delta:
+    """`delta` for a copy that has what was `packed`, by path and type (`stat.S_IFMT`), and is to be what `index` says.
+
+    That may never have been there when it was looked at: a link that stood in the place of a folder while that was
+    packed, a file that came and went, a folder that was elsewhere for a moment.
+    """
+    now = {path: entry for path, entry in index.entries.items() if entry.has_content}
+    stale = {path for path, kind in packed.items() if path not in now or now[path].kind != kind}
+    lacking = {path for path, entry in now.items() if packed.get(path) != entry.kind}
+    if not stale and not lacking:
+        return delta
+    around = {_parent(path) for path in stale | lacking} & {path for path, entry in now.items() if entry.is_folder}
+    changed = lacking | _other_names(lacking, now) | around | set(delta.changed)
+    opened = {path for path in around if packed.get(path) == stat.S_IFDIR}  # with which rights, nobody knows
+    return Delta(
+        changed=tuple(sorted(changed, key=_parts)),
+        removed=tuple(_topmost(stale | set(delta.removed))),
+        closed=tuple(sorted(opened | set(delta.closed))),
+        edited=tuple(sorted({*stale, *lacking, *delta.edited})),
     )
+
+
+def edited_since(index: Index, moment: int) -> tuple[str, ...]:
+    """What may have been changed after `moment`, in nanoseconds; of folders only those where something may be gone."""
+    found = {
+        path
+        for path, entry in index.entries.items()
+        if entry.has_content and moment - GRAIN <= entry.ctime <= index.ended
+    }
+    explained = {_parent(path) for path in found if path != "."}
+    return tuple(sorted(path for path in found if not index.entries[path].is_folder or path not in explained))
 
 
 def _counts(entry: Entry, earlier: Entry | None) -> bool:
     return entry.has_content or (earlier is not None and earlier.has_content)
+
+
+def _other_names(paths: Collection[str], entries: Mapping[str, Entry]) -> set[str]:
+    """All names of the files at `paths`: they stay together."""
+    inodes = {_inode(entries[path]) for path in paths if not entries[path].is_folder}
+    return {path for path, entry in entries.items() if not entry.is_folder and _inode(entry) in inodes}
 
 
 def _inode(entry: Entry) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bottle.errors import Conflict, PreflightRefused
 from bottle.text import printable
-from migrate.index import Delta, Index, compare
+from migrate.index import Delta, Index, compare, reconcile
 from migrate.parcels import Parcel
 
 ROUNDS = 8
@@ -38,7 +38,8 @@ class LiveFolder:
     """A folder, first packed whole, then kept up with.
 
     `pack` packs all of it, or only some paths of it: what vanishes meanwhile is not in the parcel, what changes while
-    it is read is in there somehow. Neither escapes the next `look`, which raises OSError.
+    it is read is in there somehow, and so is what was there for that moment only. None of it escapes the next `look`,
+    which raises OSError, and the comparison of that with what was packed.
     """
 
     folder: Path
@@ -64,8 +65,11 @@ class LiveFolder:
         return self.updates[-1].members if self.updates else self.parcel.members
 
     def update(self) -> Update | None:
-        """Pack what changed since it was looked at last; None where nothing has. Raises PreflightRefused."""
-        delta = self._differs()
+        """Pack what changed since it was looked at last, or was not as it was packed then; None where nothing is.
+
+        Raises PreflightRefused.
+        """
+        delta = reconcile(self._differs(), self.members, self._index)
         if not delta:
             return None
         parcel = self.pack(frozenset(delta.changed))

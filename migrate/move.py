@@ -30,14 +30,13 @@ from migrate.beforehand import LEFT, look_ahead, require_possible
 from migrate.credentials import Finder
 from migrate.handoff import Arrival, had_arrived, let_go, settle_handoff
 from migrate.hygiene import Allowed, finder_for, look_through, own_layers, require_clean, send_along
-from migrate.index import edited_since, look
 from migrate.known import ImagesThere, LayersThere, ask_layers
 from migrate.layers import SaveStreamSource
 from migrate.link import choose_level, measure
 from migrate.livefolder import LiveFolder, Update, keep_up
 from migrate.model import Blob, Codec, HostFacts, Presence
 from migrate.observe import MoveRequest, Observed, observe
-from migrate.packing import Packed, own_folder, pack, rehearse, require_same_needs, tag_there
+from migrate.packing import Packed, pack, rehearse, require_same_needs, tag_there
 from migrate.plan import MovePlan, plan_move, require_consent, require_room
 from migrate.ports import Remote
 from migrate.preflight import probe
@@ -208,24 +207,10 @@ class _Move:
                     left="nothing was changed",
                     next_step=f"finish it first: {finishing(self._identity, earlier)}",
                 )
-            arrived = settle_handoff(self._context, state, earlier, self._remote)
-            self._edited = self._edited_since(earlier) if arrived else ()
-            return arrived
+            return settle_handoff(self._context, state, earlier, self._remote)
         if self._request.keep:
             return earlier is not None and earlier.arrives_as == self._there and self._copied_before(earlier)
         return self._moved_before()
-
-    def _edited_since(self, earlier: MigrationRecord) -> tuple[str, ...]:
-        """What somebody did in the workspace here after the hand-over that was cut had begun."""
-        metadata = self._state.metadata()
-        if metadata.cwd is None or metadata.copy_cwd:
-            return ()
-        try:
-            now = look(metadata.cwd, own_folder(self._context.home.path, metadata.cwd))
-            return edited_since(now, int(earlier.started_at.timestamp() * 10**9))
-        except OSError as exc:
-            self._context.progress.note(f"whether somebody worked in {metadata.cwd} meanwhile is not known: {exc}")
-            return ()
 
     def _moved_before(self) -> bool:
         """Whether this host let the bottle go to that one, which still owns it."""
@@ -532,8 +517,12 @@ class _Move:
 
     def _arrived_all_the_same(self) -> bool:
         """The far side says that it failed: have it say who owns the bottle, so that nobody needs to ask later."""
-        record = self._state.migration()
-        return record is not None and settle_handoff(self._context, self._state, record, self._remote)
+        if self._request.keep:
+            return False
+        arrived = had_arrived(self._remote, self._there, self._nonce)
+        if not arrived:
+            self._state.clear_migration()
+        return arrived
 
     def _shipment(self) -> Shipment:
         throttle = Throttle(self._request.rate)

@@ -120,6 +120,7 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
             left="nothing was changed on either side",
             next_step=f"look at it there: bottle inspect {identity}",
         )
+    _require_unworked(facts)
     if workspace is not None:
         _require_place(facts, workspace)
     _require_openable(facts)
@@ -267,6 +268,20 @@ def _require_engine(facts: MoveFacts) -> None:
         raise PreflightRefused(
             f"{host.bottle_home} on {name} cannot be written", left=unchanged, next_step="set BOTTLE_HOME there"
         )
+
+
+def _require_unworked(facts: MoveFacts) -> None:
+    """Refuse to come back to where a container that was left there has gone on working."""
+    if not facts.host.ran_since:
+        return
+    name, *_ = facts.host.ran_since
+    raise Conflict(
+        f"{name}, which {facts.metadata.identity} left on {facts.host_name} when it moved away from there, has run "
+        "since: what it did is in no commit",
+        left="nothing was changed on either side",
+        next_step=f"there: docker stop {name}; docker commit {name} kept; docker rm {name}   (keeps its work as an "
+        "image); then the same command again",
+    )
 
 
 def _require_place(facts: MoveFacts, workspace: str) -> None:

@@ -1,6 +1,7 @@
 """What the far host is and has, asked in one round and changing nothing there."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from migrate.ports import Shell
 from migrate.scripts import plain
 
 _MOST = 1 << 50  # kilobytes
+_CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 _SNAPSHOTTER = ["driver-type", "io.containerd.snapshotter.v1"]
 
 
@@ -37,10 +39,15 @@ def parse_probe(text: str) -> HostFacts:
     """Read what the probe printed. Raises ValueError, KeyError or TypeError for what it cannot have printed."""
     values: dict[str, str] = {}
     tools: set[str] = set()
+    ran_since: list[str] = []
     for line in text.splitlines():
         key, _, value = line.partition("=")
         if key == "tool":
             tools.add(value)
+        elif key == "ran_since":
+            if not _CONTAINER.fullmatch(value):
+                raise ValueError("`ran_since` is no container's name")
+            ran_since.append(value)
         else:
             values[key] = value  # what comes later is truer: `ours` after `full`
     info: Mapping[str, Any] = json.loads(values["info"]) if values.get("info") else {}
@@ -69,6 +76,7 @@ def parse_probe(text: str) -> HostFacts:
         free_docker=_kilobytes(values, "free_docker"),
         disk_docker=values.get("disk_docker", ""),
         engine_id=engine_id(info),
+        ran_since=tuple(ran_since),
     )
 
 

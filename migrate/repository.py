@@ -18,7 +18,7 @@ from bottle import tree
 from bottle.errors import BottleError, PreflightRefused
 from bottle.tree import walk
 from migrate.git import Git, GitFailed
-from migrate.index import Entry, Index, compare, look
+from migrate.index import Entry, Index, compare, edited_since, look
 from migrate.outside import Setting, Worktree
 from migrate.survey import OWN_STATE, look_inside, read_settings
 
@@ -152,23 +152,43 @@ def _held(path: str) -> Iterator[int]:
         os.close(descriptor)
 
 
+def edited_in_repository(worktree: Worktree, moment: int) -> tuple[str, ...]:
+    """What travels of a worktree's repository, but for objects, and may have been changed after `moment`, in ns.
+
+    These are absolute paths. Raises OSError where it cannot be looked at.
+    """
+    found: list[str] = []
+    for top, travels in ((worktree.admin, _is_own), (worktree.common, _is_common)):
+        edited = edited_since(look(Path(top), frozenset({"objects"})), moment)
+        found += [posixpath.join(top, path) for path in edited if path != "." and travels(path)]
+    return tuple(found)
+
+
+def _is_own(path: str) -> bool:
+    """HEAD and the index are the worktree's own, and so is whatever it is in the middle of."""
+    return path.partition("/")[0] not in OWN_STATE
+
+
+def _is_common(path: str) -> bool:
+    return path in {"packed-refs", "config"} or _is_shared(path)
+
+
+def _is_shared(path: str) -> bool:
+    if path.partition("/")[0] not in _SHARED:
+        return False
+    if path.startswith("info/"):
+        return path in _SHARED_INFO
+    if path.startswith("hooks/"):
+        return not path.endswith(".sample")
+    return path != "logs/HEAD" and not path.startswith(_PER_WORKTREE)
+
+
 def _copy_files(admin: int, common: int, made: Path) -> set[str]:
     """All that git keeps as files, for the worktree and for the repository; their paths."""
-
-    def shared(path: str) -> bool:
-        if path.partition("/")[0] not in _SHARED:
-            return False
-        if path.startswith("info/"):
-            return path in _SHARED_INFO
-        if path.startswith("hooks/"):
-            return not path.endswith(".sample")
-        return path != "logs/HEAD" and not path.startswith(_PER_WORKTREE)
-
-    copied = _copy(common, made, shared)
+    copied = _copy(common, made, _is_shared)
     # After the others, as git moves references from there into this file.
     copied |= _copy(common, made, lambda path: path == "packed-refs")
-    # HEAD and the index are the worktree's own, and so is whatever it is in the middle of.
-    return copied | _copy(admin, made, lambda path: path.partition("/")[0] not in OWN_STATE)
+    return copied | _copy(admin, made, _is_own)
 
 
 def _copy(source: int, target: Path, wanted: Callable[[str], bool]) -> set[str]:

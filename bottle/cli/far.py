@@ -3,7 +3,9 @@
 import sys
 from pathlib import Path
 
-from bottle.cli.output import prompted
+from bottle.cli.moved import newer_lines
+from bottle.cli.moveplan import SENDING
+from bottle.cli.output import note, prompted
 from bottle.model import MigrationPhase
 from bottle.operations import Context
 from bottle.state import BottleState
@@ -22,14 +24,22 @@ def ssh_options(identity_files: tuple[Path, ...], *, accept_new_host_key: bool =
 
 
 def settle_by_asking(context: Context, state: BottleState) -> None:
-    """Where a move was cut while it was handed over, ask the other host who owns the bottle, and write it down."""
-    record = state.migration()
-    if record is None or record.phase is not MigrationPhase.HANDING_OFF or record.pulled_by is not None:
+    """Where a move was cut while it was handed over, ask the other host who owns the bottle, and write it down.
+
+    What was edited here meanwhile is told.
+    """
+    seen = state.migration()
+    if seen is None or seen.phase is not MigrationPhase.HANDING_OFF or seen.pulled_by is not None:
         return  # whoever pulls it cannot be connected to; `resume` says where the answer is
-    context.progress.note(f"a move to {record.host} was cut while it was handed over: asking that host")
-    keys = tuple(Path(name) for name in record.identity_files)
-    with (
-        state.locked("bottle resume"),
-        SshRemote.connect(Target.parse(record.host), options=ssh_options(keys)) as remote,
-    ):
-        settle_handoff(context, state, record, remote)
+    with state.locked("bottle resume"):
+        record = state.migration()
+        if record is None or record.nonce != seen.nonce:
+            return  # another run has settled it meanwhile, and may have begun anew: `resume` says what is so now
+        context.progress.note(f"a move to {record.host} was cut while it was handed over: asking that host")
+        keys = tuple(Path(name) for name in record.identity_files)
+        with SshRemote.connect(Target.parse(record.host), options=ssh_options(keys)) as remote:
+            arrived = settle_handoff(context, state, record, remote)
+        tombstone = state.tombstone() if arrived else None
+    account = tombstone.account if tombstone is not None else None
+    for line in newer_lines(account.edited, account.workspace, SENDING) if account is not None else ():
+        note(line)

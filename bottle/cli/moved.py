@@ -28,6 +28,15 @@ def moved_document(moved: Moved, sides: Sides, missing: tuple[str, ...], other: 
     }
 
 
+def newer_lines(edited: tuple[str, ...], workspace: str | None, sides: Sides) -> list[str]:
+    """What is newer at the source than at the destination, and what to do about it."""
+    if not edited:
+        return []
+    newer = f"newer {sides.source} than {sides.destination}"
+    lines = [f"WARNING: edited during the hand-over, so {newer}: {item}" for item in edited]
+    return [*lines, f"next:  bring them to {workspace} {sides.destination}, before the agent goes on there"]
+
+
 def moved_lines(moved: Moved, sides: Sides, missing: tuple[str, ...], other: str) -> list[str]:
     """The move for people; `other` is what the other host is called."""
     fetched = sides == FETCHING
@@ -36,10 +45,7 @@ def moved_lines(moved: Moved, sides: Sides, missing: tuple[str, ...], other: str
     lines = [f"{moved.identity} {verb} {where} (commit {moved.commit}, {size(moved.staged)} staged)"]
     if moved.workspace is not None:
         lines.append(f"  its workspace is at {moved.workspace}")
-    newer = f"newer {sides.source} than {sides.destination}"
-    lines += [f"  WARNING: edited during the hand-over, so {newer}: {item}" for item in moved.edited]
-    if moved.edited:
-        lines.append(f"  next:  bring them to {moved.workspace} {sides.destination}, before the agent goes on there")
+    lines += [f"  {line}" for line in newer_lines(moved.edited, moved.workspace, sides)]
     lines += [f"  went along: {item}" for item in moved.carried]
     lines += [f"  was left behind: {item}" for item in moved.left_behind]
     lines += [f"  holds no content, so did not travel: {item}" for item in moved.skipped]

@@ -45,9 +45,22 @@ class Context:
         found = the_one(identity, find_containers(self.engine, self.home.bottle(identity), labelled))
         return self.engine.container(found.id) if found is not None else self.standing(identity)
 
-    def standing(self, identity: Identity) -> ContainerFacts | None:
-        """The container that has the name of the bottle's. Raises NameTaken when it is not this bottle's."""
+    def former(self, identity: Identity) -> ContainerFacts | None:
+        """The container that has the name of the bottle's since before a move brought the bottle back here."""
         container = self.engine.container(identity.container)
+        return container if container is not None and self._is_former(identity, container) else None
+
+    def _is_former(self, identity: Identity, container: ContainerFacts) -> bool:
+        return container.id in self.home.bottle(identity).former_containers()
+
+    def standing(self, identity: Identity) -> ContainerFacts | None:
+        """The container that has the name of the bottle's, and is none of before a move brought the bottle back here.
+
+        Raises NameTaken when it is not this bottle's.
+        """
+        container = self.engine.container(identity.container)
+        if container is not None and self._is_former(identity, container):
+            return None
         if container is not None and container.labels.get(LABEL_IDENTITY) != str(identity):
             raise NameTaken(
                 f"the container {identity.container} is not this bottle's: it has no label {LABEL_IDENTITY}={identity}",

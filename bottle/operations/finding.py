@@ -17,8 +17,10 @@ def find_containers(
     The engine is asked, and the history read, only where a container is neither the recorded one nor called as bottle
     calls it. Raises StateDamaged or EngineError.
     """
-    identity = state.identity
-    labelled = tuple(each for each in everything if each.labels.get(LABEL_IDENTITY) == str(identity))
+    identity, former = state.identity, state.former_containers()
+    labelled = tuple(
+        each for each in everything if each.labels.get(LABEL_IDENTITY) == str(identity) and each.id not in former
+    )
     recorded = state.container_id()
     claims = Claims(identity=identity, labelled=labelled, recorded=recorded)
     unclear = strays(claims)

@@ -60,13 +60,16 @@ def observe_resume(context: Context, state: BottleState, request: ResumeRequest)
     wanted = next((each.tag for each in commits if each.number == request.at), None) if request.at is not None else tag
     dockerfile = metadata.agent.dockerfile
     container = context.container(metadata.identity)
+    former = context.former(metadata.identity)
+    made_of = container or former
     return ResumeFacts(
         metadata=metadata,
         tombstone=state.tombstone(),
         migration=state.migration(),
         container=container,
+        former=former,
         commits=commits,
-        kept=kept_commits(context, commits, container) if container else (),
+        kept=kept_commits(context, commits, made_of) if made_of else (),
         committed_tag=tag,
         image=context.engine.image(wanted) if wanted is not None else None,
         own_dockerfile=state.own_dockerfile,

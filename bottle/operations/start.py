@@ -171,12 +171,26 @@ def new_container(
         yield identity.draft
         if replaces is not None:
             give_up(context, replaces)
+        set_former_aside(context, identity)
         engine.rename(identity.draft, identity.container)
         context.home.bottle(identity).write_container_id(container_id)
     except BaseException:
         with suppress(BottleError):
             discard_draft(context, identity)
         raise
+
+
+def set_former_aside(context: Context, identity: Identity) -> None:
+    """Have the container that a bottle left here when it moved away make room: it gets another name."""
+    former = context.former(identity)
+    if former is None:
+        return
+    name = f"{identity.container}.former-{former.id[:12]}"
+    context.engine.rename(former.id, name)
+    context.progress.note(
+        f"the container that {identity} left here when it moved away may hold work that no commit here has: it is "
+        f"called {name} now (to keep its work: docker commit {name} kept; else: docker rm {name})"
+    )
 
 
 def give_up(context: Context, container: ContainerFacts) -> None:

@@ -13,5 +13,5 @@ while read -r blob; do
 		rm -f "$piece"
 	done
 	# Each piece is what it is called, and yet they do not make up the blob: they are of another one's making.
-	[ -n "$found" ] || rm -rf "$blob"
+	[ -n "$found" ] || gone "$blob"
 done

@@ -23,13 +23,6 @@ open_up() { # FOLDER…: give the user here all rights to the folders in them, a
 	find "$@" -type d ! -perm -700 -exec chmod u+rwx {} \; 2>/dev/null
 }
 
-remove() { # PATH…: delete them with all that is below, folders that may not be written (as in Go's module cache) too
-	rm -rf "$@" 2>/dev/null || {
-		open_up "$@"
-		rm -rf "$@"
-	}
-}
-
 hash_file() { # FILE: its sha256 in hex
 	if command -v sha256sum >/dev/null 2>&1; then
 		sum=$(sha256sum <"$1") || return 1
@@ -45,8 +38,52 @@ inode() { # FOLDER: what tells it from another that is later found under its nam
 	ls -di "$1" | awk '{ print $1 }'
 }
 
+beside() { # PATH IDENTITY: where a workspace is until it is whole, so that the last step is a rename, on any filesystem
+	printf '%s\n' "$(dirname "$1")/.bottle-incoming-$2"
+}
+
 placed_by_us() { # FOLDER: was it put there by an earlier run of this move? In the staging area of the bottle.
 	[ -d "$1" ] && [ "$(cat placed 2>/dev/null)" = "$(inode "$1") $1" ]
+}
+
+untouched() { # FOLDER: has nobody done anything in what was placed since? By ctimes: those of files can be set back by anybody.
+	placed_at=$(stat -c %Y placed) || return 1
+	# Its own ctime is that of the rename which placed it.
+	(cd "$1" && stat -c %Y . && find . ! -name . -exec stat -c %Z {} + || echo unknown) |
+		awk -v at="$placed_at" '!/^[0-9]+$/ || $1 > at + 0 { newer = 1 } END { exit newer || !NR }'
+}
+
+gone() { # PATH…: take it away, and the folders in it that nobody may write in too; no link is followed
+	for doomed; do
+		rm -rf "$doomed" 2>/dev/null || {
+			open_up "$doomed"
+			rm -rf "$doomed"
+		}
+		[ ! -e "$doomed" ] && [ ! -h "$doomed" ] || fail 21 "cannot take $doomed away"
+	done
+}
+
+put() { # PATH PLACE: a rename; what stands at PLACE already stays as it is, and gets nothing put into it
+	[ ! -e "$2" ] && [ ! -h "$2" ] && mv "$1" "$2"
+}
+
+left_here() { # IDENTITY DOCKER…: `since NAME` or `before NAME` a line, for each container that a bottle left when it moved away
+	left_state=$bottle_home/state/$1
+	left_name=bottle-$1
+	left_label=label=bottle.identity=$1
+	shift
+	left_noted=$(cat "$left_state/container" 2>/dev/null)
+	left_at=$(sed -n 's/.*"moved_at": "\([0-9T:-]*\).*/\1/p' "$left_state/moved-to.json")
+	# By name or noted id too: what somebody runs from a commit bears the same label.
+	for left_by in "name=^/?$left_name\$" ${left_noted:+"id=$left_noted"}; do
+		"$@" ps -aq --no-trunc --filter "$left_label" --filter "$left_by"
+	done | sort -u | while read -r left; do
+		# Running, or started again behind bottle's back, it may have done what no other host has. Both times are UTC.
+		"$@" inspect --format '{{.Name}} {{.State.Running}} {{.State.StartedAt}}' "$left" </dev/null |
+			awk -v at="$left_at" -v id="$left" '
+				{ when = $2 != "false" || substr($3, 1, 19) > substr(at, 1, 19) "" ? "since" : "before"; print when, substr($1, 2) }
+				END { if (!NR) print "since", id }'
+	done
 }
 
 flush() { # FOLDER: make its filesystem survive a power cut, or all of them where `sync` knows no better

@@ -3,7 +3,7 @@
 # the user here may do that.
 alone "$1"
 cd "$bottle_home/incoming/$1" || fail 21 "nothing is staged"
-remove "./$4-"*
+gone "./$4-"*
 mkdir "./$4-$5" || fail 21 "cannot make $4-$5"
 owners=
 [ "$4" != state ] || owners=o

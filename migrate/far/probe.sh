@@ -29,7 +29,7 @@ if [ -n "$workspace" ]; then
 	else
 		printf 'workspace=denied\n'
 	fi
-	(cd "$bottle_home/incoming/$identity" 2>/dev/null && placed_by_us "$workspace") && printf 'workspace=ours\n'
+	(cd "$bottle_home/incoming/$identity" 2>/dev/null && placed_by_us "$workspace" && untouched "$workspace") && printf 'workspace=ours\n'
 	disk workspace "$workspace"
 fi
 
@@ -50,10 +50,15 @@ ask() { # DOCKER…: what the engine says of itself, if it answers
 	printf 'info=%s\n' "$("$@" info --format '{{json .}}' 2>/dev/null)"
 	root=$("$@" info --format '{{.DockerRootDir}}' 2>/dev/null)
 }
+left() { # DOCKER…: which containers that the bottle left here when it moved away have run since
+	[ ! -e "$state/moved-to.json" ] || left_here "$identity" "$@" | sed -n 's/^since /ran_since=/p'
+}
 if ask "$docker"; then
 	printf 'sudo=no\n'
+	left "$docker"
 elif ask sudo -n "$docker"; then
 	printf 'sudo=yes\n'
+	left sudo -n "$docker"
 else
 	printf 'refused=%s\n' "$("$docker" version --format '{{.Server.Version}}' 2>&1 | tail -n 1)"
 	exit 0

@@ -7,12 +7,17 @@ renames_to() { # PATH: is what goes there from here renamed? Between two filesys
 	return "$linked"
 }
 
+is_here() { # the bottle is, and its workspace nothing that a move may still take back
+	rm -f "$incoming/placed" "$incoming/landing"
+	exit 0
+}
+
 incoming=$bottle_home/incoming/$1
 state=$bottle_home/state/$1
 arrived=$bottle_home/arrived/$1
 alone "$1"
 # Another run of this script may have done it, whose answer was lost.
-grep -qsxF "$2" "$state/arrived" "$arrived" && exit 0
+grep -qsxF "$2" "$state/arrived" "$arrived" && is_here
 cd "$incoming" || fail 21 "nothing is staged"
 [ -d "state-$2" ] || fail 21 "what was staged for this move is gone"
 if [ -e "$state" ] && [ ! -e "$state/moved-to.json" ]; then
@@ -20,28 +25,27 @@ if [ -e "$state" ] && [ ! -e "$state/moved-to.json" ]; then
 fi
 if [ -n "$3" ]; then
 	printf '%s' "$3" >landing || fail 21 "cannot write to $incoming" # where prune finds what is beside it
-	near=$(dirname "$3")/.bottle-incoming-$1 # beside its goal, so that the last step is a rename, on any filesystem
+	near=$(beside "$3" "$1")
 	mkdir -p "$(dirname "$3")" || fail 21 "cannot make $(dirname "$3")"
 	if [ -d "workspace-$2" ]; then
-		remove "$near"
-		if renames_to "$near"; then
-			mv "workspace-$2" "$near" || fail 21 "cannot put the workspace beside $3"
-		else
+		gone "$near"
+		# One that nobody may write in itself is renamed into another folder by root only.
+		if ! { renames_to "$near" && put "workspace-$2" "$near" 2>/dev/null; }; then
 			# The staged one stays until all is over: half of it is never taken for the whole.
-			remove "$near.part"
+			gone "$near.part"
 			cp -a "workspace-$2" "$near.part" || fail 21 "cannot copy the workspace beside $3"
 			flush "$near.part"
-			mv "$near.part" "$near" || fail 21 "cannot put the workspace beside $3"
+			put "$near.part" "$near" || fail 21 "cannot put the workspace beside $3"
 		fi
 	fi
 	if [ -d "$near" ]; then
-		if placed_by_us "$3"; then
-			remove "$3"
+		if placed_by_us "$3" && untouched "$3"; then
+			gone "$3"
 		elif [ -e "$3" ] || [ -h "$3" ]; then
-			rmdir "$3" 2>/dev/null || fail 28 "$3 is here already and is not empty"
+			rmdir "$3" 2>/dev/null || fail 28 "$3 is here already and is not empty, or somebody has worked there since"
 		fi
 		printf '%s %s\n' "$(inode "$near")" "$3" >placed || fail 21 "cannot write to $incoming"
-		mv "$near" "$3" || fail 21 "cannot put the workspace at $3"
+		put "$near" "$3" || fail 21 "cannot put the workspace at $3"
 	fi
 	placed_by_us "$3" || fail 21 "the workspace at $3 is not the one that was staged"
 fi
@@ -55,11 +59,15 @@ if [ -n "$before" ]; then
 	flush "$arrived.new"
 	mv "$arrived.new" "$arrived" || fail 21 "cannot write to $bottle_home/arrived"
 fi
+# What the bottle had here before it moved away is none of its containers: what arrives is newer.
+former=$(cat "$state/container" "$state/former" replaced/container replaced/former 2>/dev/null | sort -u)
+[ -z "$former" ] || printf '%s\n' "$former" >"state-$2/former" || fail 21 "cannot write to $incoming"
 flush "$incoming"
 [ -z "$3" ] || flush "$3"
 if [ -e "$state" ]; then
-	remove replaced && mv "$state" replaced || fail 21 "cannot replace $state"
+	gone replaced
+	put "$state" replaced || fail 21 "cannot replace $state"
 fi
-mv "state-$2" "$state" || fail 21 "cannot put the state at $state"
+put "state-$2" "$state" || fail 21 "cannot put the state at $state"
 flush "$state"
-exit 0
+is_here

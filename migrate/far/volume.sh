@@ -9,18 +9,11 @@ if docker volume inspect "$4" >/dev/null 2>&1; then
 		docker rm -f -v "$old" >/dev/null
 	done
 	if [ -e "$bottle_home/state/$1/moved-to.json" ]; then
-		# By name or noted id too: what somebody runs from a commit bears the same label.
-		noted=$(cat "$bottle_home/state/$1/container" 2>/dev/null)
-		left=$(sed -n 's/.*"moved_at": "\([0-9T:-]*\).*/\1/p' "$bottle_home/state/$1/moved-to.json")
-		for which in "name=^/?bottle-$1\$" ${noted:+"id=$noted"}; do
-			for old in $(docker ps -aq --filter "label=bottle.identity=$1" --filter "$which" --filter status=exited); do
-				# Started again behind bottle's back, it may have done what no other host has. Both times are UTC.
-				docker inspect --format '{{.State.StartedAt}}' "$old" |
-					awk -v left="$left" 'substr($1, 1, 19) > substr(left, 1, 19) "" { newer = 1 } END { exit newer || !NR }' ||
-					fail 27 "a container of $1 has run here since the bottle moved away: keep its work, then docker rm $old"
-				docker rm "$old" >/dev/null
-			done
-		done
+		left_here "$1" docker | while read -r when name; do
+			[ "$when" = before ] ||
+				fail 27 "a container of $1 has run here since the bottle moved away: keep its work, then docker rm $name"
+			docker rm "$name" </dev/null >/dev/null
+		done || exit
 	fi
 	docker volume rm "$4" >/dev/null || fail 27 "volume $4 exists here and is in use"
 fi

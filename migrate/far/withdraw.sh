@@ -1,13 +1,26 @@
 # IDENTITY NONCE: has the move called NONCE arrived? If not, it never will: what was staged for it is taken back.
 alone "$1"
 incoming=$bottle_home/incoming/$1
+state=$bottle_home/state/$1
 # One rename, as at the end of register.sh: of the two, one comes first.
 mv "$incoming/state-$2" "$incoming/withdrawn-$2" 2>/dev/null
 # In this order: what is in the state folder is in the other file before the folder is deleted.
-if grep -qsxF "$2" "$bottle_home/state/$1/arrived" "$bottle_home/arrived/$1"; then
+if grep -qsxF "$2" "$state/arrived" "$bottle_home/arrived/$1"; then
+	rm -f "$incoming/placed" "$incoming/landing"
 	printf 'arrived\n'
-else
-	printf 'withdrawn\n'
+	exit 0
 fi
-remove "$incoming/withdrawn-"*
+printf 'withdrawn\n'
+# The answer stands, whatever can be taken away: the next run, or prune, takes what is left.
+(gone "$incoming/withdrawn-"*)
+cd "$incoming" 2>/dev/null || exit 0
+landing=$(cat landing 2>/dev/null) || exit 0
+# A bottle that is here for another reason works where that names.
+[ ! -d "$state" ] || [ -e "$state/moved-to.json" ] || exit 0
+near=$(beside "$landing" "$1")
+# What somebody has worked in since it was placed is theirs.
+if placed_by_us "$landing" && untouched "$landing"; then
+	(gone "$near") && put "$landing" "$near"
+fi
+(gone "$near" "$near.part")
 exit 0

@@ -266,7 +266,7 @@ MUTANTS: tuple[Mutant, ...] = (
             '	[ "$(cat "$blob"/[0-9]* 2>/dev/null | hash_file /dev/stdin)" = "$blob" ] && continue\n',
             "	continue\n",
         ),
-        ("pieces of another making stay there", '	[ -n "$found" ] || rm -rf "$blob"\n', ""),
+        ("pieces of another making stay there", '	[ -n "$found" ] || gone "$blob"\n', ""),
     ),
     *_in(
         "migrate/untrusted.py",
@@ -329,16 +329,22 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     *_in(
         "migrate/far/register.sh",
-        "migrate/test_handoff test_durability",
+        "migrate/test_handoff migrate/test_far_places test_durability",
         ("a bottle that is there is replaced", '[ ! -e "$state/moved-to.json" ]; then', '[ ! -e "$state" ]; then'),
         ("a workspace that is there is replaced", 'rmdir "$3" 2>/dev/null ||', 'rm -rf "$3" ||'),
-        ("a move arrives twice", 'grep -qsxF "$2" "$state/arrived" "$arrived" && exit 0\n', ""),
-        ("the last name is not flushed", 'flush "$state"\nexit 0', "exit 0"),
+        (
+            "what somebody did in a placed one goes",
+            'if placed_by_us "$3" && untouched "$3"; then',
+            'if placed_by_us "$3"; then',
+        ),
+        ("a move arrives twice", 'grep -qsxF "$2" "$state/arrived" "$arrived" && is_here\n', ""),
+        ("the last name is not flushed", 'flush "$state"\nis_here', "is_here"),
     ),
     *_in(
         "migrate/far/withdraw.sh",
-        "migrate/test_handoff",
+        "migrate/test_handoff migrate/test_far_places",
         ("what is withdrawn may still arrive", 'mv "$incoming/state-$2" "$incoming/withdrawn-$2" 2>/dev/null\n', ""),
+        ("what somebody did in a placed workspace goes", '&& untouched "$landing"; then', "; then"),
     ),
     # --- bundles ---
     *_in(

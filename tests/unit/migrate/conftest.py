@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,22 @@ from bottle.naming import Identity
 from migrate.testing import LocalRemote
 
 IDENTITY = Identity.parse("demo-abc12")
+
+APPLETS = (
+    "awk cat chmod cp dirname find flock grep gzip head ls ln mkdir mv printf rm rmdir sed sha256sum sort stat sync"
+    " tail tar tr uname wc"
+)
+NO_BUSYBOX = pytest.mark.skipif(shutil.which("busybox") is None, reason="busybox is not installed")
+TOOLS = ("gnu", pytest.param("busybox", marks=NO_BUSYBOX))
+
+
+def install(tools: str, folder: Path) -> None:
+    """Have the programs in a folder, which come before all others on the far host, be those of a host with `tools`."""
+    if tools == "busybox":
+        busybox = str(shutil.which("busybox"))
+        has = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
+        for name in set(APPLETS.split()).intersection(has):
+            (folder / name).symlink_to(busybox)
 
 
 @pytest.fixture

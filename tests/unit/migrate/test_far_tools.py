@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,8 @@ from bottle.model import Mount, MountKind
 from bottle.naming import Identity
 from bottle.testing import RecordingProgress
 from migrate.handoff import Arrival
+from migrate.index import look
+from migrate.livefolder import LiveFolder, Update, keep_up
 from migrate.model import Codec
 from migrate.parcels import Parcel, pack_folder, pack_stream
 from migrate.preflight import probe
@@ -26,14 +28,10 @@ from migrate.scripts import plain
 from migrate.spool import DirectorySpool
 from migrate.testing import LocalRemote
 from migrate.transfer import Cargo, Shipment
-from tests.support.trees import make_deep
+from tests.support.trees import make_deep, snapshot
 from tests.support.users import AS_USER, as_user, lock_up, users_folder
+from tests.unit.migrate.conftest import TOOLS, install
 
-APPLETS = (
-    "awk cat chmod cp dirname find flock grep gzip head ls ln mkdir mv printf rm rmdir sha256sum sort sync tail tar tr"
-    " uname wc"
-)
-NO_BUSYBOX = pytest.mark.skipif(shutil.which("busybox") is None, reason="busybox is not installed")
 DOCKER = """#!/bin/sh
 case "$1 $2" in
 'volume inspect') exit 1 ;;
@@ -43,25 +41,13 @@ esac
 """
 
 
-def install(kind: str, folder: Path) -> None:
-    """Make a folder of programs: busybox's, or none."""
-    folder.mkdir()
-    if kind == "busybox":
-        busybox = str(shutil.which("busybox"))
-        has = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
-        for name in set(APPLETS.split()).intersection(has):
-            (folder / name).symlink_to(busybox)
-
-
-KINDS = ["gnu", pytest.param("busybox", marks=NO_BUSYBOX)]
-
-
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=TOOLS)
 def programs(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A folder of programs that come before all others on the far host; docker is one, with one volume on one disk."""
     folder, disk = tmp_path / "programs", tmp_path / "disk"
-    install(request.param, folder)
+    folder.mkdir()
     disk.mkdir()
+    install(request.param, folder)
     (folder / "docker").write_text(DOCKER.format(tar=shutil.which("tar"), disk=disk))
     (folder / "docker").chmod(0o755)
     return folder
@@ -101,6 +87,7 @@ def volume_tar(folder: Path) -> bytes:
     return buffer.getvalue()
 
 
+NONCE = "0" * 32
 CACHE = Mount(kind=MountKind.VOLUME, source="v", target="/home/agent/cache")
 
 
@@ -159,11 +146,12 @@ def test_a_deep_workspace_with_any_names_arrives_and_its_staging_can_be_cleared(
     tree.discard(workspace)
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=TOOLS)
 def user(request: pytest.FixtureRequest) -> Iterator[tuple[LocalRemote, Path]]:
     """A host whose user there is not root, and the staging area of the bottle there."""
     with users_folder() as home:
         with as_user():
+            (home / "programs").mkdir()
             install(request.param, home / "programs")
             staging = home / ".bottle" / "incoming" / "demo-abcde"
             staging.mkdir(parents=True)
@@ -214,3 +202,96 @@ def test_a_state_that_arrives_is_the_users_alone_whatever_rights_it_had(user: tu
     state = staging / f"state-{'1' * 32}"
     modes = {str(path.relative_to(state)): path.stat().st_mode & 0o7777 for path in (state, *state.rglob("*"))}
     assert modes == {".": 0o700, "locked": 0o700, "locked/file": 0o600, "file": 0o600}
+
+
+# --- what was there only while it was packed --------------------------------------------------------------------------
+
+
+def a_link(folder: Path, victim: Path) -> None:
+    folder.symlink_to(victim)
+
+
+def a_file(folder: Path, _: Path) -> None:
+    folder.write_text("for a moment")
+
+
+def another_folder(folder: Path, victim: Path) -> None:
+    (folder / "sub").mkdir(parents=True)
+    (folder / "more" / "leaf").mkdir(parents=True)
+    (folder / "sub" / "leaf").symlink_to(victim)
+    (folder / "sub").chmod(0o555)
+
+
+def nothing(_: Path, __: Path) -> None:
+    pass
+
+
+@pytest.mark.parametrize("moment", [a_link, a_file, another_folder, nothing])
+@pytest.mark.parametrize("after", ["the same", "another file", "another folder", "a file goes"])
+def test_what_stood_in_the_place_of_a_folder_while_it_was_packed_leads_nowhere(
+    arrival: Arrival, tmp_path: Path, moment: Callable[[Path, Path], None], after: str
+) -> None:
+    """An agent, or whoever works in the workspace, exchanges a folder between two looks, and changes it back."""
+    workspace, victim, aside = tmp_path / "workspace", tmp_path / "far" / "victim", tmp_path / "aside"
+    for folder in (workspace / "folder", victim):
+        (folder / "sub").mkdir(parents=True)
+        (folder / "sub" / "leaf").write_text(f"of {folder.name}")
+        (folder / "file").write_text(f"of {folder.name}")
+    before = snapshot(victim)
+    spool, folder = DirectorySpool(tmp_path / "spool", Codec.GZIP), workspace / "folder"
+
+    def pack(wanted: frozenset[str] | None) -> Parcel:
+        if wanted is not None:
+            return pack_folder(workspace, spool, live=True, wanted=wanted)
+        folder.rename(aside)
+        moment(folder, victim)
+        parcel = pack_folder(workspace, spool, live=True)
+        if folder.exists() or folder.is_symlink():
+            tree.remove(folder)
+        aside.rename(folder)
+        return parcel
+
+    live = LiveFolder(workspace, pack, look=partial(look, workspace))
+    ship(arrival, live.parcel)
+    arrival.unpack(live.parcel, "workspace", NONCE)
+    match after:
+        case "another file":
+            (folder / "file").write_text("newer")
+        case "another folder":
+            shutil.rmtree(folder / "sub")
+            (folder / "sub").mkdir()
+            (folder / "sub" / "new").write_text("new")
+        case "a file goes":
+            (folder / "sub" / "leaf").unlink()
+
+    def take(update: Update) -> None:
+        ship(arrival, update.parcel)
+        arrival.update(update, "workspace", NONCE)
+
+    keep_up(live, take, left="", next_step="")
+    there = tmp_path / "far" / ".bottle" / "incoming" / "demo-abcde" / f"workspace-{NONCE}"
+    assert snapshot(there) == snapshot(workspace)
+    assert snapshot(victim) == before
+
+
+@pytest.mark.parametrize("line", [b"-link/file", b"-link/sub", b"-folder/link/sub/leaf", b"+link/sub", b"+link"])
+def test_no_update_goes_through_a_link(arrival: Arrival, spool: DirectorySpool, tmp_path: Path, line: bytes) -> None:
+    victim, workspace = tmp_path / "victim", tmp_path / "workspace"
+    (victim / "sub").mkdir(parents=True)
+    (victim / "sub" / "leaf").write_text("theirs")
+    (victim / "file").write_text("theirs")
+    (victim / "sub").chmod(0o500)
+    (workspace / "folder").mkdir(parents=True)
+    for link in (workspace / "link", workspace / "folder" / "link"):
+        link.symlink_to(victim)
+    before = snapshot(victim)
+    parcel = pack_folder(workspace, spool)
+    ship(arrival, parcel)
+    arrival.unpack(parcel, "workspace", NONCE)
+    digest = parcel.blob.digest.removeprefix("sha256:")
+    update = plain("update", "demo-abcde", digest, "gzip", f"workspace-{NONCE}")
+    reply = arrival.remote.run(update, (line + b"\n",))
+    assert reply.status == 26
+    assert snapshot(victim) == before
+    assert arrival.remote.run(update, (b"-folder/link\n-link\n",)).status == 0
+    assert snapshot(victim) == before

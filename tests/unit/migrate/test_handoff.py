@@ -519,21 +519,54 @@ def test_coming_back_only_the_containers_of_bottle_make_room_for_a_volume(rig: R
     log = rig.far / "asked"
     (programs / "docker").write_text(f'#!/bin/sh\necho "$*" >>{log}\n[ "$1 $2" != "volume rm" ]\n')
     assert fill_a_volume(rig, programs).status == 27
-    (asked,) = [line for line in log.read_text().splitlines() if "bottle.identity" in line]
+    (asked,) = {line for line in log.read_text().splitlines() if "label=bottle.identity" in line}
     assert f"name=^/?bottle-{rig.identity}$" in asked
-    assert "status=exited" in asked
 
 
-@pytest.mark.parametrize(("started", "goes"), [("2026-01-01T11:59:59.9Z", True), ("2026-01-01T12:00:01.1Z", False)])
+@pytest.mark.parametrize(
+    ("state", "goes"),
+    [
+        ("false 2026-01-01T11:59:59.9Z", True),
+        ("false 0001-01-01T00:00:00Z", True),
+        ("false 2026-01-01T12:00:01.1Z", False),
+        ("true 2026-01-01T11:59:59.9Z", False),
+        (None, False),
+    ],
+    ids=["stopped", "never started", "started since", "running", "not told"],
+)
 def test_a_container_that_ran_since_the_bottle_left_is_not_removed_when_it_comes_back(
-    rig: Rig, programs: Path, started: str, goes: bool
+    rig: Rig, programs: Path, state: str | None, goes: bool
 ) -> None:
     there = StateHome(rig.far / ".bottle").create(rig.state.metadata())
     there.write_tombstone(Tombstone(host="third", moved_at=datetime(2026, 1, 1, 12, tzinfo=UTC)))
+    there.write_container_id("c1")  # found by its id and by its name
     log = rig.far / "asked"
-    answers = f'ps*bottle.identity*) echo c1 ;;\n"inspect "*) echo {started} ;;\n"volume rm"*) exit 1 ;;'
+    answers = 'ps*label=bottle.identity*) echo c1 ;;\nversion*) echo amd64 ;;\n"volume rm"*) exit 1 ;;\n'
+    answers += f'"inspect "*) echo /mine {state} ;;' if state else '"inspect "*) exit 1 ;;'
     (programs / "docker").write_text(f'#!/bin/sh\necho "$*" >>{log}\ncase "$*" in\n{answers}\nesac\n')
     reply = fill_a_volume(rig, programs)
     assert reply.status == 27
-    assert ("rm c1" in log.read_text().splitlines()) == goes
-    assert (f"{rig.identity} has run here" in reply.err and reply.err.endswith("docker rm c1")) == (not goes)
+    name = "mine" if state else "c1"
+    assert log.read_text().splitlines().count(f"rm {name}") == goes
+    assert (f"{rig.identity} has run here" in reply.err and reply.err.endswith(f"docker rm {name}")) == (not goes)
+    assert probe(rig.remote, rig.identity, "").ran_since == (() if goes else (name,))
+    assert probe(rig.remote, Identity.parse("other-abc12"), "").ran_since == ()
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_the_containers_of_before_are_not_those_of_a_bottle_that_came_back(rig: Rig, programs: Path, cut: bool) -> None:
+    there = StateHome(rig.far / ".bottle").create(rig.state.metadata())
+    there.write_tombstone(Tombstone(host="third", moved_at=NOW))
+    there.write_container_id("c1")
+    (there.path / "former").write_text("c0\n")
+    rig.stage("n1")
+    if cut:  # when the former state has gone, and the next has not come
+        script(programs, "mv", f'{shutil.which("mv")} "$@"; [ "$2" != replaced ] || kill -9 $PPID')
+        assert rig.register("n1").status != 0
+        (programs / "mv").unlink()
+        assert rig.withdraw("n1") == b"withdrawn"
+        rig.stage("n1")
+    rig.arrival.register("n1", None)
+    assert there.tombstone() is None
+    assert there.container_id() is None
+    assert there.former_containers() == {"c0", "c1"}

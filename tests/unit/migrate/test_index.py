@@ -17,7 +17,7 @@ from migrate import index
 from migrate.export import one_tar
 from migrate.guard import RULES
 from migrate.handoff import update_lines
-from migrate.index import GRAIN, Delta, Entry, Index, compare
+from migrate.index import GRAIN, Delta, Entry, Index, compare, reconcile
 from migrate.livefolder import Update, keep_up
 from migrate.model import Blob, Codec
 from migrate.packing import live_folder
@@ -117,6 +117,45 @@ NOW, LATER = LONG_AGO, LONG_AGO + 10 * GRAIN
 )
 def test_how_two_looks_differ(before: Index, after: Index, delta: Delta) -> None:
     assert compare(before, after) == delta
+
+
+@pytest.mark.parametrize(
+    ("packed", "after", "delta"),
+    [
+        pytest.param({"a": FILE}, at(LATER, a=entry()), Delta(), id="as it was"),
+        pytest.param({}, at(LATER, a=entry(SOCKET)), Delta(), id="a socket, which does not travel"),
+        pytest.param({}, at(LATER, a=entry()), Delta(changed=(".", "a"), closed=(".",), edited=("a",)), id="elsewhere"),
+        pytest.param(
+            {"d": FOLDER, "d/a": FILE},
+            at(LATER, d=entry(FOLDER, 5)),
+            Delta(changed=("d",), removed=("d/a",), closed=("d",), edited=("d/a",)),
+            id="it came and went",
+        ),
+        pytest.param(
+            {"d": LINK},
+            at(LATER, d=entry(FOLDER, 5), d_a=entry()),
+            Delta(changed=(".", "d", "d/a"), removed=("d",), closed=(".",), edited=("d", "d/a")),
+            id="a link in the place of a folder",
+        ),
+        pytest.param(
+            {"d": FOLDER, "d/a": FILE},
+            at(LATER, d=entry(LINK, 5)),
+            Delta(changed=(".", "d"), removed=("d",), closed=(".",), edited=("d", "d/a")),
+            id="a folder in the place of a link",
+        ),
+        pytest.param(
+            {"a": FILE},
+            at(LATER, a=entry(), b=entry()),
+            Delta(changed=(".", "a", "b"), closed=(".",), edited=("b",)),
+            id="all names of one file",
+        ),
+    ],
+)
+def test_what_was_packed_is_compared_too(packed: dict[str, int], after: Index, delta: Delta) -> None:
+    held = {".": FOLDER} | packed
+    assert reconcile(Delta(), {path: stat.S_IFMT(mode) for path, mode in held.items()}, after) == delta
+    also = reconcile(Delta(changed=("x",), removed=("d/z",), closed=("y",), edited=("z",)), {}, at(LATER))
+    assert (also.changed, also.removed, also.closed, also.edited) == ((".", "x"), ("d/z",), ("y",), (".", "z"))
 
 
 # --- on a disk --------------------------------------------------------------------------------------------------------

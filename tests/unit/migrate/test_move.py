@@ -7,7 +7,9 @@ import os
 import shutil
 import tarfile
 import threading
+import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from bottle.cli.far import settle_by_asking
 from bottle.cli.moved import moved_document, moved_lines
 from bottle.cli.moveplan import SENDING, plan_lines
 from bottle.errors import (
@@ -44,6 +47,7 @@ from migrate.move import Moved, move, plan
 from migrate.observe import MoveRequest
 from migrate.plan import MovePlan
 from migrate.report import moved_from_json, moved_to_json, plan_from_json, plan_to_json
+from migrate.ssh import SshRemote
 from migrate.testing import LocalRemote
 from tests.support.git import commit as commit_file
 from tests.support.git import git, repository, view, worktree
@@ -426,14 +430,103 @@ def test_what_is_edited_during_the_hand_over_is_told(rig: Rig, monkeypatch: pyte
     assert rig.move().edited == ("late",)  # the same command once more says so too
 
 
-def test_what_is_edited_after_a_hand_over_that_was_cut_is_told(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    (rig.world.cwd / "early").write_text("x")
+def by_the_clock(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the times of moves and of files be of one clock, without a doubt between them."""
     monkeypatch.setattr("migrate.index.GRAIN", 0)
-    rig.world.engine.clock = lambda: datetime.now(UTC)
+    rig.world.engine.clock = lambda: datetime.now(UTC)  # type: ignore[assignment]
+
+
+def settle_by_resuming(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `bottle resume` does first after a cut."""
+    monkeypatch.setattr(SshRemote, "connect", lambda *_, **__: nullcontext(rig.remote))
+    settle_by_asking(rig.world.context, rig.bottle)
+
+
+def settle_by_a_run_that_fails(rig: Rig, _: pytest.MonkeyPatch) -> None:
+    rig.program("bottle", "#!/bin/sh\n[ $1 = --version ]\n")
+    with pytest.raises(RemoteError, match="`bottle resume` failed there"):
+        rig.move(resume_there=True)
+
+
+@pytest.mark.parametrize("first", [None, settle_by_resuming, settle_by_a_run_that_fails])
+def test_what_is_edited_after_a_hand_over_that_was_cut_is_told(
+    rig: Rig,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    first: Callable[[Rig, pytest.MonkeyPatch], None] | None,
+) -> None:
+    (rig.world.cwd / "early").write_text("x")
+    (rig.world.cwd / "sub").mkdir()
+    (rig.world.cwd / "sub" / "gone").write_text("x")
+    by_the_clock(rig, monkeypatch)
+
+    def edit() -> None:
+        (rig.world.cwd / "late").write_text("x")
+        (rig.world.cwd / "sub" / "gone").unlink()
+
     with monkeypatch.context() as patch:
-        edit_after(rig, patch, "register", lambda: (rig.world.cwd / "late").write_text("x"))
+        edit_after(rig, patch, "register", edit)
         rig.die_after("register")
-    assert rig.move().edited == ("late",)
+    if first is not None:
+        first(rig, monkeypatch)
+    if first is settle_by_resuming:
+        told = capsys.readouterr().err
+        assert "WARNING: edited during the hand-over, so newer here than there: late\n" in told
+        assert "bring them to" in told
+    for _ in range(2):
+        assert rig.move().edited == ("late", "sub")
+
+
+def test_what_is_done_in_a_worktrees_repository_after_a_hand_over_that_was_cut_is_told(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = worktree(repository(tmp_path / "main"), rig.world.cwd / "try")
+    worktree(tmp_path / "main", tmp_path / "other")
+    by_the_clock(rig, monkeypatch)
+    time.sleep(0.02)
+    rig.die_after("register")
+    time.sleep(0.02)
+    commit_file(tmp_path / "other", "of no concern")  # on a branch that went along, though
+    git(folder, "commit", "--allow-empty", "--quiet", "--message", "late")
+    edited = rig.move().edited
+    common = tmp_path / "main" / ".git"
+    assert {f"{common}/worktrees/try/logs/HEAD", f"{common}/refs/heads/try", f"{common}/refs/heads/other"} <= set(
+        edited
+    )
+    assert not [path for path in edited if "objects" in path or "worktrees/other" in path or not path.startswith("/")]
+
+
+def test_a_hand_over_that_another_run_settled_meanwhile_is_not_settled_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at the record and the lock, another run ends that move and begins one to another host."""
+    rig.die_after("register")
+    record, locked = rig.bottle.migration(), BottleState.locked
+    assert record is not None
+    newer = replace(record, nonce="another", host="elsewhere", started_at=datetime.now(UTC))
+
+    def meanwhile(state: BottleState, purpose: str) -> object:
+        state.write_migration(newer)
+        return locked(state, purpose)
+
+    monkeypatch.setattr(BottleState, "locked", meanwhile)
+    settle_by_resuming(rig, monkeypatch)
+    assert (rig.bottle.migration(), rig.bottle.tombstone()) == (newer, None)
+
+
+def test_an_arrival_that_is_called_a_failure_keeps_its_account(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = rig.remote.run
+
+    def failing(command: RemoteCommand, *args: Any, **kwargs: Any) -> Reply:
+        reply = run(command, *args, **kwargs)
+        return replace(reply, status=1) if command.name == "register" else reply
+
+    monkeypatch.setattr(rig.remote, "run", failing)
+    moved = rig.move()
+    tombstone = rig.bottle.tombstone()
+    assert tombstone is not None
+    assert tombstone.account is not None
+    assert tombstone.account.staged == moved.staged > 0
 
 
 def test_a_workspace_that_went_during_the_hand_over_does_not_undo_it(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -578,6 +671,8 @@ def test_the_run_that_finishes_a_cut_move_tells_all_that_it_did(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, keep: bool, again: int
 ) -> None:
     rig.world.work(rig.bottle, "/root/.netrc", b"machine x login y password secretsecret")
+    by_the_clock(rig, monkeypatch)
+    time.sleep(0.02)
     told: list[MoveAccount] = []
     write = BottleState.write_migration
 

@@ -237,3 +237,11 @@ def test_starting_it_there_needs_a_bottle_there() -> None:
     with pytest.raises(PreflightRefused, match="no bottle to resume with"):
         planned(host={"bottle": None}, resume_there=True)
     planned(resume_there=True)
+
+
+def test_a_bottle_does_not_come_back_to_a_container_that_went_on_without_it() -> None:
+    with pytest.raises(Conflict, match="has run since") as caught:
+        planned(host={"presence": Presence.MOVED, "ran_since": ("mine",)})
+    assert caught.value.left == "nothing was changed on either side"
+    assert "docker commit mine" in caught.value.next_step
+    assert planned(host={"presence": Presence.MOVED}).stops

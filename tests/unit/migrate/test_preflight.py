@@ -120,6 +120,7 @@ def test_files_are_compressed_as_the_far_shell_can_read_them(tools: str, codec: 
         "printf 'bottle_home=/x\\npresence=perhaps\\n'",
         "printf 'bottle_home=/x\\npresence=absent\\nfree_home=much\\n'",
         "printf 'bottle_home=/x\\npresence=absent\\ninfo=[1]\\n'",
+        "printf 'bottle_home=/x\\npresence=moved\\nran_since=x; reboot\\n'",
         "printf 'bottle_home=/x\\npresence=absent\\ninfo={\\n'",
         "printf 'bottle_home=/x\\npresence=absent\\ninfo='; head -c 200000 /dev/zero | tr '\\0' '['",
         "true",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -24,7 +25,7 @@ from bottle.errors import (
     UsageError,
     VerificationFailed,
 )
-from bottle.model import LaunchSpec, Mount, MountKind, Status, Tombstone
+from bottle.model import ContainerMark, LaunchSpec, Mount, MountKind, Status, Tombstone
 from bottle.operations import commit, observe_resume, resume, stop
 from bottle.plan import Attach, FromCommit, Rebuild, ResumeRequest, StartAgain, plan_resume
 from bottle.state import BottleState
@@ -677,3 +678,94 @@ def test_what_is_built_from_a_commit_still_counts_its_layers_as_the_bottles_own(
     again = commit(world.context, bottle).commit
     assert again.base == base
     assert set(work.diff_ids[len(base) :]) <= set(own_layers(bottle.metadata(), again))
+
+
+# --- a bottle that moved away and came back ---------------------------------------------------------------------------
+
+
+def came_back(world: World) -> tuple[BottleState, str]:
+    """A bottle that arrived anew, with a commit made elsewhere, and the container that it left here before that."""
+    bottle = committed(world)
+    former, (first,) = bottle.container_id(), bottle.commits()
+    assert former is not None
+    elsewhere = ContainerMark(container_id="elsewhere", started_at=first.created_at, running=False)
+    world.engine.tag(first.tag, bottle.identity.committed(2))
+    bottle.append_commit(replace(first, number=2, tag=bottle.identity.committed(2), mark=elsewhere, parent=1))
+    bottle.write_committed_image(bottle.identity.committed(2))
+    (bottle.path / "container").rename(bottle.path / "former")  # as register.sh does it
+    return bottle, former
+
+
+def test_what_arrived_runs_and_the_container_of_before_whose_work_is_in_a_commit_goes(world: World) -> None:
+    bottle, former = came_back(world)
+    plan = resume(world.context, bottle, PLAIN).plan
+    assert isinstance(plan, FromCommit)
+    assert plan.number == 2
+    assert world.engine.container(former) is None
+    world.check_tidy(bottle)
+
+
+def test_a_container_of_before_with_a_nameless_volume_does_not_go(world: World) -> None:
+    bottle, former = came_back(world)
+    facts = observe_resume(world.context, bottle, PLAIN)
+    assert facts.former is not None
+    assert facts.former.id == former
+    nameless = Mount(kind=MountKind.VOLUME, source="", target="/v", anonymous=True)
+    plan = plan_resume(replace(facts, former=replace(facts.former, mounts=(nameless,))), PLAIN)
+    assert isinstance(plan, FromCommit)
+    assert plan.replaces is None
+
+
+@pytest.mark.parametrize("why", ["its image is gone", "it was started since"])
+def test_a_container_of_before_that_may_hold_work_gets_another_name(world: World, why: str) -> None:
+    bottle, former = came_back(world)
+    if why == "its image is gone":
+        world.engine.remove_image(bottle.identity.committed(1))
+    else:
+        world.engine.start(former)
+        world.work(bottle, "/work", b"behind its back")
+        world.engine.stop(former)
+    work = world.content(bottle, "/work")
+    assert isinstance(resume(world.context, bottle, PLAIN).plan, FromCommit)
+    aside = world.engine.container(former)
+    assert aside is not None
+    assert aside.name == f"{bottle.identity.container}.former-{former[:12]}"
+    assert world.engine.read(aside.name, "/work") == work
+    assert any(f"docker commit {aside.name}" in note for note in world.progress.notes)
+    # From then on it is nobody's that this bottle knows.
+    assert isinstance(resume(world.context, bottle, PLAIN).plan, Attach)
+    stop(world.context, bottle)
+    assert commit(world.context, bottle).commit.number == 3
+    assert world.engine.container(former) == aside
+
+
+def test_a_container_of_before_that_runs_is_neither_joined_nor_committed(world: World) -> None:
+    bottle, former = came_back(world)
+    world.engine.start(former)
+    with pytest.raises(Conflict, match="is not what came back"):
+        plan_resume(observe_resume(world.context, bottle, PLAIN), PLAIN)
+    with pytest.raises(Conflict, match="is not what came back") as caught:
+        resume(world.context, bottle, PLAIN)
+    assert f"docker stop {bottle.identity.container}" in caught.value.next_step
+    with pytest.raises(NotFound):
+        commit(world.context, bottle)
+    assert len(bottle.commits()) == 2
+    assert world.status(bottle) is Status.RUNNING
+
+
+@pytest.mark.parametrize("deadly", [False, True], ids=["fails", "dies"])
+def test_wherever_the_first_resume_of_what_came_back_ends_the_next_one_works(tmp_path: Path, deadly: bool) -> None:
+    numbers = count()
+
+    def run(fate: Fate) -> None:
+        world = World(tmp_path / str(next(numbers)))
+        bottle, former = came_back(world)
+        world.engine.remove_image(bottle.identity.committed(1))
+        with world.doomed(fate) as context, suppress(BottleError, Killed, OSError):
+            resume(context, bottle, PLAIN)
+        assert not isinstance(resume(world.context, bottle, PLAIN).plan, Rebuild), fate.last
+        assert world.engine.container(former) is not None
+        assert bottle.container_id() not in {None, former}
+        assert world.status(bottle) is Status.RUNNING
+
+    assert every_moment(run, deadly=deadly) > 10
