@@ -262,6 +262,7 @@ def tombstone_to_json(tombstone: Tombstone) -> Json:
             "workspace": str(arrived.workspace) if arrived.workspace is not None else None,
         },
         "account": _account_to_json(tombstone.account),
+        "nonce": tombstone.nonce,
     }
 
 
@@ -273,6 +274,7 @@ def tombstone_from_json(data: Json) -> Tombstone:
         moved_at=moment(data, "moved_at"),
         arrived=_arrived_from_json(arrived) if arrived is not None else None,
         account=_account_from_json(data.get("account")),
+        nonce=optional_text(data, "nonce") if "nonce" in data else None,
     )
 
 

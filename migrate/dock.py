@@ -9,8 +9,8 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -18,8 +18,10 @@ from bottle import tree
 from bottle.errors import EngineError, RemoteError, VerificationFailed
 from bottle.model import Store
 from bottle.naming import Identity
+from bottle.plan import commit_in_force
 from bottle.ports import Engine, Progress
-from bottle.state import BottleState
+from bottle.regular import read_regular
+from bottle.state import ARRIVED, TOMBSTONE, BottleState
 from bottle.text import printable
 from migrate.archive import Archive, KnownBlob, Layer, compose
 from migrate.guard import RULES, Guard, Rule, Terms
@@ -51,7 +53,17 @@ _IN_MEMORY = 1 << 20
 _SHOWN = 300  # characters of what comes from there
 _NAME = "this host"
 _COMPOSED = ".composed"  # no name of a blob
+_TELLS_OF_A_MOVE = frozenset({"register", "withdraw"})  # by its nonce
 _PASSED = ("HOME", "PATH", "USER", "LOGNAME", "TMPDIR", "XDG_RUNTIME_DIR", "SSH_AUTH_SOCK")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landed:
+    """A bottle that was brought here, as it is here now: `commit` is the one in force."""
+
+    identity: Identity
+    commit: int
+    workspace: str | None
 
 
 class Here:
@@ -85,6 +97,7 @@ class Dock:
         self._pieces = 0
         self._unpacked: dict[str, frozenset[str]] = {}
         self._approved: dict[str, ArrivedState] = {}
+        self._brought = False
 
     @property
     def arrives_as(self) -> Identity:
@@ -103,9 +116,24 @@ class Dock:
         rule = RULES[request.script]
         if rule.streams:
             with self._berths.shared():
+                self._require_not_ours(command, rule)
                 return self._stream(command, rule, stdin, request.silence)
         with _spooled(stdin, rule) as spool, self._berths.exclusive():
-            return self._perform(command, spool, request.silence)
+            self._require_not_ours(command, rule)
+            reply = self._perform(command, spool, request.silence)
+            if command.name in _TELLS_OF_A_MOVE:
+                self._brought = self._brought or self._has_arrived(command.args[1])
+            return reply
+
+    def _require_not_ours(self, command: RemoteCommand, rule: Rule) -> None:
+        """Let nothing be done to a bottle that lives here. Raises Breach."""
+        again = command.name == "register" and self._has_arrived(command.args[1])  # its answer was lost
+        if not (rule.looks or rule.settles or again) and self.is_here():
+            raise Breach(
+                f"{self._guard.identity} lives here, and the far host asks for {command.name!r}",
+                left="what is here is as it was",
+                next_step=f"bottle inspect {self._guard.identity}",
+            )
 
     def _stream(self, command: RemoteCommand, rule: Rule, stdin: Iterator[bytes], silence: float) -> Reply:
         most = rule.most
@@ -131,9 +159,14 @@ class Dock:
                 self._require_known(stdin, command.args[1])
             case "volume":
                 return self._fill(command, silence)
-            case "register":
+            case "register" if not self._has_arrived(command.args[1]):
                 self._require_sound(*command.args[1:])
         return self._here.run(command, _chunks(stdin), silence=silence)
+
+    @property
+    def _state(self) -> BottleState:
+        """The bottle's, as it is here, or will be."""
+        return BottleState(self._guard.identity, self._terms.bottle_home / "state" / str(self._guard.identity))
 
     @property
     def _staging(self) -> Path:
@@ -289,8 +322,7 @@ class Dock:
             if path.name not in WRITTEN_HERE and not is_kept(path.name):
                 tree.remove(path)
         reopen_requests(state)
-        here = self._terms.bottle_home / "state" / str(self._guard.identity)
-        granted = grant(arrived.metadata, here, rebuild=arrived.rebuild)
+        granted = grant(arrived.metadata, self._state.path, rebuild=arrived.rebuild)
         state.write_metadata(granted.metadata)
         state.write_commits(arrived.commits)
         state.write_committed_image(arrived.commit.tag)
@@ -304,10 +336,33 @@ class Dock:
         root = Path(self._terms.docker_root)
         return _free(root if root.is_absolute() else self._terms.bottle_home)
 
+    def _has_arrived(self, nonce: str) -> bool:
+        """Whether the move called `nonce`, which only its two hosts know, once put the bottle into place here."""
+        noted = (self._state.path / ARRIVED, self._terms.bottle_home / ARRIVED / str(self._guard.identity))
+        for file in noted:
+            with suppress(OSError):
+                if nonce.encode() in read_regular(file).split(b"\n"):
+                    return True
+        return False
+
     def is_here(self) -> bool:
         """Whether this host owns the bottle now, whatever anybody says."""
-        state = self._terms.bottle_home / "state" / str(self._guard.identity)
-        return state.is_dir() and not (state / "moved-to.json").exists()
+        return self._state.path.is_dir() and not (self._state.path / TOMBSTONE).exists()
+
+    def arrival(self) -> Landed | None:
+        """What is here of the bottle, if it lives here and the far host has shown that it brought it.
+
+        It has if it registered the bottle, or knows the name of a move that once did. Raises StateDamaged.
+        """
+        if not self._brought or not self.is_here():
+            return None
+        metadata = self._state.metadata()
+        commit = commit_in_force(self._state.commits(), self._state.committed_image())
+        return Landed(
+            identity=self._guard.identity,
+            commit=commit.number if commit is not None else 0,
+            workspace=str(metadata.cwd) if metadata.cwd is not None and not metadata.copy_cwd else None,
+        )
 
 
 class _Berths:

@@ -47,7 +47,8 @@ class Rule:
     """What a script takes: its arguments, those about Docker aside, and up to `most` bytes of standard input.
 
     `lines` is what each line of that input is. What `streams` may run beside others, while its input still comes.
-    What `looks` changes nothing.
+    What `looks` changes nothing. What `settles` asks how a move ended, or clears up after it: the bottle that is here
+    stays as it is.
     """
 
     args: tuple[str, ...]
@@ -56,6 +57,7 @@ class Rule:
     most: int = 0
     streams: bool = False
     looks: bool = False
+    settles: bool = False
 
 
 _IMAGES = re.compile(r"sha256:[0-9a-f]{64}\n")
@@ -64,7 +66,7 @@ _SUMS = re.compile(r"[0-9a-f]{64}  \./[^\n\\]+\n")
 _UPDATES = re.compile(r"[+-](?:[A-Za-z0-9/._-]|\\0[0-3][0-7]{2})+\n")
 RULES = {
     "probe": Rule(args=("identity", "workspace"), looks=True),
-    "withdraw": Rule(args=("identity", "nonce")),
+    "withdraw": Rule(args=("identity", "nonce"), settles=True),
     "images": Rule(args=(), docker=True, looks=True),
     "known": Rule(args=("root",), docker=True, lines=_IMAGES, most=1 << 20, looks=True),
     "sink": Rule(args=(), most=1 << 20, streams=True),
@@ -82,7 +84,7 @@ RULES = {
         args=("identity", "blob", "codec", "volume", "target", "tag", "filler", "count", "count", "sha256"), docker=True
     ),
     "register": Rule(args=("identity", "nonce", "workspace")),
-    "clear": Rule(args=("identity",)),
+    "clear": Rule(args=("identity",), settles=True),
 }
 
 

@@ -188,6 +188,7 @@ def let_go(
             moved_at=context.now(),
             arrived=what_travels(state, commit),
             account=replace(account, edited=edited) if account is not None else None,
+            nonce=record.nonce if record is not None else None,
         )
     )
     state.clear_migration()

@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ from bottle.errors import (
     ConnectionLost,
     InvalidIdentity,
     Locked,
+    NameTaken,
     PreflightRefused,
     RemoteError,
     VerificationFailed,
@@ -301,10 +302,25 @@ class _Session:
                 raise RemoteError(f"{self._remote.name} ends with a result that makes no sense")
 
     def _checked(self, moved: Moved) -> Moved:
-        """Nothing is here because a far host says so."""
-        if self._dock is None or self._dock.arrives_as != moved.arrived_as or not self._dock.is_here():
+        """The move, where it happened: nothing is here, or came from there, because a far host says so."""
+        dock, offered = self._dock, self._offered
+        if dock is None or offered is None or dock.arrives_as != moved.arrived_as or not dock.is_here():
             raise RemoteError(f"{self._remote.name} says that the bottle is here, and it is not")
-        return moved
+        arrived = dock.arrival()
+        if arrived is None:
+            raise NameTaken(
+                f"{dock.arrives_as} was here before, and {self._remote.name} does not show that it brought it",
+                left="it is as it was",
+                next_step=f"bottle inspect {dock.arrives_as}",
+            )
+        return replace(
+            moved,
+            identity=offered.metadata.identity,
+            arrived_as=arrived.identity,
+            host=own_name(),
+            commit=arrived.commit,
+            workspace=arrived.workspace,
+        )
 
     def _not_there(self, exc: FarExit) -> BottleError:
         host = self._remote.name

@@ -37,8 +37,8 @@ from bottle.naming import Identity
 from bottle.progress import Silent
 from bottle.state import BottleState
 from migrate.archive import Layer, compose
-from migrate.dock import Dock, Here
-from migrate.guard import Terms
+from migrate.dock import Dock, Here, Landed
+from migrate.guard import RULES, Terms
 from migrate.imageconfig import composed
 from migrate.model import Blob, Codec, RemoteCommand, Reply
 from migrate.parcels import Parcel, pack_folder
@@ -392,6 +392,80 @@ def test_a_volume_of_another_shape_is_refused(
             "volume", "no", "docker", NAME, owner.stage(tar(*members)), "none", f"bottle-{NAME}-cache", "/root/cache",
             COMMIT.tag, "bottle-fill-0123456789ab", "2", "0", "a" * 64,
         )  # fmt: skip
+
+
+# --- a bottle that lives here ----------------------------------------------------------------------------------------
+
+LIVING = {
+    "staged": (NAME,),
+    "sink": (),
+    "piece": (NAME, "a" * 64, "00000000", "a" * 64, "1"),
+    "check": (NAME,),
+    "load": ("no", "docker", NAME),
+    "tag": ("no", "docker", "sha256:" + "a" * 64, COMMIT.tag),
+    "inspect": ("no", "docker", COMMIT.tag, "bottle-verify-0123456789ab"),
+    "unload": ("no", "docker", COMMIT.tag),
+    "extract": (NAME, "a" * 64, "none", "state", NONCE),
+    "update": (NAME, "a" * 64, "none", f"workspace-{NONCE}"),
+    "verify": (NAME, f"state-{NONCE}", "1", "0", "1"),
+    "volume": (
+        *("no", "docker", NAME, "a" * 64, "none", f"bottle-{NAME}-cache", "/cache", COMMIT.tag),
+        *("bottle-fill-0123456789ab", "1", "0", "a" * 64),
+    ),
+    "register": (NAME, NONCE, ""),
+}
+
+
+def live(owner: Owner, tmp_path: Path, cwd: Path | None = None) -> BottleState:
+    """Have the bottle here, whoever brought it."""
+    owner.world.state.parent.mkdir(parents=True)
+    state_folder(owner.world.state, metadata(cwd=cwd))
+    return BottleState(IDENTITY, owner.world.state)
+
+
+def test_all_scripts_but_those_that_look_or_settle_are_refused_for_a_bottle_that_lives_here() -> None:
+    assert {name for name, rule in RULES.items() if not (rule.looks or rule.settles)} == LIVING.keys()
+
+
+@pytest.mark.parametrize("script", LIVING)
+def test_a_bottle_that_lives_here_is_left_alone(meet: Callable[..., Any], tmp_path: Path, script: str) -> None:
+    with meet() as owner:
+        here = live(owner, tmp_path)
+        before = sorted(owner.world.folder.rglob("*"))
+        with pytest.raises(ConnectionLost):
+            owner.run(script, *LIVING[script])
+        assert sorted(owner.world.folder.rglob("*")) == before
+        assert here.metadata() == metadata()
+    assert isinstance(owner.duplex.failure, Breach)
+    assert "lives here" in owner.duplex.failure.what
+
+
+def test_of_a_bottle_that_lives_here_may_be_asked_how_its_move_ended(meet: Callable[..., Any], tmp_path: Path) -> None:
+    with meet() as owner:
+        live(owner, tmp_path)
+        assert b"presence=owned" in owner.run("probe", NAME, "").out
+        assert owner.run("withdraw", NAME, NONCE).out == b"withdrawn\n"
+        assert owner.run("clear", NAME).status == 0
+        assert owner.world.dock.is_here()
+        assert owner.world.dock.arrival() is None
+
+
+def test_who_brought_it_knows_the_name_of_its_move(meet: Callable[..., Any], tmp_path: Path) -> None:
+    with meet() as owner:
+        (live(owner, tmp_path, Path("/work")).path / "arrived").write_text(f"{'a' * 32}\n{NONCE}\n")
+        assert owner.run("withdraw", NAME, "c" * 32).out == b"withdrawn\n"
+        assert owner.world.dock.arrival() is None
+        assert owner.run("withdraw", NAME, NONCE).out == b"arrived\n"
+        assert owner.world.dock.arrival() == Landed(identity=IDENTITY, commit=3, workspace="/work")
+
+
+def test_an_answer_that_was_lost_is_given_again(meet: Callable[..., Any], tmp_path: Path) -> None:
+    with meet() as owner:
+        assert deliver(owner, state_folder(tmp_path / "state", metadata()), "state", tmp_path / "spool").status == 0
+        assert owner.world.dock.arrival() is None
+        for _ in range(2):
+            assert owner.run("register", NAME, NONCE, "").status == 0
+            assert owner.world.dock.arrival() == Landed(identity=IDENTITY, commit=3, workspace=None)
 
 
 # --- others ----------------------------------------------------------------------------------------------------------

@@ -165,6 +165,12 @@ def test_a_copy_gets_one_fresh_identity_of_its_agent_and_keeps_it() -> None:
         copy.check(ask("probe", "demo-abc14", ""))
 
 
+def test_what_may_be_asked_about_a_bottle_that_lives_here() -> None:
+    """`migrate.dock` refuses all else, whatever is added to the rules."""
+    assert {name for name, rule in RULES.items() if rule.looks} == {"probe", "images", "known"}
+    assert {name for name, rule in RULES.items() if rule.settles} == {"withdraw", "clear"}
+
+
 def test_who_wants_a_plan_only_is_only_looked_at() -> None:
     looked_at = guard(looking=True)
     for script, args in HONEST.items():
