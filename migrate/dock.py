@@ -24,6 +24,7 @@ from bottle.regular import read_regular
 from bottle.state import ARRIVED, TOMBSTONE, BottleState
 from bottle.text import printable
 from migrate.archive import Archive, KnownBlob, Layer, compose
+from migrate.disclosure import Disclosure
 from migrate.guard import RULES, Guard, Rule, Terms
 from migrate.imagearchive import read_image
 from migrate.innertar import InnerTar, item_header, write_tar
@@ -98,6 +99,7 @@ class Dock:
         self._unpacked: dict[str, frozenset[str]] = {}
         self._approved: dict[str, ArrivedState] = {}
         self._brought = False
+        self._disclosure = Disclosure(here, terms)
 
     @property
     def arrives_as(self) -> Identity:
@@ -149,19 +151,36 @@ class Dock:
 
     def _perform(self, command: RemoteCommand, stdin: IO[bytes], silence: float) -> Reply:
         match command.name:
+            case "images" | "known" | "inspect":
+                return self._tell(command, _lines(stdin), silence)
             case "extract":
                 return self._extract(*command.args)
             case "update":
                 return self._update(*command.args, stdin=stdin)
             case "load":
-                return self._load([line.decode().strip() for line in stdin])
-            case "verify":
-                self._require_known(stdin, command.args[1])
+                return self._load(_lines(stdin))
             case "volume":
                 return self._fill(command, silence)
+            case "verify":
+                self._require_known(stdin, command.args[1])
+            case "tag" if not self._disclosure.is_told(command.args[2]):
+                raise Breach("the far host speaks of an image here that it was not told of")
             case "register" if not self._has_arrived(command.args[1]):
                 self._require_sound(*command.args[1:])
         return self._here.run(command, _chunks(stdin), silence=silence)
+
+    def _tell(self, command: RemoteCommand, lines: Sequence[str], silence: float) -> Reply:
+        """What the scripts that look at images print, without what is nobody's business there."""
+        reply = Reply(status=0, out=b"", err="")
+        match command.name:
+            case "images":
+                self._disclosure.named(lines)
+                return replace(reply, out=self._disclosure.images())
+            case "known":
+                return replace(reply, out=self._disclosure.known(lines))
+            case _:
+                reply = self._here.run(command, silence=silence)
+                return replace(reply, out=self._disclosure.image(self._engine.image(command.args[2])))
 
     @property
     def _state(self) -> BottleState:
@@ -239,6 +258,7 @@ class Dock:
             image = read_image(archive(), self._guard.identity, self._docker_room())
         if not {blob.path.name for blob in image.blobs.values()} <= set(order):
             raise Breach("the far host does not send each layer by itself")
+        self._disclosure.named(image.diff_ids)
         try:
             known = self._known(image.diff_ids)
             made = compose(
@@ -260,7 +280,8 @@ class Dock:
         """As what the store here has layers: the classic one knows them by their diff ids, and need not be told."""
         if self._terms.store is Store.CLASSIC:
             return {}
-        return ask_layers(self._here, self._terms, ask_images(self._here, self._terms), diff_ids).blobs
+        images = ask_images(self._here, self._terms, diff_ids)
+        return ask_layers(self._here, self._terms, images, diff_ids).blobs
 
     def _fed(self, archive: Archive) -> Iterator[bytes]:
         for part in archive.parts:
@@ -430,6 +451,10 @@ def _entries(tar: InnerTar, rules: Rules) -> Iterator[tuple[bytes, Iterator[byte
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:
     while chunk := file.read(CHUNK):
         yield chunk
+
+
+def _lines(file: IO[bytes]) -> list[str]:
+    return [line.decode().strip() for line in file]
 
 
 def _codec(name: str) -> Codec:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from bottle.errors import InvalidIdentity
 from bottle.model import Store
 from bottle.naming import Identity
+from migrate.known import MOST_NAMED
 from migrate.model import RemoteCommand
 from migrate.receiver import Breach, Request
 from migrate.scripts import named
@@ -60,14 +61,14 @@ class Rule:
     settles: bool = False
 
 
-_IMAGES = re.compile(r"sha256:[0-9a-f]{64}\n")
+_LAYERS = _IMAGES = re.compile(r"sha256:[0-9a-f]{64}\n")
 _BLOBS = re.compile(r"[0-9a-f]{64}\n")
 _SUMS = re.compile(r"[0-9a-f]{64}  \./[^\n\\]+\n")
 _UPDATES = re.compile(r"[+-](?:[A-Za-z0-9/._-]|\\0[0-3][0-7]{2})+\n")
 RULES = {
     "probe": Rule(args=("identity", "workspace"), looks=True),
     "withdraw": Rule(args=("identity", "nonce"), settles=True),
-    "images": Rule(args=(), docker=True, looks=True),
+    "images": Rule(args=(), docker=True, lines=_LAYERS, most=len(f"sha256:{'0' * 64}\n") * MOST_NAMED, looks=True),
     "known": Rule(args=("root",), docker=True, lines=_IMAGES, most=1 << 20, looks=True),
     "sink": Rule(args=(), most=1 << 20, streams=True),
     "staged": Rule(args=("identity",)),

@@ -46,7 +46,7 @@ from migrate.scripts import plain
 from migrate.trust import Granted, grant, odd
 from migrate.wire import MAGIC
 
-PROTOCOL = 2
+PROTOCOL = 3
 HOST_ID = "host-id"
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0)
 _NOT_INSTALLED = 44

@@ -394,6 +394,51 @@ def test_a_volume_of_another_shape_is_refused(
         )  # fmt: skip
 
 
+# --- what is told of this host ---------------------------------------------------------------------------------------
+
+PRIVATE = ("sha256:" + "1" * 64, "sha256:" + "2" * 64)
+HELD = {"sha256:" + "a" * 64: COMMIT.diff_ids, "sha256:" + "b" * 64: (*COMMIT.diff_ids, *PRIVATE)}
+
+
+def holds_images(owner: Owner) -> None:
+    """Have the engine here list the images `HELD`."""
+    lines = "".join(f"{image} {json.dumps(chain, separators=(',', ':'))}\n" for image, chain in HELD.items())
+    listing = f"cat <<'.'\n{lines}.\n;;\n"
+    script = DOCKER.replace("esac\n", f'"image ls") {listing}"image inspect") {listing}esac\n')
+    (owner.world.folder / "docker").write_text(script)
+
+
+def test_no_layer_is_told_that_was_not_named(meet: Callable[..., Any]) -> None:
+    with meet() as owner:
+        holds_images(owner)
+        assert owner.run("images", "no", "docker").out == b""
+        said = owner.run("images", "no", "docker", stdin=f"{COMMIT.diff_ids[0]}\n".encode()).out.decode()
+        assert [json.loads(line.split(" ")[1]) for line in said.splitlines()] == 2 * [list(COMMIT.diff_ids)]
+        assert "sha256:" + "a" * 64 in said
+        assert "sha256:" + "b" * 64 not in said
+        assert owner.run("tag", "no", "docker", "sha256:" + "a" * 64, COMMIT.tag).status == 0
+
+
+@pytest.mark.parametrize("image", ["b" * 64, "c" * 64])
+def test_an_image_that_was_not_told_of_gets_no_name(meet: Callable[..., Any], image: str) -> None:
+    with meet(sees=Breach) as owner:
+        holds_images(owner)
+        owner.run("images", "no", "docker", stdin=f"{COMMIT.diff_ids[0]}\n".encode())
+        owner.run("tag", "no", "docker", f"sha256:{image}", COMMIT.tag)
+
+
+def test_an_image_is_shown_to_who_knows_its_layers_and_of_it_no_config(meet: Callable[..., Any]) -> None:
+    inspect = ("inspect", "no", "docker", COMMIT.tag, "bottle-verify-0123456789ab")
+    with meet() as owner:
+        owner.world.image.secret = "hush"
+        assert owner.run(*inspect).out == b"[{}]"
+        assert load(owner, archive()).status == 0
+        shown = {"diff_ids": list(COMMIT.diff_ids), "config_digest": COMMIT.config_digest}
+        assert json.loads(owner.run(*inspect).out) == [shown]
+        owner.world.image = None
+        assert owner.run(*inspect).out == b"[{}]"
+
+
 # --- a bottle that lives here ----------------------------------------------------------------------------------------
 
 LIVING = {
@@ -497,6 +542,7 @@ def test_what_no_honest_owner_asks_for_ends_it(meet: Callable[..., Any], request
         ("known", b"sha256:../../../../home/me/.docker/config.json\n"),
         ("staged", b"x"),
         ("known", b"x" * (2 << 20)),
+        ("images", b"sha256:x\n"),
         ("verify", b"a" * 64 + b"  ./../../../../../etc/shadow\n"),
         ("verify", b"a" * 64 + b"  ./not-sent\n"),
         ("verify", b"a" * 64 + b"  /etc/shadow\n"),
@@ -507,6 +553,7 @@ def test_a_script_is_fed_only_what_it_takes(meet: Callable[..., Any], script: st
     args = {
         "load": ("no", "docker", NAME),
         "known": ("no", "docker", "/"),
+        "images": ("no", "docker"),
         "verify": (NAME, f"workspace-{NONCE}", "1", "0", "1"),
         "sink": (),
     }.get(script, (NAME,))
