@@ -22,7 +22,9 @@ _SYSTEM = frozenset(
     {"bin", "boot", "cgroup", "dev", "etc", "lib", "lib32", "lib64", "libx32", "lost+found", "nix", "proc", "root"}
     | {"run", "sbin", "snap", "sys", "usr", "var"}
 )
-_PROGRAMS = frozenset({"bin", "sbin", "lib", "lib64"})
+_PROGRAMS = frozenset({"bin", "sbin", "lib", "lib64", "node_modules", "site-packages", "dist-packages", "cgi-bin"})
+# Where compilers, interpreters and servers look below a home, unasked.
+_LOOKED_INTO = frozenset({"go", "perl5", "public_html", "R", "texmf", "Library"})
 _HEX = re.compile(r"[0-9a-f]{64}")
 _PATTERNS = {
     "blob": _HEX,
@@ -200,7 +202,7 @@ class Guard:
 def is_harmless(path: str, home: Path) -> bool:
     """Whether a new folder at `path`, with contents chosen by somebody else, changes nothing that works here.
 
-    Hidden folders and folders of programs are not, since shells and desktops act on what lies in them.
+    Hidden folders and folders of programs are not, since shells, desktops and interpreters act on what lies in them.
     """
     parts = PurePosixPath(path).parts
     if not path.startswith("/") or path.startswith("//") or str(PurePosixPath(path)) != path or len(parts) < 2:
@@ -210,8 +212,9 @@ def is_harmless(path: str, home: Path) -> bool:
     here = Path(path).resolve()  # of what exists: links on the way count as where they lead
     if here == home.resolve():
         return False
-    below = here.relative_to(home.resolve()).parts if here.is_relative_to(home.resolve()) else here.parts[1:]
-    if not here.is_relative_to(home.resolve()) and below[:1] and below[0] in _SYSTEM:
+    at_home = here.is_relative_to(home.resolve())
+    below = here.relative_to(home.resolve()).parts if at_home else here.parts[1:]
+    if below and below[0] in (_LOOKED_INTO if at_home else _SYSTEM):
         return False
     return not any(part.startswith(".") or part in _PROGRAMS for part in below)
 

@@ -197,7 +197,9 @@ def test_a_far_host_asks_about_few_places() -> None:
         curious.check(ask("probe", IDENTITY, "/home/me/b"))
 
 
-@pytest.mark.parametrize("path", ["/home/me/work", "/home/me/a/b c", "/srv/x", "/data", "/opt/project", "/home/you/x"])
+@pytest.mark.parametrize(
+    "path", ["/home/me/work", "/home/me/a/b c", "/home/me/code/go/x", "/srv/x", "/data", "/opt/project", "/home/you/x"]
+)
 def test_harmless_places(path: str) -> None:
     assert is_harmless(path, HOME)
 
@@ -214,6 +216,8 @@ def test_harmless_places(path: str) -> None:
             "/srv/.x",
             "/opt/x/bin",
         ),
+        *("/home/me/node_modules", "/node_modules", "/home/me/x/node_modules/y", "/srv/cgi-bin", "/opt/site-packages"),
+        *("/home/me/go", "/home/me/go/src/x", "/home/me/public_html", "/home/me/R", "/home/me/perl5/x"),
         *(
             "/home/me/../you",
             "/home/me/./x",
