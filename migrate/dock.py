@@ -23,6 +23,7 @@ from bottle.ports import Engine, Progress
 from bottle.regular import read_regular
 from bottle.state import ARRIVED, TOMBSTONE, BottleState
 from bottle.text import printable
+from bottle.tree import LONGEST_PATH
 from migrate.archive import Archive, KnownBlob, Layer, compose
 from migrate.disclosure import Disclosure
 from migrate.guard import RULES, Guard, Rule, Terms
@@ -53,6 +54,7 @@ _MOST_PIECES = 200_000
 _IN_MEMORY = 1 << 20
 _SHOWN = 300  # characters of what comes from there
 _NAME = "this host"
+_LONGEST_LINE = 5 * LONGEST_PATH + 100  # of a path each byte of which is spelt with five, and a digest in front of it
 _COMPOSED = ".composed"  # no name of a blob
 _TELLS_OF_A_MOVE = frozenset({"register", "withdraw"})  # by its nonce
 _PASSED = ("HOME", "PATH", "USER", "LOGNAME", "TMPDIR", "XDG_RUNTIME_DIR", "SSH_AUTH_SOCK")
@@ -426,7 +428,7 @@ def _spooled(stdin: Iterator[bytes], rule: Rule) -> Iterator[IO[bytes]]:
         for chunk in _at_most(stdin, rule.most):
             spool.write(chunk)
         spool.seek(0)
-        for line in iter(lambda: spool.readline(1 << 16), b""):
+        for line in iter(lambda: spool.readline(_LONGEST_LINE), b""):
             text = os.fsdecode(line)
             if rule.lines is None or not rule.lines.fullmatch(text) or "/../" in text or text.endswith("/..\n"):
                 raise Breach("the far host feeds a script what no honest one does")

@@ -36,6 +36,7 @@ from bottle.model import (
 from bottle.naming import Identity
 from bottle.progress import Silent
 from bottle.state import BottleState
+from bottle.tree import LONGEST_PATH
 from migrate.archive import Layer, compose
 from migrate.dock import Dock, Here, Landed
 from migrate.guard import RULES, Terms
@@ -45,6 +46,7 @@ from migrate.parcels import Parcel, pack_folder
 from migrate.receiver import Breach
 from migrate.spool import DirectorySpool
 from migrate.transfer import Cargo, Shipment
+from migrate.updating import Instructions
 from tests.contract.duplex import Duplex
 
 IDENTITY = Identity.parse("demo-abc12")
@@ -392,6 +394,17 @@ def test_a_volume_of_another_shape_is_refused(
             "volume", "no", "docker", NAME, owner.stage(tar(*members)), "none", f"bottle-{NAME}-cache", "/root/cache",
             COMMIT.tag, "bottle-fill-0123456789ab", "2", "0", "a" * 64,
         )  # fmt: skip
+
+
+def test_a_path_as_long_as_any_may_be_spelt_is_brought_up_to_date(meet: Callable[..., Any]) -> None:
+    deep = "/".join(["\\0303\\0274" * 100] * (LONGEST_PATH // 201))
+    assert 60_000 < len(Instructions.parse([f"-{deep}\n".encode()]).removed[0].encode()) < LONGEST_PATH
+    with meet() as owner:
+        assert owner.extract(tar(("file", {}))).status == 0
+        blob = owner.stage(tar(("new", {})))
+        lines = f"+{deep}\n-{deep}\n-file\n".encode()
+        assert owner.run("update", NAME, blob, "none", f"workspace-{NONCE}", stdin=lines).status == 0
+        assert names(owner.world.staging / f"workspace-{NONCE}") == ["new"]
 
 
 # --- what is told of this host ---------------------------------------------------------------------------------------
