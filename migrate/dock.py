@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import IO
 
 from bottle import tree
-from bottle.errors import EngineError, RemoteError, VerificationFailed
-from bottle.model import Store
+from bottle.errors import BottleError, EngineError, NeedsConsent, RemoteError, VerificationFailed
+from bottle.model import CommitRecord, Store
 from bottle.naming import Identity
 from bottle.plan import commit_in_force
 from bottle.ports import Engine, Progress
@@ -33,13 +33,15 @@ from migrate.inspection import WRITTEN_HERE, is_kept
 from migrate.known import ask_images, ask_layers
 from migrate.local import run_here
 from migrate.model import Codec, RemoteCommand, Reply
+from migrate.outside import few
 from migrate.receiver import Breach, Request
 from migrate.scrutiny import Rules, Scrutiny, volume_rules
 from migrate.stream import CHUNK, decompress
-from migrate.trust import grant
+from migrate.trust import grant, history_here, rebuilt_from
 from migrate.untrusted import (
     ArrivedState,
     alone,
+    links_to_here,
     read_state,
     remove_unpacked,
     reopen_requests,
@@ -212,6 +214,7 @@ class Dock:
                     room=self._room(),
                 )
                 self._unpacked[folder.name] = came.files
+                self._require_inside(folder, kind)
         except OSError as exc:
             return Reply(status=26, out=b"", err=f"cannot unpack {kind}: {exc.strerror}")
         if kind == "state":
@@ -232,10 +235,23 @@ class Dock:
                 came = unpack_folder(chunks, fresh, owners=owners, links=True, room=self._room())
                 bring_up_to_date(self._staging / name, fresh, instructions, named=came.folders, owners=owners)
                 remove_unpacked(self._staging, "update")
+                self._require_inside(self._staging / name, "workspace")
         except OSError as exc:
             return Reply(status=26, out=b"", err=f"cannot bring {name} up to date: {exc.strerror}")
         self._unpacked[name] = without(self._unpacked[name], instructions.removed) | came.files
         return Reply(status=0, out=b"", err="")
+
+    def _require_inside(self, folder: Path, kind: str) -> None:
+        """Let no link of a workspace lead to what is on this host, unless that was agreed to. Raises NeedsConsent."""
+        if kind != "workspace" or self._terms.consent:
+            return
+        if links := links_to_here(folder, self._guard.workspaces):
+            shown = "; ".join(printable(each, _SHOWN) for each in few(links))
+            raise NeedsConsent(
+                f"the workspace of {self._guard.identity} has links that would lead to what is here: {shown}",
+                left="nothing was put into place",
+                next_step="if they may: the same command with --yes",
+            )
 
     def _approve(self, folder: Path) -> ArrivedState:
         """Look at the state that came: it may ask for no more than the user has agreed to."""
@@ -347,10 +363,21 @@ class Dock:
         reopen_requests(state)
         granted = grant(arrived.metadata, self._state.path, rebuild=arrived.rebuild)
         state.write_metadata(granted.metadata)
-        state.write_commits(arrived.commits)
+        state.write_commits(history_here(arrived.commits, self._guard.identity, self._before()))
         state.write_committed_image(arrived.commit.tag)
         for each in granted.refused:
             self._progress.note(f"not taken over: {printable(each, _SHOWN)}")
+        rebuilt = rebuilt_from(granted.metadata.agent, dockerfile=arrived.dockerfile, rebuild=arrived.rebuild)
+        for each in rebuilt:
+            self._progress.note(f"its agent has: {printable(each, _SHOWN)}")
+
+    def _before(self) -> tuple[CommitRecord, ...]:
+        """The history that this host wrote before the bottle moved away."""
+        try:
+            return self._state.commits()
+        except BottleError as exc:
+            self._progress.note(f"of which containers its commits were made is not known: {exc.what}")
+            return ()
 
     def _room(self) -> int:
         return _free(self._terms.bottle_home)

@@ -97,6 +97,7 @@ class Terms:
 
     `workspace` is where the workspace must land, None where the far host may name a harmless place. `keep`: what
     arrives is a copy, under an identity of the same agent that the far host chooses. `looking`: only a plan is wanted.
+    `consent`: links of the workspace may lead to what is here.
     """
 
     identity: Identity
@@ -109,6 +110,7 @@ class Terms:
     sudo: bool
     store: Store
     docker_root: str
+    consent: bool
 
 
 @dataclass(slots=True)

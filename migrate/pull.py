@@ -255,7 +255,7 @@ class _Session:
             metadata, rebuild = metadata_from_json(dict(hello["metadata"])), flag(dict(hello), "rebuild")
         except (KeyError, ValueError, TypeError, AttributeError, OverflowError, BottleError) as exc:
             raise RemoteError(f"{self._remote.name} describes {identity} in a way that makes no sense") from exc
-        wrong = "it is another's" if metadata.identity != identity else odd(metadata)
+        wrong = "it is another's" if metadata.identity != identity else odd(metadata, verb="migrate")
         if wrong:
             raise VerificationFailed(
                 f"{identity}, as {self._remote.name} describes it, is refused: {wrong}",
@@ -284,6 +284,7 @@ class _Session:
             sudo=facts.sudo,
             store=facts.store,
             docker_root=facts.docker_root,
+            consent=self._request.consent,
         )
 
     def _conclude(self, result: Mapping[str, Any]) -> Moved | PullPlan:

@@ -21,21 +21,24 @@ import pytest
 from bottle import serial
 from bottle.admission import demands
 from bottle.capability import digest_of
-from bottle.errors import BottleError, ConnectionLost, VerificationFailed
+from bottle.errors import BackendUnsupported, BottleError, ConnectionLost, NeedsConsent, VerificationFailed
 from bottle.model import (
     Agent,
     CapabilityRequest,
     CommitRecord,
+    ContainerMark,
     ImageDefaults,
     Metadata,
     Mount,
     MountKind,
     RequestStatus,
     Store,
+    Tombstone,
 )
 from bottle.naming import Identity
 from bottle.progress import Silent
 from bottle.state import BottleState
+from bottle.testing import RecordingProgress
 from bottle.tree import LONGEST_PATH
 from migrate.archive import Layer, compose
 from migrate.dock import Dock, Here, Landed
@@ -97,7 +100,7 @@ FOLDER = {"type": tarfile.DIRTYPE}
 class World:
     """A host that pulls `demo-abc12`: its home, and what its user agreed to."""
 
-    def __init__(self, folder: Path, *, workspace: Path | None, agreed: Iterable[str]) -> None:
+    def __init__(self, folder: Path, *, workspace: Path | None, agreed: Iterable[str], consent: bool = False) -> None:
         self.folder = folder
         self.home = folder / "home"
         self.bottle_home = self.home / ".bottle"
@@ -109,13 +112,15 @@ class World:
         terms = Terms(
             identity=IDENTITY, keep=False, looking=False, workspace=workspace, home=self.home,
             bottle_home=self.bottle_home, docker=str(docker), sudo=False, store=Store.CLASSIC, docker_root=str(folder),
+            consent=consent,
         )  # fmt: skip
         here = Here(self.bottle_home, {"HOME": str(self.home), "PATH": os.environ["PATH"], "SECRET": "hush"})
         self.loaded: list[bytes] = []
+        self.progress = RecordingProgress()
         engine: Any = SimpleNamespace(
             image=lambda _: self.image, load=lambda archive: self.loaded.append(b"".join(archive))
         )
-        self.dock = Dock(terms, here, engine, Silent(), frozenset(agreed))
+        self.dock = Dock(terms, here, engine, self.progress, frozenset(agreed))
 
     @property
     def staging(self) -> Path:
@@ -159,9 +164,13 @@ def meet(tmp_path: Path) -> Callable[..., Any]:
 
     @contextmanager
     def meet(
-        *, workspace: Path | None = None, agreed: Iterable[str] = USUAL, sees: type[BottleError] | None = None
+        *,
+        workspace: Path | None = None,
+        agreed: Iterable[str] = USUAL,
+        consent: bool = False,
+        sees: type[BottleError] | None = None,
     ) -> Iterator[Owner]:
-        world = World(tmp_path, workspace=workspace, agreed=agreed)
+        world = World(tmp_path, workspace=workspace, agreed=agreed, consent=consent)
         with Duplex(world.dock) as duplex:
             owner = Owner(duplex, world)
             if sees is None:
@@ -610,17 +619,97 @@ def test_a_time_that_no_file_can_have_is_refused(meet: Callable[..., Any]) -> No
         owner.extract(tar(("a", {"mtime": 1e30})))
 
 
-def test_devices_fifos_and_setuid_bits_do_not_arrive(meet: Callable[..., Any]) -> None:
-    members = [
-        ("device", {"type": tarfile.CHRTYPE, "devmajor": 1, "devminor": 3}),
-        ("fifo", {"type": tarfile.FIFOTYPE}),
-        ("su", {"mode": 0o4755}),
-    ]
+@pytest.mark.parametrize("special", [tarfile.CHRTYPE, tarfile.FIFOTYPE])
+def test_devices_and_fifos_are_refused_as_in_a_bundle(meet: Callable[..., Any], special: bytes) -> None:
+    with meet(sees=VerificationFailed) as owner:
+        owner.extract(tar(("a", {}), ("special", {"type": special})))
+
+
+def test_setuid_bits_do_not_arrive(meet: Callable[..., Any]) -> None:
     with meet() as owner:
-        assert owner.extract(tar(*members)).status == 0
-        folder = owner.world.staging / f"workspace-{NONCE}"
-        assert names(folder) == ["su"]
-        assert (folder / "su").stat().st_mode & 0o7777 == 0o755
+        assert owner.extract(tar(("su", {"mode": 0o4755}))).status == 0
+        assert (owner.world.staging / f"workspace-{NONCE}" / "su").stat().st_mode & 0o7777 == 0o755
+
+
+def bring_link(owner: Owner, text: str) -> None:
+    """Bring a workspace with a link `a/link`, which is to land two folders deep in the home here."""
+    owner.run("probe", NAME, str(owner.world.home / "deep" / "work"))
+    owner.extract(tar(("a", FOLDER), ("in", LINK | {"linkname": "."}), ("a/link", LINK | {"linkname": text})))
+
+
+TO_DOCKER = ["{folder}/docker", "../../../../docker", "../in/in/in/../../../docker", "/usr/..{folder}/docker"]
+
+
+@pytest.mark.parametrize("text", TO_DOCKER)
+def test_a_link_to_what_is_here_needs_consent(meet: Callable[..., Any], tmp_path: Path, text: str) -> None:
+    with meet(sees=NeedsConsent) as owner:
+        bring_link(owner, text.format(folder=tmp_path))
+
+
+def test_an_update_brings_no_link_to_what_is_here(meet: Callable[..., Any], tmp_path: Path) -> None:
+    with meet(sees=NeedsConsent) as owner:
+        bring_link(owner, "/opt/only-in-the-image")
+        blob = owner.stage(tar(("late", LINK | {"linkname": str(tmp_path / "docker")})))
+        owner.run("update", NAME, blob, "none", f"workspace-{NONCE}")
+
+
+@pytest.mark.parametrize("text", TO_DOCKER)
+def test_links_to_what_is_here_arrive_with_consent(meet: Callable[..., Any], tmp_path: Path, text: str) -> None:
+    with meet(consent=True) as owner:
+        bring_link(owner, text.format(folder=tmp_path))
+        assert (owner.world.staging / f"workspace-{NONCE}" / "a" / "link").is_symlink()
+
+
+@pytest.mark.parametrize("text", ["/usr/bin/env", "/opt/only-in-the-image", "../in/a", "../../nothing", "link"])
+def test_other_links_arrive(meet: Callable[..., Any], text: str) -> None:
+    with meet() as owner:
+        bring_link(owner, text)
+        assert (owner.world.staging / f"workspace-{NONCE}" / "a" / "link").is_symlink()
+
+
+def arrived(owner: Owner, folder: Path, spool: Path) -> BottleState:
+    """Have a state come and be put into place."""
+    assert deliver(owner, folder, "state", spool).status == 0
+    assert owner.run("register", NAME, NONCE, "").status == 0
+    return BottleState(IDENTITY, owner.world.state)
+
+
+def test_no_commit_names_an_image_or_a_container_that_is_not_its_own(meet: Callable[..., Any], tmp_path: Path) -> None:
+    foreign = ContainerMark(container_id="f" * 64, started_at=NOW, running=False)
+    first = replace(COMMIT, number=1, tag="debian:latest", mark=foreign)
+    folder = state_folder(tmp_path / "state", metadata())
+    BottleState(IDENTITY, folder).write_commits((first, replace(COMMIT, mark=foreign)))
+    with meet() as owner:
+        assert arrived(owner, folder, tmp_path / "spool").commits() == (
+            replace(COMMIT, number=1, tag=IDENTITY.committed(1)),
+            COMMIT,
+        )
+
+
+def test_of_which_container_a_commit_was_made_is_for_the_host_of_that_container_to_say(
+    meet: Callable[..., Any], tmp_path: Path
+) -> None:
+    ours = ContainerMark(container_id="0" * 64, started_at=NOW, running=False)
+    folder = state_folder(tmp_path / "state", metadata())
+    other = replace(COMMIT, number=4, tag=IDENTITY.committed(4), config_digest=COMMIT.config_digest)
+    BottleState(IDENTITY, folder).write_commits((COMMIT, replace(other, mark=ours)))
+    with meet() as owner:
+        before = live(owner, tmp_path)
+        before.write_commits((replace(COMMIT, mark=ours),))
+        before.write_tombstone(Tombstone(host="owner.test", moved_at=NOW))
+        here = arrived(owner, folder, tmp_path / "spool")
+        assert [commit.mark for commit in here.commits()] == [ours, None]
+
+
+def test_what_it_would_be_rebuilt_from_is_told(meet: Callable[..., Any], tmp_path: Path) -> None:
+    folder = state_folder(tmp_path / "state", metadata())
+    (folder / "Dockerfile").write_text("FROM a")
+    with meet() as owner:
+        arrived(owner, folder, tmp_path / "spool")
+        assert owner.world.progress.notes == [
+            "its agent has: image debian, if it is ever rebuilt",
+            "its agent has: its own Dockerfile, if it is ever rebuilt",
+        ]
 
 
 @pytest.mark.parametrize("sparse", [False, True])
@@ -747,13 +836,24 @@ def test_what_the_user_agreed_to_arrives(meet: Callable[..., Any], tmp_path: Pat
         {"commit": {"number": 10**18, "tag": IDENTITY.committed(10**18)}},
         {"commit": {"number": 1_000_000, "tag": IDENTITY.committed(1_000_000)}},
         {"commit": {"volumes": ("/run/bottle",)}},
+        {"commits": (COMMIT, replace(COMMIT, number=2, tag=IDENTITY.committed(2)))},
+        {"commits": (COMMIT, COMMIT)},
         {"commit": {"defaults": ImageDefaults(user="\ud800")}},
     ],
 )
 def test_a_state_that_no_bottle_has_is_refused(meet: Callable[..., Any], tmp_path: Path, flaw: dict[str, Any]) -> None:
     described, commit = metadata(**flaw.get("metadata", {})), replace(COMMIT, **flaw.get("commit", {}))
-    data = packed(state_folder(tmp_path / "state", described, commit), tmp_path / "spool")[1]
+    folder = state_folder(tmp_path / "state", described, commit)
+    if "commits" in flaw:
+        BottleState(IDENTITY, folder).write_commits(flaw["commits"])
+    data = packed(folder, tmp_path / "spool")[1]
     with meet(agreed=demands(described, rebuild=False), sees=VerificationFailed) as owner:
+        owner.extract(data, "state", "gzip")
+
+
+def test_a_bottle_of_another_backend_is_refused(meet: Callable[..., Any], tmp_path: Path) -> None:
+    data = packed(state_folder(tmp_path / "state", metadata(backend="kubernetes")), tmp_path / "spool")[1]
+    with meet(sees=BackendUnsupported) as owner:
         owner.extract(data, "state", "gzip")
 
 

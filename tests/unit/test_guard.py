@@ -53,6 +53,7 @@ def guard(*, keep: bool = False, looking: bool = False, workspace: Path | None =
         sudo=True,
         store=Store.CLASSIC,
         docker_root="/var/lib/docker",
+        consent=False,
     )
     made = Guard(terms)
     if known:
