@@ -103,6 +103,7 @@ class Dock:
         self._unpacked: dict[str, frozenset[str]] = {}
         self._approved: dict[str, ArrivedState] = {}
         self._brought = False
+        self._given: set[str] = set()  # tags that no image here had
         self._disclosure = Disclosure(here, terms)
 
     @property
@@ -161,14 +162,12 @@ class Dock:
                 return self._extract(*command.args)
             case "update":
                 return self._update(*command.args, stdin=stdin)
-            case "load":
-                return self._load(_lines(stdin))
+            case "load" | "tag" | "unload":
+                return self._name(command, _lines(stdin), silence)
             case "volume":
                 return self._fill(command, silence)
             case "verify":
                 self._require_known(stdin, command.args[1])
-            case "tag" if not self._disclosure.is_told(command.args[2]):
-                raise Breach("the far host speaks of an image here that it was not told of")
             case "register" if not self._has_arrived(command.args[1]):
                 self._require_sound(*command.args[1:])
         return self._here.run(command, _chunks(stdin), silence=silence)
@@ -185,6 +184,17 @@ class Dock:
             case _:
                 reply = self._here.run(command, silence=silence)
                 return replace(reply, out=self._disclosure.image(self._engine.image(command.args[2])))
+
+    def _name(self, command: RemoteCommand, lines: Sequence[str], silence: float) -> Reply:
+        """What gives an image a tag, or takes away one that was given."""
+        match command.name:
+            case "load":
+                return self._load(lines)
+            case "tag":
+                self._require_taggable(*command.args[2:])
+            case "unload" if command.args[2] not in self._given:
+                return Reply(status=0, out=b"", err="")
+        return self._here.run(command, silence=silence)
 
     @property
     def _state(self) -> BottleState:
@@ -277,6 +287,7 @@ class Dock:
         if not {blob.path.name for blob in image.blobs.values()} <= set(order):
             raise Breach("the far host does not send each layer by itself")
         self._disclosure.named(image.diff_ids)
+        self._give(image.tag, image.diff_ids)
         try:
             known = self._known(image.diff_ids)
             made = compose(
@@ -293,6 +304,28 @@ class Dock:
             # Whoever sends may send more: a layer that was left out since it seemed to be here.
             return Reply(status=24, out=b"", err=exc.what)
         return Reply(status=0, out=b"", err="")
+
+    def _require_taggable(self, image: str, tag: str) -> None:
+        """Raises Breach, or as `_give`."""
+        if not self._disclosure.is_told(image):
+            raise Breach("the far host speaks of an image here that it was not told of")
+        there = self._engine.image(image)
+        self._give(tag, there.diff_ids if there is not None else ())
+
+    def _give(self, tag: str, diff_ids: tuple[str, ...]) -> None:
+        """Note that an image gets this tag. Raises VerificationFailed where it would be taken from another one.
+
+        A bottle that moved away has left its commits here, and some of them are nowhere else.
+        """
+        there = self._engine.image(tag)
+        if there is None:
+            self._given.add(tag)
+        elif tag not in self._given and there.diff_ids != diff_ids:
+            raise VerificationFailed(
+                f"another image is called {tag} here",
+                left="it is as it was",
+                next_step=f"look at it, and give it another name: docker image inspect {tag}",
+            )
 
     def _known(self, diff_ids: tuple[str, ...]) -> Mapping[str, KnownBlob]:
         """As what the store here has layers: the classic one knows them by their diff ids, and need not be told."""

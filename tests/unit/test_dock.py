@@ -117,10 +117,10 @@ class World:
         here = Here(self.bottle_home, {"HOME": str(self.home), "PATH": os.environ["PATH"], "SECRET": "hush"})
         self.loaded: list[bytes] = []
         self.progress = RecordingProgress()
-        engine: Any = SimpleNamespace(
+        self.engine: Any = SimpleNamespace(
             image=lambda _: self.image, load=lambda archive: self.loaded.append(b"".join(archive))
         )
-        self.dock = Dock(terms, here, engine, self.progress, frozenset(agreed))
+        self.dock = Dock(terms, here, self.engine, self.progress, frozenset(agreed))
 
     @property
     def staging(self) -> Path:
@@ -414,6 +414,37 @@ def test_a_path_as_long_as_any_may_be_spelt_is_brought_up_to_date(meet: Callable
         lines = f"+{deep}\n-{deep}\n-file\n".encode()
         assert owner.run("update", NAME, blob, "none", f"workspace-{NONCE}", stdin=lines).status == 0
         assert names(owner.world.staging / f"workspace-{NONCE}") == ["new"]
+
+
+# --- images that are here --------------------------------------------------------------------------------------------
+
+
+def test_an_image_that_was_here_keeps_its_tag(meet: Callable[..., Any]) -> None:
+    with meet(sees=VerificationFailed) as owner:
+        owner.world.image.diff_ids = ("sha256:" + "2" * 64,)
+        load(owner, archive())
+
+
+def test_an_image_that_was_here_gives_its_tag_to_no_other(meet: Callable[..., Any]) -> None:
+    told = "sha256:" + "a" * 64
+    with meet(sees=VerificationFailed) as owner:
+        holds_images(owner)
+        images = {told: owner.world.image, COMMIT.tag: SimpleNamespace(diff_ids=PRIVATE)}
+        owner.world.engine.image = images.get
+        owner.run("images", "no", "docker", stdin=f"{COMMIT.diff_ids[0]}\n".encode())
+        owner.run("tag", "no", "docker", told, COMMIT.tag)
+
+
+@pytest.mark.parametrize("was_here", [False, True])
+def test_only_what_this_pull_brought_is_taken_away_again(meet: Callable[..., Any], *, was_here: bool) -> None:
+    with meet() as owner:
+        if not was_here:
+            owner.world.image = None
+        for _ in range(2):  # whoever sends may send more
+            assert load(owner, archive()).status == 0
+        assert owner.run("unload", "no", "docker", COMMIT.tag).status == 0
+        log = owner.world.home / "docker.log"
+        assert (log.exists() and "image rm" in log.read_text()) is not was_here
 
 
 # --- what is told of this host ---------------------------------------------------------------------------------------
