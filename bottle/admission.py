@@ -242,7 +242,11 @@ def _odd_demands(asked: tuple[str, ...]) -> Iterator[str]:
 
 
 def _odd_commits(commits: Iterable[CommitRecord]) -> Iterator[str]:
+    last = 0
     for commit in commits:
+        if commit.number <= last:
+            yield f"commit {commit.number} after commit {last}: expected numbers that rise"
+        last = commit.number
         if commit.number > _MOST_FOREIGN:
             yield f"commit {commit.number}: expected a number up to {_MOST_FOREIGN}"
         if not all(map(TARGET.holds, commit.volumes or ())):

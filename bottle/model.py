@@ -409,13 +409,14 @@ class Arrived:
 class Tombstone:
     """`moved-to.json`: where the bottle lives now, what of it is there, and the account of the move that brought it.
 
-    An older version wrote neither of the two, which is None.
+    `nonce` is what the move is called there. An older version wrote none of the three, which is None.
     """
 
     host: str
     moved_at: datetime
     arrived: Arrived | None = None
     account: MoveAccount | None = None
+    nonce: str | None = None
 
 
 class MigrationPhase(Enum):

@@ -253,6 +253,7 @@ def tombstone_to_json(tombstone: Tombstone) -> Json:
             "workspace": str(arrived.workspace) if arrived.workspace is not None else None,
         },
         "account": _account_to_json(tombstone.account),
+        "nonce": tombstone.nonce,
     }
 
 
@@ -263,6 +264,7 @@ def tombstone_from_json(data: Json) -> Tombstone:
         moved_at=moment(data, "moved_at"),
         arrived=optional(_arrived, data, "arrived") if "arrived" in data else None,
         account=optional(_account, data, "account") if "account" in data else None,
+        nonce=optional(text, data, "nonce") if "nonce" in data else None,
     )
 
 

@@ -197,14 +197,20 @@ class Paths(Generic[T]):
 
 
 def receive(
-    chunks: Iterable[bytes], folder: Path, prefix: str, limits: Limits, *, hard_links: bool = False
+    chunks: Iterable[bytes],
+    folder: Path,
+    prefix: str,
+    limits: Limits,
+    *,
+    hard_links: bool = False,
+    special: bool = True,
 ) -> Iterator[Entry]:
     """Write the files of a tar below the empty or new `folder`, and tell of every entry, its path behind `prefix`.
 
     Folders and symlinks are told of; only what files need is created. Hard links become copies, or links
-    to what the archive holds, where `hard_links` says so; these are told of without size and digest. Raises
-    VerificationFailed for a name that escapes, comes twice or cannot be a file's, past `limits`, and where a tar is
-    torn; StateDamaged when `folder` cannot be written.
+    to what the archive holds, where `hard_links` says so; these are told of without size and digest. Fifos and devices
+    are left out; without `special` there may be none. Raises VerificationFailed for a name that escapes, comes twice or
+    cannot be a file's, past `limits`, and where a tar is torn; StateDamaged when `folder` cannot be written.
     """
     source = _Metered(chunks)
     try:
@@ -220,6 +226,10 @@ def receive(
                 entry = receiver.take(archive, member)
                 if entry is not None:
                     yield entry
+                elif not special:
+                    raise VerificationFailed(
+                        f"an archive holds a fifo or a device: {member.name[:80]!r}", left=_UNCHANGED
+                    )
         source.finish(archive.offset)
     except (tarfile.TarError, EOFError, ValueError, OverflowError) as exc:
         raise VerificationFailed(f"an archive is damaged: {exc}", left=_UNCHANGED) from exc

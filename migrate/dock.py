@@ -9,19 +9,23 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 from bottle import tree
-from bottle.errors import EngineError, RemoteError, VerificationFailed
-from bottle.model import Store
+from bottle.errors import BottleError, EngineError, NeedsConsent, RemoteError, VerificationFailed
+from bottle.model import CommitRecord, Store
 from bottle.naming import Identity
+from bottle.plan import commit_in_force
 from bottle.ports import Engine, Progress
-from bottle.state import BottleState
+from bottle.regular import read_regular
+from bottle.state import ARRIVED, TOMBSTONE, BottleState
 from bottle.text import printable
+from bottle.tree import LONGEST_PATH
 from migrate.archive import Archive, KnownBlob, Layer, compose
+from migrate.disclosure import Disclosure
 from migrate.guard import RULES, Guard, Rule, Terms
 from migrate.imagearchive import read_image
 from migrate.innertar import InnerTar, item_header, write_tar
@@ -29,13 +33,15 @@ from migrate.inspection import WRITTEN_HERE, is_kept
 from migrate.known import ask_images, ask_layers
 from migrate.local import run_here
 from migrate.model import Codec, RemoteCommand, Reply
+from migrate.outside import few
 from migrate.receiver import Breach, Request
 from migrate.scrutiny import Rules, Scrutiny, volume_rules
 from migrate.stream import CHUNK, decompress
-from migrate.trust import grant
+from migrate.trust import grant, history_here, rebuilt_from
 from migrate.untrusted import (
     ArrivedState,
     alone,
+    links_to_here,
     read_state,
     remove_unpacked,
     reopen_requests,
@@ -50,8 +56,19 @@ _MOST_PIECES = 200_000
 _IN_MEMORY = 1 << 20
 _SHOWN = 300  # characters of what comes from there
 _NAME = "this host"
+_LONGEST_LINE = 5 * LONGEST_PATH + 100  # of a path each byte of which is spelt with five, and a digest in front of it
 _COMPOSED = ".composed"  # no name of a blob
+_TELLS_OF_A_MOVE = frozenset({"register", "withdraw"})  # by its nonce
 _PASSED = ("HOME", "PATH", "USER", "LOGNAME", "TMPDIR", "XDG_RUNTIME_DIR", "SSH_AUTH_SOCK")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landed:
+    """A bottle that was brought here, as it is here now: `commit` is the one in force."""
+
+    identity: Identity
+    commit: int
+    workspace: str | None
 
 
 class Here:
@@ -85,6 +102,9 @@ class Dock:
         self._pieces = 0
         self._unpacked: dict[str, frozenset[str]] = {}
         self._approved: dict[str, ArrivedState] = {}
+        self._brought = False
+        self._given: set[str] = set()  # tags that no image here had
+        self._disclosure = Disclosure(here, terms)
 
     @property
     def arrives_as(self) -> Identity:
@@ -103,9 +123,24 @@ class Dock:
         rule = RULES[request.script]
         if rule.streams:
             with self._berths.shared():
+                self._require_not_ours(command, rule)
                 return self._stream(command, rule, stdin, request.silence)
         with _spooled(stdin, rule) as spool, self._berths.exclusive():
-            return self._perform(command, spool, request.silence)
+            self._require_not_ours(command, rule)
+            reply = self._perform(command, spool, request.silence)
+            if command.name in _TELLS_OF_A_MOVE:
+                self._brought = self._brought or self._has_arrived(command.args[1])
+            return reply
+
+    def _require_not_ours(self, command: RemoteCommand, rule: Rule) -> None:
+        """Let nothing be done to a bottle that lives here. Raises Breach."""
+        again = command.name == "register" and self._has_arrived(command.args[1])  # its answer was lost
+        if not (rule.looks or rule.settles or again) and self.is_here():
+            raise Breach(
+                f"{self._guard.identity} lives here, and the far host asks for {command.name!r}",
+                left="what is here is as it was",
+                next_step=f"bottle inspect {self._guard.identity}",
+            )
 
     def _stream(self, command: RemoteCommand, rule: Rule, stdin: Iterator[bytes], silence: float) -> Reply:
         most = rule.most
@@ -121,19 +156,50 @@ class Dock:
 
     def _perform(self, command: RemoteCommand, stdin: IO[bytes], silence: float) -> Reply:
         match command.name:
+            case "images" | "known" | "inspect":
+                return self._tell(command, _lines(stdin), silence)
             case "extract":
                 return self._extract(*command.args)
             case "update":
                 return self._update(*command.args, stdin=stdin)
-            case "load":
-                return self._load([line.decode().strip() for line in stdin])
-            case "verify":
-                self._require_known(stdin, command.args[1])
+            case "load" | "tag" | "unload":
+                return self._name(command, _lines(stdin), silence)
             case "volume":
                 return self._fill(command, silence)
-            case "register":
+            case "verify":
+                self._require_known(stdin, command.args[1])
+            case "register" if not self._has_arrived(command.args[1]):
                 self._require_sound(*command.args[1:])
         return self._here.run(command, _chunks(stdin), silence=silence)
+
+    def _tell(self, command: RemoteCommand, lines: Sequence[str], silence: float) -> Reply:
+        """What the scripts that look at images print, without what is nobody's business there."""
+        reply = Reply(status=0, out=b"", err="")
+        match command.name:
+            case "images":
+                self._disclosure.named(lines)
+                return replace(reply, out=self._disclosure.images())
+            case "known":
+                return replace(reply, out=self._disclosure.known(lines))
+            case _:
+                reply = self._here.run(command, silence=silence)
+                return replace(reply, out=self._disclosure.image(self._engine.image(command.args[2])))
+
+    def _name(self, command: RemoteCommand, lines: Sequence[str], silence: float) -> Reply:
+        """What gives an image a tag, or takes away one that was given."""
+        match command.name:
+            case "load":
+                return self._load(lines)
+            case "tag":
+                self._require_taggable(*command.args[2:])
+            case "unload" if command.args[2] not in self._given:
+                return Reply(status=0, out=b"", err="")
+        return self._here.run(command, silence=silence)
+
+    @property
+    def _state(self) -> BottleState:
+        """The bottle's, as it is here, or will be."""
+        return BottleState(self._guard.identity, self._terms.bottle_home / "state" / str(self._guard.identity))
 
     @property
     def _staging(self) -> Path:
@@ -158,6 +224,7 @@ class Dock:
                     room=self._room(),
                 )
                 self._unpacked[folder.name] = came.files
+                self._require_inside(folder, kind)
         except OSError as exc:
             return Reply(status=26, out=b"", err=f"cannot unpack {kind}: {exc.strerror}")
         if kind == "state":
@@ -178,10 +245,23 @@ class Dock:
                 came = unpack_folder(chunks, fresh, owners=owners, links=True, room=self._room())
                 bring_up_to_date(self._staging / name, fresh, instructions, named=came.folders, owners=owners)
                 remove_unpacked(self._staging, "update")
+                self._require_inside(self._staging / name, "workspace")
         except OSError as exc:
             return Reply(status=26, out=b"", err=f"cannot bring {name} up to date: {exc.strerror}")
         self._unpacked[name] = without(self._unpacked[name], instructions.removed) | came.files
         return Reply(status=0, out=b"", err="")
+
+    def _require_inside(self, folder: Path, kind: str) -> None:
+        """Let no link of a workspace lead to what is on this host, unless that was agreed to. Raises NeedsConsent."""
+        if kind != "workspace" or self._terms.consent:
+            return
+        if links := links_to_here(folder, self._guard.workspaces):
+            shown = "; ".join(printable(each, _SHOWN) for each in few(links))
+            raise NeedsConsent(
+                f"the workspace of {self._guard.identity} has links that would lead to what is here: {shown}",
+                left="nothing was put into place",
+                next_step="if they may: the same command with --yes",
+            )
 
     def _approve(self, folder: Path) -> ArrivedState:
         """Look at the state that came: it may ask for no more than the user has agreed to."""
@@ -206,6 +286,8 @@ class Dock:
             image = read_image(archive(), self._guard.identity, self._docker_room())
         if not {blob.path.name for blob in image.blobs.values()} <= set(order):
             raise Breach("the far host does not send each layer by itself")
+        self._disclosure.named(image.diff_ids)
+        self._give(image.tag, image.diff_ids)
         try:
             known = self._known(image.diff_ids)
             made = compose(
@@ -223,11 +305,34 @@ class Dock:
             return Reply(status=24, out=b"", err=exc.what)
         return Reply(status=0, out=b"", err="")
 
+    def _require_taggable(self, image: str, tag: str) -> None:
+        """Raises Breach, or as `_give`."""
+        if not self._disclosure.is_told(image):
+            raise Breach("the far host speaks of an image here that it was not told of")
+        there = self._engine.image(image)
+        self._give(tag, there.diff_ids if there is not None else ())
+
+    def _give(self, tag: str, diff_ids: tuple[str, ...]) -> None:
+        """Note that an image gets this tag. Raises VerificationFailed where it would be taken from another one.
+
+        A bottle that moved away has left its commits here, and some of them are nowhere else.
+        """
+        there = self._engine.image(tag)
+        if there is None:
+            self._given.add(tag)
+        elif tag not in self._given and there.diff_ids != diff_ids:
+            raise VerificationFailed(
+                f"another image is called {tag} here",
+                left="it is as it was",
+                next_step=f"look at it, and give it another name: docker image inspect {tag}",
+            )
+
     def _known(self, diff_ids: tuple[str, ...]) -> Mapping[str, KnownBlob]:
         """As what the store here has layers: the classic one knows them by their diff ids, and need not be told."""
         if self._terms.store is Store.CLASSIC:
             return {}
-        return ask_layers(self._here, self._terms, ask_images(self._here, self._terms), diff_ids).blobs
+        images = ask_images(self._here, self._terms, diff_ids)
+        return ask_layers(self._here, self._terms, images, diff_ids).blobs
 
     def _fed(self, archive: Archive) -> Iterator[bytes]:
         for part in archive.parts:
@@ -289,13 +394,23 @@ class Dock:
             if path.name not in WRITTEN_HERE and not is_kept(path.name):
                 tree.remove(path)
         reopen_requests(state)
-        here = self._terms.bottle_home / "state" / str(self._guard.identity)
-        granted = grant(arrived.metadata, here, rebuild=arrived.rebuild)
+        granted = grant(arrived.metadata, self._state.path, rebuild=arrived.rebuild)
         state.write_metadata(granted.metadata)
-        state.write_commits(arrived.commits)
+        state.write_commits(history_here(arrived.commits, self._guard.identity, self._before()))
         state.write_committed_image(arrived.commit.tag)
         for each in granted.refused:
             self._progress.note(f"not taken over: {printable(each, _SHOWN)}")
+        rebuilt = rebuilt_from(granted.metadata.agent, dockerfile=arrived.dockerfile, rebuild=arrived.rebuild)
+        for each in rebuilt:
+            self._progress.note(f"its agent has: {printable(each, _SHOWN)}")
+
+    def _before(self) -> tuple[CommitRecord, ...]:
+        """The history that this host wrote before the bottle moved away."""
+        try:
+            return self._state.commits()
+        except BottleError as exc:
+            self._progress.note(f"of which containers its commits were made is not known: {exc.what}")
+            return ()
 
     def _room(self) -> int:
         return _free(self._terms.bottle_home)
@@ -304,10 +419,33 @@ class Dock:
         root = Path(self._terms.docker_root)
         return _free(root if root.is_absolute() else self._terms.bottle_home)
 
+    def _has_arrived(self, nonce: str) -> bool:
+        """Whether the move called `nonce`, which only its two hosts know, once put the bottle into place here."""
+        noted = (self._state.path / ARRIVED, self._terms.bottle_home / ARRIVED / str(self._guard.identity))
+        for file in noted:
+            with suppress(OSError):
+                if nonce.encode() in read_regular(file).split(b"\n"):
+                    return True
+        return False
+
     def is_here(self) -> bool:
         """Whether this host owns the bottle now, whatever anybody says."""
-        state = self._terms.bottle_home / "state" / str(self._guard.identity)
-        return state.is_dir() and not (state / "moved-to.json").exists()
+        return self._state.path.is_dir() and not (self._state.path / TOMBSTONE).exists()
+
+    def arrival(self) -> Landed | None:
+        """What is here of the bottle, if it lives here and the far host has shown that it brought it.
+
+        It has if it registered the bottle, or knows the name of a move that once did. Raises StateDamaged.
+        """
+        if not self._brought or not self.is_here():
+            return None
+        metadata = self._state.metadata()
+        commit = commit_in_force(self._state.commits(), self._state.committed_image())
+        return Landed(
+            identity=self._guard.identity,
+            commit=commit.number if commit is not None else 0,
+            workspace=str(metadata.cwd) if metadata.cwd is not None and not metadata.copy_cwd else None,
+        )
 
 
 class _Berths:
@@ -350,7 +488,7 @@ def _spooled(stdin: Iterator[bytes], rule: Rule) -> Iterator[IO[bytes]]:
         for chunk in _at_most(stdin, rule.most):
             spool.write(chunk)
         spool.seek(0)
-        for line in iter(lambda: spool.readline(1 << 16), b""):
+        for line in iter(lambda: spool.readline(_LONGEST_LINE), b""):
             text = os.fsdecode(line)
             if rule.lines is None or not rule.lines.fullmatch(text) or "/../" in text or text.endswith("/..\n"):
                 raise Breach("the far host feeds a script what no honest one does")
@@ -375,6 +513,10 @@ def _entries(tar: InnerTar, rules: Rules) -> Iterator[tuple[bytes, Iterator[byte
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:
     while chunk := file.read(CHUNK):
         yield chunk
+
+
+def _lines(file: IO[bytes]) -> list[str]:
+    return [line.decode().strip() for line in file]
 
 
 def _codec(name: str) -> Codec:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from bottle.errors import InvalidIdentity
 from bottle.model import Store
 from bottle.naming import Identity
+from migrate.known import MOST_NAMED
 from migrate.model import RemoteCommand
 from migrate.receiver import Breach, Request
 from migrate.scripts import named
@@ -21,7 +22,9 @@ _SYSTEM = frozenset(
     {"bin", "boot", "cgroup", "dev", "etc", "lib", "lib32", "lib64", "libx32", "lost+found", "nix", "proc", "root"}
     | {"run", "sbin", "snap", "sys", "usr", "var"}
 )
-_PROGRAMS = frozenset({"bin", "sbin", "lib", "lib64"})
+_PROGRAMS = frozenset({"bin", "sbin", "lib", "lib64", "node_modules", "site-packages", "dist-packages", "cgi-bin"})
+# Where compilers, interpreters and servers look below a home, unasked.
+_LOOKED_INTO = frozenset({"go", "perl5", "public_html", "R", "texmf", "Library"})
 _HEX = re.compile(r"[0-9a-f]{64}")
 _PATTERNS = {
     "blob": _HEX,
@@ -47,7 +50,8 @@ class Rule:
     """What a script takes: its arguments, those about Docker aside, and up to `most` bytes of standard input.
 
     `lines` is what each line of that input is. What `streams` may run beside others, while its input still comes.
-    What `looks` changes nothing.
+    What `looks` changes nothing. What `settles` asks how a move ended, or clears up after it: the bottle that is here
+    stays as it is.
     """
 
     args: tuple[str, ...]
@@ -56,16 +60,17 @@ class Rule:
     most: int = 0
     streams: bool = False
     looks: bool = False
+    settles: bool = False
 
 
-_IMAGES = re.compile(r"sha256:[0-9a-f]{64}\n")
+_LAYERS = _IMAGES = re.compile(r"sha256:[0-9a-f]{64}\n")
 _BLOBS = re.compile(r"[0-9a-f]{64}\n")
 _SUMS = re.compile(r"[0-9a-f]{64}  \./[^\n\\]+\n")
 _UPDATES = re.compile(r"[+-](?:[A-Za-z0-9/._-]|\\0[0-3][0-7]{2})+\n")
 RULES = {
     "probe": Rule(args=("identity", "workspace"), looks=True),
-    "withdraw": Rule(args=("identity", "nonce")),
-    "images": Rule(args=(), docker=True, looks=True),
+    "withdraw": Rule(args=("identity", "nonce"), settles=True),
+    "images": Rule(args=(), docker=True, lines=_LAYERS, most=len(f"sha256:{'0' * 64}\n") * MOST_NAMED, looks=True),
     "known": Rule(args=("root",), docker=True, lines=_IMAGES, most=1 << 20, looks=True),
     "sink": Rule(args=(), most=1 << 20, streams=True),
     "staged": Rule(args=("identity",)),
@@ -82,7 +87,7 @@ RULES = {
         args=("identity", "blob", "codec", "volume", "target", "tag", "filler", "count", "count", "sha256"), docker=True
     ),
     "register": Rule(args=("identity", "nonce", "workspace")),
-    "clear": Rule(args=("identity",)),
+    "clear": Rule(args=("identity",), settles=True),
 }
 
 
@@ -92,6 +97,7 @@ class Terms:
 
     `workspace` is where the workspace must land, None where the far host may name a harmless place. `keep`: what
     arrives is a copy, under an identity of the same agent that the far host chooses. `looking`: only a plan is wanted.
+    `consent`: links of the workspace may lead to what is here.
     """
 
     identity: Identity
@@ -104,6 +110,7 @@ class Terms:
     sudo: bool
     store: Store
     docker_root: str
+    consent: bool
 
 
 @dataclass(slots=True)
@@ -197,7 +204,7 @@ class Guard:
 def is_harmless(path: str, home: Path) -> bool:
     """Whether a new folder at `path`, with contents chosen by somebody else, changes nothing that works here.
 
-    Hidden folders and folders of programs are not, since shells and desktops act on what lies in them.
+    Hidden folders and folders of programs are not, since shells, desktops and interpreters act on what lies in them.
     """
     parts = PurePosixPath(path).parts
     if not path.startswith("/") or path.startswith("//") or str(PurePosixPath(path)) != path or len(parts) < 2:
@@ -207,8 +214,9 @@ def is_harmless(path: str, home: Path) -> bool:
     here = Path(path).resolve()  # of what exists: links on the way count as where they lead
     if here == home.resolve():
         return False
-    below = here.relative_to(home.resolve()).parts if here.is_relative_to(home.resolve()) else here.parts[1:]
-    if not here.is_relative_to(home.resolve()) and below[:1] and below[0] in _SYSTEM:
+    at_home = here.is_relative_to(home.resolve())
+    below = here.relative_to(home.resolve()).parts if at_home else here.parts[1:]
+    if below and below[0] in (_LOOKED_INTO if at_home else _SYSTEM):
         return False
     return not any(part.startswith(".") or part in _PROGRAMS for part in below)
 

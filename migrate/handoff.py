@@ -8,8 +8,9 @@ resume here asks the far host first, which takes back what has not arrived: it c
 import json
 import posixpath
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bottle.errors import RemoteError, VerificationFailed
 from bottle.facts import image_facts
@@ -51,7 +52,7 @@ class Arrival:
         with self.progress.phase(f"loading the image on {self.remote.name}"):
             self._done("loading the image", "load", stdin=lines)
 
-    def verify_image(self, commit: CommitRecord, tag: str) -> ImageFacts:
+    def verify_image(self, commit: CommitRecord, tag: str) -> None:
         """Prove that the image called `tag` there is the one that was committed, and that it makes a container.
 
         Raises VerificationFailed.
@@ -60,19 +61,18 @@ class Arrival:
         with self.progress.phase(f"verifying the image on {self.remote.name}"):
             reply = self._done("looking at the image", "inspect", tag, name)
         try:
-            image = image_facts(json.loads(reply.out)[0])
+            diff_ids, config_digest = _described(json.loads(reply.out)[0])
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as exc:
             raise RemoteError(
                 f"{self.remote.name} describes the image in a way that makes no sense", left=_OURS
             ) from exc
-        if image.diff_ids != commit.diff_ids or image.config_digest != commit.config_digest:
-            what = "layers" if image.diff_ids != commit.diff_ids else "config"
+        if diff_ids != commit.diff_ids or config_digest != commit.config_digest:
+            what = "layers" if diff_ids != commit.diff_ids else "config"
             raise VerificationFailed(
                 f"the image on {self.remote.name} is not the one that was committed: its {what} differ",
                 left=_OURS,
                 next_step=f"look at Docker there: bottle doctor {self.remote.name}",
             )
-        return image
 
     def unpack(self, parcel: Parcel, kind: str, nonce: str) -> None:
         """Unpack a staged parcel into a folder of this very move in the staging area, and check it file by file."""
@@ -152,6 +152,20 @@ class Arrival:
         return self.shipment.retried(lambda: self.remote.run(command, (stdin,), silence=_HOUR))  # type: ignore[arg-type]
 
 
+def shown(image: ImageFacts | None) -> bytes:
+    """How a host that pulls describes an image, of which it shows no more than `verify_image` looks at."""
+    facts = {"diff_ids": image.diff_ids, "config_digest": image.config_digest} if image is not None else {}
+    return json.dumps([facts]).encode()
+
+
+def _described(document: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
+    """The layers and the config's digest in what an engine says of an image, or in what `shown` does of it."""
+    if "Id" not in document:
+        return tuple(document["diff_ids"]), str(document["config_digest"])
+    image = image_facts(document)
+    return image.diff_ids, image.config_digest
+
+
 def update_lines(delta: Delta) -> bytes:
     """What `update.sh` reads: the folders to be opened, and what goes first."""
     opened = (b"+" + _as_printf_reads(path) for path in delta.closed)
@@ -189,6 +203,7 @@ def let_go(
             moved_at=context.now(),
             arrived=what_travels(state, commit),
             account=replace(account, edited=edited) if account is not None else None,
+            nonce=record.nonce if record is not None else None,
         )
     )
     state.clear_migration()

@@ -34,7 +34,7 @@ from migrate.landing import demands, landing, require_engine, require_room
 from migrate.model import Blob, Codec
 from migrate.receive import receive_state, receive_workspace
 from migrate.scrutiny import Scrutiny
-from migrate.trust import grant, history_here, rebuilt_from
+from migrate.trust import grant, history_here, rebuilt_from, require_held
 from migrate.untrusted import reopen_requests
 
 _UNDONE = "nothing of the bundle is left here"
@@ -106,7 +106,8 @@ class _Import:
         if not moved.copy_cwd:
             moved = replace(moved, cwd=self._workspace)
         granted = grant(moved, context.home.bottle(self._identity).path, rebuild=contents.rebuild)
-        history = history_here(contents.commits, manifest, self._identity)
+        require_held(contents.commits, manifest)
+        history = history_here(contents.commits, self._identity)
         granted.require(self._request.agree, LEFT, f"a copy of {origin.identity}")
         with self._draft() as draft:
             self._load(contents)

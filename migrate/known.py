@@ -5,9 +5,12 @@ containerd store keeps layers as blobs, under digests that depend on how they we
 blob is which layer (OCI image-spec, manifest.md and config.md).
 """
 
+import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
 from bottle.errors import RemoteError
 from bottle.model import Store
@@ -17,7 +20,9 @@ from migrate.ports import Shell
 from migrate.preflight import require_done
 from migrate.scripts import with_docker
 
+MOST_NAMED = 100_000  # layers that a host is asked about at once
 _MOST_IMAGES = 8
+_DIFF_ID = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,22 +35,26 @@ class LayersThere:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagesThere:
-    """The images that a host has: the diff ids of each, base first, by its id."""
+    """The images of a host that have layers which it was asked about: the diff ids of each, base first, by its id."""
 
     chains: Mapping[str, tuple[str, ...]]
 
 
-def ask_images(remote: Shell, host: EngineAccess) -> ImagesThere:
-    """Ask a host for the layers of all its images. Raises RemoteError."""
-    reply = require_done(remote, remote.run(with_docker("images", host)), "listing images")
+def worth_naming(*chains: tuple[str, ...]) -> tuple[str, ...]:
+    """The layers to ask a host about: those of `chains`, the first ones first where they are too many."""
+    return tuple(islice(dict.fromkeys(filter(_DIFF_ID.fullmatch, chain.from_iterable(chains))), MOST_NAMED))
+
+
+def ask_images(remote: Shell, host: EngineAccess, named: Iterable[str]) -> ImagesThere:
+    """Ask a host which images it has that share any of the layers `named`. Raises RemoteError."""
+    stdin = "".join(f"{each}\n" for each in named).encode()
+    reply = require_done(remote, remote.run(with_docker("images", host), (stdin,)), "listing images")
     chains = {}
     for line in reply.out.decode("utf-8", "replace").splitlines():
         identifier, _, layers = line.partition(" ")
         match _json(layers):
-            case list(chain) if all(isinstance(layer, str) for layer in chain):
-                chains[identifier] = tuple(chain)
-            case None if layers == "null":
-                continue
+            case list(each) if all(isinstance(layer, str) for layer in each):
+                chains[identifier] = tuple(each)
             case _:
                 raise RemoteError(f"{remote.name} describes its images in a way that makes no sense")
     return ImagesThere(chains=chains)
@@ -58,22 +67,25 @@ def ask_layers(remote: Shell, host: EngineAccess, images: ImagesThere, diff_ids:
     wanted = set(diff_ids)
     useful = sorted(images.chains, key=lambda each: -len(wanted.intersection(images.chains[each])))[:_MOST_IMAGES]
     useful = [each for each in useful if wanted.intersection(images.chains[each])]
-    if not useful:
-        return LayersThere()
-    stdin = "".join(f"{each}\n" for each in useful).encode()
-    reply = require_done(
-        remote, remote.run(with_docker("known", host, host.docker_root), (stdin,)), "reading manifests"
-    )
-    blobs = {diff_id: blob for diff_id, blob in parse_known(reply.out).items() if diff_id in wanted}
+    blobs = {diff_id: blob for diff_id, blob in ask_known(remote, host, useful).items() if diff_id in wanted}
     return LayersThere(diff_ids=frozenset(blobs), blobs=blobs)
+
+
+def ask_known(remote: Shell, host: EngineAccess, images: Iterable[str]) -> dict[str, KnownBlob]:
+    """As which blobs a containerd store holds the layers of `images`, by their diff ids. Raises RemoteError."""
+    stdin = "".join(f"{each}\n" for each in images).encode()
+    if not stdin:
+        return {}
+    reply = remote.run(with_docker("known", host, host.docker_root), (stdin,))
+    return parse_known(require_done(remote, reply, "reading manifests").out)
 
 
 def common_prefix(layers: tuple[str, ...], chains: tuple[tuple[str, ...], ...]) -> int:
     """How many of `layers`, from the base up, some chain begins with."""
     best = 0
-    for chain in chains:
+    for each in chains:
         same = 0
-        for ours, theirs in zip(layers, chain, strict=False):
+        for ours, theirs in zip(layers, each, strict=False):
             if ours != theirs:
                 break
             same += 1
@@ -106,6 +118,14 @@ def parse_known(output: bytes) -> dict[str, KnownBlob]:
                 case _:
                     continue
     return known
+
+
+def known_to_text(blobs: Mapping[str, KnownBlob]) -> bytes:
+    """The inverse of `parse_known`: a config and a manifest of no image, that say what `blobs` does and no more."""
+    config = json.dumps({"rootfs": {"diff_ids": list(blobs)}})
+    name = f"sha256:{hashlib.sha256(config.encode()).hexdigest()}"
+    layers = [{"digest": each.digest, "size": each.size, "mediaType": each.media_type} for each in blobs.values()]
+    return f"{name} {config}\nmanifest {json.dumps({'config': {'digest': name}, 'layers': layers})}\n".encode()
 
 
 def _json(text: str) -> object:

@@ -224,7 +224,9 @@ class _Move:
                 left="nothing was changed",
                 next_step=f"there: bottle inspect {self._identity}",
             )
-        return presence is Presence.OWNED
+        # What bears its name there need not be it; and whoever is pulled from has to show that it brought it.
+        nonce = tombstone.nonce
+        return presence is Presence.OWNED and (nonce is None or had_arrived(self._remote, self._identity, nonce))
 
     def _copied_before(self, earlier: MigrationRecord) -> bool:
         """Whether the copy that an earlier run was making is there, and is still what was asked for."""

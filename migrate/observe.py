@@ -14,7 +14,7 @@ from bottle.plan import require_docker, require_here
 from bottle.state import BottleState
 from bottle.text import printable
 from migrate.git import Git
-from migrate.known import ImagesThere, LayersThere, ask_images, ask_layers
+from migrate.known import ImagesThere, LayersThere, ask_images, ask_layers, worth_naming
 from migrate.outside import Survey
 from migrate.packing import own_folder
 from migrate.plan import MoveFacts, landing, volumes_of
@@ -69,7 +69,7 @@ def observe(
     require_docker(metadata, "migrate")
     require_here(state.identity, state.tombstone(), "migrate")
     container = context.container(state.identity)
-    tag = state.committed_image()
+    tag, commits = state.committed_image(), state.commits()
     ref = container.image if container is not None else tag
     image = context.engine.image(ref) if ref is not None else None
     committed = context.engine.image(tag) if tag is not None else None
@@ -88,13 +88,14 @@ def observe(
             host = probe(remote, arrives_as, workspace)
         images, there = ImagesThere(chains={}), LayersThere()
         if host.docker and host.refused is None:
-            images = ask_images(remote, host)
+            history = (commit.diff_ids for commit in reversed(commits))
+            images = ask_images(remote, host, worth_naming(image.diff_ids, *history))
             there = ask_layers(remote, host, images, image.diff_ids)
     workspace_extent = tree.measure(mounted) if mounted else tree.Extent(0, "")
     facts = MoveFacts(
         metadata=metadata,
         container=container,
-        commits=state.commits(),
+        commits=commits,
         committed_tag=tag,
         committed_layers=committed.diff_ids if committed is not None else None,
         architecture=image.architecture,

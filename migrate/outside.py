@@ -117,13 +117,13 @@ def weigh(survey: Survey, *, workdir: str, lands: str | None) -> Outside:
         elif each.needs in {Needs.REMOTE, Needs.WORKTREE}:
             told += [_OUT[each.needs].format(path=each.path, text=each.text, name=each.name)] if each.exists else []
         elif each.needs is Needs.LINK:
-            links += [f"{each.path} -> {each.text}"] if each.exists and not _is_system(each.leads) else []
-        elif each.exists and not (each.needs is Needs.SETTING and _is_system(each.leads)):
+            links += [f"{each.path} -> {each.text}"] if each.exists and not is_system(each.leads) else []
+        elif each.exists and not (each.needs is Needs.SETTING and is_system(each.leads)):
             left.append(_OUT[each.needs].format(path=each.path, text=each.text, name=each.name))
         elif each.needs is not Needs.SETTING:
             told.append(f"{_inside(each)}, and there is no such thing on this host")
-    led_to = [f"what a link leads to: {line}" for line in _few(links)]
-    return Outside(carried=survey.carriable, left=(*_few(left), *led_to), told=tuple(_few(told)))
+    led_to = [f"what a link leads to: {line}" for line in few(links)]
+    return Outside(carried=survey.carriable, left=(*few(left), *led_to), told=tuple(few(told)))
 
 
 def is_inside(path: str, folder: str) -> bool:
@@ -159,11 +159,13 @@ def _folder_of(path: str) -> str:
     return posixpath.dirname(path) or "the workspace itself"
 
 
-def _is_system(path: str) -> bool:
+def is_system(path: str) -> bool:
+    """Whether an absolute path is one of the system's, of which every host has its own."""
     return any(is_inside(path, each) for each in _SYSTEM)
 
 
-def _few(lines: Iterable[str]) -> list[str]:
+def few(lines: Iterable[str]) -> list[str]:
+    """So many of `lines` as are shown, and how many more there are."""
     shown = sorted(lines)
     return shown if len(shown) <= _SHOWN else [*shown[:_SHOWN], f"and {len(shown) - _SHOWN} more"]
 

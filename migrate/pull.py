@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ from bottle.errors import (
     ConnectionLost,
     InvalidIdentity,
     Locked,
+    NameTaken,
     PreflightRefused,
     RemoteError,
     VerificationFailed,
@@ -45,7 +46,7 @@ from migrate.scripts import plain
 from migrate.trust import Granted, grant, odd
 from migrate.wire import MAGIC
 
-PROTOCOL = 2
+PROTOCOL = 3
 HOST_ID = "host-id"
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0)
 _NOT_INSTALLED = 44
@@ -254,7 +255,7 @@ class _Session:
             metadata, rebuild = metadata_from_json(dict(hello["metadata"])), flag(dict(hello), "rebuild")
         except (KeyError, ValueError, TypeError, AttributeError, OverflowError, BottleError) as exc:
             raise RemoteError(f"{self._remote.name} describes {identity} in a way that makes no sense") from exc
-        wrong = "it is another's" if metadata.identity != identity else odd(metadata)
+        wrong = "it is another's" if metadata.identity != identity else odd(metadata, verb="migrate")
         if wrong:
             raise VerificationFailed(
                 f"{identity}, as {self._remote.name} describes it, is refused: {wrong}",
@@ -283,6 +284,7 @@ class _Session:
             sudo=facts.sudo,
             store=facts.store,
             docker_root=facts.docker_root,
+            consent=self._request.consent,
         )
 
     def _conclude(self, result: Mapping[str, Any]) -> Moved | PullPlan:
@@ -301,10 +303,25 @@ class _Session:
                 raise RemoteError(f"{self._remote.name} ends with a result that makes no sense")
 
     def _checked(self, moved: Moved) -> Moved:
-        """Nothing is here because a far host says so."""
-        if self._dock is None or self._dock.arrives_as != moved.arrived_as or not self._dock.is_here():
+        """The move, where it happened: nothing is here, or came from there, because a far host says so."""
+        dock, offered = self._dock, self._offered
+        if dock is None or offered is None or dock.arrives_as != moved.arrived_as or not dock.is_here():
             raise RemoteError(f"{self._remote.name} says that the bottle is here, and it is not")
-        return moved
+        arrived = dock.arrival()
+        if arrived is None:
+            raise NameTaken(
+                f"{dock.arrives_as} was here before, and {self._remote.name} does not show that it brought it",
+                left="it is as it was",
+                next_step=f"bottle inspect {dock.arrives_as}",
+            )
+        return replace(
+            moved,
+            identity=offered.metadata.identity,
+            arrived_as=arrived.identity,
+            host=own_name(),
+            commit=arrived.commit,
+            workspace=arrived.workspace,
+        )
 
     def _not_there(self, exc: FarExit) -> BottleError:
         host = self._remote.name

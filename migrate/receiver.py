@@ -5,6 +5,7 @@ What comes is untrusted. Here it is bounded; what it may ask for is decided by w
 
 import queue
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from migrate.wire import Decoder, Kind, WireFrame, pieces
 
 _MOST_REQUESTS = 32
 _MOST_PHASES = 8
+_MOST_LINES = 10_000  # that are shown
+_GREETING = 5  # so many times as long as it may be silent it may take to say what it offers
 _MOST_ARGS = 2000
 _AHEAD = 16  # frames of a request that may wait for the script that reads them
 _TICK = 5.0
@@ -114,12 +117,16 @@ class Receiver:
         self._heard = threading.Event()
         self._over = threading.Event()
         self._phases: list[AbstractContextManager[None]] = []
+        self._lines = 0
 
     def hello(self) -> Mapping[str, Any]:
         """What the other side says first: HELLO, or the RESULT where it ends already (its key is `result`)."""
         threading.Thread(target=self._watch, name="bottle-watch", daemon=True).start()
+        began = time.monotonic()
         for frame in self._watched():
             if frame.kind is Kind.PING:
+                if time.monotonic() - began > _GREETING * self._silence:
+                    raise RemoteError(f"{self._streams.host} says nothing but that it is there")
                 continue
             if frame.kind is Kind.HELLO:
                 return frame.document
@@ -262,7 +269,8 @@ class Receiver:
                 total = document.get("total")
                 if len(self._phases) >= _MOST_PHASES:
                     raise RemoteError(f"{self._streams.host} begins too many phases at once")
-                phase = self._progress.phase(self._told(document.get("name"), 200), total if _is_count(total) else None)
+                name = self._told(document.get("name"), 200)
+                phase = self._progress.phase(name, total if _is_count(total) else None)
                 phase.__enter__()
                 self._phases.append(phase)
             case Kind.PHASE_END:
@@ -273,10 +281,14 @@ class Receiver:
                 if isinstance(amount, int) and _is_count(amount):
                     self._progress.advance(amount)
             case _:
-                self._progress.note(f"{self._streams.host}: {self._told(document.get('text'), 500)}")
+                self._progress.note(self._told(document.get("text"), 500))
 
     def _told(self, text: object, most: int) -> str:
-        return told_from_here(printable(str(text or ""), most), self._streams.host)
+        """What it says, behind its name: so much, and so many lines of it."""
+        self._lines += 1
+        if self._lines > _MOST_LINES:
+            raise RemoteError(f"endless words come from {self._streams.host}")
+        return f"{self._streams.host}: {told_from_here(printable(str(text or ''), most), self._streams.host)}"
 
     def _watch(self) -> None:
         """Give signs of life, and miss those of the other side."""

@@ -18,6 +18,21 @@ _MOST = 500  # entries of a list
 _LONGEST = 1000
 _AGAIN = "the same command"  # what was typed here, not there
 _THERE = re.compile(r"(?<![\w/.-])there(?![\w/-])")
+# The advice of another host that is passed on as advice: commands of bottle's that delete nothing, in words that no
+# shell acts on, and sentences of ours. Whatever else it advises is quoted.
+_COMMAND = (
+    r"bottle (?:commit|diff|doctor|export|fork|history|inspect|list|logs|migrate|resume|start|stop)"
+    r"(?: [A-Za-z0-9@._:-]+)*"
+)
+_ADVICE = re.compile(
+    rf"(?:(?:look at it )?there: |finish it first: )?{_COMMAND}(?:; {_COMMAND})*"
+    rf"|(?:run )?{_AGAIN} again"
+    r"(?: goes on where this one stopped| makes another copy, of what is here now| once the network is back"
+    r"|: it stops the bottle and sends what is new)?"
+    rf"(?:; or to stay on this host: {_COMMAND})?"
+    rf"|{_AGAIN} with --workspace DIR, a folder (?:there that is new or empty|that the user there may make)"
+    rf"|put it into the workspace; or, to leave it behind: {_AGAIN} with --yes"
+)
 
 Json = Mapping[str, Any]
 T = TypeVar("T")
@@ -102,6 +117,8 @@ def error_from_json(data: Json, host: str, here: str = "") -> BottleError:
     elif following and not is_ours:
         following = f"on {host}: {following.replace(_AGAIN, f'{_AGAIN} here')}"
     details = _lines(data, "details") if isinstance(data.get("details"), list) else ()
+    if following and not _ADVICE.fullmatch(said[2]):
+        details, following = (*details, f"{host} advises: {following}"), f"see above what {host} advises"
     return kind(f"{host}: {what}", left=left, next_step=following.removeprefix("here: "), details=details)
 
 

@@ -42,8 +42,12 @@ def grant(metadata: Metadata, state: Path, *, rebuild: bool) -> Granted:
     return Granted(metadata=kept, refused=refused, demands=demands(kept, rebuild=rebuild))
 
 
-def odd(metadata: Metadata, commits: Iterable[CommitRecord] = ()) -> str:
-    """What is wrong with a bottle that no manifest describes, in a line; empty when nothing is."""
+def odd(metadata: Metadata, commits: Iterable[CommitRecord] = (), *, verb: str) -> str:
+    """What is wrong with a bottle that no manifest describes, in a line; empty when nothing is.
+
+    Raises BackendUnsupported, which says that `verb` cannot be done.
+    """
+    require_docker(metadata, verb)
     found = flaws(metadata, commits)
     return "its metadata says what no manifest could: " + printable("; ".join(found), _SHOWN) if found else ""
 
@@ -55,8 +59,7 @@ def require_sound(metadata: Metadata, commits: Iterable[CommitRecord], manifest:
     """
     if metadata.identity != manifest.identity:
         raise refusal(f"it says that it is {manifest.identity}, and its metadata that it is {metadata.identity}")
-    require_docker(metadata, "import")
-    if wrong := odd(metadata, commits):
+    if wrong := odd(metadata, commits, verb="import"):
         raise refusal(wrong)
     declared = {member.place for member in manifest.of(Kind.VOLUME)}
     mounted = {
@@ -68,16 +71,28 @@ def require_sound(metadata: Metadata, commits: Iterable[CommitRecord], manifest:
         raise refusal("its volumes are not those that its metadata names")
 
 
-def history_here(commits: Iterable[CommitRecord], manifest: Manifest, identity: Identity) -> tuple[CommitRecord, ...]:
-    """The history under the new identity. No entry names an image or a container that is not its own.
-
-    Raises VerificationFailed when the commit that the bundle holds is not in it as the manifest says.
-    """
-    history = tuple(commits)
-    held = [commit for commit in history if commit.number == manifest.number]
+def require_held(commits: Iterable[CommitRecord], manifest: Manifest) -> None:
+    """Refuse a history without the commit that the bundle holds, as its manifest says. Raises VerificationFailed."""
+    held = [commit for commit in commits if commit.number == manifest.number]
     if len(held) != 1 or (held[0].diff_ids, held[0].config_digest) != (manifest.diff_ids, manifest.config_digest):
         raise refusal(f"its history does not have commit {manifest.number} as its manifest says")
-    return tuple(replace(commit, tag=identity.committed(commit.number), mark=None) for commit in history)
+
+
+def history_here(
+    commits: Iterable[CommitRecord], identity: Identity, before: Iterable[CommitRecord] = ()
+) -> tuple[CommitRecord, ...]:
+    """A history as it is here. No entry names an image or a container that is not its own.
+
+    Of which container a commit was made is known only of those in `before`, the history that this host wrote itself.
+    """
+    marks = {_content(commit): commit.mark for commit in before}
+    return tuple(
+        replace(commit, tag=identity.committed(commit.number), mark=marks.get(_content(commit))) for commit in commits
+    )
+
+
+def _content(commit: CommitRecord) -> tuple[int, tuple[str, ...], str]:
+    return commit.number, commit.diff_ids, commit.config_digest
 
 
 def rebuilt_from(agent: Agent, *, dockerfile: bool, rebuild: bool) -> tuple[str, ...]:

@@ -24,10 +24,11 @@ from bottle.state import (
 )
 from bottle.tree import Tree, top_down
 from bottle.unpack import Entry, EntryType, Limits, receive
+from migrate.outside import is_inside, is_system
+from migrate.scrutiny import MOST_ENTRIES
 from migrate.stream import CHUNK
 from migrate.trust import odd
 
-_ENTRIES = 500_000
 KEPT = "nothing of it was used"
 
 
@@ -59,8 +60,8 @@ def unpack_folder(chunks: Iterable[bytes], folder: Path, *, owners: bool, links:
     VerificationFailed, or RemoteError where `room` bytes are too few.
     """
     folder.mkdir(mode=0o700)
-    limits = Limits(entries=_ENTRIES, size=room)
-    entries = tuple(receive(within(chunks, room), folder, ".", limits, hard_links=links))
+    limits = Limits(entries=MOST_ENTRIES, size=room)
+    entries = tuple(receive(within(chunks, room), folder, ".", limits, hard_links=links, special=False))
     with Tree(folder) as below:
         for entry in entries:
             if entry.type is EntryType.SYMLINK and not links:
@@ -98,11 +99,15 @@ def _dress(below: Tree, entry: Entry, *, owners: bool, private: bool) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArrivedState:
-    """What a state folder says. `commit` is the one in force; `rebuild`: the next resume builds its own Dockerfile."""
+    """What a state folder says. `commit` is the one in force.
+
+    `dockerfile`: it has one of its own. `rebuild`: the next resume builds it.
+    """
 
     metadata: Metadata
     commits: tuple[CommitRecord, ...]
     commit: CommitRecord
+    dockerfile: bool
     rebuild: bool
 
 
@@ -121,9 +126,15 @@ def read_state(folder: Path, identity: Identity) -> ArrivedState:
     commit = commit_in_force(commits, tag)
     if commit is None or commit.tag != identity.committed(commit.number):
         raise VerificationFailed("the history that came is not this bottle's", left=KEPT)
-    if wrong := odd(metadata, commits):
+    if wrong := odd(metadata, commits, verb="migrate"):
         raise VerificationFailed(f"the state that came is refused: {wrong}", left=KEPT)
-    return ArrivedState(metadata=metadata, commits=commits, commit=commit, rebuild=state.rebuild_due)
+    return ArrivedState(
+        metadata=metadata,
+        commits=commits,
+        commit=commit,
+        dockerfile=state.own_dockerfile is not None,
+        rebuild=state.rebuild_due,
+    )
 
 
 def _require_requests(state: BottleState) -> None:
@@ -152,6 +163,26 @@ def reopen_requests(state: BottleState) -> None:
     for request in state.requests():
         if request.status is RequestStatus.APPROVING:
             state.write_request(replace(request, status=RequestStatus.PENDING, note="", decided_at=None))
+
+
+def links_to_here(folder: Path, places: Iterable[str]) -> tuple[str, ...]:
+    """The links of an unpacked workspace that will lead out of it, to what is on this host.
+
+    It will be at one of `places`. As in `migrate.outside`, the system's own paths are in order.
+    """
+    top = os.path.realpath(folder)
+    found = []
+    for node in tree.walk(folder):
+        if not node.is_symlink:
+            continue
+        text, leads = node.target(), os.path.realpath(f"{top}/{node.path}")
+        if is_inside(leads, top):
+            continue
+        climbs = () if text.startswith("/") else places
+        there = [os.path.realpath(f"{place}/{os.path.relpath(leads, top)}") for place in climbs]
+        if any(os.path.lexists(each) and not is_system(each) for each in (leads, *there)):
+            found.append(f"{node.path} -> {text}")
+    return tuple(found)
 
 
 def remove_unpacked(staging: Path, kind: str) -> None:

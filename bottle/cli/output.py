@@ -20,7 +20,7 @@ TEXT = "text"
 
 
 # What only `report` prints: a line of anybody else's that begins so is marked as quoted.
-_LABELS = re.compile(r"bottle:|\s+(?:state|next|log):")
+_LABELS = re.compile(r"bottle:|\s*(?:state|next|log):")
 _QUOTED = "| "
 
 

@@ -292,14 +292,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "migrate/test_handoff migrate/test_move",
         (
             "an image that differs is believed",
-            "if image.diff_ids != commit.diff_ids or image.config_digest != commit.config_digest:",
-            "if not image:",
+            "if diff_ids != commit.diff_ids or config_digest != commit.config_digest:",
+            "if not diff_ids:",
         ),
         ("a move leaves no tombstone", "    state.write_tombstone(\n", "    str(\n"),
         (
             "diff ids are a set",
-            "if image.diff_ids != commit.diff_ids or",
-            "if set(image.diff_ids) != set(commit.diff_ids) or",
+            "if diff_ids != commit.diff_ids or",
+            "if set(diff_ids) != set(commit.diff_ids) or",
         ),
         (
             "withdrawn counts as arrived",
@@ -399,6 +399,50 @@ MUTANTS: tuple[Mutant, ...] = (
             "a bundle's state is another bottle's",
             "    if metadata.identity != manifest.identity:\n",
             "    if not metadata:\n",
+        ),
+        (
+            "a far host says of which container a commit was made",
+            "mark=marks.get(_content(commit))",
+            "mark=commit.mark",
+        ),
+        ("a history names other images", "tag=identity.committed(commit.number), mark", "mark"),
+    ),
+    *_in(
+        "migrate/dock.py",
+        "test_dock migrate/test_pull",
+        (
+            "a bottle that lives here is replaced by a pull",
+            "if not (rule.looks or rule.settles or again) and self.is_here():",
+            "if not (rule.looks or rule.settles or again) and not rule:",
+        ),
+        ("a bottle that was here has arrived", "if not self._brought or not self.is_here():", "if not self.is_here():"),
+        ("any image here gets a tag", "if not self._disclosure.is_told(image):", "if not image:"),
+        ("a tag is taken from an image", "elif tag not in self._given and there", "elif tag in self._given and there"),
+        ("an image that was here is taken away", 'case "unload" if command.args[2] not in self._given:', 'case "":'),
+    ),
+    *_in(
+        "migrate/disclosure.py",
+        "migrate/test_disclosure",
+        (
+            "all layers of an image are told",
+            "takewhile(self._named.__contains__, chain)",
+            "takewhile(lambda _: True, chain)",
+        ),
+        ("an id is told of an image that is half known", "image if known == chain else _made_up(known)", "image"),
+        ("blobs are told that were not named", " if diff_id in self._named}", "}"),
+        (
+            "an image here may be asked about by its id",
+            "[self._images[image] for image in images if image in self._images]",
+            "[self._images.get(image, image) for image in images]",
+        ),
+    ),
+    *_in(
+        "migrate/report.py",
+        "migrate/test_report",
+        (
+            "a far host's advice is ours",
+            "if following and not _ADVICE.fullmatch(said[2]):",
+            "if following and not _ADVICE.search(said[2]):",
         ),
     ),
     *_in(

@@ -21,24 +21,28 @@ import pytest
 from bottle import serial
 from bottle.admission import demands
 from bottle.capability import digest_of
-from bottle.errors import BottleError, ConnectionLost, VerificationFailed
+from bottle.errors import BackendUnsupported, BottleError, ConnectionLost, NeedsConsent, VerificationFailed
 from bottle.model import (
     Agent,
     CapabilityRequest,
     CommitRecord,
+    ContainerMark,
     ImageDefaults,
     Metadata,
     Mount,
     MountKind,
     RequestStatus,
     Store,
+    Tombstone,
 )
 from bottle.naming import Identity
 from bottle.progress import Silent
 from bottle.state import BottleState
+from bottle.testing import RecordingProgress
+from bottle.tree import LONGEST_PATH
 from migrate.archive import Layer, compose
-from migrate.dock import Dock, Here
-from migrate.guard import Terms
+from migrate.dock import Dock, Here, Landed
+from migrate.guard import RULES, Terms
 from migrate.imagearchive import read_image
 from migrate.imageconfig import composed
 from migrate.model import Blob, Codec, RemoteCommand, Reply
@@ -46,6 +50,7 @@ from migrate.parcels import Parcel, pack_folder
 from migrate.receiver import Breach
 from migrate.spool import DirectorySpool
 from migrate.transfer import Cargo, Shipment
+from migrate.updating import Instructions
 from tests.contract.duplex import Duplex
 
 IDENTITY = Identity.parse("demo-abc12")
@@ -96,7 +101,7 @@ FOLDER = {"type": tarfile.DIRTYPE}
 class World:
     """A host that pulls `demo-abc12`: its home, and what its user agreed to."""
 
-    def __init__(self, folder: Path, *, workspace: Path | None, agreed: Iterable[str]) -> None:
+    def __init__(self, folder: Path, *, workspace: Path | None, agreed: Iterable[str], consent: bool = False) -> None:
         self.folder = folder
         self.home = folder / "home"
         self.bottle_home = self.home / ".bottle"
@@ -108,13 +113,15 @@ class World:
         terms = Terms(
             identity=IDENTITY, keep=False, looking=False, workspace=workspace, home=self.home,
             bottle_home=self.bottle_home, docker=str(docker), sudo=False, store=Store.CLASSIC, docker_root=str(folder),
+            consent=consent,
         )  # fmt: skip
         here = Here(self.bottle_home, {"HOME": str(self.home), "PATH": os.environ["PATH"], "SECRET": "hush"})
         self.loaded: list[bytes] = []
-        engine: Any = SimpleNamespace(
+        self.progress = RecordingProgress()
+        self.engine: Any = SimpleNamespace(
             image=lambda _: self.image, load=lambda archive: self.loaded.append(b"".join(archive))
         )
-        self.dock = Dock(terms, here, engine, Silent(), frozenset(agreed))
+        self.dock = Dock(terms, here, self.engine, self.progress, frozenset(agreed))
 
     @property
     def staging(self) -> Path:
@@ -158,9 +165,13 @@ def meet(tmp_path: Path) -> Callable[..., Any]:
 
     @contextmanager
     def meet(
-        *, workspace: Path | None = None, agreed: Iterable[str] = USUAL, sees: type[BottleError] | None = None
+        *,
+        workspace: Path | None = None,
+        agreed: Iterable[str] = USUAL,
+        consent: bool = False,
+        sees: type[BottleError] | None = None,
     ) -> Iterator[Owner]:
-        world = World(tmp_path, workspace=workspace, agreed=agreed)
+        world = World(tmp_path, workspace=workspace, agreed=agreed, consent=consent)
         with Duplex(world.dock) as duplex:
             owner = Owner(duplex, world)
             if sees is None:
@@ -416,6 +427,167 @@ def test_a_volume_of_another_shape_is_refused(
         )  # fmt: skip
 
 
+def test_a_path_as_long_as_any_may_be_spelt_is_brought_up_to_date(meet: Callable[..., Any]) -> None:
+    deep = "/".join(["\\0303\\0274" * 100] * (LONGEST_PATH // 201))
+    assert 60_000 < len(Instructions.parse([f"-{deep}\n".encode()]).removed[0].encode()) < LONGEST_PATH
+    with meet() as owner:
+        assert owner.extract(tar(("file", {}))).status == 0
+        blob = owner.stage(tar(("new", {})))
+        lines = f"+{deep}\n-{deep}\n-file\n".encode()
+        assert owner.run("update", NAME, blob, "none", f"workspace-{NONCE}", stdin=lines).status == 0
+        assert names(owner.world.staging / f"workspace-{NONCE}") == ["new"]
+
+
+# --- images that are here --------------------------------------------------------------------------------------------
+
+
+def test_an_image_that_was_here_keeps_its_tag(meet: Callable[..., Any]) -> None:
+    with meet(sees=VerificationFailed) as owner:
+        owner.world.image.diff_ids = ("sha256:" + "2" * 64,)
+        load(owner, archive())
+
+
+def test_an_image_that_was_here_gives_its_tag_to_no_other(meet: Callable[..., Any]) -> None:
+    told = "sha256:" + "a" * 64
+    with meet(sees=VerificationFailed) as owner:
+        holds_images(owner)
+        images = {told: owner.world.image, COMMIT.tag: SimpleNamespace(diff_ids=PRIVATE)}
+        owner.world.engine.image = images.get
+        owner.run("images", "no", "docker", stdin=f"{COMMIT.diff_ids[0]}\n".encode())
+        owner.run("tag", "no", "docker", told, COMMIT.tag)
+
+
+@pytest.mark.parametrize("was_here", [False, True])
+def test_only_what_this_pull_brought_is_taken_away_again(meet: Callable[..., Any], *, was_here: bool) -> None:
+    with meet() as owner:
+        if not was_here:
+            owner.world.image = None
+        for _ in range(2):  # whoever sends may send more
+            assert load(owner, archive()).status == 0
+        assert owner.run("unload", "no", "docker", COMMIT.tag).status == 0
+        log = owner.world.home / "docker.log"
+        assert (log.exists() and "image rm" in log.read_text()) is not was_here
+
+
+# --- what is told of this host ---------------------------------------------------------------------------------------
+
+PRIVATE = ("sha256:" + "1" * 64, "sha256:" + "2" * 64)
+HELD = {"sha256:" + "a" * 64: COMMIT.diff_ids, "sha256:" + "b" * 64: (*COMMIT.diff_ids, *PRIVATE)}
+
+
+def holds_images(owner: Owner) -> None:
+    """Have the engine here list the images `HELD`."""
+    lines = "".join(f"{image} {json.dumps(chain, separators=(',', ':'))}\n" for image, chain in HELD.items())
+    listing = f"cat <<'.'\n{lines}.\n;;\n"
+    script = DOCKER.replace("esac\n", f'"image ls") {listing}"image inspect") {listing}esac\n')
+    (owner.world.folder / "docker").write_text(script)
+
+
+def test_no_layer_is_told_that_was_not_named(meet: Callable[..., Any]) -> None:
+    with meet() as owner:
+        holds_images(owner)
+        assert owner.run("images", "no", "docker").out == b""
+        said = owner.run("images", "no", "docker", stdin=f"{COMMIT.diff_ids[0]}\n".encode()).out.decode()
+        assert [json.loads(line.split(" ")[1]) for line in said.splitlines()] == 2 * [list(COMMIT.diff_ids)]
+        assert "sha256:" + "a" * 64 in said
+        assert "sha256:" + "b" * 64 not in said
+        assert owner.run("tag", "no", "docker", "sha256:" + "a" * 64, COMMIT.tag).status == 0
+
+
+@pytest.mark.parametrize("image", ["b" * 64, "c" * 64])
+def test_an_image_that_was_not_told_of_gets_no_name(meet: Callable[..., Any], image: str) -> None:
+    with meet(sees=Breach) as owner:
+        holds_images(owner)
+        owner.run("images", "no", "docker", stdin=f"{COMMIT.diff_ids[0]}\n".encode())
+        owner.run("tag", "no", "docker", f"sha256:{image}", COMMIT.tag)
+
+
+def test_an_image_is_shown_to_who_knows_its_layers_and_of_it_no_config(meet: Callable[..., Any]) -> None:
+    inspect = ("inspect", "no", "docker", COMMIT.tag, "bottle-verify-0123456789ab")
+    with meet() as owner:
+        owner.world.image.secret = "hush"
+        assert owner.run(*inspect).out == b"[{}]"
+        assert load(owner, archive()).status == 0
+        shown = {"diff_ids": list(COMMIT.diff_ids), "config_digest": COMMIT.config_digest}
+        assert json.loads(owner.run(*inspect).out) == [shown]
+        owner.world.image = None
+        assert owner.run(*inspect).out == b"[{}]"
+
+
+# --- a bottle that lives here ----------------------------------------------------------------------------------------
+
+LIVING = {
+    "staged": (NAME,),
+    "sink": (),
+    "piece": (NAME, "a" * 64, "00000000", "a" * 64, "1"),
+    "check": (NAME,),
+    "load": ("no", "docker", NAME),
+    "tag": ("no", "docker", "sha256:" + "a" * 64, COMMIT.tag),
+    "inspect": ("no", "docker", COMMIT.tag, "bottle-verify-0123456789ab"),
+    "unload": ("no", "docker", COMMIT.tag),
+    "extract": (NAME, "a" * 64, "none", "state", NONCE),
+    "update": (NAME, "a" * 64, "none", f"workspace-{NONCE}"),
+    "verify": (NAME, f"state-{NONCE}", "1", "0", "1"),
+    "volume": (
+        *("no", "docker", NAME, "a" * 64, "none", f"bottle-{NAME}-cache", "/cache", COMMIT.tag),
+        *("bottle-fill-0123456789ab", "1", "0", "a" * 64),
+    ),
+    "register": (NAME, NONCE, ""),
+}
+
+
+def live(owner: Owner, tmp_path: Path, cwd: Path | None = None) -> BottleState:
+    """Have the bottle here, whoever brought it."""
+    owner.world.state.parent.mkdir(parents=True)
+    state_folder(owner.world.state, metadata(cwd=cwd))
+    return BottleState(IDENTITY, owner.world.state)
+
+
+def test_all_scripts_but_those_that_look_or_settle_are_refused_for_a_bottle_that_lives_here() -> None:
+    assert {name for name, rule in RULES.items() if not (rule.looks or rule.settles)} == LIVING.keys()
+
+
+@pytest.mark.parametrize("script", LIVING)
+def test_a_bottle_that_lives_here_is_left_alone(meet: Callable[..., Any], tmp_path: Path, script: str) -> None:
+    with meet() as owner:
+        here = live(owner, tmp_path)
+        before = sorted(owner.world.folder.rglob("*"))
+        with pytest.raises(ConnectionLost):
+            owner.run(script, *LIVING[script])
+        assert sorted(owner.world.folder.rglob("*")) == before
+        assert here.metadata() == metadata()
+    assert isinstance(owner.duplex.failure, Breach)
+    assert "lives here" in owner.duplex.failure.what
+
+
+def test_of_a_bottle_that_lives_here_may_be_asked_how_its_move_ended(meet: Callable[..., Any], tmp_path: Path) -> None:
+    with meet() as owner:
+        live(owner, tmp_path)
+        assert b"presence=owned" in owner.run("probe", NAME, "").out
+        assert owner.run("withdraw", NAME, NONCE).out == b"withdrawn\n"
+        assert owner.run("clear", NAME).status == 0
+        assert owner.world.dock.is_here()
+        assert owner.world.dock.arrival() is None
+
+
+def test_who_brought_it_knows_the_name_of_its_move(meet: Callable[..., Any], tmp_path: Path) -> None:
+    with meet() as owner:
+        (live(owner, tmp_path, Path("/work")).path / "arrived").write_text(f"{'a' * 32}\n{NONCE}\n")
+        assert owner.run("withdraw", NAME, "c" * 32).out == b"withdrawn\n"
+        assert owner.world.dock.arrival() is None
+        assert owner.run("withdraw", NAME, NONCE).out == b"arrived\n"
+        assert owner.world.dock.arrival() == Landed(identity=IDENTITY, commit=3, workspace="/work")
+
+
+def test_an_answer_that_was_lost_is_given_again(meet: Callable[..., Any], tmp_path: Path) -> None:
+    with meet() as owner:
+        assert deliver(owner, state_folder(tmp_path / "state", metadata()), "state", tmp_path / "spool").status == 0
+        assert owner.world.dock.arrival() is None
+        for _ in range(2):
+            assert owner.run("register", NAME, NONCE, "").status == 0
+            assert owner.world.dock.arrival() == Landed(identity=IDENTITY, commit=3, workspace=None)
+
+
 # --- others ----------------------------------------------------------------------------------------------------------
 
 
@@ -445,6 +617,7 @@ def test_what_no_honest_owner_asks_for_ends_it(meet: Callable[..., Any], request
         ("known", b"sha256:../../../../home/me/.docker/config.json\n"),
         ("staged", b"x"),
         ("known", b"x" * (2 << 20)),
+        ("images", b"sha256:x\n"),
         ("verify", b"a" * 64 + b"  ./../../../../../etc/shadow\n"),
         ("verify", b"a" * 64 + b"  ./not-sent\n"),
         ("verify", b"a" * 64 + b"  /etc/shadow\n"),
@@ -455,6 +628,7 @@ def test_a_script_is_fed_only_what_it_takes(meet: Callable[..., Any], script: st
     args = {
         "load": ("no", "docker", NAME),
         "known": ("no", "docker", "/"),
+        "images": ("no", "docker"),
         "verify": (NAME, f"workspace-{NONCE}", "1", "0", "1"),
         "sink": (),
     }.get(script, (NAME,))
@@ -498,17 +672,97 @@ def test_a_time_that_no_file_can_have_is_refused(meet: Callable[..., Any]) -> No
         owner.extract(tar(("a", {"mtime": 1e30})))
 
 
-def test_devices_fifos_and_setuid_bits_do_not_arrive(meet: Callable[..., Any]) -> None:
-    members = [
-        ("device", {"type": tarfile.CHRTYPE, "devmajor": 1, "devminor": 3}),
-        ("fifo", {"type": tarfile.FIFOTYPE}),
-        ("su", {"mode": 0o4755}),
-    ]
+@pytest.mark.parametrize("special", [tarfile.CHRTYPE, tarfile.FIFOTYPE])
+def test_devices_and_fifos_are_refused_as_in_a_bundle(meet: Callable[..., Any], special: bytes) -> None:
+    with meet(sees=VerificationFailed) as owner:
+        owner.extract(tar(("a", {}), ("special", {"type": special})))
+
+
+def test_setuid_bits_do_not_arrive(meet: Callable[..., Any]) -> None:
     with meet() as owner:
-        assert owner.extract(tar(*members)).status == 0
-        folder = owner.world.staging / f"workspace-{NONCE}"
-        assert names(folder) == ["su"]
-        assert (folder / "su").stat().st_mode & 0o7777 == 0o755
+        assert owner.extract(tar(("su", {"mode": 0o4755}))).status == 0
+        assert (owner.world.staging / f"workspace-{NONCE}" / "su").stat().st_mode & 0o7777 == 0o755
+
+
+def bring_link(owner: Owner, text: str) -> None:
+    """Bring a workspace with a link `a/link`, which is to land two folders deep in the home here."""
+    owner.run("probe", NAME, str(owner.world.home / "deep" / "work"))
+    owner.extract(tar(("a", FOLDER), ("in", LINK | {"linkname": "."}), ("a/link", LINK | {"linkname": text})))
+
+
+TO_DOCKER = ["{folder}/docker", "../../../../docker", "../in/in/in/../../../docker", "/usr/..{folder}/docker"]
+
+
+@pytest.mark.parametrize("text", TO_DOCKER)
+def test_a_link_to_what_is_here_needs_consent(meet: Callable[..., Any], tmp_path: Path, text: str) -> None:
+    with meet(sees=NeedsConsent) as owner:
+        bring_link(owner, text.format(folder=tmp_path))
+
+
+def test_an_update_brings_no_link_to_what_is_here(meet: Callable[..., Any], tmp_path: Path) -> None:
+    with meet(sees=NeedsConsent) as owner:
+        bring_link(owner, "/opt/only-in-the-image")
+        blob = owner.stage(tar(("late", LINK | {"linkname": str(tmp_path / "docker")})))
+        owner.run("update", NAME, blob, "none", f"workspace-{NONCE}")
+
+
+@pytest.mark.parametrize("text", TO_DOCKER)
+def test_links_to_what_is_here_arrive_with_consent(meet: Callable[..., Any], tmp_path: Path, text: str) -> None:
+    with meet(consent=True) as owner:
+        bring_link(owner, text.format(folder=tmp_path))
+        assert (owner.world.staging / f"workspace-{NONCE}" / "a" / "link").is_symlink()
+
+
+@pytest.mark.parametrize("text", ["/usr/bin/env", "/opt/only-in-the-image", "../in/a", "../../nothing", "link"])
+def test_other_links_arrive(meet: Callable[..., Any], text: str) -> None:
+    with meet() as owner:
+        bring_link(owner, text)
+        assert (owner.world.staging / f"workspace-{NONCE}" / "a" / "link").is_symlink()
+
+
+def arrived(owner: Owner, folder: Path, spool: Path) -> BottleState:
+    """Have a state come and be put into place."""
+    assert deliver(owner, folder, "state", spool).status == 0
+    assert owner.run("register", NAME, NONCE, "").status == 0
+    return BottleState(IDENTITY, owner.world.state)
+
+
+def test_no_commit_names_an_image_or_a_container_that_is_not_its_own(meet: Callable[..., Any], tmp_path: Path) -> None:
+    foreign = ContainerMark(container_id="f" * 64, started_at=NOW, running=False)
+    first = replace(COMMIT, number=1, tag="debian:latest", mark=foreign)
+    folder = state_folder(tmp_path / "state", metadata())
+    BottleState(IDENTITY, folder).write_commits((first, replace(COMMIT, mark=foreign)))
+    with meet() as owner:
+        assert arrived(owner, folder, tmp_path / "spool").commits() == (
+            replace(COMMIT, number=1, tag=IDENTITY.committed(1)),
+            COMMIT,
+        )
+
+
+def test_of_which_container_a_commit_was_made_is_for_the_host_of_that_container_to_say(
+    meet: Callable[..., Any], tmp_path: Path
+) -> None:
+    ours = ContainerMark(container_id="0" * 64, started_at=NOW, running=False)
+    folder = state_folder(tmp_path / "state", metadata())
+    other = replace(COMMIT, number=4, tag=IDENTITY.committed(4), config_digest=COMMIT.config_digest)
+    BottleState(IDENTITY, folder).write_commits((COMMIT, replace(other, mark=ours)))
+    with meet() as owner:
+        before = live(owner, tmp_path)
+        before.write_commits((replace(COMMIT, mark=ours),))
+        before.write_tombstone(Tombstone(host="owner.test", moved_at=NOW))
+        here = arrived(owner, folder, tmp_path / "spool")
+        assert [commit.mark for commit in here.commits()] == [ours, None]
+
+
+def test_what_it_would_be_rebuilt_from_is_told(meet: Callable[..., Any], tmp_path: Path) -> None:
+    folder = state_folder(tmp_path / "state", metadata())
+    (folder / "Dockerfile").write_text("FROM a")
+    with meet() as owner:
+        arrived(owner, folder, tmp_path / "spool")
+        assert owner.world.progress.notes == [
+            "its agent has: image debian, if it is ever rebuilt",
+            "its agent has: its own Dockerfile, if it is ever rebuilt",
+        ]
 
 
 @pytest.mark.parametrize("sparse", [False, True])
@@ -635,13 +889,24 @@ def test_what_the_user_agreed_to_arrives(meet: Callable[..., Any], tmp_path: Pat
         {"commit": {"number": 10**18, "tag": IDENTITY.committed(10**18)}},
         {"commit": {"number": 1_000_000, "tag": IDENTITY.committed(1_000_000)}},
         {"commit": {"volumes": ("/run/bottle",)}},
+        {"commits": (COMMIT, replace(COMMIT, number=2, tag=IDENTITY.committed(2)))},
+        {"commits": (COMMIT, COMMIT)},
         {"commit": {"defaults": ImageDefaults(user="\ud800")}},
     ],
 )
 def test_a_state_that_no_bottle_has_is_refused(meet: Callable[..., Any], tmp_path: Path, flaw: dict[str, Any]) -> None:
     described, commit = metadata(**flaw.get("metadata", {})), replace(COMMIT, **flaw.get("commit", {}))
-    data = packed(state_folder(tmp_path / "state", described, commit), tmp_path / "spool")[1]
+    folder = state_folder(tmp_path / "state", described, commit)
+    if "commits" in flaw:
+        BottleState(IDENTITY, folder).write_commits(flaw["commits"])
+    data = packed(folder, tmp_path / "spool")[1]
     with meet(agreed=demands(described, rebuild=False), sees=VerificationFailed) as owner:
+        owner.extract(data, "state", "gzip")
+
+
+def test_a_bottle_of_another_backend_is_refused(meet: Callable[..., Any], tmp_path: Path) -> None:
+    data = packed(state_folder(tmp_path / "state", metadata(backend="kubernetes")), tmp_path / "spool")[1]
+    with meet(sees=BackendUnsupported) as owner:
         owner.extract(data, "state", "gzip")
 
 

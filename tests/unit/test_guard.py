@@ -53,6 +53,7 @@ def guard(*, keep: bool = False, looking: bool = False, workspace: Path | None =
         sudo=True,
         store=Store.CLASSIC,
         docker_root="/var/lib/docker",
+        consent=False,
     )
     made = Guard(terms)
     if known:
@@ -165,6 +166,12 @@ def test_a_copy_gets_one_fresh_identity_of_its_agent_and_keeps_it() -> None:
         copy.check(ask("probe", "demo-abc14", ""))
 
 
+def test_what_may_be_asked_about_a_bottle_that_lives_here() -> None:
+    """`migrate.dock` refuses all else, whatever is added to the rules."""
+    assert {name for name, rule in RULES.items() if rule.looks} == {"probe", "images", "known"}
+    assert {name for name, rule in RULES.items() if rule.settles} == {"withdraw", "clear"}
+
+
 def test_who_wants_a_plan_only_is_only_looked_at() -> None:
     looked_at = guard(looking=True)
     for script, args in HONEST.items():
@@ -191,7 +198,9 @@ def test_a_far_host_asks_about_few_places() -> None:
         curious.check(ask("probe", IDENTITY, "/home/me/b"))
 
 
-@pytest.mark.parametrize("path", ["/home/me/work", "/home/me/a/b c", "/srv/x", "/data", "/opt/project", "/home/you/x"])
+@pytest.mark.parametrize(
+    "path", ["/home/me/work", "/home/me/a/b c", "/home/me/code/go/x", "/srv/x", "/data", "/opt/project", "/home/you/x"]
+)
 def test_harmless_places(path: str) -> None:
     assert is_harmless(path, HOME)
 
@@ -208,6 +217,8 @@ def test_harmless_places(path: str) -> None:
             "/srv/.x",
             "/opt/x/bin",
         ),
+        *("/home/me/node_modules", "/node_modules", "/home/me/x/node_modules/y", "/srv/cgi-bin", "/opt/site-packages"),
+        *("/home/me/go", "/home/me/go/src/x", "/home/me/public_html", "/home/me/R", "/home/me/perl5/x"),
         *(
             "/home/me/../you",
             "/home/me/./x",

