@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bottle.errors import PreflightRefused
+from bottle.errors import PreflightRefused, VerificationFailed
 from migrate.model import Codec
 from migrate.parcels import Parcel, pack_folder, pack_stream
 from migrate.spool import DirectorySpool
@@ -164,6 +164,25 @@ def test_an_archive_that_is_refused_is_let_go_of(spool: DirectorySpool) -> None:
             closed.append(True)
 
     chunks = archive()
-    with pytest.raises(tarfile.TarError):
+    with pytest.raises(VerificationFailed):
         pack_stream(chunks, spool, "volume v")
     assert closed == [True]
+
+
+@pytest.mark.parametrize("torn", [0, 512, 600, 1024, 1024 + 512, 1024 + 700, 2048, 2048 + 512])
+def test_a_torn_tar_of_the_engines_is_none(spool: DirectorySpool, torn: int) -> None:
+    """Between two entries, in a header, in a file, in front of the end mark and in it."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name in ("v/a", "v/b"):
+            member = tarfile.TarInfo(name)
+            member.size = 300
+            archive.addfile(member, io.BytesIO(b"x" * 300))
+    whole = buffer.getvalue()
+    assert pack_stream([whole[: 2048 + 1024]], spool, "volume v").entries == 2
+    with pytest.raises(VerificationFailed, match="no whole tar") as caught:
+        pack_stream([whole[:torn]], spool, "volume v")
+    assert caught.value.left == "this host still owns the bottle"
+    assert "the same command again" in caught.value.next_step
+    with pytest.raises(VerificationFailed, match="no whole tar"):
+        pack_stream([whole[:1024], b"\xff" * 512, whole[1536:]], spool, "volume v")
