@@ -141,7 +141,7 @@ def live_folder(
         return pack_folder(folder, spool, leave_out=leave_out, wanted=wanted, live=True, exchanged=exchanged)
 
     looking = repositories.look if repositories is not None else partial(look, folder, leave_out)
-    return LiveFolder(folder, packed, look=looking)
+    return LiveFolder(folder, packed, look=looking, wholes=frozenset(exchanged))
 
 
 def rehearse(context: Context, state: BottleState, worktrees: tuple[Worktree, ...]) -> None:

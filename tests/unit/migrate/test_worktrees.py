@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from bottle import tree
 from bottle.errors import PreflightRefused
 from migrate.git import Git
+from migrate.index import GRAIN
 from migrate.livefolder import keep_up
 from migrate.model import Codec
 from migrate.outside import Outside, weigh
@@ -118,6 +120,17 @@ def rebasing(main: Path, folder: Path) -> None:
         git(folder, "rebase", "main")
 
 
+def picking(main: Path, folder: Path) -> None:
+    """What is left of it, git notes down by abbreviated names; nothing else names it."""
+    worktree(main, folder)
+    git(folder, "commit", "--quiet", "-a", "-m", "all")
+    git(main, "worktree", "add", "--quiet", "--detach", "other")
+    picked = [commit(main / "other", name) for name in ("staged", "fourth", "fifth")]
+    with pytest.raises(AssertionError):
+        git(folder, "cherry-pick", *picked)
+    git(main, "worktree", "remove", "--force", "other")
+
+
 def bisecting(main: Path, folder: Path) -> None:
     worktree(main, folder)
     git(folder, "bisect", "start", "HEAD", "main")
@@ -152,7 +165,7 @@ def of_sha256(main: Path, folder: Path) -> None:
 
 KINDS: tuple[Callable[[Path, Path], None], ...] = (
     plain, relative, detached, unborn, packed, sparse, split_index, merging, merging_what_no_reference_names, rebasing,
-    bisecting, of_a_bare_repository, shallow, with_replaced_objects, with_a_pruned_reflog, of_sha256,
+    picking, bisecting, of_a_bare_repository, shallow, with_replaced_objects, with_a_pruned_reflog, of_sha256,
 )  # fmt: skip
 
 
@@ -173,6 +186,12 @@ def test_a_worktree_is_what_it_was_without_its_repository(
     git(there, "fsck", "--connectivity-only", *(["--no-reflogs"] if make is with_a_pruned_reflog else []))
     if make is merging_what_no_reference_names:
         git(there, "rev-list", "--objects", "MERGE_HEAD")
+    if make is picking:
+        git(there, "checkout", "--ours", "staged")
+        git(there, "add", "staged")
+        git(there, "-c", "core.editor=true", "commit", "--quiet", "--allow-empty", "--no-edit")
+        git(there, "cherry-pick", "--continue")
+        assert {(there / name).read_text() for name in ("fourth", "fifth")} == {"fourth", "fifth"}
     if make is sparse:
         assert git(there, "sparse-checkout", "list") == "other\n"
     git(there, "stash", "list")
@@ -645,9 +664,10 @@ def refused(update: object) -> None:
 def test_a_repository_is_made_anew_where_it_changed_and_only_there(main: Path, tmp_path: Path) -> None:
     folder = worktree(main, tmp_path / "try")
     spool = DirectorySpool(tmp_path / "spool", Codec.NONE)
+    time.sleep(2 * GRAIN / 1e9)
     live = live_folder(folder, spool, Repositories(look(folder).carried, folder, tmp_path / "staging", GIT))
     assert live.parcel.members[".git"] == stat.S_IFDIR
-    keep_up(live, lambda _: None, left="", next_step="")
+    keep_up(live, refused, left="", next_step="")
     packed = snapshot(tmp_path / "staging")
     keep_up(live, refused, left="", next_step="")
     assert snapshot(tmp_path / "staging") == packed
@@ -660,8 +680,17 @@ def test_a_repository_is_made_anew_where_it_changed_and_only_there(main: Path, t
         change()
         update = live.update()
         assert update is not None
-        assert any(path.startswith(".git/") for path in update.delta.edited)
+        assert ".git" in update.delta.edited
+        assert not any(path.startswith(".git/") for path in update.delta.edited)
+        assert any(path.startswith(".git/") for path in update.delta.changed)
         keep_up(live, lambda _: None, left="", next_step="")
+
+    commit(main, "elsewhere")
+    (main / ".git/index.lock").touch()
+    keep_up(live, lambda _: None, left="", next_step="")
+    os.utime(main / ".git/index")
+    (main / ".git/index.lock").unlink()
+    keep_up(live, refused, left="", next_step="")
 
     (folder / ".git").write_text("gitdir: /elsewhere\n")
     with pytest.raises(PreflightRefused, match="changed meanwhile"):
