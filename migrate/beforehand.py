@@ -14,10 +14,14 @@ from bottle.operations import Context
 from bottle.operations.commit import observe_commit
 from bottle.state import BottleState
 from migrate.credentials import Finder
+from migrate.git import Git
 from migrate.hygiene import look_through
 from migrate.layers import SaveStreamSource
 from migrate.livefolder import listed
 from migrate.model import Blob, Codec
+from migrate.outside import Worktree
+from migrate.packing import outgoing
+from migrate.repository import Repositories
 from migrate.scan import Find
 from migrate.spool import DirectorySpool
 from migrate.written import written_layer
@@ -53,7 +57,8 @@ def look_ahead(
         else image.diff_ids
     )
     wanted = frozenset(own) - present
-    with _scratch(context, metadata) as spool:
+    with _scratch(context, metadata) as folder:
+        spool = DirectorySpool(folder, Codec.ZSTD, level=1)
         with context.progress.phase("reading the image's layers"):
             config = SaveStreamSource(context.engine).read(image.id, wanted, spool)
         layers = [blob for diff_id in own if (blob := spool.blob(diff_id)) is not None]
@@ -81,11 +86,19 @@ def _written(context: Context, container: ContainerFacts, spool: DirectorySpool)
         return None
 
 
+def rehearse(context: Context, metadata: Metadata, worktrees: tuple[Worktree, ...]) -> None:
+    """See that what is to be carried can be. Raises PreflightRefused."""
+    if worktrees and metadata.cwd is not None:
+        with context.progress.phase("looking at the git worktrees of the workspace"), _scratch(context, metadata) as at:
+            Repositories(worktrees, metadata.cwd, at, Git.find()).rehearse()
+
+
 @contextmanager
-def _scratch(context: Context, metadata: Metadata) -> Iterator[DirectorySpool]:
-    folder = context.home.path / "outgoing" / str(metadata.identity) / f"look-{secrets.token_hex(6)}"
+def _scratch(context: Context, metadata: Metadata) -> Iterator[Path]:
+    """The path of a folder that nobody else uses: another run of any kind may be at work on this bottle."""
+    folder = outgoing(context, metadata.identity) / f"look-{secrets.token_hex(6)}"
     try:
-        yield DirectorySpool(folder, Codec.ZSTD, level=1)
+        yield folder
     finally:
         tree.discard(folder)
         with suppress(OSError):  # another run is packing there

@@ -291,6 +291,6 @@ def pack_stream(tar: Iterable[bytes], spool: DirectorySpool, what: str) -> Parce
             raise VerificationFailed(
                 f"what Docker gave out of {what} is no whole tar: {exc}",
                 left=_OURS,
-                next_step="the same command again; if it fails again, look at Docker's log and disk: bottle doctor",
+                next_step="look at Docker's log and disk: bottle doctor",
             ) from exc
         return Parcel(blob=writer.keep(), entries=entries, breaks=breaks, content=content.hexdigest())

@@ -11,7 +11,7 @@ from bottle.unpack import Paths
 from migrate.bundle import refusal
 from migrate.innertar import Item, ItemType
 
-_MOST_ENTRIES = 1_000_000
+MOST_ENTRIES = 1_000_000
 _MOST_HOPS = 40  # after that many links the kernel gives up
 
 
@@ -88,8 +88,8 @@ class Scrutiny:
 
     def _place(self, item: Item) -> None:
         rules, path = self._rules, item.path
-        if len(self._seen) >= _MOST_ENTRIES:
-            raise refusal(f"{rules.what} holds more than {_MOST_ENTRIES} entries")
+        if len(self._seen) >= MOST_ENTRIES:
+            raise refusal(f"{rules.what} holds more than {MOST_ENTRIES} entries")
         if rules.top:
             self._check_top(item)
         if item.type is ItemType.HARDLINK and (item.link == path or self._seen.get(item.link) is not ItemType.FILE):

@@ -183,6 +183,6 @@ def test_a_torn_tar_of_the_engines_is_none(spool: DirectorySpool, torn: int) -> 
     with pytest.raises(VerificationFailed, match="no whole tar") as caught:
         pack_stream([whole[:torn]], spool, "volume v")
     assert caught.value.left == "this host still owns the bottle"
-    assert "the same command again" in caught.value.next_step
+    assert "bottle doctor" in caught.value.next_step
     with pytest.raises(VerificationFailed, match="no whole tar"):
         pack_stream([whole[:1024], b"\xff" * 512, whole[1536:]], spool, "volume v")
