@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,12 +30,17 @@ from migrate.written import written_layer
 LEFT = "nothing was changed; the bottle goes on as it was"
 
 
-def require_possible(context: Context, state: BottleState, workspace: Path | None, *, commits: bool) -> None:
-    """Refuse what cannot be committed or read. Raises what a commit raises, or PreflightRefused; nothing is changed."""
+def require_possible(
+    context: Context, state: BottleState, workspace: Path | None, *, commits: bool, owner_reads: bool = False
+) -> None:
+    """Refuse what cannot be committed or read; with `owner_reads` also what its owner may not read, as it will there.
+
+    Raises what a commit raises, or PreflightRefused; nothing is changed.
+    """
     if commits:
         observe_commit(context, state, pause=False)
     if workspace is not None:
-        _require_readable(workspace)
+        _require_readable(workspace, owner_reads=owner_reads)
 
 
 def look_ahead(
@@ -105,8 +111,9 @@ def _scratch(context: Context, metadata: Metadata) -> Iterator[Path]:
             folder.parent.rmdir()
 
 
-def _require_readable(folder: Path) -> None:
+def _require_readable(folder: Path, *, owner_reads: bool) -> None:
     closed: list[str] = []
+    shut: list[str] = []
 
     def told(path: str, error: OSError) -> None:
         if isinstance(error, PermissionError):
@@ -115,11 +122,21 @@ def _require_readable(folder: Path) -> None:
             tree.ignore_gone(path, error)
 
     for node in tree.walk(folder, lost=told):
+        needed = stat.S_IRUSR | stat.S_IXUSR if node.is_folder else stat.S_IRUSR
         if node.is_file and not os.access(node.name, os.R_OK, dir_fd=node.folder, effective_ids=True):
             closed.append(node.path)
+        elif (node.is_file or node.is_folder) and node.facts.st_mode & needed != needed:
+            shut.append(node.path)
     if closed:
         raise PreflightRefused(
             f"in the workspace {folder} there is what this user may not read: {listed(tuple(closed))}",
             left=LEFT,
             next_step=f"sudo chown -R $USER {folder}   (or run this as its owner)",
+        )
+    if owner_reads and shut:
+        raise PreflightRefused(
+            f"in the workspace {folder} there is what its own owner may not read, so nobody could check there that it "
+            f"arrived: {listed(tuple(shut))}",
+            left=LEFT,
+            next_step=f"chmod -R u+rX {folder}   (or move it to a user there who is root)",
         )

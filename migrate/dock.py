@@ -27,6 +27,7 @@ from migrate.imagearchive import read_image
 from migrate.innertar import InnerTar, item_header, write_tar
 from migrate.inspection import WRITTEN_HERE, is_kept
 from migrate.known import ask_images, ask_layers
+from migrate.livefolder import listed
 from migrate.local import run_here
 from migrate.model import Codec, RemoteCommand, Reply
 from migrate.receiver import Breach, Request
@@ -35,6 +36,7 @@ from migrate.stream import CHUNK, decompress
 from migrate.trust import grant
 from migrate.untrusted import (
     ArrivedState,
+    Unpacked,
     alone,
     read_state,
     remove_unpacked,
@@ -158,6 +160,7 @@ class Dock:
                     room=self._room(),
                 )
                 self._unpacked[folder.name] = came.files
+                self._tell_unset(came)
         except OSError as exc:
             return Reply(status=26, out=b"", err=f"cannot unpack {kind}: {exc.strerror}")
         if kind == "state":
@@ -177,11 +180,16 @@ class Dock:
                 chunks = decompress(staged(self._blobs, blob), _codec(codec))
                 came = unpack_folder(chunks, fresh, owners=owners, links=True, room=self._room())
                 bring_up_to_date(self._staging / name, fresh, instructions, named=came.folders, owners=owners)
+                self._tell_unset(came)
                 remove_unpacked(self._staging, "update")
         except OSError as exc:
             return Reply(status=26, out=b"", err=f"cannot bring {name} up to date: {exc.strerror}")
         self._unpacked[name] = without(self._unpacked[name], instructions.removed) | came.files
         return Reply(status=0, out=b"", err="")
+
+    def _tell_unset(self, came: Unpacked) -> None:
+        if came.unset:
+            self._progress.note(f"WARNING: set-id bits were taken away: {listed(came.unset)}")
 
     def _approve(self, folder: Path) -> ArrivedState:
         """Look at the state that came: it may ask for no more than the user has agreed to."""

@@ -140,7 +140,8 @@ class HostFacts:
 
     `docker` is the path of its client there, `sudo` whether it must be run by `sudo -n`; `refused` is what it said
     when neither way reached an engine. `disk_…` says on which filesystem a path is: two with one value share its space.
-    `staged` is what an earlier run of this move has brought there. `engine_id` is what its engine calls itself.
+    `staged` is what an earlier run of this move has brought there. `engine_id` is what its engine calls itself. `root`:
+    its user may read what nobody may.
     """
 
     bottle_home: str
@@ -164,6 +165,7 @@ class HostFacts:
     free_docker: int
     disk_docker: str
     engine_id: str = ""
+    root: bool = False
 
     @property
     def file_codec(self) -> Codec:

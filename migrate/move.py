@@ -102,7 +102,7 @@ def _decided(context: Context, state: BottleState, seen: Observed) -> MovePlan:
     """The plan, once it is known that the bottle can be committed and packed: afterwards it may be stopped."""
     decided = plan_move(seen.facts, seen.workspace)
     workspace = seen.facts.metadata.cwd if decided.workspace is not None else None
-    require_possible(context, state, workspace, commits=decided.commits)
+    require_possible(context, state, workspace, commits=decided.commits, owner_reads=not seen.facts.host.root)
     return decided
 
 

@@ -51,6 +51,12 @@ class Parcel:
 _UNSPELT = frozenset("\n\\\r")
 
 
+def _spelt(nanoseconds: int) -> str:
+    """A time as pax records have it; tarfile would spell a float, which is good for some hundred nanoseconds."""
+    seconds, rest = divmod(abs(nanoseconds), 10**9)
+    return f"{'-' if nanoseconds < 0 else ''}{seconds}.{rest:09d}"
+
+
 class _Writer:
     """What tarfile needs of a file to write a stream to."""
 
@@ -227,7 +233,9 @@ class _Packing:
     def _member(name: str, facts: os.stat_result, *, timeless: bool = False) -> tarfile.TarInfo:
         member = tarfile.TarInfo(name)
         member.mode, member.uid, member.gid = stat.S_IMODE(facts.st_mode), facts.st_uid, facts.st_gid
-        member.mtime = 0 if timeless else facts.st_mtime
+        member.mtime = 0 if timeless else facts.st_mtime_ns // 10**9
+        if not timeless and facts.st_mtime_ns % 10**9:
+            member.pax_headers = {"mtime": _spelt(facts.st_mtime_ns)}
         return member
 
     def _require_short(self, path: str) -> None:

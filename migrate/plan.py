@@ -164,7 +164,7 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
         layer_codec=choose_codec(host.engine_version, host.store),
         file_codec=host.file_codec,
         parts=tuple(parts),
-        stays=(*what_stays(facts.metadata, facts.commits, facts.own), *outside.told),
+        stays=(*what_stays(facts.metadata, facts.commits, facts.own), *outside.told, *_rounded(facts, workspace)),
         missing_there=_missing_there(facts),
         running=running,
         stops=running and not facts.keep,
@@ -304,6 +304,12 @@ def _require_place(facts: MoveFacts, workspace: str) -> None:
             left=_UNCHANGED,
             next_step="the same command with --workspace DIR, a folder that the user there may make",
         )
+
+
+def _rounded(facts: MoveFacts, workspace: str | None) -> tuple[str, ...]:
+    if workspace is None or facts.pulled or "busybox-tar" not in facts.host.tools:
+        return ()
+    return (f"fractions of a second in the times of files: the tar of {facts.host_name} is busybox's",)
 
 
 def _size_of(facts: MoveFacts, volume: str) -> int | None:

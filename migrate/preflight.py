@@ -69,6 +69,7 @@ def parse_probe(text: str) -> HostFacts:
         free_docker=_kilobytes(values, "free_docker"),
         disk_docker=values.get("disk_docker", ""),
         engine_id=engine_id(info),
+        root=values.get("root") == "yes",
     )
 
 

@@ -28,6 +28,7 @@ from migrate.stream import CHUNK
 from migrate.trust import odd
 
 _ENTRIES = 500_000
+_SET_IDS = 0o6000
 KEPT = "nothing of it was used"
 
 
@@ -45,10 +46,14 @@ def staged(folder: Path, blob: str) -> Iterator[bytes]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unpacked:
-    """What a tar holds, by relative paths, `.` for the folder that it is of. What it does not name is none of it."""
+    """What a tar holds, by relative paths, `.` for the folder that it is of. What it does not name is none of it.
+
+    `unset` are files that had set-id bits, which would lend the rights of this host's user, and have none now.
+    """
 
     files: frozenset[str]
     folders: frozenset[str]
+    unset: tuple[str, ...]
 
 
 def unpack_folder(chunks: Iterable[bytes], folder: Path, *, owners: bool, links: bool, room: int) -> Unpacked:
@@ -74,6 +79,7 @@ def unpack_folder(chunks: Iterable[bytes], folder: Path, *, owners: bool, links:
     return Unpacked(
         files=frozenset(entry.path for entry in entries if entry.type is EntryType.FILE),
         folders=frozenset(entry.path for entry in entries if entry.type is EntryType.FOLDER),
+        unset=tuple(entry.path for entry in entries if entry.type is EntryType.FILE and entry.mode & _SET_IDS),
     )
 
 
@@ -81,13 +87,13 @@ def _dress(below: Tree, entry: Entry, *, owners: bool) -> None:
     """Give what was unpacked its owner, mode and time. Raises VerificationFailed for those that no file can have."""
     mode = None if entry.type is EntryType.SYMLINK else entry.mode
     if mode is not None:
-        mode &= 0o3777 if entry.type is EntryType.FOLDER else 0o777
+        mode &= 0o3777 if entry.type is EntryType.FOLDER else ~_SET_IDS
     try:
         below.dress(
             entry.path,
             mode=mode,
             owner=(entry.uid, entry.gid) if owners else None,
-            mtime_ns=entry.mtime * 1_000_000_000,
+            mtime_ns=entry.mtime * 10**9 + entry.nanoseconds,
         )
     except OverflowError as exc:
         raise VerificationFailed(f"an owner or a time that cannot be: {entry.path[:80]!r}", left=KEPT) from exc

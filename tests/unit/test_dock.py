@@ -34,8 +34,8 @@ from bottle.model import (
     Store,
 )
 from bottle.naming import Identity
-from bottle.progress import Silent
 from bottle.state import BottleState
+from bottle.testing import RecordingProgress
 from migrate.archive import Layer, compose
 from migrate.dock import Dock, Here
 from migrate.guard import Terms
@@ -113,7 +113,8 @@ class World:
         engine: Any = SimpleNamespace(
             image=lambda _: self.image, load=lambda archive: self.loaded.append(b"".join(archive))
         )
-        self.dock = Dock(terms, here, engine, Silent(), frozenset(agreed))
+        self.progress = RecordingProgress()
+        self.dock = Dock(terms, here, engine, self.progress, frozenset(agreed))
 
     @property
     def staging(self) -> Path:
@@ -144,7 +145,7 @@ class Owner:
     def stage(self, data: bytes) -> str:
         """Bring `data` there; its digest."""
         cargo = Cargo.literal(data)
-        Shipment(self.remote, IDENTITY, Silent()).send([cargo], "sending")
+        Shipment(self.remote, IDENTITY, RecordingProgress()).send([cargo], "sending")
         return cargo.digest
 
     def extract(self, data: bytes, kind: str = "workspace", codec: str = "none") -> Reply:
@@ -481,12 +482,17 @@ def test_devices_fifos_and_setuid_bits_do_not_arrive(meet: Callable[..., Any]) -
         ("device", {"type": tarfile.CHRTYPE, "devmajor": 1, "devminor": 3}),
         ("fifo", {"type": tarfile.FIFOTYPE}),
         ("su", {"mode": 0o4755}),
+        ("timely", {"pax_headers": {"mtime": "1700000000.123456789"}}),
+        ("early", {"pax_headers": {"mtime": "-1.25"}}),
     ]
     with meet() as owner:
         assert owner.extract(tar(*members)).status == 0
         folder = owner.world.staging / f"workspace-{NONCE}"
-        assert names(folder) == ["su"]
+        assert names(folder) == ["early", "su", "timely"]
+        assert (folder / "timely").stat().st_mtime_ns == 1_700_000_000_123_456_789
+        assert (folder / "early").stat().st_mtime_ns == -1_250_000_000
         assert (folder / "su").stat().st_mode & 0o7777 == 0o755
+        assert owner.world.progress.notes == ["WARNING: set-id bits were taken away: su"]
 
 
 @pytest.mark.parametrize("sparse", [False, True])

@@ -613,6 +613,23 @@ def test_a_workspace_that_cannot_be_read_is_found_before_the_agent_is_stopped(
         assert still_works(rig)
 
 
+@pytest.mark.parametrize(("name", "mode"), [("file", 0), ("file", 0o277), ("folder", 0o477), ("folder", 0o377)])
+def test_what_its_owner_could_not_check_there_is_found_before_the_agent_is_stopped(
+    rig: Rig, name: str, mode: int
+) -> None:
+    (rig.world.cwd / "folder").mkdir()
+    (rig.world.cwd / "file").write_text("x")
+    (rig.world.cwd / name).chmod(mode)
+    rig.program("id", "#!/bin/sh\necho 1000\n")
+    for attempt in (rig.move, rig.plan):
+        with pytest.raises(PreflightRefused, match=f"its own owner may not read.*: {name}") as caught:
+            attempt()
+        assert "chmod" in caught.value.next_step
+        assert still_works(rig)
+    rig.program("id", "#!/bin/sh\necho 0\n")
+    rig.plan()
+
+
 def test_a_container_that_cannot_be_looked_into_is_looked_through_when_it_is_committed(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import socket
+import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from bottle.errors import PreflightRefused, VerificationFailed
 from migrate.model import Codec
 from migrate.parcels import Parcel, pack_folder, pack_stream
 from migrate.spool import DirectorySpool
+from migrate.untrusted import unpack_folder
 
 WEIRD = ("a b", "new\nline", "back\\slash", "-dash", "cr\r", "ünï", "quote'\"")
 
@@ -57,6 +59,17 @@ def test_everything_is_packed_as_it_is(folder: Path, spool: DirectorySpool) -> N
     assert (found["./symlink"].type, found["./symlink"].linkname) == (tarfile.SYMTYPE, "/etc/passwd")
     assert found["./sub/empty"].isdir()
     assert abs(found["./file"].mtime - (folder / "file").stat().st_mtime) < 0.001
+
+
+@pytest.mark.parametrize("time", [1_700_000_000_123_456_789, 1_700_000_000_000_000_000, 1, -1, -1_250_000_000])
+def test_times_are_packed_to_the_nanosecond(folder: Path, spool: DirectorySpool, tmp_path: Path, time: int) -> None:
+    os.utime(folder / "file", ns=(time, time))
+    parcel = pack_folder(folder, spool)
+    unpacked = tmp_path / "unpacked"
+    unpack_folder([parcel.blob.path.read_bytes()], unpacked, owners=False, links=True, room=1 << 30)
+    assert (unpacked / "file").stat().st_mtime_ns == time
+    subprocess.run(["tar", "-xpf", parcel.blob.path, "-C", tmp_path, "./file"], check=True)
+    assert (tmp_path / "file").stat().st_mtime_ns == time
 
 
 def test_what_is_exchanged_travels_in_the_place_of_what_is_there(folder: Path, spool: DirectorySpool) -> None:

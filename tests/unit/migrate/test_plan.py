@@ -138,6 +138,13 @@ def test_what_stays_and_what_is_missing_is_named() -> None:
         assert word in missing
 
 
+def test_what_the_tar_there_does_not_keep_is_named() -> None:
+    busybox = {"tools": HOST.tools | {"busybox-tar"}}
+    assert "fractions of a second in the times of files: the tar of far is busybox's" in planned(host=busybox).stays
+    for each in (planned(), planned(host=busybox, pulled=True), planned(None, host=busybox)):
+        assert "fractions" not in "".join(each.stays)
+
+
 def test_what_is_there_need_not_travel() -> None:
     plan = planned(present=frozenset(LAYERS))
     assert (plan.present, plan.parts[0].size) == (2, 100 * MEGA)
