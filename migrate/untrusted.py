@@ -87,7 +87,7 @@ def _dress(below: Tree, entry: Entry, *, owners: bool) -> None:
     """Give what was unpacked its owner, mode and time. Raises VerificationFailed for those that no file can have."""
     mode = None if entry.type is EntryType.SYMLINK else entry.mode
     if mode is not None:
-        mode &= 0o3777 if entry.type is EntryType.FOLDER else ~_SET_IDS
+        mode &= 0o3777 if entry.type is EntryType.FOLDER else 0o777
     try:
         below.dress(
             entry.path,
