@@ -64,7 +64,7 @@ TEMPORARY = (
     _temporary(r"\..+\.deleted", "state", "a bottle that is being deleted", ClearedBy.PRUNE),
     _temporary(r".+", "outgoing", "what is packed to be sent, exported or folded", ClearedBy.BOTH),
     _temporary(rf"\.{_HEX}{{16}}\.part|{WRITING.name}", "outgoing/ID", "a layer that is being written", ClearedBy.BOTH),
-    _temporary(rf"look-{_HEX}{{12}}", "outgoing/ID", "what is looked through for credentials", ClearedBy.BOTH),
+    _temporary(rf"look-{_HEX}{{12}}", "outgoing/ID", "what is looked at before a move", ClearedBy.BOTH),
     _temporary(r".+", "incoming", "what another host stages here", ClearedBy.BOTH),
     *BESIDE,
     BUNDLE,

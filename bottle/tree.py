@@ -205,24 +205,31 @@ def sync(top: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Apparent bytes of all files of a tree, one with several names once, and its longest path."""
+    """Apparent bytes of all files of a tree, one with several names once, its longest path, and what is in it.
 
-    size: int
-    longest: str
+    `entries` is how many that are, `names` how many bytes their paths have in all.
+    """
+
+    size: int = 0
+    longest: str = ""
+    entries: int = 0
+    names: int = 0
 
 
 def measure(top: Path) -> Extent:
     """The extent of what is below `top`; what cannot be looked at, or vanishes meanwhile, counts nothing."""
     seen: set[tuple[int, int]] = set()
-    total, longest = 0, ""
+    total, longest, entries, names = 0, "", 0, 0
     for node in walk(top, lost=ignore_it):
+        entries += 1
+        names += len(os.fsencode(node.path))
         longest = node.path if len(node.path) > len(longest) else longest
         if node.is_folder or (node.facts.st_nlink > 1 and node.identity in seen):
             continue
         if node.facts.st_nlink > 1:
             seen.add(node.identity)
         total += node.facts.st_size
-    return Extent(total, longest)
+    return Extent(total, longest, entries, names)
 
 
 def size_of(top: Path) -> int:

@@ -9,6 +9,7 @@ import errno
 import hashlib
 import os
 import posixpath
+import re
 import tarfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from bottle.tree import LONGEST_PATH, MOST_NAMES, Tree
 _CHUNK = 1024 * 1024
 _HEADERS = 4 * 1024 * 1024  # more than that in front of one member are no names and times
 _END = 2 * tarfile.BLOCKSIZE  # zeros that every tar ends with
+_TIME = re.compile(r"(-?)([0-9]{1,20})\.([0-9]{1,100})")
 _NO_NAME = {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 _UNCHANGED = "what was there before is unchanged"
 
@@ -40,7 +42,10 @@ class EntryType(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One thing that was received. `path` is relative, in posix form; `mtime` in seconds; digests are hex sha256."""
+    """One thing that was received. `path` is relative, in posix form; digests are hex sha256.
+
+    `mtime` is in seconds, `nanoseconds` what there is of it beyond those.
+    """
 
     path: str
     type: EntryType
@@ -48,6 +53,7 @@ class Entry:
     uid: int
     gid: int
     mtime: int
+    nanoseconds: int = 0
     size: int = 0
     sha256: str = ""
     target: str = ""
@@ -260,13 +266,15 @@ class _Receiver:
             return None
         self._seen.put(path, type_)
         size, digest = self._store(archive, member, path) if type_ is EntryType.FILE else (0, "")
+        mtime, nanoseconds = divmod(_nanoseconds(member), 10**9)
         return Entry(
             path=path,
             type=type_,
             mode=member.mode & 0o7777,
             uid=member.uid,
             gid=member.gid,
-            mtime=int(member.mtime),
+            mtime=mtime,
+            nanoseconds=nanoseconds,
             size=size,
             sha256=digest,
             target=member.linkname if type_ is EntryType.SYMLINK else "",
@@ -321,3 +329,12 @@ def _type(member: tarfile.TarInfo) -> EntryType | None:
     if member.issym():
         return EntryType.SYMLINK
     return EntryType.FILE if member.isreg() or member.islnk() else None
+
+
+def _nanoseconds(member: tarfile.TarInfo) -> int:
+    """A member's time, as it is spelt: tarfile makes a float of it, which is good for some hundred nanoseconds."""
+    spelt = _TIME.fullmatch(member.pax_headers.get("mtime", ""))
+    if spelt is None:
+        return int(member.mtime) * 10**9
+    size = int(spelt[2]) * 10**9 + int(spelt[3][:9].ljust(9, "0"))
+    return -size if spelt[1] else size

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,10 +15,14 @@ from bottle.operations import Context
 from bottle.operations.commit import observe_commit
 from bottle.state import BottleState
 from migrate.credentials import Finder
+from migrate.git import Git
 from migrate.hygiene import look_through
 from migrate.layers import SaveStreamSource
 from migrate.livefolder import listed
 from migrate.model import Blob, Codec
+from migrate.outside import Worktree
+from migrate.packing import outgoing
+from migrate.repository import Repositories
 from migrate.scan import Find
 from migrate.spool import DirectorySpool
 from migrate.written import written_layer
@@ -25,12 +30,17 @@ from migrate.written import written_layer
 LEFT = "nothing was changed; the bottle goes on as it was"
 
 
-def require_possible(context: Context, state: BottleState, workspace: Path | None, *, commits: bool) -> None:
-    """Refuse what cannot be committed or read. Raises what a commit raises, or PreflightRefused; nothing is changed."""
+def require_possible(
+    context: Context, state: BottleState, workspace: Path | None, *, commits: bool, owner_reads: bool = False
+) -> None:
+    """Refuse what cannot be committed or read; with `owner_reads` also what its owner may not read, as it will there.
+
+    Raises what a commit raises, or PreflightRefused; nothing is changed.
+    """
     if commits:
         observe_commit(context, state, pause=False)
     if workspace is not None:
-        _require_readable(workspace)
+        _require_readable(workspace, owner_reads=owner_reads)
 
 
 def look_ahead(
@@ -53,7 +63,8 @@ def look_ahead(
         else image.diff_ids
     )
     wanted = frozenset(own) - present
-    with _scratch(context, metadata) as spool:
+    with _scratch(context, metadata) as folder:
+        spool = DirectorySpool(folder, Codec.ZSTD, level=1)
         with context.progress.phase("reading the image's layers"):
             config = SaveStreamSource(context.engine).read(image.id, wanted, spool)
         layers = [blob for diff_id in own if (blob := spool.blob(diff_id)) is not None]
@@ -81,19 +92,28 @@ def _written(context: Context, container: ContainerFacts, spool: DirectorySpool)
         return None
 
 
+def rehearse(context: Context, metadata: Metadata, worktrees: tuple[Worktree, ...]) -> None:
+    """See that what is to be carried can be. Raises PreflightRefused."""
+    if worktrees and metadata.cwd is not None:
+        with context.progress.phase("looking at the git worktrees of the workspace"), _scratch(context, metadata) as at:
+            Repositories(worktrees, metadata.cwd, at, Git.find()).rehearse()
+
+
 @contextmanager
-def _scratch(context: Context, metadata: Metadata) -> Iterator[DirectorySpool]:
-    folder = context.home.path / "outgoing" / str(metadata.identity) / f"look-{secrets.token_hex(6)}"
+def _scratch(context: Context, metadata: Metadata) -> Iterator[Path]:
+    """The path of a folder that nobody else uses: another run of any kind may be at work on this bottle."""
+    folder = outgoing(context, metadata.identity) / f"look-{secrets.token_hex(6)}"
     try:
-        yield DirectorySpool(folder, Codec.ZSTD, level=1)
+        yield folder
     finally:
         tree.discard(folder)
         with suppress(OSError):  # another run is packing there
             folder.parent.rmdir()
 
 
-def _require_readable(folder: Path) -> None:
+def _require_readable(folder: Path, *, owner_reads: bool) -> None:
     closed: list[str] = []
+    shut: list[str] = []
 
     def told(path: str, error: OSError) -> None:
         if isinstance(error, PermissionError):
@@ -102,11 +122,21 @@ def _require_readable(folder: Path) -> None:
             tree.ignore_gone(path, error)
 
     for node in tree.walk(folder, lost=told):
+        needed = stat.S_IRUSR | stat.S_IXUSR if node.is_folder else stat.S_IRUSR
         if node.is_file and not os.access(node.name, os.R_OK, dir_fd=node.folder, effective_ids=True):
             closed.append(node.path)
+        elif (node.is_file or node.is_folder) and node.facts.st_mode & needed != needed:
+            shut.append(node.path)
     if closed:
         raise PreflightRefused(
             f"in the workspace {folder} there is what this user may not read: {listed(tuple(closed))}",
             left=LEFT,
             next_step=f"sudo chown -R $USER {folder}   (or run this as its owner)",
+        )
+    if owner_reads and shut:
+        raise PreflightRefused(
+            f"in the workspace {folder} there is what its own owner may not read, so nobody could check there that it "
+            f"arrived: {listed(tuple(shut))}",
+            left=LEFT,
+            next_step=f"chmod -R u+rX {folder}   (or move it to a user there who is root)",
         )

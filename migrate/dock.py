@@ -31,6 +31,7 @@ from migrate.imagearchive import read_image
 from migrate.innertar import InnerTar, item_header, write_tar
 from migrate.inspection import WRITTEN_HERE, is_kept
 from migrate.known import ask_images, ask_layers
+from migrate.livefolder import listed
 from migrate.local import run_here
 from migrate.model import Codec, RemoteCommand, Reply
 from migrate.outside import few
@@ -40,6 +41,7 @@ from migrate.stream import CHUNK, decompress
 from migrate.trust import grant, history_here, rebuilt_from
 from migrate.untrusted import (
     ArrivedState,
+    Unpacked,
     alone,
     links_to_here,
     read_state,
@@ -225,6 +227,7 @@ class Dock:
                 )
                 self._unpacked[folder.name] = came.files
                 self._require_inside(folder, kind)
+                self._tell_unset(came)
         except OSError as exc:
             return Reply(status=26, out=b"", err=f"cannot unpack {kind}: {exc.strerror}")
         if kind == "state":
@@ -244,6 +247,7 @@ class Dock:
                 chunks = decompress(staged(self._blobs, blob), _codec(codec))
                 came = unpack_folder(chunks, fresh, owners=owners, links=True, room=self._room())
                 bring_up_to_date(self._staging / name, fresh, instructions, named=came.folders, owners=owners)
+                self._tell_unset(came)
                 remove_unpacked(self._staging, "update")
                 self._require_inside(self._staging / name, "workspace")
         except OSError as exc:
@@ -262,6 +266,10 @@ class Dock:
                 left="nothing was put into place",
                 next_step="if they may: the same command with --yes",
             )
+
+    def _tell_unset(self, came: Unpacked) -> None:
+        if came.unset:
+            self._progress.note(f"WARNING: set-id bits were taken away: {listed(came.unset)}")
 
     def _approve(self, folder: Path) -> ArrivedState:
         """Look at the state that came: it may ask for no more than the user has agreed to."""

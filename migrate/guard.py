@@ -73,7 +73,7 @@ RULES = {
     "images": Rule(args=(), docker=True, lines=_LAYERS, most=len(f"sha256:{'0' * 64}\n") * MOST_NAMED, looks=True),
     "known": Rule(args=("root",), docker=True, lines=_IMAGES, most=1 << 20, looks=True),
     "sink": Rule(args=(), most=1 << 20, streams=True),
-    "staged": Rule(args=("identity",)),
+    "staged": Rule(args=("identity",), lines=_BLOBS, most=1 << 20),
     "piece": Rule(args=("identity", "blob", "number", "sha256", "size"), most=PIECE_LIMIT, streams=True),
     "check": Rule(args=("identity",), lines=_BLOBS, most=1 << 20),
     "load": Rule(args=("identity",), docker=True, lines=_BLOBS, most=1 << 20),

@@ -3,7 +3,7 @@
 import stat
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bottle.errors import Conflict, PreflightRefused
@@ -39,12 +39,14 @@ class LiveFolder:
 
     `pack` packs all of it, or only some paths of it: what vanishes meanwhile is not in the parcel, what changes while
     it is read is in there somehow, and so is what was there for that moment only. None of it escapes the next `look`,
-    which raises OSError, and the comparison of that with what was packed.
+    which raises OSError, and the comparison of that with what was packed. `wholes` are folders of which nobody wants to
+    know more than that something in them was edited.
     """
 
     folder: Path
     pack: Callable[[frozenset[str] | None], Parcel]
     look: Callable[[], Index]
+    wholes: frozenset[str] = frozenset()
     parcel: Parcel = field(init=False)
     updates: list[Update] = field(init=False, default_factory=list)
     _index: Index = field(init=False)
@@ -83,7 +85,9 @@ class LiveFolder:
 
     def _differs(self) -> Delta:
         before, self._index = self._index, self._look()
-        return compare(before, self._index)
+        delta = compare(before, self._index)
+        edited = dict.fromkeys(_within(path, self.wholes) or path for path in delta.edited)
+        return replace(delta, edited=tuple(edited))
 
     def _look(self) -> Index:
         try:
@@ -122,14 +126,12 @@ def listed(paths: tuple[str, ...]) -> str:
 
 def _applied(members: Mapping[str, int], delta: Delta, added: Mapping[str, int]) -> dict[str, int]:
     removed = frozenset(delta.removed)
-    kept = {path: kind for path, kind in members.items() if not (removed and _is_below(path, removed))}
+    kept = {path: kind for path, kind in members.items() if not (removed and _within(path, removed))}
     return {**kept, **added}
 
 
-def _is_below(path: str, folders: frozenset[str]) -> bool:
-    """Whether it is one of them, or below."""
-    while path:
-        if path in folders:
-            return True
+def _within(path: str, folders: frozenset[str]) -> str:
+    """The one of them that it is, or is below; empty where there is none."""
+    while path and path not in folders:
         path = path.rpartition("/")[0]
-    return False
+    return path

@@ -141,7 +141,8 @@ class HostFacts:
     `docker` is the path of its client there, `sudo` whether it must be run by `sudo -n`; `refused` is what it said
     when neither way reached an engine. `disk_…` says on which filesystem a path is: two with one value share its space.
     `staged` is what an earlier run of this move has brought there. `engine_id` is what its engine calls itself.
-    `ran_since` names containers that the bottle left there when it moved away, and that run or were run since.
+    `ran_since` names containers that the bottle left there when it moved away, and that run or were run since. `root`:
+    its user may read what nobody may.
     """
 
     bottle_home: str
@@ -166,6 +167,7 @@ class HostFacts:
     disk_docker: str
     engine_id: str = ""
     ran_since: tuple[str, ...] = ()
+    root: bool = False
 
     @property
     def file_codec(self) -> Codec:

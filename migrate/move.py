@@ -26,7 +26,7 @@ from bottle.operations.stop import keep_stopped, stop_locked
 from bottle.plan import commit_in_force, finishing, is_frozen_in
 from bottle.state import BottleState
 from migrate.archive import Layer, compose
-from migrate.beforehand import LEFT, look_ahead, require_possible
+from migrate.beforehand import LEFT, look_ahead, rehearse, require_possible
 from migrate.credentials import Finder
 from migrate.handoff import Arrival, had_arrived, let_go, settle_handoff
 from migrate.hygiene import Allowed, finder_for, look_through, own_layers, require_clean, send_along
@@ -36,13 +36,15 @@ from migrate.link import choose_level, measure
 from migrate.livefolder import LiveFolder, Update, keep_up
 from migrate.model import Blob, Codec, HostFacts, Presence
 from migrate.observe import MoveRequest, Observed, observe
-from migrate.packing import Packed, pack, rehearse, require_same_needs, tag_there
+from migrate.packing import Packed, outgoing, pack, packed_before, require_same_needs, tag_there
 from migrate.plan import MovePlan, plan_move, require_consent, require_room
 from migrate.ports import Remote
 from migrate.preflight import probe
 from migrate.scripts import plain
 from migrate.spool import DirectorySpool
 from migrate.transfer import Cargo, Shipment, Throttle
+
+_AGAIN = "the same command again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +76,23 @@ class Moved:
 
 
 def plan(context: Context, state: BottleState, remote: Remote, request: MoveRequest) -> MovePlan:
-    """What a move would do; nothing is changed. Raises what `plan_move` raises."""
-    seen = observe(context, state, remote, request, _name_there(state, remote, request))
+    """What a move would do; nothing is changed. Raises what `plan_move` raises, or Conflict for one that was cut."""
+    there, earlier = _name_there(state, remote, request), state.migration()
+    if earlier is not None and earlier.phase is MigrationPhase.HANDING_OFF:
+        raise _cut_at_the_end(state.identity, earlier)
+    seen = observe(context, state, remote, request, there)
+    if earlier is not None and earlier.arrives_as == there != state.identity and _is_owned(seen):
+        copied = _copied(state.identity, earlier)
+        if request.pulled_by is not None or not _went_on_since(context, state, earlier.commit):
+            raise Conflict(
+                f"{copied}, since an earlier run",
+                left="nothing was changed on either side",
+                next_step="the same command without --plan, which says so and clears up; after that, it copies again",
+            )
+        context.progress.note(f"{copied}; work has gone on since, so another copy would be made")
+        seen = observe(context, state, remote, request, Identity.fresh(state.identity.agent))
     decided = _decided(context, state, seen)
+    rehearse(context, seen.facts.metadata, seen.facts.survey.carriable)
     finder = finder_for(state.metadata(), context.environ, context.progress)
     return replace(decided, along=_look_ahead(context, state, request, seen, finder))
 
@@ -85,7 +101,7 @@ def _decided(context: Context, state: BottleState, seen: Observed) -> MovePlan:
     """The plan, once it is known that the bottle can be committed and packed: afterwards it may be stopped."""
     decided = plan_move(seen.facts, seen.workspace)
     workspace = seen.facts.metadata.cwd if decided.workspace is not None else None
-    require_possible(context, state, workspace, commits=decided.commits)
+    require_possible(context, state, workspace, commits=decided.commits, owner_reads=not seen.facts.host.root)
     return decided
 
 
@@ -135,6 +151,31 @@ def _same_goal(earlier: MigrationRecord, remote: Remote, request: MoveRequest) -
     return earlier.pulled_by == request.pulled_by and (request.pulled_by is not None or earlier.host == remote.name)
 
 
+def _cut_at_the_end(identity: Identity, earlier: MigrationRecord) -> Conflict:
+    return Conflict(
+        f"a move of {identity} to {earlier.host} was cut while it was handed over",
+        left="nothing was changed",
+        next_step=f"finish it first: {finishing(identity, earlier)}",
+    )
+
+
+def _copied(identity: Identity, earlier: MigrationRecord) -> str:
+    return f"the copy of commit {earlier.commit} of {identity} is on {earlier.host}, as {earlier.arrives_as}"
+
+
+def _is_owned(seen: Observed) -> bool:
+    return seen.facts.host.presence is Presence.OWNED
+
+
+def _went_on_since(context: Context, state: BottleState, number: int | None) -> bool:
+    """Whether there is work that commit `number` cannot hold; of one that runs only what it committed is known."""
+    commit = commit_in_force(state.commits(), state.committed_image())
+    if commit is None or commit.number != number:
+        return True
+    container = context.container(state.identity)
+    return container is not None and not container.status.alive and not is_frozen_in(container, (commit,))
+
+
 class _Move:
     def __init__(self, context: Context, state: BottleState, remote: Remote, request: MoveRequest) -> None:
         self._context = context
@@ -161,20 +202,21 @@ class _Move:
             context.progress.note(f"WARNING: {line}")
         if not self._request.consent:
             require_consent(decided.left_behind, self._identity, left=LEFT)
-        rehearse(context, state, seen.facts.survey.carriable)
+        rehearse(context, seen.facts.metadata, seen.facts.survey.carriable)
+        self._drop_what_is_stale(decided, seen)
         self._note(MigrationPhase.QUIESCING, None)
         with self._quiet(decided) as commit:
-            files = self._spool("files", decided.file_codec)
-            packed = pack(
-                context,
-                state,
-                files,
-                commit=commit,
-                arrives_as=self._there,
-                workspace=decided.workspace,
-                left_behind=decided.left_behind,
-                consent=self._request.consent,
-            )
+            with self._writing_here():
+                packed = pack(
+                    context,
+                    state,
+                    self._spool("files", decided.file_codec),
+                    commit=commit,
+                    arrives_as=self._there,
+                    workspace=decided.workspace,
+                    left_behind=decided.left_behind,
+                    consent=self._request.consent,
+                )
             if self._request.keep:
                 self._keep_up(packed, decided, lambda _: None)
         self._note(MigrationPhase.STAGING, commit.number)
@@ -202,11 +244,7 @@ class _Move:
         state, earlier = self._state, self._state.migration()
         if earlier is not None and earlier.phase is MigrationPhase.HANDING_OFF:
             if self._request.keep or not _same_goal(earlier, self._remote, self._request):
-                raise Conflict(
-                    f"a move of {self._identity} to {earlier.host} was cut while it was handed over",
-                    left="nothing was changed",
-                    next_step=f"finish it first: {finishing(self._identity, earlier)}",
-                )
+                raise _cut_at_the_end(self._identity, earlier)
             return settle_handoff(self._context, state, earlier, self._remote)
         if self._request.keep:
             return earlier is not None and earlier.arrives_as == self._there and self._copied_before(earlier)
@@ -233,8 +271,8 @@ class _Move:
         if not had_arrived(self._remote, self._there, earlier.nonce):
             return False
         settle(self._context, self._state)
-        copied = f"the copy of commit {earlier.commit} of {self._identity} is on {self._remote.name}, as {self._there}"
-        if not self._went_on_since(earlier.commit):
+        copied = _copied(self._identity, earlier)
+        if not _went_on_since(self._context, self._state, earlier.commit):
             self._context.progress.note(f"{copied}, since an earlier run; what was done after that commit is not in it")
             return True
         self._remote.run(plain("clear", str(self._there)))
@@ -248,14 +286,6 @@ class _Move:
         self._context.progress.note(f"{copied}; work has gone on since, so another copy is made")
         self._there = Identity.fresh(self._identity.agent)
         return False
-
-    def _went_on_since(self, number: int | None) -> bool:
-        """Whether there is work that commit `number` cannot hold; of one that runs only what it committed is known."""
-        commit = commit_in_force(self._state.commits(), self._state.committed_image())
-        if commit is None or commit.number != number:
-            return True
-        container = self._context.container(self._identity)
-        return container is not None and not container.status.alive and not is_frozen_in(container, (commit,))
 
     def _done_before(self) -> Moved:
         """What an earlier run did, by its own account; `_arrived_before` has asked the other host."""
@@ -371,7 +401,7 @@ class _Move:
         """Stage what lies `beside` the image, and as much of the image as it takes to have it there; that much."""
         there = arrival.shipment.retried(lambda: ask_layers(self._remote, arrival.host, images, commit.diff_ids))
         if self._has_it_all(arrival, images, commit):
-            arrival.shipment.send(beside, f"sending to {self._remote.name}")
+            arrival.shipment.send(beside, f"sending to {self._remote.name}", alone=True)
             return []
         while True:
             order = self._send(arrival, self._layers(arrival, decided, there, commit), there, commit, beside)
@@ -412,7 +442,7 @@ class _Move:
     ) -> list[Cargo]:
         order = self._image_cargo(arrival, layers, there, commit)
         require_room(arrival.host, self._remote.name, sum(cargo.size for cargo in (*order, *beside)))
-        arrival.shipment.send([*order, *beside], f"sending to {self._remote.name}")
+        arrival.shipment.send([*order, *beside], f"sending to {self._remote.name}", alone=True)
         return order
 
     def _load(self, arrival: Arrival, order: Sequence[Cargo], commit: CommitRecord) -> None:
@@ -430,7 +460,7 @@ class _Move:
     ) -> list[Cargo]:
         """The archive that the engine there is to be fed, cut where layers begin and end."""
         wanted = frozenset(commit.diff_ids) - there.diff_ids
-        with self._context.progress.phase("reading the image's layers"):
+        with self._writing_here(), self._context.progress.phase("reading the image's layers"):
             config = SaveStreamSource(self._context.engine).read(commit.tag, wanted, layers)
         self._along = self._look_through(commit, layers, config)
         archive = compose(
@@ -451,12 +481,11 @@ class _Move:
         """Before anything of the image is sent; what the destination has already does not leave, and is not here."""
         context, metadata, request = self._context, self._state.metadata(), self._request
         own = [blob for diff_id in own_layers(metadata, commit) if (blob := layers.blob(diff_id)) is not None]
-        here = "goes on as it was" if request.keep else "is stopped and committed"
         return require_clean(
             look_through(own, config, self._finder, context.progress),
             _allowed(metadata, request),
             subject=str(self._identity),
-            left=f"nothing of them was sent; this host still owns the bottle, which {here}",
+            left=f"nothing of them was sent; {self._left}",
             next_step=send_along(metadata)
             + ("" if request.keep else f"; or to stay on this host: bottle resume {self._identity}"),
         )
@@ -465,13 +494,43 @@ class _Move:
         """Go after what somebody does in the workspace while it travels, until it is all of one moment."""
         if packed.workspace is None:
             return
-        here = "goes on as it was" if self._request.keep else "is stopped and committed"
-        left = f"this host still owns the bottle, which {here}; what is staged there is used by the next run"
-        following = "the same command again"
-        following += "" if self._request.keep else f"; or to stay on this host: bottle resume {self._identity}"
-        keep_up(packed.workspace, take, left=left, next_step=following)
+        left = f"{self._left}; what is staged there is used by the next run"
+        with self._writing_here():
+            keep_up(packed.workspace, take, left=left, next_step=self._following)
         metadata = self._state.metadata()
-        require_same_needs(metadata, packed, workspace=decided.workspace, left=left, next_step=following)
+        require_same_needs(metadata, packed, workspace=decided.workspace, left=left, next_step=self._following)
+
+    @property
+    def _left(self) -> str:
+        """What state the bottle is in once it was held still."""
+        return f"this host still owns the bottle, which {self._is_left}"
+
+    @property
+    def _is_left(self) -> str:
+        return "goes on as it was" if self._request.keep else "is stopped and committed"
+
+    @property
+    def _following(self) -> str:
+        """What to type once it was held still."""
+        return _AGAIN if self._request.keep else f"{_AGAIN}; or to stay on this host: bottle resume {self._identity}"
+
+    @contextmanager
+    def _writing_here(self) -> Iterator[None]:
+        """Have errors of what is read and kept on this host, a full disk as a rule, say what is left and the way on."""
+        try:
+            yield
+        except (StateDamaged, PreflightRefused, VerificationFailed) as exc:
+            first = "" if exc.next_step in {"", _AGAIN} else f"{exc.next_step}; then "
+            exc.left, exc.next_step = self._left, first + self._following
+            raise
+
+    def _drop_what_is_stale(self, decided: MovePlan, seen: Observed) -> None:
+        """Delete what earlier runs packed and this one will not send: the plan has counted it as room."""
+        layers = self._spool("layers", decided.layer_codec)
+        layers.keep_only(frozenset(seen.facts.layers if decided.commits else seen.facts.committed_layers or ()))
+        for folder in packed_before(self._context, self._identity):
+            if folder != layers.folder:
+                tree.discard(folder)
 
     def _send_update(self, arrival: Arrival, update: Update) -> None:
         arrival.shipment.send([_cargo(update.parcel.blob)], "sending what changed in the workspace meanwhile")
@@ -539,7 +598,7 @@ class _Move:
         return self._spool("layers", decided.layer_codec, level)
 
     def _spool(self, kind: str, codec: Codec, level: int | None = None) -> DirectorySpool:
-        folder = self._context.home.path / "outgoing" / str(self._identity)
+        folder = outgoing(self._context, self._identity)
         return DirectorySpool(folder / f"{kind}-{codec.value or 'tar'}", codec, level=level, threads=2)
 
     def _clear(self, arrival: Arrival) -> None:
@@ -548,7 +607,7 @@ class _Move:
             arrival.clear()
         except RemoteError as exc:
             self._context.progress.note(f"staging on {self._remote.name} was not cleared: {exc.what}")
-        tree.discard(self._context.home.path / "outgoing" / str(self._identity))
+        tree.discard(outgoing(self._context, self._identity))
 
 
 def _beside(packed: Packed) -> list[Cargo]:

@@ -1,5 +1,7 @@
 """Gather all that decides a move, here and there; nothing is changed on either side."""
 
+import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from bottle.text import printable
 from migrate.git import Git
 from migrate.known import ImagesThere, LayersThere, ask_images, ask_layers, worth_naming
 from migrate.outside import Survey
-from migrate.packing import own_folder
+from migrate.packing import own_folder, packed_before
 from migrate.plan import MoveFacts, landing, volumes_of
 from migrate.ports import Remote
 from migrate.preflight import probe
@@ -91,9 +93,9 @@ def observe(
             history = (commit.diff_ids for commit in reversed(commits))
             images = ask_images(remote, host, worth_naming(image.diff_ids, *history))
             there = ask_layers(remote, host, images, image.diff_ids)
-    workspace_extent = tree.measure(mounted) if mounted else tree.Extent(0, "")
     facts = MoveFacts(
         metadata=metadata,
+        arrives_as=arrives_as,
         container=container,
         commits=commits,
         committed_tag=tag,
@@ -103,15 +105,19 @@ def observe(
         image_size=image.size,
         written=context.engine.writable_size(container.id) if container else 0,
         workspace_here=mounted is not None and mounted.is_dir(),
-        workspace_size=workspace_extent.size,
-        deepest=_deepest(context, metadata, workspace_extent),
-        state_size=tree.size_of(state.path),
+        workspace=tree.measure(mounted) if mounted else tree.Extent(),
+        volumes=_volumes(context, metadata),
+        state=tree.measure(state.path),
+        home=context.home.path,
+        free_here=shutil.disk_usage(context.home.path).free,
+        packed_here=sum(map(tree.size_of, packed_before(context, state.identity))),
         survey=survey(mounted, Git.find(), still=False) if mounted else Survey(),
         host=host,
         host_name=remote.name,
         present=there.diff_ids,
         engine_id=context.engine.info().id,
         keep=request.keep,
+        pulled=request.pulled_by is not None,
         resume_there=request.resume_there,
         own=context.home.path if mounted is not None and own_folder(context.home.path, mounted) else None,
         shared=sharers(context, state.identity, mounted, frozenset(each.source for each in volumes_of(metadata))),
@@ -140,13 +146,12 @@ def _overlap(one: str, other: str) -> bool:
     return is_below(one, other) or is_below(other, one)
 
 
-def _deepest(context: Context, metadata: Metadata, workspace: tree.Extent) -> tuple[str, str]:
-    """The longest path of workspace and volumes, as far as those can be looked into from here, and what it is in."""
-    found = [(workspace.longest, f"the workspace {metadata.cwd}")]
+def _volumes(context: Context, metadata: Metadata) -> Mapping[str, tree.Extent]:
+    """The extents of the bottle's volumes, as far as those can be looked into from here."""
+    found = {}
     for volume in volumes_of(metadata):
         with suppress(NotFound):  # one that was never used
             folder = context.engine.volume_folder(volume.source)
             if folder is not None:
-                found.append((tree.measure(folder).longest, f"volume {volume.source}"))
-    longest, what = max(found, key=lambda each: len(each[0]))
-    return what, longest
+                found[volume.source] = tree.measure(folder)
+    return found

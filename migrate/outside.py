@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from bottle.text import shortened
+
 _SHOWN = 20  # of one kind, by name; the others are counted
 _SYSTEM = (
     *("/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/nix", "/proc", "/sbin", "/sys", "/usr"),
@@ -53,7 +55,8 @@ class Worktree:
 
     `path` is that of its `.git`, relative to the workspace. `admin` is the folder that git keeps for this worktree,
     `common` the repository's. `obstacles` is why it cannot be made a repository of its own, empty where it can;
-    `stays` is what of the repository would not go along. `size` is that of all of its objects, in bytes.
+    `stays` is what of the repository would not go along, `names` what its settings name of what is elsewhere. `size` is
+    that of all of its objects, in bytes, those of LFS among them.
     """
 
     path: str
@@ -63,6 +66,7 @@ class Worktree:
     size: int = 0
     obstacles: tuple[str, ...] = ()
     stays: tuple[str, ...] = ()
+    names: tuple[Pointer, ...] = ()
 
     @property
     def line(self) -> str:
@@ -115,13 +119,13 @@ def weigh(survey: Survey, *, workdir: str, lands: str | None) -> Outside:
             if posixpath.isabs(each.text) and lands != survey.folder:
                 told.append(f"{_inside(each)}, which is the path of the workspace here; {_MEND[each.needs]}")
         elif each.needs in {Needs.REMOTE, Needs.WORKTREE}:
-            told += [_OUT[each.needs].format(path=each.path, text=each.text, name=each.name)] if each.exists else []
+            told += [_out(each)] if each.exists else []
         elif each.needs is Needs.LINK:
             links += [f"{each.path} -> {each.text}"] if each.exists and not is_system(each.leads) else []
         elif each.exists and not (each.needs is Needs.SETTING and is_system(each.leads)):
-            left.append(_OUT[each.needs].format(path=each.path, text=each.text, name=each.name))
+            left.append(_out(each))
         elif each.needs is not Needs.SETTING:
-            told.append(f"{_inside(each)}, and there is no such thing on this host")
+            told.append(f"{_inside(each)}: {each.name or 'there is no such thing on this host'}")
     led_to = [f"what a link leads to: {line}" for line in few(links)]
     return Outside(carried=survey.carriable, left=(*few(left), *led_to), told=tuple(few(told)))
 
@@ -150,9 +154,13 @@ _MEND = {
 }
 
 
+def _out(pointer: Pointer) -> str:
+    return _OUT[pointer.needs].format(path=pointer.path, text=shortened(pointer.text), name=pointer.name)
+
+
 def _inside(pointer: Pointer) -> str:
     name = f" {pointer.name}" if pointer.needs in {Needs.SETTING, Needs.REMOTE} else ""
-    return f"{pointer.path}: {pointer.needs.value}{name} {pointer.text}"
+    return f"{pointer.path}: {pointer.needs.value}{name} {shortened(pointer.text)}"
 
 
 def _folder_of(path: str) -> str:

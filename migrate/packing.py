@@ -24,7 +24,7 @@ from bottle.state import (
 from migrate.git import Git
 from migrate.index import look
 from migrate.livefolder import LiveFolder, listed
-from migrate.outside import Outside, Worktree, weigh
+from migrate.outside import Outside, weigh
 from migrate.parcels import Parcel, pack_folder, pack_stream
 from migrate.plan import require_consent, volumes_of
 from migrate.repository import Repositories
@@ -141,20 +141,23 @@ def live_folder(
         return pack_folder(folder, spool, leave_out=leave_out, wanted=wanted, live=True, exchanged=exchanged)
 
     looking = repositories.look if repositories is not None else partial(look, folder, leave_out)
-    return LiveFolder(folder, packed, look=looking)
-
-
-def rehearse(context: Context, state: BottleState, worktrees: tuple[Worktree, ...]) -> None:
-    """See that what is to be carried can be, while the agent still works. Raises PreflightRefused."""
-    folder = state.metadata().cwd
-    if worktrees and folder is not None:
-        with context.progress.phase("looking at the git worktrees of the workspace"):
-            Repositories(worktrees, folder, repositories_of(context, state.identity), Git.find()).rehearse()
+    return LiveFolder(folder, packed, look=looking, wholes=frozenset(exchanged))
 
 
 def repositories_of(context: Context, identity: Identity) -> Path:
     """Where worktrees become repositories of their own."""
-    return context.home.path / "outgoing" / str(identity) / "repositories"
+    return outgoing(context, identity) / "repositories"
+
+
+def packed_before(context: Context, identity: Identity) -> tuple[Path, ...]:
+    """The folders of what earlier moves packed and did not bring to an end."""
+    folder = outgoing(context, identity)
+    return (*folder.glob("files-*"), *folder.glob("layers-*"), repositories_of(context, identity))
+
+
+def outgoing(context: Context, identity: Identity) -> Path:
+    """Where what is to leave this host is put together."""
+    return context.home.path / "outgoing" / str(identity)
 
 
 def metadata_there(metadata: Metadata, arrives_as: Identity, commit: int, workspace: str | None) -> Metadata:

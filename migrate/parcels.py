@@ -11,15 +11,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from bottle.errors import PathTooLong, PreflightRefused
+from bottle.errors import PathTooLong, PreflightRefused, VerificationFailed
 from bottle.losses import Account, Way
 from bottle.text import shortened
 from bottle.tree import LONGEST_PATH, MOST_NAMES, Node, ignore_gone, raise_it, require_openable, walk
-from bottle.unpack import ChunkReader, reading
+from bottle.unpack import ChunkReader, SealedReader, reading
 from migrate.model import Blob
 from migrate.spool import DirectorySpool
 
 _CHUNK = 1024 * 1024
+_OURS = "this host still owns the bottle"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,12 @@ class Parcel:
 
 # sha256sum escapes the first two, which not every implementation reads, and takes the last for a line's end.
 _UNSPELT = frozenset("\n\\\r")
+
+
+def _spelt(nanoseconds: int) -> str:
+    """A time as pax records have it; tarfile would spell a float, which is good for some hundred nanoseconds."""
+    seconds, rest = divmod(abs(nanoseconds), 10**9)
+    return f"{'-' if nanoseconds < 0 else ''}{seconds}.{rest:09d}"
 
 
 class _Writer:
@@ -116,7 +123,7 @@ def pack_folder(
         except OSError as exc:
             raise PreflightRefused(
                 f"{folder} cannot be packed: {exc}",
-                left="this host still owns the bottle",
+                left=_OURS,
                 next_step=f"let nobody write to {folder}, and see that it can be read: ls -la {folder}",
             ) from exc
         return packing.parcel(writer.keep())
@@ -226,7 +233,9 @@ class _Packing:
     def _member(name: str, facts: os.stat_result, *, timeless: bool = False) -> tarfile.TarInfo:
         member = tarfile.TarInfo(name)
         member.mode, member.uid, member.gid = stat.S_IMODE(facts.st_mode), facts.st_uid, facts.st_gid
-        member.mtime = 0 if timeless else facts.st_mtime
+        member.mtime = 0 if timeless else facts.st_mtime_ns // 10**9
+        if not timeless and facts.st_mtime_ns % 10**9:
+            member.pax_headers = {"mtime": _spelt(facts.st_mtime_ns)}
         return member
 
     def _require_short(self, path: str) -> None:
@@ -236,7 +245,7 @@ class _Packing:
             raise PathTooLong(
                 f"{self._folder} cannot be packed: a tar of bottle's holds no path of more than {LONGEST_PATH} bytes, "
                 f"and no more than {MOST_NAMES} of all paths: {shortened(path)}",
-                left="this host still owns the bottle",
+                left=_OURS,
                 next_step=f"remove or rename some of the folders that lie in each other in {self._folder}",
             )
 
@@ -264,7 +273,8 @@ class _Packing:
 def pack_stream(tar: Iterable[bytes], spool: DirectorySpool, what: str) -> Parcel:
     """Spool a tar of `what` that the engine makes, as it is, counting its entries and hashing what is in them.
 
-    Raises PathTooLong where the engine may have left out what lies too deep for it, which it does without a word.
+    Raises VerificationFailed where it is torn, PathTooLong where the engine may have left out what lies too deep for
+    it, which it does without a word.
     """
     entries, breaks, content = 0, 0, hashlib.sha256()
     with reading(tar), spool.writer() as writer:
@@ -274,15 +284,21 @@ def pack_stream(tar: Iterable[bytes], spool: DirectorySpool, what: str) -> Parce
                 writer.write(chunk)
                 yield chunk
 
-        source = ChunkReader(passing())
-        with tarfile.open(mode="r|", fileobj=source) as archive:  # type: ignore[call-overload]
-            for member in archive:
-                entries += 1
-                breaks += member.name.rstrip("/").count("\n")
-                require_openable(member.name, what, left="this host still owns the bottle")
-                file = archive.extractfile(member) if member.isreg() else None
-                while file is not None and (data := file.read(_CHUNK)):
-                    content.update(data)
-        while source.read(_CHUNK):
-            pass
+        source = SealedReader(passing())
+        try:
+            with tarfile.open(mode="r|", fileobj=source) as archive:  # type: ignore[call-overload]
+                for member in archive:
+                    entries += 1
+                    breaks += member.name.rstrip("/").count("\n")
+                    require_openable(member.name, what, left=_OURS)
+                    file = archive.extractfile(member) if member.isreg() else None
+                    while file is not None and (data := file.read(_CHUNK)):
+                        content.update(data)
+            source.finish(archive.offset)
+        except (tarfile.TarError, EOFError, ValueError) as exc:
+            raise VerificationFailed(
+                f"what Docker gave out of {what} is no whole tar: {exc}",
+                left=_OURS,
+                next_step="look at Docker's log and disk: bottle doctor",
+            ) from exc
         return Parcel(blob=writer.keep(), entries=entries, breaks=breaks, content=content.hexdigest())

@@ -1,7 +1,7 @@
 """What travels, what does not, and what makes a move impossible: decided from facts alone."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,28 +11,33 @@ from bottle.model import CommitRecord, ContainerFacts, Metadata, Mount, MountKin
 from bottle.naming import Identity
 from bottle.plan import commit_in_force, is_frozen_in, require_docker
 from bottle.text import shortened
-from bottle.tree import OPENABLE
+from bottle.tree import MOST_NAMES, OPENABLE, Extent
 from migrate.archive import choose_codec
 from migrate.model import Codec, HostFacts, Place, Presence
 from migrate.outside import Outside, Survey, weigh
+from migrate.scrutiny import MOST_ENTRIES
 
 _NEEDED_TOOLS = ("tar", "find", "awk")
 _SLACK = 64 * 1024**2
+_UNCHANGED = "nothing was changed on either side"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveFacts:
     """All that decides a move. Sizes in bytes.
 
-    `layers` are the diff ids of the image that the bottle stands on now, base first; `written` is what its container
-    wrote on top. `present` are the layers that the destination has. `workspace_here`: the folder to be packed is there.
-    `committed_layers` are those of the image that has `committed_tag`, None where none has.
-    `deepest` is the longest path of workspace and volumes, behind what it is in.
-    `engine_id` is what the engine here calls itself, as `host.engine_id` is there. `shared`: who else works in what
-    travels, a line each. `survey` is of the workspace. `own` is bottle's home where it lies in the workspace.
+    `arrives_as` is what the bottle will be called there. `layers` are the diff ids of the image that the bottle stands
+    on now, base first; `written` is what its container wrote on top. `present` are the layers that the destination has.
+    `workspace_here`: the folder to be packed is there. `committed_layers` are those of the image that has
+    `committed_tag`, None where none has. `volumes` are those that can be looked into from here, by name. `free_here` is
+    for what is packed to be sent, below bottle's `home`; `packed_here` is what earlier runs left there, which is used
+    or deleted. `pulled`: the destination unpacks by the program that asked for it. `engine_id` is what the engine here
+    calls itself, as `host.engine_id` is there. `shared`: who else works in what travels, a line each. `survey` is of
+    the workspace. `own` is bottle's home where it lies in the workspace.
     """
 
     metadata: Metadata
+    arrives_as: Identity
     container: ContainerFacts | None
     commits: tuple[CommitRecord, ...]
     committed_tag: str | None
@@ -42,14 +47,18 @@ class MoveFacts:
     image_size: int
     written: int
     workspace_here: bool
-    workspace_size: int
-    deepest: tuple[str, str]
-    state_size: int
+    workspace: Extent
+    volumes: Mapping[str, Extent]
+    state: Extent
+    home: Path
+    free_here: int
+    packed_here: int
     host: HostFacts
     host_name: str
     present: frozenset[str]
     engine_id: str
     keep: bool
+    pulled: bool
     resume_there: bool
     survey: Survey
     shared: tuple[str, ...] = ()
@@ -102,28 +111,28 @@ class MovePlan:
 def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
     """Decide a move whose workspace, if it has one, is to land at `workspace`.
 
-    Raises BackendUnsupported, PreflightRefused, NameTaken or Conflict, with nothing changed anywhere.
+    Raises BackendUnsupported, PreflightRefused, PathTooLong, NameTaken or Conflict, with nothing changed anywhere.
     """
     require_docker(facts.metadata, "migrate")
-    host, identity = facts.host, facts.metadata.identity
+    host = facts.host
     _require_another_engine(facts)
     _require_engine(facts)
     if facts.resume_there and host.bottle is None:
         raise PreflightRefused(
             f"{facts.host_name} has no bottle to resume with",
-            left="nothing was changed on either side",
+            left=_UNCHANGED,
             next_step="there: pip install agent-bottle   (or move without --resume)",
         )
     if host.presence is Presence.OWNED:
         raise NameTaken(
-            f"{facts.host_name} has a bottle {identity} already, and it is not one that moved away from there",
-            left="nothing was changed on either side",
-            next_step=f"look at it there: bottle inspect {identity}",
+            f"{facts.host_name} has a bottle {facts.arrives_as} already, and it is not one that moved away from there",
+            left=_UNCHANGED,
+            next_step=f"look at it there: bottle inspect {facts.arrives_as}",
         )
     _require_unworked(facts)
     if workspace is not None:
         _require_place(facts, workspace)
-    _require_openable(facts)
+    _require_unpackable(facts)
     missing = [layer for layer in facts.layers if layer not in facts.present]
     image = facts.written + (facts.image_size if missing else 0)
     parts = [
@@ -134,13 +143,20 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
     ]
     outside = _outside(facts, workspace)
     if workspace is not None:
-        parts.append(Part(name=f"workspace {facts.metadata.cwd}", size=facts.workspace_size))
+        parts.append(Part(name=f"workspace {facts.metadata.cwd}", size=facts.workspace.size))
     parts += [Part(name=each.line, size=each.size) for each in outside.carried]
-    parts += [Part(name=f"volume {mount.source}", size=None) for mount in volumes_of(facts.metadata)]
-    parts.append(Part(name="state and transcript", size=facts.state_size))
-    files = facts.workspace_size + facts.state_size + sum(each.size for each in outside.carried)
-    needed_docker, needed_home = 2 * image + _SLACK, image + 2 * files + _SLACK
-    _require_space(facts, needed_docker, needed_home, facts.workspace_size if workspace is not None else 0)
+    parts += [
+        Part(name=f"volume {mount.source}", size=_size_of(facts, mount.source)) for mount in volumes_of(facts.metadata)
+    ]
+    parts.append(Part(name="state and transcript", size=facts.state.size))
+    carried = sum(each.size for each in outside.carried)
+    files = facts.workspace.size + facts.state.size + carried
+    volumes = [each.size for each in facts.volumes.values()]
+    needed_docker, needed_home = 2 * image + sum(volumes) + _SLACK, image + 2 * files + sum(volumes) + _SLACK
+    needed_home += max(volumes, default=0) if facts.pulled else 0  # one after the other is composed anew
+    _require_space(facts, needed_docker, needed_home, facts.workspace.size if workspace is not None else 0)
+    # Of an image much is there, and it shrinks; what is carried is made a repository first, then packed.
+    _require_space_here(facts, image * 2 // 5 + files + carried + sum(volumes) + _SLACK)
     running = facts.container is not None and facts.container.status.alive
     return MovePlan(
         workspace=workspace,
@@ -149,7 +165,7 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
         layer_codec=choose_codec(host.engine_version, host.store),
         file_codec=host.file_codec,
         parts=tuple(parts),
-        stays=(*what_stays(facts.metadata, facts.commits, facts.own), *outside.told),
+        stays=(*what_stays(facts.metadata, facts.commits, facts.own), *outside.told, *_rounded(facts, workspace)),
         missing_there=_missing_there(facts),
         running=running,
         stops=running and not facts.keep,
@@ -236,7 +252,7 @@ def _require_another_engine(facts: MoveFacts) -> None:
     if facts.engine_id and facts.engine_id == facts.host.engine_id:
         raise PreflightRefused(
             f"the Docker engine of {facts.host_name} is the very one that {facts.metadata.identity} is on already",
-            left="nothing was changed on either side",
+            left=_UNCHANGED,
             next_step=f"for a second bottle on it: bottle fork {facts.metadata.identity}   (a clone of this machine, "
             "Docker and all: give it a hostname of its own, and restart Docker there)",
         )
@@ -244,29 +260,28 @@ def _require_another_engine(facts: MoveFacts) -> None:
 
 def _require_engine(facts: MoveFacts) -> None:
     host, name = facts.host, facts.host_name
-    unchanged = "nothing was changed on either side"
     if not host.docker:
-        raise PreflightRefused(f"{name} has no docker", left=unchanged, next_step=f"bottle doctor {name}")
+        raise PreflightRefused(f"{name} has no docker", left=_UNCHANGED, next_step=f"bottle doctor {name}")
     if host.refused is not None:
         raise PreflightRefused(
             f"the user there may not use Docker on {name}, not with `sudo -n` either: {host.refused}",
-            left=unchanged,
+            left=_UNCHANGED,
             next_step="there: sudo usermod -aG docker $USER, then log in again; or start Docker",
         )
     if host.architecture != facts.architecture:
         raise PreflightRefused(
             f"{name} is {host.architecture}, and this bottle's image is {facts.architecture}",
-            left=unchanged,
+            left=_UNCHANGED,
             next_step="choose a host of the same architecture",
         )
     lacking = [tool for tool in _NEEDED_TOOLS if tool not in host.tools]
     if not host.tools & {"sha256sum", "shasum"}:
         lacking.append("sha256sum")
     if lacking:
-        raise PreflightRefused(f"{name} lacks {', '.join(lacking)}", left=unchanged, next_step="install them there")
+        raise PreflightRefused(f"{name} lacks {', '.join(lacking)}", left=_UNCHANGED, next_step="install them there")
     if not host.writable:
         raise PreflightRefused(
-            f"{host.bottle_home} on {name} cannot be written", left=unchanged, next_step="set BOTTLE_HOME there"
+            f"{host.bottle_home} on {name} cannot be written", left=_UNCHANGED, next_step="set BOTTLE_HOME there"
         )
 
 
@@ -289,34 +304,57 @@ def _require_place(facts: MoveFacts, workspace: str) -> None:
     if not facts.workspace_here:
         raise PreflightRefused(
             f"the workspace {facts.metadata.cwd} is not here, so it cannot travel",
-            left="nothing was changed on either side",
+            left=_UNCHANGED,
             next_step=f"put it back, or: mkdir -p {facts.metadata.cwd}",
         )
     if place is Place.FULL:
         raise Conflict(
             f"{workspace} on {facts.host_name} exists and is not empty; it is never overwritten",
-            left="nothing was changed on either side",
+            left=_UNCHANGED,
             next_step="the same command with --workspace DIR, a folder there that is new or empty",
         )
     if place is Place.DENIED:
         raise PreflightRefused(
             f"{workspace} cannot be made on {facts.host_name}",
-            left="nothing was changed on either side",
+            left=_UNCHANGED,
             next_step="the same command with --workspace DIR, a folder that the user there may make",
         )
 
 
-def _require_openable(facts: MoveFacts) -> None:
-    """Refuse what the tar of the other host, or Docker, would fail on after the agent was stopped."""
-    what, path = facts.deepest
-    if len(os.fsencode(path)) > OPENABLE:
-        raise PathTooLong(
-            f"{what} has a path of more than {OPENABLE} bytes, which the tar of another host cannot unpack: "
-            f"{shortened(path)}",
-            left="nothing was changed on either side",
-            next_step="remove or rename some of the folders that lie in each other there; or, for a workspace: "
-            f"bottle export {facts.metadata.identity} FILE, which holds it at any depth",
-        )
+def _rounded(facts: MoveFacts, workspace: str | None) -> tuple[str, ...]:
+    if workspace is None or facts.pulled or "busybox-tar" not in facts.host.tools:
+        return ()
+    return (f"fractions of a second in the times of files: the tar of {facts.host_name} is busybox's",)
+
+
+def _size_of(facts: MoveFacts, volume: str) -> int | None:
+    extent = facts.volumes.get(volume)
+    return None if extent is None else extent.size
+
+
+def _require_unpackable(facts: MoveFacts) -> None:
+    """Refuse what the tar of the other host, Docker or a tar of ours would fail on after the agent was stopped."""
+    workspace = f"the workspace {facts.metadata.cwd}"
+    parts = {workspace: facts.workspace, **{f"volume {name}": extent for name, extent in facts.volumes.items()}}
+    for what, extent in parts.items():
+        if len(os.fsencode(extent.longest)) > OPENABLE:
+            raise PathTooLong(
+                f"{what} has a path of more than {OPENABLE} bytes, which the tar of another host cannot unpack: "
+                f"{shortened(extent.longest)}",
+                left=_UNCHANGED,
+                next_step="remove or rename some of the folders that lie in each other there; or, for a workspace: "
+                f"bottle export {facts.metadata.identity} FILE, which holds it at any depth",
+            )
+    for what, extent in {**parts, "the state": facts.state}.items():
+        # The top of each counts too.
+        if extent.names > MOST_NAMES or (facts.pulled and extent.entries >= MOST_ENTRIES):
+            most = f"{MOST_ENTRIES} entries" if extent.names <= MOST_NAMES else f"{MOST_NAMES} bytes of names"
+            raise PreflightRefused(
+                f"{what} has {extent.entries} files and folders, and a move takes no more than {most} in one",
+                left=_UNCHANGED,
+                next_step="delete what can be made again, such as caches and installed packages"
+                + ("; or move it from its own host, without --from" if extent.names <= MOST_NAMES else ""),
+            )
 
 
 def _require_space(facts: MoveFacts, needed_docker: int, needed_home: int, needed_workspace: int) -> None:
@@ -334,9 +372,19 @@ def _require_space(facts: MoveFacts, needed_docker: int, needed_home: int, neede
             raise PreflightRefused(
                 f"{facts.host_name} has {free // 1024**2} MiB free at {path}, and up to {needed // 1024**2} MiB "
                 "are needed to stage the bottle and load it",
-                left="nothing was changed on either side",
+                left=_UNCHANGED,
                 next_step=f"free space there: docker system df; df -h {path}",
             )
+
+
+def _require_space_here(facts: MoveFacts, needed: int) -> None:
+    if needed > facts.free_here + facts.packed_here:
+        raise PreflightRefused(
+            f"this host has {facts.free_here // 1024**2} MiB free at {facts.home}, and up to "
+            f"{(needed - facts.packed_here) // 1024**2} MiB are needed to pack the bottle",
+            left=_UNCHANGED,
+            next_step=f"free space: bottle prune --dry-run; df -h {facts.home}",
+        )
 
 
 def require_room(host: HostFacts, name: str, size: int) -> None:
@@ -357,7 +405,7 @@ def _missing_there(facts: MoveFacts) -> tuple[str, ...]:
     if facts.host.sudo:
         missing.append(
             "the right to use Docker without sudo: there, "
-            f"sudo BOTTLE_HOME={facts.host.bottle_home} bottle resume {facts.metadata.identity}"
+            f"sudo BOTTLE_HOME={facts.host.bottle_home} bottle resume {facts.arrives_as}"
         )
     missing += [f"secret {name}: set it there before `bottle resume`" for name in facts.metadata.agent.secrets]
     return tuple(missing)

@@ -77,6 +77,7 @@ def parse_probe(text: str) -> HostFacts:
         disk_docker=values.get("disk_docker", ""),
         engine_id=engine_id(info),
         ran_since=tuple(ran_since),
+        root=values.get("root") == "yes",
     )
 
 

@@ -9,6 +9,7 @@ import posixpath
 import re
 import stat
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,8 +27,11 @@ _CHUNK = 1 << 20
 _MOST_STATE = 1 << 20  # bytes of a file of git's state in which names of objects are looked for
 _PER_WORKTREE = ("refs/bisect", "refs/worktree", "refs/rewritten")  # gitrepository-layout(5)
 _SHARED = frozenset({"refs", "logs", "hooks", "info", "lfs", "rr-cache", "shallow", "description"})
+_COMMON = _SHARED | {"packed-refs", "config"}
 _SHARED_INFO = ("info/attributes", "info/exclude", "info/grafts")
 _OBJECT = {False: re.compile(rb"\b[0-9a-f]{40}\b"), True: re.compile(rb"\b[0-9a-f]{64}\b")}
+# What is left of a rebase, a cherry-pick or a revert: `pick NAME SUBJECT`, the name at any length that tells it.
+_LEFT = re.compile(rb"^\s*[a-z]+\s+(?:-[cC]\s+)?([0-9a-f]{4,64})\b", re.MULTILINE)
 _STATE = re.compile(
     r"[A-Z_]*_HEAD|AUTO_MERGE|MERGE_AUTOSTASH|BISECT_[A-Z_]+|(?:rebase-merge|rebase-apply|sequencer)/.*"
 )
@@ -53,6 +57,7 @@ class Repositories:
         self._git = git
         self._leave_out = leave_out
         self._seen: dict[str, tuple[Entry | None, Index, Index]] = {}
+        self._made: Counter[str] = Counter()
         tree.discard(staging)
 
     @property
@@ -70,8 +75,11 @@ class Repositories:
         for worktree in self._worktrees:
             self._refresh(worktree, entries.pop(worktree.path, None))
             made = look(self._place(worktree) / "repository" / ".git")
+            # Nobody else writes there, so nothing there is in doubt, however new: what counts is which making it is of.
+            making = -self._made[worktree.path]
             entries |= {
-                posixpath.normpath(posixpath.join(worktree.path, path)): each for path, each in made.entries.items()
+                posixpath.normpath(posixpath.join(worktree.path, path)): replace(each, ctime=making)
+                for path, each in made.entries.items()
             }
         return Index(begun=found.begun, ended=time.time_ns(), entries=entries)
 
@@ -87,13 +95,15 @@ class Repositories:
         return self._staging / str(self._worktrees.index(worktree))
 
     def _refresh(self, worktree: Worktree, dotgit: Entry | None) -> None:
-        now = (dotgit, _without_objects(look(Path(worktree.admin))), _without_objects(look(Path(worktree.common))))
+        admin = _look_at(Path(worktree.admin), lambda name: name not in OWN_STATE or name == "config.worktree")
+        now = (dotgit, admin, _look_at(Path(worktree.common), lambda name: name in _COMMON))
         before = self._seen.get(worktree.path)
         if before is not None and before[0] != dotgit:
             raise OSError(f"{self._folder / worktree.path} was changed meanwhile")
         self._seen[worktree.path] = now
         if before is None or compare(before[1], now[1]) or compare(before[2], now[2]):
             self._make(worktree, trial=False)
+            self._made[worktree.path] += 1
 
     def _make(self, worktree: Worktree, *, trial: bool) -> None:
         place, folder = self._place(worktree), self._folder / posixpath.dirname(worktree.path)
@@ -110,10 +120,13 @@ class Repositories:
             ) from exc
 
 
-def _without_objects(index: Index) -> Index:
-    """Objects never change; that one is needed shows in what names it."""
-    kept = {path: entry for path, entry in index.entries.items() if path.partition("/")[0] != "objects"}
-    return replace(index, entries=kept)
+def _look_at(folder: Path, wanted: Callable[[str], bool]) -> Index:
+    """What is below the things in a folder of git's that are `wanted`: those that are copied.
+
+    Objects are none of them, and never change: that one is needed shows in what names it.
+    """
+    found = look(folder, frozenset(each.name for each in folder.iterdir() if not wanted(each.name)))
+    return replace(found, entries={path: entry for path, entry in found.entries.items() if path != "."})
 
 
 def _make(worktree: Worktree, folder: Path, place: Path, git: Git, *, trial: bool) -> None:
@@ -246,10 +259,13 @@ def _tips(made: Path, git: Git, worktree: Worktree, common: int, objects: str) -
     for node in walk(made):
         if node.is_file and _STATE.fullmatch(node.path):
             with node.open() as file:
-                names |= dict.fromkeys(_OBJECT[worktree.sha256].findall(file.read(_MOST_STATE)))
+                content = file.read(_MOST_STATE)
+            names |= dict.fromkeys(_OBJECT[worktree.sha256].findall(content))
+            names |= dict.fromkeys(name + b"^{commit}" for name in _LEFT.findall(content))
     listed = b"".join(name + b"\n" for name in names)
     checked = git.run("cat-file", "--batch-check", cwd=made, stdin=listed, environ=_in(made, objects), keeps=(common,))
-    return b"".join(line.split(b" ")[0] + b"\n" for line in checked.splitlines() if not line.endswith(b" missing"))
+    found = (line.split(b" ")[0] for line in checked.splitlines() if not line.endswith((b" missing", b" ambiguous")))
+    return b"".join(name + b"\n" for name in found)
 
 
 def _dress(made: Path, copied: set[str], dotgit: os.stat_result) -> None:

@@ -75,6 +75,21 @@ class DirectorySpool:
             case _:
                 return None
 
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return self._folder
+
+    def keep_only(self, diff_ids: frozenset[str]) -> None:
+        """Throw away all other layers. Raises StateDamaged where one cannot be."""
+        kept = {path.name for each in diff_ids for path in (self._path(each), _record_of(self._path(each)))}
+        try:
+            for path in self._folder.iterdir():
+                if path.name not in kept and path.suffix != _CONFIG:
+                    path.unlink()
+        except OSError as exc:
+            raise cannot_write(self._folder, exc) from exc
+
     def discard(self, diff_id: str) -> None:
         """Throw a layer away, whole or not; gone already is fine."""
         path = self._path(diff_id)

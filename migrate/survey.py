@@ -7,14 +7,15 @@ workspace only one thing is looked at, a repository that itself names this works
 import os
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
 
 from bottle import gitfile
 from bottle.errors import PreflightRefused
 from bottle.regular import open_regular
-from bottle.tree import Node, ignore_it, walk
+from bottle.tree import Node, walk
 from migrate.git import Git, GitFailed
 from migrate.outside import (
     Needs,
@@ -32,22 +33,17 @@ from migrate.outside import (
 _MOST = 1 << 20  # bytes of a file of git's that is read
 _MOST_TEXTS = 1 << 26  # bytes of all of them
 _MOST_REPOSITORIES = 1000
-_FILES = frozenset({"include.path", "core.hookspath", "core.attributesfile", "core.excludesfile", "commit.template"})
-_KNOWN = frozenset(
-    {
-        "COMMIT_EDITMSG",
-        "FETCH_HEAD",
-        "HEAD",
-        "ORIG_HEAD",
-        "AUTO_MERGE",
-        "branches",
-        "config",
-        "config.worktree",
-        "gc.log",
-    }
-    | {"description", "index", "info", "hooks", "lfs", "logs", "objects", "packed-refs", "refs", "rr-cache", "shallow"}
-    | {"worktrees", "gitk.cache", "modules", "sequencer", "rebase-merge", "rebase-apply"}
+_FILES = frozenset(
+    {"include.path", "core.hookspath", "core.attributesfile", "core.excludesfile", "commit.template", "lfs.storage"}
 )
+_REMOTE = re.compile(r"(?:remote\.(.+)|(lfs))\.(?:url|pushurl)")
+_KNOWN = frozenset(
+    {"branches", "config", "config.worktree", "description", "gc.log", "gitk.cache", "hooks", "index", "info", "lfs"}
+    | {"logs", "modules", "objects", "packed-refs", "rebase-apply", "rebase-merge", "refs", "rr-cache", "sequencer"}
+    | {"shallow", "worktrees"}
+)
+# What the main worktree is in the middle of is in files of such names, all but a few; locks are nobody's.
+_TRANSIENT = re.compile(r"[A-Z_]+|.*\.(?:lock|pid)|sharedindex\..*|ADD_EDIT\.patch|addp-hunk-edit\.diff|fsmonitor--.*")
 _LOOKED_INTO = frozenset({"objects", "refs", "logs", "hooks", "info", "lfs", "rr-cache"})
 OWN_STATE = frozenset({"gitdir", "commondir", "locked", "config.worktree", "modules"})  # of a worktree: not carried
 
@@ -119,6 +115,7 @@ def survey(folder: Path, git: Git, *, still: bool = True) -> Survey:
         match None if is_inside(named.leads, top) else look_at_worktree(Path(top), path, text, git):
             case Worktree() as worktree:
                 worktrees.append(worktree)
+                pointers += worktree.names if not worktree.obstacles else ()
             case why:
                 pointers.append(_pointer(Needs.REPOSITORY, top, path, text, name=why or ""))
     for path, marks in found.marks.items():
@@ -190,11 +187,25 @@ def _settings(top: str, path: str, texts: dict[str, bytes], git: Git) -> Iterato
             if key == "core.worktree":
                 yield _pointer(Needs.TREE, top, path, value, base=path)
             elif key in _FILES or (key.startswith("includeif.") and key.endswith(".path")):
-                base = path if key.startswith("include") else tree
-                text = str(Path.home() / value[2:]) if value.startswith("~/") else value
-                yield _pointer(Needs.SETTING, top, at, text, base=base, name=key)
-            elif re.fullmatch(r"remote\..+\.url", key) and value.startswith(("/", "../", "./")):
-                yield _pointer(Needs.REMOTE, top, path, value, base=tree, name=key.split(".", 1)[1][: -len(".url")])
+                # git-config(1), and git-lfs-config(5): a relative one is inside the repository's folder.
+                base = path if key.startswith(("include", "lfs")) else tree
+                yield _pointer(Needs.SETTING, top, at, _from_home(value), base=base, name=key)
+            elif (remote := _remote(top, path, tree, key, value)) is not None:
+                yield remote
+
+
+def _from_home(value: str) -> str:
+    return str(Path.home() / value[2:]) if value.startswith("~/") else value
+
+
+def _remote(top: str, path: str, base: str, key: str, value: str) -> Pointer | None:
+    """What a setting says of a remote that is a folder of this host; `path` is what is told of as its repository."""
+    named = _REMOTE.fullmatch(key)
+    if value.startswith("file://"):
+        value = unquote(value.removeprefix("file://").removeprefix("localhost"))
+    if named is None or not value.startswith(("/", "../", "./")):
+        return None
+    return _pointer(Needs.REMOTE, top, path, value, base=base, name=named[1] or named[2])
 
 
 def look_at_worktree(top: Path, path: str, text: str, git: Git) -> Worktree | str:
@@ -205,8 +216,15 @@ def look_at_worktree(top: Path, path: str, text: str, git: Git) -> Worktree | st
     """
     place = top / path
     admin = Path(os.path.realpath(place.parent / text))
+    try:
+        return _look_at_record(top, path, place, admin, git)
+    except OSError as exc:
+        return f"it cannot be looked at from here: {exc.strerror}"
+
+
+def _look_at_record(top: Path, path: str, place: Path, admin: Path, git: Git) -> Worktree | str:
     if not admin.is_dir():
-        return "it is not there"
+        return "there is no such thing on this host"
     common, back = admin.parent.parent, _read(admin / "gitdir")
     if admin.parent.name != "worktrees" or back is None or _read(admin / "commondir") is None:
         return "it is not the record of a worktree, so nothing there says that it belongs to this workspace"
@@ -215,10 +233,10 @@ def look_at_worktree(top: Path, path: str, text: str, git: Git) -> Worktree | st
     named = admin / _line(back)
     if named.name != place.name or os.path.realpath(named.parent) != os.path.realpath(place.parent):
         return f"it belongs to {_line(back)}, not to this workspace"
-    return _examine(path, admin, common, git)
+    return _examine(top, path, admin, common, git)
 
 
-def _examine(path: str, admin: Path, common: Path, git: Git) -> Worktree:
+def _examine(top: Path, path: str, admin: Path, common: Path, git: Git) -> Worktree:
     """What speaks against carrying it, and what would stay."""
     obstacles = [git.why_not] if git.why_not else []
     settings: tuple[Setting, ...] = ()
@@ -245,24 +263,38 @@ def _examine(path: str, admin: Path, common: Path, git: Git) -> Worktree:
         size=inside.size,
         obstacles=tuple(obstacles),
         stays=tuple(stays),
+        names=tuple(_named(str(top), path, common, settings)),
     )
 
 
+def _named(top: str, path: str, common: Path, settings: Iterable[Setting]) -> Iterator[Pointer]:
+    """What the settings of a worktree's repository name that does not go along, though it is used there too."""
+    for key, value in ((each.key, each.value) for each in settings if each.value):
+        if key == "lfs.storage":
+            yield _pointer(Needs.SETTING, top, path, _from_home(value), base=str(common), name=key)
+        elif (remote := _remote(top, path, str(common.parent), key, value)) is not None:
+            yield remote
+
+
 def read_settings(admin: Path, common: Path, git: Git) -> tuple[Setting, ...]:
-    """What holds in a worktree, in the order in which git reads it. Raises GitFailed."""
+    """What holds in a worktree, in the order in which git reads it. Raises GitFailed, PermissionError."""
     files = (common / "config", admin / "config.worktree")
     return tuple(setting for file in files for setting in parse_settings(git.settings(_read(file) or b"")))
 
 
 @dataclass(slots=True)
 class Inside:
-    """What is in the folder of a repository. `size` is that of its objects, in bytes; the others are paths."""
+    """What is in the folder of a repository. `size` is that of its objects, in bytes, those of LFS among them.
+
+    The others are paths; `closed` are those that may not be read.
+    """
 
     size: int = 0
     borrows: bool = False
     folders: set[str] = field(default_factory=set)
     links: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
 
     @property
     def obstacles(self) -> tuple[str, ...]:
@@ -275,6 +307,8 @@ class Inside:
             )
         if not {"objects", "refs"} <= self.folders or any(_is_held(each) for each in self.links):
             found.append("its objects or references are links, or there are links among them")
+        if self.closed:
+            found.append(f"this user may not read all of it: {self.closed[0]}")
         return tuple(found)
 
     @property
@@ -287,16 +321,23 @@ class Inside:
 def look_inside(common: Path | int) -> Inside:
     """Look through the folder of a repository, or its descriptor; no link is followed."""
     inside = Inside()
-    for node in walk(common, lost=ignore_it, entered=lambda node: node.path.partition("/")[0] in _LOOKED_INTO):
+
+    def lost(path: str, error: OSError) -> None:
+        if isinstance(error, PermissionError):
+            inside.closed.append(path)
+
+    for node in walk(common, lost=lost, entered=lambda node: node.path.partition("/")[0] in _LOOKED_INTO):
         first = node.path.partition("/")[0]
         if node.is_symlink:
             inside.links.append(node.path)
         elif node.is_folder:
             inside.folders.add(node.path)
-        elif first == "objects" and node.is_file:
-            inside.size += node.facts.st_size
+        elif first in _LOOKED_INTO and node.is_file:
+            inside.size += node.facts.st_size if first in {"objects", "lfs"} else 0
             inside.borrows |= node.path == "objects/info/alternates" and node.facts.st_size > 0
-        if node.path == first and first not in _KNOWN and not first.endswith((".lock", "_HEAD", "_MSG", ".pid")):
+            if not os.access(node.name, os.R_OK, dir_fd=node.folder, effective_ids=True):
+                inside.closed.append(node.path)
+        if node.path == first and first not in _KNOWN and not _TRANSIENT.fullmatch(first):
             inside.unknown.append(first)
     return inside
 
@@ -306,10 +347,12 @@ def _is_held(path: str) -> bool:
 
 
 def _read(path: Path) -> bytes | None:
-    """A file of git's, None where there is none, or another thing in its place."""
+    """A file of git's, None where there is none, or another thing in its place. Raises PermissionError."""
     try:
         with open_regular(path) as file:
             return file.read(_MOST)
+    except PermissionError:
+        raise
     except OSError:
         return None
 

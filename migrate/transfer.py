@@ -8,7 +8,7 @@ import hashlib
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,8 +145,8 @@ class Shipment:
         self._senders: ThreadPoolExecutor | None = None
         self._sleep = sleep or self._stopping.wait  # whoever stops us wakes us
 
-    def send(self, cargo: Sequence[Cargo], what: str) -> None:
-        """Bring `cargo` there and have the far host check it, whole.
+    def send(self, cargo: Sequence[Cargo], what: str, *, alone: bool = False) -> None:
+        """Bring `cargo` there and have the far host check it, whole. `alone`: what else is staged there goes first.
 
         Raises ConnectionLost when the line stays broken, RemoteError when the far side refuses, VerificationFailed
         when what arrives is damaged again and again. What was acknowledged stays there for the next run.
@@ -155,7 +155,7 @@ class Shipment:
             self._senders.shutdown()  # those that were told to stop have, before others are let go
         self._stopping.clear()
         for _ in range(_ROUNDS):
-            self._send_missing(cargo, what)
+            self._send_missing(cargo, what, alone=alone)
             if not self._damaged(cargo):
                 return
             self._progress.note(f"{self._remote.name}: damaged pieces were thrown away and are sent again")
@@ -190,8 +190,8 @@ class Shipment:
                 self._sleep(pause)
         return attempt()
 
-    def _send_missing(self, cargo: Sequence[Cargo], what: str) -> None:
-        there = self._staged()
+    def _send_missing(self, cargo: Sequence[Cargo], what: str, *, alone: bool) -> None:
+        there = self._staged(_lines(cargo) if alone else b"")
         missing = [
             piece
             for each in {item.digest: item for item in cargo}.values()
@@ -240,9 +240,9 @@ class Shipment:
                 raise ConnectionLost("sending was stopped")
             yield chunk
 
-    def _staged(self) -> dict[tuple[str, str], tuple[str, int]]:
+    def _staged(self, wanted: bytes) -> dict[tuple[str, str], tuple[str, int]]:
         """By blob and piece number: the digest and size that a staged piece has by its name."""
-        reply = self.retried(lambda: self._remote.run(plain("staged", self._identity)))
+        reply = self.retried(lambda: self._remote.run(plain("staged", self._identity), (wanted,)))
         there = {}
         for line in (
             require_done(self._remote, reply, "listing what is staged").out.decode("ascii", "replace").splitlines()
@@ -260,8 +260,12 @@ class Shipment:
 
     def _damaged(self, cargo: Sequence[Cargo]) -> bool:
         """Whether the far host, reading everything again, found something that is not what it should be."""
-        digests = {item.digest for item in cargo}
-        lines = "".join(f"{digest}\n" for digest in sorted(digests)).encode()
+        lines = _lines(cargo)
         with self._progress.phase(f"checking what arrived on {self._remote.name}"):
             reply = self.retried(lambda: self._remote.run(plain("check", self._identity), (lines,), silence=3600))
         return bool(require_done(self._remote, reply, "checking what is staged").out.strip())
+
+
+def _lines(cargo: Iterable[Cargo]) -> bytes:
+    """The names of what travels, a line each."""
+    return "".join(f"{digest}\n" for digest in sorted({each.digest for each in cargo})).encode()

@@ -29,6 +29,7 @@ from migrate.scrutiny import MOST_ENTRIES
 from migrate.stream import CHUNK
 from migrate.trust import odd
 
+_SET_IDS = 0o6000
 KEPT = "nothing of it was used"
 
 
@@ -46,10 +47,14 @@ def staged(folder: Path, blob: str) -> Iterator[bytes]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unpacked:
-    """What a tar holds, by relative paths, `.` for the folder that it is of. What it does not name is none of it."""
+    """What a tar holds, by relative paths, `.` for the folder that it is of. What it does not name is none of it.
+
+    `unset` are files that had set-id bits, which would lend the rights of this host's user, and have none now.
+    """
 
     files: frozenset[str]
     folders: frozenset[str]
+    unset: tuple[str, ...]
 
 
 def unpack_folder(chunks: Iterable[bytes], folder: Path, *, owners: bool, links: bool, room: int) -> Unpacked:
@@ -76,6 +81,7 @@ def unpack_folder(chunks: Iterable[bytes], folder: Path, *, owners: bool, links:
     return Unpacked(
         files=frozenset(entry.path for entry in entries if entry.type is EntryType.FILE),
         folders=frozenset(entry.path for entry in entries if entry.type is EntryType.FOLDER),
+        unset=tuple(entry.path for entry in entries if entry.type is EntryType.FILE and entry.mode & _SET_IDS),
     )
 
 
@@ -91,7 +97,7 @@ def _dress(below: Tree, entry: Entry, *, owners: bool, private: bool) -> None:
             entry.path,
             mode=mode,
             owner=(entry.uid, entry.gid) if owners else None,
-            mtime_ns=entry.mtime * 1_000_000_000,
+            mtime_ns=entry.mtime * 10**9 + entry.nanoseconds,
         )
     except OverflowError as exc:
         raise VerificationFailed(f"an owner or a time that cannot be: {entry.path[:80]!r}", left=KEPT) from exc

@@ -7,6 +7,11 @@ for tool in sha256sum shasum openssl gzip zstd tar find awk; do
 done
 command -v bottle >/dev/null 2>&1 && printf 'bottle=%s\n' "$(bottle --version 2>/dev/null)"
 
+case $(tar --version 2>&1) in
+*[Bb]usy[Bb]ox*) printf 'tool=busybox-tar\n' ;;
+esac
+[ "$(id -u)" = 0 ] && printf 'root=yes\n'
+
 standing() { # PATH: the nearest folder above it that exists
 	standing=$1
 	while [ ! -d "$standing" ]; do standing=$(dirname "$standing"); done

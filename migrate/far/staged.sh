@@ -1,5 +1,19 @@
-# IDENTITY: what is staged, `BLOB PIECE SIZE` a line. Pieces are called NUMBER-SHA256.
+# IDENTITY, and on standard input the blobs that are wanted, one a line: what is staged, `BLOB PIECE SIZE` a line. Blobs
+# that are not wanted are deleted first, unless none is named. Pieces are called NUMBER-SHA256.
 cd "$bottle_home/incoming/$1/blobs" 2>/dev/null || exit 0
+wanted=$(cat)
+for blob in *; do
+	case "
+$wanted
+" in
+	"
+
+" | *"
+$blob
+"*) ;;
+	*) rm -rf "./$blob" ;;
+	esac
+done
 for piece in */[0-9]*; do
 	[ -f "$piece" ] || continue
 	printf '%s %s %s\n' "${piece%%/*}" "${piece#*/}" "$(size_of "$piece")"

@@ -286,6 +286,21 @@ MUTANTS: tuple[Mutant, ...] = (
         ("a state holds links", "if entry.type is EntryType.SYMLINK and not links:", "if not entry.path:"),
         ("a setuid bit arrives", "0o3777 if entry.type is EntryType.FOLDER else 0o777", "0o7777"),
     ),
+    *_in(
+        "migrate/parcels.py",
+        "migrate/test_parcels",
+        ("a torn tar of a volume counts", "            source.finish(archive.offset)\n", ""),
+    ),
+    *_in(
+        "migrate/repository.py",
+        "migrate/test_worktrees",
+        ("what is left of a cherry-pick stays", 'name + b"^{commit}" for name in _LEFT.findall(content)', "()"),
+    ),
+    *_in(
+        "migrate/far/staged.sh",
+        "migrate/test_transfer",
+        ("what nobody wants stays staged", '\t*) rm -rf "./$blob" ;;\n', ""),
+    ),
     # --- hand-over ---
     *_in(
         "migrate/handoff.py",

@@ -16,7 +16,7 @@ from bottle.docker_engine.failures import translated
 from bottle.errors import BottleError, EngineError, PathTooLong, VerificationFailed
 from bottle.model import Change, ChangeKind
 from bottle.plan import require_kept
-from bottle.tree import LONGEST_PATH, OPENABLE
+from bottle.tree import LONGEST_PATH, OPENABLE, Extent
 from bottle.unpack import Limits, receive
 from migrate.innertar import InnerTar
 from migrate.model import Codec
@@ -100,7 +100,7 @@ def test_names_that_only_exhaust_memory_are_refused(tmp_path: Path, monkeypatch:
 def test_what_docker_would_leave_out_without_a_word_is_refused_by_name(tmp_path: Path, depth: int) -> None:
     path = "v/" + "/".join(["d"] * depth)
     spool = DirectorySpool(tmp_path / "spool", Codec.NONE)
-    facts = replace(FACTS, deepest=("the workspace /work", path))
+    facts = replace(FACTS, workspace=Extent(longest=path))
     changes = (Change(ChangeKind.ADDED, f"/{path}"),)
     if len(path) + 1 <= OPENABLE:
         require_kept(changes)

@@ -36,7 +36,6 @@ from bottle.model import (
     Tombstone,
 )
 from bottle.naming import Identity
-from bottle.progress import Silent
 from bottle.state import BottleState
 from bottle.testing import RecordingProgress
 from bottle.tree import LONGEST_PATH
@@ -152,7 +151,7 @@ class Owner:
     def stage(self, data: bytes) -> str:
         """Bring `data` there; its digest."""
         cargo = Cargo.literal(data)
-        Shipment(self.remote, IDENTITY, Silent()).send([cargo], "sending")
+        Shipment(self.remote, IDENTITY, RecordingProgress()).send([cargo], "sending")
         return cargo.digest
 
     def extract(self, data: bytes, kind: str = "workspace", codec: str = "none") -> Reply:
@@ -678,10 +677,20 @@ def test_devices_and_fifos_are_refused_as_in_a_bundle(meet: Callable[..., Any], 
         owner.extract(tar(("a", {}), ("special", {"type": special})))
 
 
-def test_setuid_bits_do_not_arrive(meet: Callable[..., Any]) -> None:
+def test_setuid_bits_do_not_arrive_and_times_do(meet: Callable[..., Any]) -> None:
+    members = [
+        ("su", {"mode": 0o4755}),
+        ("timely", {"pax_headers": {"mtime": "1700000000.123456789"}}),
+        ("early", {"pax_headers": {"mtime": "-1.25"}}),
+    ]
     with meet() as owner:
-        assert owner.extract(tar(("su", {"mode": 0o4755}))).status == 0
-        assert (owner.world.staging / f"workspace-{NONCE}" / "su").stat().st_mode & 0o7777 == 0o755
+        assert owner.extract(tar(*members)).status == 0
+        folder = owner.world.staging / f"workspace-{NONCE}"
+        assert names(folder) == ["early", "su", "timely"]
+        assert (folder / "timely").stat().st_mtime_ns == 1_700_000_000_123_456_789
+        assert (folder / "early").stat().st_mtime_ns == -1_250_000_000
+        assert (folder / "su").stat().st_mode & 0o7777 == 0o755
+        assert owner.world.progress.notes == ["WARNING: set-id bits were taken away: su"]
 
 
 def bring_link(owner: Owner, text: str) -> None:

@@ -206,6 +206,18 @@ def test_a_full_disk_is_our_error_and_leaves_nothing(folder: Path, monkeypatch: 
     assert names(folder) == []
 
 
+def test_of_many_layers_some_are_kept(folder: Path) -> None:
+    spool = DirectorySpool(folder, Codec.ZSTD)
+    put(spool)
+    kept = names(folder)
+    put(spool, b"another" * 5000)
+    spool.keep_config("image", b"{}")
+    spool.keep_only(frozenset({DIFF_ID, "sha256:" + "0" * 64}))
+    assert is_whole(spool.blob(DIFF_ID))
+    assert len(names(folder)) == len(kept) + 1
+    assert spool.config("image") == b"{}"
+
+
 def test_configs_come_back_byte_for_byte(folder: Path) -> None:
     spool = DirectorySpool(folder, Codec.ZSTD)
     assert spool.config("sha256:" + "1" * 64) is None

@@ -101,6 +101,10 @@ def a_volume(folder: Path) -> Path:
     return folder
 
 
+def test_the_host_says_what_tar_it_has(arrival: Arrival, programs: Path) -> None:
+    assert ("busybox-tar" in arrival.host.tools) == (programs / "tar").exists()
+
+
 def test_a_volume_with_any_names_arrives(arrival: Arrival, spool: DirectorySpool, tmp_path: Path) -> None:
     parcel = pack_stream([volume_tar(a_volume(tmp_path / "cache"))], spool, "volume v")
     assert parcel.entries == 11

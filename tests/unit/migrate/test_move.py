@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from bottle import tree
 from bottle.cli.far import settle_by_asking
 from bottle.cli.moved import moved_document, moved_lines
 from bottle.cli.moveplan import SENDING, plan_lines
@@ -28,6 +30,7 @@ from bottle.errors import (
     NeedsConsent,
     PreflightRefused,
     RemoteError,
+    StateDamaged,
     VerificationFailed,
 )
 from bottle.model import CommitRecord, ImageFacts, MigrationPhase, MigrationRecord, MoveAccount, Status
@@ -45,9 +48,12 @@ from migrate.handoff import Arrival
 from migrate.model import RemoteCommand, Reply
 from migrate.move import Moved, move, plan
 from migrate.observe import MoveRequest
+from migrate.packing import packed_before
 from migrate.plan import MovePlan
+from migrate.preflight import probe
 from migrate.report import moved_from_json, moved_to_json, plan_from_json, plan_to_json
 from migrate.ssh import SshRemote
+from migrate.stream import CompressingWriter
 from migrate.testing import LocalRemote
 from tests.support.git import commit as commit_file
 from tests.support.git import git, repository, view, worktree
@@ -260,8 +266,10 @@ def test_a_worktree_that_cannot_be_carried_is_known_before_the_agent_is_stopped(
     folder = worktree(repository(tmp_path / "main"), rig.world.cwd / "try")
     blob = git(folder, "rev-parse", "HEAD:second").strip()
     (tmp_path / "main/.git/objects" / blob[:2] / blob[2:]).unlink()
-    with pytest.raises(PreflightRefused, match="cannot be made a repository"):
-        rig.move()
+    for attempt in (rig.plan, rig.move):
+        with pytest.raises(PreflightRefused, match="cannot be made a repository"):
+            attempt()
+    assert not list((rig.world.home.path / "outgoing").iterdir())
     assert rig.world.status(rig.bottle) is Status.RUNNING
     assert rig.bottle.commits() == ()
 
@@ -281,6 +289,84 @@ def test_what_the_agent_came_to_need_before_it_stopped_is_not_left_behind_unsaid
     assert rig.there == ()
     assert rig.bottle.tombstone() is None
     assert rig.move(consent=True).left_behind == ("what a link leads to: late -> ../data",)
+
+
+# --- what an earlier run left, and what a plan says of it -------------------------------------------------------------
+
+
+def test_a_plan_of_a_copy_that_had_arrived_says_so_and_changes_nothing(rig: Rig) -> None:
+    rig.die_after("register", keep=True)
+    before = rig.bottle.migration()
+    assert before is not None
+    with pytest.raises(Conflict, match=f"commit 1 of {rig.bottle.identity} is on .*, as {before.arrives_as}") as caught:
+        rig.plan(keep=True)
+    assert type(caught.value) is Conflict
+    assert "without --plan" in caught.value.next_step
+    commit(rig.world.context, rig.bottle)
+    assert rig.plan(keep=True).commits
+    assert "another copy would be made" in rig.world.progress.notes[-1]
+    assert (rig.there, rig.bottle.migration()) == ((before.arrives_as,), before)
+    assert rig.move(keep=True).arrived_as != before.arrives_as
+
+
+def test_a_plan_of_a_move_that_was_cut_at_its_end_names_what_finishes_it(rig: Rig) -> None:
+    rig.die_after("register")
+    before = rig.bottle.migration()
+    with pytest.raises(Conflict, match="was cut while it was handed over") as caught:
+        rig.plan()
+    assert caught.value.next_step == f"finish it first: bottle migrate {rig.bottle.identity} {rig.remote.name}"
+    assert rig.bottle.migration() == before
+
+
+def test_what_is_missing_there_names_the_copy(rig: Rig) -> None:
+    script = (rig.programs / "docker").read_text().replace("#!/bin/sh\n", '#!/bin/sh\n[ -n "$ROOT" ] || exit 1\n')
+    rig.program("docker", script)
+    rig.program("sudo", '#!/bin/sh\nshift\nROOT=1 exec "$@"\n')
+    moved = rig.move(keep=True)
+    assert any(line.endswith(f"bottle resume {moved.arrived_as}") for line in moved.missing_there)
+
+
+def test_what_an_earlier_run_staged_and_nobody_needs_any_more_goes(rig: Rig) -> None:
+    def packed() -> int:
+        return sum(tree.size_of(path) for path in packed_before(rig.world.context, rig.bottle.identity))
+
+    sizes = []
+    for number in range(3):
+        (rig.world.cwd / "large").write_bytes(os.urandom(1 << 20))
+        rig.die_after("verify")
+        blobs = rig.far / ".bottle/incoming" / str(rig.bottle.identity) / "blobs"
+        sizes.append((tree.size_of(blobs), packed()))
+        if number == 0:
+            assert probe(rig.remote, rig.bottle.identity, "").staged > 1 << 20
+        resume(rig.world.context, rig.bottle, ResumeRequest())
+    for there, here in sizes[1:]:
+        assert there < sizes[0][0] + (1 << 18)
+        assert here < sizes[0][1] + (1 << 18)
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["move", "copy"])
+@pytest.mark.parametrize("kind", ["files", "layers"])
+def test_a_disk_that_is_full_here_says_what_is_left_and_the_way_on(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, kind: str, keep: bool
+) -> None:
+    write = CompressingWriter.write
+
+    def full(writer: CompressingWriter, chunk: bytes) -> None:
+        if f"/{kind}-" in str(Path(f"/proc/self/fd/{writer._out.fileno()}").readlink()):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(writer, chunk)
+
+    monkeypatch.setattr(CompressingWriter, "write", full)
+    with pytest.raises(StateDamaged, match="No space left") as caught:
+        rig.move(keep=keep)
+    assert caught.value.left == (
+        "this host still owns the bottle, which " + ("goes on as it was" if keep else "is stopped and committed")
+    )
+    assert "df -h" in caught.value.next_step
+    assert "; then the same command again" in caught.value.next_step
+    assert keep != (f"bottle resume {rig.bottle.identity}" in caught.value.next_step)
+    assert rig.world.status(rig.bottle) is (Status.RUNNING if keep else Status.EXITED)
+    monkeypatch.undo()
 
 
 # --- a workspace that is edited while it travels ----------------------------------------------------------------------
@@ -620,6 +706,23 @@ def test_a_workspace_that_cannot_be_read_is_found_before_the_agent_is_stopped(
         assert still_works(rig)
 
 
+@pytest.mark.parametrize(("name", "mode"), [("file", 0), ("file", 0o277), ("folder", 0o477), ("folder", 0o377)])
+def test_what_its_owner_could_not_check_there_is_found_before_the_agent_is_stopped(
+    rig: Rig, name: str, mode: int
+) -> None:
+    (rig.world.cwd / "folder").mkdir()
+    (rig.world.cwd / "file").write_text("x")
+    (rig.world.cwd / name).chmod(mode)
+    rig.program("id", "#!/bin/sh\necho 1000\n")
+    for attempt in (rig.move, rig.plan):
+        with pytest.raises(PreflightRefused, match=f"its own owner may not read.*: {name}") as caught:
+            attempt()
+        assert "chmod" in caught.value.next_step
+        assert still_works(rig)
+    rig.program("id", "#!/bin/sh\necho 0\n")
+    rig.plan()
+
+
 def test_a_container_that_cannot_be_looked_into_is_looked_through_when_it_is_committed(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -781,7 +884,7 @@ def test_layers_that_only_seemed_to_be_there_are_sent_too(rig: Rig) -> None:
     base = rig.world.engine.image(BASE)
     assert base is not None
     rig.hold(base)
-    once = 'if [ -e loaded ]; then cat >/dev/null; else touch loaded; echo "no such layer" >&2; exit 1; fi'
+    once = 'if [ -e ~/loaded ]; then cat >/dev/null; else touch ~/loaded; echo "no such layer" >&2; exit 1; fi'
     rig.program("docker", (rig.programs / "docker").read_text().replace("cat >/dev/null", once))
     assert rig.move().arrived_as == rig.bottle.identity
     assert "no such layer | docker load failed; layers that seemed" in "\n".join(rig.world.progress.notes)

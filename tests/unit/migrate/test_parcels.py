@@ -6,16 +6,18 @@ import hashlib
 import io
 import os
 import socket
+import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bottle.errors import PreflightRefused
+from bottle.errors import PreflightRefused, VerificationFailed
 from migrate.model import Codec
 from migrate.parcels import Parcel, pack_folder, pack_stream
 from migrate.spool import DirectorySpool
+from migrate.untrusted import unpack_folder
 
 WEIRD = ("a b", "new\nline", "back\\slash", "-dash", "cr\r", "ünï", "quote'\"")
 
@@ -57,6 +59,17 @@ def test_everything_is_packed_as_it_is(folder: Path, spool: DirectorySpool) -> N
     assert (found["./symlink"].type, found["./symlink"].linkname) == (tarfile.SYMTYPE, "/etc/passwd")
     assert found["./sub/empty"].isdir()
     assert abs(found["./file"].mtime - (folder / "file").stat().st_mtime) < 0.001
+
+
+@pytest.mark.parametrize("time", [1_700_000_000_123_456_789, 1_700_000_000_000_000_000, 1, -1, -1_250_000_000])
+def test_times_are_packed_to_the_nanosecond(folder: Path, spool: DirectorySpool, tmp_path: Path, time: int) -> None:
+    os.utime(folder / "file", ns=(time, time))
+    parcel = pack_folder(folder, spool)
+    unpacked = tmp_path / "unpacked"
+    unpack_folder([parcel.blob.path.read_bytes()], unpacked, owners=False, links=True, room=1 << 30)
+    assert (unpacked / "file").stat().st_mtime_ns == time
+    subprocess.run(["tar", "-xpf", parcel.blob.path, "-C", tmp_path, "./file"], check=True)
+    assert (tmp_path / "file").stat().st_mtime_ns == time
 
 
 def test_what_is_exchanged_travels_in_the_place_of_what_is_there(folder: Path, spool: DirectorySpool) -> None:
@@ -164,6 +177,25 @@ def test_an_archive_that_is_refused_is_let_go_of(spool: DirectorySpool) -> None:
             closed.append(True)
 
     chunks = archive()
-    with pytest.raises(tarfile.TarError):
+    with pytest.raises(VerificationFailed):
         pack_stream(chunks, spool, "volume v")
     assert closed == [True]
+
+
+@pytest.mark.parametrize("torn", [0, 512, 600, 1024, 1024 + 512, 1024 + 700, 2048, 2048 + 512])
+def test_a_torn_tar_of_the_engines_is_none(spool: DirectorySpool, torn: int) -> None:
+    """Between two entries, in a header, in a file, in front of the end mark and in it."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name in ("v/a", "v/b"):
+            member = tarfile.TarInfo(name)
+            member.size = 300
+            archive.addfile(member, io.BytesIO(b"x" * 300))
+    whole = buffer.getvalue()
+    assert pack_stream([whole[: 2048 + 1024]], spool, "volume v").entries == 2
+    with pytest.raises(VerificationFailed, match="no whole tar") as caught:
+        pack_stream([whole[:torn]], spool, "volume v")
+    assert caught.value.left == "this host still owns the bottle"
+    assert "bottle doctor" in caught.value.next_step
+    with pytest.raises(VerificationFailed, match="no whole tar"):
+        pack_stream([whole[:1024], b"\xff" * 512, whole[1536:]], spool, "volume v")

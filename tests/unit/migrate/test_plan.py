@@ -22,9 +22,11 @@ from bottle.model import (
     Store,
 )
 from bottle.naming import Identity
+from bottle.tree import MOST_NAMES, Extent
 from migrate.model import Codec, HostFacts, Place, Presence
 from migrate.outside import Survey
 from migrate.plan import MoveFacts, MovePlan, landing, plan_move, require_room
+from migrate.scrutiny import MOST_ENTRIES
 
 IDENTITY = Identity.parse("demo-abc12")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -77,6 +79,7 @@ COMMIT = CommitRecord(
 FACTS = MoveFacts(
     survey=Survey(),
     metadata=METADATA,
+    arrives_as=IDENTITY,
     container=CONTAINER,
     commits=(),
     committed_tag=None,
@@ -86,20 +89,24 @@ FACTS = MoveFacts(
     image_size=800 * MEGA,
     written=100 * MEGA,
     workspace_here=True,
-    workspace_size=50 * MEGA,
-    deepest=("the workspace /work", "a/b"),
-    state_size=1 * MEGA,
+    workspace=Extent(50 * MEGA, "a/b", 2, 4),
+    volumes={},
+    state=Extent(1 * MEGA),
+    home=Path("/home/me/.bottle"),
+    free_here=10 * GIGA,
+    packed_here=0,
     host=HOST,
     host_name="far",
     present=frozenset(),
     engine_id="ours",
     keep=False,
+    pulled=False,
     resume_there=False,
 )
 
 
-def planned(workspace: str | None = "/work/it", host: dict[str, Any] | None = None, **facts: Any) -> MovePlan:
-    return plan_move(replace(FACTS, host=replace(HOST, **(host or {})), **facts), workspace)
+def planned(lands: str | None = "/work/it", host: dict[str, Any] | None = None, **facts: Any) -> MovePlan:
+    return plan_move(replace(FACTS, host=replace(HOST, **(host or {})), **facts), lands)
 
 
 def test_a_running_bottle_is_stopped_committed_and_sent_whole() -> None:
@@ -129,6 +136,13 @@ def test_what_stays_and_what_is_missing_is_named() -> None:
     assert "mounted at /workspace" not in stays
     for word in ("pip install agent-bottle", "KEY", "sudo BOTTLE_HOME=/root/.bottle bottle resume demo-abc12"):
         assert word in missing
+
+
+def test_what_the_tar_there_does_not_keep_is_named() -> None:
+    busybox = {"tools": HOST.tools | {"busybox-tar"}}
+    assert "fractions of a second in the times of files: the tar of far is busybox's" in planned(host=busybox).stays
+    for each in (planned(), planned(host=busybox, pulled=True), planned(None, host=busybox)):
+        assert "fractions" not in "".join(each.stays)
 
 
 def test_what_is_there_need_not_travel() -> None:
@@ -202,6 +216,60 @@ def test_what_an_earlier_run_staged_is_not_asked_for_again() -> None:
     with pytest.raises(PreflightRefused):
         require_room(host, "far", 900 * MEGA)
     require_room(replace(host, staged=300 * MEGA), "far", 900 * MEGA)
+
+
+def test_volumes_take_room_there_as_far_as_they_are_known() -> None:
+    volumes = {"bottle-demo-abc12-cache": Extent(3 * GIGA)}
+    plan, without = planned(volumes=volumes), planned()
+    assert [part.size for part in plan.parts][2] == 3 * GIGA
+    assert plan.needed_docker == without.needed_docker + 3 * GIGA
+    assert plan.needed_home == without.needed_home + 3 * GIGA
+    # What comes in a pull is not given to Docker: a volume is composed anew, one after the other.
+    more = {**volumes, "other": Extent(1 * GIGA)}
+    assert planned(volumes=more, pulled=True).needed_home == without.needed_home + 7 * GIGA
+    with pytest.raises(PreflightRefused, match="free at /var/lib/docker"):
+        planned(volumes={"bottle-demo-abc12-cache": Extent(9 * GIGA)}, host={"free_home": 100 * GIGA})
+
+
+def test_this_host_has_room_for_what_is_packed_before_anything_stops() -> None:
+    planned(free_here=500 * MEGA)
+    planned(free_here=200 * MEGA, packed_here=300 * MEGA)
+    with pytest.raises(PreflightRefused, match=r"this host has 200 MiB free at /home/me/\.bottle") as refusal:
+        planned(free_here=200 * MEGA, packed_here=100 * MEGA)
+    assert refusal.value.left == "nothing was changed on either side"
+    assert "df -h /home/me/.bottle" in refusal.value.next_step
+    with pytest.raises(PreflightRefused, match="this host has"):
+        planned(free_here=1 * GIGA, volumes={"bottle-demo-abc12-cache": Extent(1 * GIGA)})
+    with pytest.raises(PreflightRefused, match="this host has"):
+        planned(free_here=1 * GIGA, workspace=Extent(1 * GIGA))
+
+
+@pytest.mark.parametrize(
+    ("what", "part"),
+    [
+        ("the workspace /work/it", {"workspace": Extent(entries=MOST_ENTRIES)}),
+        ("the state", {"state": Extent(entries=MOST_ENTRIES)}),
+        ("volume cache", {"volumes": {"cache": Extent(entries=MOST_ENTRIES)}}),
+    ],
+)
+def test_what_a_pull_could_never_unpack_is_refused_before_anything_stops(what: str, part: dict[str, Any]) -> None:
+    planned(**part)
+    with pytest.raises(PreflightRefused, match=f"{what} has {MOST_ENTRIES} files and folders") as refusal:
+        planned(**part, pulled=True)
+    assert "without --from" in refusal.value.next_step
+
+
+def test_names_that_fill_the_memory_are_refused_before_anything_stops() -> None:
+    with pytest.raises(PreflightRefused, match="bytes of names"):
+        planned(workspace=Extent(entries=9, names=MOST_NAMES + 1))
+
+
+def test_a_copy_is_called_what_it_will_be_called_there() -> None:
+    other = Identity.parse("demo-00000")
+    (line,) = (line for line in planned(host={"sudo": True}, arrives_as=other).missing_there if "sudo" in line)
+    assert line.endswith(f"bottle resume {other}")
+    with pytest.raises(NameTaken, match=str(other)):
+        planned(host={"presence": Presence.OWNED}, arrives_as=other)
 
 
 def test_an_identity_that_is_there_is_not_overwritten_and_one_that_left_may_come_back() -> None:

@@ -82,6 +82,21 @@ def test_what_is_sent_arrives_and_is_not_sent_again(
     assert remote.sent - before < 1000  # the digests that are to be checked
 
 
+def test_what_is_sent_alone_has_what_else_is_staged_deleted(
+    remote: LocalRemote, identity: Identity, blobs: Path, large: Cargo
+) -> None:
+    small, late, new = (cargo(text) for text in (b"{}", b"late", b"new"))
+    ship, _ = shipment(remote, identity)
+    for items in ([small, large], [late]):
+        ship.send(items, "sending")
+    assert {path.name for path in blobs.iterdir()} == {small.digest, large.digest, late.digest}
+    before = remote.sent
+    ship.send([large, new], "sending", alone=True)
+    assert remote.sent - before < 1000
+    assert {path.name for path in blobs.iterdir()} == {large.digest, new.digest}
+    assert staged(blobs, large) == large.content.read_bytes()  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
 def test_after_a_cut_only_what_was_not_acknowledged_is_sent(
     remote: LocalRemote, identity: Identity, blobs: Path, tmp_path: Path, part: float

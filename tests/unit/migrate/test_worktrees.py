@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bottle import tree
 from bottle.errors import PreflightRefused
 from migrate.git import Git
+from migrate.index import GRAIN
 from migrate.livefolder import keep_up
 from migrate.model import Codec
 from migrate.outside import Outside, weigh
@@ -116,6 +120,17 @@ def rebasing(main: Path, folder: Path) -> None:
         git(folder, "rebase", "main")
 
 
+def picking(main: Path, folder: Path) -> None:
+    """What is left of it, git notes down by abbreviated names; nothing else names it."""
+    worktree(main, folder)
+    git(folder, "commit", "--quiet", "-a", "-m", "all")
+    git(main, "worktree", "add", "--quiet", "--detach", "other")
+    picked = [commit(main / "other", name) for name in ("staged", "fourth", "fifth")]
+    with pytest.raises(AssertionError):
+        git(folder, "cherry-pick", *picked)
+    git(main, "worktree", "remove", "--force", "other")
+
+
 def bisecting(main: Path, folder: Path) -> None:
     worktree(main, folder)
     git(folder, "bisect", "start", "HEAD", "main")
@@ -150,7 +165,7 @@ def of_sha256(main: Path, folder: Path) -> None:
 
 KINDS: tuple[Callable[[Path, Path], None], ...] = (
     plain, relative, detached, unborn, packed, sparse, split_index, merging, merging_what_no_reference_names, rebasing,
-    bisecting, of_a_bare_repository, shallow, with_replaced_objects, with_a_pruned_reflog, of_sha256,
+    picking, bisecting, of_a_bare_repository, shallow, with_replaced_objects, with_a_pruned_reflog, of_sha256,
 )  # fmt: skip
 
 
@@ -171,6 +186,12 @@ def test_a_worktree_is_what_it_was_without_its_repository(
     git(there, "fsck", "--connectivity-only", *(["--no-reflogs"] if make is with_a_pruned_reflog else []))
     if make is merging_what_no_reference_names:
         git(there, "rev-list", "--objects", "MERGE_HEAD")
+    if make is picking:
+        git(there, "checkout", "--ours", "staged")
+        git(there, "add", "staged")
+        git(there, "-c", "core.editor=true", "commit", "--quiet", "--allow-empty", "--no-edit")
+        git(there, "cherry-pick", "--continue")
+        assert {(there / name).read_text() for name in ("fourth", "fifth")} == {"fourth", "fifth"}
     if make is sparse:
         assert git(there, "sparse-checkout", "list") == "other\n"
     git(there, "stash", "list")
@@ -224,9 +245,14 @@ def test_hooks_and_lfs_objects_go_along_and_what_is_unknown_is_named(main: Path,
     (main / ".git/lfs/objects/ab").mkdir(parents=True)
     (main / ".git/lfs/objects/ab/abcd").write_text("large")
     (main / ".git/annex").mkdir()
-    told = "\n".join(look(folder).told)
+    for name in ("MERGE_RR", "BISECT_LOG", "MERGE_MODE", "EDIT_DESCRIPTION", "sharedindex.0123", "index.lock"):
+        (main / ".git" / name).touch()  # the main worktree's own
+    outside = look(folder)
+    told = "\n".join(outside.told)
     assert "pre-commit" in told
     assert "annex" in told
+    assert len(outside.told) == 2, told
+    assert outside.carried[0].size == 5 + sum(each.stat().st_size for each in (main / ".git/objects").glob("??/*"))
     there = move(folder, tmp_path / "elsewhere" / "there") / ".git"
     assert os.access(there / "hooks/pre-push", os.X_OK)
     assert not (there / "hooks/pre-commit").is_symlink()
@@ -316,6 +342,19 @@ def included(main: Path, folder: Path) -> str:
     return "includeif.gitdir:/.path"
 
 
+def large_files(main: Path, folder: Path) -> str:
+    repository(folder)
+    git(folder, "config", "lfs.storage", str(main))
+    return "lfs.storage"
+
+
+def worktree_with_large_files(main: Path, folder: Path) -> str:
+    worktree(main, folder)
+    (main.parent / "store").mkdir()
+    git(main, "config", "lfs.storage", "../../store")
+    return "../../store, which lfs.storage in .git names"
+
+
 def common(main: Path, folder: Path) -> str:
     """A git folder inside, which says that all the rest is elsewhere."""
     repository(folder)
@@ -367,7 +406,7 @@ def worktree_with_a_submodule(main: Path, folder: Path) -> str:
     [
         separate, submodule, borrowing, work_tree, work_tree_in_a_bare_repository, hooks, included, common, link,
         linked_repository, worktree_of_a_borrower, worktree_of_a_partial_clone, worktree_of_reftables,
-        worktree_with_a_submodule,
+        worktree_with_a_submodule, large_files, worktree_with_large_files,
     ],
     ids=lambda make: make.__name__,
 )  # fmt: skip
@@ -376,6 +415,68 @@ def test_what_cannot_be_carried_is_named(main: Path, tmp_path: Path, make: Calla
     outside = look(tmp_path / "try")
     assert len(outside.left) == 1, outside
     assert said in outside.left[0]
+
+
+@pytest.mark.parametrize(
+    ("place", "why"), [("/closed/main/.git/worktrees/try", "Permission denied"), ("/a" * 3000, "File name too long")]
+)
+def test_what_cannot_be_looked_at_from_here_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, why: str
+) -> None:
+    """As the agent made it in its container, say, where its user is root."""
+    stat_of = os.stat
+
+    def closed(path: Any, *args: Any, **options: Any) -> os.stat_result:
+        if str(path).startswith("/closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return stat_of(path, *args, **options)
+
+    (tmp_path / "try").mkdir()
+    (tmp_path / "try/.git").write_text(f"gitdir: {place}\n")
+    monkeypatch.setattr(os, "stat", closed)
+    outside = look(tmp_path / "try")
+    assert (outside.left, outside.carried) == ((), ())
+    (line,) = outside.told
+    assert line.endswith(f": it cannot be looked at from here: {why}")
+    assert len(line) < 500
+
+
+@pytest.mark.parametrize("name", ["packed", "try"])
+def test_a_repository_of_which_not_all_may_be_read_is_not_carried(
+    main: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder = worktree(main, tmp_path / "try")
+    (main / ".git/objects/packed").mkdir()
+    access, opened = os.access, os.open
+
+    def closed(path: Any, *args: Any, **options: Any) -> int:
+        if path == name:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return opened(path, *args, **options)
+
+    monkeypatch.setattr(os, "open", closed)
+    monkeypatch.setattr(os, "access", lambda path, *args, **options: path != name and access(path, *args, **options))
+    (line,) = look(folder).left
+    assert "this user may not read all of it" in line
+    assert name in line
+
+
+def test_remotes_on_this_host_are_told_however_they_are_spelt(main: Path, tmp_path: Path) -> None:
+    folder = worktree(main, tmp_path / "try")
+    bare = tmp_path / "a bare.git"
+    git(main.parent, "clone", "--quiet", "--bare", str(main), str(bare))
+    for key, value in (
+        ("remote.one.url", str(bare)),
+        ("remote.two.url", f"file://{tmp_path}/a%20bare.git"),
+        ("remote.three.pushurl", f"file://localhost{bare}"),
+        ("remote.four.url", "../a bare.git"),
+        ("lfs.url", f"file://{bare}"),
+        ("remote.five.url", "https://example.org/it.git"),
+    ):
+        git(main, "config", key, value)
+    for place in (main, folder):
+        told = [line for line in look(place).told if line.endswith("is on this host")]
+        assert [line.split()[2] for line in told] == ["four", "lfs", "one", "three", "two"]
 
 
 def test_without_git_a_worktree_is_named_and_settings_are_not_known(main: Path, tmp_path: Path) -> None:
@@ -563,9 +664,10 @@ def refused(update: object) -> None:
 def test_a_repository_is_made_anew_where_it_changed_and_only_there(main: Path, tmp_path: Path) -> None:
     folder = worktree(main, tmp_path / "try")
     spool = DirectorySpool(tmp_path / "spool", Codec.NONE)
+    time.sleep(2 * GRAIN / 1e9)
     live = live_folder(folder, spool, Repositories(look(folder).carried, folder, tmp_path / "staging", GIT))
     assert live.parcel.members[".git"] == stat.S_IFDIR
-    keep_up(live, lambda _: None, left="", next_step="")
+    keep_up(live, refused, left="", next_step="")
     packed = snapshot(tmp_path / "staging")
     keep_up(live, refused, left="", next_step="")
     assert snapshot(tmp_path / "staging") == packed
@@ -578,8 +680,17 @@ def test_a_repository_is_made_anew_where_it_changed_and_only_there(main: Path, t
         change()
         update = live.update()
         assert update is not None
-        assert any(path.startswith(".git/") for path in update.delta.edited)
+        assert ".git" in update.delta.edited
+        assert not any(path.startswith(".git/") for path in update.delta.edited)
+        assert any(path.startswith(".git/") for path in update.delta.changed)
         keep_up(live, lambda _: None, left="", next_step="")
+
+    commit(main, "elsewhere")
+    (main / ".git/index.lock").touch()
+    keep_up(live, lambda _: None, left="", next_step="")
+    os.utime(main / ".git/index")
+    (main / ".git/index.lock").unlink()
+    keep_up(live, refused, left="", next_step="")
 
     (folder / ".git").write_text("gitdir: /elsewhere\n")
     with pytest.raises(PreflightRefused, match="changed meanwhile"):
