@@ -123,7 +123,9 @@ def read_state(folder: Path, identity: Identity) -> ArrivedState:
         raise VerificationFailed("the history that came is not this bottle's", left=KEPT)
     if wrong := odd(metadata, commits):
         raise VerificationFailed(f"the state that came is refused: {wrong}", left=KEPT)
-    return ArrivedState(metadata=metadata, commits=commits, commit=commit, rebuild=state.rebuild_due)
+    # Whatever it says that its other commits are called: `prune` and `rm` take the images of those names away.
+    history = tuple(replace(each, tag=identity.committed(each.number)) for each in commits)
+    return ArrivedState(metadata=metadata, commits=history, commit=commit, rebuild=state.rebuild_due)
 
 
 def _require_requests(state: BottleState) -> None:

@@ -600,6 +600,17 @@ def test_what_is_for_this_host_to_say_does_not_arrive(meet: Callable[..., Any], 
         assert here.metadata() == metadata()
 
 
+def test_the_history_that_arrives_names_no_image_but_the_bottles_own(meet: Callable[..., Any], tmp_path: Path) -> None:
+    folder = state_folder(tmp_path / "state", metadata())
+    other = replace(COMMIT, number=1, tag="debian:latest", diff_ids=(digest(b"another"),))
+    BottleState(IDENTITY, folder).write_commits((other, COMMIT))
+    with meet() as owner:
+        assert deliver(owner, folder, "state", tmp_path / "spool").status == 0
+        assert owner.run("register", NAME, NONCE, "").status == 0
+        here = BottleState(IDENTITY, owner.world.state)
+        assert [each.tag for each in here.commits()] == [IDENTITY.committed(1), COMMIT.tag]
+
+
 WISHES = [
     {"agent": {"volumes": (Mount(kind=MountKind.BIND, source="/", target="/host"),)}},
     {"agent": {"cap_add": ("SYS_ADMIN",)}},
