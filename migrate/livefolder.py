@@ -71,7 +71,7 @@ class LiveFolder:
 
         Raises PreflightRefused.
         """
-        delta = reconcile(self._differs(), self.members, self._index)
+        delta = self._summed(reconcile(self._differs(), self.members, self._index))
         if not delta:
             return None
         parcel = self.pack(frozenset(delta.changed))
@@ -81,11 +81,14 @@ class LiveFolder:
 
     def edited(self) -> tuple[str, ...]:
         """What somebody did there since it was looked at last. Raises PreflightRefused."""
-        return self._differs().edited
+        return self._summed(self._differs()).edited
 
     def _differs(self) -> Delta:
         before, self._index = self._index, self._look()
-        delta = compare(before, self._index)
+        return compare(before, self._index)
+
+    def _summed(self, delta: Delta) -> Delta:
+        """With one path for all that was edited in a folder that is one of the `wholes`."""
         edited = dict.fromkeys(_within(path, self.wholes) or path for path in delta.edited)
         return replace(delta, edited=tuple(edited))
 
