@@ -6,12 +6,32 @@ import os
 import stat
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bottle.errors import BottleError, Conflict, EngineError, NeedsConsent, NotFound, PreflightRefused, StillPaused
+from bottle.errors import (
+    BottleError,
+    Conflict,
+    EngineError,
+    NeedsConsent,
+    NotFound,
+    PreflightRefused,
+    StillPaused,
+    VerificationFailed,
+)
 from bottle.launch import REQUESTS
-from bottle.model import Agent, Lineage, MigrationPhase, MigrationRecord, Mount, MountKind, RequestStatus, Status
+from bottle.model import (
+    Agent,
+    ImageFacts,
+    Lineage,
+    MigrationPhase,
+    MigrationRecord,
+    Mount,
+    MountKind,
+    RequestStatus,
+    Status,
+)
 from bottle.operations.commit import commit
 from bottle.operations.remove import remove
 from bottle.operations.requests import collect
@@ -28,6 +48,7 @@ from tests.support.git import view as git_view
 from tests.support.trees import edit_while_packed, snapshot
 from tests.support.world import BASE, Fate, Killed, World, every_moment
 
+OTHER = "sha256:" + "0" * 64
 SECRET = "secret DEMO_KEY, taken from your environment at each resume"
 AGENT = Agent(
     name="demo",
@@ -393,6 +414,27 @@ def test_another_architecture_is_refused(world: World, elsewhere: World) -> None
     assert elsewhere_image.architecture == "arm64"
     with pytest.raises(PreflightRefused, match="arm64"):
         brought_in(elsewhere, exported(world, working(world)))
+
+
+@pytest.mark.parametrize(
+    "other", [{"diff_ids": ("sha256:" + "0" * 64,)}, {"config_digest": "sha256:" + "0" * 64}, None]
+)
+def test_an_image_that_the_engine_made_something_else_of_is_refused(
+    world: World, elsewhere: World, monkeypatch: pytest.MonkeyPatch, other: dict[str, Any] | None
+) -> None:
+    file = exported(world, working(world))
+    true_image = elsewhere.engine.image
+
+    def image(ref: str) -> ImageFacts | None:
+        facts = true_image(ref)
+        return replace(facts, **other) if facts is not None and other is not None else None
+
+    with monkeypatch.context() as patch:
+        patch.setattr(elsewhere.engine, "image", image)
+        with pytest.raises(VerificationFailed, match="not the one that was committed"):
+            brought_in(elsewhere, file)
+    assert elsewhere.home.identities() == ()
+    assert [tag for each in elsewhere.engine.images({}) for tag in each.tags] == [BASE]
 
 
 @pytest.mark.parametrize("deadly", [False, True])
