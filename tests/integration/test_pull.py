@@ -320,6 +320,35 @@ def test_it_goes_away_and_comes_back(desk: Desk, owner: DockerHost) -> None:
         owner.exec(["rm", "-rf", str(desk.workspace) + "-back"])
 
 
+def test_what_came_back_runs_and_not_the_container_that_it_had_left(desk: Desk, owner: DockerHost) -> None:
+    with living_there(owner, desk) as identity:
+        words, back = (identity, desk.target(owner)), str(desk.workspace) + "-back"
+        desk.ok("migrate", *words, "--from", "--resume")
+        desk.ok("migrate", *words, "--resume", "--workspace", back)
+        left = desk.container(identity)
+        for image in desk.engine.images.list(name=f"bottle-committed-{identity}"):
+            for tag in image.tags:
+                desk.engine.images.remove(tag, force=True)
+        desk.ok("migrate", *words, "--from", "--workspace", str(desk.folder / "elsewhere"))
+        assert desk.bottle("commit", identity).returncode == 3  # it is none of the bottle's any more
+        steps = journal_there(owner, identity)
+        desk.ok("resume", identity, "-d")
+        journal = (desk.run_in(identity, "cat", "/root/.agent/journal") or b"").decode().splitlines()
+        assert journal[: len(steps)] == steps
+        left.reload()
+        assert left.name == f"bottle-{identity}.former-{left.id[:12]}"
+
+        owner.exec(["rm", "-rf", back])
+        desk.ok("migrate", *words, "--resume", "--workspace", back)
+        desk.container(identity).start()
+        for option in ([], ["--plan"]):
+            said = desk.refused(4, "migrate", *words, "--from", "--workspace", str(desk.folder / "third"), *option)
+            assert f"bottle-{identity}, which {identity} left on " in said
+            assert "has run since" in said
+        assert owner.docker("inspect", "--format", "{{.State.Running}}", f"bottle-{identity}").text == "true"
+        owner.exec(["rm", "-rf", back])
+
+
 def test_a_copy_leaves_it_running_there(desk: Desk, owner: DockerHost) -> None:
     with living_there(owner, desk) as identity:
         copied = desk.ok("migrate", identity[:-2], desk.target(owner), "--from", "--keep")
