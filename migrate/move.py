@@ -503,11 +503,8 @@ class _Move:
     @property
     def _left(self) -> str:
         """What state the bottle is in once it was held still."""
-        return f"this host still owns the bottle, which {self._is_left}"
-
-    @property
-    def _is_left(self) -> str:
-        return "goes on as it was" if self._request.keep else "is stopped and committed"
+        here = "goes on as it was" if self._request.keep else "is stopped and committed"
+        return f"this host still owns the bottle, which {here}"
 
     @property
     def _following(self) -> str:

@@ -334,10 +334,10 @@ def _size_of(facts: MoveFacts, volume: str) -> int | None:
 
 def _require_unpackable(facts: MoveFacts) -> None:
     """Refuse what the tar of the other host, Docker or a tar of ours would fail on after the agent was stopped."""
-    workspace = f"the workspace {facts.metadata.cwd}"
-    parts = {workspace: facts.workspace, **{f"volume {name}": extent for name, extent in facts.volumes.items()}}
-    for what, extent in parts.items():
-        if len(os.fsencode(extent.longest)) > OPENABLE:
+    ours = {f"the workspace {facts.metadata.cwd}": facts.workspace, "the state": facts.state}
+    theirs = {f"volume {name}": extent for name, extent in facts.volumes.items()}
+    for what, extent in {**ours, **theirs}.items():
+        if len(os.fsencode(extent.longest)) > OPENABLE and what != "the state":
             raise PathTooLong(
                 f"{what} has a path of more than {OPENABLE} bytes, which the tar of another host cannot unpack: "
                 f"{shortened(extent.longest)}",
@@ -345,16 +345,18 @@ def _require_unpackable(facts: MoveFacts) -> None:
                 next_step="remove or rename some of the folders that lie in each other there; or, for a workspace: "
                 f"bottle export {facts.metadata.identity} FILE, which holds it at any depth",
             )
-    for what, extent in {**parts, "the state": facts.state}.items():
-        # The top of each counts too.
-        if extent.names > MOST_NAMES or (facts.pulled and extent.entries >= MOST_ENTRIES):
-            most = f"{MOST_ENTRIES} entries" if extent.names <= MOST_NAMES else f"{MOST_NAMES} bytes of names"
-            raise PreflightRefused(
-                f"{what} has {extent.entries} files and folders, and a move takes no more than {most} in one",
-                left=_UNCHANGED,
-                next_step="delete what can be made again, such as caches and installed packages"
-                + ("; or move it from its own host, without --from" if extent.names <= MOST_NAMES else ""),
-            )
+        if facts.pulled and extent.entries >= MOST_ENTRIES:  # the top counts too
+            raise _too_many(what, extent, f"{MOST_ENTRIES} of them", "; or move it from its own host, without --from")
+        if extent.names > MOST_NAMES and (what in ours or facts.pulled):
+            raise _too_many(what, extent, f"{MOST_NAMES} bytes of names", "")
+
+
+def _too_many(what: str, extent: Extent, most: str, way: str) -> PreflightRefused:
+    return PreflightRefused(
+        f"{what} has {extent.entries} files and folders, and a move takes no more than {most} in one",
+        left=_UNCHANGED,
+        next_step=f"delete what can be made again, such as caches and installed packages{way}",
+    )
 
 
 def _require_space(facts: MoveFacts, needed_docker: int, needed_home: int, needed_workspace: int) -> None:

@@ -262,6 +262,10 @@ def test_what_a_pull_could_never_unpack_is_refused_before_anything_stops(what: s
 def test_names_that_fill_the_memory_are_refused_before_anything_stops() -> None:
     with pytest.raises(PreflightRefused, match="bytes of names"):
         planned(workspace=Extent(entries=9, names=MOST_NAMES + 1))
+    volume = {"cache": Extent(entries=9, names=MOST_NAMES + 1)}
+    planned(volumes=volume)  # the tar of which is the engine's
+    with pytest.raises(PreflightRefused, match="bytes of names"):
+        planned(volumes=volume, pulled=True)
 
 
 def test_a_copy_is_called_what_it_will_be_called_there() -> None:
