@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bottle import gitfile
 from bottle.errors import PreflightRefused
+from bottle.home import user_home
 from bottle.regular import open_regular
 from bottle.tree import Node, ignore_it, walk
 from migrate.git import Git, GitFailed
@@ -191,7 +192,7 @@ def _settings(top: str, path: str, texts: dict[str, bytes], git: Git) -> Iterato
                 yield _pointer(Needs.TREE, top, path, value, base=path)
             elif key in _FILES or (key.startswith("includeif.") and key.endswith(".path")):
                 base = path if key.startswith("include") else tree
-                text = str(Path.home() / value[2:]) if value.startswith("~/") else value
+                text = str(user_home() / value[2:]) if value.startswith("~/") else value
                 yield _pointer(Needs.SETTING, top, at, text, base=base, name=key)
             elif re.fullmatch(r"remote\..+\.url", key) and value.startswith(("/", "../", "./")):
                 yield _pointer(Needs.REMOTE, top, path, value, base=tree, name=key.split(".", 1)[1][: -len(".url")])
