@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from bottle.cli import send
-from bottle.errors import BottleError, NotFound
+from bottle.errors import NotFound
 from migrate.observe import MoveRequest
 from migrate.stdio_remote import StdioRemote
 
@@ -45,12 +45,3 @@ def test_the_puller_is_told(monkeypatch: pytest.MonkeyPatch, failure: BaseExcept
     assert send._serve(cast("StdioRemote", puller), "demo-abcde", MoveRequest(), planning=False) == code
     assert puller.told is not None
     assert says in str(puller.told["error"])
-
-
-def test_a_puller_that_is_gone_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Gone(Puller):
-        def finish(self, result: Mapping[str, Any]) -> None:
-            raise BottleError("the connection broke")
-
-    monkeypatch.setattr(send, "make_context", lambda: None)
-    assert send._serve(cast("StdioRemote", Gone()), "demo-abcde", MoveRequest(), planning=False) == 1
