@@ -3,6 +3,7 @@
 BottleError                 1  failed
 ├── BuildFailed             1
 ├── EndedAtOnce             1
+├── AnswerLost              1  it was done, and could not be told
 ├── StateDamaged            1
 │   └── StateTooNew         1
 ├── UsageError              2
@@ -62,6 +63,10 @@ class BuildFailed(BottleError):
 
 class EndedAtOnce(BottleError):
     """An agent was started, and failed in its first moments."""
+
+
+class AnswerLost(BottleError):
+    """What was asked for was done, and its answer could not be printed."""
 
 
 class StateDamaged(BottleError):

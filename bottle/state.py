@@ -22,7 +22,6 @@ state/<identity>/            0700
 ```
 """
 
-import os
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -87,11 +86,6 @@ DRAFT = ".draft"
 _DELETED = ".deleted"
 
 _REQUEST = re.compile(r"([1-9][0-9]{0,8})\.json")
-
-
-def default_home() -> Path:
-    """`$BOTTLE_HOME`, else `~/.bottle`."""
-    return Path(os.environ.get("BOTTLE_HOME") or Path.home() / ".bottle").absolute()
 
 
 @dataclass(frozen=True, slots=True)

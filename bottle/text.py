@@ -41,6 +41,11 @@ def printable(text: str | bytes, limit: int = 500) -> str:
     return _cut(_UNPRINTABLE.sub("", " ".join(_BLANK.sub(" ", _decoded(text)).split())), limit)
 
 
+def encodable(text: str) -> str:
+    """`text` with U+FFFD for what a command line or a path had in place of UTF-8: no document takes that."""
+    return _SURROGATES.sub("\ufffd", text)
+
+
 def laid_out(text: str, limit: int = 4000) -> str:
     """As `printable`, for a line of our own whose spaces are indentation and columns: they stay."""
     return _cut(_UNPRINTABLE.sub("", re.sub(r"[\t\n\v\f\r\x85\u2028\u2029]", " ", _decoded(text))).rstrip(), limit)
@@ -59,7 +64,7 @@ def printable_lines(text: str | bytes, limit: int = 500) -> tuple[str, ...]:
 def _decoded(text: str | bytes) -> str:
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
-    return _SURROGATES.sub("\ufffd", _SEQUENCES.sub("", text))
+    return encodable(_SEQUENCES.sub("", text))
 
 
 def _cut(text: str, limit: int) -> str:

@@ -16,6 +16,7 @@ _REACH = privatekey.REACH  # bytes from where one begins that are looked at; no 
 _LEAST = 64 << 10  # bytes that are worth a search
 _MOST = 1000  # in one file that are told from each other
 _BEFORE = 24  # bytes before a token that are looked at
+_OF_A_KEY = 40  # letters of one from its beginning, which tell whether it is more than an example
 _HEAD = 1 << 20  # bytes of a file with a well-known name that are read to see whether it holds a credential
 
 
@@ -39,7 +40,8 @@ def _token(data: bytes, match: re.Match[bytes]) -> bytes | None:
 
 
 def _private_key(data: bytes, match: re.Match[bytes]) -> bytes | None:
-    return privatekey.body(data, match) if _is_real(match[0]) else None
+    body = privatekey.body(data, match)
+    return body if body is not None and _is_real(body[:_OF_A_KEY]) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ class Finder:
             if end < judged + _LEAST:
                 continue
             found = _few(found | dict.fromkeys(self._search(rest, judged, end)))
-            keep = max(0, end - _BEFORE)
+            keep = max(0, end - max(_BEFORE, privatekey.BEFORE))
             rest, judged = rest[keep:], end - keep
         return tuple(_few(found | dict.fromkeys(self._search(rest, judged, len(rest)))))
 

@@ -16,6 +16,7 @@ from typing import IO
 
 from bottle import tree
 from bottle.errors import BottleError, EngineError, NeedsConsent, RemoteError, VerificationFailed
+from bottle.home import user_home
 from bottle.model import CommitRecord, Store
 from bottle.naming import Identity
 from bottle.plan import commit_in_force
@@ -82,7 +83,7 @@ class Here:
         self._bottle_home = bottle_home
         self._environ = {name: environ[name] for name in environ if name in _PASSED or name.startswith("DOCKER_")}
         self._environ["BOTTLE_HOME"] = str(bottle_home)
-        self._environ.setdefault("HOME", str(Path.home()))
+        self._environ.setdefault("HOME", str(user_home()))
 
     def run(self, command: RemoteCommand, stdin: Iterable[bytes] = (), *, silence: float = 60.0) -> Reply:
         """As `migrate.ports.Shell.run`."""

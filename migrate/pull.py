@@ -28,6 +28,7 @@ from bottle.errors import (
     RemoteError,
     VerificationFailed,
 )
+from bottle.home import user_home
 from bottle.model import Metadata
 from bottle.naming import Identity
 from bottle.operations import Context
@@ -278,7 +279,7 @@ class _Session:
             keep=self._request.keep,
             looking=self._request.plan,
             workspace=self._request.workspace,
-            home=Path(os.path.realpath(Path.home())),
+            home=Path(os.path.realpath(user_home())),
             bottle_home=self._context.home.path,
             docker=facts.docker if usable else "",
             sudo=facts.sudo,

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from bottle import gitfile
 from bottle.errors import PreflightRefused
+from bottle.home import user_home
 from bottle.regular import open_regular
 from bottle.tree import Node, walk
 from migrate.git import Git, GitFailed
@@ -195,7 +196,7 @@ def _settings(top: str, path: str, texts: dict[str, bytes], git: Git) -> Iterato
 
 
 def _from_home(value: str) -> str:
-    return str(Path.home() / value[2:]) if value.startswith("~/") else value
+    return str(user_home() / value[2:]) if value.startswith("~/") else value
 
 
 def _remote(top: str, path: str, base: str, key: str, value: str) -> Pointer | None:

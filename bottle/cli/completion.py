@@ -11,9 +11,10 @@ import click
 from click.shell_completion import BashComplete, CompletionItem
 
 from bottle.errors import BottleError
+from bottle.home import default_home
 from bottle.manifest import find_manifest, read_manifest
 from bottle.model import CommitRecord
-from bottle.state import StateHome, default_home
+from bottle.state import StateHome
 from bottle.text import printable
 
 _Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]

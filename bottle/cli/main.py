@@ -15,9 +15,9 @@ from bottle import __version__
 from bottle.cli.completion import Bash
 from bottle.cli.journal import JOURNAL, OneLine
 from bottle.cli.loudness import Loudness
-from bottle.cli.output import JSON, report
-from bottle.errors import UsageError
-from bottle.state import default_home
+from bottle.cli.output import JSON, TEXT, report
+from bottle.errors import BottleError, UsageError
+from bottle.home import default_home
 
 _COMMANDS = {
     "init": "init:init",
@@ -64,7 +64,7 @@ class Commands(click.Group):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; tell a program of a command line that is wrong by a document, as of any other error."""
+        """Run the command; what is wrong before it begins is told as any other error is, to a program by a document."""
         try:
             return super().invoke(ctx)
         except click.UsageError as exc:
@@ -73,6 +73,9 @@ class Commands(click.Group):
             path = exc.ctx.command_path if exc.ctx is not None else ctx.command_path
             report(UsageError(exc.format_message(), next_step=f"{path} --help"), JSON)
             raise SystemExit(UsageError.exit_code) from exc
+        except BottleError as exc:
+            report(exc, JSON if _wants_json(ctx.meta[_WORDS]) else TEXT)
+            raise SystemExit(exc.exit_code) from exc
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, in their order."""

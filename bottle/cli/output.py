@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import click
 
-from bottle.errors import BottleError
+from bottle.errors import AnswerLost, BottleError
 from bottle.model import SCHEMA
 from bottle.text import laid_out, printable
 
@@ -33,7 +34,23 @@ class Coloured:
 
 
 def answer(form: str, document: Mapping[str, Any], lines: Iterable[str | Coloured]) -> None:
-    """Print one answer on stdout, in the form that was asked for."""
+    """Print one answer on stdout, in the form that was asked for. Raises AnswerLost where that takes no more."""
+    shown = list(lines)
+    try:
+        _print(form, document, shown)
+    except BrokenPipeError:
+        raise  # nobody wants to know
+    except OSError as exc:
+        told = tuple(line.text if isinstance(line, Coloured) else line for line in shown)
+        raise AnswerLost(
+            f"{_command()} was done; only its answer could not be printed: {exc.strerror}",
+            left="it need not be done again: what it answered stands above",
+            next_step="bottle list",
+            details=told,
+        ) from exc
+
+
+def _print(form: str, document: Mapping[str, Any], lines: Iterable[str | Coloured]) -> None:
     if form == JSON:
         click.echo(json.dumps({"schema": SCHEMA, **document}, indent=2))
         return
@@ -44,8 +61,13 @@ def answer(form: str, document: Mapping[str, Any], lines: Iterable[str | Coloure
             click.echo(_own_line(line))
 
 
+def _command() -> str:
+    context = click.get_current_context(silent=True)
+    return f"`{context.command_path}`" if context is not None else "it"
+
+
 def report(error: BottleError, form: str, *, log: Path | None = None) -> None:
-    """Tell of an error on stderr, and as a document on stdout where a program is listening."""
+    """Tell of an error on stderr, and as a document on stdout where a program is listening, and it can be told."""
     if form == JSON:
         body = {
             "code": error.code,
@@ -54,7 +76,8 @@ def report(error: BottleError, form: str, *, log: Path | None = None) -> None:
             "left": error.left,
             "next": error.next_step,
         }
-        click.echo(json.dumps({"schema": SCHEMA, "error": body, "exit_code": error.exit_code}))
+        with suppress(OSError):
+            click.echo(json.dumps({"schema": SCHEMA, "error": body, "exit_code": error.exit_code}))
     click.echo(f"bottle: {printable(error.what, 4000)}", err=True)
     for line in quoted(error.details):
         click.echo(f"  {line}", err=True)

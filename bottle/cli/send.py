@@ -85,6 +85,11 @@ def _serve(remote: StdioRemote, identity: str, request: MoveRequest, *, planning
         result, status = _run(context, remote, identity, request, planning=planning), 0
     except BottleError as exc:
         result, status = {"error": error_to_json(exc)}, exc.exit_code
+    except OSError as exc:
+        result, status = (
+            {"error": error_to_json(BottleError(f"the system there refused: {exc}"))},
+            BottleError.exit_code,
+        )
     except KeyboardInterrupt:
         # The other side is gone, or somebody here ended it. What was begun is as after any other Ctrl-C.
         result, status = {"error": error_to_json(Interrupted("it was interrupted there"))}, Interrupted.exit_code

@@ -15,10 +15,11 @@ from bottle.cli.picker import pick
 from bottle.cli.progress import for_stderr
 from bottle.docker_engine import DockerEngine
 from bottle.errors import BottleError, Interrupted, NeedsConsent, UsageError
+from bottle.home import default_home
 from bottle.operations import Context, list_bottles
 from bottle.ports import Progress
 from bottle.progress import Silent
-from bottle.state import BottleState, StateHome, default_home
+from bottle.state import BottleState, StateHome
 from migrate.fold import Folder
 
 _log = logging.getLogger(__name__)

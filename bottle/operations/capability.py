@@ -47,6 +47,7 @@ from bottle.plan import (
 )
 from bottle.regular import read_regular
 from bottle.state import DOCKERFILE, BottleState
+from bottle.text import encodable
 
 _GRACE = 10  # seconds that an agent has to end in, as with `bottle stop`
 _DIGEST = re.compile(r"[0-9a-f]{8,64}")
@@ -435,7 +436,7 @@ def _try(context: Context, metadata: Metadata, request: CapabilityRequest, *, ow
 def _decided(context: Context, request: CapabilityRequest, status: RequestStatus, note: str) -> CapabilityRequest:
     if request.status is status:  # begun by a run that was cut short: its word has been given
         return request
-    return replace(request, status=status, note=note, decided_at=context.now())
+    return replace(request, status=status, note=encodable(note), decided_at=context.now())
 
 
 @contextmanager

@@ -39,6 +39,7 @@ from bottle.operations.settle import settle, take_over
 from bottle.plan import DEEPEST, CommitFacts, CommitPlan, layers_to_fold, plan_commit, require_docker, targets_of
 from bottle.ports import Engine
 from bottle.state import BottleState
+from bottle.text import encodable
 from bottle.unpack import ChunkReader, reading
 
 
@@ -93,7 +94,7 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
     intent = CommitIntent(
         nonce=secrets.token_hex(16),
         number=plan.number,
-        message=message,
+        message=encodable(message),
         container_id=container.id,
     )
     state.write_intent(intent)
@@ -116,7 +117,7 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
         tag=metadata.identity.committed(plan.number),
         config_digest=image.config_digest,
         diff_ids=image.diff_ids,
-        message=message,
+        message=intent.message,
         created_at=context.now(),
         parent=plan.parent,
         mark=ContainerMark(container_id=container.id, started_at=container.started_at, running=container.status.alive),

@@ -5,7 +5,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
-from paramiko.agent import AgentSSH
+from paramiko.agent import AgentKey, AgentSSH
+
+
+class _HeldKey(AgentKey):
+    """A key by the very bytes that the agent knows it by; paramiko's takes an RSA certificate for the key in it."""
+
+    def asbytes(self) -> bytes:
+        """The key, or certificate, in wire format."""
+        return self.blob
 
 
 class AgentAt(AgentSSH):
@@ -20,6 +28,10 @@ class AgentAt(AgentSSH):
             line.close()
         else:
             cast("Any", self)._connect(line)
+
+    def get_keys(self) -> tuple[AgentKey, ...]:
+        """All that it holds, in its order."""
+        return tuple(_HeldKey(self, key.blob, key.comment) for key in super().get_keys())
 
     def close(self) -> None:
         """Hang up."""

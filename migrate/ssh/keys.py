@@ -4,16 +4,23 @@ import base64
 import hashlib
 from pathlib import Path
 
+_PRIVATE = "-----BEGIN OPENSSH PRIVATE KEY-----", "-----END OPENSSH PRIVATE KEY-----"
+_MAGIC = b"openssh-key-v1\0"
+
 
 def fingerprint(blob: bytes) -> str:
     """As OpenSSH shows it: `SHA256:` and unpadded base64."""
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
+def key_type(blob: bytes) -> str:
+    """The name of its algorithm, such as `ssh-ed25519`."""
+    return _field(blob, 0).decode(errors="replace")
+
+
 def describe(blob: bytes) -> str:
     """Type and fingerprint, for messages."""
-    size = int.from_bytes(blob[:4])
-    return f"{blob[4 : 4 + size].decode(errors='replace')} {fingerprint(blob)}"
+    return f"{key_type(blob)} {fingerprint(blob)}"
 
 
 def public_blob(text: str) -> bytes | None:
@@ -26,7 +33,42 @@ def public_blob(text: str) -> bytes | None:
 
 def read_public_blob(path: Path) -> bytes | None:
     """The key in a `.pub` file; None if the file holds none."""
+    text = _read(path)
+    return public_blob(text) if text is not None else None
+
+
+def public_blob_of(path: Path) -> bytes | None:
+    """The public half of the key file `path`, encrypted or not, as OpenSSH looks for it; None if it is not to be had.
+
+    OpenSSH's own form says it in the clear (its PROTOCOL.key); else the file is a public key, or has one beside it.
+    """
+    text = _read(path)
+    own = _public_half(text) if text is not None else None
+    return own or read_public_blob(path) or read_public_blob(Path(f"{path}.pub"))
+
+
+def _public_half(text: str) -> bytes | None:
+    begin, end = _PRIVATE
+    head, _, rest = text.partition(begin)
     try:
-        return public_blob(path.read_text(errors="replace"))
+        data = base64.b64decode(rest.partition(end)[0])
+    except ValueError:
+        return None
+    if head.strip() or not data.startswith(_MAGIC):
+        return None
+    at = len(_MAGIC)
+    for _ in ("cipher", "key derivation", "its options"):
+        at += 4 + len(_field(data, at))
+    return _field(data, at + 4) or None  # behind the number of keys, which is 1
+
+
+def _field(data: bytes, at: int) -> bytes:
+    """A string of SSH's wire format (RFC 4251, section 5), as far as it is there."""
+    return data[at + 4 : at + 4 + int.from_bytes(data[at : at + 4])]
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(errors="replace")
     except OSError:
         return None

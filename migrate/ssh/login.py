@@ -1,35 +1,21 @@
 """Proving who we are: keys, the agent, and what somebody types at a terminal, in the order OpenSSH users expect."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from paramiko import (
-    AuthenticationException,
-    BadAuthenticationType,
-    ECDSAKey,
-    Ed25519Key,
-    PasswordRequiredException,
-    PKey,
-    RSAKey,
-    SSHException,
-    Transport,
-)
+from paramiko import AuthenticationException, BadAuthenticationType, SSHException, Transport
 
 from bottle.errors import ConnectionLost, LoginRefused
 from bottle.text import printable
 from migrate.ssh.agent import AgentAt
 from migrate.ssh.config import HostConfig
-from migrate.ssh.keys import describe, read_public_blob
+from migrate.ssh.identities import Encrypted, Offer, beside, certificates, in_order, load, public_blobs
+from migrate.ssh.keys import public_blob_of
 
-_CLASSES: tuple[type[PKey], ...] = (Ed25519Key, ECDSAKey, RSAKey)
 _TYPED = frozenset({"password", "keyboard-interactive"})
 _TRIES = 3
-
-
-class _Encrypted(Exception):
-    """A key file wants a passphrase, or another one."""
 
 
 @dataclass(slots=True)
@@ -54,7 +40,7 @@ class Prompter:
         self._right[prompt] = answer
 
 
-class _Offer(Protocol):
+class _Attempt(Protocol):
     def __call__(self, transport: Transport) -> list[str]: ...
 
 
@@ -86,43 +72,47 @@ class Login:
         raise self._refused(transport)
 
     def _by_key(self, transport: Transport, agent: AgentAt | None) -> bool:
-        """Keys named by the user, then the agent's, then ssh_config's or the usual ones; those that ask come last."""
+        """All keys that can be had at once, in order; those that ask come last."""
+        by_user, configured = self.identity_files, self.config.identity_files
+        first = public_blobs(by_user)
+        named = first | public_blobs(configured)
+        held = {key.asbytes(): Offer.held(key) for key in (agent.get_keys() if agent is not None else ())}
         locked: list[Path] = []
-        files = self.config.identity_files
-        held = list(agent.get_keys()) if agent is not None else []
-        if self.config.identities_only:
-            named = {blob for path in (*self.identity_files, *files) for blob in _public_blobs(path)}
-            held = [key for key in held if key.asbytes() in named]
-        in_agent = {key.asbytes() for key in held}
-        for path in self.identity_files:
-            if self._file(transport, path, locked, skip=frozenset()):
-                return True
-        for key in held:
-            if self._key(transport, key, f"the agent's {describe(key.asbytes())}"):
-                return True
-        for path in files:
-            if self._file(transport, path, locked, skip=in_agent):
-                return True
-        return any(self._unlocked(transport, path, in_agent) for path in locked)
+        keys = [
+            *(offer for blob, offer in held.items() if blob in first),
+            *self._files(by_user, held, locked),
+            *(offer for blob, offer in held.items() if blob in named - first),
+            *(offer for blob, offer in held.items() if blob not in named and not self.config.identities_only),
+            *self._files(configured, held, locked),
+        ]
+        return self._keys(transport, keys) or any(self._unlocked(transport, path) for path in locked)
 
-    def _file(
-        self, transport: Transport, path: Path, locked: list[Path], *, skip: frozenset[bytes] | set[bytes]
-    ) -> bool:
-        if any(blob in skip for blob in _public_blobs(path)):
-            return False
-        try:
-            keys = _load(path, None, self.config.certificate_files)
-        except _Encrypted:
-            locked.append(path)
-            return False
-        except (OSError, ValueError, SSHException) as exc:
-            if path.exists():
-                self._tried.append(f"{path} (not readable as a private key: {printable(str(exc), 120)})")
-            return False
-        return any(self._key(transport, key, f"{path} ({describe(key.asbytes())})") for key in keys)
+    def _files(self, paths: tuple[Path, ...], held: Container[bytes | None], locked: list[Path]) -> Iterator[Offer]:
+        """The keys of these files that no agent holds; those that ask are added to `locked` instead."""
+        for path in paths:
+            if public_blob_of(path) in held:
+                continue
+            try:
+                yield Offer.read(path, load(path))
+            except Encrypted:
+                locked.append(path)
+            except (OSError, ValueError) as exc:
+                if path.exists():
+                    self._tried.append(f"{path} (not readable as a private key: {printable(str(exc), 120)})")
 
-    def _unlocked(self, transport: Transport, path: Path, in_agent: set[bytes]) -> bool:
-        if any(blob in in_agent for blob in _public_blobs(path)) or not transport.is_active():
+    def _keys(self, transport: Transport, keys: Sequence[Offer]) -> bool:
+        """Offer each of these once, and with each of their certificates."""
+        first, offered = certificates(self.config.certificate_files), set[bytes]()
+        others = () if self.config.certificate_files else beside((*self.identity_files, *self.config.identity_files))
+        for each in in_order(keys, first, others):
+            blob = each.key.asbytes()
+            if blob not in offered and self._key(transport, each):
+                return True
+            offered.add(blob)
+        return False
+
+    def _unlocked(self, transport: Transport, path: Path) -> bool:
+        if not transport.is_active():
             return False
         if self.prompter.ask is None:
             self._tried.append(f"{path} (encrypted, and nobody to ask for the passphrase: ssh-add {path})")
@@ -130,11 +120,11 @@ class Login:
         prompt = f"Passphrase for key {path}: "
         for answer in self.prompter.answers(prompt):
             try:
-                keys = _load(path, answer, self.config.certificate_files)
-            except _Encrypted:
+                key = load(path, answer)
+            except Encrypted:
                 continue
             self.prompter.was_right(prompt, answer)
-            return any(self._key(transport, key, f"{path} ({describe(key.asbytes())})") for key in keys)
+            return self._keys(transport, (Offer.read(path, key),))
         self._tried.append(f"{path} (encrypted, and not opened)")
         return False
 
@@ -148,8 +138,8 @@ class Login:
                 break
         return False
 
-    def _key(self, transport: Transport, key: PKey, what: str) -> bool:
-        return self._offer(transport, what, lambda t: t.auth_publickey(self.user, key))
+    def _key(self, transport: Transport, offer: Offer) -> bool:
+        return self._offer(transport, offer.what, lambda t: t.auth_publickey(self.user, offer.key))
 
     def _may(self, method: str) -> bool:
         return method in self.config.methods and (self._allowed is None or method in self._allowed)
@@ -157,14 +147,14 @@ class Login:
     def _may_type(self) -> bool:
         return "password" in self.config.methods and (self._allowed is None or bool(self._allowed & _TYPED))
 
-    def _offer(self, transport: Transport, what: str, offer: _Offer) -> bool:
+    def _offer(self, transport: Transport, what: str, attempt: _Attempt) -> bool:
         """Make one attempt. Afterwards `_allowed` says what the host would still take."""
         if not transport.is_active():
             return False
         if what and what not in self._tried:
             self._tried.append(what)
         try:
-            also_needed = offer(transport)
+            also_needed = attempt(transport)
         except BadAuthenticationType as exc:
             self._allowed = frozenset(exc.allowed_types)
             return False
@@ -193,39 +183,3 @@ class Login:
             left="nothing was changed there",
             next_step=f"make this work first: ssh ssh://{self.host} true (with a key: -i KEY)",
         )
-
-
-def _load(path: Path, passphrase: str | None, certificates: tuple[Path, ...]) -> list[PKey]:
-    """The key of a file, ahead of it with each certificate of it. Raises _Encrypted."""
-    failure: Exception | None = None
-    for kind in _CLASSES:
-        try:
-            key = kind.from_private_key_file(str(path), passphrase)
-            certified = []
-            for certificate in (Path(f"{path}-cert.pub"), *certificates):
-                if _certifies(certificate, key):
-                    certified.append(kind.from_private_key_file(str(path), passphrase))
-                    certified[-1].load_certificate(str(certificate))
-        except PasswordRequiredException:
-            raise _Encrypted from None
-        except (SSHException, ValueError, TypeError) as exc:
-            failure = failure or exc
-        else:
-            return [*certified, key]
-    if passphrase is not None:
-        raise _Encrypted
-    raise ValueError(str(failure))
-
-
-def _certifies(certificate: Path, key: PKey) -> bool:
-    """Whether a certificate is of this key: its public part stands in there as it does in the key."""
-    blob = read_public_blob(certificate)
-    public = key.asbytes()
-    return blob is not None and public[4 + int.from_bytes(public[:4]) :] in blob
-
-
-def _public_blobs(path: Path) -> Iterator[bytes]:
-    for candidate in (Path(f"{path}.pub"), path):
-        blob = read_public_blob(candidate)
-        if blob is not None:
-            yield blob

@@ -5,7 +5,9 @@ import re
 import subprocess
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote
 
 from bottle.errors import UsageError
 from bottle.text import printable
@@ -15,6 +17,7 @@ from migrate.ssh.tokens import expand, expand_path, tokens
 
 _PATIENCE = 30.0
 _SAID = 400
+_URI = "ssh://"
 _NO = frozenset({"no", "false"})
 
 
@@ -111,8 +114,17 @@ def agent_socket(setting: str | None, values: Mapping[str, str]) -> Path | None:
 
 def jumps(setting: str | None) -> tuple[Target, ...]:
     """The hosts of a ProxyJump, in the order in which they are visited. Raises UsageError."""
-    hops = (setting or "").split(",")
-    return tuple(Target.parse(hop.strip().removeprefix("ssh://").rstrip("/")) for hop in hops if hop.strip())
+    return tuple(_hop(hop.strip()) for hop in (setting or "").split(",") if hop.strip())
+
+
+def _hop(text: str) -> Target:
+    """`[USER@]HOST[:PORT]`, or that as a URI. A user may be called anything, for no shell ever sees the name."""
+    user, at, place = text.removeprefix(_URI).rpartition("@")
+    if text.startswith(_URI):
+        user, place = unquote(user), place.removesuffix("/")
+    if at and (not user or user.startswith("-") or not user.isprintable()):
+        raise UsageError(f"{text!r} is no host to jump over: {user!r} can be no user", left="nothing was changed")
+    return replace(Target.parse(place), user=user or None)
 
 
 def _methods(one: Mapping[str, str]) -> frozenset[str]:
@@ -130,10 +142,21 @@ def _methods(one: Mapping[str, str]) -> frozenset[str]:
 
 
 def _paths(setting: str | None, values: Mapping[str, str]) -> tuple[Path, ...]:
-    """Several paths in one line without quotes: a space begins the next one where what follows begins like a path."""
+    """Several paths in one line without quotes: a space begins the next one where what follows begins like a path.
+
+    Of relative ones the files tell: what is none as a whole, and has one among its words, is several.
+    """
     if _unless_none(setting) is None or setting is None:
         return ()
-    return tuple(expand_path(each, values) for each in re.split(r" (?=[/~]|\$\{)", setting))
+    return tuple(
+        path
+        for each in re.split(r" (?=[/~]|\$\{)", setting)
+        for path in _apart(expand_path(each, values), [expand_path(word, values) for word in each.split()])
+    )
+
+
+def _apart(whole: Path, words: Sequence[Path]) -> Sequence[Path]:
+    return words if not whole.is_file() and any(map(Path.is_file, words)) else (whole,)
 
 
 def _unless_none(setting: str | None) -> str | None:

@@ -1,6 +1,5 @@
 """ssh_config where no `ssh` client can be asked: paramiko's parser, and `Include`, which that does not know."""
 
-import getpass
 import os
 import re
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from bottle.text import printable
 from migrate.model import Target
 from migrate.ssh.config import HostConfig
 from migrate.ssh.openssh import agent_socket, jumps
-from migrate.ssh.tokens import expand_home, home
+from migrate.ssh.tokens import expand_home, home, local_user
 
 _SYSTEM_FILE = Path("/etc/ssh/ssh_config")
 _KEYWORD = re.compile(r"\s*(include|host|match)(?:\s*=\s*|\s+)(.*\S)\s*$", re.IGNORECASE)
@@ -31,7 +30,7 @@ def lookup(target: Target, file: Path | None, identity_files: tuple[Path, ...]) 
     """As `config.lookup`. Raises UsageError."""
     try:
         return _host_config(_read(target, file), target, identity_files)
-    except (ConfigParseError, CouldNotCanonicalize, ValueError) as exc:
+    except (ConfigParseError, CouldNotCanonicalize, ValueError, KeyError, OSError) as exc:
         raise UsageError(
             f"the ssh configuration for {target} cannot be used: {printable(str(exc), 300)}",
             left="nothing was changed",
@@ -49,7 +48,7 @@ def _host_config(said: SSHConfigDict, target: Target, identity_files: tuple[Path
     return HostConfig(
         hostname=said["hostname"],
         port=int(said.get("port", 22)),
-        user=said.get("user", getpass.getuser()),
+        user=said.get("user") or local_user(),
         identity_files=tuple(expand_home(each) for each in named if each.lower() != "none"),
         certificate_files=tuple(expand_home(each) for each in (said.get("certificatefile"),) if each),
         identities_only=said.get("identitiesonly", "no").lower() == "yes",

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bottle.errors import UsageError
+from bottle.home import user_home
 
 _TOKEN = re.compile(r"%(.)|%$|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -31,7 +32,7 @@ def tokens(*, original: str, hostname: str, port: int, user: str, jump: str, ali
         "n": original,
         "p": str(port),
         "r": user,
-        "u": getpass.getuser(),
+        "u": local_user(),
     }
 
 
@@ -66,9 +67,20 @@ def home() -> Path:
     try:
         return Path(pwd.getpwuid(os.getuid()).pw_dir)
     except KeyError:
-        return Path.home()
+        return user_home()
+
+
+def local_user() -> str:
+    """The name of who runs this, from the user database: OpenSSH does not look at $USER."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return getpass.getuser()
 
 
 def expand_home(text: str) -> Path:
-    """The path with a leading `~` replaced; `~NAME` is the home of another user."""
-    return home() / text[2:] if text.startswith("~/") else Path(text).expanduser()
+    """The path with a leading `~` replaced; `~NAME` is the home of another user. Raises UsageError for none."""
+    try:
+        return home() / text[2:] if text.startswith("~/") else Path(text).expanduser()
+    except RuntimeError as exc:
+        raise UsageError(f"the ssh configuration names {text}, and there is no such home") from exc

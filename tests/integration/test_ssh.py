@@ -376,12 +376,16 @@ class TestLogin:
             environment = os.environ | {"SSH_ASKPASS": str(script_file), "SSH_ASKPASS_REQUIRE": "force"}
             subprocess.run(("ssh-add", "-q", str(locked)), check=True, env=environment)
             text = client.config.read_text().replace(str(server.user_key), str(locked))
-            # Eight keys and MaxAuthTries 6: IdentitiesOnly picks the one that the file names.
+            # Eight keys and MaxAuthTries 6: the one that the file, or the user, names goes first.
             client.config.write_text(text)
             client.connect().close()
-            client.config.write_text(text.replace("IdentitiesOnly yes", "IdentitiesOnly no"))
+            text = text.replace("IdentitiesOnly yes", "IdentitiesOnly no")
+            client.config.write_text(text)
+            client.connect().close()
+            client.config.write_text(text.replace(str(locked), str(tmp_path / "absent")))
             with pytest.raises(LoginRefused, match="hung up"):
                 client.connect()
+            client.connect(identity_files=(locked,)).close()
         finally:
             agent.terminate()
             agent.wait()

@@ -1,9 +1,12 @@
 """Configurations that people have: bottle logs in with them where `ssh` itself does, and nowhere else."""
 
 import os
+import pwd
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,30 +18,75 @@ from migrate.ssh import SshOptions, SshRemote
 from tests.contract.remote import script
 from tests.integration.sshd import Sshd, free_port, make_key, running
 
+PASSPHRASE = "open-sesame"
+
 
 @dataclass(frozen=True)
 class Place:
-    """A server, a folder with keys, an agent that holds the right one, and what configurations are written with."""
+    """Servers, a folder with keys, agents, and what configurations are written with.
+
+    `trusting` lets in whoever has a certificate, and one key that is not `server`'s.
+    """
 
     server: Sshd
+    trusting: Sshd
     folder: Path
-    agent: Path
 
     def text(self, configuration: str) -> str:
         names = {
             "PORT": str(self.server.port), "KEY": str(self.server.user_key), "FOLDER": str(self.folder),
-            "KNOWN": str(self.folder / "known_hosts"), "AGENT": str(self.agent), "CLOSED": str(free_port()),
+            "KNOWN": str(self.folder / "known_hosts"), "CLOSED": str(free_port()),
+            "AGENT": str(self.folder / "agent"), "CROWD": str(self.folder / "crowd"),
+            "STRANGERS": str(self.folder / "strangers"), "CERTIFIED": str(self.folder / "certified"),
+            "TRUSTING": str(self.trusting.port),
         }  # fmt: skip
         for name, value in names.items():
             configuration = configuration.replace(f"@{name}@", value)
         return configuration
 
 
+@contextmanager
+def agent(sock: Path, *keys: Path) -> Iterator[None]:
+    """An agent that holds these, in this order."""
+    process = subprocess.Popen(("ssh-agent", "-D", "-a", str(sock)), stdout=subprocess.DEVNULL)
+    try:
+        while not sock.exists():
+            time.sleep(0.02)
+        ask = sock.with_suffix(".ask")
+        ask.write_text(f"#!/bin/sh\necho {PASSPHRASE}\n")
+        ask.chmod(0o700)
+        asking = {"SSH_AUTH_SOCK": str(sock), "SSH_ASKPASS": str(ask), "SSH_ASKPASS_REQUIRE": "force"}
+        for key in keys:
+            subprocess.run(("ssh-add", "-q", str(key)), check=True, env=os.environ | asking)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def certify(folder: Path, key: Path) -> Path:
+    """Sign the key's public half into KEY-cert.pub; returns a folder of its own with that and the public half only."""
+    words = ("ssh-keygen", "-q", "-s", str(folder / "authority"), "-I", "test", "-n", "root", f"{key}.pub")
+    subprocess.run(words, check=True, capture_output=True)
+    alone = folder / f"{key.name} without its private half"
+    alone.mkdir()
+    for name in (f"{key.name}.pub", f"{key.name}-cert.pub"):
+        (alone / name).write_bytes((folder / name).read_bytes())
+    return alone
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("configurations")
-    with running(folder / "sshd") as server:
-        server.known_hosts(folder / "known_hosts")
+    make_key(folder / "authority")
+    trust = (f"TrustedUserCAKeys {folder}/authority.pub",)
+    with (
+        running(folder / "sshd") as server,
+        running(folder / "trusting", settings=trust) as trusting,
+        ExitStack() as agents,
+    ):
+        for each in (server, trusting):
+            each.known_hosts(folder / "known_hosts")
         server.known_hosts(folder / "known as alias", name="the-alias")
         server.known_hosts(folder / "known-box", name="127.0.0.1")
         (folder / "empty").touch()
@@ -47,6 +95,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         for name in ("key", "key-127.0.0.1-root", "50%", "box.key"):
             (spaced / name).write_bytes(server.user_key.read_bytes())
             (spaced / name).chmod(0o600)
+        shutil.copy(trusting.user_key, folder / f"key of {pwd.getpwuid(os.getuid()).pw_name}")
         make_key(folder / "wrong")
         (folder / "included").write_text(f"Host box\n  Port {server.port}\n")
         public = server.host_keys[0].with_suffix(".pub").read_text()
@@ -54,17 +103,19 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         (folder / "revoked other").write_text((folder / "wrong.pub").read_text())
         krl = ("ssh-keygen", "-q", "-k", "-f", str(folder / "krl"), str(server.host_keys[0].with_suffix(".pub")))
         subprocess.run(krl, check=True)
-        sock = folder / "agent.sock"
-        agent = subprocess.Popen(("ssh-agent", "-D", "-a", str(sock)), stdout=subprocess.DEVNULL)
-        try:
-            while not sock.exists():
-                time.sleep(0.02)
-            environment = os.environ | {"SSH_AUTH_SOCK": str(sock)}
-            subprocess.run(("ssh-add", "-q", str(server.user_key)), check=True, env=environment)
-            yield Place(server, folder, sock)
-        finally:
-            agent.terminate()
-            agent.wait()
+        strangers = [make_key(folder / f"stranger{number}") for number in range(7)]
+        locked = make_key(folder / "locked", passphrase=PASSPHRASE)
+        with trusting.authorized.open("a") as file:
+            file.write(locked.with_suffix(".pub").read_text())
+        locked.with_suffix(".pub").unlink()
+        certified = [make_key(folder / f"certified-{kind}", kind=kind) for kind in ("ed25519", "rsa")]
+        agents.enter_context(agent(folder / "agent", server.user_key))
+        agents.enter_context(agent(folder / "crowd", *strangers, server.user_key, locked))
+        agents.enter_context(agent(folder / "strangers", *strangers, *certified))
+        for key in certified:
+            certify(folder, key)
+        agents.enter_context(agent(folder / "certified", *certified))
+        yield Place(server, trusting, folder)
 
 
 # What every configuration begins with, which is what counts where it says the same thing again below.
@@ -129,6 +180,50 @@ CONFIGURATIONS = {
     "an option that nobody knows": "Host box\n  NoSuchOption yes\n",
     "an option that nobody knows, and need not": "IgnoreUnknown NoSuch*\nHost box\n  NoSuchOption yes\n",
     "a port that is none": "Host box\n  Port many\n",
+    "relative known_hosts": "Host box\n  UserKnownHostsFile empty ./known_hosts\n",
+    "relative known_hosts of which one is absent": "Host box\n  UserKnownHostsFile absent known_hosts\n",
+    "a key by the name of who runs this": 'Host box\n  Port @TRUSTING@\n  IdentityFile "@FOLDER@/key of %u"\n',
+    "a named key behind many in the agent": "Host box\n  IdentityAgent @CROWD@\n",
+    "a locked key behind many in the agent": (
+        "Host box\n  Port @TRUSTING@\n  IdentityAgent @CROWD@\n  IdentityFile @FOLDER@/locked\n"
+    ),
+    "a locked key behind many, and only named ones": (
+        "Host box\n  Port @TRUSTING@\n  IdentityAgent @CROWD@\n  IdentityFile @FOLDER@/locked\n  IdentitiesOnly yes\n"
+    ),
+    "a key of a file behind many in the agent": "Host box\n  IdentityAgent @STRANGERS@\n",
+    "a key of a file, and the agent's left out": "Host box\n  IdentityAgent @STRANGERS@\n  IdentitiesOnly yes\n",
+    "the certificate of a key that only an agent holds": (
+        "Host box\n  Port @TRUSTING@\n  IdentityAgent @STRANGERS@\n"
+        "  CertificateFile @FOLDER@/certified-ed25519-cert.pub\n"
+    ),
+    "the certificate of an RSA key that only an agent holds": (
+        "Host box\n  Port @TRUSTING@\n  IdentityAgent @STRANGERS@\n  CertificateFile @FOLDER@/certified-rsa-cert.pub\n"
+    ),
+    "the same, and only keys that are named": (
+        "Host box\n  Port @TRUSTING@\n  IdentityAgent @STRANGERS@\n  CertificateFile @FOLDER@/certified-rsa-cert.pub\n"
+        "  IdentitiesOnly yes\n"
+    ),
+    "the certificate of a key that is not there": (
+        "Host box\n  Port @TRUSTING@\n  CertificateFile @FOLDER@/certified-rsa-cert.pub\n"
+    ),
+    "the certificate of a key in a file, behind many in the agent": (
+        "Host box\n  Port @TRUSTING@\n  IdentityAgent @CROWD@\n  CertificateFile @FOLDER@/certified-rsa-cert.pub\n"
+        "  IdentityFile @FOLDER@/certified-rsa\n"
+    ),
+    "a certificate beside the key": "Host box\n  Port @TRUSTING@\n  IdentityFile @FOLDER@/certified-rsa\n",
+    "a certificate beside the key, and another one named": (
+        "Host box\n  Port @TRUSTING@\n  IdentityFile @FOLDER@/certified-rsa\n"
+        "  CertificateFile @FOLDER@/certified-ed25519-cert.pub\n"
+    ),
+    "a certificate beside where the key would be, which an agent holds": (
+        "Host box\n  Port @TRUSTING@\n  IdentityAgent @STRANGERS@\n  IdentitiesOnly yes\n"
+        '  IdentityFile "@FOLDER@/certified-rsa without its private half/certified-rsa"\n'
+    ),
+    "certificates that the agent holds": "Host box\n  Port @TRUSTING@\n  IdentityAgent @CERTIFIED@\n",
+    "an RSA certificate that the agent holds": (
+        "Host box\n  Port @TRUSTING@\n  IdentityAgent @CERTIFIED@\n  IdentitiesOnly yes\n"
+        "  IdentityFile @FOLDER@/certified-rsa\n"
+    ),
 }
 
 
@@ -149,9 +244,12 @@ def bottle_logs_in(config: Path) -> bool:
 @pytest.fixture
 def config(request: pytest.FixtureRequest, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One of the configurations, in a file."""
-    monkeypatch.setenv("BOTTLE_TEST_AGENT", str(place.agent))
+    monkeypatch.chdir(place.folder)
+    for name in ("USER", "LOGNAME"):
+        monkeypatch.setenv(name, "somebody-else")
+    monkeypatch.setenv("BOTTLE_TEST_AGENT", str(place.folder / "agent"))
     monkeypatch.setenv("BOTTLE_TEST_FOLDER", str(place.folder))
-    monkeypatch.setenv("SSH_AUTH_SOCK", str(place.agent))
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(place.folder / "agent"))
     path = tmp_path / "config"
     path.write_text(place.text(CONFIGURATIONS[request.param] + REST))
     return path
@@ -176,7 +274,11 @@ KNOWN_WITHOUT = (
     "an agent by a variable", "a key by a variable", "a key by tokens", "no public keys", "a closed port",
     "a negated pattern", "a list of patterns", "an include", "a key's alias", "several known_hosts", "an unknown host",
     "a known_hosts of the system", "a revoked host", "another key revoked", "an address family",
-    "an address to come from", "a port that is none",
+    "an address to come from", "a port that is none", "relative known_hosts", "a named key behind many in the agent",
+    "a locked key behind many in the agent", "a key of a file behind many in the agent",
+    "a key of a file, and the agent's left out", "the certificate of a key that only an agent holds",
+    "the certificate of a key in a file, behind many in the agent", "a certificate beside the key",
+    "certificates that the agent holds", "an RSA certificate that the agent holds",
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 from bottle.errors import UsageError
 from migrate.model import Target
 from migrate.ssh.lookup import lookup
-from migrate.ssh.openssh import ask, parse
+from migrate.ssh.openssh import ask, jumps, parse
 from migrate.ssh.revoked import is_revoked
 from migrate.ssh.tokens import expand, expand_path, tokens
 
@@ -65,6 +65,44 @@ def test_an_answer_as_a_value() -> None:
 def test_jumps_in_the_order_in_which_they_are_visited() -> None:
     config = parse("hostname a\nport 22\nuser me\nproxyjump me@one:23,[::1]:24,three\n", Target("a"), ())
     assert config.proxy_jump == (Target("one", "me", 23), Target("::1", None, 24), Target("three"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "hop"),
+    [
+        ("alice@corp@jump:2222", Target("jump", "alice@corp", 2222)),
+        ("DOM\\bob@jump", Target("jump", "DOM\\bob")),
+        ("a+b@[::1]:3", Target("::1", "a+b", 3)),
+        ("ssh://a%40b@jump:4/", Target("jump", "a@b", 4)),
+        ("@jump", None),
+        ("-oProxyCommand=x@jump", None),
+        ("a\tb@jump", None),
+        ("a\udce9@jump", None),
+        ("a@-jump", None),
+        ("a@jump:many", None),
+    ],
+)
+def test_who_logs_in_at_a_jump(setting: str, hop: Target | None) -> None:
+    if hop is not None:
+        assert jumps(setting) == (hop,)
+    else:
+        with pytest.raises(UsageError):
+            jumps(setting)
+
+
+def test_relative_lists_of_known_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def files(setting: str) -> tuple[str, ...]:
+        said = f"hostname a\nport 22\nuser me\nuserknownhostsfile {setting}\n"
+        return tuple(map(str, parse(said, Target("a"), ()).user_known_hosts))
+
+    assert files("kh other/kh /far/kh") == ("kh other/kh", "/far/kh")
+    (tmp_path / "kh").touch()
+    assert files("kh other/kh /far/kh") == ("kh", "other/kh", "/far/kh")
+    (tmp_path / "kh other").mkdir()
+    (tmp_path / "kh other" / "kh").touch()
+    assert files("kh other/kh") == ("kh other/kh",)
 
 
 @pytest.mark.parametrize(

@@ -119,14 +119,6 @@ def test_the_image_that_resume_uses_and_the_marks(bottle: BottleState) -> None:
     assert bottle.preserved
 
 
-def test_the_home_is_the_environments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("BOTTLE_HOME", str(tmp_path))
-    assert states.default_home() == tmp_path
-    monkeypatch.setenv("BOTTLE_HOME", "")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert states.default_home() == tmp_path / ".bottle"
-
-
 FILES: dict[str, Callable[[BottleState], object]] = {
     "metadata.json": BottleState.metadata,
     "commits.json": BottleState.commits,

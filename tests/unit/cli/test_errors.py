@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 
 from bottle import errors
@@ -32,6 +34,55 @@ def refused(cli: Cli, *words: str, exit_code: int, says: str, code: str) -> None
     assert says in document["error"]["what"]
     assert cli.disk() == before
     assert (cli.world.engine.containers({}), cli.world.engine.images({})) == (containers, images)
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard output takes nothing any more."""
+    echo = click.echo
+
+    def refuse(message: object = None, *, err: bool = False, **rest: object) -> None:
+        if not err:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        echo(message, err=err, **rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(click, "echo", refuse)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_was_done_is_told_though_its_answer_could_not_be_printed(
+    cli: Cli, request: pytest.FixtureRequest, form: str
+) -> None:
+    bottle = cli.start()
+    request.getfixturevalue("full")
+    result = cli("commit", "--format", form, str(bottle.identity))
+    assert [commit.number for commit in bottle.commits()] == [1]
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    assert "bottle: `bottle commit` was done; only its answer could not be printed: No space left on device" in lines
+    assert any(line.startswith(f"  | commit 1 of {bottle.identity}") for line in lines)
+    assert any(line.startswith("  state: it need not be done again") for line in lines)
+
+
+def test_an_error_is_told_though_no_document_can_be_printed(cli: Cli, full: None) -> None:
+    result = cli("inspect", "--format", "json", "demo-zzzzz")
+    assert result.exit_code == 3
+    assert result.stderr.startswith("bottle: there is no bottle")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_is_wrong_before_a_command_begins(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: str
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    monkeypatch.setenv("BOTTLE_HOME", "here")
+    result = cli("list", "--format", form)
+    assert result.exit_code == 2
+    assert "bottle: here is a relative path" in result.stderr
+    assert (json.loads(result.stdout)["exit_code"] == 2) if form == "json" else not result.stdout
 
 
 NAMED = ["commit", "resume", "stop", "rm", "attach", "logs", "inspect", "history", "fork"]
@@ -247,7 +298,7 @@ def test_names_that_are_no_unicode_and_escapes_reach_neither_the_terminal_nor_a_
         assert committed.exit_code == 0, committed.output
         assert "\x1b" not in committed.output
         assert "\udcff" not in committed.stdout
-    assert bottle.commits()[0].message == "\udcff"
+    assert bottle.commits()[0].message == "\ufffd"
 
 
 ERRORS = {name: each for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, BottleError)}

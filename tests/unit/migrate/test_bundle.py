@@ -135,6 +135,18 @@ def test_all_of_a_bottle_arrives_elsewhere(world: World, elsewhere: World) -> No
     )
 
 
+def test_words_that_are_no_utf8_arrive_as_text(world: World, elsewhere: World) -> None:
+    """A message, and the name of the bundle, come from a command line as they are."""
+    bottle = world.start(AGENT)
+    commit(world.context, bottle, message="caf\udce9")
+    world.work(bottle, "/more", b"work")
+    file = world.folder / "caf\udce9.bottle"
+    export(world.context, bottle, file)
+    there, _ = brought_in(elsewhere, file)
+    assert [each.message for each in there.commits()] == ["caf\ufffd", "exported to caf\ufffd.bottle"]
+    assert [each.message for each in bottle.commits()] == [each.message for each in there.commits()]
+
+
 def test_what_is_edited_while_it_is_packed_is_in_the_bundle(
     world: World, elsewhere: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections.abc import Callable
 
 import pytest
 from cryptography.hazmat.primitives import serialization as forms
@@ -189,18 +190,57 @@ def as_strings(key: bytes, between: str) -> bytes:
     return between.join(f'"{line}\\n"' for line in key.decode().splitlines()).encode()
 
 
-SPELLINGS = {
-    "as it is": lambda key: key,
-    "lines of DOS": lambda key: key.replace(b"\n", b"\r\n"),
-    "indented": lambda key: key.replace(b"\n", b"\n        "),
-    "JSON": lambda key: json.dumps({"key": key.decode()}).encode(),
-    "JSON within JSON": lambda key: json.dumps(json.dumps({"key": key.decode()})).encode(),
-    "JSON with escaped slashes": lambda key: json.dumps(key.decode()).replace("/", "\\/").encode(),
-    "JSON of its own mind": lambda key: key.replace(b"\n", b"\\u000a"),
-    "strings of Python": lambda key: b"K = (b" + as_strings(key, "\n        b") + b")\n",
-    "strings of JavaScript": lambda key: as_strings(key, " +\n    "),
-    "strings of C": lambda key: as_strings(key, "\n\t"),
+def marked(key: bytes, mark: str) -> bytes:
+    """Each line of the key behind a mark, in which `%d` counts."""
+    lines = enumerate(key.decode().splitlines(), 8)
+    return "".join(f"\n{mark.replace('%d', str(at))}{line}" for at, line in lines).encode()
+
+
+def in_json(spelt: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    return lambda key: json.dumps({"text": spelt(key).decode()}, ensure_ascii=False).encode()
+
+
+MARKED: dict[str, Callable[[bytes], bytes]] = {
+    "commented out": lambda key: marked(key, "    # "),
+    "commented out, with blank lines cut": lambda key: marked(key, "# ").replace(b"# \n", b"#\n"),
+    "commented out with slashes": lambda key: marked(key, "// "),
+    "in a comment of Java": lambda key: marked(key, " * "),
+    "in a comment of Lua": lambda key: marked(key, "-- "),
+    "quoted": lambda key: marked(key, "> "),
+    "quoted twice": lambda key: marked(key, "> > "),
+    "added": lambda key: marked(key, "+"),
+    "removed": lambda key: marked(key, "-"),
+    "a list of YAML": lambda key: marked(key, "- "),
+    "with numbers": lambda key: marked(key, "     %d\t"),
+    "with numbers and arrows": lambda key: marked(key, "     %d\u2192"),
+    "found by grep": lambda key: marked(key, "file.pem:%d:"),
+    "in a log": lambda key: marked(key, "2026-01-02T03:04:%d.123Z | "),
+    "in colours": lambda key: b"".join(b"\n\x1b[1;32m" + line + b"\x1b[0m" for line in key.splitlines()),
+    "a difference in colours": lambda key: b"".join(b"\n\x1b[31m-" + line + b"\x1b[m" for line in key.splitlines()),
+    "strings of PHP": lambda key: as_strings(key, ".\n    "),
+    "raw strings of Go": lambda key: b" +\n\t".join(b"`" + line + b"\n`" for line in key.splitlines()),
+    "a continued string of C": lambda key: b'"' + b"".join(line + b"\\n\\\n" for line in key.splitlines()) + b'"',
+    "a continued string of Rust": lambda key: (
+        b'"' + b"".join(line + b"\\n\\\r\n      " for line in key.splitlines()) + b'"'
+    ),
 }
+SPELLINGS: dict[str, Callable[[bytes], bytes]] = (
+    MARKED
+    | {
+        "as it is": lambda key: key,
+        "lines of DOS": lambda key: key.replace(b"\n", b"\r\n"),
+        "indented": lambda key: key.replace(b"\n", b"\n        "),
+        "JSON": lambda key: json.dumps({"key": key.decode()}).encode(),
+        "JSON within JSON": lambda key: json.dumps(json.dumps({"key": key.decode()})).encode(),
+        "JSON with escaped slashes": lambda key: json.dumps(key.decode()).replace("/", "\\/").encode(),
+        "JSON of its own mind": lambda key: key.replace(b"\n", b"\\u000a"),
+        "strings of Python": lambda key: b"K = (b" + as_strings(key, "\n        b") + b")\n",
+        "strings of JavaScript": lambda key: as_strings(key, " +\n    "),
+        "strings of C": lambda key: as_strings(key, "\n\t"),
+        "strings of C within JSON": in_json(lambda key: as_strings(key, "\n\t")),
+    }
+    | {f"{name}, in JSON": in_json(spelt) for name, spelt in MARKED.items()}
+)
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
@@ -212,13 +252,33 @@ def test_a_real_key_is_found_and_is_the_same_one_however_it_is_spelt(name: str, 
     assert [each.what for each in FINDER.find([text])] == ["a private key"]
 
 
-@pytest.mark.parametrize("hostile", [b"a: ", b"a: a ", b"a: \n", b'" b', b"\\", b"\\n", b"+", b"MII", b"a"])
+@pytest.mark.parametrize(
+    "hostile", [b"a: ", b"a: a ", b"a: \n", b'" b', b"\\", b"\\n", b"+", b"MII", b"a", b"\n# ", b"\n" + b"1 " * 20]
+)
 def test_what_is_made_to_take_long_does_not(hostile: bytes) -> None:
     begun = time.process_time()
     line = b"-----BEGIN RSA PRIVATE " + b"KEY-----"
     for count in (10, 40, 2000):
         FINDER.find([(line + hostile * count) * (400_000 // (count * len(hostile)))])
     assert time.process_time() - begun < 5
+
+
+@pytest.mark.parametrize("mark", [b"+", b"/", b"# ", b"12 ", b"A", b"\n+", b"\n- "])
+def test_a_mark_that_is_not_repeated_is_none(mark: bytes) -> None:
+    """Though a line of the key may begin so."""
+    for key in REAL.values():
+        for joint in (b"\n+", b"\n/", b"\n12"):
+            head, _, rest = key.partition(b"\n")
+            changed = head + b"\n" + rest[:70] + joint + rest[70:]
+            assert FINDER.find([mark + changed]) == FINDER.find([changed])
+
+
+@pytest.mark.parametrize("comment", ["Ann Bee <ann@example-corp.com>", "EXAMPLE"])
+def test_what_the_headers_say_makes_no_key_an_example(comment: str) -> None:
+    armour = "-----BEGIN PGP PRIVATE KEY " + "BLOCK-----"
+    for text in (f"{armour}\nComment: 8F17 7771\nComment: {comment}\n\n", f"{armour}\r\nComment: {comment}\r\n\r\n"):
+        assert found([text.encode() + BODY[:64] + b"\n=abcd\n-----END"]) == ("a private key",)
+        assert found([text.encode() + b"EXAMPLE" + BODY[:64] + b"\n=abcd\n-----END"]) == ()
 
 
 def test_another_key_is_another_one() -> None:
