@@ -236,6 +236,12 @@ MUTANTS: tuple[Mutant, ...] = (
             "if self._revoked is None and is_revoked(",
         ),
     ),
+    *_in(
+        "migrate/ssh/login.py",
+        "test_ssh_login",
+        ("named keys of the agent are left out", "if blob in named - first),", "if blob in first - named),"),
+        ("what is named by hand is read last", "self._files(by_user, held, locked),", "self._files((), held, locked),"),
+    ),
     # --- what was acknowledged is there ---
     *_in(
         "migrate/transfer.py",
@@ -515,5 +521,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "migrate/test_credentials",
         ("npm tokens are not known", 'rb"npm_[A-Za-z0-9]{36}"', 'rb"npm-[A-Za-z0-9]{36}"'),
         ("netrc is not known", r'r"/[._]netrc"', r'r"/[_]netrc"'),
+    ),
+    *_in(
+        "migrate/privatekey.py",
+        "migrate/test_credentials",
+        (
+            "a mark is repeated by chance",
+            "if repeated.search(text, 0, len(last) + _NEAR) else text",
+            "if mark else text",
+        ),
     ),
 )
