@@ -130,6 +130,38 @@ class SealedReader(ChunkReader):
             raise EOFError("it is torn")
 
 
+def whole(tar: Iterable[bytes], what: str, *, left: str, next_step: str) -> Iterator[bytes]:
+    """The very bytes of a tar of `what` that an engine makes. Raises VerificationFailed where it is torn.
+
+    An engine that meets an error while it makes one only ends it early, and one that unpacks it takes that for its end.
+    """
+    read: list[bytes] = []
+
+    def passing() -> Iterator[bytes]:
+        for chunk in tar:
+            read.append(chunk)
+            yield chunk
+
+    def passed() -> Iterator[bytes]:
+        while read:
+            yield read.pop(0)
+
+    source = SealedReader(passing())
+    try:
+        with tarfile.open(mode="r|", fileobj=source) as archive:  # type: ignore[call-overload]
+            for member in archive:
+                file = archive.extractfile(member) if member.isreg() else None
+                yield from passed()
+                while file is not None and file.read(_CHUNK):
+                    yield from passed()
+        source.finish(archive.offset)
+    except (tarfile.TarError, EOFError, ValueError) as exc:
+        raise VerificationFailed(
+            f"what Docker gave out of {what} is no whole tar: {exc}", left=left, next_step=next_step
+        ) from exc
+    yield from passed()
+
+
 class _Metered(SealedReader):
     """A reader that gives no more than was granted: tarfile holds all headers of a member in memory, however long."""
 

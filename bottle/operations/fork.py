@@ -26,7 +26,7 @@ from bottle.operations.start import git_note
 from bottle.plan import as_committed, commit_in_force, find_commit, require_docker, require_here
 from bottle.regular import read_regular
 from bottle.state import DOCKERFILE, BottleState
-from bottle.unpack import ChunkReader, reading
+from bottle.unpack import ChunkReader, reading, whole
 from bottle.workspace import require_folder
 
 
@@ -263,7 +263,13 @@ def _copy_volume(context: Context, image: str, source: str, target: str) -> None
         _holder(context, image, new) as writer,
         reading(context.engine.read_archive(reader, place)) as chunks,
     ):
-        context.engine.write_archive(writer, posixpath.dirname(place), cast("BinaryIO", ChunkReader(chunks)))
+        tar = whole(
+            chunks,
+            f"volume {source}",
+            left="nothing was made",
+            next_step="look at Docker's log and disk: bottle doctor",
+        )
+        context.engine.write_archive(writer, posixpath.dirname(place), cast("BinaryIO", ChunkReader(tar)))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
@@ -103,6 +104,26 @@ def test_a_volume_that_docker_cannot_copy_whole_is_not_forked(world: World, tmp_
         fork(world.context, bottle, SHARED)
     assert world.home.identities() == (bottle.identity,)
     assert world.status(bottle) is Status.RUNNING
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.6, 0.9], ids=str)
+def test_a_volume_that_comes_out_torn_is_not_forked(world: World, monkeypatch: pytest.MonkeyPatch, kept: float) -> None:
+    bottle = committed(world)
+    world.work(bottle, "/root/.cache/large", b"x" * 5000)
+    read = world.engine.read_archive
+
+    def torn(ref: str, path: str) -> Iterator[bytes]:
+        tar = b"".join(read(ref, path))
+        end = int(len(tar.rstrip(b"\0")) * kept)
+        yield tar[: end - end % 512] if path.startswith("/bottle-volume-") else tar
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.engine, "read_archive", torn)
+        with pytest.raises(VerificationFailed, match=r"volume bottle-.* is no whole tar"):
+            fork(world.context, bottle, SHARED)
+    assert world.home.identities() == (bottle.identity,)
+    assert world.status(bottle) is Status.RUNNING
+    assert fork(world.context, bottle, SHARED).volumes
 
 
 def test_the_origin_may_go(world: World) -> None:
