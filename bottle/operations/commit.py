@@ -272,14 +272,14 @@ def _skipped(context: Context, container: ContainerFacts, image: ImageFacts) -> 
 
 def _names(context: Context, container: ContainerFacts, image: ImageFacts) -> set[str]:
     name = Identity.parse(container.labels[LABEL_IDENTITY]).draft
-    context.engine.create(bare_spec(name, image.id))
+    looked_into = context.engine.create(bare_spec(name, image.id))
     try:
         with (
-            reading(context.engine.read_archive(name, "/")) as chunks,
+            reading(context.engine.read_archive(looked_into, "/")) as chunks,
             tarfile.open(mode="r|", fileobj=ChunkReader(chunks)) as archive,  # type: ignore[call-overload]
         ):
             return {member.name.strip("/").removeprefix("./") for member in archive}
     except (NotFound, tarfile.TarError) as exc:
         raise BottleError(f"the commit could not be compared with its container: {exc}") from exc
     finally:
-        context.engine.remove_container(name)
+        context.engine.remove_container(looked_into)

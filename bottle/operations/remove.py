@@ -13,7 +13,7 @@ from bottle.model import ContainerSummary, ImageSummary, MigrationPhase
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.arriving import nothing_arriving
 from bottle.operations.context import Context
-from bottle.operations.finding import find_containers
+from bottle.operations.finding import find_containers, find_drafts
 from bottle.operations.holdings import arrived, at_stake
 from bottle.ownership import the_one
 from bottle.plan import finishing
@@ -143,7 +143,8 @@ def _containers(engine: Engine, state: BottleState, doomed: Set[str]) -> tuple[C
     identity = state.identity
     found = engine.container_summaries({LABEL_SCHEMA: None})
     container = the_one(identity, find_containers(engine, state, found))
-    own = tuple(each for each in found if each == container or _is_passing(each, identity, doomed))
+    passing = (*find_drafts(engine, state, found), *(each for each in found if is_helper(each) and each.image in doomed))
+    own = tuple(each for each in found if each == container or each in passing)
     others = sorted(each.name for each in found if each.image in doomed and each not in own)
     if others:
         raise Conflict(
@@ -152,13 +153,6 @@ def _containers(engine: Engine, state: BottleState, doomed: Set[str]) -> tuple[C
             next_step=f"docker rm {' '.join(others)}, if nothing in there is needed, then again",
         )
     return own
-
-
-def _is_passing(container: ContainerSummary, identity: Identity, doomed: Set[str]) -> bool:
-    """Whether it is one in the making, or one that bottle only looks through."""
-    if container.name == identity.draft:
-        return container.labels.get(LABEL_IDENTITY) == str(identity)
-    return is_helper(container) and container.image in doomed
 
 
 def _tags(images: Iterable[ImageSummary], identity: Identity) -> tuple[str, ...]:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from importlib import import_module
 
 import pytest
 
-from bottle.errors import StateDamaged
+from bottle.errors import StateDamaged, TwoContainers
 from bottle.launch import bare_spec
 from bottle.model import CommitIntent, CommitSpec, ImageDefaults, MigrationPhase, MigrationRecord, Status
 from bottle.naming import LABEL_IDENTITY, LABEL_NONCE
-from bottle.operations import commit, resume, stop
+from bottle.operations import Context, commit, remove, resume, stop
 from bottle.operations.settle import settle
 from bottle.plan import ResumeRequest, StartAgain
 from bottle.state import BottleState
 from tests.support.trees import snapshot
-from tests.support.world import World
+from tests.support.world import Killed, World
 
 
 def intent(world: World, bottle: BottleState, *, paused: bool = True) -> CommitIntent:
@@ -130,3 +133,55 @@ def test_halves_that_a_death_left_behind_go(world: World) -> None:
     assert {each.name for each in world.engine.containers({})} == {bottle.identity.container, "unrelated"}
     world.engine.remove_container("unrelated")
     world.check_tidy(bottle)
+
+
+@pytest.mark.parametrize("operation", [commit, stop])
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_container_that_somebody_called_like_a_draft_is_the_bottle_s(
+    world: World, operation: Callable[[Context, BottleState], object], runs: bool
+) -> None:
+    bottle = world.start()
+    world.work(bottle, "/work", b"hours")
+    if not runs:
+        world.engine.stop(bottle.identity.container)
+    world.engine.rename(bottle.identity.container, bottle.identity.draft)
+    operation(world.context, bottle)
+    assert world.content(bottle, "/work") == b"hours"
+    resume(world.context, bottle, ResumeRequest())
+    assert world.content(bottle, "/work") == b"hours"
+    world.check_tidy(bottle)
+
+
+def test_a_draft_that_a_cut_resume_left_and_somebody_worked_in_is_the_bottle_s(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bottle = world.start()
+    world.work(bottle, "/work", b"hours")
+    stop(world.context, bottle)
+    commit(world.context, bottle)
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(world.engine, "rename", die)
+        patch.setattr(import_module("bottle.operations.start"), "discard_draft", lambda *_: None)
+        resume(world.context, bottle, ResumeRequest())
+    assert [each.name for each in world.engine.containers({})] == [bottle.identity.draft]
+    world.engine.start(bottle.identity.draft)
+    world.engine.write(bottle.identity.draft, "/more", b"since")
+    commit(world.context, bottle)
+    assert (world.content(bottle, "/work"), world.content(bottle, "/more")) == (b"hours", b"since")
+    assert [each.number for each in bottle.commits()] == [1, 2]
+    world.check_tidy(bottle)
+
+
+def test_one_that_ran_beside_the_bottle_s_own_is_not_chosen_from(world: World) -> None:
+    bottle = world.start()
+    commit(world.context, bottle)
+    world.engine.create(bare_spec(bottle.identity.draft, bottle.identity.committed(1)))
+    world.engine.start(bottle.identity.draft)
+    for operation in (commit, stop, partial(remove, consent=True)):
+        with pytest.raises(TwoContainers):
+            operation(world.context, bottle)
+    assert len(world.engine.containers({})) == 2
