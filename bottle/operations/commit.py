@@ -149,7 +149,11 @@ def _shallow(context: Context, metadata: Metadata, intent: CommitIntent, image: 
     count = layers_to_fold(metadata.base, image.diff_ids)
     if context.folder is None or not count:
         return image, 0
-    tag, draft = identity.committed(intent.number), identity.committing(intent.nonce)
+    tag, draft, given_up = (
+        identity.committed(intent.number),
+        identity.committing(intent.nonce),
+        identity.unfolded(intent.nonce),
+    )
     try:
         with context.progress.phase(f"folding {count} layers of {identity} into one, above those it shares"):
             shallow = context.folder.fold(identity, tag, base=metadata.base, tag=draft)
@@ -159,10 +163,11 @@ def _shallow(context: Context, metadata: Metadata, intent: CommitIntent, image: 
             f"folded: {exc}; the commit is good as it is"
         )
         return image, 0
+    engine.tag(image.id, given_up)
     engine.tag(shallow.id, tag)
     engine.remove_image(draft)
     with suppress(BottleError):  # garbage from now on
-        engine.remove_image(image.id)
+        engine.remove_image(given_up)
     return shallow, count
 
 

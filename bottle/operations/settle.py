@@ -44,17 +44,16 @@ def settle(context: Context, state: BottleState) -> None:
         _settle_copy(state, migration)
     if intent is None:
         return
-    images = context.engine.images({LABEL_NONCE: intent.nonce})
+    # Of two, where a commit died while it was folded, the one that has its place is whole. What is called otherwise
+    # was made by hand, of a container that inherited the label.
+    found = context.engine.images({LABEL_NONCE: intent.nonce})
+    names = (state.identity.committed(intent.number), state.identity.committing(intent.nonce))
+    images = [image for name in names for image in found if name in image.tags]
     if images:
-        # A commit that died while it was folded has two images: the one that has its tag is whole.
-        place = state.identity.committed(intent.number)
-        image = next((each for each in images if place in each.tags), images[0])
         try:
-            _adopt(context, state, intent, image, container)
-            for other in images:
-                if other.id != image.id:
-                    with suppress(BottleError):  # garbage, gone already as a rule
-                        context.engine.remove_image(other.id)
+            _adopt(context, state, intent, images[0], container)
+            with suppress(BottleError):  # garbage, gone already as a rule
+                context.engine.remove_image(state.identity.unfolded(intent.nonce))
         except VerificationFailed as exc:
             context.progress.note(f"commit {intent.number} of {state.identity} had been cut short: {exc.what}")
     state.clear_intent()

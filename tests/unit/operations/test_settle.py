@@ -120,6 +120,24 @@ def test_a_record_of_a_commit_that_cannot_be_read_stops_everything_before_it_beg
     assert {call.method for call in world.engine.calls[calls:]} <= {"container", "container_summaries"}
 
 
+def test_what_somebody_committed_by_hand_is_not_taken_for_what_died(world: World) -> None:
+    """A commit died after it was made, and a container made of it, by hand, was committed by hand."""
+    bottle = world.start()
+    begun = intent(world, bottle)
+    finished(world, bottle, begun)
+    by_hand = CommitSpec(tag="x:1", labels=(), defaults=ImageDefaults(), message="")
+    world.engine.create(replace(bare_spec("mine", bottle.identity.committing(begun.nonce)), labels=()))
+    world.engine.start("mine")
+    world.engine.write("mine", "/mine", b"x")
+    image = world.engine.commit("mine", by_hand)
+    assert image.labels[LABEL_NONCE] == begun.nonce
+    settle(world.context, bottle)
+    assert [each.number for each in bottle.commits()] == [1]
+    kept = world.engine.image("x:1")
+    assert kept is not None
+    assert kept.tags == ("x:1",)
+
+
 def test_halves_that_a_death_left_behind_go(world: World) -> None:
     bottle = world.start()
     commit(world.context, bottle)
@@ -163,10 +181,11 @@ def test_a_draft_that_a_cut_resume_left_and_somebody_worked_in_is_the_bottle_s(
     def die(*_: object) -> None:
         raise Killed
 
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         patch.setattr(world.engine, "rename", die)
         patch.setattr(import_module("bottle.operations.start"), "discard_draft", lambda *_: None)
-        resume(world.context, bottle, ResumeRequest())
+        with pytest.raises(Killed):
+            resume(world.context, bottle, ResumeRequest())
     assert [each.name for each in world.engine.containers({})] == [bottle.identity.draft]
     world.engine.start(bottle.identity.draft)
     world.engine.write(bottle.identity.draft, "/more", b"since")
