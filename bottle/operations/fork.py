@@ -123,7 +123,7 @@ def fork(context: Context, state: BottleState, request: ForkRequest) -> Forked:
     """Make a new bottle off a commit.
 
     Raises BackendUnsupported, Locked, MovedAway, NotFound, UsageError, PathTooLong, VerificationFailed or EngineError;
-    on any of them nothing of the new bottle is left.
+    on any of them nothing of the new bottle is left, but for what Docker does not let go, which `prune` knows.
     """
     metadata = state.metadata()
     require_docker(metadata, "fork")
