@@ -128,13 +128,18 @@ def clash(agent: Agent, *, copied: bool = False) -> tuple[str, str] | None:
     return None
 
 
+def beyond_reckoning(agent: Agent) -> tuple[str, ...]:
+    """The numbers of an agent that can be read and not reckoned with, a line each."""
+    return tuple(
+        _expected(key, rule)
+        for key, rule, values in _values(agent)
+        if rule in {CPUS, KEPT} and not all(rule.holds(value) for value in values if value is not None)
+    )
+
+
 def flaws(metadata: Metadata, commits: Iterable[CommitRecord] = ()) -> tuple[str, ...]:
     """What of a bottle no `bottle.toml` and no commit could have made, or nobody could agree to, a line each."""
-    found = [
-        f"`{key}`: expected {rule.expected}"
-        for key, rule, values in _values(metadata.agent)
-        if not all(map(rule.holds, values))
-    ]
+    found = [_expected(key, rule) for key, rule, values in _values(metadata.agent) if not all(map(rule.holds, values))]
     if (metadata.agent.image is None) == (metadata.agent.dockerfile is None):
         found.append("expected either `dockerfile` or `image`, and not both")
     if (taken := clash(metadata.agent, copied=metadata.copy_cwd)) is not None:
@@ -217,6 +222,10 @@ def _values(agent: Agent) -> Iterator[tuple[str, Rule, Iterable[object]]]:
         kept = [number for number in (agent.keep.commits, agent.keep.days) if number is not None]
         yield "keep", KEPT, kept or [None]
     yield "carry", INSIDE, agent.carry
+
+
+def _expected(key: str, rule: Rule) -> str:
+    return f"`{key}`: expected {rule.expected}"
 
 
 def _said(value: object) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from bottle.model import Arrived, CommitRecord, ContainerFacts, ImageFacts
-from bottle.naming import LABEL_NONCE, Identity
+from bottle.naming import Identity
 from bottle.plan import is_frozen_in, nameless_volumes
 
 _SHOWN = 8
@@ -19,7 +19,7 @@ _SHOWN = 8
 class Holdings:
     """What a deletion would take of a bottle, and what is elsewhere.
 
-    `images` are those that have a tag of the bottle's, and untagged ones of its making. `volumes` are by Docker's
+    `images` are those that have a tag of the bottle's, and untagged ones that bear its label. `volumes` are by Docker's
     names, that of its requests not among them. `transcript`: there is a snapshot of it. `arrived` is what the other
     host has of a bottle that lives there; None for one that lives here.
     """
@@ -116,8 +116,7 @@ def _lost_commits(held: Holdings, image: ImageFacts, arrived: tuple[CommitRecord
 def _is_strange(held: Holdings, image: ImageFacts) -> bool:
     """Whether an image may be work that no history knows: builds are none, they are made again."""
     called = any(tag.startswith(f"{held.identity.committed_repository}:") for tag in image.tags)
-    made = not image.tags and LABEL_NONCE in image.labels
-    return (called or made) and not any(_is_of(image, each) for each in held.commits)
+    return (called or not image.tags) and not any(_is_of(image, each) for each in held.commits)
 
 
 def _called(images: Collection[ImageFacts], commit: CommitRecord) -> str:
@@ -144,7 +143,7 @@ def _working(container: ContainerFacts | None, safe: tuple[CommitRecord, ...]) -
 def _lost_volumes(held: Holdings, arrived: tuple[CommitRecord, ...]) -> tuple[str, ...]:
     container = held.container
     if held.arrived is None:
-        return held.volumes if container is None or container.ever_ran else ()
+        return held.volumes  # whatever this container did, one before it may have written to them
     if container is not None and container.ever_ran and not is_frozen_in(container, arrived):
         return held.volumes  # it ran since, and may have written to them
     return tuple(volume for volume in held.volumes if volume not in held.arrived.volumes)

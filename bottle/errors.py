@@ -124,7 +124,22 @@ class MovedAway(Conflict):
 
 
 class NeedsConsent(Conflict):
-    """Unasked, going on would delete the only copy of work, leave what it needs, or give a bottle a hold here."""
+    """Unasked, going on would delete the only copy of work, leave what it needs, or give a bottle a hold here.
+
+    `parts` is what the question is about, where a yes is to hold for that and no more.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        left: str = "",
+        next_step: str = "",
+        details: tuple[str, ...] = (),
+        parts: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(what, left=left, next_step=next_step, details=details)
+        self.parts = parts
 
 
 class TwoContainers(Conflict):
@@ -184,6 +199,6 @@ class PathTooLong(PreflightRefused):
 
 
 class Interrupted(BottleError):
-    """The user pressed Ctrl-C."""
+    """The user pressed Ctrl-C, or a signal ended the command, of which the exit code tells then."""
 
     exit_code = 130

@@ -104,7 +104,8 @@ class Garbage:
     """One thing that may go. `ref` is what it is removed by: a path, an id, a tag, a volume's name, an identity.
 
     `size` are the bytes that it frees, None where nobody can tell. `consent`: only when the user said so. `only_here`
-    names work that exists nowhere else and goes with it.
+    names work that exists nowhere else and goes with it. `nobodys`: the bottle that it is called after, which must not
+    be known here when it goes.
     """
 
     kind: Kind
@@ -114,6 +115,7 @@ class Garbage:
     size: int | None = None
     consent: bool = False
     only_here: tuple[str, ...] = ()
+    nobodys: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +145,9 @@ class PrunePlan:
 
 def plan_prune(facts: GarbageFacts) -> PrunePlan:
     """Decide. Containers first, as they hold on to images and volumes; bottles that moved away last."""
-    found = [*_containers(facts), *_images(facts), *_built(facts), *_volumes(facts), *_folders(facts), *_moved(facts)]
+    found = [
+        verdict for each in (_containers, _tags, _images, _built, _volumes, _folders, _moved) for verdict in each(facts)
+    ]
     return PrunePlan(
         garbage=tuple(each for each in found if isinstance(each, Garbage)),
         kept=tuple(each for each in found if isinstance(each, Kept)),
@@ -173,29 +177,25 @@ def _containers(facts: GarbageFacts) -> Verdict:
 
 
 def _images(facts: GarbageFacts) -> Verdict:
-    """Commits that were cut short or given up: no tag but that of a commit in flight, and in no history."""
+    """Commits that were cut short or given up: no tag but that of a commit in flight, and in no history.
+
+    That tag says whose work it is. The labels do not: what somebody makes with `docker commit` inherits them all, so an
+    image that has no tag may be the only copy of work, and goes with consent.
+    """
     unreadable = sorted(str(each.identity) for each in facts.bottles.values() if each.damaged)
     named = {chain for bottle in facts.bottles.values() for chain in bottle.chains}
-    drafts, abandoned = _drafts(facts), _abandoned(facts)
     for image in facts.images:
-        if LABEL_SCHEMA not in image.labels:
-            continue
-        for tag in image.tags:
-            if any(tag.startswith(f"{identity.committed_repository}:") for identity in drafts):
-                yield Garbage(kind=Kind.IMAGE, ref=tag, name=tag, why="tag of a fork that was cut short")
-            elif _of_tag(tag) in abandoned:
-                yield _brought(Kind.IMAGE, tag, added(image.diff_ids, facts.sizes) if len(image.tags) == 1 else 0)
         identity = _identity(image.labels)
-        nonce = image.labels.get(LABEL_NONCE)
-        if identity is None or nonce is None or image.tags not in {(), (identity.committing(nonce),)}:
+        if LABEL_SCHEMA not in image.labels or identity is None or not all(map(identity.is_in_flight, image.tags)):
             continue
+        nonce = image.labels.get(LABEL_NONCE)
         bottle = facts.bottles.get(identity)
         name = f"{image.tags[0] if image.tags else image.id[:19]} (of {identity})"
         if image.diff_ids in named:
             yield Kept(name=name, why="a history names what is in it")
         elif unreadable:
             yield Kept(name=name, why=f"the history of {', '.join(unreadable)} cannot be read")
-        elif bottle is not None and (bottle.busy or bottle.nonce == nonce or bottle.moving):
+        elif bottle is not None and (bottle.busy or bottle.moving or (nonce and nonce == bottle.nonce)):
             yield Kept(name=name, why="a commit in flight, or one that the next command adopts")
         elif image.created_at is None or _is_young(facts, image.created_at):
             yield Kept(name=name, why="another run may be making it now")
@@ -204,17 +204,38 @@ def _images(facts: GarbageFacts) -> Verdict:
                 kind=Kind.IMAGE,
                 ref=image.tags[0] if image.tags else image.id,
                 name=name,
-                why="a commit that was cut short, in no history",
+                why="a commit that was cut short, in no history" if image.tags else "without a name, in no history",
                 size=added(image.diff_ids, facts.sizes),
-                consent=bottle is None or (not image.tags and not _has_container(facts, identity, image.created_at)),
+                consent=bottle is None or not image.tags,
+                nobodys=identity if bottle is None else None,
             )
 
 
-def _has_container(facts: GarbageFacts, identity: Identity, by: datetime) -> bool:
-    """Whether the container is here that an image of a bottle was made of then. Else the image may be the only copy: a
-    commit whose tag another one took, when its bottle came back with another history.
+def _tags(facts: GarbageFacts) -> Verdict:
+    """Commits of bottles that are not known here: of a fork that was cut short, or of a move that was given up.
+
+    Others stay, as somebody's bottle that has no container looks no different; they are named where nothing else tells.
     """
-    return any(each.name == identity.container and each.created_at <= by for each in facts.containers)
+    drafts, abandoned = _drafts(facts), _abandoned(facts)
+    strange = set()
+    for image in facts.images:
+        for tag in image.tags if LABEL_SCHEMA in image.labels else ():
+            identity = _of_tag(tag)
+            if identity is None or identity in facts.bottles:
+                continue
+            if identity in drafts:
+                why = "tag of a fork that was cut short"
+                yield Garbage(kind=Kind.IMAGE, ref=tag, name=tag, why=why, nobodys=identity)
+            elif identity in abandoned:
+                size = added(image.diff_ids, facts.sizes) if len(image.tags) == 1 else 0
+                yield _brought(Kind.IMAGE, tag, identity, size)
+            elif not identity.is_in_flight(tag):
+                strange.add(identity)
+    strange -= _arriving(facts) | {_identity(each.labels) for each in facts.containers}
+    for identity in sorted(strange):
+        repository = identity.committed_repository
+        why = f"{identity} is not known here; it may be of another user or BOTTLE_HOME: docker image ls {repository}"
+        yield Kept(name=repository, why=why)
 
 
 def _built(facts: GarbageFacts) -> Verdict:
@@ -240,14 +261,13 @@ def _built(facts: GarbageFacts) -> Verdict:
                     why="built to try a request that was not approved" if bottle else f"{identity} is not known here",
                     size=added(image.diff_ids, facts.sizes) if len(image.tags) == 1 else 0,
                     consent=bottle is None,
+                    nobodys=identity if bottle is None else None,
                 )
 
 
 def _volumes(facts: GarbageFacts) -> Verdict:
     """Those of bottles that are gone. Of a bottle never known here, only what no container and no image speaks for."""
-    drafts = _drafts(facts)
-    abandoned = _abandoned(facts)
-    arriving = {each.identity for each in facts.folders if each.area in {Area.DRAFT, Area.INCOMING}} - abandoned
+    drafts, abandoned, arriving = _drafts(facts), _abandoned(facts), _arriving(facts)
     spoken_for = {_identity(each.labels) for each in facts.containers}
     spoken_for |= {_identity(each.labels) for each in facts.images}
     spoken_for |= {identity for image in facts.images for identity in map(_of_tag, image.tags)}
@@ -257,10 +277,14 @@ def _volumes(facts: GarbageFacts) -> Verdict:
             continue
         if identity in drafts:
             yield Garbage(
-                kind=Kind.VOLUME, ref=volume.name, name=volume.name, why="copied for a fork that was cut short"
+                kind=Kind.VOLUME,
+                ref=volume.name,
+                name=volume.name,
+                why="copied for a fork that was cut short",
+                nobodys=identity,
             )
         elif identity in abandoned:
-            yield _brought(Kind.VOLUME, volume.name, None)
+            yield _brought(Kind.VOLUME, volume.name, identity, None)
         elif identity in arriving:
             yield Kept(name=volume.name, why=f"{identity} may be arriving, or being made now")
         elif identity in spoken_for:
@@ -269,7 +293,7 @@ def _volumes(facts: GarbageFacts) -> Verdict:
             yield Kept(name=volume.name, why=f"{identity} is not known here, and may be in the making elsewhere")
         else:
             why = f"{identity} is not known here, and has neither image nor container"
-            yield Garbage(kind=Kind.VOLUME, ref=volume.name, name=volume.name, why=why, consent=True)
+            yield Garbage(kind=Kind.VOLUME, ref=volume.name, name=volume.name, why=why, consent=True, nobodys=identity)
 
 
 def _folders(facts: GarbageFacts) -> Verdict:
@@ -381,9 +405,14 @@ def _in_engine(facts: GarbageFacts) -> frozenset[Identity]:
     return frozenset(each for each in found if each is not None)
 
 
-def _brought(kind: Kind, name: str, size: int | None) -> Garbage:
+def _arriving(facts: GarbageFacts) -> frozenset[Identity | None]:
+    """Bottles that may be arriving, or being made now."""
+    return frozenset(each.identity for each in facts.folders if each.area in {Area.DRAFT, Area.INCOMING})
+
+
+def _brought(kind: Kind, name: str, identity: Identity, size: int | None) -> Garbage:
     why = "came with a move that did not end here; the bottle is not known here"
-    return Garbage(kind=kind, ref=name, name=name, why=why, size=size, consent=True)
+    return Garbage(kind=kind, ref=name, name=name, why=why, size=size, consent=True, nobodys=identity)
 
 
 def _is_young(facts: GarbageFacts, moment: datetime) -> bool:

@@ -94,6 +94,14 @@ class Identity:
         """Tag of a commit in flight: one that finishes after it was given up takes no other commit's tag."""
         return f"{self.committed_repository}:in-flight-{nonce}"
 
+    def unfolded(self, nonce: str) -> str:
+        """Tag of a commit in flight that gives way to its folded form: without one it could be anybody's work."""
+        return f"{self.committing(nonce)}-unfolded"
+
+    def is_in_flight(self, tag: str) -> bool:
+        """Whether only a commit in flight is called `tag`."""
+        return tag.startswith(self.committing(""))
+
     @property
     def rebuilt(self) -> str:
         """Tag of the image built from the bottle's own Dockerfile."""

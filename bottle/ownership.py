@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bottle.admission import RESERVED
 from bottle.errors import TwoContainers
-from bottle.model import ContainerFacts, ContainerSummary, ImageFacts
+from bottle.model import ContainerFacts, ContainerSummary, ImageFacts, Status
 from bottle.naming import LABEL_IDENTITY, Identity
 
 
@@ -31,18 +31,32 @@ class Claims:
 
 def strays(claims: Claims) -> tuple[ContainerSummary, ...]:
     """Those of which neither record nor name says whose they are: renamed ones, and what was run from a commit."""
+    identity = claims.identity
+    placed = {identity.container} if claims.recorded is None else set(identity.containers)
+    return tuple(each for each in claims.labelled if each.id != claims.recorded and each.name not in placed)
+
+
+def in_the_making(claims: Claims) -> tuple[ContainerSummary, ...]:
+    """What a run is making, or was when it died: called so, never started, and neither noted nor committed.
+
+    One that was started has work in it, whatever it is called, and is the bottle's.
+    """
     return tuple(
-        each for each in claims.labelled if each.id != claims.recorded and each.name not in claims.identity.containers
+        each
+        for each in claims.labelled
+        if each.name == claims.identity.draft
+        and each.status is Status.CREATED
+        and each.id not in {claims.recorded, *claims.committed}
     )
 
 
 def own_containers(claims: Claims) -> tuple[ContainerSummary, ...]:
     """All that may be the bottle's container: none, the one, or several of which nobody can tell."""
-    evident = {claims.recorded, *claims.committed, *claims.made}
+    evident, making = {claims.recorded, *claims.committed, *claims.made}, in_the_making(claims)
     return tuple(
         each
         for each in claims.labelled
-        if each.name == claims.identity.container or (each.id in evident and each.name != claims.identity.draft)
+        if each not in making and (each.name in claims.identity.containers or each.id in evident)
     )
 
 
@@ -54,7 +68,7 @@ def the_one(identity: Identity, found: tuple[ContainerSummary, ...]) -> Containe
             f"{identity} has {len(found)} containers, and which of them has its work is not known: {shown}",
             left="nothing was changed",
             next_step=f"look at each (docker diff {found[0].name}), and docker rm the one that is not needed; "
-            "docker commit keeps it as an image first",
+            f"docker commit {found[0].name} {identity.agent}:kept makes an image of it first",
         )
     return found[0] if found else None
 

@@ -27,12 +27,12 @@ def expired(
     standing = [commit for commit in commits if not commit.expired]
     newest = {commit.number for commit in standing[-max(1, keep.commits or 1) :]}
     until = min([now, *(commit.created_at for commit in standing[-2:-1])])
-    youngest = until - timedelta(days=keep.days) if keep.days is not None else None
+    young = timedelta(days=keep.days) if keep.days is not None else None
     kept = newest | set(needed) | ends({commit.number: commit.parent for commit in commits})
     return tuple(
         commit
         for commit in standing
-        if commit.number not in kept and commit.tag != in_force and (youngest is None or commit.created_at < youngest)
+        if commit.number not in kept and commit.tag != in_force and (young is None or until - commit.created_at > young)
     )
 
 

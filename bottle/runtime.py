@@ -71,8 +71,16 @@ def is_prepared(base: Path, identity: Identity) -> bool:
 
 
 def hide(base: Path, identity: Identity) -> None:
-    """Take the secrets of a stopped bottle away; the folder stays, as the engine needs it to read the container."""
-    prepare(base, identity, {})
+    """Take the secrets of a stopped bottle away, which needs no room where they are.
+
+    The folder stays, and is made again after a reboot, as the engine needs it to read the container.
+    """
+    if not is_prepared(base, identity):
+        prepare(base, identity, {})
+    try:
+        (base / str(identity) / "secrets").unlink(missing_ok=True)
+    except OSError as exc:
+        raise _failed(base, identity, exc) from exc
 
 
 def forget(base: Path, identity: Identity) -> None:

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bottle import lock, serial, temporary, tree
+from bottle.admission import beyond_reckoning
 from bottle.atomic import cannot_write, recover_tree, remove_file, sync_folder, write_atomic
 from bottle.errors import AmbiguousIdentity, InvalidIdentity, NameTaken, NotFound, StateDamaged
 from bottle.model import (
@@ -110,7 +111,7 @@ class BottleState:
 
     def metadata(self) -> Metadata:
         """What the bottle is. Raises StateDamaged, or StateTooNew."""
-        metadata = self._document(METADATA, serial.metadata_from_json)
+        metadata = self._document(METADATA, _metadata_from_json)
         if metadata is None:
             raise StateDamaged(
                 f"{self.path} has no {METADATA}",
@@ -469,6 +470,13 @@ def leftover_of(name: str) -> Identity | None:
             except InvalidIdentity:
                 return None
     return None
+
+
+def _metadata_from_json(data: serial.Json) -> Metadata:
+    metadata = serial.metadata_from_json(data)
+    for line in beyond_reckoning(metadata.agent):
+        raise ValueError(line)
+    return metadata
 
 
 def _commits_from_json(data: serial.Json) -> tuple[CommitRecord, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bottle.atomic import remove_file, write_atomic
 from bottle.naming import Identity
+from bottle.regular import read_regular
 
 OUTSIDE = "outside"
 LANDING = "landing"  # of register.sh: where a workspace is about to be put
@@ -115,7 +116,7 @@ def forget_outside(folder: Path) -> None:
 def read_path(file: Path) -> Path | None:
     """A path that was noted, absolute; None where there is none."""
     try:
-        path = Path(os.fsdecode(file.read_bytes()))
+        path = Path(os.fsdecode(read_regular(file)))
     except (OSError, ValueError):
         return None
     return path if path.is_absolute() and "\0" not in str(path) else None

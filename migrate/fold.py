@@ -54,7 +54,7 @@ class Folder:
         except BaseException:
             # After a load that failed, the containerd store has the tag and not the image.
             with suppress(BottleError):
-                self._engine.remove_container(identity.draft)
+                self._discard_draft(identity)
                 self._engine.remove_image(tag)
             raise
         finally:
@@ -96,8 +96,14 @@ class Folder:
         try:
             self._engine.create(bare_spec(identity.draft, tag))
         finally:
-            self._engine.remove_container(identity.draft)
+            self._discard_draft(identity)
         return folded
+
+    def _discard_draft(self, identity: Identity) -> None:
+        """Remove the container that proved the image, unless somebody has started one of that name."""
+        draft = self._engine.container(identity.draft)
+        if draft is not None and not draft.ever_ran:
+            self._engine.remove_container(draft.id)
 
 
 class _Sieve:

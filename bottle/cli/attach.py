@@ -9,7 +9,6 @@ from bottle.cli.output import JSON, answer, note, raw
 from bottle.cli.relay import Console, OutputClosed
 from bottle.cli.session import attend
 from bottle.cli.shared import choose, command, format_option, make_context
-from bottle.cli.terminal import ending_signals
 from bottle.errors import BottleError, Conflict, NotFound, UsageError
 from bottle.launch import LAUNCHER
 from bottle.model import ContainerFacts, Status
@@ -129,7 +128,7 @@ def _execute(context: Context, container: ContainerFacts, words: tuple[str, ...]
     console = Console.for_form(form)
     execution = context.engine.execute(container.id, words, tty=console.interactive)
     try:
-        with ending_signals(), closing(execution), console.line_to(execution) as line:
+        with closing(execution), console.line_to(execution) as line:
             left = line.relay(lambda rows, columns: execution.resize(rows=rows, columns=columns))
     except OutputClosed as exc:
         raise BottleError("the command was left: nobody reads its output", left="it may still be running") from exc

@@ -98,7 +98,7 @@ def rm(identity: str, yes: bool, form: str) -> None:
             note(f"  {exc.next_step}")
         if not confirmed(f"{exc.what}. Delete it?"):
             raise
-        removed = delete(context, state, consent=True)
+        removed = delete(context, state, consent=False, agreed=exc.parts)
     document = {
         "identity": str(removed.identity),
         "containers": list(removed.containers),

@@ -1,5 +1,6 @@
 """`bottle mcp`: capability requests for an agent that speaks MCP. It runs inside the bottle, and needs no Docker."""
 
+import signal
 from pathlib import Path
 
 import click
@@ -45,4 +46,7 @@ def mcp(folder: Path) -> None:
             f"{folder} is no folder of a bottle: it has no requests/",
             next_step=f"run it inside a bottle; ls -la {folder}",
         )
+    for each in (signal.SIGTERM, signal.SIGHUP):  # nothing has to be closed, and the SDK would wait for its input
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, signal.SIG_DFL)
     serve(folder)

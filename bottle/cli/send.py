@@ -11,6 +11,7 @@ import click
 
 from bottle.cli.hygiene import carried
 from bottle.cli.shared import make_context
+from bottle.cli.terminal import ending_signals
 from bottle.errors import BottleError, Interrupted
 from bottle.operations import Context
 from bottle.text import printable
@@ -75,7 +76,8 @@ def send_over_stdio(
         consent=yes,
     )
     remote = StdioRemote(printable(host, 64), _In(), _Out(frames), on_loss=_stop)
-    raise SystemExit(_serve(remote, identity, request, planning=planning))
+    with ending_signals():
+        raise SystemExit(_serve(remote, identity, request, planning=planning))
 
 
 def _serve(remote: StdioRemote, identity: str, request: MoveRequest, *, planning: bool) -> int:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from bottle.cli.output import JSON, answer, note
 from bottle.cli.relay import Console, OutputClosed
-from bottle.cli.terminal import ending_signals
 from bottle.errors import BottleError, EngineError, Interrupted, Locked, NotFound
 from bottle.model import ContainerFacts
 from bottle.naming import Identity
@@ -63,7 +62,7 @@ def _begin(context: Context, state: BottleState, form: str, *, fresh: bool) -> b
     begun = False
     try:
         name = _container(context, state.identity).name
-        with ending_signals(), closing(engine.attach(name)) as session, console.line_to(session) as line:
+        with closing(engine.attach(name)) as session, console.line_to(session) as line:
             begin_container(context, name)
             begun = True
             return line.relay(lambda rows, columns: engine.resize(name, rows=rows, columns=columns))
@@ -80,7 +79,7 @@ def _rejoin(context: Context, state: BottleState, form: str) -> bool:
     engine, console = context.engine, Console.for_form(form)
     try:
         ref = _container(context, state.identity).id
-        with ending_signals(), closing(engine.attach(ref)) as session, console.line_to(session) as line:
+        with closing(engine.attach(ref)) as session, console.line_to(session) as line:
             container = context.container(state.identity)
             if container is None or not container.status.alive:
                 return False  # the engine joins stopped ones too, and waits until they start

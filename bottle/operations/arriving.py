@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -58,13 +59,13 @@ def undisturbed(staging: Path) -> Iterator[None]:
 
 
 def touched_at(folder: Path) -> datetime:
-    """When something in a folder last changed."""
+    """When something in a folder last changed, as the kernel has noted it: the time that a file shows, anybody sets."""
     newest = 0.0
     with suppress(OSError):
-        newest = folder.stat().st_mtime
+        newest = folder.stat().st_ctime
     for node in tree.walk(folder, lost=tree.ignore_it):
-        newest = max(newest, node.facts.st_mtime)
-    return datetime.fromtimestamp(newest, UTC)
+        newest = max(newest, node.facts.st_ctime)
+    return datetime.fromtimestamp(min(newest, time.time()), UTC)
 
 
 def _arriving(staging: Path) -> Locked:

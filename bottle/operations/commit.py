@@ -150,7 +150,11 @@ def _shallow(context: Context, metadata: Metadata, intent: CommitIntent, image: 
     count = layers_to_fold(metadata.base, image.diff_ids)
     if context.folder is None or not count:
         return image, 0
-    tag, draft = identity.committed(intent.number), identity.committing(intent.nonce)
+    tag, draft, given_up = (
+        identity.committed(intent.number),
+        identity.committing(intent.nonce),
+        identity.unfolded(intent.nonce),
+    )
     try:
         with context.progress.phase(f"folding {count} layers of {identity} into one, above those it shares"):
             shallow = context.folder.fold(identity, tag, base=metadata.base, tag=draft)
@@ -160,10 +164,11 @@ def _shallow(context: Context, metadata: Metadata, intent: CommitIntent, image: 
             f"folded: {exc}; the commit is good as it is"
         )
         return image, 0
+    engine.tag(image.id, given_up)
     engine.tag(shallow.id, tag)
     engine.remove_image(draft)
     with suppress(BottleError):  # garbage from now on
-        engine.remove_image(image.id)
+        engine.remove_image(given_up)
     return shallow, count
 
 
@@ -273,14 +278,14 @@ def _skipped(context: Context, container: ContainerFacts, image: ImageFacts) -> 
 
 def _names(context: Context, container: ContainerFacts, image: ImageFacts) -> set[str]:
     name = Identity.parse(container.labels[LABEL_IDENTITY]).draft
-    context.engine.create(bare_spec(name, image.id))
+    looked_into = context.engine.create(bare_spec(name, image.id))
     try:
         with (
-            reading(context.engine.read_archive(name, "/")) as chunks,
+            reading(context.engine.read_archive(looked_into, "/")) as chunks,
             tarfile.open(mode="r|", fileobj=ChunkReader(chunks)) as archive,  # type: ignore[call-overload]
         ):
             return {member.name.strip("/").removeprefix("./") for member in archive}
     except (NotFound, tarfile.TarError) as exc:
         raise BottleError(f"the commit could not be compared with its container: {exc}") from exc
     finally:
-        context.engine.remove_container(name)
+        context.engine.remove_container(looked_into)

@@ -1,10 +1,11 @@
 """Find a bottle's own container by what is known of it, whatever it is called."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from bottle.model import ContainerSummary
 from bottle.naming import LABEL_IDENTITY, Identity
-from bottle.ownership import Claims, bears_our_marks, own_containers, strays
+from bottle.ownership import Claims, bears_our_marks, in_the_making, own_containers, strays
 from bottle.ports import Engine
 from bottle.state import BottleState
 
@@ -17,20 +18,28 @@ def find_containers(
     The engine is asked, and the history read, only where a container is neither the recorded one nor called as bottle
     calls it. Raises StateDamaged or EngineError.
     """
+    return own_containers(_claims(engine, state, everything))
+
+
+def find_drafts(
+    engine: Engine, state: BottleState, everything: Iterable[ContainerSummary]
+) -> tuple[ContainerSummary, ...]:
+    """Those of `everything` that a run was making for the bottle. Raises StateDamaged or EngineError."""
+    return in_the_making(_claims(engine, state, everything))
+
+
+def _claims(engine: Engine, state: BottleState, everything: Iterable[ContainerSummary]) -> Claims:
     identity, former = state.identity, state.former_containers()
     labelled = tuple(
         each for each in everything if each.labels.get(LABEL_IDENTITY) == str(identity) and each.id not in former
     )
-    recorded = state.container_id()
-    claims = Claims(identity=identity, labelled=labelled, recorded=recorded)
+    claims = Claims(identity=identity, labelled=labelled, recorded=state.container_id())
     unclear = strays(claims)
     if not unclear:
-        return own_containers(claims)
+        return claims
     committed = {each.mark.container_id for each in state.commits() if each.mark is not None}
-    made = set() if recorded in {each.id for each in labelled} else _made(engine, identity, unclear)
-    return own_containers(
-        Claims(identity=identity, labelled=labelled, recorded=recorded, committed=committed, made=made)
-    )
+    noted = claims.recorded in {each.id for each in labelled}
+    return replace(claims, committed=committed, made=set() if noted else _made(engine, identity, unclear))
 
 
 def _made(engine: Engine, identity: Identity, unclear: Iterable[ContainerSummary]) -> set[str]:

@@ -7,7 +7,7 @@ one. What a killed run leaves is labelled or tagged with an identity that only a
 import posixpath
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -123,7 +123,7 @@ def fork(context: Context, state: BottleState, request: ForkRequest) -> Forked:
     """Make a new bottle off a commit.
 
     Raises BackendUnsupported, Locked, MovedAway, NotFound, UsageError, PathTooLong, VerificationFailed or EngineError;
-    on any of them nothing of the new bottle is left.
+    on any of them nothing of the new bottle is left, but for what Docker does not let go, which `prune` knows.
     """
     metadata = state.metadata()
     require_docker(metadata, "fork")
@@ -184,15 +184,27 @@ def _draft(context: Context, new: Identity) -> Iterator[BottleState]:
 
 
 def discard_draft(context: Context, draft: BottleState) -> None:
-    """Take away what was made for a bottle that never was. Hides no error, as it raises none."""
+    """Take away what was made for a bottle that never was. Hides no error, as it raises none: what stays is told of."""
+    try:
+        remove_draft(context, draft)
+    except BottleError as exc:
+        context.progress.note(
+            f"not all that was made of {draft.identity} could be taken away: {exc.what}; what is left: bottle prune"
+        )
+
+
+def remove_draft(context: Context, draft: BottleState) -> None:
+    """Take away what was made for a bottle that never was, its folder last: nothing else knows of the rest.
+
+    Raises Conflict while something uses a part of it, or EngineError.
+    """
     engine, identity = context.engine, draft.identity
-    with suppress(BottleError):
-        for image in engine.image_summaries({LABEL_SCHEMA: None}):
-            for tag in image.tags:
-                if tag.startswith(f"{identity.committed_repository}:"):
-                    engine.remove_image(tag)
-        for volume in engine.volumes({LABEL_IDENTITY: str(identity)}):
-            engine.remove_volume(volume)
+    for image in engine.image_summaries({LABEL_SCHEMA: None}):
+        for tag in image.tags:
+            if tag.startswith(f"{identity.committed_repository}:"):
+                engine.remove_image(tag)
+    for volume in engine.volumes({LABEL_IDENTITY: str(identity)}):
+        engine.remove_volume(volume)
     tree.discard(draft.path)
 
 

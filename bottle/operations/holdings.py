@@ -51,7 +51,7 @@ def what_travels(state: BottleState, commit: int | None) -> Arrived:
 
 
 def _images(context: Context, state: BottleState) -> tuple[ImageFacts, ...]:
-    """Those that have a tag of the bottle's, and those of its making that have none."""
+    """Those that have a tag of the bottle's, and those that bear its label and have none."""
     mine = [
         each.id
         for each in context.engine.image_summaries({LABEL_SCHEMA: None})

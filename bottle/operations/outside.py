@@ -9,6 +9,7 @@ from bottle import temporary, tree
 from bottle.atomic import cannot_write, write_atomic
 from bottle.garbage import Area
 from bottle.naming import Identity
+from bottle.regular import read_regular
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,7 @@ def note_placed(folder: Path, near: Path, goal: Path) -> None:
 def _placed(note: Path) -> Path | None:
     """The workspace that was put into place, if what is there is still that folder."""
     with suppress(OSError, ValueError):
-        inode, _, rest = note.read_bytes().rstrip(b"\n").partition(b" ")
+        inode, _, rest = read_regular(note).rstrip(b"\n").partition(b" ")
         goal = Path(rest.decode("utf-8", "surrogateescape"))
         if goal.is_absolute() and goal.lstat().st_ino == int(inode):
             return goal

@@ -1,19 +1,20 @@
 """`prune`: gather facts, and take away what the plan says; each thing is looked at once more just before it goes."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
 from bottle import tree
-from bottle.errors import Conflict, InvalidIdentity, Locked, NameTaken, NotFound, StateDamaged
+from bottle.errors import Conflict, InvalidIdentity, NotFound, StateDamaged
 from bottle.garbage import Area, BottleFacts, FolderFacts, Garbage, GarbageFacts, Kept, Kind, PrunePlan, plan_prune
 from bottle.model import ContainerSummary
 from bottle.naming import LABEL_SCHEMA, Identity
 from bottle.operations.arriving import PATIENCE, nothing_arriving, touched_at, undisturbed
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers
-from bottle.operations.fork import discard_draft
+from bottle.operations.fork import remove_draft
 from bottle.operations.holdings import at_stake
 from bottle.operations.outside import left_outside
 from bottle.operations.outside import remove as remove_path
@@ -85,7 +86,7 @@ def prune(context: Context, plan: PrunePlan, *, consent: bool) -> Pruned:
     for each in plan.agreed(consent=consent):
         try:
             _take_away(context, each)
-        except (Conflict, Locked, NotFound) as exc:
+        except (Conflict, NotFound, StateDamaged) as exc:
             left.append(Kept(name=each.name, why=exc.what))
         else:
             removed.append(each)
@@ -115,7 +116,7 @@ def _bottle(context: Context, state: BottleState, own: tuple[ContainerSummary, .
 def _only_here(context: Context, state: BottleState) -> tuple[str, ...]:
     try:
         return at_stake(context, state).parts
-    except NameTaken as exc:
+    except Conflict as exc:
         return (exc.what,)  # and it stays: whoever removes it finds the same
 
 
@@ -193,12 +194,18 @@ def _identity(name: str) -> Identity | None:
 def _take_away(context: Context, garbage: Garbage) -> None:
     engine = context.engine
     match garbage.kind:
+        case Kind.IMAGE | Kind.VOLUME if garbage.nobodys is not None:
+            with _nobodys(context, garbage.nobodys):
+                _take_away(context, replace(garbage, nobodys=None))
         case Kind.CONTAINER:
             container = engine.container(garbage.ref)
             if container is not None and container.ever_ran:
                 raise Conflict("it was started meanwhile")
             engine.remove_container(garbage.ref)
         case Kind.IMAGE:
+            image = engine.image(garbage.ref)
+            if image is not None and image.id == garbage.ref and image.tags:
+                raise Conflict(f"it is called {image.tags[0]} now")
             engine.remove_image(garbage.ref)
         case Kind.VOLUME:
             engine.remove_volume(garbage.ref)
@@ -206,6 +213,20 @@ def _take_away(context: Context, garbage: Garbage) -> None:
             _remove_folder(context, Path(garbage.ref), placed=garbage.consent)
         case Kind.BOTTLE:
             _remove_moved(context, context.home.bottle(Identity.parse(garbage.ref)), agreed=garbage.only_here)
+
+
+@contextmanager
+def _nobodys(context: Context, identity: Identity) -> Iterator[None]:
+    """See that a bottle is still unknown here, and keep it from arriving while the context is open. Raises Conflict."""
+    staging, draft = context.home.path / Area.INCOMING.value / str(identity), context.home.draft(identity)
+    with ExitStack() as held:
+        if staging.is_dir():
+            held.enter_context(undisturbed(staging))
+        if draft.exists():
+            held.enter_context(draft.locked("bottle prune"))
+        if context.home.bottle(identity).exists():
+            raise Conflict(f"{identity} has come here meanwhile")
+        yield
 
 
 def _remove_folder(context: Context, path: Path, *, placed: bool) -> None:
@@ -226,7 +247,7 @@ def _remove_leftover(context: Context, path: Path, *, placed: bool) -> None:
         draft = BottleState(identity, path)
         with draft.locked("bottle prune"):
             _remove_outside(context, Area.DRAFT, path, identity, placed=placed)
-            discard_draft(context, draft)
+            remove_draft(context, draft)
         return
     state = context.home.bottle(identity or Identity.parse(path.name))
     if identity is None and state.exists():

@@ -1,6 +1,6 @@
 """`rm`: delete a bottle, after the user has said so where that deletes the only copy of work."""
 
-from collections.abc import Iterable, Set
+from collections.abc import Collection, Iterable, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from bottle.model import ContainerSummary, ImageSummary, MigrationPhase
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.arriving import nothing_arriving
 from bottle.operations.context import Context
-from bottle.operations.finding import find_containers
+from bottle.operations.finding import find_containers, find_drafts
 from bottle.operations.holdings import arrived, at_stake
 from bottle.ownership import the_one
 from bottle.plan import finishing
@@ -37,12 +37,12 @@ class Removed:
     moved_to: str | None = None
 
 
-def remove(context: Context, state: BottleState, *, consent: bool) -> Removed:
+def remove(context: Context, state: BottleState, *, consent: bool, agreed: Collection[str] = ()) -> Removed:
     """Delete a bottle's container, images, volumes and state.
 
-    Without `consent` a bottle that holds work which exists nowhere else is left alone: raises NeedsConsent, saying what
-    would be lost. Raises Conflict for one that runs or whose images others use, MovedAway while only the other host
-    knows who owns it, and Locked while a move may be bringing it back.
+    Without `consent` a bottle that holds work which exists nowhere else is left alone, unless all of it was `agreed`
+    to: raises NeedsConsent, saying what would be lost. Raises Conflict for one that runs or whose images others use,
+    MovedAway while only the other host knows who owns it, and Locked while a move may be bringing it back.
     """
     with state.locked("bottle rm"), nothing_arriving(context, state):
         container = context.container(state.identity)
@@ -60,20 +60,26 @@ def remove(context: Context, state: BottleState, *, consent: bool) -> Removed:
                 next_step=f"bottle stop {state.identity}, then again",
             )
         if not consent:
-            _require_copies(context, state)
+            _require_copies(context, state, agreed)
         return remove_locked(context, state)
 
 
-def _require_copies(context: Context, state: BottleState) -> None:
-    """Refuse to delete what exists nowhere else. Raises NeedsConsent, saying what that is and how to keep it."""
+def _require_copies(context: Context, state: BottleState, agreed: Collection[str]) -> None:
+    """Refuse to delete what exists nowhere else, but for what was `agreed` to, in the words of an earlier refusal.
+
+    Raises NeedsConsent, saying what that is and how to keep it.
+    """
     identity, tombstone = state.identity, state.tombstone()
     only = at_stake(context, state)
-    if not only:
+    if all(part in agreed for part in only.parts):
         return
     what, go = ", ".join(only.parts), f"bottle rm {identity} --yes"
     if tombstone is None:
         raise NeedsConsent(
-            f"{identity} holds work, and this would delete it: {what}", left="nothing was deleted", next_step=go
+            f"{identity} holds work, and this would delete it: {what}",
+            left="nothing was deleted",
+            next_step=go,
+            parts=only.parts,
         )
     there = arrived(state)
     with_it = f" with {named_commits(there.commits)}" if there is not None and there.commits else ""
@@ -81,6 +87,7 @@ def _require_copies(context: Context, state: BottleState) -> None:
         f"{identity} moved to {tombstone.host}{with_it}, and this would delete what is only here: {what}",
         left="nothing was deleted",
         next_step=f"keep it first: {only.keeping(identity)}   (or let it go: {go})",
+        parts=only.parts,
     )
 
 
@@ -143,7 +150,10 @@ def _containers(engine: Engine, state: BottleState, doomed: Set[str]) -> tuple[C
     identity = state.identity
     found = engine.container_summaries({LABEL_SCHEMA: None})
     container = the_one(identity, find_containers(engine, state, found))
-    own = tuple(each for each in found if each == container or _is_passing(each, identity, doomed))
+    drafts = find_drafts(engine, state, found)
+    own = tuple(
+        each for each in found if each == container or each in drafts or (is_helper(each) and each.image in doomed)
+    )
     others = sorted(each.name for each in found if each.image in doomed and each not in own)
     if others:
         raise Conflict(
@@ -152,13 +162,6 @@ def _containers(engine: Engine, state: BottleState, doomed: Set[str]) -> tuple[C
             next_step=f"docker rm {' '.join(others)}, if nothing in there is needed, then again",
         )
     return own
-
-
-def _is_passing(container: ContainerSummary, identity: Identity, doomed: Set[str]) -> bool:
-    """Whether it is one in the making, or one that bottle only looks through."""
-    if container.name == identity.draft:
-        return container.labels.get(LABEL_IDENTITY) == str(identity)
-    return is_helper(container) and container.image in doomed
 
 
 def _tags(images: Iterable[ImageSummary], identity: Identity) -> tuple[str, ...]:

@@ -67,9 +67,9 @@ def admit_requests(context: Context, identity: Identity, image: str) -> None:
     engine, place = context.engine, f"bottle-fill-{secrets.token_hex(6)}"
     volume = Mount(kind=MountKind.VOLUME, source=requests_volume(identity), target=f"/{place}")
     labels = ((LABEL_SCHEMA, str(SCHEMA)), (LABEL_IDENTITY, str(identity)))
-    engine.create(replace(bare_spec(identity.draft, image, (volume,)), labels=labels))
-    engine.write_archive(identity.draft, "/", _folder(place))
-    engine.remove_container(identity.draft)
+    container = engine.create(replace(bare_spec(identity.draft, image, (volume,)), labels=labels))
+    engine.write_archive(container, "/", _folder(place))
+    engine.remove_container(container)
 
 
 def _read(context: Context, container: ContainerFacts | None) -> Folder:

@@ -31,10 +31,14 @@ def hide_secrets(context: Context, container: ContainerFacts) -> None:
     """Leave a stopped container the folder it mounts, with nothing in it worth having.
 
     The folder is in memory, so after a reboot it is missing; and without it the engine neither starts the container nor
-    reads a file of it.
+    reads a file of it. Where that cannot be done, a note tells of it: what follows is no worse for it.
     """
-    if not container.status.alive and any(mount.target == RESERVED for mount in container.mounts):
+    if container.status.alive or all(mount.target != RESERVED for mount in container.mounts):
+        return
+    try:
         runtime.hide(context.runtime, Identity.parse(container.labels[LABEL_IDENTITY]))
+    except BottleError as exc:
+        context.progress.note(f"{exc.what}; what its agent had of secrets may be there still: {exc.next_step}")
 
 
 def missing_secrets(context: Context, agent: Agent) -> tuple[str, ...]:

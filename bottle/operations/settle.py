@@ -16,6 +16,7 @@ from bottle.model import (
 )
 from bottle.naming import LABEL_IDENTITY, LABEL_NONCE, Identity
 from bottle.operations.context import Context
+from bottle.operations.finding import find_drafts
 from bottle.operations.pause import let_go_on
 from bottle.plan import parent_of, targets_of
 from bottle.state import BottleState
@@ -28,7 +29,7 @@ def settle(context: Context, state: BottleState) -> None:
     """
     state.sweep()
     discard_draft(context, state.identity)
-    container = context.container(state.identity)
+    container = _by_its_name(context, state.identity)
     take_effect(state, container)
     if container is not None and container.id != state.container_id():
         state.write_container_id(container.id)  # one that an earlier version made, or whose maker died
@@ -43,17 +44,16 @@ def settle(context: Context, state: BottleState) -> None:
         _settle_copy(state, migration)
     if intent is None:
         return
-    images = context.engine.images({LABEL_NONCE: intent.nonce})
+    # Of two, where a commit died while it was folded, the one that has its place is whole. What is called otherwise
+    # was made by hand, of a container that inherited the label.
+    found = context.engine.images({LABEL_NONCE: intent.nonce})
+    names = (state.identity.committed(intent.number), state.identity.committing(intent.nonce))
+    images = [image for name in names for image in found if name in image.tags]
     if images:
-        # A commit that died while it was folded has two images: the one that has its tag is whole.
-        place = state.identity.committed(intent.number)
-        image = next((each for each in images if place in each.tags), images[0])
         try:
-            _adopt(context, state, intent, image, container)
-            for other in images:
-                if other.id != image.id:
-                    with suppress(BottleError):  # garbage, gone already as a rule
-                        context.engine.remove_image(other.id)
+            _adopt(context, state, intent, images[0], container)
+            with suppress(BottleError):  # garbage, gone already as a rule
+                context.engine.remove_image(state.identity.unfolded(intent.nonce))
         except VerificationFailed as exc:
             context.progress.note(f"commit {intent.number} of {state.identity} had been cut short: {exc.what}")
     state.clear_intent()
@@ -78,10 +78,19 @@ def _settle_copy(state: BottleState, migration: MigrationRecord) -> None:
 
 
 def discard_draft(context: Context, identity: Identity) -> None:
-    """Remove the container that a run was making."""
-    draft = context.engine.container(identity.draft)
-    if draft is not None and draft.labels.get(LABEL_IDENTITY) == str(identity):
+    """Remove the container that a run was making; one that was started since is the bottle's own, and stays."""
+    labelled = context.engine.container_summaries({LABEL_IDENTITY: str(identity)})
+    for draft in find_drafts(context.engine, context.home.bottle(identity), labelled):
         context.engine.remove_container(draft.id)
+
+
+def _by_its_name(context: Context, identity: Identity) -> ContainerFacts | None:
+    """The bottle's container. One that is called like a draft gets the bottle's name: the next draft needs its own."""
+    container = context.container(identity)
+    if container is None or container.name != identity.draft:
+        return container
+    context.engine.rename(container.id, identity.container)
+    return context.container(identity)
 
 
 def take_effect(state: BottleState, container: ContainerFacts | None) -> None:

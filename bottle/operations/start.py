@@ -12,6 +12,7 @@ from bottle.launch import launch_spec, requests_volume, with_declared_volumes
 from bottle.model import Agent, ContainerFacts, Metadata, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
+from bottle.operations.finding import find_containers, find_drafts
 from bottle.operations.firstmoments import Ended, require_shell, see_it_run
 from bottle.operations.images import obtain
 from bottle.operations.requests import admit_requests
@@ -279,9 +280,9 @@ def _undo(context: Context, state: BottleState) -> None:
     with suppress(BottleError):
         runtime.forget(context.runtime, state.identity)
     with suppress(BottleError):
-        for container in context.engine.container_summaries(mine):
-            if container.name in state.identity.containers:
-                context.engine.remove_container(container.id)
+        found = context.engine.container_summaries(mine)
+        for container in (*find_drafts(context.engine, state, found), *find_containers(context.engine, state, found)):
+            context.engine.remove_container(container.id)
         for volume in context.engine.volumes(mine):
             context.engine.remove_volume(volume)
         state.delete()

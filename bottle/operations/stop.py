@@ -7,6 +7,7 @@ from bottle.model import NO_RESTART, ContainerFacts, Status, Tombstone
 from bottle.naming import Identity
 from bottle.operations.commit import save_transcript
 from bottle.operations.context import Context
+from bottle.operations.holdings import at_stake
 from bottle.operations.remove import remove_locked
 from bottle.operations.requests import collect_notes
 from bottle.operations.secrets import hide_secrets
@@ -119,12 +120,15 @@ def end_session(context: Context, state: BottleState, *, remove: bool) -> Stoppe
         hide_secrets(context, container)
         unsaved = save_transcript(context, state, state.metadata(), container)
         notes = collect_notes(context, state) + unsaved
-        kept = (
-            state.preserved or bool(state.commits()) or state.migration() is not None or state.tombstone() is not None
-        )
-        removable = remove and not kept and not unsaved
+        removable = remove and not unsaved and not _is_to_stay(context, state)
         if removable:
             remove_locked(context, state)
         return Stopped(
             identity=state.identity, exit_code=container.exit_code, was_running=False, removed=removable, notes=notes
         )
+
+
+def _is_to_stay(context: Context, state: BottleState) -> bool:
+    """Whether something was made of a bottle that outlives its session: a commit, also a `docker commit`, or a move."""
+    made = state.preserved or state.commits() or state.migration() is not None or state.tombstone() is not None
+    return bool(made) or bool(at_stake(context, state).images)

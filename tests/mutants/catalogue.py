@@ -132,12 +132,16 @@ MUTANTS: tuple[Mutant, ...] = (
         ("the newest commit may expire", "standing[-max(1, keep.commits or 1) :]", "standing[len(standing) :]"),
         ("the commit in force may expire", " and commit.tag != in_force and", " and"),
         ("a commit that others need may expire", "kept = newest | set(needed)", "kept = newest"),
-        ("young commits expire", "commit.created_at < youngest", "commit.created_at > youngest"),
+        ("young commits expire", "until - commit.created_at > young", "until - commit.created_at < young"),
     ),
     *_in(
         "bottle/operations/remove.py",
         "operations/test_remove",
-        ("work is removed without consent", "            _require_copies(context, state)\n", "            pass\n"),
+        (
+            "work is removed without consent",
+            "            _require_copies(context, state, agreed)\n",
+            "            pass\n",
+        ),
         (
             "a running bottle is removed",
             "if container is not None and container.status.alive:",

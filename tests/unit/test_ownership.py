@@ -13,19 +13,19 @@ from bottle.errors import TwoContainers
 from bottle.launch import bare_spec
 from bottle.model import ContainerFacts, ContainerSummary, Mount, MountKind, Status
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
-from bottle.ownership import Claims, bears_our_marks, own_containers, strays, the_one
+from bottle.ownership import Claims, bears_our_marks, in_the_making, own_containers, strays, the_one
 from bottle.testing import FakeEngine
 
 IDENTITY = Identity.parse("demo-abc12")
 
 
-def labelled(name: str) -> ContainerSummary:
+def labelled(name: str, status: Status = Status.EXITED) -> ContainerSummary:
     """A container whose id is its name, and which bears the bottle's label."""
     return ContainerSummary(
         id=name,
         name=name,
         image="sha256:0",
-        status=Status.EXITED,
+        status=status,
         exit_code=0,
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
         labels={LABEL_IDENTITY: str(IDENTITY)},
@@ -44,8 +44,8 @@ TABLE = {
     "run from a commit by hand, beside it": ((NAMED, "try"), {"recorded": NAMED}, (NAMED,)),
     "run from a commit by hand, beside the renamed one": (("mine", "try"), {"recorded": "mine"}, ("mine",)),
     "run from a commit by hand, after the noted one was removed": (("try",), {"recorded": "mine"}, ()),
-    "one in the making": ((DRAFT,), {}, ()),
-    "one in the making, whose id is known": ((DRAFT, NAMED), {"committed": {DRAFT}}, (NAMED,)),
+    "called like a draft, and has run": ((DRAFT,), {"recorded": "gone"}, (DRAFT,)),
+    "called like a draft, and has run beside it": ((DRAFT, NAMED), {"recorded": NAMED}, (DRAFT, NAMED)),
     "noted, and made again under its name since": ((NAMED,), {"recorded": "gone"}, (NAMED,)),
     "renamed, and a second one made by an earlier version": (
         ("mine", NAMED),
@@ -75,10 +75,29 @@ def test_the_table(names: tuple[str, ...], known: dict[str, Any], own: tuple[str
         assert the_one(IDENTITY, found) == next(iter(found), None)
 
 
-def test_only_what_neither_its_id_nor_its_name_places_is_looked_at() -> None:
+DRAFTS = {
+    "one in the making": ({}, ()),
+    "beside the noted one": ({"recorded": "gone"}, ()),
+    "only bottle can have made it": ({"made": {DRAFT}}, ()),
+    "it is the noted one, renamed": ({"recorded": DRAFT}, (DRAFT,)),
+    "a commit was made of it": ({"committed": {DRAFT}}, (DRAFT,)),
+}
+
+
+@pytest.mark.parametrize(("known", "own"), DRAFTS.values(), ids=DRAFTS)
+def test_what_never_ran_under_the_name_of_a_draft_is_in_the_making_unless_it_is_known(
+    known: dict[str, Any], own: tuple[str, ...]
+) -> None:
+    claims = replace(Claims(identity=IDENTITY, labelled=(labelled(DRAFT, Status.CREATED),)), **known)
+    assert tuple(each.name for each in own_containers(claims)) == own
+    assert len(in_the_making(claims)) == 1 - len(own)
+
+
+@pytest.mark.parametrize(("recorded", "unclear"), [("mine", ["try"]), (None, [DRAFT, "mine", "try"])])
+def test_only_what_neither_its_id_nor_its_name_places_is_looked_at(recorded: str | None, unclear: list[str]) -> None:
     names = (NAMED, DRAFT, "mine", "try")
-    claims = Claims(identity=IDENTITY, labelled=tuple(map(labelled, names)), recorded="mine")
-    assert [each.name for each in strays(claims)] == ["try"]
+    claims = Claims(identity=IDENTITY, labelled=tuple(map(labelled, names)), recorded=recorded)
+    assert [each.name for each in strays(claims)] == unclear
 
 
 LABELS = ((LABEL_SCHEMA, "1"), (LABEL_IDENTITY, str(IDENTITY)))

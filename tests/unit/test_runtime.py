@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -46,11 +47,25 @@ def test_only_its_user_gets_in(base: Path) -> None:
 def test_hiding_leaves_the_folder_and_forgetting_nothing(base: Path) -> None:
     folder = runtime.prepare(base, IDENTITY, {"TOKEN": "hunter2"})
     runtime.hide(base, IDENTITY)
-    assert (folder / "secrets").read_bytes() == b""
+    assert not (folder / "secrets").exists()
     assert launched(folder, "/bin/echo", "still works") == b"still works\n"
     runtime.forget(base, IDENTITY)
     runtime.forget(base, IDENTITY)
     assert list(base.iterdir()) == []
+
+
+def test_hiding_needs_no_room(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = runtime.prepare(base, IDENTITY, {"TOKEN": "hunter2"})
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(runtime, "_put", full)
+    runtime.hide(base, IDENTITY)
+    assert not (folder / "secrets").exists()
+    runtime.forget(base, IDENTITY)
+    with pytest.raises(BottleError, match="No space left"):  # after a reboot it is to be made again
+        runtime.hide(base, IDENTITY)
 
 
 def test_a_bottle_sees_how_to_ask_and_what_was_answered(base: Path) -> None:

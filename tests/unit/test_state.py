@@ -353,3 +353,22 @@ def test_a_new_bottle_that_is_cut_is_no_bottle_and_no_damage(home: StateHome, mo
     with pytest.raises(StateDamaged):
         home.create(metadata())
     assert list(home.states.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("cpus", 1e308),
+        ("cpus", 0),
+        ("keep", {"commits": None, "days": 800_000}),
+        ("keep", {"commits": 0, "days": None}),
+    ],
+)
+def test_numbers_that_nothing_can_reckon_with_are_damage(home: StateHome, key: str, value: object) -> None:
+    state = home.create(metadata())
+    path = state.path / "metadata.json"
+    document = json.loads(path.read_text())
+    document["agent"][key] = value
+    path.write_text(json.dumps(document))
+    with pytest.raises(StateDamaged, match=f"`{key}`: expected"):
+        state.metadata()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from typing import Any, cast
 import pexpect
 import pytest
 
-from bottle.model import MigrationPhase, MigrationRecord, Tombstone
+from bottle.model import MigrationPhase, MigrationRecord, Status, Tombstone
 from bottle.state import BottleState
 from tests.unit.cli.conftest import Cli
 
@@ -107,6 +108,33 @@ def test_no_other_owner_is_named_than_the_one_there_is(
     bottle = cli.start()
     cut(lambda: happened(bottle))
     assert said(cli, str(bottle.identity), "me@new:2222") == (owner, following.format(bottle.identity))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("words", "call"), [(("commit", "{}"), "commit"), (("fork", "{}", "--share-cwd"), "write_archive")]
+)
+def test_a_signal_that_ends_a_command_leaves_no_agent_frozen(
+    cli: Cli, number: signal.Signals, words: tuple[str, ...], call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bottle, engine = cli.start(), cli.world.engine
+    cli("commit", str(bottle.identity))
+    unpause = engine.unpause
+
+    def struck(*_: object) -> None:
+        assert cli.world.status(bottle) is Status.PAUSED
+        os.kill(os.getpid(), number)
+
+    def struck_again(ref: str) -> None:
+        os.kill(os.getpid(), number)
+        unpause(ref)
+
+    monkeypatch.setattr(engine, call, struck)
+    monkeypatch.setattr(engine, "unpause", struck_again)
+    document = cli.json(*(word.format(bottle.identity) for word in words), exit_code=128 + number)
+    assert document["error"]["code"] == "Interrupted"
+    assert cli.world.status(bottle) is Status.RUNNING
+    assert bottle.paused_by is None
 
 
 def test_ctrl_c_at_a_question_is_130(source: dict[str, str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -98,3 +100,14 @@ def test_it_says_what_is_missing(tmp_path: Path) -> None:
     done = subprocess.run((sys.executable, "-c", without, *words), capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "pip install 'agent-bottle[mcp]'" in done.stderr
+
+
+def test_a_signal_ends_it_though_its_input_goes_on(folder: Path) -> None:
+    script = (
+        "import os, signal, sys\nfrom pathlib import Path\nimport bottle.mcp_server\n"
+        "bottle.mcp_server.serve = lambda _: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "from bottle.cli.main import main\nmain(['mcp', '--folder', sys.argv[1]], prog_name='bottle')\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "BOTTLE_HOME": str(folder.parent / "home")}
+    done = subprocess.run((sys.executable, "-c", script, str(folder)), env=env, check=False, timeout=60)
+    assert done.returncode == -signal.SIGTERM

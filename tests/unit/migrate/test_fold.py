@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from bottle import plan
 from bottle.errors import BottleError, EngineError, NotFound, VerificationFailed
 from bottle.model import ImageFacts, Store
-from bottle.operations import Committed, Context, commit, resume, stop
+from bottle.operations import Committed, Context, commit, plan_for, prune, resume, stop
 from bottle.plan import ResumeRequest, layers_to_fold
 from bottle.state import BottleState
 from bottle.testing import FakeEngine
@@ -200,12 +201,13 @@ def test_wherever_it_ends_a_commit_is_in_force_and_the_next_works(store: Store, 
         again = commit(folding(world), bottle)
         assert again.commit.number in {DEEP, DEEP + 1}, fate.last
         assert again.folded == DEEP, fate.last
+        if fate.last == "before remove_image":  # what could not be taken away is known as what it is
+            prune(world.context, plan_for(world.context, timedelta(0)), consent=False)
         world.check_tidy(bottle)
         for record in bottle.commits():
             image = image_of(world, record.tag)
             assert (image.diff_ids, image.config_digest) == (record.diff_ids, record.config_digest), fate.last
-        garbage = [each for each in world.engine.images({"bottle.identity": str(bottle.identity)}) if not each.tags]
-        assert not garbage or fate.last == "before remove_image"
+        assert all(each.tags for each in world.engine.images({"bottle.identity": str(bottle.identity)}))
         world.lose_container(bottle)
         resume(world.context, bottle, ResumeRequest())
         assert world.content(bottle, "/last") == b"deep", fate.last

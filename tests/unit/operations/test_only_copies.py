@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,7 +11,17 @@ import pytest
 
 from bottle.errors import BottleError, NeedsConsent
 from bottle.garbage import plan_prune
-from bottle.model import Arrived, ContainerFacts, Mount, MountKind, Retention, Status, Tombstone
+from bottle.model import (
+    Arrived,
+    CommitSpec,
+    ContainerFacts,
+    ImageDefaults,
+    Mount,
+    MountKind,
+    Retention,
+    Status,
+    Tombstone,
+)
 from bottle.operations import ForkRequest, capability, commit, fork, plan_for, prune, remove, resume, stop
 from bottle.operations.prune import observe_prune
 from bottle.operations.stop import end_session
@@ -120,6 +131,25 @@ def test_the_only_copy_of_a_commit_never_goes_unasked(
     kept = any(image.diff_ids == first.diff_ids for image in world.engine.images({}))
     assert kept or place == "on the other host"
     assert is_copy or bottle.exists()
+
+
+@pytest.mark.parametrize("way", WAYS[:3])  # the plan of the last one has the image, and was agreed to
+def test_what_somebody_committed_by_hand_never_goes_unasked(
+    world: World, way: Callable[[World, BottleState], None]
+) -> None:
+    bottle = world.start(KEEPS)
+    by_hand = CommitSpec(tag="x:1", labels=(), defaults=ImageDefaults(), message="")
+    image = world.engine.commit(bottle.identity.container, by_hand)
+    world.engine._tags.pop("x:1")
+    commit_work(world, bottle, b"one")
+    if way is ends_its_session:
+        bottle.write_commits(())
+    else:
+        there(1)(world, bottle)
+    with suppress(NeedsConsent):
+        way(world, bottle)
+    assert world.engine.image(image.id) is not None
+    assert bottle.exists()
 
 
 @pytest.mark.parametrize("place", PLACES)

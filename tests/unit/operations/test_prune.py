@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bottle.errors import Conflict
+from bottle import tree
+from bottle.errors import Conflict, EngineError
 from bottle.garbage import (
     Area,
     BottleFacts,
@@ -30,20 +35,24 @@ from bottle.model import (
     ImageFacts,
     MigrationPhase,
     MigrationRecord,
+    Mount,
+    MountKind,
     Status,
     Tombstone,
     VolumeFacts,
 )
 from bottle.naming import Identity
-from bottle.operations import commit, plan_for, prune, stop
-from bottle.operations.arriving import undisturbed
+from bottle.operations import ForkRequest, commit, fork, plan_for, prune, resume, stop
+from bottle.operations.arriving import touched_at, undisturbed
+from bottle.plan import ResumeRequest
 from bottle.state import BottleState
 from tests.support.values import IDENTITIES
-from tests.support.world import BASE, World
+from tests.support.world import AGENT, BASE, World
 
 NOW = timedelta(0)
 HELPER = "bottle-read-0123456789ab"
 STRANGER = Identity("other", "00000")
+ANY = ImageDefaults()
 
 
 def planned(world: World, patience: timedelta = NOW) -> dict[str, Garbage]:
@@ -54,6 +63,12 @@ def record(host: str = "there") -> MigrationRecord:
     return MigrationRecord(
         phase=MigrationPhase.STAGING, host=host, nonce="n", commit=1, started_at=datetime(2026, 1, 1, tzinfo=UTC)
     )
+
+
+def image_of(world: World, ref: str) -> ImageFacts:
+    image = world.engine.image(ref)
+    assert image is not None
+    return image
 
 
 def lost_commit(world: World, bottle: BottleState, nonce: str = "feed", tag: str | None = None) -> ImageFacts:
@@ -204,11 +219,11 @@ def test_one_that_runs_meanwhile_stays(world: World) -> None:
     assert world.engine.container(HELPER) is not None
 
 
-@pytest.mark.parametrize("tagged", [False, True])
-def test_cut_commits_go_unless_the_next_command_adopts_them(world: World, tagged: bool) -> None:
+@pytest.mark.parametrize("name", [Identity.committing, Identity.unfolded])
+def test_cut_commits_go_unless_the_next_command_adopts_them(world: World, name: Callable[[Identity, str], str]) -> None:
     bottle = world.start()
     commit(world.context, bottle)
-    image = lost_commit(world, bottle, tag=bottle.identity.committing("feed") if tagged else None)
+    image = lost_commit(world, bottle, tag=name(bottle.identity, "feed"))
     bottle.write_intent(CommitIntent(nonce="feed", number=2, message="", container_id="c", paused=False))
     assert planned(world) == {}
     bottle.clear_intent()
@@ -219,6 +234,25 @@ def test_cut_commits_go_unless_the_next_command_adopts_them(world: World, tagged
     prune(world.context, plan_for(world.context, NOW), consent=False)
     assert world.engine.image(image.id) is None
     world.check_tidy(bottle)
+
+
+def test_what_somebody_committed_by_hand_goes_with_consent_only(world: World) -> None:
+    bottle = world.start()
+    unnamed = [lost_commit(world, bottle)]
+    world.engine.erase(bottle.identity.container, "/lost")
+    commit(world.context, bottle)
+    world.lose_container(bottle)
+    resume(world.context, bottle, ResumeRequest())
+    world.work(bottle, "/by-hand", b"hours")
+    world.engine.commit(bottle.identity.container, CommitSpec(tag="x:1", labels=(), defaults=ANY, message=""))
+    unnamed.append(image_of(world, "x:1"))
+    world.engine._tags.pop("x:1")
+    assert unnamed[1].labels["bottle.nonce"] == image_of(world, bottle.identity.committed(1)).labels["bottle.nonce"]
+    assert [each.consent for each in planned(world).values()] == [True, True]
+    assert prune(world.context, plan_for(world.context, NOW), consent=False).removed == ()
+    assert {each.ref for each in prune(world.context, plan_for(world.context, NOW), consent=True).removed} == {
+        each.id for each in unnamed
+    }
 
 
 def test_a_commit_whose_tag_somebody_took_is_no_garbage(world: World) -> None:
@@ -332,6 +366,127 @@ def test_a_state_that_was_about_to_be_replaced_is_put_back(world: World) -> None
     assert not staging.exists()
     (moved,) = planned(world).values()
     assert moved.only_here == ("commit 1",)
+
+
+def given_up(world: World) -> BottleState:
+    """What a move that was given up brought: staging, an image, a volume; the state folder that it would have made."""
+    world.engine.clock.now = datetime.now(UTC) + timedelta(days=3)
+    other = world.start()
+    commit(world.context, other)
+    world.engine.tag(other.identity.committed(1), STRANGER.committed(3))
+    world.engine.create_volume(STRANGER.volume("x"), {"bottle.schema": "1", "bottle.identity": str(STRANGER)})
+    (world.home.path / "incoming" / str(STRANGER)).mkdir(parents=True)
+    return world.home.bottle(STRANGER)
+
+
+def test_what_has_become_a_bottle_since_the_question_stays(world: World) -> None:
+    arriving = given_up(world)
+    plan = plan_for(world.context)
+    assert {each.kind for each in plan.garbage} == {Kind.IMAGE, Kind.VOLUME, Kind.FOLDER}
+    arriving.path.mkdir()
+    pruned = prune(world.context, plan, consent=True)
+    assert {each.kind for each in pruned.removed} == {Kind.FOLDER}
+    assert {each.why for each in pruned.left} == {f"{STRANGER} has come here meanwhile"}
+    assert world.engine.image(STRANGER.committed(3)) is not None
+
+
+def test_what_a_move_works_with_stays(world: World) -> None:
+    given_up(world)
+    plan = plan_for(world.context)
+    with undisturbed(world.home.path / "incoming" / str(STRANGER)):
+        assert prune(world.context, plan, consent=True).removed == ()
+
+
+def test_what_got_a_name_since_the_question_stays(world: World) -> None:
+    bottle = world.start()
+    image = lost_commit(world, bottle)
+    plan = plan_for(world.context, NOW)
+    world.engine.tag(image.id, "mine:1")
+    (left,) = prune(world.context, plan, consent=True).left
+    assert left.why == "it is called mine:1 now"
+    assert world.engine.image("mine:1") is not None
+
+
+def test_a_draft_is_known_as_long_as_the_engine_has_something_of_it(world: World) -> None:
+    """The only note of whose it is goes last."""
+    bottle = world.start(replace(AGENT, volumes=(Mount(kind=MountKind.VOLUME, source="cache", target="/cache"),)))
+    commit(world.context, bottle)
+    real = world.engine.write_archive
+
+    def goes_away(*args: Any) -> None:
+        world.engine.down = True
+        real(*args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.engine, "write_archive", goes_away)
+        with pytest.raises(EngineError):
+            fork(world.context, bottle, ForkRequest(share_cwd=True))
+    world.engine.down = False
+    assert "bottle prune" in world.progress.notes[-1]
+    (draft,) = world.home.leftovers()
+    world.engine.fail_next("remove_volume", Conflict("in use"))
+    world.engine.fail_next("remove_volume", Conflict("in use"))
+    pruned = prune(world.context, plan_for(world.context, NOW), consent=False)
+    assert [each.why for each in pruned.left] == ["in use", "in use"]
+    assert draft.exists()
+    prune(world.context, plan_for(world.context, NOW), consent=False)
+    assert planned(world) == {}
+    assert not draft.exists()
+    assert {each for each in world.engine.volumes({}) if not each.startswith(f"bottle-{bottle.identity}")} == set()
+    world.check_tidy(bottle)
+
+
+def test_commits_of_a_bottle_that_is_not_known_here_are_named(world: World) -> None:
+    world.engine.add_image(STRANGER.committed(1), Labels={"bottle.schema": "1"})
+    (kept,) = plan_for(world.context, NOW).kept
+    assert kept.name == STRANGER.committed_repository
+    assert f"docker image ls {STRANGER.committed_repository}" in kept.why
+
+
+def test_a_bottle_with_two_containers_holds_up_nothing_else(world: World) -> None:
+    bottle = world.start()
+    stop_container(world, bottle)
+    commit(world.context, bottle)
+    world.engine.rename(bottle.identity.container, "old")
+    labels = (("bottle.schema", "1"), ("bottle.identity", str(bottle.identity)))
+    world.engine.create(replace(bare_spec(bottle.identity.container, BASE), labels=labels))
+    bottle.write_tombstone(Tombstone(host="there", moved_at=world.engine.clock()))
+    deleted = world.home.states / ".demo-yyyyy.deleted"
+    deleted.mkdir()
+    pruned = prune(world.context, plan_for(world.context, NOW), consent=True)
+    assert [each.ref for each in pruned.removed] == [str(deleted)]
+    assert "2 containers" in pruned.left[0].why
+
+
+def test_what_cannot_be_deleted_holds_up_nothing_else(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("xxxxx", "yyyyy"):
+        (world.home.states / f".demo-{name}.deleted").mkdir(parents=True)
+    real = tree.remove
+
+    def refuse(path: Path) -> None:
+        if "xxxxx" in path.name:
+            raise PermissionError(1, "Operation not permitted")
+        real(path)
+
+    monkeypatch.setattr(tree, "remove", refuse)
+    pruned = prune(world.context, plan_for(world.context, NOW), consent=True)
+    assert (len(pruned.removed), len(pruned.left)) == (1, 1)
+
+
+@pytest.mark.parametrize("years", [20, 9000])
+def test_what_shows_a_time_to_come_is_as_old_as_it_is(years: int, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    os.utime(tmp_path / "file", (0, time.time() + years * 365 * 86400))
+    assert abs(touched_at(tmp_path) - datetime.now(UTC)) < timedelta(minutes=5)
+
+
+@pytest.mark.parametrize("name", ["landing", "placed"])
+def test_a_note_that_is_no_file_is_none(world: World, name: str) -> None:
+    staging = world.home.path / "incoming" / str(STRANGER)
+    staging.mkdir(parents=True)
+    os.mkfifo(staging / name)
+    world.engine.clock.now = datetime.now(UTC) + timedelta(days=3)
+    assert set(planned(world)) == {str(staging)}
 
 
 # Nothing but garbage, whatever is there.
@@ -448,7 +603,8 @@ def test_no_plan_takes_what_is_not_ours_or_the_only_copy_of_work(facts: GarbageF
                 if any(garbage.ref.startswith(f"{each.committed_repository}:") for each in abandoned):
                     assert garbage.consent
                     continue  # loaded by a move that did not end here
-                assert any("bottle.nonce" in each.labels and each.diff_ids not in in_history for each in holders)
+                assert any(each.diff_ids not in in_history for each in holders)
+                assert garbage.consent or ":in-flight-" in garbage.ref
                 assert not any(each.damaged for each in facts.bottles.values())
             case Kind.VOLUME:
                 volume = next(each for each in facts.volumes if each.name == garbage.ref)

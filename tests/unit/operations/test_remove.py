@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bottle.errors import BottleError, Conflict, Locked, MovedAway, NeedsConsent
+from bottle.errors import BottleError, Conflict, EngineError, Locked, MovedAway, NeedsConsent
 from bottle.launch import bare_spec, requests_volume
 from bottle.model import MigrationPhase, MigrationRecord, Mount, MountKind, Tombstone
 from bottle.operations import ForkRequest, commit, fork, plan_for, prune, remove, resume, stop
@@ -179,6 +179,31 @@ def test_work_goes_only_with_consent(world: World, held: str, words: str) -> Non
     assert traces(world, bottle) == before
     remove(world.context, bottle, consent=True)
     assert traces(world, bottle) == []
+
+
+def test_a_yes_holds_for_what_was_shown(world: World) -> None:
+    bottle = worked(world)
+    with pytest.raises(NeedsConsent) as asked:
+        remove(world.context, bottle, consent=False)
+    resume(world.context, bottle, ResumeRequest())
+    world.work(bottle, "/since", b"x")
+    stop(world.context, bottle)
+    commit(world.context, bottle)
+    with pytest.raises(NeedsConsent, match="commits 1 and 2") as again:
+        remove(world.context, bottle, consent=False, agreed=asked.value.parts)
+    assert bottle.exists()
+    remove(world.context, bottle, consent=False, agreed=again.value.parts)
+    assert traces(world, bottle) == []
+
+
+def test_a_volume_is_work_though_the_newest_container_never_ran(world: World) -> None:
+    bottle = world.start(KEEPER)
+    world.lose_container(bottle)
+    world.engine.fail_next("start", EngineError("port is in use"))
+    with pytest.raises(EngineError):
+        resume(world.context, bottle, ResumeRequest())
+    with pytest.raises(NeedsConsent, match=r"volume bottle-demo-\w{5}-cache"):
+        remove(world.context, bottle, consent=False)
 
 
 def test_where_there_is_no_work_no_consent_is_needed(world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -142,3 +143,35 @@ def test_either_rule_keeps() -> None:
     assert going(Retention(commits=1, days=1)) == [1, 2, 15]
     assert going(Retention(commits=1), in_force="t:2") == [1, 15, 38]
     assert going(Retention(commits=1), needed=(15,)) == [1, 2, 38]
+
+
+def test_each_image_that_stays_is_told_of_and_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    bottle = world.start(replace(AGENT, keep=None))
+    for _ in range(3):
+        commit(world.context, bottle)
+    bottle.write_metadata(replace(bottle.metadata(), agent=replace(AGENT, keep=Retention(commits=1))))
+    real = world.engine.remove_image
+
+    def slow(ref: str) -> None:
+        if ref.endswith(":2"):
+            raise EngineError("Docker did not answer in time")
+        real(ref)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.engine, "remove_image", slow)
+        assert commit(world.context, bottle).expired == (1, 3)
+    assert [note for note in world.progress.notes if "stays" in note] == [
+        "commit 2 stays until the next commit: Docker did not answer in time"
+    ]
+    assert states(world, bottle) == ["expired", "present", "expired", "present"]
+    commit(world.context, bottle)
+    assert states(world, bottle) == ["expired", "expired", "expired", "expired", "present"]
+
+
+def test_a_commit_from_the_beginning_of_time_is_old(world: World) -> None:
+    bottle = world.start(replace(AGENT, keep=Retention(days=100_000)))
+    commit(world.context, bottle)
+    commit(world.context, bottle)
+    ancient = tuple(replace(each, created_at=datetime.min.replace(tzinfo=UTC)) for each in bottle.commits())
+    bottle.write_commits(ancient)
+    assert commit(world.context, bottle).commit.number == 3

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from importlib import import_module
 
 import pytest
 
-from bottle.errors import StateDamaged
+from bottle.errors import StateDamaged, TwoContainers
 from bottle.launch import bare_spec
 from bottle.model import CommitIntent, CommitSpec, ImageDefaults, MigrationPhase, MigrationRecord, Status
 from bottle.naming import LABEL_IDENTITY, LABEL_NONCE
-from bottle.operations import commit, resume, stop
+from bottle.operations import Context, commit, remove, resume, stop
 from bottle.operations.settle import settle
 from bottle.plan import ResumeRequest, StartAgain
 from bottle.state import BottleState
 from tests.support.trees import snapshot
-from tests.support.world import World
+from tests.support.world import Killed, World
 
 
 def intent(world: World, bottle: BottleState, *, paused: bool = True) -> CommitIntent:
@@ -117,6 +120,24 @@ def test_a_record_of_a_commit_that_cannot_be_read_stops_everything_before_it_beg
     assert {call.method for call in world.engine.calls[calls:]} <= {"container", "container_summaries"}
 
 
+def test_what_somebody_committed_by_hand_is_not_taken_for_what_died(world: World) -> None:
+    """A commit died after it was made, and a container made of it, by hand, was committed by hand."""
+    bottle = world.start()
+    begun = intent(world, bottle)
+    finished(world, bottle, begun)
+    by_hand = CommitSpec(tag="x:1", labels=(), defaults=ImageDefaults(), message="")
+    world.engine.create(replace(bare_spec("mine", bottle.identity.committing(begun.nonce)), labels=()))
+    world.engine.start("mine")
+    world.engine.write("mine", "/mine", b"x")
+    image = world.engine.commit("mine", by_hand)
+    assert image.labels[LABEL_NONCE] == begun.nonce
+    settle(world.context, bottle)
+    assert [each.number for each in bottle.commits()] == [1]
+    kept = world.engine.image("x:1")
+    assert kept is not None
+    assert kept.tags == ("x:1",)
+
+
 def test_halves_that_a_death_left_behind_go(world: World) -> None:
     bottle = world.start()
     commit(world.context, bottle)
@@ -130,3 +151,56 @@ def test_halves_that_a_death_left_behind_go(world: World) -> None:
     assert {each.name for each in world.engine.containers({})} == {bottle.identity.container, "unrelated"}
     world.engine.remove_container("unrelated")
     world.check_tidy(bottle)
+
+
+@pytest.mark.parametrize("operation", [commit, stop])
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_container_that_somebody_called_like_a_draft_is_the_bottle_s(
+    world: World, operation: Callable[[Context, BottleState], object], runs: bool
+) -> None:
+    bottle = world.start()
+    world.work(bottle, "/work", b"hours")
+    if not runs:
+        world.engine.stop(bottle.identity.container)
+    world.engine.rename(bottle.identity.container, bottle.identity.draft)
+    operation(world.context, bottle)
+    assert world.content(bottle, "/work") == b"hours"
+    resume(world.context, bottle, ResumeRequest())
+    assert world.content(bottle, "/work") == b"hours"
+    world.check_tidy(bottle)
+
+
+def test_a_draft_that_a_cut_resume_left_and_somebody_worked_in_is_the_bottle_s(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bottle = world.start()
+    world.work(bottle, "/work", b"hours")
+    stop(world.context, bottle)
+    commit(world.context, bottle)
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.engine, "rename", die)
+        patch.setattr(import_module("bottle.operations.start"), "discard_draft", lambda *_: None)
+        with pytest.raises(Killed):
+            resume(world.context, bottle, ResumeRequest())
+    assert [each.name for each in world.engine.containers({})] == [bottle.identity.draft]
+    world.engine.start(bottle.identity.draft)
+    world.engine.write(bottle.identity.draft, "/more", b"since")
+    commit(world.context, bottle)
+    assert (world.content(bottle, "/work"), world.content(bottle, "/more")) == (b"hours", b"since")
+    assert [each.number for each in bottle.commits()] == [1, 2]
+    world.check_tidy(bottle)
+
+
+def test_one_that_ran_beside_the_bottle_s_own_is_not_chosen_from(world: World) -> None:
+    bottle = world.start()
+    commit(world.context, bottle)
+    world.engine.create(bare_spec(bottle.identity.draft, bottle.identity.committed(1)))
+    world.engine.start(bottle.identity.draft)
+    for operation in (commit, stop, partial(remove, consent=True)):
+        with pytest.raises(TwoContainers):
+            operation(world.context, bottle)
+    assert len(world.engine.containers({})) == 2

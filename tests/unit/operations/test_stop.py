@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from bottle import runtime
 from bottle.errors import BottleError, EngineError, Locked, MovedAway, NotFound
-from bottle.model import Status, Tombstone
-from bottle.operations import commit, end_session, resume, stop
+from bottle.model import CommitSpec, ImageDefaults, Status, Tombstone
+from bottle.operations import Context, commit, end_session, resume, stop
 from bottle.plan import ResumeRequest, StartAgain
+from bottle.state import BottleState
 from tests.support.trees import snapshot
 from tests.support.world import AGENT, Fate, Killed, World, every_moment
 
@@ -24,7 +30,7 @@ def test_it_ends_the_agent_keeps_its_work_and_saves_its_transcript(world: World)
     assert (stopped.was_running, stopped.exit_code, stopped.notes) == (True, 143, ())
     assert world.status(bottle) is Status.EXITED
     assert (bottle.transcript / "files/root/.demo/log").read_bytes() == b"line"
-    assert (world.runtime / str(bottle.identity) / "secrets").read_bytes() == b""
+    assert not (world.runtime / str(bottle.identity) / "secrets").exists()
     assert not stop(world.context, bottle).was_running
 
 
@@ -158,3 +164,32 @@ def test_a_session_whose_end_cannot_be_looked_after_says_so(world: World) -> Non
     assert any("could not be taken in" in note for note in ended.notes)
     assert any("the transcript could not be copied" in note for note in ended.notes)
     assert world.status(bottle) is Status.EXITED
+
+
+def test_with_rm_what_was_committed_by_hand_is_kept(world: World) -> None:
+    bottle = world.start()
+    spec = CommitSpec(tag="x:1", labels=(), defaults=ImageDefaults(), message="")
+    image = world.engine.commit(bottle.identity.container, spec)
+    world.engine._tags.pop("x:1")
+    world.engine.exit(bottle.identity.container)
+    assert not end_session(world.context, bottle, remove=True).removed
+    assert world.engine.image(image.id) is not None
+
+
+@pytest.mark.parametrize("operation", [stop, partial(end_session, remove=False), commit])
+def test_no_room_for_secrets_hinders_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, operation: Callable[[Context, BottleState], object]
+) -> None:
+    bottle = world.start(replace(AGENT, secrets=("TOKEN",)))
+    world.work(bottle, "/root/.demo/log", b"line")
+    if operation is not stop:
+        world.engine.exit(bottle.identity.container)
+    runtime.forget(world.runtime, bottle.identity)  # a reboot
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(runtime, "_put", full)
+    operation(world.context, bottle)
+    assert any("No space left" in note for note in world.progress.notes)
+    assert (bottle.transcript / "files/root/.demo/log").read_bytes() == b"line"
