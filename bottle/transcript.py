@@ -62,7 +62,7 @@ def capture(
             link = next((each.target for each in found if _is_link_at(done[-1], each)), None)
             if link is not None:
                 waiting += _leads_to(done[-1], link, (*done, *waiting), elsewhere)
-        document = {"entries": [{**asdict(entry), "type": entry.type.value} for entry in entries]}
+        document = {"entries": [entry_to_json(entry) for entry in entries]}
         write_atomic(new / "index.json", serial.dump(document))
         replace_tree(new, folder)
     finally:
@@ -160,6 +160,13 @@ def restore(engine: Engine, container: str, folder: Path, *, spared: Callable[[s
     with _as_tar(entries, folder / "files") as tar:
         engine.write_archive(container, "/", tar)
     return sum(entry.type is EntryType.FILE for entry in entries)
+
+
+def entry_to_json(entry: Entry) -> serial.Json:
+    """As the index has it. An engine gives times in whole seconds."""
+    said = {**asdict(entry), "type": entry.type.value}
+    del said["nanoseconds"]
+    return said
 
 
 @contextmanager

@@ -30,10 +30,12 @@ from bottle.model import (
     Tombstone,
 )
 from bottle.naming import Identity
-from bottle.unpack import Entry
+from bottle.transcript import entry_to_json
+from bottle.unpack import Entry, EntryType
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
+FILE = Entry(path="a", type=EntryType.FILE, mode=0o600, uid=0, gid=0, mtime=0)
 IDENTITY = Identity.parse("demo-abcde")
 METADATA = Metadata(
     identity=IDENTITY,
@@ -75,7 +77,7 @@ def documents(tmp_path: Path) -> dict[str, object]:
         states.TOMBSTONE: serial.tombstone_to_json(
             Tombstone(host="h", moved_at=NOON, arrived=ARRIVED, account=ACCOUNT)
         ),
-        f"{states.TRANSCRIPT}/index.json": {"entries": [{field.name: None for field in fields(Entry)}]},
+        f"{states.TRANSCRIPT}/index.json": {"entries": [entry_to_json(FILE)]},
         states.LOCK: held,
     }
 
