@@ -13,7 +13,7 @@ from bottle.cli.loudness import Loudness
 from bottle.cli.output import confirmed, note, on_terminal, report
 from bottle.cli.picker import pick
 from bottle.cli.progress import for_stderr
-from bottle.cli.terminal import Heard, ending_signals
+from bottle.cli.terminal import ending_signals
 from bottle.docker_engine import DockerEngine
 from bottle.errors import BottleError, Interrupted, NeedsConsent, UsageError
 from bottle.home import default_home
@@ -39,10 +39,10 @@ def command(function: F) -> F:
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
-        with ending_signals() as ended:
-            return told(ended, *args, **kwargs)
+        with ending_signals():
+            return told(*args, **kwargs)
 
-    def told(ended: Heard, *args: Any, **kwargs: Any) -> Any:
+    def told(*args: Any, **kwargs: Any) -> Any:
         form = kwargs.get("form", "text")
         asked = click.get_current_context(silent=True)
         JOURNAL.asked(asked.command_path if asked is not None else function.__name__, kwargs)
@@ -51,7 +51,7 @@ def command(function: F) -> F:
         except BottleError as exc:
             _log.debug("failed", exc_info=True)
             report(exc, form, log=JOURNAL.path)
-            raise SystemExit(ended.exit_code if isinstance(exc, Interrupted) else exc.exit_code) from exc
+            raise SystemExit(exc.exit_code) from exc
         except BrokenPipeError:
             raise  # nobody reads the answer: click ends quietly
         except OSError as exc:
@@ -64,7 +64,7 @@ def command(function: F) -> F:
             raise SystemExit(BottleError.exit_code) from exc
         except (KeyboardInterrupt, click.Abort) as exc:  # the latter at a question
             report(Interrupted("interrupted", next_step="the same command again goes on"), form)
-            raise SystemExit(ended.exit_code) from exc
+            raise SystemExit(Interrupted.exit_code) from exc
 
     return cast("F", run)
 

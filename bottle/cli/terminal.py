@@ -7,7 +7,6 @@ import termios
 import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from types import FrameType
 
 # Ctrl-P Ctrl-Q, as docker's.
@@ -118,36 +117,24 @@ def in_foreground(descriptor: int) -> bool:
         return True  # not the terminal that controls this process, so none that stops it
 
 
-@dataclass
-class Heard:
-    """The signal that ends a command, SIGINT until another has come."""
-
-    number: int = signal.SIGINT
-
-    @property
-    def exit_code(self) -> int:
-        """What a shell would say of a process that this signal has ended."""
-        return 128 + self.number
-
-
 @contextmanager
-def ending_signals() -> Iterator[Heard]:
+def ending_signals() -> Iterator[None]:
     """Let SIGTERM and SIGHUP raise KeyboardInterrupt, as SIGINT does, so that what is open is closed.
 
     Only the first of them does: a terminal that goes away sends several, and closing is not to be broken off.
     """
-    ended = Heard()
+    came: list[int] = []
 
     def leave(number: int, frame: FrameType | None) -> None:
-        if ended.number == signal.SIGINT:
-            ended.number = number
+        came.append(number)
+        if len(came) == 1:
             raise KeyboardInterrupt
 
     # One that is ignored stays so: that is what nohup asks for.
     heard = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is not signal.SIG_IGN]
     before = {each: signal.signal(each, leave) for each in heard}
     try:
-        yield ended
+        yield
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)

@@ -1,9 +1,12 @@
 """Hold a running bottle still: the one way to pause one, and whatever becomes of who did, it goes on."""
 
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from types import FrameType
 
 from bottle.errors import BottleError, Conflict, EngineError, NotFound, PreflightRefused, StillPaused
 from bottle.model import ContainerFacts, Status
@@ -14,6 +17,7 @@ from bottle.state import BottleState
 
 _DESCRIPTORS = 4  # for a connection to the engine and its certificate, and for the note
 _TRIES = (0.1, 0.5, 2.0)  # seconds from one try to let it go on to the next
+_INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
@@ -71,19 +75,45 @@ def _freeze(engine: Engine, identity: Identity, container: ContainerFacts) -> No
 
 def let_go_on(context: Context, state: BottleState, container: ContainerFacts) -> None:
     """Let a container go on that was paused here, in several tries, and forget that it was. Raises StillPaused."""
-    for delay in (*_TRIES, None):
-        try:
-            _thaw(context.engine, container)
-            break
-        except EngineError as exc:
-            if delay is None:
-                raise StillPaused(
-                    f"{container.name} was paused, and cannot be let go on: {exc.what}",
-                    left="its agent is frozen, and has lost nothing",
-                    next_step=f"docker unpause {container.name}   (or: bottle resume {state.identity})",
-                ) from exc
-            time.sleep(delay)
-    state.clear_paused()
+    with _uninterrupted():
+        for delay in (*_TRIES, None):
+            try:
+                _thaw(context.engine, container)
+                break
+            except EngineError as exc:
+                if delay is None:
+                    raise StillPaused(
+                        f"{container.name} was paused, and cannot be let go on: {exc.what}",
+                        left="its agent is frozen, and has lost nothing",
+                        next_step=f"docker unpause {container.name}   (or: bottle resume {state.identity})",
+                    ) from exc
+                time.sleep(delay)
+        state.clear_paused()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Have Ctrl-C and its like wait until the context is closed: who is in a hurry presses it twice."""
+    if threading.current_thread() is not threading.main_thread():  # which alone is interrupted
+        yield
+        return
+    came: list[int] = []
+
+    def wait(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+
+    before = {number: signal.signal(number, wait) for number in _INTERRUPTIONS if _is_ours(number)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for late in came[:1]:
+            os.kill(os.getpid(), late)
+
+
+def _is_ours(number: signal.Signals) -> bool:
+    return signal.getsignal(number) not in {None, signal.SIG_IGN}
 
 
 def _thaw(engine: Engine, container: ContainerFacts) -> None:

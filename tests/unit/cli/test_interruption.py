@@ -131,7 +131,7 @@ def test_a_signal_that_ends_a_command_leaves_no_agent_frozen(
 
     monkeypatch.setattr(engine, call, struck)
     monkeypatch.setattr(engine, "unpause", struck_again)
-    document = cli.json(*(word.format(bottle.identity) for word in words), exit_code=128 + number)
+    document = cli.json(*(word.format(bottle.identity) for word in words), exit_code=130)
     assert document["error"]["code"] == "Interrupted"
     assert cli.world.status(bottle) is Status.RUNNING
     assert bottle.paused_by is None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from bottle.cli.terminal import ending_signals
 from bottle.errors import BottleError, Conflict, EngineError, EngineUnreachable, PreflightRefused, StillPaused
 from bottle.model import Agent, ContainerFacts, Mount, MountKind, Status
 from bottle.operations import ForkRequest, commit, fork, list_bottles, resume, stop
@@ -118,6 +121,34 @@ def test_it_goes_on_after_any_error(world: World, bottle: BottleState, error: ty
     with pytest.raises(error, match="within"):
         work()
     assert seen == [(Status.PAUSED, "a test")]
+    assert world.status(bottle) is Status.RUNNING
+    assert bottle.paused_by is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("before", [None, KeyboardInterrupt, EngineError])
+def test_an_interruption_waits_until_it_goes_on(
+    world: World,
+    bottle: BottleState,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    before: type[BaseException] | None,
+) -> None:
+    unpause = world.engine.unpause
+
+    def struck(ref: str) -> None:
+        os.kill(os.getpid(), number)
+        time.sleep(0.01)
+        unpause(ref)
+
+    def hold() -> None:
+        with ending_signals(), paused(world.context, bottle, container_of(world, bottle), "x"):
+            if before is not None:
+                raise before("before")
+
+    monkeypatch.setattr(world.engine, "unpause", struck)
+    with pytest.raises(KeyboardInterrupt):
+        hold()
     assert world.status(bottle) is Status.RUNNING
     assert bottle.paused_by is None
 
