@@ -199,6 +199,6 @@ class PathTooLong(PreflightRefused):
 
 
 class Interrupted(BottleError):
-    """The user pressed Ctrl-C, or a signal ended the command, of which the exit code tells then."""
+    """The user pressed Ctrl-C, or SIGTERM or SIGHUP ended the command."""
 
     exit_code = 130

@@ -293,7 +293,7 @@ def _require_unworked(facts: MoveFacts) -> None:
     raise Conflict(
         f"{name}, which {facts.metadata.identity} left on {facts.host_name} when it moved away from there, has run "
         "since: what it did is in no commit",
-        left="nothing was changed on either side",
+        left=_UNCHANGED,
         next_step=f"there: docker stop {name}; docker commit {name} kept; docker rm {name}   (keeps its work as an "
         "image); then the same command again",
     )

@@ -34,7 +34,7 @@ def newer_lines(edited: tuple[str, ...], workspace: str | None, sides: Sides) ->
         return []
     newer = f"newer {sides.source} than {sides.destination}"
     lines = [f"WARNING: edited during the hand-over, so {newer}: {item}" for item in edited]
-    return [*lines, f"next:  bring them to {workspace} {sides.destination}, before the agent goes on there"]
+    return [*lines, f"bring them to {workspace} {sides.destination}, before the agent goes on there"]
 
 
 def moved_lines(moved: Moved, sides: Sides, missing: tuple[str, ...], other: str) -> list[str]:

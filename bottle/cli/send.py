@@ -88,10 +88,8 @@ def _serve(remote: StdioRemote, identity: str, request: MoveRequest, *, planning
     except BottleError as exc:
         result, status = {"error": error_to_json(exc)}, exc.exit_code
     except OSError as exc:
-        result, status = (
-            {"error": error_to_json(BottleError(f"the system there refused: {exc}"))},
-            BottleError.exit_code,
-        )
+        refused = BottleError(f"the system there refused: {exc}", next_step="bottle doctor")
+        result, status = {"error": error_to_json(refused)}, refused.exit_code
     except KeyboardInterrupt:
         # The other side is gone, or somebody here ended it. What was begun is as after any other Ctrl-C.
         result, status = {"error": error_to_json(Interrupted("it was interrupted there"))}, Interrupted.exit_code

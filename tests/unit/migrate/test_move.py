@@ -22,6 +22,7 @@ from bottle import tree
 from bottle.cli.far import settle_by_asking
 from bottle.cli.moved import moved_document, moved_lines
 from bottle.cli.moveplan import SENDING, plan_lines
+from bottle.cli.output import answer
 from bottle.errors import (
     Conflict,
     EngineError,
@@ -504,13 +505,17 @@ def test_a_workspace_that_is_edited_without_end_stays_and_the_same_command_goes_
     assert (Path(moved.workspace or "") / "journal").read_text() == journal.read_text()
 
 
-def test_what_is_edited_during_the_hand_over_is_told(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_edited_during_the_hand_over_is_told(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     edit_after(rig, monkeypatch, "register", lambda: (rig.world.cwd / "late").write_text("x"))
     moved = rig.move()
     assert moved.edited == ("late",)
     told = "  WARNING: edited during the hand-over, so newer here than there: late"
     lines = moved_lines(moved, SENDING, (), moved.host)
-    assert lines[lines.index(told) + 1].startswith(f"  next:  bring them to {moved.workspace} there")
+    assert lines[lines.index(told) + 1].startswith(f"  bring them to {moved.workspace} there")
+    answer("text", {}, lines)
+    assert "|" not in capsys.readouterr().out  # no line of it passes for one of an error
     assert moved_document(moved, SENDING, (), moved.host)["newer_here"] == ["late"]
     assert moved_from_json(moved_to_json(moved), "owner").edited == moved.edited
     assert rig.move().edited == ("late",)  # the same command once more says so too
