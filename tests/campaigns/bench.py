@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import subprocess
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,9 @@ from docker.errors import DockerException
 
 from tests.campaigns.promises import MARK, Work, bottles, work_of
 from tests.integration.migration import Desk
+
+RecordProperty = Callable[[str, object], None]  # pytest's `record_property`
+STRUCK = "points struck"  # what a test of a campaign records with it
 
 TOOLS = "sh sleep cat test mkdir true head"
 LIFE = "mkdir -p /root/.agent; echo $0 >>/root/.agent/journal; trap 'exit 0' TERM; while :; do sleep 0.1; done"

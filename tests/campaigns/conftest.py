@@ -9,13 +9,22 @@ from pathlib import Path
 import docker
 import pytest
 
-from tests.campaigns.bench import LIFE, MANIFEST, TOOLS, Bench
+from tests.campaigns.bench import LIFE, MANIFEST, STRUCK, TOOLS, Bench
 from tests.hosts import DockerHost
 from tests.integration import migration
-from tests.integration.conftest import base_image, classic_host, engine, host_image, make_host, run_id
+from tests.integration.conftest import base_image, classic_host, engine, host_image, make_host, run_id, wheel
 from tests.integration.smallimage import build_small
 
-__all__ = ["base_image", "classic_host", "engine", "host_image", "make_host", "run_id"]
+__all__ = ["base_image", "classic_host", "engine", "host_image", "make_host", "run_id", "wheel"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many points were struck: what could not be struck where it was meant to be is none."""
+    reports = (report for several in terminalreporter.stats.values() for report in several)
+    called = (report for report in reports if getattr(report, "when", None) == "call")
+    found = [value for report in called for name, value in report.user_properties if name == STRUCK]
+    if found:
+        terminalreporter.write_line(f"campaigns: {sum(found)} points struck")
 
 
 @pytest.fixture(scope="session")
@@ -38,12 +47,6 @@ def bench(tmp_path: Path, engine: docker.DockerClient, small: str) -> Iterator[B
             yield bench
         finally:
             bench.clear()
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a host installs bottle from."""
-    return migration.build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="session")

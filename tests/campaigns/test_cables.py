@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.campaigns.bench import Bench
+from tests.campaigns.bench import STRUCK, Bench, RecordProperty
 from tests.campaigns.moves import a_move
 from tests.hosts import DockerHost
 from tests.integration.proxy import Proxy, proxy
@@ -34,10 +34,13 @@ def whole(bench: Bench, there: DockerHost, link: Proxy) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("fault", ["cut", "flip", "cut_back", "flip_back", "stall"])
-def test_a_cable_with_a_fault(bench: Bench, there: DockerHost, link: Proxy, whole: tuple[int, int], fault: str) -> None:
+def test_a_cable_with_a_fault(
+    bench: Bench, there: DockerHost, link: Proxy, whole: tuple[int, int], fault: str, record_property: RecordProperty
+) -> None:
     total = whole[1] if fault.endswith("_back") else whole[0]
+    parts = PARTS[1::3] if fault == "stall" else PARTS
     broken = []
-    for part in PARTS[1::3] if fault == "stall" else PARTS:
+    for part in parts:
         with a_move(bench, there, "link", size=2 * MEGA) as move:
             link.expect(**{fault: int(part * total)})
             done = bench.desk.bottle(*move.words)
@@ -47,10 +50,12 @@ def test_a_cable_with_a_fault(bench: Bench, there: DockerHost, link: Proxy, whol
             found += [f"exit {done.returncode}"] if done.returncode not in {0, 6} else []
             found += [*move.standing(), *move.goes_through()]
             broken += [f"{fault} at {part:.0%}: {each}\n{said}" for each in found]
+    record_property(STRUCK, len(parts))
     assert not broken, "\n".join(broken)
 
 
-def test_a_cable_that_crawls(bench: Bench, there: DockerHost, link: Proxy) -> None:
+def test_a_cable_that_crawls(bench: Bench, there: DockerHost, link: Proxy, record_property: RecordProperty) -> None:
+    record_property(STRUCK, 1)
     with a_move(bench, there, "link", size=MEGA) as move:
         link.expect(rate=200_000)
         assert not move.goes_through()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaigns.bench import Bench
+from tests.campaigns.bench import STRUCK, Bench, RecordProperty
 from tests.campaigns.moves import Move, a_move
 from tests.hosts import DockerHost
 from tests.integration.migration import BOTTLE
@@ -61,7 +61,7 @@ def running(bench: Bench, move: Move, moment: str) -> Iterator[subprocess.Popen[
         yield run
 
 
-def test_a_host_that_dies(bench: Bench, doomed: DockerHost) -> None:
+def test_a_host_that_dies(bench: Bench, doomed: DockerHost, record_property: RecordProperty) -> None:
     bench.desk.knows(doomed)
     deaths: dict[str, Callable[[], object]] = {
         "docker": doomed.kill_docker,
@@ -78,10 +78,11 @@ def test_a_host_that_dies(bench: Bench, doomed: DockerHost) -> None:
                 found = [f"a traceback: {said}"] if "Traceback" in said else []
                 found += [*move.standing(), *move.goes_through()]
                 broken += [f"{what} at {moment!r}: {each}" for each in found]
+    record_property(STRUCK, len(MOMENTS) * len(deaths))
     assert not broken, "\n".join(broken)
 
 
-def test_a_host_that_fills_up(bench: Bench, doomed: DockerHost) -> None:
+def test_a_host_that_fills_up(bench: Bench, doomed: DockerHost, record_property: RecordProperty) -> None:
     bench.desk.knows(doomed)
     broken = []
     for moment in MOMENTS:
@@ -94,11 +95,13 @@ def test_a_host_that_fills_up(bench: Bench, doomed: DockerHost) -> None:
             found = [f"a traceback: {said}"] if "Traceback" in said else []
             found += [*full, *move.goes_through()]
             broken += [f"full at {moment!r}: {each}" for each in found]
+    record_property(STRUCK, len(MOMENTS))
     assert not broken, "\n".join(broken)
 
 
 @pytest.mark.parametrize("lie", LIARS)
-def test_a_host_that_lies(bench: Bench, there: DockerHost, lie: str) -> None:
+def test_a_host_that_lies(bench: Bench, there: DockerHost, lie: str, record_property: RecordProperty) -> None:
+    record_property(STRUCK, 1)
     bench.desk.knows(there)
     with a_move(bench, there, bench.desk.target(there)) as move:
         put = ["sh", "-c", "cat >/usr/local/bin/docker; chmod 755 /usr/local/bin/docker"]

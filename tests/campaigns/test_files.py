@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.campaigns import commands
-from tests.campaigns.bench import Bench
+from tests.campaigns.bench import STRUCK, Bench, RecordProperty
 from tests.campaigns.campaign import strike_all
 from tests.campaigns.commands import Prepare
 
@@ -25,7 +25,8 @@ POINTS = 23
     ],
     ids=lambda prepare: prepare.__name__.rstrip("_"),
 )
-def test_whatever_is_struck_the_promises_hold(bench: Bench, prepare: Prepare) -> None:
+def test_whatever_is_struck_the_promises_hold(bench: Bench, prepare: Prepare, record_property: RecordProperty) -> None:
     report = strike_all(bench, prepare, POINTS)
+    record_property(STRUCK, report.struck)
     assert not report.broken, str(report)
     assert len(report.missed) <= report.struck // 4, str(report)

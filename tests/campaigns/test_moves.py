@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from tests.campaigns import promises, strace
-from tests.campaigns.bench import Bench
+from tests.campaigns.bench import STRUCK, Bench, RecordProperty
 from tests.campaigns.calls import choose
 from tests.campaigns.campaign import SHARE
 from tests.campaigns.moves import a_move
@@ -18,7 +18,9 @@ POINTS = 34
 _LOG = logging.getLogger("campaign")
 
 
-def test_whatever_is_struck_one_host_owns_it_and_the_move_goes_on(bench: Bench, there: DockerHost) -> None:
+def test_whatever_is_struck_one_host_owns_it_and_the_move_goes_on(
+    bench: Bench, there: DockerHost, record_property: RecordProperty
+) -> None:
     bench.desk.knows(there)
     alias = bench.desk.target(there)
     with a_move(bench, there, alias, "--jobs", "1") as move:
@@ -36,5 +38,6 @@ def test_whatever_is_struck_one_host_owns_it_and_the_move_goes_on(bench: Bench, 
             found = [*promises.plainly_said(run), *move.standing(), *move.goes_through()]
             _LOG.info("%s: %s", point, found or "held")
             broken += [f"{point}\n  {each}\n  (at first: {run.code}: {run.said})" for each in found]
+    record_property(STRUCK, len(chosen) - len(missed))
     assert not broken, f"{len(chosen)} points\n" + "\n".join(broken)
     assert len(missed) <= len(chosen) // 4, "\n".join(missed)

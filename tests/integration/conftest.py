@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -11,6 +12,8 @@ import pytest
 from docker.errors import DockerException
 
 from tests.hosts import DockerHost, ensure_base_image, ensure_host_image, new_run_id, remove_hosts
+from tests.integration import migration
+from tests.integration.migration import Desk
 
 NO_ENGINE = """\
 no Docker Engine answers ({error}).
@@ -86,3 +89,51 @@ def make_host(run_id: str, host_image: str) -> Iterator[Callable[..., DockerHost
             return stack.enter_context(DockerHost(run_id=run_id, **options))
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def agents(engine: docker.DockerClient, base_image: str) -> Iterator[str]:
+    """The image of the agents that are moved."""
+    migration.build_image(engine, base_image)
+    yield migration.IMAGE
+    engine.images.remove(migration.IMAGE, force=True)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What hosts install bottle from."""
+    return migration.build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def equipped(wheel: Path, base_image: str) -> Callable[[DockerHost], DockerHost]:
+    """Give a host bottle and the base image, once."""
+    done: set[str] = set()
+
+    def equip(host: DockerHost) -> DockerHost:
+        if host.name not in done:
+            host.install_bottle(wheel)
+            host.load_image(base_image)
+            done.add(host.name)
+        return host
+
+    return equip
+
+
+@pytest.fixture
+def host(destination: DockerHost, equipped: Callable[[DockerHost], DockerHost]) -> DockerHost:
+    """Each of the two shared hosts, ready to resume what arrives."""
+    return equipped(destination)
+
+
+@pytest.fixture(scope="session")
+def there(classic_host: DockerHost, equipped: Callable[[DockerHost], DockerHost]) -> DockerHost:
+    """One of them, where its image store makes no difference."""
+    return equipped(classic_host)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, engine: docker.DockerClient, agents: str) -> Iterator[Desk]:
+    """A fresh desk; whatever its bottles leave anywhere is removed."""
+    with migration.desk_in(tmp_path / "desk", engine) as desk:
+        yield desk

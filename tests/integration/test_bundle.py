@@ -4,42 +4,17 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
-import docker
 import pytest
 
 from bottle import tree
 from tests.hosts import DockerHost
-from tests.integration import migration
+from tests.integration import migration, trees
 from tests.integration.migration import Desk
 from tests.support.trees import make_deep
 
 LINK = "absolute link"
-
-
-@pytest.fixture(scope="module")
-def agents(engine: docker.DockerClient, base_image: str) -> Iterator[str]:
-    """The image of the agents, under a name of its own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(migration, "IMAGE", "bottle-bundle-test:latest")
-        migration.build_image(engine, base_image)
-        yield migration.IMAGE
-        engine.images.remove(migration.IMAGE, force=True)
-
-
-@pytest.fixture
-def desk(tmp_path: Path, engine: docker.DockerClient, agents: str) -> Iterator[Desk]:
-    """A fresh desk; whatever its bottles leave in the engine is removed."""
-    with migration.desk_in(tmp_path / "desk", engine) as desk:
-        yield desk
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the hosts install bottle from."""
-    return migration.build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture
@@ -47,7 +22,7 @@ def worker(desk: Desk) -> str:
     """A running bottle with work of every kind: in its image, its volume and its workspace."""
     identity = desk.start("mover")
     desk.work(identity)
-    migration.fill_workspace(desk.workspace)
+    trees.fill_workspace(desk.workspace)
     return identity
 
 
@@ -61,7 +36,7 @@ def bundle(desk: Desk, worker: str) -> Path:
 
 def workspace_of(desk: Desk) -> dict[str, tuple[object, ...]]:
     """What of the workspace is in a bundle: all but the link that points out."""
-    found = migration.folder_tree(desk.workspace)
+    found = trees.folder_tree(desk.workspace)
     del found[LINK]
     return found
 
@@ -118,7 +93,7 @@ def test_what_is_nested_deeply_comes_back_and_what_docker_cannot_reach_is_refuse
 
 def test_a_deleted_bottle_comes_back_whole(desk: Desk, worker: str, bundle: Path) -> None:
     container = desk.container(worker)
-    before = [migration.container_tree(container, path) for path in ("/work", "/opt/cache")]
+    before = [trees.container_tree(container, path) for path in ("/work", "/opt/cache")]
     workspace = workspace_of(desk)
     desk.ok("stop", worker)
     desk.ok("rm", worker, "--yes")
@@ -135,14 +110,14 @@ def test_a_deleted_bottle_comes_back_whole(desk: Desk, worker: str, bundle: Path
     assert identity != worker
     assert imported["copied_from"] == {"identity": worker, "commit": 1}
     assert any("MIGRATION_TEST_SECRET" in power for power in imported["granted"])
-    assert migration.folder_tree(goal) == workspace
+    assert trees.folder_tree(goal) == workspace
     journal = desk.states / identity / "transcript" / "files" / "root" / ".agent" / "journal"
     steps = journal.read_text().splitlines()
     assert steps
 
     desk.ok("resume", identity, "-d")
     container = desk.container(identity)
-    assert [migration.container_tree(container, path) for path in ("/work", "/opt/cache")] == before
+    assert [trees.container_tree(container, path) for path in ("/work", "/opt/cache")] == before
     assert desk.run_in(identity, "test", "!", "-e", "/etc/deleted-later") is not None
     assert desk.run_in(identity, "cat", "/root/.agent/began") == b"first\nagain\n"
     then = (desk.run_in(identity, "cat", "/root/.agent/journal") or b"").decode().splitlines()
@@ -153,21 +128,19 @@ def test_a_deleted_bottle_comes_back_whole(desk: Desk, worker: str, bundle: Path
     assert not desk.engine.volumes.list(filters={"label": f"bottle.identity={identity}"})
 
 
-def test_other_engines_take_it_in(desk: Desk, bundle: Path, worker: str, destination: DockerHost, wheel: Path) -> None:
+def test_other_engines_take_it_in(desk: Desk, bundle: Path, worker: str, host: DockerHost) -> None:
     container = desk.container(worker)
-    before = migration.container_tree(container, "/work")
-    host = destination
-    host.install_bottle(wheel)
+    before = trees.container_tree(container, "/work")
     host.put(bundle, "/root/worker.bottle")
     imported = json.loads(host.exec(["bottle", "import", "/root/worker.bottle", "--yes", "--format", "json"]).text)
     identity = imported["identity"]
     try:
         assert imported["workspace"] == f"/root/.bottle/workspaces/{identity}"
-        assert migration.far_folder_tree(host, imported["workspace"]) == workspace_of(desk)
+        assert trees.far_folder_tree(host, imported["workspace"]) == workspace_of(desk)
         host.exec(["bottle", "resume", identity, "-d"], env={"MIGRATION_TEST_SECRET": "hush-4711"})
-        assert migration.far_container_tree(host, identity, "/work") == before
-        cache = migration.far_container_tree(host, identity, "/opt/cache")
-        assert cache == migration.container_tree(container, "/opt/cache")
+        assert trees.far_container_tree(host, identity, "/work") == before
+        cache = trees.far_container_tree(host, identity, "/opt/cache")
+        assert cache == trees.container_tree(container, "/opt/cache")
         assert host.docker("exec", f"bottle-{identity}", "cat", "/root/.agent/began").text == "first\nagain"
         left = host.docker("ps", "-aq", "--filter", "name=bottle-fill-", "--filter", "name=bottle-verify-").text
         assert left == ""
@@ -181,7 +154,7 @@ def test_other_engines_take_it_in(desk: Desk, bundle: Path, worker: str, destina
     desk.known.append(again["identity"])
     assert again["copied_from"]["identity"] == identity
     desk.ok("resume", again["identity"], "-d")
-    assert migration.container_tree(desk.container(again["identity"]), "/work") == before
+    assert trees.container_tree(desk.container(again["identity"]), "/work") == before
 
 
 def test_a_spoilt_file_makes_nothing(desk: Desk, bundle: Path) -> None:

@@ -27,7 +27,7 @@ from bottle.state import BottleState, StateHome
 from bottle.testing import RecordingProgress
 from migrate.fold import Folder
 from tests.hosts import DockerHost
-from tests.integration.migration import CAPABILITY, NET_BIND
+from tests.integration.trees import CAPABILITY, NET_BIND
 
 ENGINES = ("outer", "classic", "containerd")
 # Each is one commit's work. What one makes, a later one changes, hides or makes anew, in the base and above it.

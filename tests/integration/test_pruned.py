@@ -79,10 +79,12 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def desk(run_id: str, host_image: str, base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def desk(
+    run_id: str, host_image: str, base_image: str, wheel: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Desk]:
     """The host, with bottle and a project on it."""
     with DockerHost(run_id=run_id) as host:
-        host.install_bottle(migration.build_wheel(tmp_path_factory.mktemp("wheel")))
+        host.install_bottle(wheel)
         manifest: Path = tmp_path_factory.mktemp("project") / "bottle.toml"
         manifest.write_text(MANIFEST.replace("IMAGE", base_image))
         host.put(manifest, "/root/project/bottle.toml")

@@ -15,12 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 
 from tests.hosts import DockerHost
-from tests.integration import migration
-from tests.integration.migration import BOTTLE, Desk
+from tests.integration import migration, trees
+from tests.integration.migration import BOTTLE, Desk, owners
 from tests.integration.proxy import proxy
 
 MEGA = 1 << 20
@@ -46,44 +45,16 @@ main(words, prog_name="bottle")
 
 
 @pytest.fixture(scope="module")
-def agents(engine: docker.DockerClient, base_image: str) -> Iterator[str]:
-    """The image of the agents that are pulled; another module may have made it already."""
-    existed = bool(engine.images.list(migration.IMAGE))
-    if not existed:
-        migration.build_image(engine, base_image)
-    yield migration.IMAGE
-    if not existed:
-        engine.images.remove(migration.IMAGE, force=True)
-
-
-@pytest.fixture(scope="module")
-def pull_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the hosts install bottle from."""
-    return migration.build_wheel(tmp_path_factory.mktemp("wheel"))
-
-
-@pytest.fixture(scope="module")
-def owner(classic_host: DockerHost, pull_wheel: Path, agents: str) -> DockerHost:
+def owner(there: DockerHost, agents: str) -> DockerHost:
     """A host with bottle and the agents' image."""
-    return equip(classic_host, pull_wheel, agents)
-
-
-@pytest.fixture(params=["classic", "containerd"])
-def any_owner(request: pytest.FixtureRequest, pull_wheel: Path, agents: str) -> DockerHost:
-    """Each kind of host in turn."""
-    return equip(request.getfixturevalue(f"{request.param}_host"), pull_wheel, agents)
+    there.load_image(agents)
+    return there
 
 
 @pytest.fixture
-def desk(tmp_path: Path, engine: docker.DockerClient, agents: str) -> Iterator[Desk]:
-    """A fresh desk; whatever its bottles leave is removed."""
-    with migration.desk_in(tmp_path / "desk", engine) as desk:
-        yield desk
-
-
-def equip(host: DockerHost, wheel: Path, image: str) -> DockerHost:
-    host.install_bottle(wheel)
-    host.load_image(image)
+def any_owner(host: DockerHost, agents: str) -> DockerHost:
+    """Each kind of host in turn, with the agents' image."""
+    host.load_image(agents)
     return host
 
 
@@ -159,23 +130,17 @@ def resumed_here(desk: Desk, host: DockerHost, identity: str) -> None:
     assert socket.gethostname() in far_refused(host, 4, "resume", identity)
 
 
-def owners(desk: Desk, host: DockerHost, identity: str) -> tuple[bool, bool]:
-    """Whether the bottle can be resumed here, and there."""
-    here = (desk.states / identity).is_dir() and desk.can_resume(identity)
-    return here, migration.far_can_resume(host, identity)
-
-
 def test_all_that_belongs_to_a_bottle_is_pulled(desk: Desk, any_owner: DockerHost) -> None:
     owner = any_owner
     with living_there(owner, desk, "mover") as identity:
         source = desk.folder / "source"
         source.mkdir()
-        migration.fill_workspace(source)
+        trees.fill_workspace(source)
         put_as_it_is(owner, source, str(desk.workspace))
-        workspace = migration.far_folder_tree(owner, str(desk.workspace))
-        owner.exec(["sh", "-c", 'docker cp - "$1:/"', "cp", f"bottle-{identity}"], stdin=migration._work())
-        owner.exec(["sh", "-c", 'docker cp - "$1:/opt/cache"', "cp", f"bottle-{identity}"], stdin=migration._work())
-        before = [migration.far_container_tree(owner, identity, path) for path in ("/work", "/opt/cache")]
+        workspace = trees.far_folder_tree(owner, str(desk.workspace))
+        owner.exec(["sh", "-c", 'docker cp - "$1:/"', "cp", f"bottle-{identity}"], stdin=trees.work())
+        owner.exec(["sh", "-c", 'docker cp - "$1:/opt/cache"', "cp", f"bottle-{identity}"], stdin=trees.work())
+        before = [trees.far_container_tree(owner, identity, path) for path in ("/work", "/opt/cache")]
 
         plan = desk.ok("migrate", identity, desk.target(owner), "--from", "--plan")["plan"]
         assert (plan["stop"], plan["commit"], plan["workspace"]) == (True, True, str(desk.workspace))
@@ -191,10 +156,10 @@ def test_all_that_belongs_to_a_bottle_is_pulled(desk: Desk, any_owner: DockerHos
         assert moved["workspace"] == str(desk.workspace)
         assert moved["host"] == socket.gethostname()
         assert not (desk.folder / "bottles" / "incoming").exists()
-        assert migration.folder_tree(desk.workspace) == workspace
+        assert trees.folder_tree(desk.workspace) == workspace
         resumed_here(desk, owner, identity)
         container = desk.container(identity)
-        assert [migration.container_tree(container, path) for path in ("/work", "/opt/cache")] == before
+        assert [trees.container_tree(container, path) for path in ("/work", "/opt/cache")] == before
 
         again = desk.ok("migrate", identity, desk.target(owner), "--from", "--yes")
         assert again["staged_bytes"] == moved["staged_bytes"]  # what the first run sent; this one sends nothing
@@ -242,7 +207,7 @@ def test_a_run_that_is_killed_is_continued_by_the_next(desk: Desk, owner: Docker
                 assert running.poll() is None
                 time.sleep(0.02)
             running.send_signal(signal.SIGKILL)
-        assert owners(desk, owner, identity) == (False, True)
+        assert owners(desk, identity, owner) == (False, True)
         line.expect()
         moved = desk.ok(*words)
         assert line.received < 0.62 * moved["staged_bytes"] + MEGA
@@ -267,7 +232,7 @@ def test_killed_at_any_moment_one_host_owns_it_and_the_next_run_ends_it(
         )  # fmt: skip
         assert done.returncode == -signal.SIGKILL, done.stderr.decode()
         settled(owner, identity)
-        here, there = owners(desk, owner, identity)
+        here, there = owners(desk, identity, owner)
         assert not (here and there)
         if not here and not there:
             # Only we know whether it arrived, and nobody there can ask us.
@@ -275,7 +240,7 @@ def test_killed_at_any_moment_one_host_owns_it_and_the_next_run_ends_it(
         else:
             assert here == (moment in {"after register", "before clear", "after clear"})
         desk.ok(*words)
-        assert owners(desk, owner, identity) == (True, False)
+        assert owners(desk, identity, owner) == (True, False)
         assert not (desk.folder / "bottles" / "incoming").exists()
         resumed_here(desk, owner, identity)
 
@@ -301,7 +266,7 @@ def test_the_owner_that_dies_leaves_it_there(desk: Desk, owner: DockerHost) -> N
             said = running.communicate(timeout=60)[1].decode()
         assert running.returncode == 6, said
         assert "Traceback" not in said
-        assert owners(desk, owner, identity) == (False, True)
+        assert owners(desk, identity, owner) == (False, True)
         desk.ok(*words[:4])
         resumed_here(desk, owner, identity)
 
@@ -312,11 +277,11 @@ def test_it_goes_away_and_comes_back(desk: Desk, owner: DockerHost) -> None:
         desk.ok("migrate", *words, "--from", "--resume")
         assert desk.container(identity).status == "running"
         desk.ok("migrate", *words, "--resume", "--workspace", str(desk.workspace) + "-back")
-        assert owners(desk, owner, identity) == (False, True)
+        assert owners(desk, identity, owner) == (False, True)
         back = desk.ok("migrate", *words, "--from", "--workspace", str(desk.folder / "elsewhere"))
         assert back["workspace"] == str(desk.folder / "elsewhere")
         assert back["staged_bytes"] < 2 * MEGA
-        assert owners(desk, owner, identity) == (True, False)
+        assert owners(desk, identity, owner) == (True, False)
         owner.exec(["rm", "-rf", str(desk.workspace) + "-back"])
 
 
@@ -376,10 +341,10 @@ def test_credentials_keep_it_there_until_they_are_let_go(desk: Desk, owner: Dock
         owner.docker("exec", f"bottle-{identity}", "sh", "-c", "echo login >/root/.git-credentials")
         said = desk.refused(8, "migrate", identity, desk.target(owner), "--from")
         assert "/root/.git-credentials: Git logins" in said
-        assert owners(desk, owner, identity) == (False, True)
+        assert owners(desk, identity, owner) == (False, True)
         pulled = desk.ok("migrate", identity, desk.target(owner), "--from", "--allow-secrets")
         assert pulled["credentials_along"] == ["/root/.git-credentials: Git logins"]
-        assert owners(desk, owner, identity) == (True, False)
+        assert owners(desk, identity, owner) == (True, False)
 
 
 def test_what_is_refused_changes_nothing(desk: Desk, owner: DockerHost, agents: str) -> None:
@@ -398,7 +363,7 @@ def test_what_is_refused_changes_nothing(desk: Desk, owner: DockerHost, agents: 
             assert "nobody agreed" in desk.refused(6, "migrate", identity, target, "--from")
         hidden = str(desk.folder / ".ssh" / "work")
         desk.ok("migrate", identity, target, "--from", "--plan", "--workspace", hidden)
-        assert owners(desk, owner, identity) == (False, True)
+        assert owners(desk, identity, owner) == (False, True)
         mine = desk.start()
         assert owner.docker("inspect", "-f", "{{.State.Status}}", f"bottle-{identity}").text == "running"
         assert "there is no bottle" in desk.refused(3, "migrate", mine, target, "--from")
