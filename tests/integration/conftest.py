@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +15,7 @@ from docker.errors import DockerException
 from tests.hosts import DockerHost, ensure_base_image, ensure_host_image, new_run_id, remove_hosts
 from tests.integration import migration
 from tests.integration.migration import Desk
+from tests.integration.smallimage import build_small
 
 NO_ENGINE = """\
 no Docker Engine answers ({error}).
@@ -92,9 +94,17 @@ def make_host(run_id: str, host_image: str) -> Iterator[Callable[..., DockerHost
 
 
 @pytest.fixture(scope="session")
-def agents(engine: docker.DockerClient, base_image: str) -> Iterator[str]:
+def small_base(engine: docker.DockerClient, base_image: str) -> Iterator[str]:
+    """What the image of the agents that are moved is made from; every host has it."""
+    name = build_small(engine, base_image, "bottle-small-test", secrets.token_hex(4), migration.TOOLS, migration.FILES)
+    yield name
+    engine.images.remove(name, force=True)
+
+
+@pytest.fixture(scope="session")
+def agents(engine: docker.DockerClient, small_base: str) -> Iterator[str]:
     """The image of the agents that are moved."""
-    migration.build_image(engine, base_image)
+    migration.build_image(engine, small_base)
     yield migration.IMAGE
     engine.images.remove(migration.IMAGE, force=True)
 
@@ -106,14 +116,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def equipped(wheel: Path, base_image: str) -> Callable[[DockerHost], DockerHost]:
-    """Give a host bottle and the base image, once."""
+def equipped(wheel: Path, small_base: str) -> Callable[[DockerHost], DockerHost]:
+    """Give a host bottle and what the agents' image is made from, once."""
     done: set[str] = set()
 
     def equip(host: DockerHost) -> DockerHost:
         if host.name not in done:
             host.install_bottle(wheel)
-            host.load_image(base_image)
+            host.load_image(small_base)
             done.add(host.name)
         return host
 

@@ -29,10 +29,12 @@ ROOT = Path(__file__).resolve().parents[2]
 STRIKE = ROOT / "tests" / "integration" / "strike.py"
 BOTTLE = ("-c", "from bottle.cli.main import main; main(prog_name='bottle')")
 IMAGE = f"bottle-migration-test:{secrets.token_hex(4)}"  # of this test run
+# What of Debian the agent and the tests use in its bottle: each move reads every layer that is here.
+TOOLS = "sh cat chmod cp cut date find head id ls mkdir mv od perl rm sed sleep sync tail test touch tr wc"
+FILES = "/etc /usr/share/doc"
 DOCKERFILE = """\
 FROM {base}
-RUN useradd --create-home --uid 1234 worker \
- && mkdir -p /opt/cache && echo from-the-image >/opt/cache/seed && echo gone >/etc/deleted-later
+RUN mkdir -p /opt/cache && echo from-the-image >/opt/cache/seed && echo gone >/etc/deleted-later
 COPY agent /usr/local/bin/agent
 """
 # Keeps a journal, and goes on where it left off.
@@ -95,6 +97,15 @@ class Desk:
             [sys.executable, *BOTTLE, *words], cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL,
             capture_output=True, timeout=300, check=False, **options,
         )  # fmt: skip
+
+    @contextmanager
+    def running(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """The real command as it runs; it is waited for."""
+        with subprocess.Popen(
+            [sys.executable, *BOTTLE, *words], cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        ) as process:  # fmt: skip
+            yield process
 
     def ok(self, *words: str) -> dict[str, Any]:
         """Run the real command, which must succeed, and return its JSON answer."""
@@ -235,6 +246,19 @@ def desk_in(folder: Path, engine: docker.DockerClient) -> Iterator[Desk]:
         yield desk
     finally:
         desk.clear()
+
+
+def heard(process: subprocess.Popen[str], line: str) -> None:
+    """Read what a running command says, up to a line that begins so."""
+    assert process.stderr is not None
+    assert any(each.startswith(line) for each in process.stderr), f"it ended without {line!r}: {process.wait()}"
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """The exit code of a running command, and the rest of what it says."""
+    assert process.stderr is not None
+    said = process.stderr.read()
+    return process.wait(timeout=120), said
 
 
 # --- the other side ---------------------------------------------------------------------------------------------------

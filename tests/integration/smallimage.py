@@ -5,18 +5,24 @@ from __future__ import annotations
 import docker
 
 _COPY = """
-mkdir /small
+mkdir -p /small/usr/bin
+cd /small
+mkdir dev proc root srv sys tmp
+ln -s usr/bin bin
 for tool in $TOOLS; do
     path=/usr/bin/$tool
     cp -L --parents "$path" $(ldd "$path" | grep -o '/[^ ]*') /small
 done
-cp --parents /etc/issue /small
+cp -a --parents $FILES /small
 """
 
 
-def build_small(engine: docker.DockerClient, base: str, repository: str, tag: str, tools: str) -> str:
-    """Make `repository:tag` of the base image; returns its name."""
-    maker = engine.containers.create(base, ["sh", "-ec", _COPY], environment={"TOOLS": tools}, network_mode="none")
+def build_small(
+    engine: docker.DockerClient, base: str, repository: str, tag: str, tools: str, files: str = "/etc/issue"
+) -> str:
+    """Make `repository:tag` of the base image, with these programs and files of it; returns its name."""
+    words = {"TOOLS": tools, "FILES": files}
+    maker = engine.containers.create(base, ["sh", "-ec", _COPY], environment=words, network_mode="none")
     try:
         maker.start()
         assert maker.wait()["StatusCode"] == 0, maker.logs()

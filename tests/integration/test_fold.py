@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import secrets
 import subprocess
 import tarfile
 import time
@@ -27,9 +28,12 @@ from bottle.state import BottleState, StateHome
 from bottle.testing import RecordingProgress
 from migrate.fold import Folder
 from tests.hosts import DockerHost
+from tests.integration.smallimage import build_small
 from tests.integration.trees import CAPABILITY, NET_BIND
 
 ENGINES = ("outer", "classic", "containerd")
+TOOLS = "sh cat chmod head ln ls mkdir mkfifo mv rm seq sleep test touch wc"
+FILES = "/etc /usr/share"
 # Each is one commit's work. What one makes, a later one changes, hides or makes anew, in the base and above it.
 WORK = (
     r"""mkdir -p /work/d/e /work/stays; echo one >/work/d/e/f; echo linked >/work/a; ln /work/a /work/b
@@ -77,20 +81,28 @@ def forwarded(host: DockerHost, socket: Path) -> Iterator[str]:
         process.wait()
 
 
+@pytest.fixture(scope="module")
+def small_base(engine: docker.DockerClient, base_image: str) -> Iterator[str]:
+    """Those files of Debian that WORK changes, and their neighbours: every test here reads all files many times."""
+    name = build_small(engine, base_image, "bottle-fold-test", secrets.token_hex(4), TOOLS, FILES)
+    yield name
+    engine.images.remove(name, force=True)
+
+
 @pytest.fixture(params=ENGINES)
 def place(
-    request: pytest.FixtureRequest, engine: docker.DockerClient, base_image: str, tmp_path: Path
+    request: pytest.FixtureRequest, engine: docker.DockerClient, small_base: str, tmp_path: Path
 ) -> Iterator[Place]:
     """Each engine in turn."""
     if request.param == "outer":
-        yield Place("outer", DockerEngine(), engine, base_image)
+        yield Place("outer", DockerEngine(), engine, small_base)
         return
     host: DockerHost = request.getfixturevalue(f"{request.param}_host")
-    host.load_image(base_image)
+    host.load_image(small_base)
     with forwarded(host, tmp_path / "engine") as address:
         client = docker.DockerClient(base_url=address, timeout=600)
         try:
-            yield Place(request.param, DockerEngine({"DOCKER_HOST": address}), client, base_image, host)
+            yield Place(request.param, DockerEngine({"DOCKER_HOST": address}), client, small_base, host)
         finally:
             client.close()
 

@@ -11,13 +11,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from tests.hosts import DockerHost
 from tests.integration import migration, trees
-from tests.integration.migration import Desk, far_can_resume, forgotten, leftovers
+from tests.integration.migration import Desk, ended, far_can_resume, forgotten, heard, leftovers
 from tests.support.git import repository, view, worktree
 from tests.support.trees import make_deep
 from tests.support.trees import snapshot as snapshot_of
@@ -125,12 +126,12 @@ def test_all_that_belongs_to_a_bottle_arrives_and_the_agent_goes_on(desk: Desk, 
 
 
 @contextmanager
-def an_editor(folder: Path, edits: int) -> Iterator[threading.Thread]:
-    """Somebody who works in a folder: appends to a file in place, saves another by a rename, makes and deletes some."""
+def an_editor(folder: Path) -> Iterator[threading.Event]:
+    """Somebody who works in a folder until told to stop: appends in place, saves by a rename, makes and deletes."""
     stopping = threading.Event()
 
     def edit() -> None:
-        for number in range(edits):
+        for number in count():
             with (folder / "journal").open("a") as journal:
                 journal.write(f"edit {number}\n")
             (folder / ".saved.swp").write_text(f"edit {number}\n")
@@ -145,7 +146,7 @@ def an_editor(folder: Path, edits: int) -> Iterator[threading.Thread]:
     editor = threading.Thread(target=edit)
     editor.start()
     try:
-        yield editor
+        yield stopping
     finally:
         stopping.set()
         editor.join()
@@ -158,14 +159,19 @@ def test_what_is_edited_here_while_it_travels_arrives_or_the_move_stops_and_name
     identity = desk.start()
     (desk.workspace / "large").write_bytes(os.urandom(20 << 20))
     with forgotten(there, identity):
-        with an_editor(desk.workspace, edits=100_000):
+        with an_editor(desk.workspace):
             said = desk.refused(4, "migrate", identity, desk.target(there))
         assert "somebody is working in" in said
         assert "journal" in said
         assert desk.can_resume(identity)
-        with an_editor(desk.workspace, edits=60):
-            moved = desk.ok("migrate", identity, desk.target(there))
-        assert moved["newer_here"] == []
+        words = ("migrate", identity, desk.target(there), "--format", "json")
+        with an_editor(desk.workspace) as stopping, desk.running(*words) as move:
+            heard(move, "sending what changed in the workspace meanwhile")
+            stopping.set()
+            code, said = ended(move)
+            assert code == 0, said
+            assert move.stdout is not None
+            assert json.loads(move.stdout.read())["newer_here"] == []
         assert trees.far_folder_tree(there, str(desk.workspace)) == trees.folder_tree(desk.workspace)
 
 

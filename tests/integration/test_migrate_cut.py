@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.hosts import DockerHost
-from tests.integration import migration
-from tests.integration.migration import Desk, far_can_resume, forgotten, owners
+from tests.integration.migration import Desk, ended, far_can_resume, forgotten, heard, owners
 from tests.integration.proxy import Proxy, proxy
 
 MEGA = 1 << 20
@@ -57,19 +54,14 @@ def test_sshd_sessions_that_are_killed_midway(desk: Desk, link: Proxy, there: Do
     identity = desk.start()
     desk.grow(identity, 4 * MEGA)
     link.expect()
-    command = [sys.executable, *migration.BOTTLE, "migrate", identity, "link", "--limit-rate", "2M"]
-    with (
-        forgotten(there, identity),
-        subprocess.Popen(command, cwd=desk.folder, env=desk.environ, stderr=subprocess.PIPE, text=True) as process,
-    ):
-        assert process.stderr is not None
-        while not process.stderr.readline().startswith("sending to"):
-            assert process.poll() is None
+    words = ("migrate", identity, "link", "--limit-rate", "2M")
+    with forgotten(there, identity), desk.running(*words) as move:
+        heard(move, "sending to")
         while link.sent < 2 * MEGA:
             time.sleep(0.01)
         assert there.kill_sshd_sessions() > 0
-        said = process.stderr.read()
-        assert process.wait(timeout=60) == 0, said
+        code, said = ended(move)
+        assert code == 0, said
         assert "trying again" in said
         assert owners(desk, identity, there) == (False, True)
 

@@ -19,7 +19,7 @@ import pytest
 
 from tests.hosts import DockerHost
 from tests.integration import migration, trees
-from tests.integration.migration import BOTTLE, Desk, owners
+from tests.integration.migration import Desk, ended, owners
 from tests.integration.proxy import proxy
 
 MEGA = 1 << 20
@@ -199,10 +199,7 @@ def test_a_run_that_is_killed_is_continued_by_the_next(desk: Desk, owner: Docker
         grown(owner, identity, size)
         alias = desk.knows_as("killed", owner, line.port)
         words = ("migrate", identity, alias, "--from")
-        with subprocess.Popen(
-            [sys.executable, *BOTTLE, *words, "--limit-rate", "8M"], cwd=desk.folder, env=desk.environ,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        ) as running:  # fmt: skip
+        with desk.running(*words, "--limit-rate", "8M") as running:
             while staged(desk, identity) < size / 2:
                 assert running.poll() is None
                 time.sleep(0.02)
@@ -255,16 +252,13 @@ def test_the_owner_that_dies_leaves_it_there(desk: Desk, owner: DockerHost) -> N
     with living_there(owner, desk) as identity:
         grown(owner, identity, 16 * MEGA)
         words = ("migrate", identity, desk.target(owner), "--from", "--limit-rate", "4M")
-        with subprocess.Popen(
-            [sys.executable, *BOTTLE, *words], cwd=desk.folder, env=desk.environ,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        ) as running:  # fmt: skip
+        with desk.running(*words) as running:
             while staged(desk, identity) < 2 * MEGA:
                 assert running.poll() is None
                 time.sleep(0.02)
             owner.exec(["pkill", "-KILL", "-f", f"send-over-stdio {identity}"])
-            said = running.communicate(timeout=60)[1].decode()
-        assert running.returncode == 6, said
+            code, said = ended(running)
+        assert code == 6, said
         assert "Traceback" not in said
         assert owners(desk, identity, owner) == (False, True)
         desk.ok(*words[:4])
@@ -374,10 +368,7 @@ def test_two_at_once_do_not_meet(desk: Desk, owner: DockerHost) -> None:
     with living_there(owner, desk) as identity:
         grown(owner, identity, 8 * MEGA)
         words = ("migrate", identity, desk.target(owner), "--from")
-        with subprocess.Popen(
-            [sys.executable, *BOTTLE, *words, "--limit-rate", "2M"], cwd=desk.folder, env=desk.environ,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        ) as running:  # fmt: skip
+        with desk.running(*words, "--limit-rate", "2M") as running:
             while staged(desk, identity) < MEGA:
                 assert running.poll() is None
                 time.sleep(0.02)
