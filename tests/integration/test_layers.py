@@ -101,7 +101,12 @@ class Far:
                 run("commit", "making", tag)
                 return run("rm", "making").stdout
             case ("prove", ref):
-                return run("run", "--rm", "--network", "none", ref, "sh", "-c", PROOF).stdout
+                # Of the log, which is whole: what `docker run` shows of a container that ends at once may be cut short.
+                run("run", "--name", "proving", "--network", "none", ref, "sh", "-c", PROOF)
+                try:
+                    return run("logs", "proving").stdout
+                finally:
+                    run("rm", "proving")
             case _:
                 return run(*args, stdin=stdin).stdout
 
