@@ -322,7 +322,6 @@ class DockerHost:
         """Install bottle there without an index, on Debian's packages, as /usr/local/bin/bottle."""
         target = f"/tmp/{wheel.name}"
         self.put(wheel, target)
-        self.exec(["python3", "-m", "venv", "--system-site-packages", "/opt/bottle"])
         pip = ["/opt/bottle/bin/pip", "install", "--quiet", "--no-deps", "--no-index", "--force-reinstall", target]
         self.exec(pip)
         self.exec(["ln", "-sf", "/opt/bottle/bin/bottle", "/usr/local/bin/bottle"])
