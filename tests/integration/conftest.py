@@ -116,14 +116,27 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def equipped(wheel: Path, small_base: str) -> Callable[[DockerHost], DockerHost]:
+def with_bottle(wheel: Path) -> Callable[[DockerHost], DockerHost]:
+    """Give a host bottle, once."""
+    done: set[str] = set()
+
+    def install(host: DockerHost) -> DockerHost:
+        if host.name not in done:
+            host.install_bottle(wheel)
+            done.add(host.name)
+        return host
+
+    return install
+
+
+@pytest.fixture(scope="session")
+def equipped(with_bottle: Callable[[DockerHost], DockerHost], small_base: str) -> Callable[[DockerHost], DockerHost]:
     """Give a host bottle and what the agents' image is made from, once."""
     done: set[str] = set()
 
     def equip(host: DockerHost) -> DockerHost:
         if host.name not in done:
-            host.install_bottle(wheel)
-            host.load_image(small_base)
+            with_bottle(host).load_image(small_base)
             done.add(host.name)
         return host
 

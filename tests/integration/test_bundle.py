@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -128,7 +129,14 @@ def test_a_deleted_bottle_comes_back_whole(desk: Desk, worker: str, bundle: Path
     assert not desk.engine.volumes.list(filters={"label": f"bottle.identity={identity}"})
 
 
-def test_other_engines_take_it_in(desk: Desk, bundle: Path, worker: str, host: DockerHost) -> None:
+def test_other_engines_take_it_in(
+    desk: Desk,
+    bundle: Path,
+    worker: str,
+    destination: DockerHost,
+    with_bottle: Callable[[DockerHost], DockerHost],
+) -> None:
+    host = with_bottle(destination)
     container = desk.container(worker)
     before = trees.container_tree(container, "/work")
     host.put(bundle, "/root/worker.bottle")

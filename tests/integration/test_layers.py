@@ -102,11 +102,11 @@ class Far:
                 return run("rm", "making").stdout
             case ("prove", ref):
                 # Of the log, which is whole: what `docker run` shows of a container that ends at once may be cut short.
-                run("run", "--name", "proving", "--network", "none", ref, "sh", "-c", PROOF)
                 try:
+                    run("run", "--name", "proving", "--network", "none", ref, "sh", "-c", PROOF)
                     return run("logs", "proving").stdout
                 finally:
-                    run("rm", "proving")
+                    run("rm", "--force", "proving")
             case _:
                 return run(*args, stdin=stdin).stdout
 

@@ -58,6 +58,7 @@ def test_sshd_sessions_that_are_killed_midway(desk: Desk, link: Proxy, there: Do
     with forgotten(there, identity), desk.running(*words) as move:
         heard(move, "sending to")
         while link.sent < 2 * MEGA:
+            assert move.poll() is None
             time.sleep(0.01)
         assert there.kill_sshd_sessions() > 0
         code, said = ended(move)

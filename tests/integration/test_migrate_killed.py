@@ -36,8 +36,6 @@ CHAIN = (
     "before:migration.json:3",
     "after:migration.json:3",  # handing off
 )
-# Where the far engine's image store may matter; the rest is the same code, struck on one kind of host.
-WITH_THE_STORE = ("before:commits.json:1", *CHAIN[CHAIN.index("before:check:1") :])
 # Where the far host owns the bottle already, or may do so.
 END = ("during:register:1", "after:register:1", "before:moved-to.json:1", "after:moved-to.json:1", "before:clear:1")
 
@@ -51,7 +49,7 @@ def test_killed_at_each_step_exactly_one_host_can_resume_and_a_rerun_goes_on(des
     words = ("migrate", identity, desk.target(host), "--jobs", "1")
     sent = 0
     with forgotten(host, identity):
-        for moment in CHAIN if host.store == "classic" else WITH_THE_STORE:
+        for moment in CHAIN:
             code, moments = desk.strike(moment, *words)
             assert code == -signal.SIGKILL, f"{moment}: exit {code}\n{(desk.folder / 'said').read_text()}\n{moments}"
             sent += moments.count("piece")

@@ -19,7 +19,7 @@ import pytest
 
 from tests.hosts import DockerHost
 from tests.integration import migration, trees
-from tests.integration.migration import Desk, ended, owners
+from tests.integration.migration import Desk, ended
 from tests.integration.proxy import proxy
 
 MEGA = 1 << 20
@@ -113,6 +113,13 @@ def staged(desk: Desk, identity: str) -> int:
     """Bytes of whole pieces that are staged here."""
     folder = desk.folder / "bottles" / "incoming" / identity / "blobs"
     return sum(each.stat().st_size for each in folder.glob("*/[0-9]*"))
+
+
+def owners(desk: Desk, identity: str, host: DockerHost) -> tuple[bool, bool]:
+    """Who would bring the bottle back, this host or that; until it arrives, this one has nothing of it."""
+    if (desk.states / identity).is_dir():
+        return migration.owners(desk, identity, host)
+    return False, migration.far_can_resume(host, identity)
 
 
 def resumed_here(desk: Desk, host: DockerHost, identity: str) -> None:

@@ -42,7 +42,9 @@ def tree(data: bytes) -> dict[str, tuple[object, ...]]:
             name = os.path.relpath(member.name, top)
             content = b""
             if member.isreg():
-                content = archive.extractfile(member).read()  # type: ignore[union-attr]
+                file = archive.extractfile(member)
+                assert file is not None  # as it is for every regular file
+                content = file.read()
             if member.islnk():
                 first = os.path.relpath(member.linkname, top)
                 groups.setdefault(first, {first}).add(name)
