@@ -120,6 +120,7 @@ def container_facts(inspected: Json) -> ContainerFacts:
         mounts=container_mounts(inspected),
         pid=state.get("Pid") or 0,
         restart=((inspected.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name") or NO_RESTART,
+        argv=(str(inspected.get("Path") or ""), *map(str, inspected.get("Args") or ())),
     )
 
 

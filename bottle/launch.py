@@ -4,27 +4,69 @@ A committed image's config is the agent's to shape; none of it decides what runs
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bottle.admission import RESERVED
 from bottle.errors import ManifestError
-from bottle.model import SCHEMA, Agent, LaunchSpec, Metadata, Mount, MountKind
+from bottle.model import SCHEMA, Agent, ContainerFacts, LaunchSpec, Metadata, Mount, MountKind
 from bottle.naming import (
     LABEL_AGENT,
     LABEL_COMMIT,
     LABEL_IDENTITY,
-    LABEL_REMOTE_CONTROL,
     LABEL_SCHEMA,
     Identity,
     declared_volume,
 )
 
-LAUNCHER = f"{RESERVED}/launch"
+LAUNCH = ("/bin/sh", f"{RESERVED}/launch")
+"""What stands before the command of a container that can be told another one: `runtime.prepare` puts both there."""
+
+_WITH_SECRETS = f'[ ! -r {RESERVED}/secrets ] || . {RESERVED}/secrets; exec "$@"'
 REQUESTS = f"{RESERVED}/requests"
 
 
-def command_line(metadata: Metadata, *, resuming: bool, remote_control: bool = False) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Once:
+    """What the user asks for this once: another command than the agent's, and its arguments for remote control."""
+
+    command: tuple[str, ...] = ()
+    remote_control: bool = False
+
+    def __bool__(self) -> bool:
+        """Whether anything is asked for."""
+        return bool(self.command) or self.remote_control
+
+
+NOTHING = Once()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """The argument vector that a container is made to run, and the one that it is told to run this once, if any."""
+
+    made: tuple[str, ...]
+    once: tuple[str, ...] | None = None
+
+    @property
+    def now(self) -> tuple[str, ...]:
+        """What it runs this time."""
+        return self.made if self.once is None else self.once
+
+
+def command_for(metadata: Metadata, *, resuming: bool, once: Once) -> Command:
+    """What a new container runs. Raises ManifestError when neither manifest nor image names a command."""
+    made = command_line(metadata, resuming=resuming)
+    return Command(made=made, once=this_once(metadata, made, once) if once else None)
+
+
+def this_once(metadata: Metadata, usual: tuple[str, ...], once: Once) -> tuple[str, ...]:
+    """What is run this once instead of the `usual` argument vector."""
+    argv = (*metadata.defaults.entrypoint, *once.command) if once.command else usual
+    return (*argv, *metadata.agent.remote_control) if once.remote_control else argv
+
+
+def command_line(metadata: Metadata, *, resuming: bool) -> tuple[str, ...]:
     """The whole argument vector of the agent. Raises ManifestError when neither manifest nor image names one."""
     agent, defaults = metadata.agent, metadata.defaults
     command = agent.command if agent.command is not None else defaults.command
@@ -36,28 +78,39 @@ def command_line(metadata: Metadata, *, resuming: bool, remote_control: bool = F
             f"agent {agent.name!r} has no `command`, and its image {metadata.image} names none",
             next_step=f'add command = ["…"] to [agents.{agent.name}] in bottle.toml',
         )
-    return (*argv, *agent.remote_control) if remote_control else argv
+    return argv
+
+
+def can_be_told(container: ContainerFacts) -> bool:
+    """Whether what a container runs is not fixed: it has the launcher, which reads what it is told."""
+    return container.argv[: len(LAUNCH)] == LAUNCH
+
+
+def made_to_run(container: ContainerFacts) -> tuple[str, ...]:
+    """The argument vector that a container runs while it is told no other."""
+    return container.argv[len(LAUNCH) :] if can_be_told(container) else container.argv
+
+
+def with_secrets(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The command line of one more command in a container, with what the agent has in its environment."""
+    return ("/bin/sh", "-c", _WITH_SECRETS, "sh", *words)
 
 
 def launch_spec(
     metadata: Metadata,
     *,
     image: str,
+    argv: tuple[str, ...],
     run_folder: Path | None,
-    resuming: bool,
     commit: int | None,
     tty: bool,
-    remote_control: bool = False,
 ) -> LaunchSpec:
-    """What the container is created from.
+    """What the container is created from, to run `argv`.
 
     `run_folder` is the host's folder that becomes /run/bottle, None where the engine cannot see it; `commit` is the
     number of the commit that `image` is.
     """
     identity, agent = metadata.identity, metadata.agent
-    argv = command_line(metadata, resuming=resuming, remote_control=remote_control)
-    if agent.secrets:
-        argv = ("/bin/sh", LAUNCHER, *argv)
     mounts = list(container_mounts(metadata))
     if run_folder is not None:
         mounts.append(Mount(kind=MountKind.BIND, source=str(run_folder), target=RESERVED, read_only=True))
@@ -66,7 +119,6 @@ def launch_spec(
         LABEL_SCHEMA: str(SCHEMA),
         LABEL_IDENTITY: str(identity),
         LABEL_AGENT: agent.name,
-        LABEL_REMOTE_CONTROL: "true" if remote_control else "false",
     }
     if commit is not None:
         labels[LABEL_COMMIT] = str(commit)

@@ -203,7 +203,10 @@ class ImageFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerFacts:
-    """A container as the engine describes it. `restart` is its restart policy, in Docker's words."""
+    """A container as the engine describes it.
+
+    `restart` is its restart policy, in Docker's words; `argv` is the whole argument vector that it was made with.
+    """
 
     id: str
     name: str
@@ -217,6 +220,7 @@ class ContainerFacts:
     mounts: tuple[Mount, ...] = ()
     pid: int = 0
     restart: str = NO_RESTART
+    argv: tuple[str, ...] = ()
 
     @property
     def ever_ran(self) -> bool:

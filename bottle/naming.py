@@ -23,7 +23,6 @@ LABEL_IDENTITY = "bottle.identity"
 LABEL_AGENT = "bottle.agent"
 LABEL_COMMIT = "bottle.commit"
 LABEL_NONCE = "bottle.nonce"
-LABEL_REMOTE_CONTROL = "bottle.remote-control"  # on every container, "true" or "false": an image would pass on its own
 
 
 def is_agent_name(text: str) -> bool:

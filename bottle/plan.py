@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import join
 
 from bottle.errors import (
     BackendUnsupported,
@@ -14,7 +15,17 @@ from bottle.errors import (
     UsageError,
     VerificationFailed,
 )
-from bottle.launch import is_ours
+from bottle.launch import (
+    NOTHING,
+    Command,
+    Once,
+    can_be_told,
+    command_for,
+    command_line,
+    is_ours,
+    made_to_run,
+    this_once,
+)
 from bottle.model import (
     DOCKER_BACKEND,
     MOST_COMMITS,
@@ -32,11 +43,13 @@ from bottle.model import (
     Status,
     Tombstone,
 )
-from bottle.naming import LABEL_COMMIT, LABEL_REMOTE_CONTROL, Identity, built_image, declared_volume
+from bottle.naming import LABEL_COMMIT, Identity, built_image, declared_volume
 from bottle.tree import require_openable
 
 DEEPEST = 125  # layers; an image deeper than this cannot be made: https://github.com/moby/moby/issues/1171
 FOLD_AT = 100  # layers; a commit deeper than this is folded: far enough from the end for some that cannot be
+
+_FIXED = "its image has no /bin/sh, its engine is on another machine, or an earlier version made it"
 
 
 def require_docker(metadata: Metadata, verb: str) -> None:
@@ -125,14 +138,14 @@ def agent_image(agent: Agent) -> ImageSource:
 class ResumeRequest:
     """What the user asked for. `consent`: work newer than the commit that is asked for may go.
 
-    `remote_control`: the agent's arguments for that are added to the command of this launch.
+    `once`: what it is to run this once.
     """
 
     at: int | None = None
     rebuild: bool = False
     force: bool = False
     consent: bool = False
-    remote_control: bool = False
+    once: Once = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +155,8 @@ class ResumeFacts:
     `former` is a container that has the name of the bottle's since before a move brought the bottle back here: what
     arrived is newer. `image` is the image of the commit that would be used, if it is in the engine; `kept` are the
     commits made of the container, or the former one, whose images are; `rebuild_due` says that the own Dockerfile was
-    approved after the last commit; `dockerfile_exists` says so of the agent's Dockerfile.
+    approved after the last commit; `dockerfile_exists` says so of the agent's Dockerfile; `told` is what the container
+    was told to run last, None for what it was made to run.
     """
 
     metadata: Metadata
@@ -159,6 +173,7 @@ class ResumeFacts:
     has_transcript: bool
     looked_in: str
     former: ContainerFacts | None = None
+    told: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,15 +191,23 @@ class Attach:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartAgain:
-    """The stopped container holds work that no commit has: start it."""
+    """The stopped container holds work that no commit has: start it.
+
+    `wanted` is what cannot be told to it: its command is fixed, and it runs that once more.
+    """
 
     container: str
     reason: str
+    command: Command
+    wanted: tuple[str, ...] | None = None
 
     @property
     def row(self) -> str:
         """Which row of the table this is, as the user is told."""
-        return f"its stopped container is started again: {self.reason}"
+        row = f"its stopped container is started again: {self.reason}"
+        if self.wanted is None:
+            return row
+        return f"{row}; it runs {join(self.command.now)} again instead of {join(self.wanted)}: {_FIXED}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +221,7 @@ class FromCommit:
     number: int | None
     replaces: ContainerFacts | None
     metadata: Metadata
+    command: Command
 
     @property
     def row(self) -> str:
@@ -290,7 +314,7 @@ def plan_resume(facts: ResumeFacts, request: ResumeRequest) -> ResumePlan:
     if not request.force:
         require_here(identity, facts.tombstone, "resume")
         require_settled(identity, facts.migration)
-    if request.remote_control:
+    if request.once.remote_control:
         require_remote_control(facts.metadata.agent)
     _require_former_rests(facts)
     container = facts.container
@@ -300,18 +324,17 @@ def plan_resume(facts: ResumeFacts, request: ResumeRequest) -> ResumePlan:
             raise Conflict(
                 f"{identity} is running", left="nothing was changed", next_step=f"bottle stop {identity}, then again"
             )
-        _require_made_for(container, identity, request, f"bottle stop {identity}; bottle commit {identity}")
+        _require_it_runs(container, facts, request.once)
         return Attach(container=container.name, unpause=container.status is Status.PAUSED)
     if container is not None and container.status in {Status.CREATED, Status.EXITED}:
-        again = _start_again(container, facts, overridden=overridden)
-        if again is not None and not overridden:
-            _require_made_for(container, identity, request, f"bottle commit {identity}")
-            return again
-        if again is not None and container.ever_ran and not request.consent:
+        reason = _only_in(container, facts, overridden=overridden)
+        if reason is not None and not overridden:
+            return _start_again(container, facts, request.once, reason)
+        if reason is not None and container.ever_ran and not request.consent:
             nameless = nameless_volumes(container)
             keep = f"docker cp {container.name}:{nameless[0]} DIR" if nameless else f"bottle commit {identity}"
             raise NeedsConsent(
-                f"the stopped container of {identity} holds work that no commit has ({again.reason})",
+                f"the stopped container of {identity} holds work that no commit has ({reason})",
                 left="nothing was changed",
                 next_step=f"keep it first: {keep}   (or let it go: the same command with --yes)",
             )
@@ -323,7 +346,7 @@ def plan_resume(facts: ResumeFacts, request: ResumeRequest) -> ResumePlan:
         reason = "that was approved after its last commit" if approved else "that was asked for"
         return _rebuild(facts, replaced, reason, approved=approved)
     if facts.image is not None:
-        return _from_commit(facts, facts.image, request.at, replaced)
+        return _from_commit(facts, facts.image, request, replaced)
     if request.at is not None:
         commit = find_commit(identity, facts.commits, request.at)
         raise NotFound(
@@ -367,19 +390,24 @@ def _require_dispensable(container: ContainerFacts, facts: ResumeFacts) -> None:
         )
 
 
-def _require_made_for(container: ContainerFacts, identity: Identity, request: ResumeRequest, first: str) -> None:
-    """A container's command is fixed when it is made: one that was made without remote control never gets it."""
-    if request.remote_control and not has_remote_control(container):
+def _require_it_runs(container: ContainerFacts, facts: ResumeFacts, once: Once) -> None:
+    """What runs already cannot be told to run something else. Raises Conflict."""
+    identity = facts.metadata.identity
+    if once.command:
         raise Conflict(
-            f"the container of {identity} was made without --remote-control, and its command cannot be changed",
+            f"{identity} is running, and what it runs is not changed while it does",
             left="nothing was changed",
-            next_step=f"{first}; bottle resume {identity} --remote-control   (a new container, from that commit)",
+            next_step=f"bottle exec {identity} -- {join(once.command)}   (beside the agent; in its place: "
+            f"bottle stop {identity}, then the same again)",
         )
-
-
-def has_remote_control(container: ContainerFacts) -> bool:
-    """Whether a container's command has the agent's arguments for remote control."""
-    return container.labels.get(LABEL_REMOTE_CONTROL) == "true"
+    added = facts.metadata.agent.remote_control
+    runs = facts.told if facts.told is not None else made_to_run(container)
+    if once.remote_control and runs[-len(added) :] != added:
+        raise Conflict(
+            f"{identity} is running, without --remote-control",
+            left="nothing was changed",
+            next_step=f"bottle stop {identity}; bottle resume {identity} --remote-control",
+        )
 
 
 def finishing(identity: Identity, migration: MigrationRecord) -> str:
@@ -401,18 +429,43 @@ def require_settled(identity: Identity, migration: MigrationRecord | None) -> No
         )
 
 
-def _start_again(container: ContainerFacts, facts: ResumeFacts, *, overridden: bool) -> StartAgain | None:
+def _only_in(container: ContainerFacts, facts: ResumeFacts, *, overridden: bool) -> str | None:
+    """Why a stopped container is the only one to hold some work; None where it is not."""
     if not is_frozen_in(container, facts.commits):
-        reason = "it holds work newer than the last commit" if facts.commits else "it was never committed"
-        return StartAgain(container=container.name, reason=reason + _as_made(container))
+        return "it holds work newer than the last commit" if facts.commits else "it was never committed"
     if not is_frozen_in(container, facts.kept) or (facts.image is None and not overridden):
-        reason = "the committed image is gone, and it still has the work"
-        return StartAgain(container=container.name, reason=reason + _as_made(container))
+        return "the committed image is gone, and it still has the work"
     nameless = nameless_volumes(container)
     if nameless and container.ever_ran:
-        reason = f"{', '.join(nameless)} is in a volume without a name, which is in no commit and would go with it"
-        return StartAgain(container=container.name, reason=reason + _as_made(container))
+        return f"{', '.join(nameless)} is in a volume without a name, which is in no commit and would go with it"
     return None
+
+
+def _start_again(container: ContainerFacts, facts: ResumeFacts, once: Once, reason: str) -> StartAgain:
+    """Start a stopped container, to run what its agent runs that comes back.
+
+    Raises Conflict where something else is asked for and cannot be told to it.
+    """
+    metadata, made = facts.metadata, made_to_run(container)
+    wanted = command_line(metadata, resuming=True) if container.ever_ran else made
+    if once:
+        wanted = this_once(metadata, wanted, once)
+    if can_be_told(container):
+        command = Command(made=made, once=wanted if wanted != made else None)
+        return StartAgain(container=container.name, reason=reason, command=command)
+    if once and wanted != made:
+        identity = metadata.identity
+        raise Conflict(
+            f"the stopped container of {identity}, {container.name}, cannot be told what to run: {_FIXED}",
+            left="nothing was changed",
+            next_step=f"bottle commit {identity}; then the same again   (a new container, from that commit)",
+        )
+    return StartAgain(
+        container=container.name,
+        reason=reason,
+        command=Command(made=made),
+        wanted=wanted if wanted != made else None,
+    )
 
 
 def nameless_volumes(container: ContainerFacts) -> tuple[str, ...]:
@@ -420,14 +473,12 @@ def nameless_volumes(container: ContainerFacts) -> tuple[str, ...]:
     return tuple(mount.target for mount in container.mounts if mount.anonymous)
 
 
-def _as_made(container: ContainerFacts) -> str:
-    return "; it was made with --remote-control and runs with it" if has_remote_control(container) else ""
-
-
-def _from_commit(facts: ResumeFacts, image: ImageFacts, at: int | None, replaces: ContainerFacts | None) -> FromCommit:
+def _from_commit(
+    facts: ResumeFacts, image: ImageFacts, request: ResumeRequest, replaces: ContainerFacts | None
+) -> FromCommit:
     identity = facts.metadata.identity
-    if at is not None:
-        commit: CommitRecord | None = find_commit(identity, facts.commits, at)
+    if request.at is not None:
+        commit: CommitRecord | None = find_commit(identity, facts.commits, request.at)
     else:
         commit = commit_in_force(facts.commits, facts.committed_tag)
     if commit is not None and image.diff_ids != commit.diff_ids:
@@ -438,11 +489,13 @@ def _from_commit(facts: ResumeFacts, image: ImageFacts, at: int | None, replaces
         )
     tag = commit.tag if commit is not None else facts.committed_tag
     assert tag is not None  # an image was found by one of the two
+    metadata = as_committed(facts.metadata, commit) if commit else facts.metadata
     return FromCommit(
         tag=tag,
         number=commit.number if commit else None,
         replaces=replaces,
-        metadata=as_committed(facts.metadata, commit) if commit else facts.metadata,
+        metadata=metadata,
+        command=command_for(metadata, resuming=True, once=request.once),
     )
 
 

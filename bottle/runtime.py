@@ -1,7 +1,9 @@
 """The folder on the host that a container sees as /run/bottle, read-only: in memory, never on disk.
 
 ```
-launch, secrets          how the agent comes by its secrets: in no image, no `docker inspect` and no state folder
+launch                   what its container runs, which becomes the agent
+command                  what it runs this time; without it, what it was made to run
+secrets                  what the agent has in its environment: in no image, no `docker inspect` and no state folder
 request-capability       how it asks the operator for what it lacks
 answers/<number>         what became of a request: `pending`, `approved` or `denied`, then the operator's note
 requests/                empty: where the volume is mounted that requests are written into
@@ -20,6 +22,8 @@ from bottle.errors import BottleError
 from bottle.naming import Identity
 from bottle.regular import read_regular
 
+_SET = ("set", "--")  # how a shell script replaces its arguments
+
 
 def default_runtime() -> Path:
     """A folder of this user in memory, the same in every session, so that a stopped container finds its mount again."""
@@ -28,10 +32,16 @@ def default_runtime() -> Path:
 
 
 def prepare(
-    base: Path, identity: Identity, secrets: Mapping[str, str], answers: Mapping[int, str] | None = None
+    base: Path,
+    identity: Identity,
+    secrets: Mapping[str, str],
+    answers: Mapping[int, str] | None = None,
+    *,
+    command: tuple[str, ...] | None = None,
 ) -> Path:
     """Write all that a bottle is to see, `answers` by the number of the request; the folder to mount.
 
+    `command` is the argument vector that its container runs when it is started next, None for what it was made to run.
     `base` is 0700, so no other user of the host gets in; what is in it may be read by whatever user the agent is
     inside its container.
     """
@@ -43,6 +53,7 @@ def prepare(
         folder.chmod(0o755)
         _put(folder / "launch", files("bottle").joinpath("launch.sh").read_bytes(), 0o555)
         _put(folder / "secrets", "".join(lines).encode("utf-8", "surrogateescape"), 0o444)
+        _tell(folder / "command", command)
         _put(folder / "request-capability", files("bottle").joinpath("request-capability.sh").read_bytes(), 0o555)
         for name in ("answers", "requests"):
             (folder / name).mkdir(mode=0o755, exist_ok=True)
@@ -63,6 +74,18 @@ def answer(base: Path, identity: Identity, number: int, text: str) -> None:
         return
     except OSError as exc:
         raise _failed(base, identity, exc) from exc
+
+
+def told(base: Path, identity: Identity) -> tuple[str, ...] | None:
+    """The argument vector that a bottle's container was told to run, None for what it was made to run."""
+    path = base / str(identity) / "command"
+    try:
+        words = shlex.split(read_regular(path).decode("utf-8", "surrogateescape"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as exc:
+        raise _failed(base, identity, exc, doing="read") from exc
+    return tuple(words[len(_SET) :])
 
 
 def is_prepared(base: Path, identity: Identity) -> bool:
@@ -104,6 +127,13 @@ def _private(base: Path) -> None:
         )
 
 
+def _tell(path: Path, command: tuple[str, ...] | None) -> None:
+    if command is None:
+        path.unlink(missing_ok=True)
+    else:
+        _put(path, f"{shlex.join((*_SET, *command))}\n".encode("utf-8", "surrogateescape"), 0o444)
+
+
 def _answer(folder: Path, number: int, text: str) -> None:
     path, data = folder / "answers" / str(number), text.encode("utf-8", "surrogateescape")
     try:
@@ -114,9 +144,10 @@ def _answer(folder: Path, number: int, text: str) -> None:
         _put(path, data, 0o444)
 
 
-def _failed(base: Path, identity: Identity, exc: OSError) -> BottleError:
+def _failed(base: Path, identity: Identity, exc: OSError | ValueError, *, doing: str = "write") -> BottleError:
+    why = getattr(exc, "strerror", None) or exc
     return BottleError(
-        f"cannot write {base / str(identity)}, which {identity} sees as /run/bottle: {exc.strerror or exc}",
+        f"cannot {doing} {base / str(identity)}, which {identity} sees as /run/bottle: {why}",
         next_step=f"ls -ld {base}; df -h {base.parent}",
     )
 

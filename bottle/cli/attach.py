@@ -10,7 +10,7 @@ from bottle.cli.relay import Console, OutputClosed
 from bottle.cli.session import attend
 from bottle.cli.shared import choose, command, format_option, make_context
 from bottle.errors import BottleError, Conflict, NotFound, UsageError
-from bottle.launch import LAUNCHER
+from bottle.launch import with_secrets
 from bottle.model import ContainerFacts, Status
 from bottle.operations import Context
 from bottle.plan import require_here
@@ -57,7 +57,7 @@ def exec_command(identity: str, words: tuple[str, ...], form: str) -> None:
     context = make_context()
     state = context.home.find(identity)
     container = _running(context, state, "run a command in")
-    exit_code = _execute(context, container, _with_secrets(state, words), form)
+    exit_code = _execute(context, container, with_secrets(words) if state.metadata().agent.secrets else words, form)
     if exit_code is None:
         note(f"detached; the command goes on in {state.identity}")
     if form == JSON:
@@ -116,11 +116,6 @@ def _running(context: Context, state: BottleState, verb: str) -> ContainerFacts:
     if container is None or not container.status.alive:
         raise NotFound(f"{identity} does not run", left="nothing was done", next_step=f"bottle resume {identity}")
     return container
-
-
-def _with_secrets(state: BottleState, words: tuple[str, ...]) -> tuple[str, ...]:
-    """The command line that gives the command what the agent has in its environment."""
-    return ("/bin/sh", LAUNCHER, *words) if state.metadata().agent.secrets else words
 
 
 def _execute(context: Context, container: ContainerFacts, words: tuple[str, ...], form: str) -> int | None:

@@ -1,22 +1,26 @@
 """`bottle resume`."""
 
 from dataclasses import replace
+from shlex import join
 
 import click
 
 from bottle.cli.begun import begun_document, begun_lines
+from bottle.cli.behind import WithCommand
 from bottle.cli.completion import commits, identities
 from bottle.cli.far import settle_by_asking
 from bottle.cli.output import answer, confirmed, note, on_terminal
 from bottle.cli.session import attend
 from bottle.cli.shared import choose, command, format_option, make_context
 from bottle.errors import NeedsConsent, UsageError
+from bottle.launch import Once
+from bottle.model import Agent
 from bottle.operations import observe_resume
 from bottle.operations import resume as bring_back
-from bottle.plan import ResumeRequest, plan_resume
+from bottle.plan import FromCommit, ResumePlan, ResumeRequest, StartAgain, plan_resume
 
 
-@click.command()
+@click.command(cls=WithCommand)
 @click.argument("identity", required=False, shell_complete=identities)
 @click.option("--at", type=int, metavar="N", shell_complete=commits, help="Go back to commit N.")
 @click.option("--rebuild", is_flag=True, help="Build from the Dockerfile though a commit exists.")
@@ -29,6 +33,7 @@ from bottle.plan import ResumeRequest, plan_resume
 @command
 def resume(
     identity: str | None,
+    words: tuple[str, ...],
     *,
     at: int | None,
     rebuild: bool,
@@ -53,20 +58,23 @@ def resume(
       bottle resume claude-x7k2p
       bottle resume claude-x7k2p --at 2
       bottle resume claude-x7k2p --remote-control
+      bottle resume claude-x7k2p -- /bin/sh     this once, instead of the agent
 
     Where a move was cut while it was handed over, the other host is asked who owns the bottle, and the answer is
     written down: with --dry-run too, as nothing can be said without it.
 
-    --remote-control needs a new container, or one that was made with it: the command of one that exists is fixed.
+    It runs the agent's `resume_command`, or its `command` where it has none. CMD and --remote-control are for this
+    once; what runs already cannot be told to run something else.
 
     Exit codes that matter: 2 no `remote_control` in the manifest, 3 nothing to resume from, 4 moved away, newer work
-    in the way, or a container without --remote-control; 5 Docker.
+    in the way, or it runs something else; 5 Docker.
     """
     if rebuild and at is not None:
         raise UsageError("--at goes back to a commit and --rebuild does without one", next_step="leave one out")
     context = make_context()
     state = choose(context, identity, "resumed")
-    request = ResumeRequest(at=at, rebuild=rebuild, force=force, consent=yes, remote_control=remote_control)
+    once = Once(command=words, remote_control=remote_control)
+    request = ResumeRequest(at=at, rebuild=rebuild, force=force, consent=yes, once=once)
     if not force:
         settle_by_asking(context, state)
     if dry_run:
@@ -78,9 +86,9 @@ def resume(
             "plan": type(plan).__name__,
             "row": plan.row,
             "remote_control": remote_control,
+            "command": list(plan.command.now) if isinstance(plan, StartAgain | FromCommit) else None,
         }
-        added = " ".join(("; with", *state.metadata().agent.remote_control)) if remote_control else ""
-        answer(form, decided, [f"would resume {state.identity}: {plan.row}{added}"])
+        answer(form, decided, [f"would resume {state.identity}: {plan.row}{_runs(plan, state.metadata().agent, once)}"])
         return
     try:
         resumed = bring_back(context, state, request, begin=detach, tty=detach or on_terminal())
@@ -102,3 +110,11 @@ def resume(
         answer(form, {**document, **begun_document(resumed.ended)}, begun_lines(resumed.identity, resumed.ended))
         return
     attend(context, state, form=form, document=document, remove=False, begin=not resumed.running)
+
+
+def _runs(plan: ResumePlan, agent: Agent, once: Once) -> str:
+    """What it will run; of an image that is built first, only what is asked for is known."""
+    if isinstance(plan, StartAgain | FromCommit):
+        return f"; it runs {join(plan.command.now)}"
+    asked = (*once.command, *(agent.remote_control if once.remote_control else ()))
+    return f"; with {join(asked)}" if asked else ""

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from bottle.cli.begun import begun_document, begun_lines
+from bottle.cli.behind import WithCommand
 from bottle.cli.completion import agents
 from bottle.cli.output import answer, note, on_terminal
 from bottle.cli.session import attend
@@ -17,9 +18,8 @@ from bottle.plan import Build
 from bottle.serial import agent_to_json
 
 
-@click.command()
+@click.command(cls=WithCommand)
 @click.argument("agent", shell_complete=agents)
-@click.argument("words", metavar="[-- CMD…]", nargs=-1, type=click.UNPROCESSED)
 @click.option("--cwd", type=click.Path(path_type=Path), default=Path(), help="Folder the agent works in [default: .].")
 @click.option("--copy-cwd", is_flag=True, help="Copy that folder into the bottle instead of mounting it.")
 @click.option("-d", "--detach", is_flag=True, help="Leave it running in the background.")

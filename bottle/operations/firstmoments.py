@@ -38,15 +38,20 @@ def see_it_run(context: Context, identity: Identity, container: str) -> Ended | 
     )
 
 
-def require_shell(context: Context, agent: Agent, container: str, image: str) -> None:
-    """Secrets reach an agent through a script. Raises PreflightRefused where `image` has nothing that could run it."""
-    if not agent.secrets or _has(context, container, _SHELL) or not _has(context, container, "/"):
-        return  # an engine that finds no `/` either lacks something that is mounted: the start will say what
-    raise PreflightRefused(
-        f"agent {agent.name!r} has secrets, which a script hands to it, and {image} has no {_SHELL} to run that",
-        left="nothing was started",
-        next_step=f"use an image with {_SHELL}, or take `secrets` out of [agents.{agent.name}] in bottle.toml",
-    )
+def lacks_shell(context: Context, agent: Agent, container: str, image: str) -> bool:
+    """Whether a new container has nothing that could run the script which tells it what to run.
+
+    Secrets reach an agent through it, too. Raises PreflightRefused where it has some, and `image` no shell.
+    """
+    if _has(context, container, _SHELL) or not _has(context, container, "/"):
+        return False  # an engine that finds no `/` either lacks something that is mounted: the start will say what
+    if agent.secrets:
+        raise PreflightRefused(
+            f"agent {agent.name!r} has secrets, which a script hands to it, and {image} has no {_SHELL} to run that",
+            left="nothing was started",
+            next_step=f"use an image with {_SHELL}, or take `secrets` out of [agents.{agent.name}] in bottle.toml",
+        )
+    return True
 
 
 def _has(context: Context, container: str, path: str) -> bool:

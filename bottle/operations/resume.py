@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bottle import transcript
+from bottle import runtime, transcript
 from bottle.admission import RESERVED
 from bottle.errors import BuildFailed, PreflightRefused
-from bottle.launch import container_mounts, is_below, mount_over, with_declared_volumes
+from bottle.launch import Command, command_for, container_mounts, is_below, mount_over, with_declared_volumes
 from bottle.model import (
     CommitRecord,
     ContainerFacts,
@@ -23,7 +23,7 @@ from bottle.operations.context import Context
 from bottle.operations.firstmoments import Ended, see_it_run
 from bottle.operations.images import obtain
 from bottle.operations.pause import let_go_on
-from bottle.operations.secrets import hand_over_secrets
+from bottle.operations.secrets import hand_over
 from bottle.operations.settle import settle, take_effect
 from bottle.operations.start import begin_container, launch_notes, new_container
 from bottle.plan import (
@@ -77,6 +77,7 @@ def observe_resume(context: Context, state: BottleState, request: ResumeRequest)
         dockerfile_exists=dockerfile is not None and dockerfile.is_file(),
         has_transcript=bool(transcript.read_index(state.transcript)),
         looked_in=str(state.path),
+        told=runtime.told(context.runtime, metadata.identity),
     )
 
 
@@ -128,18 +129,17 @@ def _execute(
             running = True
         case StartAgain():
             _require_workspace(metadata)
-            _refresh_secrets(context, metadata, context.engine.container(plan.container))
+            _tell(context, metadata, context.engine.container(plan.container), plan.command)
         case FromCommit():
             _require_workspace(metadata)
             with new_container(
                 context,
                 plan.metadata,
                 image=plan.tag,
-                resuming=True,
+                command=plan.command,
                 commit=plan.number,
                 tty=tty,
                 replaces=plan.replaces,
-                remote_control=request.remote_control,
             ) as draft:
                 _whole(context, state, ResumeIntent(metadata=plan.metadata, committed_image=plan.tag), draft)
             take_effect(state, context.container(metadata.identity))
@@ -178,20 +178,12 @@ def _rebuild(
             "THE FILESYSTEM IS FRESH, made from its own Dockerfile: what was made inside before is in its commits only"
         )
     warnings = [f"{lost}, because {plan.reason}"]
-    resuming = plan.restore_transcript
+    command = command_for(metadata, resuming=plan.restore_transcript, once=request.once)
     standing = _standing_mounts(context, state, metadata)
     made = {mount.source for mount in container_mounts(metadata) if mount not in standing}
     intent = ResumeIntent(metadata=metadata, unfilled=tuple(sorted(made)))
     state.write_resume_intent(intent)
-    with new_container(
-        context,
-        metadata,
-        image=image.id,
-        resuming=resuming,
-        tty=tty,
-        replaces=plan.replaces,
-        remote_control=request.remote_control,
-    ) as draft:
+    with new_container(context, metadata, image=image.id, command=command, tty=tty, replaces=plan.replaces) as draft:
         warnings += _refill(context, state, metadata, draft, standing, transcript_too=plan.restore_transcript)
         _whole(context, state, intent, draft)
     take_effect(state, context.container(metadata.identity))
@@ -305,10 +297,10 @@ def _copied_again(
     return f"{workdir} is a fresh copy of {cwd}, without the agent's changes"
 
 
-def _refresh_secrets(context: Context, metadata: Metadata, container: ContainerFacts | None) -> None:
+def _tell(context: Context, metadata: Metadata, container: ContainerFacts | None, command: Command) -> None:
     """The folder behind /run/bottle is in memory: after a reboot it is made again before the container starts."""
     if container is not None and any(mount.target == RESERVED for mount in container.mounts):
-        hand_over_secrets(context, metadata)
+        hand_over(context, metadata, command.once)
 
 
 def _require_workspace(metadata: Metadata) -> None:

@@ -1,4 +1,4 @@
-"""What a container finds in /run/bottle: secrets, when it starts and not when it has stopped, and answers."""
+"""What a container finds in /run/bottle: its command, secrets while it runs, and answers."""
 
 from pathlib import Path
 
@@ -11,9 +11,10 @@ from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations.context import Context
 
 
-def hand_over_secrets(context: Context, metadata: Metadata) -> Path:
-    """Put the secrets of this launch where the container will see them, from the environment as it is now.
+def hand_over(context: Context, metadata: Metadata, command: tuple[str, ...] | None) -> Path:
+    """Put what a launch needs where its container sees it: `command`, and secrets from the environment as it is now.
 
+    `command` is the argument vector that it runs this time, None for the one that its container was made to run.
     The answers to its requests are there again, too: the folder is in memory, and another one after a move.
     """
     names = metadata.agent.secrets
@@ -24,7 +25,7 @@ def hand_over_secrets(context: Context, metadata: Metadata) -> Path:
         context.progress.note(f"{metadata.identity} does not see the answers to its requests: {exc.what}")
         requests = ()
     answers = {request.number: answer_to(request) for request in requests}
-    return runtime.prepare(context.runtime, metadata.identity, values, answers)
+    return runtime.prepare(context.runtime, metadata.identity, values, answers, command=command)
 
 
 def hide_secrets(context: Context, container: ContainerFacts) -> None:

@@ -8,15 +8,15 @@ from pathlib import Path
 from bottle import runtime
 from bottle.errors import BottleError, Conflict, EndedAtOnce, EngineError, NameTaken, NotFound
 from bottle.gitfile import kept_elsewhere
-from bottle.launch import launch_spec, requests_volume, with_declared_volumes
+from bottle.launch import LAUNCH, Command, Once, command_for, launch_spec, requests_volume, with_declared_volumes
 from bottle.model import Agent, ContainerFacts, Metadata, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers, find_drafts
-from bottle.operations.firstmoments import Ended, require_shell, see_it_run
+from bottle.operations.firstmoments import Ended, lacks_shell, see_it_run
 from bottle.operations.images import obtain
 from bottle.operations.requests import admit_requests
-from bottle.operations.secrets import hand_over_secrets, missing_secrets
+from bottle.operations.secrets import hand_over, missing_secrets
 from bottle.operations.settle import discard_draft
 from bottle.plan import ImageSource, agent_image, require_remote_control
 from bottle.state import BottleState
@@ -96,11 +96,16 @@ def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
         defaults=image.defaults,
         base=image.diff_ids,
     )
+    once = Once(remote_control=plan.remote_control)
     state = context.home.create(metadata)
     try:
         with state.locked("bottle start"):
             with new_container(
-                context, metadata, image=image.id, resuming=False, tty=plan.tty, remote_control=plan.remote_control
+                context,
+                metadata,
+                image=image.id,
+                command=command_for(metadata, resuming=False, once=once),
+                tty=plan.tty,
             ) as draft:
                 if plan.copy_cwd:
                     copy_in(context.engine, draft, plan.cwd, agent.workdir, metadata.defaults.user)
@@ -140,11 +145,10 @@ def new_container(
     metadata: Metadata,
     *,
     image: str,
-    resuming: bool,
+    command: Command,
     tty: bool,
     commit: int | None = None,
     replaces: ContainerFacts | None = None,
-    remote_control: bool = False,
 ) -> Iterator[str]:
     """Create a bottle's container, with its volumes and secrets in place, and leave it stopped.
 
@@ -160,15 +164,7 @@ def new_container(
             next_step="the same command again",
         )
     try:
-        container_id = _create_draft(
-            context,
-            metadata,
-            image=image,
-            resuming=resuming,
-            commit=commit,
-            tty=tty,
-            remote_control=remote_control,
-        )
+        container_id = _create_draft(context, metadata, image=image, command=command, commit=commit, tty=tty)
         yield identity.draft
         if replaces is not None:
             give_up(context, replaces)
@@ -207,15 +203,9 @@ def give_up(context: Context, container: ContainerFacts) -> None:
 
 
 def _create_draft(
-    context: Context,
-    metadata: Metadata,
-    *,
-    image: str,
-    resuming: bool,
-    commit: int | None,
-    tty: bool,
-    remote_control: bool,
+    context: Context, metadata: Metadata, *, image: str, command: Command, commit: int | None, tty: bool
 ) -> str:
+    """Create a container that can be told what to run; where it has nothing to read that with, one that is fixed."""
     identity, agent = metadata.identity, metadata.agent
     may_ask = _may_ask(context, agent)
     volumes = [identity.volume(volume.source) for volume in agent.volumes if volume.kind is MountKind.VOLUME]
@@ -224,19 +214,16 @@ def _create_draft(
     folder = None
     if may_ask:
         admit_requests(context, identity, image)
-        folder = hand_over_secrets(context, metadata)
-    spec = launch_spec(
-        metadata,
-        image=image,
-        run_folder=folder,
-        resuming=resuming,
-        commit=commit,
-        tty=tty,
-        remote_control=remote_control,
-    )
-    container_id = context.engine.create(replace(spec, name=identity.draft))
-    require_shell(context, agent, container_id, metadata.image)
-    return container_id
+        folder = hand_over(context, metadata, command.once)
+    spec = launch_spec(metadata, image=image, argv=command.now, run_folder=folder, commit=commit, tty=tty)
+    spec = replace(spec, name=identity.draft)
+    if not may_ask:
+        return context.engine.create(spec)
+    container_id = context.engine.create(replace(spec, entrypoint=(*LAUNCH, *command.made)))
+    if not lacks_shell(context, agent, container_id, metadata.image):
+        return container_id
+    context.engine.remove_container(container_id)
+    return context.engine.create(spec)
 
 
 def _may_ask(context: Context, agent: Agent) -> bool:

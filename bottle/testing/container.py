@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from bottle.launch import made_to_run
 from bottle.model import NO_RESTART, ContainerFacts, ContainerSummary, LaunchSpec, Mount, Status
 from bottle.testing.tree import Tree
 
@@ -114,7 +115,7 @@ class FakeContainer:
     @property
     def is_cat(self) -> bool:
         """Whether it runs the one program that is known here."""
-        return self.spec.entrypoint[:1] in {("cat",), ("/bin/cat",)}
+        return made_to_run(self.facts())[:1] in {("cat",), ("/bin/cat",)}
 
     @property
     def execution(self) -> FakeExecution | None:
@@ -161,6 +162,7 @@ class FakeContainer:
             mounts=self.mounts,
             pid=4242 if self.status.alive else 0,
             restart=self.restart,
+            argv=self.spec.entrypoint,
         )
 
     def summary(self) -> ContainerSummary:

@@ -120,10 +120,6 @@ class FakeEngine(Faults):
         tree, inside = self._tree_at(self._container(ref), path)
         return tree[inside].data
 
-    def entrypoint(self, ref: str) -> tuple[str, ...]:
-        """The argument vector that a container was created with."""
-        return self._container(ref).spec.entrypoint
-
     def say(self, ref: str, data: bytes) -> None:
         """Output of the agent, or of the newest command that runs beside it."""
         with self._changed:

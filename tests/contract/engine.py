@@ -257,6 +257,13 @@ class EngineContract:
         rig.engine.remove_image("no-such-image:1")
         rig.engine.remove_volume("no-such-volume")
 
+    def test_a_container_says_what_it_was_made_to_run(self, rig: Rig) -> None:
+        argv = ("/bin/sh", "-c", "exec sleep 600", "it's", "")
+        for ref in (rig.create(entrypoint=argv), rig.running("runs", entrypoint=argv)):
+            container = rig.engine.container(ref)
+            assert container is not None
+            assert container.argv == argv
+
     def test_containers_are_found_by_labels(self, rig: Rig) -> None:
         one = rig.create("one")
         two = rig.create("two", labels=(*rig.labels.items(), ("bottle.colour", "red")))

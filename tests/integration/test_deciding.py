@@ -20,6 +20,7 @@ import pytest
 from docker.errors import ImageNotFound, NotFound
 
 from bottle import runtime
+from bottle.launch import LAUNCH
 
 STRIKE = Path(__file__).parent / "strike.py"
 MANIFEST = """
@@ -339,7 +340,7 @@ def test_a_resume_that_is_killed_leaves_a_container_whose_commit_runs_as_it_did(
     assert desk.struck(moment, *words), (desk.folder / "moments").read_text()
     if desk.status(identity) is None:
         desk.run("resume", identity, "-d")
-    runs = desk.engine.containers.get(f"bottle-{identity}").attrs["Config"]["Entrypoint"]
+    runs = desk.engine.containers.get(f"bottle-{identity}").attrs["Config"]["Entrypoint"][len(LAUNCH) :]
     desk.run("commit", identity)
     history = json.loads((desk.folder / "home" / "state" / identity / "commits.json").read_text())["commits"]
     entrypoint = history[-1]["defaults"]["entrypoint"]

@@ -41,6 +41,7 @@ dockerfile = "Dockerfile"
 transcript = ["/root/.journal"]
 secrets = ["LIFECYCLE_TOKEN"]
 network = "none"
+resume_command = ["sleep", "infinity", "7200"]
 remote_control = ["3600"]
 """
 
@@ -113,6 +114,12 @@ class Bottle:
     def image(self, tag: str | int) -> Any:
         """One of its commits."""
         return self.shop.engine.images.get(f"bottle-committed-{self.identity}:{tag}")
+
+    @property
+    def runs(self) -> str:
+        """The command line of the agent, as the kernel has it: behind Docker's init."""
+        processes = self.container.top(ps_args="-o pid,args")["Processes"]
+        return " ".join(processes[-1][1:])
 
     def sh(self, script: str) -> str:
         """Run a script as the container's root, which has no more rights than the agent."""
@@ -285,22 +292,30 @@ def test_the_work_of_a_commit_comes_back_and_nothing_is_built(shop: Shop, bottle
     )
 
 
-def test_remote_control_is_added_to_one_launch_and_no_commit_passes_it_on(shop: Shop) -> None:
+def test_a_bottle_runs_what_it_is_told_however_it_comes_back(shop: Shop) -> None:
     bottle = shop.start("--remote-control")  # this agent sleeps, and its "remote control" lets it sleep longer
-    assert bottle.container.attrs["Config"]["Entrypoint"][-2:] == ["infinity", "3600"]
-    processes = bottle.container.top(ps_args="-o pid,args")["Processes"]
-    assert "sleep infinity 3600" in [" ".join(each[1:]) for each in processes]
+    assert bottle.runs == "sleep infinity 3600"
+
+    shop.run("stop", "--grace", "0", bottle.identity)
+    assert bottle.resume()["plan"] == "StartAgain"
+    assert bottle.runs == "sleep infinity 7200"
+    _, said = shop.run("resume", "-d", "--remote-control", bottle.identity, exit_code=4)
+    assert bottle.runs == "sleep infinity 7200"
+    for _, command, *words in (each.split() for each in said.split("next:")[1].splitlines()[0].split(";")):
+        shop.run(command, *(("-d",) if command == "resume" else ()), *words)
+    assert bottle.runs == "sleep infinity 7200 3600"
+
     bottle.commit()
     bottle.lose_container()
-    assert bottle.resume()["plan"] == "FromCommit"
-    assert bottle.container.attrs["Config"]["Entrypoint"][-1] == "infinity"
-    container = bottle.container.id
-    _, said = shop.run("resume", "-d", "--remote-control", bottle.identity, exit_code=4)
-    way_out = [words.split() for words in said.split("next:")[1].split("(")[0].split(";")]
-    assert (bottle.container.id, bottle.container.status) == (container, "running")
-    for _, command, *words in way_out:
-        shop.run(command, *(("-d",) if command == "resume" else ()), *words)
-    assert bottle.container.attrs["Config"]["Entrypoint"][-2:] == ["infinity", "3600"]
+    words = ("/bin/sh", "-c", 'exec sleep "$1"', "it's $HOME", "111")
+    assert bottle.resume("--", *words)["plan"] == "FromCommit"
+    assert bottle.runs == "sleep 111"
+    assert shop.run("exec", bottle.identity, "--", "/bin/sh", "-c", "echo $LIFECYCLE_TOKEN")[0] == f"{SECRET}\n"
+    bottle.lose_container()
+    shop.run("exec", bottle.identity, "--", "true", exit_code=3)
+    shop.engine.images.remove(f"bottle-committed-{bottle.identity}:1", force=True)
+    assert bottle.resume()["plan"] == "Rebuild"
+    assert bottle.runs == "sleep infinity"  # as it has no transcript to go on with
 
 
 def test_newer_work_in_a_stopped_container_comes_first(bottle: Bottle) -> None:

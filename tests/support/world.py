@@ -12,6 +12,7 @@ import pytest
 
 from bottle import runtime, state, transcript
 from bottle.errors import EngineError, StateDamaged
+from bottle.launch import can_be_told, made_to_run
 from bottle.model import Agent, Status
 from bottle.operations import Context, StartRequest, plan_start, start
 from bottle.state import BottleState, StateHome
@@ -164,8 +165,11 @@ class World:
         return container.status if container else None
 
     def command(self, bottle: BottleState) -> tuple[str, ...]:
-        """The whole argument vector of the bottle's container."""
-        return self.engine.entrypoint(bottle.identity.container)
+        """The argument vector that the bottle's container runs, or ran."""
+        container = self.engine.container(bottle.identity.container)
+        assert container is not None
+        told = runtime.told(self.runtime, bottle.identity) if can_be_told(container) else None
+        return made_to_run(container) if told is None else told
 
     def lose_container(self, bottle: BottleState) -> None:
         """`docker rm -f`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,8 +10,21 @@ from pathlib import Path
 import pytest
 
 from bottle.errors import ManifestError
-from bottle.launch import LAUNCHER, bare_spec, command_line, is_ours, launch_spec, with_declared_volumes
-from bottle.model import Agent, ImageDefaults, LaunchSpec, Metadata, Mount, MountKind
+from bottle.launch import (
+    LAUNCH,
+    Command,
+    Once,
+    bare_spec,
+    can_be_told,
+    command_for,
+    command_line,
+    is_ours,
+    launch_spec,
+    made_to_run,
+    with_declared_volumes,
+    with_secrets,
+)
+from bottle.model import Agent, ContainerFacts, ImageDefaults, LaunchSpec, Metadata, Mount, MountKind, Status
 from bottle.naming import Identity
 
 AGENT = Agent(
@@ -39,7 +53,7 @@ METADATA = Metadata(
 def spec(
     metadata: Metadata = METADATA, *, run_folder: Path = Path("/run/bottle/demo-abcde"), commit: int | None = None
 ) -> LaunchSpec:
-    return launch_spec(metadata, image="sha256:x", run_folder=run_folder, resuming=False, commit=commit, tty=True)
+    return launch_spec(metadata, image="sha256:x", argv=("run", "me"), run_folder=run_folder, commit=commit, tty=True)
 
 
 @pytest.mark.parametrize(
@@ -57,17 +71,42 @@ def test_the_command_is_the_agents_then_the_images(agent: Agent, resuming: bool,
 
 
 @pytest.mark.parametrize("resuming", [False, True])
-def test_remote_control_is_added_at_the_end_of_a_launch_that_asks_for_it(resuming: bool) -> None:
+def test_what_is_asked_for_once_is_no_part_of_what_a_container_is_made_to_run(resuming: bool) -> None:
     for agent in (AGENT, replace(AGENT, resume_command=None), replace(AGENT, command=None)):
-        plain = command_line(replace(METADATA, agent=agent), resuming=resuming)
-        controlled = command_line(replace(METADATA, agent=agent), resuming=resuming, remote_control=True)
-        assert controlled == (*plain, "--remote-control", "on")
+        metadata = replace(METADATA, agent=agent)
+        plain = command_line(metadata, resuming=resuming)
+        assert command_for(metadata, resuming=resuming, once=Once()) == Command(made=plain)
+        controlled = command_for(metadata, resuming=resuming, once=Once(remote_control=True))
+        assert controlled == Command(made=plain, once=(*plain, "--remote-control", "on"))
+        other = command_for(metadata, resuming=resuming, once=Once(command=("sh", "-i"), remote_control=True))
+        assert (other.made, other.now) == (plain, ("/entry", "sh", "-i", "--remote-control", "on"))
 
 
-def test_a_container_says_whether_it_was_made_with_remote_control() -> None:
-    made = launch_spec(METADATA, image="x", run_folder=None, resuming=False, commit=None, tty=True, remote_control=True)
-    assert dict(made.labels)["bottle.remote-control"] == "true"
-    assert made.entrypoint[-2:] == ("--remote-control", "on")
+@pytest.mark.parametrize(
+    ("argv", "told", "made"),
+    [
+        ((*LAUNCH, "agent", "--new"), True, ("agent", "--new")),
+        (("agent", "--new"), False, ("agent", "--new")),
+        (("/bin/sh", "/elsewhere/launch"), False, ("/bin/sh", "/elsewhere/launch")),
+        ((), False, ()),
+    ],
+)
+def test_a_container_with_the_launcher_can_be_told_what_to_run(
+    argv: tuple[str, ...], told: bool, made: tuple[str, ...]
+) -> None:
+    container = ContainerFacts(
+        id="c", name="c", image="i", status=Status.EXITED, created_at=METADATA.started_at, started_at=None,
+        finished_at=None, exit_code=0, labels={}, argv=argv,
+    )  # fmt: skip
+    assert (can_be_told(container), made_to_run(container)) == (told, made)
+
+
+def test_a_command_beside_the_agent_gets_the_secrets_there_are_and_not_the_agents_command(tmp_path: Path) -> None:
+    words = [word.replace("/run/bottle", str(tmp_path)) for word in with_secrets(("/bin/sh", "-c", 'echo "$T"'))]
+    assert subprocess.run(words, capture_output=True, check=True, env={}).stdout == b"\n"
+    (tmp_path / "secrets").write_text("export T=hunter2\n")
+    (tmp_path / "command").write_text("set -- echo wrong\n")
+    assert subprocess.run(words, capture_output=True, check=True, env={}).stdout == b"hunter2\n"
 
 
 def test_without_any_command_the_manifest_is_to_be_mended() -> None:
@@ -85,7 +124,6 @@ def test_a_container_is_made_of_the_metadata() -> None:
         "bottle.identity": "demo-abcde",
         "bottle.agent": "demo",
         "bottle.commit": "3",
-        "bottle.remote-control": "false",
     }
     assert made.mounts == (
         Mount(kind=MountKind.BIND, source="/src", target="/workspace"),
@@ -94,19 +132,13 @@ def test_a_container_is_made_of_the_metadata() -> None:
         Mount(kind=MountKind.VOLUME, source="bottle-demo-abcde-_requests", target="/run/bottle/requests"),
     )
     assert [mount.target for mount in made.mounts if is_ours(mount)] == ["/run/bottle", "/run/bottle/requests"]
+    assert made.entrypoint == ("run", "me")
     assert (made.memory, made.cpus, made.pids, made.cap_add) == (1 << 30, 2.0, 64, ("CHOWN",))
     assert made.env == (("EDITOR", "vi"),)
 
 
 def test_what_was_copied_is_not_mounted() -> None:
     assert [mount.target for mount in spec(replace(METADATA, copy_cwd=True)).mounts if not is_ours(mount)] == ["/cache"]
-
-
-def test_secrets_come_by_a_launcher_which_nothing_else_needs() -> None:
-    assert spec().entrypoint == ("/entry", "agent", "--new")
-    made = spec(replace(METADATA, agent=replace(AGENT, secrets=("TOKEN",))))
-    assert made.entrypoint == ("/bin/sh", LAUNCHER, "/entry", "agent", "--new")
-    assert made.mounts == spec().mounts
 
 
 def test_a_hostname_is_one_however_long_the_name() -> None:

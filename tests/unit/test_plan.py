@@ -23,6 +23,7 @@ from bottle.errors import (
     PreflightRefused,
     VerificationFailed,
 )
+from bottle.launch import Command
 from bottle.model import (
     Agent,
     Change,
@@ -59,8 +60,9 @@ from bottle.plan import (
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 IDENTITY = Identity.parse("demo-abcde")
-PULLED = Agent(name="demo", image="debian")
-BUILT = Agent(name="demo", dockerfile=Path("/src/Dockerfile"))
+RUNS = ("agent", "--new")
+PULLED = Agent(name="demo", image="debian", command=RUNS)
+BUILT = Agent(name="demo", dockerfile=Path("/src/Dockerfile"), command=RUNS)
 
 
 def metadata(agent: Agent = PULLED, backend: str = "docker") -> Metadata:
@@ -203,7 +205,9 @@ def test_newer_work_in_a_stopped_container_comes_first_and_goes_only_with_consen
 
 def test_a_stopped_container_that_a_commit_froze_makes_room() -> None:
     facts = replace(COMMITTED, kept=(ONE,), container=container(Status.EXITED))
-    expected = FromCommit(tag=ONE.tag, number=1, replaces=container(Status.EXITED), metadata=metadata())
+    expected = FromCommit(
+        tag=ONE.tag, number=1, replaces=container(Status.EXITED), metadata=metadata(), command=Command(made=RUNS)
+    )
     assert plan_resume(facts, PLAIN) == expected
     assert plan_resume(facts, ResumeRequest(at=1)) == expected
 
@@ -238,7 +242,8 @@ def test_a_container_that_never_ran_holds_no_work() -> None:
 
 
 def test_a_commit_is_used_when_there_is_no_container() -> None:
-    assert plan_resume(COMMITTED, PLAIN) == FromCommit(tag=ONE.tag, number=1, replaces=None, metadata=metadata())
+    expected = FromCommit(tag=ONE.tag, number=1, replaces=None, metadata=metadata(), command=Command(made=RUNS))
+    assert plan_resume(COMMITTED, PLAIN) == expected
 
 
 def test_an_image_that_is_not_the_one_of_the_history_is_refused() -> None:
@@ -248,7 +253,8 @@ def test_an_image_that_is_not_the_one_of_the_history_is_refused() -> None:
 
 def test_the_tag_alone_is_enough_where_the_history_is_lost() -> None:
     plan = plan_resume(replace(COMMITTED, commits=()), PLAIN)
-    assert plan == FromCommit(tag=ONE.tag, number=None, replaces=None, metadata=metadata())
+    command = Command(made=RUNS)
+    assert plan == FromCommit(tag=ONE.tag, number=None, replaces=None, metadata=metadata(), command=command)
 
 
 def test_a_commit_that_does_not_exist_or_lost_its_image_is_not_found() -> None:

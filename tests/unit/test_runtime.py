@@ -37,6 +37,37 @@ def test_the_agent_gets_the_very_value(base: Path, value: str) -> None:
     assert launched(folder, "/usr/bin/printenv", "-0", "TOKEN") == os.fsencode(value) + b"\0"
 
 
+WORDS = st.lists(st.text(st.characters(exclude_characters="\0", codec="utf-8")) | st.just("\udcff"), min_size=1)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@given(words=WORDS)
+def test_the_agent_runs_what_it_was_told_last(base: Path, words: list[str]) -> None:
+    told = ("/usr/bin/printf", "%s\\0", *words)
+    folder = runtime.prepare(base, IDENTITY, {}, command=told)
+    assert launched(folder, "/bin/echo", "made to run") == b"".join(os.fsencode(word) + b"\0" for word in words)
+    assert runtime.told(base, IDENTITY) == told
+    runtime.hide(base, IDENTITY)
+    assert runtime.told(base, IDENTITY) == told
+    runtime.prepare(base, IDENTITY, {})
+    assert launched(folder, "/bin/echo", "made to run") == b"made to run\n"
+    assert runtime.told(base, IDENTITY) is None
+
+
+def test_what_was_told_and_cannot_be_read_is_an_error(base: Path) -> None:
+    folder = runtime.prepare(base, IDENTITY, {}, command=("agent",))
+    for spoilt in (b"set -- 'agent", b"\0"):
+        (folder / "command").unlink()
+        (folder / "command").write_bytes(spoilt)
+        if spoilt == b"\0":
+            (folder / "command").unlink()
+            (folder / "command").mkdir()
+        with pytest.raises(BottleError, match="cannot read"):
+            runtime.told(base, IDENTITY)
+        if spoilt == b"\0":
+            (folder / "command").rmdir()
+
+
 def test_only_its_user_gets_in(base: Path) -> None:
     folder = runtime.prepare(base, IDENTITY, {"TOKEN": "x"})
     assert base.stat().st_mode & 0o777 == 0o700

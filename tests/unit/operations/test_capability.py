@@ -103,7 +103,7 @@ def test_what_is_approved_is_there_after_a_resume_with_the_transcript_and_a_way_
     assert world.content(bottle, "/usr/bin/jq") == b"jq\n"
     assert world.content(bottle, "/work") is None
     assert world.content(bottle, "/root/.demo/log") == b"line"
-    assert world.engine._container(bottle.identity.container).spec.entrypoint == ("cat", "--continue")
+    assert world.command(bottle) == ("cat", "--continue")
     world.check_tidy(bottle)
 
     assert commit(world.context, bottle).commit.number == 3
@@ -132,7 +132,7 @@ def test_going_back_past_a_change_of_user_runs_as_before(world: World) -> None:
     approve(world.context, bottle, ask(world, bottle, text).digest)
     resume(world.context, bottle, PLAIN)
     spec = world.engine._container(bottle.identity.container).spec
-    assert (spec.user, spec.entrypoint) == ("agent", ("/init", "cat", "--continue"))
+    assert (spec.user, world.command(bottle)) == ("agent", ("/init", "cat", "--continue"))
     commit(world.context, bottle)
     assert world.home.bottle(
         fork(world.context, bottle, ForkRequest(at=2, share_cwd=True)).identity
@@ -141,7 +141,7 @@ def test_going_back_past_a_change_of_user_runs_as_before(world: World) -> None:
     commit(world.context, bottle)
     resume(world.context, bottle, ResumeRequest(at=2))
     spec = world.engine._container(bottle.identity.container).spec
-    assert (spec.user, spec.entrypoint) == ("", ("cat", "--continue"))
+    assert (spec.user, world.command(bottle)) == ("", ("cat", "--continue"))
     assert commit(world.context, bottle).commit.defaults == bottle.commits()[0].defaults
 
 

@@ -25,9 +25,10 @@ from bottle.errors import (
     UsageError,
     VerificationFailed,
 )
+from bottle.launch import Once, made_to_run
 from bottle.model import ContainerMark, LaunchSpec, Mount, MountKind, Status, Tombstone
-from bottle.operations import commit, observe_resume, resume, stop
-from bottle.plan import Attach, FromCommit, Rebuild, ResumeRequest, StartAgain, plan_resume
+from bottle.operations import StartRequest, commit, observe_resume, plan_start, resume, start, stop
+from bottle.plan import Attach, FromCommit, Rebuild, ResumePlan, ResumeRequest, StartAgain, plan_resume
 from bottle.state import BottleState
 from migrate.hygiene import own_layers
 from tests.support.trees import snapshot
@@ -83,7 +84,7 @@ def test_from_a_commit_nothing_is_built_and_the_agent_goes_on(world: World) -> N
     assert not {"build", "pull", "commit"} & set(world.engine.methods)
     assert world.content(bottle, "/work") == b"one"
     container = world.engine._container(bottle.identity.container)
-    assert container.spec.entrypoint == ("cat", "--continue")
+    assert world.command(bottle) == ("cat", "--continue")
     assert container.labels["bottle.commit"] == "1"
     world.check_tidy(bottle)
 
@@ -97,7 +98,7 @@ def test_what_an_image_says_of_itself_decides_nothing(world: World, monkeypatch:
     world.lose_container(bottle)
     resume(world.context, bottle, PLAIN)
     spec = world.engine._container(bottle.identity.container).spec
-    assert (spec.entrypoint, spec.user) == (("cat", "--continue"), "")
+    assert (world.command(bottle), spec.user) == (("cat", "--continue"), "")
 
 
 def test_an_older_commit_can_be_gone_back_to(world: World) -> None:
@@ -581,24 +582,79 @@ def test_wherever_a_resume_ends_the_next_commit_runs_as_its_container_did(
         if world.status(bottle) is None:
             resume(world.context, bottle, PLAIN)
         spec, image = world.engine._container(name).spec, world.engine.image(world.engine._container(name).image)
+        container = world.engine.container(name)
+        assert container is not None
+        argv = made_to_run(container)
         made = commit(world.context, bottle).commit
         assert made.defaults is not None
-        assert (made.defaults.entrypoint, made.defaults.user) == (spec.entrypoint[:1], spec.user), fate.last
+        assert (made.defaults.entrypoint, made.defaults.user) == (argv[:1], spec.user), fate.last
         assert image is not None
         assert made.base == image.diff_ids[: len(made.base)], fate.last
         assert bottle.committed_image() == made.tag
         world.lose_container(bottle)
         resume(world.context, bottle, PLAIN)
-        assert world.command(bottle) == spec.entrypoint, fate.last
+        assert world.command(bottle) == argv, fate.last
         world.check_tidy(bottle)
 
     assert every_moment(run, deadly=deadly) >= 15
 
 
-# --- remote control ---------------------------------------------------------------------------------------------------
+# --- what it runs -----------------------------------------------------------------------------------------------------
 
-CONTROLLED = ResumeRequest(remote_control=True)
-CONTROLLABLE = replace(AGENT, remote_control=("--remote-control",))
+CONTROLLED = ResumeRequest(once=Once(remote_control=True))
+CONTROLLABLE = replace(AGENT, remote_control=("--remote-control",), resume_command=("cat", "--continue"))
+AGAIN = ("cat", "--continue")
+SHELL = ResumeRequest(once=Once(command=("sh", "-i")))
+
+
+def frozen(world: World, bottle: BottleState) -> None:
+    """All its work is in a commit."""
+    commit(world.context, bottle)
+
+
+def gone(world: World, bottle: BottleState) -> None:
+    """It has a transcript, and neither container nor commit."""
+    world.work(bottle, "/root/.demo/log", b"line")
+    commit(world.context, bottle)
+    world.lose_container(bottle)
+    world.lose_images(bottle)
+
+
+def left(world: World, bottle: BottleState) -> None:
+    """It has been stopped, and nothing else."""
+
+
+@pytest.mark.parametrize(("prepare", "plan"), [(left, StartAgain), (frozen, FromCommit), (gone, Rebuild)])
+def test_however_it_comes_back_it_runs_what_an_agent_runs_that_comes_back(
+    world: World, prepare: Callable[[World, BottleState], None], plan: type[ResumePlan]
+) -> None:
+    for request, runs in (
+        (PLAIN, AGAIN),
+        (CONTROLLED, (*AGAIN, "--remote-control")),
+        (SHELL, ("sh", "-i")),
+        (ResumeRequest(once=replace(SHELL.once, remote_control=True)), ("sh", "-i", "--remote-control")),
+        (PLAIN, AGAIN),
+    ):
+        bottle = world.start(CONTROLLABLE, remote_control=True)
+        assert world.command(bottle) == ("cat", "--remote-control")
+        stop(world.context, bottle)
+        prepare(world, bottle)
+        assert isinstance(resume(world.context, bottle, request).plan, plan)
+        assert world.command(bottle) == runs
+        stop(world.context, bottle)
+        again = resume(world.context, bottle, PLAIN)
+        assert isinstance(again.plan, StartAgain)
+        assert "instead of" not in again.plan.row
+        assert world.command(bottle) == AGAIN
+
+
+def test_what_was_never_started_runs_what_it_was_made_to_run(world: World) -> None:
+    request = StartRequest(agent=CONTROLLABLE, cwd=world.cwd, tty=False)
+    bottle = world.home.bottle(start(world.context, plan_start(world.context, request), begin=False).identity)
+    assert isinstance(resume(world.context, bottle, PLAIN, begin=False).plan, StartAgain)
+    assert world.command(bottle) == ("cat",)
+    resume(world.context, bottle, CONTROLLED, begin=False)
+    assert world.command(bottle) == ("cat", "--remote-control")
 
 
 def test_remote_control_is_refused_for_an_agent_without_it(world: World) -> None:
@@ -610,59 +666,62 @@ def test_remote_control_is_refused_for_an_agent_without_it(world: World) -> None
     assert world.status(bottle) is Status.EXITED
 
 
-def test_a_new_container_gets_remote_control_and_the_next_one_does_not(world: World) -> None:
-    bottle = world.start(replace(CONTROLLABLE, resume_command=("cat", "--continue")))
-    stop(world.context, bottle)
-    commit(world.context, bottle)
-    assert isinstance(resume(world.context, bottle, CONTROLLED).plan, FromCommit)
-    assert world.command(bottle) == ("cat", "--continue", "--remote-control")
-    stop(world.context, bottle)
-    commit(world.context, bottle)
-    assert isinstance(resume(world.context, bottle, PLAIN).plan, FromCommit)
-    assert world.command(bottle) == ("cat", "--continue")
-    with pytest.raises(Conflict, match="made without"):  # though the commit that it is made of had it
-        resume(world.context, bottle, CONTROLLED)
-
-
-def test_a_rebuilt_one_gets_remote_control(world: World) -> None:
+def test_what_runs_is_told_nothing_else_and_its_user_the_way_out(world: World) -> None:
     bottle = world.start(CONTROLLABLE)
-    world.lose_container(bottle)
-    assert isinstance(resume(world.context, bottle, CONTROLLED).plan, Rebuild)
-    assert world.command(bottle)[-1] == "--remote-control"
-
-
-@pytest.mark.parametrize("runs", [True, False])
-def test_a_container_without_remote_control_is_refused_untouched_with_the_way_out(world: World, runs: bool) -> None:
-    bottle = world.start(CONTROLLABLE)
-    world.work(bottle, "/work", b"one")
-    if not runs:
-        stop(world.context, bottle)
     before, calls = snapshot(world.folder), len(world.engine.calls)
-    with pytest.raises(Conflict, match="made without --remote-control") as caught:
+    with pytest.raises(Conflict, match="is running, without --remote-control") as caught:
         resume(world.context, bottle, CONTROLLED)
+    assert caught.value.next_step.startswith(f"bottle stop {bottle.identity}; bottle resume {bottle.identity} --remote")
+    with pytest.raises(Conflict, match="is running, and what it runs is not changed") as caught:
+        resume(world.context, bottle, SHELL)
+    assert f"bottle exec {bottle.identity} -- sh -i" in caught.value.next_step
     assert snapshot(world.folder) == before
     assert not {"create", "start", "stop", "unpause"} & {call[0] for call in world.engine.calls[calls:]}
-    assert (
-        f"bottle commit {bottle.identity}; bottle resume {bottle.identity} --remote-control" in caught.value.next_step
-    )
-    if runs:
-        assert f"bottle stop {bottle.identity}; " in caught.value.next_step
-        stop(world.context, bottle)
-    commit(world.context, bottle)
-    resume(world.context, bottle, CONTROLLED)
+    stop(world.context, bottle)
+    assert isinstance(resume(world.context, bottle, CONTROLLED).plan, StartAgain)
+    assert isinstance(resume(world.context, bottle, CONTROLLED).plan, Attach)
+    assert world.command(bottle) == (*AGAIN, "--remote-control")
+
+
+def made_by_an_earlier_version(world: World) -> BottleState:
+    """A bottle whose container has no launcher."""
+    bottle = world.start(CONTROLLABLE)
+    container = world.engine._container(bottle.identity.container)
+    container.spec = replace(container.spec, entrypoint=("cat", "--remote-control"))
+    return bottle
+
+
+def without_a_shell(world: World) -> BottleState:
+    """A bottle whose image has nothing that could read what it is told."""
+    world.engine.add_image("scratch", {"/cat": b""})
+    return world.start(replace(CONTROLLABLE, image="scratch"), remote_control=True)
+
+
+def elsewhere(world: World) -> BottleState:
+    """A bottle whose engine sees no folder of this host."""
+    world.engine.is_local = False
+    return world.start(CONTROLLABLE, remote_control=True, copy_cwd=True)
+
+
+@pytest.mark.parametrize("make", [made_by_an_earlier_version, without_a_shell, elsewhere])
+def test_a_command_that_is_fixed_is_said_to_be_and_a_new_container_has_another(
+    world: World, make: Callable[[World], BottleState]
+) -> None:
+    bottle = make(world)
     assert world.command(bottle) == ("cat", "--remote-control")
-    assert world.content(bottle, "/work") == b"one"
-
-
-def test_a_container_that_was_made_with_remote_control_has_it_whoever_asks(world: World) -> None:
-    bottle = world.start(CONTROLLABLE, remote_control=True)
     assert isinstance(resume(world.context, bottle, CONTROLLED).plan, Attach)
     stop(world.context, bottle)
-    resumed = resume(world.context, bottle, CONTROLLED)
-    assert isinstance(resumed.plan, StartAgain)
+    plan = resume(world.context, bottle, PLAIN).plan
+    assert "it runs cat --remote-control again instead of cat --continue: its image has no /bin/sh, " in plan.row
     stop(world.context, bottle)
-    assert "runs with it" in resume(world.context, bottle, PLAIN).plan.row
-    assert world.command(bottle) == ("cat", "--remote-control")
+    before = snapshot(world.folder)
+    with pytest.raises(Conflict, match="cannot be told what to run") as caught:
+        resume(world.context, bottle, SHELL)
+    assert snapshot(world.folder) == before
+    assert f"bottle commit {bottle.identity}; then the same again" in caught.value.next_step
+    commit(world.context, bottle)
+    assert isinstance(resume(world.context, bottle, SHELL).plan, FromCommit)
+    assert world.command(bottle) == ("sh", "-i")
 
 
 def test_what_is_built_from_a_commit_still_counts_its_layers_as_the_bottles_own(world: World) -> None:

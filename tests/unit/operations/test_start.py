@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bottle.errors import BottleError, BuildFailed, EngineError, ManifestError, NameTaken, UsageError
-from bottle.launch import LAUNCHER, is_ours, requests_volume
+from bottle.launch import LAUNCH, is_ours, requests_volume
 from bottle.model import Agent, Mount, MountKind, Status
 from bottle.naming import Identity
 from bottle.operations import StartRequest, list_bottles, plan_start, remove, resume, start
@@ -110,7 +110,7 @@ def test_secrets_are_in_no_config_and_no_state(world: World) -> None:
     world.environ["TOKEN"] = "hunter2"
     bottle = world.start(KEEPER)
     spec = world.engine._container(bottle.identity.container).spec
-    assert spec.entrypoint[:2] == ("/bin/sh", LAUNCHER)
+    assert spec.entrypoint[:2] == LAUNCH
     assert "hunter2" not in repr(spec)
     assert not [name for name, (_, content, _) in snapshot(world.home.path).items() if b"hunter2" in content]
     assert b"hunter2" in (world.runtime / str(bottle.identity) / "secrets").read_bytes()
