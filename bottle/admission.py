@@ -24,11 +24,13 @@ _MOST_KEPT = 100_000  # commits or days
 _MOST_PIDS = 2**22  # the kernel's PID_MAX_LIMIT
 _OUR_PIDS = 512  # what an agent has that says nothing
 _MOST_DEMANDS = 64  # more than a screen or two is agreed to unread
+_MOST_ID = 2**31 - 1  # of a user or group, in a container
 _MOST_FOREIGN = MOST_COMMITS // 2  # so that much can still be committed after it
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./:@-]{0,500}")
+_USER = re.compile(r"(?P<name>[A-Za-z0-9_][A-Za-z0-9_.-]*)(?::(?P<group>[A-Za-z0-9_][A-Za-z0-9_.-]*))?")
 _CAPABILITY = re.compile(r"[A-Z][A-Z_]*")
 
 
@@ -97,12 +99,21 @@ def _is_cpus(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0.01 <= value <= _MOST_CPUS
 
 
+def _is_user(value: object) -> bool:
+    """Whether it is a USER of a Dockerfile: `name`, `uid`, each with an optional `:group`."""
+    match = _USER.fullmatch(value) if isinstance(value, str) else None
+    return match is not None and not any(
+        part.isdigit() and (len(part) > 10 or int(part) > _MOST_ID) for part in match.groups() if part is not None
+    )
+
+
 STRING = Rule("a text", _is_string)
 TEXT = Rule("a text that is not empty", lambda value: value != "" and _is_string(value))
 IMAGE = Rule("a text that names an image", _matches(_IMAGE))
 INSIDE = Rule(f"an absolute path inside the container, outside {RESERVED}", _is_inside)
 TARGET = Rule(f"{INSIDE.expected}, without : and ,", lambda value: _is_inside(value) and _is_mountable(value))
 VARIABLE = Rule("a variable's name of letters, digits and _", _matches(_VARIABLE))
+USER = Rule('a user\'s name or number, with a group behind if wanted, such as "agent" or "1000:1000"', _is_user)
 SECRET = Rule("the name of a variable of the host's environment, not its value", _matches(_VARIABLE))
 VOLUME = Rule("the name of a volume", _matches(_NAME))
 FOLDER = Rule("an absolute path", _is_path)
@@ -173,6 +184,7 @@ def demands(metadata: Metadata, *, rebuild: bool) -> tuple[str, ...]:
         kept = {"commits": agent.keep.commits, "days": agent.keep.days}
         shown = " or ".join(f"{number} {what}" for what, number in kept.items() if number is not None)
         asked.append(f"that its commits are deleted here which are not of the last {shown}")
+    asked += [f"build argument {name}={value}, for a build of its Dockerfile" for name, value in agent.build_args]
     if rebuild:
         asked.append("its own Dockerfile, which the next resume builds")
     return tuple(dict.fromkeys(asked))
@@ -206,6 +218,7 @@ def _values(agent: Agent) -> Iterator[tuple[str, Rule, Iterable[object]]]:
         yield key, TEXT, (words or ("",))[:1] if words is not None else ()
         yield key, STRING, words or ()
     yield "workdir", INSIDE, (agent.workdir,)
+    yield "user", USER, _said(agent.user)
     yield "transcript", INSIDE, agent.transcript
     yield "env", VARIABLE, (key for key, _ in agent.env)
     yield "env", STRING, (value for _, value in agent.env)
@@ -222,6 +235,8 @@ def _values(agent: Agent) -> Iterator[tuple[str, Rule, Iterable[object]]]:
         kept = [number for number in (agent.keep.commits, agent.keep.days) if number is not None]
         yield "keep", KEPT, kept or [None]
     yield "carry", INSIDE, agent.carry
+    yield "build_args", VARIABLE, (key for key, _ in agent.build_args)
+    yield "build_args", STRING, (value for _, value in agent.build_args)
 
 
 def _expected(key: str, rule: Rule) -> str:

@@ -78,7 +78,7 @@ def launch_spec(
         labels=tuple(labels.items()),
         mounts=tuple(mounts),
         workdir=agent.workdir,
-        user=metadata.defaults.user,
+        user=metadata.user,
         hostname=str(identity)[-63:].lstrip("-."),
         network=agent.network,
         memory=agent.memory,

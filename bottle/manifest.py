@@ -171,7 +171,7 @@ def _absolute(value: object) -> str:
     return inside
 
 
-def _env(value: object) -> tuple[tuple[str, str], ...]:
+def _variables(value: object) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, dict):
         raise _Expected('a table of texts, such as { EDITOR = "vi" }')
     for key, item in value.items():
@@ -232,6 +232,12 @@ def _keep(value: object) -> Retention:
     return Retention(**value)
 
 
+def _user(value: object) -> str:
+    # A bare number is a user's, as in a Dockerfile.
+    user: str = _one(admission.USER)(str(value) if isinstance(value, int) and not isinstance(value, bool) else value)
+    return user
+
+
 def _capability(value: object) -> str:
     name: str = _one(admission.CAPABILITY)(value.upper().removeprefix("CAP_") if isinstance(value, str) else value)
     return name
@@ -244,8 +250,9 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "resume_command": _words,
     "remote_control": _words,
     "workdir": _absolute,
+    "user": _user,
     "transcript": lambda value: _each(value, _absolute),
-    "env": _env,
+    "env": _variables,
     "secrets": _several(admission.SECRET),
     "volumes": _volumes,
     "network": _one(admission.NETWORK),
@@ -255,6 +262,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "cap_add": lambda value: _each(value, _capability),
     "keep": _keep,
     "carry": lambda value: _each(value, _absolute),
+    "build_args": _variables,
 }
 
 

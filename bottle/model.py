@@ -74,7 +74,8 @@ class Agent:
     """An entry of the manifest, resolved: every path absolute, every default filled in.
 
     Exactly one of `dockerfile` and `image` is set. `command` None means the image's own. `remote_control` is added to
-    the command of a launch that asks for it; empty: the agent has none.
+    the command of a launch that asks for it; empty: the agent has none. `user`, a name or number with an optional
+    `:group`, is who it runs as; None means the image's own. `build_args` are given to builds of its Dockerfile.
     `memory` is in bytes, `cpus` in CPUs. `secrets` are names of variables, never values. `carry` are globs of absolute
     paths in the image that may leave the machine though they hold credentials.
     """
@@ -86,6 +87,7 @@ class Agent:
     resume_command: tuple[str, ...] | None = None
     remote_control: tuple[str, ...] = ()
     workdir: str = "/workspace"
+    user: str | None = None
     transcript: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     secrets: tuple[str, ...] = ()
@@ -97,6 +99,7 @@ class Agent:
     cap_add: tuple[str, ...] = ()
     keep: Retention | None = None
     carry: tuple[str, ...] = ()
+    build_args: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +138,16 @@ class Metadata:
     defaults: ImageDefaults = field(default_factory=ImageDefaults)
     base: tuple[str, ...] = ()
     copied_from: Lineage | None = None
+
+    @property
+    def user(self) -> str:
+        """Who the agent runs as, in Docker's words: whom its entry names, else the image's own; empty for root."""
+        return self.agent.user or self.defaults.user
+
+    @property
+    def mounted(self) -> Path | None:
+        """The folder of the host that the agent works in; None where it works on a copy, or on nothing of the host."""
+        return self.cwd if not self.copy_cwd else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,9 +152,19 @@ class Engine(Protocol):
         ...
 
     def build(
-        self, *, dockerfile: bytes, context: Path, tag: str, labels: Mapping[str, str], progress: Progress
+        self,
+        *,
+        dockerfile: bytes,
+        context: Path,
+        tag: str,
+        labels: Mapping[str, str],
+        args: Mapping[str, str],
+        progress: Progress,
     ) -> None:
-        """Build `dockerfile` in `context`, honouring its .dockerignore, and tag the image. Raises BuildFailed."""
+        """Build `dockerfile` in `context`, honouring its .dockerignore, and tag the image. Raises BuildFailed.
+
+        `args` are values for what the Dockerfile declares with ARG.
+        """
         ...
 
     def pull(self, ref: str, progress: Progress) -> None:

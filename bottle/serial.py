@@ -115,6 +115,7 @@ def agent_to_json(agent: Agent) -> Json:
         "resume_command": list(agent.resume_command) if agent.resume_command is not None else None,
         "remote_control": list(agent.remote_control),
         "workdir": agent.workdir,
+        "user": agent.user,
         "transcript": list(agent.transcript),
         "env": dict(agent.env),
         "secrets": list(agent.secrets),
@@ -126,12 +127,12 @@ def agent_to_json(agent: Agent) -> Json:
         "cap_add": list(agent.cap_add),
         "keep": agent.keep and {"commits": agent.keep.commits, "days": agent.keep.days},
         "carry": list(agent.carry),
+        "build_args": dict(agent.build_args),
     }
 
 
 def agent_from_json(name: str, data: Json) -> Agent:
     """The inverse of `agent_to_json`."""
-    env = table(data, "env")
     return Agent(
         name=name,
         dockerfile=optional(location, data, "dockerfile"),
@@ -140,8 +141,9 @@ def agent_from_json(name: str, data: Json) -> Agent:
         resume_command=optional(texts, data, "resume_command"),
         remote_control=texts(data, "remote_control") if "remote_control" in data else (),
         workdir=text(data, "workdir"),
+        user=optional(text, data, "user") if "user" in data else None,
         transcript=texts(data, "transcript"),
-        env=tuple((key, text(env, key)) for key in env),
+        env=_pairs(data, "env"),
         secrets=texts(data, "secrets"),
         volumes=tuple(map(_mount_from_json, tables(data, "volumes"))),
         network=text(data, "network"),
@@ -151,6 +153,7 @@ def agent_from_json(name: str, data: Json) -> Agent:
         cap_add=texts(data, "cap_add"),
         keep=optional(_retention, data, "keep") if "keep" in data else None,
         carry=texts(data, "carry") if "carry" in data else (),
+        build_args=_pairs(data, "build_args") if "build_args" in data else (),
     )
 
 
@@ -498,6 +501,12 @@ def _arrived(data: Json, key: str) -> Arrived:
 def _retention(data: Json, key: str) -> Retention:
     kept = table(data, key)
     return Retention(commits=optional(number, kept, "commits"), days=optional(number, kept, "days"))
+
+
+def _pairs(data: Json, key: str) -> tuple[tuple[str, str], ...]:
+    """The texts of the object at `key`, by name."""
+    found = table(data, key)
+    return tuple((name, text(found, name)) for name in found)
 
 
 def _mount_to_json(mount: Mount) -> Json:

@@ -227,7 +227,7 @@ def _base_of(image: ImageFacts, metadata: Metadata, commits: tuple[CommitRecord,
 def _built(context: Context, state: BottleState, plan: Rebuild) -> ImageFacts:
     """The image to start from. Where an approved Dockerfile does not build, the way back is part of the error."""
     try:
-        return obtain(context, plan.source, state.identity.agent)
+        return obtain(context, plan.source, state.identity.agent, mounted=state.metadata().mounted)
     except BuildFailed as exc:
         others = _present(context, state)
         if not plan.approved or not others:
@@ -301,7 +301,7 @@ def _copied_again(
     workdir = metadata.agent.workdir
     if not cwd.is_dir():
         return f"{workdir} is empty: {cwd}, which was copied into it, is gone"
-    copy_in(context.engine, container, cwd, workdir, metadata.defaults.user, spared=spared)
+    copy_in(context.engine, container, cwd, workdir, metadata.user, spared=spared)
     return f"{workdir} is a fresh copy of {cwd}, without the agent's changes"
 
 

@@ -13,14 +13,14 @@ from bottle.model import Agent, ContainerFacts, Metadata, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers, find_drafts
-from bottle.operations.firstmoments import Ended, require_shell, see_it_run
+from bottle.operations.firstmoments import Ended, require_shell, require_user, see_it_run
 from bottle.operations.images import obtain
 from bottle.operations.requests import admit_requests
 from bottle.operations.secrets import hand_over_secrets, missing_secrets
 from bottle.operations.settle import discard_draft
 from bottle.plan import ImageSource, agent_image, require_remote_control
 from bottle.state import BottleState
-from bottle.workspace import copy_in, may_not_write, require_folder
+from bottle.workspace import copy_in, may_not_write, require_folder, user_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
     Raises BuildFailed, EngineError, ManifestError, PreflightRefused: nothing of the bottle is left then. Raises
     EndedAtOnce, where what the agent did in its first moments stays.
     """
-    image = obtain(context, plan.source, plan.agent.name)
+    image = obtain(context, plan.source, plan.agent.name, mounted=None if plan.copy_cwd else plan.cwd)
     agent = with_declared_volumes(plan.agent, image.declared_volumes, copy_cwd=plan.copy_cwd)
     metadata = Metadata(
         identity=plan.identity,
@@ -103,7 +103,7 @@ def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
                 context, metadata, image=image.id, resuming=False, tty=plan.tty, remote_control=plan.remote_control
             ) as draft:
                 if plan.copy_cwd:
-                    copy_in(context.engine, draft, plan.cwd, agent.workdir, metadata.defaults.user)
+                    copy_in(context.engine, draft, plan.cwd, agent.workdir, metadata.user)
             if begin:
                 begin_container(context, plan.identity.container)
             ended = see_it_run(context, plan.identity, plan.identity.container) if begin else None
@@ -236,6 +236,7 @@ def _create_draft(
     )
     container_id = context.engine.create(replace(spec, name=identity.draft))
     require_shell(context, agent, container_id, metadata.image)
+    require_user(context, agent, container_id, metadata.image)
     return container_id
 
 
@@ -252,8 +253,9 @@ def launch_notes(context: Context, metadata: Metadata) -> tuple[str, ...]:
         notes.append(f"the environment has no {', '.join(missing)}: the agent runs without")
     if not _may_ask(context, metadata.agent):
         notes.append("the engine is on another machine, so the agent cannot ask for capabilities")
-    if metadata.cwd is not None and not metadata.copy_cwd:
-        trouble = may_not_write(metadata.cwd, metadata.defaults.user, metadata.agent.cap_add)
+    if metadata.mounted is not None:
+        uid = user_id(context.engine, metadata.identity.container, metadata.user)
+        trouble = may_not_write(metadata.mounted, uid, metadata.agent.cap_add)
         if trouble:
             notes.append(trouble)
     notes += git_note(metadata)

@@ -31,7 +31,7 @@ from bottle.model import (
     VolumeFacts,
 )
 from bottle.ports import Engine, Progress
-from bottle.testing.builder import StepFailed, instructions, perform
+from bottle.testing.builder import StepFailed, declared, filled, instructions, perform
 from bottle.testing.container import FakeContainer, FakeExecution, FakeSession
 from bottle.testing.events import FakeEvents
 from bottle.testing.faults import Call, Faults, recorded
@@ -240,7 +240,14 @@ class FakeEngine(Faults):
 
     @recorded
     def build(
-        self, *, dockerfile: bytes, context: Path, tag: str, labels: Mapping[str, str], progress: Progress
+        self,
+        *,
+        dockerfile: bytes,
+        context: Path,
+        tag: str,
+        labels: Mapping[str, str],
+        args: Mapping[str, str],
+        progress: Progress,
     ) -> None:
         """Build; see `builder` for what it knows of Dockerfiles."""
         where = ""
@@ -249,10 +256,12 @@ class FakeEngine(Faults):
                 raise StepFailed(f"the build context {context} could not be read")
             lines = instructions(dockerfile)
             image = FakeImage(created=self.clock())
+            values: dict[str, str] = {}
             for number, line in enumerate(lines, start=1):
                 where = f"Step {number}/{len(lines)} : {line}"
                 progress.note(where)
-                image = self._step(image, line, context)
+                values |= declared(line, args)
+                image = self._step(image, filled(line, values), context)
         except StepFailed as error:
             raise BuildFailed(
                 f"building {tag} failed{' at ' if where else ''}{where}: {error}", next_step="mend the Dockerfile"

@@ -67,7 +67,14 @@ class Rig:
     def image(self, text: str) -> str:
         return f"bottle-contract-{self.run}:{text}"
 
-    def build(self, dockerfile: str = "", *, tag: str = "built", files: Mapping[str, str] | None = None) -> ImageFacts:
+    def build(
+        self,
+        dockerfile: str = "",
+        *,
+        tag: str = "built",
+        files: Mapping[str, str] | None = None,
+        args: Mapping[str, str] | None = None,
+    ) -> ImageFacts:
         context = self.folder / f"context-{secrets.token_hex(4)}"
         for path, content in {".keep": "", **(files or {})}.items():
             (context / path).parent.mkdir(parents=True, exist_ok=True)
@@ -78,6 +85,7 @@ class Rig:
             context=context,
             tag=self.image(tag),
             labels=self.labels,
+            args=args or {},
             progress=RecordingProgress(),
         )
         return self.look_at(self.image(tag))
@@ -390,9 +398,16 @@ class EngineContract:
             context=rig.folder,
             tag=rig.image("built"),
             labels=rig.labels,
+            args={},
             progress=progress,
         )
         assert [note for note in progress.notes if note.startswith("Step 1/")]
+
+    def test_build_gives_arguments_to_what_declares_them(self, rig: Rig) -> None:
+        step = "ARG COLOUR=blue\nARG SHAPE=round\nRUN echo $COLOUR ${SHAPE} > /said\nUSER $COLOUR"
+        image = rig.build(step, args={"COLOUR": "red", "UNDECLARED": "x"})
+        assert rig.read(rig.create(image=image.id), "/said") == b"red round\n"
+        assert image.defaults.user == "red"
 
     @pytest.mark.parametrize("step", ["RUN exit 7", "COPY missing /x", "FROBNICATE now"])
     def test_a_step_that_fails_is_named_and_tags_nothing(self, rig: Rig, step: str) -> None:
@@ -409,6 +424,7 @@ class EngineContract:
                 context=rig.folder / "nowhere",
                 tag=rig.image("built"),
                 labels={},
+                args={},
                 progress=RecordingProgress(),
             )
 

@@ -60,6 +60,7 @@ def agents(draw: st.DrawFn, names: st.SearchStrategy[str] = AGENT_NAMES) -> Agen
         resume_command=draw(st.none() | WORDS),
         remote_control=draw(WORDS),
         workdir=draw(TEXTS),
+        user=draw(st.none() | TEXTS),
         transcript=draw(WORDS),
         env=tuple(draw(st.dictionaries(TEXTS, TEXTS, max_size=3)).items()),
         secrets=draw(WORDS),
@@ -71,6 +72,7 @@ def agents(draw: st.DrawFn, names: st.SearchStrategy[str] = AGENT_NAMES) -> Agen
         cap_add=draw(WORDS),
         keep=draw(st.none() | RETENTIONS),
         carry=draw(WORDS),
+        build_args=tuple(draw(st.dictionaries(TEXTS, TEXTS, max_size=3)).items()),
     )
 
 

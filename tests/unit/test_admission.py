@@ -94,6 +94,13 @@ TABLE = [
     Row("volumes = ['/etc:/host']", bind("/etc", "/host"), ASKED, "host folder /etc, mounted at /host"),
     Row("pids = 513", {"pids": 513}, ASKED, "513 processes"),
     Row("keep = { commits = 1 }", {"keep": {"commits": 1, "days": None}}, ASKED, "deleted"),
+    Row("user = '-x'", {"user": "-x"}, FLAW),
+    Row("user = 'agent'", {"user": "agent"}, FINE),
+    Row("user = '1000:1000'", {"user": "1000:1000"}, FINE),
+    Row(None, {"build_args": {"A=B": "c"}}, FLAW),
+    Row('build_args = { A = "\\u0000" }', {"build_args": {"A": "\0"}}, FLAW),
+    Row(None, {"build_args": {"A": "b" * 600}}, FLAW),
+    Row("build_args = { A = 'b' }", {"build_args": {"A": "b"}}, ASKED, "build argument A=b"),
     Row("carry = ['/root/*']", {"carry": ["/root/*"]}, DROPPED, "`carry` /root/*"),
     Row(
         None, {"image": None, "dockerfile": "/root/.ssh/Dockerfile"}, DROPPED, "the Dockerfile /root/.ssh/Dockerfile"

@@ -19,6 +19,7 @@ command = ["claude", "--dangerously-skip-permissions"]
 resume_command = ["claude", "--continue"]
 remote_control = ["--remote-control"]
 workdir = "/work//space/"
+user = "agent"
 transcript = ["/root/.claude", "/root/.claude.json"]
 env = { EDITOR = "vi", EMPTY = "" }
 secrets = ["ANTHROPIC_API_KEY"]
@@ -29,6 +30,7 @@ cpus = 2
 pids = 64
 cap_add = ["cap_chown", "DAC_OVERRIDE"]
 carry = ["/root/.claude/*"]
+build_args = { VERSION = "2", EMPTY = "" }
 
 [agents.demo]
 image = "debian:trixie-slim"
@@ -46,6 +48,7 @@ def test_a_whole_entry_is_resolved(tmp_path: Path) -> None:
         resume_command=("claude", "--continue"),
         remote_control=("--remote-control",),
         workdir="/work/space",
+        user="agent",
         transcript=("/root/.claude", "/root/.claude.json"),
         env=(("EDITOR", "vi"), ("EMPTY", "")),
         secrets=("ANTHROPIC_API_KEY",),
@@ -59,6 +62,7 @@ def test_a_whole_entry_is_resolved(tmp_path: Path) -> None:
         pids=64,
         cap_add=("CHOWN", "DAC_OVERRIDE"),
         carry=("/root/.claude/*",),
+        build_args=(("VERSION", "2"), ("EMPTY", "")),
     )
 
 
@@ -106,6 +110,14 @@ def test_the_defaults_are_the_safe_ones(tmp_path: Path) -> None:
         ("pids = 1.5", "agents.demo.pids", "a whole number"),
         (f"pids = 0x{'f' * 5000}", "agents.demo.pids", "a whole number"),
         ("cap_add = ['ALL']", "agents.demo.cap_add[0]", "the name of a Linux capability"),
+        ("user = ''", "agents.demo.user", "a user's name or number"),
+        ("user = 'agent:'", "agents.demo.user", "a user's name or number"),
+        ("user = '--privileged'", "agents.demo.user", "a user's name or number"),
+        ("user = true", "agents.demo.user", "a user's name or number"),
+        ("user = 4294967295", "agents.demo.user", "a user's name or number"),
+        ("build_args = ['A=b']", "agents.demo.build_args", "a table of texts"),
+        ("build_args = { A = 5 }", "agents.demo.build_args.A", "a text"),
+        ("build_args = { 'A B' = 'c' }", "agents.demo.build_args.A B", "a variable's name"),
         ("comand = ['sh']", "agents.demo.comand", "expected one of"),
         ("dockerfile = 'Dockerfile'", "agents.demo", "not both"),
         ("volumes = ['a:/workspace']", "agents.demo.volumes", "taken by workdir"),
@@ -235,3 +247,12 @@ def test_how_long_commits_are_kept(written: str, read: Retention, tmp_path: Path
 def test_what_says_nothing_about_keeping(written: str, tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"agents\.a\.keep"):
         parse_manifest(f'[agents.a]\nimage = "x"\nkeep = {written}\n', tmp_path / "bottle.toml")
+
+
+@pytest.mark.parametrize(
+    ("said", "user"),
+    [("'agent'", "agent"), ("1000", "1000"), ("'1000:1000'", "1000:1000"), ("'agent:users'", "agent:users")],
+)
+def test_a_user_is_a_name_or_a_number(tmp_path: Path, said: str, user: str) -> None:
+    source = f"[agents.demo]\nimage = 'x'\nuser = {said}"
+    assert parse_manifest(source, tmp_path / "bottle.toml").agent("demo").user == user
