@@ -87,6 +87,10 @@ def launch_spec(
         cap_add=agent.cap_add,
         tty=tty,
         interactive=True,
+        shm_size=agent.shm_size,
+        gpus=agent.gpus,
+        ports=agent.ports,
+        hosts=agent.hosts,
     )
 
 

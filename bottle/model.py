@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 
 from bottle.naming import Identity
+from bottle.portbinding import PortBinding
 
 SCHEMA = 1
 MOST_COMMITS = 1_000_000  # of one bottle, and so the highest number of one
@@ -76,8 +77,10 @@ class Agent:
     Exactly one of `dockerfile` and `image` is set. `command` None means the image's own. `remote_control` is added to
     the command of a launch that asks for it; empty: the agent has none. `user`, a name or number with an optional
     `:group`, is who it runs as; None means the image's own. `build_args` are given to builds of its Dockerfile.
-    `memory` is in bytes, `cpus` in CPUs. `secrets` are names of variables, never values. `carry` are globs of absolute
-    paths in the image that may leave the machine though they hold credentials.
+    `memory` and `shm_size`, of /dev/shm, are in bytes, `cpus` in CPUs. `gpus` is what `docker run --gpus` takes: "all",
+    a number, or "device=" and names. `hosts` are names with their addresses, or "host-gateway". `secrets` are names of
+    variables, never values. `carry` are globs of absolute paths in the image that may leave the machine though they
+    hold credentials.
     """
 
     name: str
@@ -96,6 +99,10 @@ class Agent:
     memory: int | None = None
     cpus: float | None = None
     pids: int = 512
+    shm_size: int | None = None
+    gpus: str | None = None
+    ports: tuple[PortBinding, ...] = ()
+    hosts: tuple[tuple[str, str], ...] = ()
     cap_add: tuple[str, ...] = ()
     keep: Retention | None = None
     carry: tuple[str, ...] = ()
@@ -186,7 +193,10 @@ class CommitRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
-    """What answered, and where it keeps its data. `id` tells it from every other engine, empty where it has none."""
+    """What answered, and where it keeps its data. `id` tells it from every other engine, empty where it has none.
+
+    `cpus` and `memory`, in bytes, are its machine's, 0 where it does not say; `runtimes` are those of its containers.
+    """
 
     version: str
     api_version: str
@@ -195,6 +205,9 @@ class EngineInfo:
     store: Store
     root_dir: str
     id: str = ""
+    cpus: int = 0
+    memory: int = 0
+    runtimes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,7 +263,10 @@ class ImageSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerSummary:
-    """What the engine's list says of a container, without looking at each. `image` is the image's id."""
+    """What the engine's list says of a container, without looking at each. `image` is the image's id.
+
+    `ports` are those of the host that it has now, which one that does not run has none of.
+    """
 
     id: str
     name: str
@@ -259,6 +275,7 @@ class ContainerSummary:
     exit_code: int | None
     created_at: datetime
     labels: Mapping[str, str]
+    ports: tuple[PortBinding, ...] = ()
 
 
 class EventKind(Enum):
@@ -306,6 +323,14 @@ class VolumeFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkFacts:
+    """A network as the engine describes it."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchSpec:
     """All that a container is created from.
 
@@ -329,6 +354,10 @@ class LaunchSpec:
     cap_add: tuple[str, ...]
     tty: bool
     interactive: bool
+    shm_size: int | None = None
+    gpus: str | None = None
+    ports: tuple[PortBinding, ...] = ()
+    hosts: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from bottle.model import (
     ImageFacts,
     ImageSummary,
     LaunchSpec,
+    NetworkFacts,
     Usage,
     VolumeFacts,
 )
@@ -119,6 +120,10 @@ class Engine(Protocol):
         """Who answers."""
         ...
 
+    def networks(self) -> tuple[NetworkFacts, ...]:
+        """The networks that a container can be in, sorted by name."""
+        ...
+
     def container(self, ref: str) -> ContainerFacts | None:
         """The container, or None."""
         ...
@@ -176,7 +181,7 @@ class Engine(Protocol):
         ...
 
     def start(self, ref: str) -> None:
-        """Start a created or stopped container."""
+        """Start a created or stopped container. Raises PortTaken."""
         ...
 
     def stop(self, ref: str, grace: int = 10) -> None:

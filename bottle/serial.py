@@ -32,6 +32,7 @@ from bottle.model import (
     Tombstone,
 )
 from bottle.naming import Identity
+from bottle.portbinding import PortBinding
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -124,6 +125,10 @@ def agent_to_json(agent: Agent) -> Json:
         "memory": agent.memory,
         "cpus": agent.cpus,
         "pids": agent.pids,
+        "shm_size": agent.shm_size,
+        "gpus": agent.gpus,
+        "ports": list(map(str, agent.ports)),
+        "hosts": dict(agent.hosts),
         "cap_add": list(agent.cap_add),
         "keep": agent.keep and {"commits": agent.keep.commits, "days": agent.keep.days},
         "carry": list(agent.carry),
@@ -150,6 +155,10 @@ def agent_from_json(name: str, data: Json) -> Agent:
         memory=optional(number, data, "memory"),
         cpus=optional(real, data, "cpus"),
         pids=number(data, "pids"),
+        shm_size=optional(number, data, "shm_size") if "shm_size" in data else None,
+        gpus=optional(text, data, "gpus") if "gpus" in data else None,
+        ports=tuple(map(PortBinding.parse, texts(data, "ports"))) if "ports" in data else (),
+        hosts=_pairs(data, "hosts") if "hosts" in data else (),
         cap_add=texts(data, "cap_add"),
         keep=optional(_retention, data, "keep") if "keep" in data else None,
         carry=texts(data, "carry") if "carry" in data else (),

@@ -11,9 +11,9 @@ from bottle.cli.output import answer, confirmed, note, on_terminal
 from bottle.cli.session import attend
 from bottle.cli.shared import choose, command, format_option, make_context
 from bottle.errors import NeedsConsent, UsageError
-from bottle.operations import observe_resume
+from bottle.operations import observe_resume, require_launchable
 from bottle.operations import resume as bring_back
-from bottle.plan import ResumeRequest, plan_resume
+from bottle.plan import Attach, ResumeRequest, plan_resume
 
 
 @click.command()
@@ -73,6 +73,8 @@ def resume(
         if state.intent() is not None:
             note("a commit that was cut is settled first, which may change the answer")
         plan = plan_resume(observe_resume(context, state, request), request)
+        if not isinstance(plan, Attach):
+            require_launchable(context, state.metadata().agent)
         decided = {
             "identity": str(state.identity),
             "plan": type(plan).__name__,

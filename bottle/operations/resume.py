@@ -23,6 +23,7 @@ from bottle.operations.context import Context
 from bottle.operations.firstmoments import Ended, see_it_run
 from bottle.operations.images import obtain
 from bottle.operations.pause import let_go_on
+from bottle.operations.preflight import require_launchable
 from bottle.operations.secrets import hand_over_secrets
 from bottle.operations.settle import settle, take_effect
 from bottle.operations.start import begin_container, launch_notes, new_container
@@ -120,6 +121,8 @@ def _execute(
     name = plan.container if isinstance(plan, Attach | StartAgain) else metadata.identity.container
     warnings: tuple[str, ...] = ()
     running = False
+    if not isinstance(plan, Attach):
+        require_launchable(context, metadata.agent)
     match plan:
         case Attach():
             container = context.container(metadata.identity)

@@ -15,6 +15,7 @@ from bottle.operations.context import Context
 from bottle.operations.finding import find_containers, find_drafts
 from bottle.operations.firstmoments import Ended, require_shell, require_user, see_it_run
 from bottle.operations.images import obtain
+from bottle.operations.preflight import require_launchable
 from bottle.operations.requests import admit_requests
 from bottle.operations.secrets import hand_over_secrets, missing_secrets
 from bottle.operations.settle import discard_draft
@@ -47,6 +48,7 @@ class StartPlan:
     tty: bool
     remote_control: bool
     missing_secrets: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,7 @@ class Launched:
 
 
 def plan_start(context: Context, request: StartRequest) -> StartPlan:
-    """Decide a launch; nothing is changed. Raises UsageError."""
+    """Decide a launch; nothing is changed. Raises UsageError, PreflightRefused, PortTaken or EngineError."""
     agent = request.agent
     if request.command:
         agent = replace(agent, command=request.command, resume_command=None)
@@ -75,6 +77,7 @@ def plan_start(context: Context, request: StartRequest) -> StartPlan:
         tty=request.tty,
         remote_control=request.remote_control,
         missing_secrets=missing_secrets(context, agent),
+        doubts=require_launchable(context, agent),
     )
 
 
@@ -115,7 +118,7 @@ def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
     return Launched(
         identity=plan.identity,
         container=plan.identity.container,
-        notes=launch_notes(context, metadata),
+        notes=(*plan.doubts, *launch_notes(context, metadata)),
         ended=ended,
     )
 
