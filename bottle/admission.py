@@ -105,6 +105,11 @@ def _is_cpus(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0.01 <= value <= _MOST_CPUS
 
 
+def _is_capability(value: object) -> bool:
+    """Whether it is one, by name; all of them at once are none."""
+    return isinstance(value, str) and value in linuxcapability.NAMES
+
+
 def _is_address(value: object) -> bool:
     if not isinstance(value, str) or "%" in value:
         return False
@@ -137,7 +142,7 @@ SOURCE = Rule("an absolute path, written plainly and without :", _is_plain_path)
 NETWORK = Rule('"bridge", "none" or a network\'s name', _matches(_NAME, "host", "container"))
 HOST_NAME = Rule("the name of a host", _matches(_HOST_NAME))
 ADDRESS = Rule(f'an address, such as "10.0.0.5", or "{_HOST_GATEWAY}"', _is_address)
-CAPABILITY = Rule('the name of a Linux capability, such as "CHOWN"', lambda value: value in linuxcapability.NAMES)
+CAPABILITY = Rule('the name of a Linux capability, such as "CHOWN"', _is_capability)
 MEMORY = Rule(
     'an amount of memory of at least 6m, such as "4g" or "512m"',
     lambda value: _is_whole(value, _LEAST_MEMORY, _MOST_MEMORY),

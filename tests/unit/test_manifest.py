@@ -144,6 +144,7 @@ def test_the_defaults_are_the_safe_ones(tmp_path: Path) -> None:
         ("hosts = { 'a:b' = '10.0.0.5' }", "agents.demo.hosts.a:b", "the name of a host"),
         ("hosts = { db = 'elsewhere' }", "agents.demo.hosts.db", '"host-gateway"'),
         ("cap_add = ['SYS_EVERYTHING']", "agents.demo.cap_add[0]", "the name of a Linux capability"),
+        ("cap_add = [['CHOWN']]", "agents.demo.cap_add[0]", "the name of a Linux capability"),
         ("build_args = ['A=b']", "agents.demo.build_args", "a table of texts"),
         ("build_args = { A = 5 }", "agents.demo.build_args.A", "a text"),
         ("build_args = { 'A B' = 'c' }", "agents.demo.build_args.A B", "a variable's name"),
