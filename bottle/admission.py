@@ -4,12 +4,15 @@ A manifest is the user's word. A bundle and a host that is pulled from are someb
 beyond the bottle needs the user's yes (`demands`), and what is for this host to say is never taken over (`without`).
 """
 
+import ipaddress
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
+from bottle import linuxcapability
 from bottle.model import MOST_COMMITS, Agent, CommitRecord, ImageDefaults, Metadata, Mount, MountKind
 from bottle.text import printable
 
@@ -18,18 +21,23 @@ LONGEST_DEMAND = 500  # characters; what is longer would be cut where it is show
 Agree = Callable[[tuple[str, ...]], bool]  # asked what somebody else's bottle would be given here
 
 _LEAST_MEMORY = 6 * 1024**2  # Docker refuses less
+_LEAST_SHM = 4096  # a page
+_HOST_GATEWAY = "host-gateway"  # the address of the engine's host, in Docker's words
 _MOST_MEMORY = 2**62
 _MOST_CPUS = 65_536
 _MOST_KEPT = 100_000  # commits or days
 _MOST_PIDS = 2**22  # the kernel's PID_MAX_LIMIT
 _OUR_PIDS = 512  # what an agent has that says nothing
 _MOST_DEMANDS = 64  # more than a screen or two is agreed to unread
+_MOST_ID = 2**31 - 1  # of a user or group, in a container
 _MOST_FOREIGN = MOST_COMMITS // 2  # so that much can still be committed after it
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./:@-]{0,500}")
-_CAPABILITY = re.compile(r"[A-Z][A-Z_]*")
+_USER = re.compile(r"(?P<name>[A-Za-z0-9_][A-Za-z0-9_.-]*)(?::(?P<group>[A-Za-z0-9_][A-Za-z0-9_.-]*))?")
+_HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
+_GPUS = re.compile(r"all|[1-9][0-9]{0,3}|device=[A-Za-z0-9][A-Za-z0-9_.:/=-]*(?:,[A-Za-z0-9][A-Za-z0-9_.:/=-]*)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +105,53 @@ def _is_cpus(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0.01 <= value <= _MOST_CPUS
 
 
+def _is_capability(value: object) -> bool:
+    """Whether it is one, by name; all of them at once are none."""
+    return isinstance(value, str) and value in linuxcapability.NAMES
+
+
+def _is_address(value: object) -> bool:
+    if not isinstance(value, str) or "%" in value:
+        return False
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return value == _HOST_GATEWAY
+    return True
+
+
+def _is_user(value: object) -> bool:
+    """Whether it is a USER of a Dockerfile: `name`, `uid`, each with an optional `:group`."""
+    match = _USER.fullmatch(value) if isinstance(value, str) else None
+    return match is not None and not any(
+        part.isdigit() and (len(part) > 10 or int(part) > _MOST_ID) for part in match.groups() if part is not None
+    )
+
+
 STRING = Rule("a text", _is_string)
 TEXT = Rule("a text that is not empty", lambda value: value != "" and _is_string(value))
 IMAGE = Rule("a text that names an image", _matches(_IMAGE))
 INSIDE = Rule(f"an absolute path inside the container, outside {RESERVED}", _is_inside)
 TARGET = Rule(f"{INSIDE.expected}, without : and ,", lambda value: _is_inside(value) and _is_mountable(value))
 VARIABLE = Rule("a variable's name of letters, digits and _", _matches(_VARIABLE))
+USER = Rule('a user\'s name or number, with a group behind if wanted, such as "agent" or "1000:1000"', _is_user)
 SECRET = Rule("the name of a variable of the host's environment, not its value", _matches(_VARIABLE))
 VOLUME = Rule("the name of a volume", _matches(_NAME))
 FOLDER = Rule("an absolute path", _is_path)
 SOURCE = Rule("an absolute path, written plainly and without :", _is_plain_path)
 NETWORK = Rule('"bridge", "none" or a network\'s name', _matches(_NAME, "host", "container"))
-CAPABILITY = Rule('the name of a Linux capability, such as "CHOWN"', _matches(_CAPABILITY, "ALL"))
+HOST_NAME = Rule("the name of a host", _matches(_HOST_NAME))
+ADDRESS = Rule(f'an address, such as "10.0.0.5", or "{_HOST_GATEWAY}"', _is_address)
+CAPABILITY = Rule('the name of a Linux capability, such as "CHOWN"', _is_capability)
 MEMORY = Rule(
     'an amount of memory of at least 6m, such as "4g" or "512m"',
     lambda value: _is_whole(value, _LEAST_MEMORY, _MOST_MEMORY),
 )
+SHM_SIZE = Rule(
+    'an amount of memory of at least 4k, such as "1g" or "256m"',
+    lambda value: _is_whole(value, _LEAST_SHM, _MOST_MEMORY),
+)
+GPUS = Rule('"all", how many, or a list of devices, such as ["0", "1"]', _matches(_GPUS))
 CPUS = Rule("a number of CPUs, such as 2 or 0.5", _is_cpus)
 PIDS = Rule(f"a whole number from 1 to {_MOST_PIDS}", lambda value: _is_whole(value, 1, _MOST_PIDS))
 KEPT = Rule(f"a whole number from 1 to {_MOST_KEPT}", lambda value: _is_whole(value, 1, _MOST_KEPT))
@@ -144,6 +183,8 @@ def flaws(metadata: Metadata, commits: Iterable[CommitRecord] = ()) -> tuple[str
         found.append("expected either `dockerfile` or `image`, and not both")
     if (taken := clash(metadata.agent, copied=metadata.copy_cwd)) is not None:
         found.append("`volumes`: {} is already taken by {}".format(*taken))
+    if any(one.clashes(other) for one, other in combinations(metadata.agent.ports, 2)):
+        found.append("`ports`: expected each port of the host once")
     if metadata.cwd is not None and not FOLDER.holds(str(metadata.cwd)):
         found.append(f"`cwd`: expected {FOLDER.expected}")
     defaults = [metadata.defaults, *(commit.defaults for commit in commits if commit.defaults is not None)]
@@ -165,6 +206,9 @@ def demands(metadata: Metadata, *, rebuild: bool) -> tuple[str, ...]:
     ]
     if agent.network != "none":
         asked.append(f"network {agent.network}")
+    asked += [f"port {port.place} of this host, which leads to its port {port.container}" for port in agent.ports]
+    asked += [f"the name {name} for address {address}" for name, address in agent.hosts]
+    asked += [f"GPUs of this host: {agent.gpus}"] if agent.gpus is not None else []
     asked += [f"capability {name}" for name in agent.cap_add]
     asked += [f"secret {name}, taken from your environment at each resume" for name in agent.secrets]
     if agent.pids > _OUR_PIDS:
@@ -173,6 +217,7 @@ def demands(metadata: Metadata, *, rebuild: bool) -> tuple[str, ...]:
         kept = {"commits": agent.keep.commits, "days": agent.keep.days}
         shown = " or ".join(f"{number} {what}" for what, number in kept.items() if number is not None)
         asked.append(f"that its commits are deleted here which are not of the last {shown}")
+    asked += [f"build argument {name}={value}, for a build of its Dockerfile" for name, value in agent.build_args]
     if rebuild:
         asked.append("its own Dockerfile, which the next resume builds")
     return tuple(dict.fromkeys(asked))
@@ -206,6 +251,7 @@ def _values(agent: Agent) -> Iterator[tuple[str, Rule, Iterable[object]]]:
         yield key, TEXT, (words or ("",))[:1] if words is not None else ()
         yield key, STRING, words or ()
     yield "workdir", INSIDE, (agent.workdir,)
+    yield "user", USER, _said(agent.user)
     yield "transcript", INSIDE, agent.transcript
     yield "env", VARIABLE, (key for key, _ in agent.env)
     yield "env", STRING, (value for _, value in agent.env)
@@ -217,11 +263,17 @@ def _values(agent: Agent) -> Iterator[tuple[str, Rule, Iterable[object]]]:
     yield "memory", MEMORY, _said(agent.memory)
     yield "cpus", CPUS, _said(agent.cpus)
     yield "pids", PIDS, (agent.pids,)
+    yield "shm_size", SHM_SIZE, _said(agent.shm_size)
+    yield "gpus", GPUS, _said(agent.gpus)
+    yield "hosts", HOST_NAME, (name for name, _ in agent.hosts)
+    yield "hosts", ADDRESS, (address for _, address in agent.hosts)
     yield "cap_add", CAPABILITY, agent.cap_add
     if agent.keep is not None:
         kept = [number for number in (agent.keep.commits, agent.keep.days) if number is not None]
         yield "keep", KEPT, kept or [None]
     yield "carry", INSIDE, agent.carry
+    yield "build_args", VARIABLE, (key for key, _ in agent.build_args)
+    yield "build_args", STRING, (value for _, value in agent.build_args)
 
 
 def _expected(key: str, rule: Rule) -> str:

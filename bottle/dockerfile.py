@@ -85,6 +85,13 @@ def warnings(before: str, after: str) -> tuple[str, ...]:
     return tuple(each for kind in kinds for each in _limited(kind))
 
 
+def declared_args(text: str) -> frozenset[str]:
+    """The names that a Dockerfile declares with ARG, in any of its stages or ahead of them."""
+    return frozenset(
+        word.partition("=")[0] for each in _instructions(text) if each.name == "ARG" for word in each.rest.split()
+    )
+
+
 def _limited(kind: Iterable[str]) -> Iterator[str]:
     """So many of a kind that the others are still seen."""
     found = list(dict.fromkeys(kind))

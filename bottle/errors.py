@@ -14,6 +14,7 @@ BottleError                 1  failed
 │   └── NothingToResume     3
 ├── Conflict                4
 │   ├── NameTaken           4
+│   ├── PortTaken           4
 │   ├── Locked              4
 │   ├── MovedAway           4
 │   ├── NeedsConsent        4
@@ -113,6 +114,10 @@ class Conflict(BottleError):
 
 class NameTaken(Conflict):
     """A name is in use by something that is not this bottle's."""
+
+
+class PortTaken(Conflict):
+    """A port of the host that a bottle is to have is somebody else's."""
 
 
 class Locked(Conflict):

@@ -6,7 +6,7 @@ The JSON is that of the Engine API's inspect calls, which is also what `docker i
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,17 +24,20 @@ from bottle.model import (
     ImageSummary,
     Mount,
     MountKind,
+    NetworkFacts,
     Status,
     Store,
     Usage,
     VolumeFacts,
 )
+from bottle.portbinding import PortBinding
 
 Json = Mapping[str, Any]
 
 _TIME = re.compile(r"(?P<seconds>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d+))?(?P<zone>Z|[+-]\d\d:\d\d)")
 _CONTAINERD_SNAPSHOTTER = ["driver-type", "io.containerd.snapshotter.v1"]
 _EXITED = re.compile(r"Exited \((-?\d+)\)")
+_ANYWHERE = "0.0.0.0"  # noqa: S104  (what an engine means that names no address)
 _LISTS = ("Env", "Cmd", "Entrypoint", "Shell", "OnBuild")
 _SETS = ("Volumes", "ExposedPorts")
 _STATUSES = {status.value for status in Status}
@@ -189,7 +192,16 @@ def container_summary(listed: Json) -> ContainerSummary:
         exit_code=int(exited[1]) if exited else None,
         created_at=_seconds(listed) or datetime.fromtimestamp(0, UTC),
         labels=dict(listed.get("Labels") or {}),
+        ports=tuple(sorted(_ports(listed))),
     )
+
+
+def _ports(listed: Json) -> Iterator[PortBinding]:
+    """The ports of the host that lead into a container; one that is only exposed has none."""
+    for port in listed.get("Ports") or ():
+        if port.get("PublicPort"):
+            address, protocol = port.get("IP") or _ANYWHERE, port.get("Type") or "tcp"
+            yield PortBinding(address, port["PublicPort"], port["PrivatePort"], protocol)
 
 
 def container_event(event: Json) -> ContainerEvent:
@@ -222,6 +234,11 @@ def usage(stats: Json) -> Usage | None:
     )
 
 
+def network_facts(listed: Json) -> NetworkFacts:
+    """The facts in one entry of the answer to a networks list."""
+    return NetworkFacts(id=listed["Id"], name=listed["Name"])
+
+
 def volume_facts(listed: Json) -> VolumeFacts:
     """The facts in one entry of the answer to a volumes list."""
     return VolumeFacts(
@@ -244,6 +261,9 @@ def engine_info(info: Json, version: Json) -> EngineInfo:
         store=store_of(info),
         root_dir=info.get("DockerRootDir") or "",
         id=engine_id(info),
+        cpus=info.get("NCPU") or 0,
+        memory=info.get("MemTotal") or 0,
+        runtimes=tuple(sorted(info.get("Runtimes") or ())),
     )
 
 

@@ -130,7 +130,7 @@ def launch_spec(
         labels=tuple(labels.items()),
         mounts=tuple(mounts),
         workdir=agent.workdir,
-        user=metadata.defaults.user,
+        user=metadata.user,
         hostname=str(identity)[-63:].lstrip("-."),
         network=agent.network,
         memory=agent.memory,
@@ -139,6 +139,10 @@ def launch_spec(
         cap_add=agent.cap_add,
         tty=tty,
         interactive=True,
+        shm_size=agent.shm_size,
+        gpus=agent.gpus,
+        ports=agent.ports,
+        hosts=agent.hosts,
     )
 
 

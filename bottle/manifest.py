@@ -14,6 +14,7 @@ from bottle.admission import Rule
 from bottle.errors import ManifestError, NotFound
 from bottle.model import Agent, Mount, MountKind, Retention
 from bottle.naming import is_agent_name
+from bottle.portbinding import EXPECTED, PortBinding
 from bottle.regular import read_regular
 
 FILE_NAME = "bottle.toml"
@@ -171,7 +172,7 @@ def _absolute(value: object) -> str:
     return inside
 
 
-def _env(value: object) -> tuple[tuple[str, str], ...]:
+def _variables(value: object) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, dict):
         raise _Expected('a table of texts, such as { EDITOR = "vi" }')
     for key, item in value.items():
@@ -212,11 +213,16 @@ def _volume(item: object) -> Mount | None:
     return None
 
 
-def _memory(value: object) -> int:
-    match = _MEMORY.fullmatch(value) if isinstance(value, str) else None
-    amount = float(match["amount"]) * _UNITS[match["unit"].lower()] if match else value
-    whole: int = _one(admission.MEMORY)(int(amount) if isinstance(amount, float) and math.isfinite(amount) else amount)
-    return whole
+def _amount(rule: Rule) -> Callable[[object], int]:
+    """Takes so much memory, in bytes or with a unit, as keeps to a rule."""
+
+    def read(value: object) -> int:
+        match = _MEMORY.fullmatch(value) if isinstance(value, str) else None
+        amount = float(match["amount"]) * _UNITS[match["unit"].lower()] if match else value
+        whole: int = _one(rule)(int(amount) if isinstance(amount, float) and math.isfinite(amount) else amount)
+        return whole
+
+    return read
 
 
 def _cpus(value: object) -> float:
@@ -232,6 +238,50 @@ def _keep(value: object) -> Retention:
     return Retention(**value)
 
 
+def _ports(value: object) -> tuple[PortBinding, ...]:
+    if not isinstance(value, list):
+        raise _Expected('a list of ports, such as ["3000:3000"]')
+    bindings: list[PortBinding] = []
+    for index, item in enumerate(value):
+        try:
+            binding = PortBinding.parse(_one(admission.TEXT)(item))
+        except _Expected:
+            raise _Expected(EXPECTED, where=f"[{index}]", value=item) from None
+        except ValueError as exc:
+            raise _Expected(str(exc).removeprefix("expected "), where=f"[{index}]", value=item) from None
+        if any(map(binding.clashes, bindings)):
+            raise _Expected("each port of the host once", where=f"[{index}]", value=item)
+        bindings.append(binding)
+    return tuple(bindings)
+
+
+def _hosts(value: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict):
+        raise _Expected('a table of names and addresses, such as { "db.local" = "10.0.0.5" }')
+    for name, address in value.items():
+        for rule, each in ((admission.HOST_NAME, name), (admission.ADDRESS, address)):
+            if not rule.holds(each):
+                raise _Expected(rule.expected, where=f".{name}", value=each)
+    return tuple(value.items())
+
+
+def _gpus(value: object) -> str:
+    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+        value = f"device={','.join(value)}"
+    gpus: str = _one(admission.GPUS)(_spelt(value))
+    return gpus
+
+
+def _user(value: object) -> str:
+    user: str = _one(admission.USER)(_spelt(value))
+    return user
+
+
+def _spelt(value: object) -> object:
+    """A whole number as a text; one of too many digits, and all else, as it is."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 else value
+
+
 def _capability(value: object) -> str:
     name: str = _one(admission.CAPABILITY)(value.upper().removeprefix("CAP_") if isinstance(value, str) else value)
     return name
@@ -244,17 +294,23 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "resume_command": _words,
     "remote_control": _words,
     "workdir": _absolute,
+    "user": _user,
     "transcript": lambda value: _each(value, _absolute),
-    "env": _env,
+    "env": _variables,
     "secrets": _several(admission.SECRET),
     "volumes": _volumes,
     "network": _one(admission.NETWORK),
-    "memory": _memory,
+    "memory": _amount(admission.MEMORY),
     "cpus": _cpus,
     "pids": _one(admission.PIDS),
+    "shm_size": _amount(admission.SHM_SIZE),
+    "gpus": _gpus,
+    "ports": _ports,
+    "hosts": _hosts,
     "cap_add": lambda value: _each(value, _capability),
     "keep": _keep,
     "carry": lambda value: _each(value, _absolute),
+    "build_args": _variables,
 }
 
 

@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 
 from bottle.naming import Identity
+from bottle.portbinding import PortBinding
 
 SCHEMA = 1
 MOST_COMMITS = 1_000_000  # of one bottle, and so the highest number of one
@@ -74,9 +75,12 @@ class Agent:
     """An entry of the manifest, resolved: every path absolute, every default filled in.
 
     Exactly one of `dockerfile` and `image` is set. `command` None means the image's own. `remote_control` is added to
-    the command of a launch that asks for it; empty: the agent has none.
-    `memory` is in bytes, `cpus` in CPUs. `secrets` are names of variables, never values. `carry` are globs of absolute
-    paths in the image that may leave the machine though they hold credentials.
+    the command of a launch that asks for it; empty: the agent has none. `user`, a name or number with an optional
+    `:group`, is who it runs as; None means the image's own. `build_args` are given to builds of its Dockerfile.
+    `memory` and `shm_size`, of /dev/shm, are in bytes, `cpus` in CPUs. `gpus` is what `docker run --gpus` takes: "all",
+    a number, or "device=" and names. `hosts` are names with their addresses, or "host-gateway". `secrets` are names of
+    variables, never values. `carry` are globs of absolute paths in the image that may leave the machine though they
+    hold credentials.
     """
 
     name: str
@@ -86,6 +90,7 @@ class Agent:
     resume_command: tuple[str, ...] | None = None
     remote_control: tuple[str, ...] = ()
     workdir: str = "/workspace"
+    user: str | None = None
     transcript: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     secrets: tuple[str, ...] = ()
@@ -94,9 +99,14 @@ class Agent:
     memory: int | None = None
     cpus: float | None = None
     pids: int = 512
+    shm_size: int | None = None
+    gpus: str | None = None
+    ports: tuple[PortBinding, ...] = ()
+    hosts: tuple[tuple[str, str], ...] = ()
     cap_add: tuple[str, ...] = ()
     keep: Retention | None = None
     carry: tuple[str, ...] = ()
+    build_args: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +146,16 @@ class Metadata:
     base: tuple[str, ...] = ()
     copied_from: Lineage | None = None
 
+    @property
+    def user(self) -> str:
+        """Who the agent runs as, in Docker's words: whom its entry names, else the image's own; empty for root."""
+        return self.agent.user or self.defaults.user
+
+    @property
+    def mounted(self) -> Path | None:
+        """The folder of the host that the agent works in; None where it works on a copy, or on nothing of the host."""
+        return self.cwd if not self.copy_cwd else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerMark:
@@ -173,7 +193,10 @@ class CommitRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
-    """What answered, and where it keeps its data. `id` tells it from every other engine, empty where it has none."""
+    """What answered, and where it keeps its data. `id` tells it from every other engine, empty where it has none.
+
+    `cpus` and `memory`, in bytes, are its machine's, 0 where it does not say; `runtimes` are those of its containers.
+    """
 
     version: str
     api_version: str
@@ -182,6 +205,9 @@ class EngineInfo:
     store: Store
     root_dir: str
     id: str = ""
+    cpus: int = 0
+    memory: int = 0
+    runtimes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +267,10 @@ class ImageSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerSummary:
-    """What the engine's list says of a container, without looking at each. `image` is the image's id."""
+    """What the engine's list says of a container, without looking at each. `image` is the image's id.
+
+    `ports` are those of the host that it has now, which one that does not run has none of.
+    """
 
     id: str
     name: str
@@ -250,6 +279,7 @@ class ContainerSummary:
     exit_code: int | None
     created_at: datetime
     labels: Mapping[str, str]
+    ports: tuple[PortBinding, ...] = ()
 
 
 class EventKind(Enum):
@@ -297,6 +327,14 @@ class VolumeFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkFacts:
+    """A network as the engine describes it."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchSpec:
     """All that a container is created from.
 
@@ -320,6 +358,10 @@ class LaunchSpec:
     cap_add: tuple[str, ...]
     tty: bool
     interactive: bool
+    shm_size: int | None = None
+    gpus: str | None = None
+    ports: tuple[PortBinding, ...] = ()
+    hosts: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

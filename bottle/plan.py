@@ -89,11 +89,12 @@ def require_remote_control(agent: Agent) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """Build a Dockerfile. `context` None: with no files to copy from."""
+    """Build a Dockerfile. `context` None: with no files to copy from. `args` are the agent's `build_args`."""
 
     dockerfile: Path
     context: Path | None
     tag: str
+    args: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,13 +121,18 @@ def own_build(metadata: Metadata, dockerfile: Path, *, dockerfile_exists: bool) 
     context = agent.dockerfile.parent if agent.dockerfile is not None and dockerfile_exists else None
     if context == dockerfile.parent:  # a bottle from a bundle has no other Dockerfile
         context = None
-    return Build(dockerfile=dockerfile, context=context, tag=metadata.identity.rebuilt)
+    return Build(dockerfile=dockerfile, context=context, tag=metadata.identity.rebuilt, args=agent.build_args)
 
 
 def agent_image(agent: Agent) -> ImageSource:
     """Where an agent's image comes from."""
     if agent.dockerfile is not None:
-        return Build(dockerfile=agent.dockerfile, context=agent.dockerfile.parent, tag=built_image(agent.name))
+        return Build(
+            dockerfile=agent.dockerfile,
+            context=agent.dockerfile.parent,
+            tag=built_image(agent.name),
+            args=agent.build_args,
+        )
     assert agent.image is not None  # the manifest sees to it that one of the two is set
     return Pull(image=agent.image)
 

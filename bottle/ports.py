@@ -15,6 +15,7 @@ from bottle.model import (
     ImageFacts,
     ImageSummary,
     LaunchSpec,
+    NetworkFacts,
     Usage,
     VolumeFacts,
 )
@@ -119,6 +120,10 @@ class Engine(Protocol):
         """Who answers."""
         ...
 
+    def networks(self) -> tuple[NetworkFacts, ...]:
+        """The networks that a container can be in, sorted by name."""
+        ...
+
     def container(self, ref: str) -> ContainerFacts | None:
         """The container, or None."""
         ...
@@ -152,9 +157,19 @@ class Engine(Protocol):
         ...
 
     def build(
-        self, *, dockerfile: bytes, context: Path, tag: str, labels: Mapping[str, str], progress: Progress
+        self,
+        *,
+        dockerfile: bytes,
+        context: Path,
+        tag: str,
+        labels: Mapping[str, str],
+        args: Mapping[str, str],
+        progress: Progress,
     ) -> None:
-        """Build `dockerfile` in `context`, honouring its .dockerignore, and tag the image. Raises BuildFailed."""
+        """Build `dockerfile` in `context`, honouring its .dockerignore, and tag the image. Raises BuildFailed.
+
+        `args` are values for what the Dockerfile declares with ARG.
+        """
         ...
 
     def pull(self, ref: str, progress: Progress) -> None:
@@ -166,7 +181,7 @@ class Engine(Protocol):
         ...
 
     def start(self, ref: str) -> None:
-        """Start a created or stopped container."""
+        """Start a created or stopped container. Raises PortTaken."""
         ...
 
     def stop(self, ref: str, grace: int = 10) -> None:

@@ -32,6 +32,7 @@ from bottle.model import (
     Tombstone,
 )
 from bottle.naming import Identity
+from bottle.portbinding import PortBinding
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -115,6 +116,7 @@ def agent_to_json(agent: Agent) -> Json:
         "resume_command": list(agent.resume_command) if agent.resume_command is not None else None,
         "remote_control": list(agent.remote_control),
         "workdir": agent.workdir,
+        "user": agent.user,
         "transcript": list(agent.transcript),
         "env": dict(agent.env),
         "secrets": list(agent.secrets),
@@ -123,15 +125,19 @@ def agent_to_json(agent: Agent) -> Json:
         "memory": agent.memory,
         "cpus": agent.cpus,
         "pids": agent.pids,
+        "shm_size": agent.shm_size,
+        "gpus": agent.gpus,
+        "ports": list(map(str, agent.ports)),
+        "hosts": dict(agent.hosts),
         "cap_add": list(agent.cap_add),
         "keep": agent.keep and {"commits": agent.keep.commits, "days": agent.keep.days},
         "carry": list(agent.carry),
+        "build_args": dict(agent.build_args),
     }
 
 
 def agent_from_json(name: str, data: Json) -> Agent:
     """The inverse of `agent_to_json`."""
-    env = table(data, "env")
     return Agent(
         name=name,
         dockerfile=optional(location, data, "dockerfile"),
@@ -140,17 +146,23 @@ def agent_from_json(name: str, data: Json) -> Agent:
         resume_command=optional(texts, data, "resume_command"),
         remote_control=texts(data, "remote_control") if "remote_control" in data else (),
         workdir=text(data, "workdir"),
+        user=optional(text, data, "user") if "user" in data else None,
         transcript=texts(data, "transcript"),
-        env=tuple((key, text(env, key)) for key in env),
+        env=_pairs(data, "env"),
         secrets=texts(data, "secrets"),
         volumes=tuple(map(_mount_from_json, tables(data, "volumes"))),
         network=text(data, "network"),
         memory=optional(number, data, "memory"),
         cpus=optional(real, data, "cpus"),
         pids=number(data, "pids"),
+        shm_size=optional(number, data, "shm_size") if "shm_size" in data else None,
+        gpus=optional(text, data, "gpus") if "gpus" in data else None,
+        ports=tuple(map(PortBinding.parse, texts(data, "ports"))) if "ports" in data else (),
+        hosts=_pairs(data, "hosts") if "hosts" in data else (),
         cap_add=texts(data, "cap_add"),
         keep=optional(_retention, data, "keep") if "keep" in data else None,
         carry=texts(data, "carry") if "carry" in data else (),
+        build_args=_pairs(data, "build_args") if "build_args" in data else (),
     )
 
 
@@ -498,6 +510,12 @@ def _arrived(data: Json, key: str) -> Arrived:
 def _retention(data: Json, key: str) -> Retention:
     kept = table(data, key)
     return Retention(commits=optional(number, kept, "commits"), days=optional(number, kept, "days"))
+
+
+def _pairs(data: Json, key: str) -> tuple[tuple[str, str], ...]:
+    """The texts of the object at `key`, by name."""
+    found = table(data, key)
+    return tuple((name, text(found, name)) for name in found)
 
 
 def _mount_to_json(mount: Mount) -> Json:

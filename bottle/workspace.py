@@ -1,4 +1,4 @@
-"""Copying a folder of the host into a container, for `--copy-cwd`."""
+"""The folder that an agent works in: whose it is, whether the agent may write it, and copying it in."""
 
 import io
 import os
@@ -7,12 +7,15 @@ import stat
 import tarfile
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from bottle.errors import BottleError, NotFound, UsageError
 from bottle.ports import Engine
 from bottle.tree import require_openable, walk
 from bottle.unpack import ChunkReader
+
+_FIRST_USER = 1000  # the number of the first user, and of its group, on most systems
 
 
 def copy_in(
@@ -80,7 +83,7 @@ def _member(name: str, facts: os.stat_result, owner: tuple[int, int], type_: byt
 
 
 def resolve_user(engine: Engine, container: str, user: str) -> tuple[int, int]:
-    """The ids that an image's USER (`name`, `uid`, each with an optional `:group`) stands for in a container."""
+    """The ids that a USER (`name`, `uid`, each with an optional `:group`) stands for in a container."""
     name, _, group = user.partition(":")
     uid, gid = 0, 0
     if name.isdigit():
@@ -93,7 +96,7 @@ def resolve_user(engine: Engine, container: str, user: str) -> tuple[int, int]:
                 break
         else:
             if not name.isdigit():
-                raise UsageError(f"the image's user {name!r} is not in its /etc/passwd", left="nothing was started")
+                raise UsageError(f"user {name!r} is not in the image's /etc/passwd", left="nothing was started")
     if group.isdigit():
         return uid, int(group)
     for line in _lines(engine, container, "/etc/group") if group else ():
@@ -103,22 +106,48 @@ def resolve_user(engine: Engine, container: str, user: str) -> tuple[int, int]:
     return uid, gid
 
 
-def may_not_write(folder: Path, user: str, cap_add: tuple[str, ...]) -> str | None:
-    """Why an agent would fail to write a mounted folder, if it is known to.
+def user_id(engine: Engine, container: str, user: str) -> int | None:
+    """The number of a user in a container, None where it is not known."""
+    name = user.partition(":")[0]
+    if name.isdigit():
+        return int(name)
+    try:
+        return resolve_user(engine, container, name)[0]
+    except BottleError:
+        return None
 
-    Root without CAP_DAC_OVERRIDE, which is what a bottle's root is, is stopped by permissions like everybody else.
+
+def workspace_owner(mounted: Path | None) -> tuple[int, int]:
+    """The user and group that an agent should be to write what is `mounted`: never root, which agents refuse to be.
+
+    The owner of the folder; where there is none, or it is root's, who runs this; where that is root, too, 1000.
+    """
+    if mounted is not None:
+        with suppress(OSError):
+            facts = mounted.stat()
+            if facts.st_uid != 0:
+                return facts.st_uid, facts.st_gid
+    return (os.getuid(), os.getgid()) if os.getuid() != 0 else (_FIRST_USER, _FIRST_USER)
+
+
+def may_not_write(folder: Path, uid: int | None, cap_add: tuple[str, ...]) -> str | None:
+    """Why an agent that runs as user `uid`, None for an unknown one, would fail to write a mounted folder.
+
+    Root without CAP_DAC_OVERRIDE, which is what a bottle's root is, is stopped by permissions like everybody else; and
+    nobody else has a capability of those that are added.
     """
     try:
         facts = folder.stat()
     except OSError:
         return None  # gone, or not to be looked at from here: nothing is known
-    name = user.partition(":")[0] or "0"
-    name = "0" if name == "root" else name
-    if not name.isdigit() or int(name) == facts.st_uid or facts.st_mode & stat.S_IWOTH or "DAC_OVERRIDE" in cap_add:
+    if uid is None or uid == facts.st_uid or facts.st_mode & stat.S_IWOTH or (uid == 0 and "DAC_OVERRIDE" in cap_add):
         return None
+    remedies = ["--copy-cwd", f'user = "{facts.st_uid}"' if facts.st_uid != 0 else f"chown -R {uid} {folder}"]
+    if uid == 0:
+        remedies.append('cap_add = ["DAC_OVERRIDE"]')
     return (
-        f"the agent runs as user {name} and {folder} belongs to user {facts.st_uid}, so it may be unable to write "
-        'there; use --copy-cwd, a USER in the Dockerfile, or cap_add = ["DAC_OVERRIDE"]'
+        f"the agent runs as user {uid} and {folder} belongs to user {facts.st_uid}, so it may be unable to write "
+        f"there; use {' or '.join(remedies)}"
     )
 
 

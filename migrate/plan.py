@@ -242,6 +242,9 @@ def what_stays(metadata: Metadata, commits: tuple[CommitRecord, ...], own: Path 
         stays.append(f"the folder of the agent's Dockerfile, {metadata.agent.dockerfile.parent}")
     if metadata.agent.network not in {"bridge", "none"}:
         stays.append(f"network {metadata.agent.network}: it must exist there")
+    stays += [f"port {port.place}: it must be free there" for port in metadata.agent.ports]
+    if metadata.agent.gpus is not None:
+        stays.append(f"GPUs ({metadata.agent.gpus}): they must exist there")
     if own is not None:
         stays.append(f"bottle's own folder {own}, which lies in the workspace")
     return tuple(stays)

@@ -62,8 +62,8 @@ def import_command(file: Path, workspace: Path | None, *, yes: bool, form: str) 
     """Make a new bottle of a file that `bottle export` wrote.
 
     All of FILE is checked before anything is made of it. The new bottle has an identity of its own and tells what it
-    was copied from. What it would be given here (networks, secrets, capabilities, folders of this host) is listed, and
-    needs a yes, or --yes where nobody can be asked.
+    was copied from. What it would be given here (networks, ports, secrets, capabilities, folders of this host) is
+    listed, and needs a yes, or --yes where nobody can be asked.
 
     \b
     Example:

@@ -89,8 +89,8 @@ def migrate(
     Before anything is sent, what the bottle wrote is looked through for credentials: one that is found, and is not
     listed in the manifest's `carry`, keeps it here.
 
-    With --from, what the bottle would be given here (networks, secrets, capabilities, folders of this host) is listed,
-    and needs a yes, or --yes where nobody can be asked, before its agent is stopped over there.
+    With --from, what the bottle would be given here (networks, ports, secrets, capabilities, folders of this host) is
+    listed, and needs a yes, or --yes where nobody can be asked, before its agent is stopped over there.
 
     \b
     Example:

@@ -15,9 +15,9 @@ from bottle.cli.shared import choose, command, format_option, make_context
 from bottle.errors import NeedsConsent, UsageError
 from bottle.launch import Once
 from bottle.model import Agent
-from bottle.operations import observe_resume
+from bottle.operations import observe_resume, require_launchable
 from bottle.operations import resume as bring_back
-from bottle.plan import FromCommit, ResumePlan, ResumeRequest, StartAgain, plan_resume
+from bottle.plan import Attach, FromCommit, ResumePlan, ResumeRequest, StartAgain, plan_resume
 
 
 @click.command(cls=WithCommand)
@@ -81,6 +81,8 @@ def resume(
         if state.intent() is not None:
             note("a commit that was cut is settled first, which may change the answer")
         plan = plan_resume(observe_resume(context, state, request), request)
+        if not isinstance(plan, Attach):
+            require_launchable(context, state.metadata().agent)
         decided = {
             "identity": str(state.identity),
             "plan": type(plan).__name__,

@@ -91,6 +91,7 @@ def _document(plan: StartPlan) -> dict[str, object]:
         "copy_cwd": plan.copy_cwd,
         "remote_control": plan.remote_control,
         "missing_secrets": list(plan.missing_secrets),
+        "notes": list(plan.doubts),
     }
 
 
@@ -102,6 +103,9 @@ def _lines(plan: StartPlan) -> list[str]:
         f"would {'copy' if plan.copy_cwd else 'mount'} {plan.cwd} at {plan.agent.workdir}",
     ]
     lines += [f"would mount {volume.source} at {volume.target}" for volume in plan.agent.volumes]
+    lines += [f"would lead port {port.place} to its port {port.container}" for port in plan.agent.ports]
+    lines += [f"would run as user {plan.agent.user}"] if plan.agent.user is not None else []
+    lines += [f"note: {doubt}" for doubt in plan.doubts]
     lines += [f"would run without {name}: the environment does not have it" for name in plan.missing_secrets]
     command = plan.agent.command if plan.agent.command is not None else ("the image's own command",)
     added = plan.agent.remote_control if plan.remote_control else ()

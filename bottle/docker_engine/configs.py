@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bottle.model import CommitSpec, LaunchSpec, Mount, MountKind
+from bottle.portbinding import PortBinding
 
 # What switches an inherited health check off:
 # https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerCreate
@@ -41,6 +42,8 @@ def create_config(spec: LaunchSpec, image: Mapping[str, Any]) -> dict[str, Any]:
     }
     if shaped.get("Healthcheck"):
         config["Healthcheck"] = NO_HEALTHCHECK
+    if spec.ports:  # an engine publishes what is exposed, too; a commit has that, where it opens nothing
+        config["ExposedPorts"] = {_exposed(port): {} for port in spec.ports}
     return config
 
 
@@ -59,7 +62,30 @@ def _host_config(spec: LaunchSpec) -> dict[str, Any]:
         config |= {"Memory": spec.memory, "MemorySwap": spec.memory}
     if spec.cpus is not None:
         config["NanoCpus"] = round(spec.cpus * 1_000_000_000)
+    if spec.shm_size is not None:
+        config["ShmSize"] = spec.shm_size
+    if spec.gpus is not None:
+        config["DeviceRequests"] = [_gpus(spec.gpus)]
+    if spec.hosts:
+        config["ExtraHosts"] = [f"{name}:{address}" for name, address in spec.hosts]
+    if spec.ports:
+        bindings: dict[str, list[dict[str, str]]] = {}
+        for port in spec.ports:
+            bindings.setdefault(_exposed(port), []).append({"HostIp": port.address, "HostPort": str(port.host)})
+        config["PortBindings"] = bindings
     return config
+
+
+def _exposed(port: PortBinding) -> str:
+    return f"{port.container}/{port.protocol}"
+
+
+def _gpus(wanted: str) -> dict[str, Any]:
+    """What `docker run --gpus` asks for: all, so many, or these (docker/cli, opts/gpus.go)."""
+    request: dict[str, Any] = {"Capabilities": [["gpu"]]}
+    if wanted.startswith("device="):
+        return {**request, "DeviceIDs": wanted.removeprefix("device=").split(",")}
+    return {**request, "Count": -1 if wanted == "all" else int(wanted)}
 
 
 def _mount(mount: Mount) -> dict[str, Any]:

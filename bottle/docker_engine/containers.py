@@ -65,7 +65,7 @@ class Containers(Part):
         return str(answer["Id"])
 
     def start(self, ref: str) -> None:
-        """Start a created or stopped container; a running one stays as it is."""
+        """Start a created or stopped container; a running one stays as it is. Raises PortTaken."""
         with self._asked_to(f"start container {ref}"):
             self._patient.start(container_ref(ref))
 

@@ -8,7 +8,7 @@ from bottle.docker_engine.containers import Containers
 from bottle.docker_engine.contents import Contents
 from bottle.docker_engine.images import Images
 from bottle.docker_engine.volumes import Volumes
-from bottle.model import EngineInfo
+from bottle.model import EngineInfo, NetworkFacts
 
 
 class DockerEngine(Containers, Contents, Images, Volumes):
@@ -29,3 +29,8 @@ class DockerEngine(Containers, Contents, Images, Volumes):
         """Who answers."""
         with self._asked_to("say who it is"):
             return facts.engine_info(self._quick.info(), self._quick.version())
+
+    def networks(self) -> tuple[NetworkFacts, ...]:
+        """The networks that a container can be in, sorted by name."""
+        with self._asked_to("list networks"):
+            return tuple(sorted(map(facts.network_facts, self._quick.networks()), key=lambda network: network.name))

@@ -2,6 +2,7 @@
 
 import errno
 import http.client
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,7 +11,7 @@ import requests
 import urllib3.exceptions
 from docker.credentials.errors import StoreError
 
-from bottle.errors import BottleError, Conflict, EngineError, EngineUnreachable, NotFound
+from bottle.errors import BottleError, Conflict, EngineError, EngineUnreachable, NotFound, PortTaken
 from bottle.text import printable, shortened
 
 FOREIGN: tuple[type[Exception], ...] = (
@@ -43,6 +44,15 @@ _SILENT = (requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError,
 
 # Answers of 20.10 with status 500 that later engines give with 409.
 _CONFLICTS_WITH_STATUS_500 = ("is not paused",)
+
+# What a start says of a port that is taken, in the words of several engines:
+# Bind for 127.0.0.1:80 failed: port is already allocated · listen tcp4 127.0.0.1:80: bind: address already in use ·
+# failed to bind host port for 127.0.0.1:80:172.17.0.2:80/tcp: address already in use
+_IN_USE = ("already allocated", "already in use")
+_PORT = re.compile(
+    r"(?:Bind for|listen (?:tcp|udp)[46]?|host port(?: for)?) (?P<place>(?:[0-9.]+|\[[0-9a-fA-F:]+\]|):(?P<port>\d+))"
+)
+_NO_GPU = re.compile(r"could not select device driver .*gpu|no known GPU vendor")
 
 
 @contextmanager
@@ -99,6 +109,16 @@ def _refusal(status: int, message: str, doing: str) -> BottleError:
     if message.rstrip().endswith(TOO_LONG):
         message = f"{shortened(message.rstrip().removesuffix(TOO_LONG))}: {TOO_LONG}"
     text = f"Docker could not {doing}: {printable(message, _MESSAGE_LIMIT)}"
+    if any(word in message for word in _IN_USE) and (port := _PORT.search(message)) is not None:
+        return PortTaken(
+            f"Docker could not {doing}: port {port['place']} of the host is taken by another program",
+            next_step=f"docker ps --filter publish={port['port']}; ss -lntup; then the same command again",
+        )
+    if _NO_GPU.search(message):
+        return EngineError(
+            f"Docker could not {doing}: it has no driver for the GPUs that it asks for",
+            next_step="install the NVIDIA Container Toolkit on the engine's machine, or start it without `gpus`",
+        )
     if status == requests.codes.not_found:
         return NotFound(text)
     if status == requests.codes.conflict or message.rstrip().endswith(_CONFLICTS_WITH_STATUS_500):

@@ -53,7 +53,14 @@ class Images(Part):
         return tuple({each["Id"]: facts.image_summary(each) for each in listed}.values())
 
     def build(
-        self, *, dockerfile: bytes, context: Path, tag: str, labels: Mapping[str, str], progress: Progress
+        self,
+        *,
+        dockerfile: bytes,
+        context: Path,
+        tag: str,
+        labels: Mapping[str, str],
+        args: Mapping[str, str],
+        progress: Progress,
     ) -> None:
         """Build with the engine's own builder, which every engine has; a note of progress per step."""
         output = _BuildOutput(tag, progress)
@@ -65,6 +72,7 @@ class Images(Part):
                     dockerfile=name,
                     tag=tag,
                     labels=dict(labels),
+                    buildargs=dict(args),
                     rm=True,
                     forcerm=True,
                 )

@@ -19,6 +19,7 @@ from bottle.operations.fork import Forked, ForkRequest, fork
 from bottle.operations.init import init
 from bottle.operations.inspection import History, HistoryEntry, Inspection, history, inspect
 from bottle.operations.listing import BottleView, list_bottles
+from bottle.operations.preflight import require_launchable
 from bottle.operations.prune import Pruned, plan_for, prune
 from bottle.operations.remove import Removed, remove
 from bottle.operations.resume import Resumed, observe_resume, resume
@@ -66,6 +67,7 @@ __all__ = [
     "plan_start",
     "prune",
     "remove",
+    "require_launchable",
     "resume",
     "show",
     "start",

@@ -30,7 +30,7 @@ from bottle.model import CapabilityRequest, CommitRecord, ContainerFacts, Metada
 from bottle.naming import Identity
 from bottle.operations.commit import commit_locked, observe_commit
 from bottle.operations.context import Context
-from bottle.operations.images import build_image
+from bottle.operations.images import build_args, build_image
 from bottle.operations.requests import collect, publish
 from bottle.operations.resume import kept_commits
 from bottle.operations.settle import settle
@@ -416,9 +416,10 @@ def _try(context: Context, metadata: Metadata, request: CapabilityRequest, *, ow
     """Build what is asked for under a tag of its own, which no container is made from; it also warms the cache."""
     identity, agent = metadata.identity, metadata.agent
     exists = agent.dockerfile is not None and agent.dockerfile.is_file()
-    folder = own_build(metadata, own, dockerfile_exists=exists).context
+    source, text = own_build(metadata, own, dockerfile_exists=exists), request.dockerfile.encode()
+    args = build_args(text, source.args, metadata.mounted)
     try:
-        build_image(context, request.dockerfile.encode(), folder=folder, tag=identity.trial, agent=agent.name)
+        build_image(context, text, folder=source.context, tag=identity.trial, agent=agent.name, args=args)
     except BuildFailed as exc:
         begun = request.status is RequestStatus.APPROVING
         raise BuildFailed(

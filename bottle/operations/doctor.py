@@ -24,6 +24,7 @@ from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers
 from bottle.operations.listing import unfinished
+from bottle.operations.preflight import obstacles
 from bottle.ownership import the_one
 
 LITTLE = 2 * 1024**3  # bytes: less than a commit of an agent's installed tools needs, as a rule
@@ -202,6 +203,7 @@ def _manifest(context: Context, folder: Path) -> Iterator[Check]:
             next_step=f"add one to {FILE_NAME}: [agents.NAME]",
         )
     yield from _secrets(context, manifest)
+    yield from _launches(context, manifest)
 
 
 def _secrets(context: Context, manifest: Manifest) -> Iterator[Check]:
@@ -216,6 +218,19 @@ def _secrets(context: Context, manifest: Manifest) -> Iterator[Check]:
             )
         elif agent.secrets:
             yield good(f"secrets of {name}", f"set: {', '.join(agent.secrets)}")
+
+
+def _launches(context: Context, manifest: Manifest) -> Iterator[Check]:
+    """What keeps an agent from starting here; nothing where no engine answers, which has been said."""
+    for name, agent in sorted(manifest.agents.items()):
+        with suppress(EngineError):
+            for line in obstacles(context, agent):
+                yield Check(
+                    name=f"launch of {name}",
+                    verdict=Verdict.WARNING,
+                    detail=line,
+                    next_step=f"bottle start {name} --dry-run   (says what to do)",
+                )
 
 
 def _containers(context: Context) -> tuple[ContainerSummary, ...]:

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from bottle.errors import EndedAtOnce, EngineError, NotFound, PreflightRefused
+from bottle.errors import EndedAtOnce, EngineError, NotFound, PreflightRefused, UsageError
 from bottle.model import Agent
 from bottle.naming import Identity
 from bottle.operations.context import Context
 from bottle.text import printable_lines
+from bottle.workspace import resolve_user
 
 _MOMENTS = 0.5  # seconds; a program that is not there, or whose arguments are wrong, takes a tenth of them
 _LINES = 20
@@ -52,6 +53,23 @@ def lacks_shell(context: Context, agent: Agent, container: str, image: str) -> b
             next_step=f"use an image with {_SHELL}, or take `secrets` out of [agents.{agent.name}] in bottle.toml",
         )
     return True
+
+
+def require_user(context: Context, agent: Agent, container: str, image: str) -> None:
+    """Raises PreflightRefused where the agent is to run as somebody whom `image` does not know by name."""
+    if agent.user is None:
+        return
+    try:
+        resolve_user(context.engine, container, agent.user)
+    except UsageError as exc:
+        if not _has(context, container, "/"):
+            return
+        raise PreflightRefused(
+            f"agent {agent.name!r} is to run as user {agent.user}, whom {image} does not have",
+            left="nothing was started",
+            next_step=f"RUN useradd -m {agent.user.partition(':')[0]} in its Dockerfile, "
+            f"or another `user` in [agents.{agent.name}] of bottle.toml",
+        ) from exc
 
 
 def _has(context: Context, container: str, path: str) -> bool:

@@ -145,8 +145,16 @@ def fork(context: Context, state: BottleState, request: ForkRequest) -> Forked:
         cwd=plan.metadata.cwd,
         shared=plan.shared,
         volumes=tuple(name for _, name in plan.volumes),
-        notes=(*notes, *git_note(plan.metadata)),
+        notes=(*notes, *_port_note(plan.metadata, state.identity), *git_note(plan.metadata)),
     )
+
+
+def _port_note(metadata: Metadata, origin: Identity) -> tuple[str, ...]:
+    """A port of the host leads to one container only."""
+    if not metadata.agent.ports:
+        return ()
+    places = ", ".join(port.place for port in metadata.agent.ports)
+    return (f"it has the ports of {origin}, {places}: only one of the two can run at a time",)
 
 
 def _require_image(context: Context, commit: CommitRecord, identity: Identity) -> None:

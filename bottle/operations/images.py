@@ -1,20 +1,22 @@
 """Getting the image that a container is to be made from."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from bottle.dockerfile import declared_args
 from bottle.errors import BuildFailed, EngineError, NotFound
 from bottle.model import ImageFacts
 from bottle.naming import LABEL_AGENT, LABEL_SCHEMA
 from bottle.operations.context import Context
 from bottle.plan import Build, ImageSource, Pull
 from bottle.regular import read_regular
+from bottle.workspace import workspace_owner
 
 
-def obtain(context: Context, source: ImageSource, agent: str) -> ImageFacts:
-    """Build or pull; the image that is there then. Raises BuildFailed or EngineError."""
+def obtain(context: Context, source: ImageSource, agent: str, *, mounted: Path | None) -> ImageFacts:
+    """Build or pull; the image that is there then. `mounted` as for `build_args`. Raises BuildFailed or EngineError."""
     match source:
         case Build():
             try:
@@ -23,7 +25,8 @@ def obtain(context: Context, source: ImageSource, agent: str) -> ImageFacts:
                 raise BuildFailed(
                     f"cannot read {source.dockerfile}: {exc.strerror}", next_step=f"ls -l {source.dockerfile}"
                 ) from exc
-            build_image(context, dockerfile, folder=source.context, tag=source.tag, agent=agent)
+            args = build_args(dockerfile, source.args, mounted)
+            build_image(context, dockerfile, folder=source.context, tag=source.tag, agent=agent, args=args)
         case Pull() if context.engine.image(source.image) is None:
             with context.progress.phase(f"pulling {source.image}"):
                 try:
@@ -42,7 +45,20 @@ def obtain(context: Context, source: ImageSource, agent: str) -> ImageFacts:
     return image
 
 
-def build_image(context: Context, dockerfile: bytes, *, folder: Path | None, tag: str, agent: str) -> None:
+def build_args(dockerfile: bytes, given: tuple[tuple[str, str], ...], mounted: Path | None) -> dict[str, str]:
+    """What a build is told: what is `given`, and as far as it declares them the ids of whoever owns the work.
+
+    `mounted` is the folder of the host that the agent is to write, None where there is none.
+    """
+    uid, gid = workspace_owner(mounted)
+    ours = {"BOTTLE_UID": str(uid), "BOTTLE_GID": str(gid)}
+    wanted = declared_args(dockerfile.decode("utf-8", "replace"))  # of what is not declared, the engine complains
+    return {name: value for name, value in ours.items() if name in wanted} | dict(given)
+
+
+def build_image(
+    context: Context, dockerfile: bytes, *, folder: Path | None, tag: str, agent: str, args: Mapping[str, str]
+) -> None:
     """Build `dockerfile` with the files of `folder`, or with none. Raises BuildFailed or EngineError."""
     with _files_of(folder) as files, context.progress.phase(f"building {tag}"):
         context.engine.build(
@@ -50,6 +66,7 @@ def build_image(context: Context, dockerfile: bytes, *, folder: Path | None, tag
             context=files,
             tag=tag,
             labels={LABEL_SCHEMA: "1", LABEL_AGENT: agent},
+            args=args,
             progress=context.progress,
         )
 

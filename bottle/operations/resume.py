@@ -23,6 +23,7 @@ from bottle.operations.context import Context
 from bottle.operations.firstmoments import Ended, see_it_run
 from bottle.operations.images import obtain
 from bottle.operations.pause import let_go_on
+from bottle.operations.preflight import require_launchable
 from bottle.operations.secrets import hand_over
 from bottle.operations.settle import settle, take_effect
 from bottle.operations.start import begin_container, launch_notes, new_container
@@ -121,6 +122,8 @@ def _execute(
     name = plan.container if isinstance(plan, Attach | StartAgain) else metadata.identity.container
     warnings: tuple[str, ...] = ()
     running = False
+    if not isinstance(plan, Attach):
+        require_launchable(context, metadata.agent)
     match plan:
         case Attach():
             container = context.container(metadata.identity)
@@ -219,7 +222,7 @@ def _base_of(image: ImageFacts, metadata: Metadata, commits: tuple[CommitRecord,
 def _built(context: Context, state: BottleState, plan: Rebuild) -> ImageFacts:
     """The image to start from. Where an approved Dockerfile does not build, the way back is part of the error."""
     try:
-        return obtain(context, plan.source, state.identity.agent)
+        return obtain(context, plan.source, state.identity.agent, mounted=state.metadata().mounted)
     except BuildFailed as exc:
         others = _present(context, state)
         if not plan.approved or not others:
@@ -293,7 +296,7 @@ def _copied_again(
     workdir = metadata.agent.workdir
     if not cwd.is_dir():
         return f"{workdir} is empty: {cwd}, which was copied into it, is gone"
-    copy_in(context.engine, container, cwd, workdir, metadata.defaults.user, spared=spared)
+    copy_in(context.engine, container, cwd, workdir, metadata.user, spared=spared)
     return f"{workdir} is a fresh copy of {cwd}, without the agent's changes"
 
 

@@ -13,14 +13,15 @@ from bottle.model import Agent, ContainerFacts, Metadata, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers, find_drafts
-from bottle.operations.firstmoments import Ended, lacks_shell, see_it_run
+from bottle.operations.firstmoments import Ended, lacks_shell, require_user, see_it_run
 from bottle.operations.images import obtain
+from bottle.operations.preflight import require_launchable
 from bottle.operations.requests import admit_requests
 from bottle.operations.secrets import hand_over, missing_secrets
 from bottle.operations.settle import discard_draft
 from bottle.plan import ImageSource, agent_image, require_remote_control
 from bottle.state import BottleState
-from bottle.workspace import copy_in, may_not_write, require_folder
+from bottle.workspace import copy_in, may_not_write, require_folder, user_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class StartPlan:
     tty: bool
     remote_control: bool
     missing_secrets: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,7 @@ class Launched:
 
 
 def plan_start(context: Context, request: StartRequest) -> StartPlan:
-    """Decide a launch; nothing is changed. Raises UsageError."""
+    """Decide a launch; nothing is changed. Raises UsageError, PreflightRefused, PortTaken or EngineError."""
     agent = request.agent
     if request.command:
         agent = replace(agent, command=request.command, resume_command=None)
@@ -75,6 +77,7 @@ def plan_start(context: Context, request: StartRequest) -> StartPlan:
         tty=request.tty,
         remote_control=request.remote_control,
         missing_secrets=missing_secrets(context, agent),
+        doubts=require_launchable(context, agent),
     )
 
 
@@ -84,7 +87,7 @@ def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
     Raises BuildFailed, EngineError, ManifestError, PreflightRefused: nothing of the bottle is left then. Raises
     EndedAtOnce, where what the agent did in its first moments stays.
     """
-    image = obtain(context, plan.source, plan.agent.name)
+    image = obtain(context, plan.source, plan.agent.name, mounted=None if plan.copy_cwd else plan.cwd)
     agent = with_declared_volumes(plan.agent, image.declared_volumes, copy_cwd=plan.copy_cwd)
     metadata = Metadata(
         identity=plan.identity,
@@ -108,7 +111,7 @@ def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
                 tty=plan.tty,
             ) as draft:
                 if plan.copy_cwd:
-                    copy_in(context.engine, draft, plan.cwd, agent.workdir, metadata.defaults.user)
+                    copy_in(context.engine, draft, plan.cwd, agent.workdir, metadata.user)
             if begin:
                 begin_container(context, plan.identity.container)
             ended = see_it_run(context, plan.identity, plan.identity.container) if begin else None
@@ -120,7 +123,7 @@ def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
     return Launched(
         identity=plan.identity,
         container=plan.identity.container,
-        notes=launch_notes(context, metadata),
+        notes=(*plan.doubts, *launch_notes(context, metadata)),
         ended=ended,
     )
 
@@ -217,13 +220,13 @@ def _create_draft(
         folder = hand_over(context, metadata, command.once)
     spec = launch_spec(metadata, image=image, argv=command.now, run_folder=folder, commit=commit, tty=tty)
     spec = replace(spec, name=identity.draft)
-    if not may_ask:
-        return context.engine.create(spec)
-    container_id = context.engine.create(replace(spec, entrypoint=(*LAUNCH, *command.made)))
-    if not lacks_shell(context, agent, container_id, metadata.image):
-        return container_id
-    context.engine.remove_container(container_id)
-    return context.engine.create(spec)
+    told = replace(spec, entrypoint=(*LAUNCH, *command.made)) if may_ask else spec
+    container_id = context.engine.create(told)
+    require_user(context, agent, container_id, metadata.image)
+    if may_ask and lacks_shell(context, agent, container_id, metadata.image):
+        context.engine.remove_container(container_id)
+        container_id = context.engine.create(spec)
+    return container_id
 
 
 def _may_ask(context: Context, agent: Agent) -> bool:
@@ -239,8 +242,9 @@ def launch_notes(context: Context, metadata: Metadata) -> tuple[str, ...]:
         notes.append(f"the environment has no {', '.join(missing)}: the agent runs without")
     if not _may_ask(context, metadata.agent):
         notes.append("the engine is on another machine, so the agent cannot ask for capabilities")
-    if metadata.cwd is not None and not metadata.copy_cwd:
-        trouble = may_not_write(metadata.cwd, metadata.defaults.user, metadata.agent.cap_add)
+    if metadata.mounted is not None:
+        uid = user_id(context.engine, metadata.identity.container, metadata.user)
+        trouble = may_not_write(metadata.mounted, uid, metadata.agent.cap_add)
         if trouble:
             notes.append(trouble)
     notes += git_note(metadata)

@@ -4,7 +4,7 @@ import fnmatch
 import json
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,20 @@ def instructions(dockerfile: bytes) -> list[str]:
         if name not in known:
             raise StepFailed(f"dockerfile parse error: unknown instruction: {name}")
     return lines
+
+
+def declared(line: str, args: Mapping[str, str]) -> dict[str, str]:
+    """The variable that an ARG brings, with the value it is given or else its own."""
+    name, _, rest = line.partition(" ")
+    if name.upper() != "ARG":
+        return {}
+    key, _, default = rest.strip().partition("=")
+    return {key: args.get(key, default)}
+
+
+def filled(line: str, values: Mapping[str, str]) -> str:
+    """An instruction with its variables, as far as they are known."""
+    return re.sub(r"\$\{?(\w+)\}?", lambda match: values.get(match[1], match[0]), line)
 
 
 def perform(line: str, tree: Tree, config: dict[str, Any], context: Path) -> None:

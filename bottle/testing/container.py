@@ -176,4 +176,5 @@ class FakeContainer:
             exit_code=facts.exit_code,
             created_at=facts.created_at,
             labels=facts.labels,
+            ports=tuple(sorted(self.spec.ports)) if facts.status.alive else (),
         )

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from bottle.errors import BuildFailed, Conflict, EngineError, NameTaken, NotFound
+from bottle.errors import BuildFailed, Conflict, EngineError, NameTaken, NotFound, PortTaken
 from bottle.model import (
     Change,
     ChangeKind,
@@ -25,13 +25,14 @@ from bottle.model import (
     LaunchSpec,
     Mount,
     MountKind,
+    NetworkFacts,
     Status,
     Store,
     Usage,
     VolumeFacts,
 )
 from bottle.ports import Engine, Progress
-from bottle.testing.builder import StepFailed, instructions, perform
+from bottle.testing.builder import StepFailed, declared, filled, instructions, perform
 from bottle.testing.container import FakeContainer, FakeExecution, FakeSession
 from bottle.testing.events import FakeEvents
 from bottle.testing.faults import Call, Faults, recorded
@@ -68,6 +69,8 @@ class FakeEngine(Faults):
         self.id = str(uuid.uuid4())
         self.store = store
         self.is_local = True
+        self.cpus, self.memory, self.runtimes = 4, 8 << 30, ("runc",)
+        self.more_networks: set[str] = set()
         self.clock = clock or Clock()
         self.registry: dict[str, FakeImage] = {}
         self.layers_on_disk: dict[str, Path] = {}
@@ -165,7 +168,16 @@ class FakeEngine(Faults):
             store=self.store,
             root_dir="/var/lib/docker",
             id=self.id,
+            cpus=self.cpus,
+            memory=self.memory,
+            runtimes=self.runtimes,
         )
+
+    @recorded
+    def networks(self) -> tuple[NetworkFacts, ...]:
+        """Those that every engine has, and what a test put into `more_networks`."""
+        names = sorted({"bridge", "host", "none", *self.more_networks})
+        return tuple(NetworkFacts(id=hashlib.sha256(name.encode()).hexdigest(), name=name) for name in names)
 
     @recorded
     def container(self, ref: str) -> ContainerFacts | None:
@@ -236,7 +248,14 @@ class FakeEngine(Faults):
 
     @recorded
     def build(
-        self, *, dockerfile: bytes, context: Path, tag: str, labels: Mapping[str, str], progress: Progress
+        self,
+        *,
+        dockerfile: bytes,
+        context: Path,
+        tag: str,
+        labels: Mapping[str, str],
+        args: Mapping[str, str],
+        progress: Progress,
     ) -> None:
         """Build; see `builder` for what it knows of Dockerfiles."""
         where = ""
@@ -245,10 +264,12 @@ class FakeEngine(Faults):
                 raise StepFailed(f"the build context {context} could not be read")
             lines = instructions(dockerfile)
             image = FakeImage(created=self.clock())
+            values: dict[str, str] = {}
             for number, line in enumerate(lines, start=1):
                 where = f"Step {number}/{len(lines)} : {line}"
                 progress.note(where)
-                image = self._step(image, line, context)
+                values |= declared(line, args)
+                image = self._step(image, filled(line, values), context)
         except StepFailed as error:
             raise BuildFailed(
                 f"building {tag} failed{' at ' if where else ''}{where}: {error}", next_step="mend the Dockerfile"
@@ -341,9 +362,17 @@ class FakeEngine(Faults):
         if container.status is Status.PAUSED:
             raise Conflict(f"Docker could not start container {ref}: it is paused")
         if not container.status.alive:
+            self._require_free(container)
             container.begin(self.clock())
             self._tell(EventKind.START, container)
             self._play_cat(container, bytes(container.stdin))
+
+    def _require_free(self, container: FakeContainer) -> None:
+        """The ports of a container are one's that runs, and nobody else's."""
+        held = [port for each in self._containers.values() if each.status.alive for port in each.spec.ports]
+        for port in container.spec.ports:
+            if any(map(port.clashes, held)):
+                raise PortTaken(f"Docker could not start container {container.name}: port {port.place} is taken")
 
     @recorded
     def stop(self, ref: str, grace: int = 10) -> None:

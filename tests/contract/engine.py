@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from bottle.errors import BottleError, BuildFailed, Conflict, EngineError, NameTaken, NotFound
+from bottle.errors import BottleError, BuildFailed, Conflict, EngineError, NameTaken, NotFound, PortTaken
 from bottle.model import (
     NO_RESTART,
     Change,
@@ -39,8 +39,10 @@ from bottle.model import (
     Store,
     VolumeFacts,
 )
+from bottle.portbinding import PortBinding
 from bottle.ports import Engine, Session
 from bottle.testing import RecordingProgress
+from tests.support.ports import free_port
 
 LABEL = "bottle.contract"
 SLEEP = ("sleep", "600")
@@ -67,7 +69,14 @@ class Rig:
     def image(self, text: str) -> str:
         return f"bottle-contract-{self.run}:{text}"
 
-    def build(self, dockerfile: str = "", *, tag: str = "built", files: Mapping[str, str] | None = None) -> ImageFacts:
+    def build(
+        self,
+        dockerfile: str = "",
+        *,
+        tag: str = "built",
+        files: Mapping[str, str] | None = None,
+        args: Mapping[str, str] | None = None,
+    ) -> ImageFacts:
         context = self.folder / f"context-{secrets.token_hex(4)}"
         for path, content in {".keep": "", **(files or {})}.items():
             (context / path).parent.mkdir(parents=True, exist_ok=True)
@@ -78,6 +87,7 @@ class Rig:
             context=context,
             tag=self.image(tag),
             labels=self.labels,
+            args=args or {},
             progress=RecordingProgress(),
         )
         return self.look_at(self.image(tag))
@@ -241,6 +251,15 @@ class EngineContract:
         assert info.architecture == rig.look_at(rig.base).architecture
         assert info.id
         assert info.id == rig.engine.info().id
+        assert info.cpus > 0
+        assert info.memory > 1 << 20
+        assert "runc" in info.runtimes
+
+    def test_networks_are_listed(self, rig: Rig) -> None:
+        networks = rig.engine.networks()
+        assert {"bridge", "none"} <= {each.name for each in networks}
+        assert list(networks) == sorted(networks, key=lambda network: network.name)
+        assert len({each.id for each in networks}) == len(networks)
 
     @pytest.mark.parametrize("ref", ["no-such-thing", "../../etc", "; rm -rf /", "", "-x", "a b", "sha256:" + "0" * 64])
     def test_what_is_not_there_is_none(self, rig: Rig, ref: str) -> None:
@@ -308,6 +327,39 @@ class EngineContract:
             assert summary.labels == full.labels
             assert apparent_time(summary.created_at)
         assert rig.engine.image_summaries({**rig.labels, "bottle.colour": "red"}) == ()
+
+    def test_a_port_of_the_host_is_one_running_containers(self, rig: Rig) -> None:
+        ports = (PortBinding("127.0.0.1", free_port(), 80), PortBinding("127.0.0.1", free_port(), 53, "udp"))
+        first = rig.create("first", network="bridge", ports=ports)
+        other = rig.create("other", network="bridge", ports=ports[:1])
+        rig.engine.start(first)
+        held = {each.id: each.ports for each in rig.engine.container_summaries(rig.labels)}
+        assert held == {first: tuple(sorted(ports)), other: ()}
+        with pytest.raises(PortTaken, match=ports[0].place):
+            rig.engine.start(other)
+        assert not rig.status(other).alive
+        rig.engine.stop(first, 0)
+        rig.engine.start(other)
+        held = {each.id: each.ports for each in rig.engine.container_summaries(rig.labels)}
+        assert held == {first: (), other: ports[:1]}
+
+    @pytest.mark.parametrize(
+        ("fields", "command", "said"),
+        [
+            ({"user": "1234:5"}, "id -u; id -g", b"1234\n5\n"),
+            ({"user": "daemon"}, "id -un", b"daemon\n"),
+            ({"shm_size": 16 << 20}, "df -k --output=size /dev/shm | tail -n 1 | tr -d ' '", b"16384\n"),
+            ({"hosts": (("db.local", "10.0.0.5"),)}, "getent hosts db.local | tr -s ' '", b"10.0.0.5 db.local\n"),
+            ({"hosts": (("six", "fd00::5"),)}, "getent hosts six | tr -s ' '", b"fd00::5 six\n"),
+        ],
+    )
+    def test_a_container_is_what_it_was_asked_to_be(
+        self, rig: Rig, fields: dict[str, Any], command: str, said: bytes
+    ) -> None:
+        ref = rig.running("said", network="bridge", entrypoint=("sh", "-c", command), **fields)
+        rig.play(ref, said, 0)
+        rig.engine.wait(ref)
+        assert b"".join(rig.engine.logs(ref)) == said
 
     # What happens, and what it takes.
 
@@ -397,9 +449,16 @@ class EngineContract:
             context=rig.folder,
             tag=rig.image("built"),
             labels=rig.labels,
+            args={},
             progress=progress,
         )
         assert [note for note in progress.notes if note.startswith("Step 1/")]
+
+    def test_build_gives_arguments_to_what_declares_them(self, rig: Rig) -> None:
+        step = "ARG COLOUR=blue\nARG SHAPE=round\nRUN echo $COLOUR ${SHAPE} > /said\nUSER $COLOUR"
+        image = rig.build(step, args={"COLOUR": "red", "UNDECLARED": "x"})
+        assert rig.read(rig.create(image=image.id), "/said") == b"red round\n"
+        assert image.defaults.user == "red"
 
     @pytest.mark.parametrize("step", ["RUN exit 7", "COPY missing /x", "FROBNICATE now"])
     def test_a_step_that_fails_is_named_and_tags_nothing(self, rig: Rig, step: str) -> None:
@@ -416,6 +475,7 @@ class EngineContract:
                 context=rig.folder / "nowhere",
                 tag=rig.image("built"),
                 labels={},
+                args={},
                 progress=RecordingProgress(),
             )
 

@@ -1,5 +1,6 @@
 """The Docker Engine in force against the contract of all engines."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import pytest
 pytest.register_assert_rewrite("tests.contract.engine")
 
 from bottle.docker_engine import DockerEngine  # noqa: E402
-from bottle.errors import BuildFailed  # noqa: E402
+from bottle.errors import BuildFailed, PortTaken  # noqa: E402
+from bottle.portbinding import PortBinding  # noqa: E402
 from tests.contract.engine import EngineContract, Rig  # noqa: E402
+from tests.support.ports import free_port  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -32,3 +35,24 @@ class TestDockerEngine(EngineContract):
         with pytest.raises(BuildFailed) as caught:
             rig.build(step)
         assert "buildx" in caught.value.next_step
+
+    def test_a_published_port_is_answered_by_the_container(self, rig: Rig) -> None:
+        serve = (
+            "use IO::Socket::INET; my $all = IO::Socket::INET->new(LocalPort => 80, Listen => 1) or die $!;"
+            "$| = 1; print qq(ready\n); my $one = $all->accept; print $one qq(hello\n)"
+        )
+        port = PortBinding("127.0.0.1", free_port(), 80)
+        ref = rig.running(
+            entrypoint=("perl", "-e", serve), network="bridge", ports=(port,), cap_add=("NET_BIND_SERVICE",)
+        )
+        assert next(iter(rig.engine.logs(ref, follow=True))) == b"ready\n"
+        with socket.create_connection((port.address, port.host), 10) as line:
+            assert line.recv(100) == b"hello\n"
+
+    def test_a_port_that_a_program_has_is_named_by_the_engine(self, rig: Rig) -> None:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            port = PortBinding("127.0.0.1", listener.getsockname()[1], 80)
+            with pytest.raises(PortTaken, match=port.place):
+                rig.running(network="bridge", ports=(port,))

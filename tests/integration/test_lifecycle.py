@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -26,6 +27,7 @@ from docker.models.containers import Container
 
 from bottle import runtime
 from bottle.naming import Identity
+from tests.support.ports import free_port
 
 SECRET = f"hunter2-{secrets.token_hex(16)}"
 CAP_NET_BIND_SERVICE = "\x01\0\0\x02\0\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0"  # capability.h: VFS_CAP_REVISION_2, effective
@@ -491,13 +493,69 @@ def test_exit_codes(shop: Shop, bottle: Bottle) -> None:
     bottle.commit()
 
 
-def test_a_launch_that_cannot_be_leaves_nothing(shop: Shop) -> None:
-    folder = shop.folder / "broken"
+@pytest.mark.parametrize(
+    ("line", "exit_code"),
+    [('network = "no-such"', 8), ("cpus = 5000", 8), ('user = "no-such"', 8), ('user = "root:no-such"', 5)],
+)
+def test_a_launch_that_cannot_be_leaves_nothing(shop: Shop, line: str, exit_code: int) -> None:
+    folder = shop.folder / f"broken-{secrets.token_hex(3)}"
     folder.mkdir()
-    (folder / "bottle.toml").write_text(f'[agents.{shop.agent}]\nimage = "debian:trixie-slim"\nnetwork = "no-such"\n')
+    (folder / "bottle.toml").write_text(f'[agents.{shop.agent}]\nimage = "debian:trixie-slim"\n{line}\n')
     broken = Shop(folder, shop.agent, shop.engine)
-    broken.run("start", "-d", shop.agent, exit_code=5)
-    assert list((folder / "home" / "state").iterdir()) == []
+    broken.run("start", "-d", shop.agent, exit_code=exit_code)
+    states = folder / "home" / "state"
+    assert not states.exists() or list(states.iterdir()) == []
+
+
+def test_a_port_answers_is_one_bottles_and_comes_back_with_it(shop: Shop) -> None:
+    folder = shop.folder / "served"
+    folder.mkdir()
+    port = free_port()
+    serve = (
+        "use IO::Socket::INET; my $all = IO::Socket::INET->new(LocalPort => 8080, Listen => 1) or die $!;"
+        "while (my $one = $all->accept) { print $one getpwuid($<) . qq(\\n) }"
+    )
+    (folder / "bottle.toml").write_text(
+        f"[agents.{shop.agent}]\nimage = 'debian:trixie-slim'\ncommand = ['perl', '-e', '{serve}']\n"
+        f"user = 'daemon'\nports = ['{port}:8080']\n"
+    )
+    served = Shop(folder, shop.agent, shop.engine)
+    answer, _ = served.run("start", "-d", shop.agent, "--format", "json")
+    identity = json.loads(answer)["identity"]
+    assert heard(port) == b"daemon\n"
+    for words in (("start", "--dry-run", shop.agent), ("start", "-d", shop.agent)):
+        _, said = served.run(*words, exit_code=4)
+        assert f"port 127.0.0.1:{port} is taken by {identity}" in said
+    served.run("commit", identity)
+    answer, said = served.run("fork", identity, "--share-cwd", "--format", "json")
+    copy = json.loads(answer)["identity"]
+    assert "only one of the two can run at a time" in said
+    served.run("resume", "-d", copy, exit_code=4)
+    served.run("stop", "--grace", "0", identity)
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        _, said = served.run("resume", "-d", identity, exit_code=4)
+        assert f"(process {os.getpid()})" in said
+    served.run("resume", "-d", identity)
+    assert heard(port) == b"daemon\n"
+    served.run("stop", "--grace", "0", identity)
+    for each in (identity, copy):
+        served.run("rm", "--yes", each)
+
+
+def heard(port: int) -> bytes:
+    """What answers at a port of this host, once something does: an agent takes a moment to listen."""
+    answers: list[bytes] = []
+
+    def answered() -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 10) as line:
+            answers.append(line.recv(100))
+        return bool(answers and answers[-1])
+
+    assert eventually(answered)
+    return answers[-1]
 
 
 def test_rm_takes_all_of_it_and_asks_before_work_goes(shop: Shop) -> None:

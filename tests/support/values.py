@@ -28,6 +28,7 @@ from bottle.model import (
     Tombstone,
 )
 from bottle.naming import SUFFIX_ALPHABET, Identity, is_agent_name
+from bottle.portbinding import PortBinding
 
 AGENT_NAMES = st.from_regex(r"[a-z0-9]{1,8}((\.|_|__|-{1,2})[a-z0-9]{1,6}){0,3}", fullmatch=True).filter(is_agent_name)
 SUFFIXES = st.text(SUFFIX_ALPHABET, min_size=5, max_size=5)
@@ -49,6 +50,15 @@ ORIGINS = st.one_of(
 RETENTIONS = st.builds(Retention, commits=st.none() | st.integers(1, 100), days=st.none() | st.integers(1, 1000))
 
 
+PORTS = st.builds(
+    PortBinding,
+    address=st.ip_addresses().map(str).filter(lambda address: "%" not in address),
+    host=st.integers(1, 65_535),
+    container=st.integers(1, 65_535),
+    protocol=st.sampled_from(["tcp", "udp"]),
+)
+
+
 @st.composite
 def agents(draw: st.DrawFn, names: st.SearchStrategy[str] = AGENT_NAMES) -> Agent:
     dockerfile, image = draw(ORIGINS)
@@ -60,6 +70,7 @@ def agents(draw: st.DrawFn, names: st.SearchStrategy[str] = AGENT_NAMES) -> Agen
         resume_command=draw(st.none() | WORDS),
         remote_control=draw(WORDS),
         workdir=draw(TEXTS),
+        user=draw(st.none() | TEXTS),
         transcript=draw(WORDS),
         env=tuple(draw(st.dictionaries(TEXTS, TEXTS, max_size=3)).items()),
         secrets=draw(WORDS),
@@ -68,9 +79,14 @@ def agents(draw: st.DrawFn, names: st.SearchStrategy[str] = AGENT_NAMES) -> Agen
         memory=draw(st.none() | st.integers(1, 2**62)),
         cpus=draw(st.none() | st.floats(0.01, 1000)),
         pids=draw(st.integers(1, 2**22)),
+        shm_size=draw(st.none() | st.integers(1, 2**62)),
+        gpus=draw(st.none() | TEXTS),
+        ports=draw(st.lists(PORTS, max_size=2).map(tuple)),
+        hosts=tuple(draw(st.dictionaries(TEXTS, TEXTS, max_size=2)).items()),
         cap_add=draw(WORDS),
         keep=draw(st.none() | RETENTIONS),
         carry=draw(WORDS),
+        build_args=tuple(draw(st.dictionaries(TEXTS, TEXTS, max_size=3)).items()),
     )
 
 

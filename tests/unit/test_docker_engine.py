@@ -36,11 +36,14 @@ from bottle.errors import (
     EngineUnreachable,
     Interrupted,
     NotFound,
+    PortTaken,
 )
 from bottle.model import CommitSpec, ImageDefaults, LaunchSpec, Mount, MountKind
+from bottle.portbinding import PortBinding
 from bottle.testing import RecordingProgress
 
 ADDRESS = "unix:///engine.sock"
+PORT_FAILED = "driver failed programming external connectivity on endpoint bottle-x (3f6): "
 
 
 # Errors.
@@ -121,6 +124,32 @@ def test_no_foreign_class_gets_out(kind: type[Exception]) -> None:
         (api_error(409, "is in use"), Conflict, "is in use"),
         (api_error(500, "Container x is not paused"), Conflict, "is not paused"),
         (api_error(500, "no space left on device"), EngineError, "no space left on device"),
+        (
+            api_error(500, f"{PORT_FAILED}Bind for 0.0.0.0:80 failed: port is already allocated"),
+            PortTaken,
+            "port 0.0.0.0:80",
+        ),
+        (
+            api_error(
+                500,
+                f"{PORT_FAILED}Error starting userland proxy: listen tcp4 127.0.0.1:80: bind: address already in use",
+            ),
+            PortTaken,
+            "port 127.0.0.1:80 ",
+        ),
+        (
+            api_error(
+                500, f"{PORT_FAILED}failed to bind host port for [::1]:80:172.17.0.2:8080/tcp: address already in use"
+            ),
+            PortTaken,
+            "port [::1]:80 ",
+        ),
+        (
+            api_error(500, 'could not select device driver "" with capabilities: [[gpu]]'),
+            EngineError,
+            "no driver for the GPUs",
+        ),
+        (api_error(500, "the disk is already in use"), EngineError, "disk is already in use"),
         (api_error(400, "\x1b[31mred\x07"), EngineError, "could not do it: red"),
         (connection_error(FileNotFoundError(2, "No such file")), EngineUnreachable, ADDRESS),
         (connection_error(ConnectionRefusedError(111, "refused")), EngineUnreachable, "refused"),
@@ -277,10 +306,11 @@ def commit_spec(**fields: Any) -> CommitSpec:
 
 
 def build(engine: DockerEngine, folder: Path) -> None:
-    engine.build(dockerfile=b"FROM x", context=folder, tag="x", labels={}, progress=RecordingProgress())
+    engine.build(dockerfile=b"FROM x", context=folder, tag="x", labels={}, args={}, progress=RecordingProgress())
 
 
 CALLS: dict[str, Callable[[DockerEngine, Path], object]] = {
+    "networks": lambda e, _: e.networks(),
     "container": lambda e, _: e.container("c"),
     "containers": lambda e, _: e.containers({}),
     "events": lambda e, _: list(e.events({})),
@@ -462,6 +492,29 @@ def test_a_container_is_created_hardened() -> None:
         "MemorySwap": 1 << 30,
         "NanoCpus": 1_500_000_000,
     }
+
+
+def test_what_an_agent_may_have_of_the_host_is_said_as_docker_takes_it() -> None:
+    ports = tuple(map(PortBinding.parse, ("80:8080", "[::1]:80:8080", "53:53/udp")))
+    hosts = (("db.local", "10.0.0.5"), ("docker", "host-gateway"))
+    config = create_config(launch_spec(ports=ports, hosts=hosts, shm_size=1 << 30, gpus="all"), {})
+    assert config["ExposedPorts"] == {"8080/tcp": {}, "53/udp": {}}
+    host = config["HostConfig"]
+    assert host["PortBindings"] == {
+        "8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": "80"}, {"HostIp": "::1", "HostPort": "80"}],
+        "53/udp": [{"HostIp": "127.0.0.1", "HostPort": "53"}],
+    }
+    assert host["ExtraHosts"] == ["db.local:10.0.0.5", "docker:host-gateway"]
+    assert host["ShmSize"] == 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("gpus", "asked"),
+    [("all", {"Count": -1}), ("2", {"Count": 2}), ("device=0,GPU-fe", {"DeviceIDs": ["0", "GPU-fe"]})],
+)
+def test_gpus_are_asked_for_as_the_client_does(gpus: str, asked: dict[str, object]) -> None:
+    (request,) = create_config(launch_spec(gpus=gpus), {})["HostConfig"]["DeviceRequests"]
+    assert request == {"Capabilities": [["gpu"]], **asked}
 
 
 def test_what_the_image_says_of_user_and_health_check_is_overruled() -> None:

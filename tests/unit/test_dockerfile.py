@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bottle.dockerfile import differences, warnings
+from bottle.dockerfile import declared_args, differences, warnings
 
 BEFORE = "FROM debian:13\nRUN apt-get update\nUSER agent\n"
 
@@ -336,3 +336,25 @@ def test_nested_text_is_not_too_deep() -> None:
     assert warnings("", "FROM x\nRUN " + "[" * 100_000)
     deep = "ARG A=aaaaaaaaaa\n" + "ARG A=$A$A$A$A$A$A$A$A\n" * 200 + "FROM $A\n"
     assert warnings("", deep)
+
+
+# --- what it is told --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("FROM x\n", set()),
+        ("ARG BASE=x\nFROM $BASE\nARG A\narg B=1 C=2\n", {"BASE", "A", "B", "C"}),
+        ("FROM x\nARG \\\n  A=1 \\\n  B\n", {"A", "B"}),
+        ("FROM x\n# ARG A\nRUN echo ARG B\nENV ARG=1\n", set()),
+        ("# escape=`\nFROM x\nARG `\n  A\n", {"A"}),
+    ],
+)
+def test_what_is_declared_with_arg_is_known(text: str, names: set[str]) -> None:
+    assert declared_args(text) == names
+
+
+@given(st.text())
+def test_any_text_declares_something_or_nothing(text: str) -> None:
+    assert all(isinstance(name, str) for name in declared_args(text))

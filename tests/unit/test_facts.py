@@ -215,6 +215,24 @@ def test_the_list_has_the_exit_code_in_words(state: str, text: str, status: Stat
     assert summary.created_at == datetime.fromtimestamp(1_700_000_000, UTC)
 
 
+def test_the_ports_of_the_host_are_those_that_lead_somewhere() -> None:
+    ports = [
+        {"IP": "127.0.0.1", "PrivatePort": 80, "PublicPort": 3000, "Type": "tcp"},
+        {"IP": "::", "PrivatePort": 53, "PublicPort": 53, "Type": "udp"},
+        {"PrivatePort": 80, "PublicPort": 81},
+        {"PrivatePort": 443, "Type": "tcp"},
+    ]
+    summary = facts.container_summary({"Id": "c", "State": "running", "Ports": ports})
+    assert list(map(str, summary.ports)) == ["0.0.0.0:81:80", "127.0.0.1:3000:80", "[::]:53:53/udp"]
+
+
+def test_an_engine_says_what_its_machine_has() -> None:
+    info = facts.engine_info({"NCPU": 4, "MemTotal": 1 << 33, "Runtimes": {"runc": {}, "nvidia": {}}}, {})
+    assert (info.cpus, info.memory, info.runtimes) == (4, 1 << 33, ("nvidia", "runc"))
+    bare = facts.engine_info({}, {})
+    assert (bare.cpus, bare.memory, bare.runtimes) == (0, 0, ())
+
+
 def test_lists_that_leave_things_out() -> None:
     bare = facts.image_summary({"Id": "i", "RepoTags": None, "Labels": None, "Created": 0})
     assert (bare.tags, bare.labels, bare.size, bare.created_at) == ((), {}, 0, None)

@@ -207,6 +207,7 @@ def test_builds_do_what_tests_need(tmp_path: Path) -> None:
         context=tmp_path,
         tag="built",
         labels={"l": "v"},
+        args={},
         progress=RecordingProgress(),
     )
     image = engine.image("built:latest")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bottle.errors import ManifestError, NotFound
 from bottle.manifest import find_manifest, parse_manifest, read_manifest
 from bottle.model import Agent, Mount, MountKind, Retention
+from bottle.portbinding import PortBinding
 
 WHOLE = """
 [agents.claude]
@@ -19,6 +20,7 @@ command = ["claude", "--dangerously-skip-permissions"]
 resume_command = ["claude", "--continue"]
 remote_control = ["--remote-control"]
 workdir = "/work//space/"
+user = "agent"
 transcript = ["/root/.claude", "/root/.claude.json"]
 env = { EDITOR = "vi", EMPTY = "" }
 secrets = ["ANTHROPIC_API_KEY"]
@@ -29,6 +31,11 @@ cpus = 2
 pids = 64
 cap_add = ["cap_chown", "DAC_OVERRIDE"]
 carry = ["/root/.claude/*"]
+build_args = { VERSION = "2", EMPTY = "" }
+ports = ["3000:80", "[::1]:3000:80/udp"]
+shm_size = "1g"
+gpus = ["0", "GPU-fe"]
+hosts = { "db.local" = "10.0.0.5", docker = "host-gateway" }
 
 [agents.demo]
 image = "debian:trixie-slim"
@@ -46,6 +53,7 @@ def test_a_whole_entry_is_resolved(tmp_path: Path) -> None:
         resume_command=("claude", "--continue"),
         remote_control=("--remote-control",),
         workdir="/work/space",
+        user="agent",
         transcript=("/root/.claude", "/root/.claude.json"),
         env=(("EDITOR", "vi"), ("EMPTY", "")),
         secrets=("ANTHROPIC_API_KEY",),
@@ -59,6 +67,11 @@ def test_a_whole_entry_is_resolved(tmp_path: Path) -> None:
         pids=64,
         cap_add=("CHOWN", "DAC_OVERRIDE"),
         carry=("/root/.claude/*",),
+        build_args=(("VERSION", "2"), ("EMPTY", "")),
+        ports=(PortBinding("127.0.0.1", 3000, 80), PortBinding("::1", 3000, 80, "udp")),
+        shm_size=1 << 30,
+        gpus="device=0,GPU-fe",
+        hosts=(("db.local", "10.0.0.5"), ("docker", "host-gateway")),
     )
 
 
@@ -106,6 +119,35 @@ def test_the_defaults_are_the_safe_ones(tmp_path: Path) -> None:
         ("pids = 1.5", "agents.demo.pids", "a whole number"),
         (f"pids = 0x{'f' * 5000}", "agents.demo.pids", "a whole number"),
         ("cap_add = ['ALL']", "agents.demo.cap_add[0]", "the name of a Linux capability"),
+        ("user = ''", "agents.demo.user", "a user's name or number"),
+        ("user = 'agent:'", "agents.demo.user", "a user's name or number"),
+        ("user = '--privileged'", "agents.demo.user", "a user's name or number"),
+        ("user = true", "agents.demo.user", "a user's name or number"),
+        ("user = 4294967295", "agents.demo.user", "a user's name or number"),
+        ("ports = '3000:3000'", "agents.demo.ports", "a list of ports"),
+        ("ports = [3000]", "agents.demo.ports[0]", "HOST:CONTAINER"),
+        ("ports = ['3000']", "agents.demo.ports[0]", "HOST:CONTAINER"),
+        ("ports = ['1:1', '0:3000']", "agents.demo.ports[1]", "ports from 1 to 65535"),
+        ("ports = ['localhost:3000:3000']", "agents.demo.ports[0]", "HOST:CONTAINER"),
+        ("ports = ['999.0.0.1:3000:3000']", "agents.demo.ports[0]", "an IPv4 or IPv6 address"),
+        ("ports = ['3000:3000', '0.0.0.0:3000:80', '127.0.0.1:3000:80']", "agents.demo.ports[1]", "of the host once"),
+        ("shm_size = 'much'", "agents.demo.shm_size", "an amount of memory"),
+        ("shm_size = 0", "agents.demo.shm_size", "at least 4k"),
+        ("gpus = 0", "agents.demo.gpus", '"all", how many'),
+        ("gpus = 'some'", "agents.demo.gpus", '"all", how many'),
+        ("gpus = []", "agents.demo.gpus", '"all", how many'),
+        ("gpus = ['0', '']", "agents.demo.gpus", '"all", how many'),
+        ("gpus = true", "agents.demo.gpus", '"all", how many'),
+        (f"gpus = 0x{'f' * 5000}", "agents.demo.gpus", '"all", how many'),
+        (f"user = 0x{'f' * 5000}", "agents.demo.user", "a user's name or number"),
+        ("hosts = ['db:10.0.0.5']", "agents.demo.hosts", "a table of names and addresses"),
+        ("hosts = { 'a:b' = '10.0.0.5' }", "agents.demo.hosts.a:b", "the name of a host"),
+        ("hosts = { db = 'elsewhere' }", "agents.demo.hosts.db", '"host-gateway"'),
+        ("cap_add = ['SYS_EVERYTHING']", "agents.demo.cap_add[0]", "the name of a Linux capability"),
+        ("cap_add = [['CHOWN']]", "agents.demo.cap_add[0]", "the name of a Linux capability"),
+        ("build_args = ['A=b']", "agents.demo.build_args", "a table of texts"),
+        ("build_args = { A = 5 }", "agents.demo.build_args.A", "a text"),
+        ("build_args = { 'A B' = 'c' }", "agents.demo.build_args.A B", "a variable's name"),
         ("comand = ['sh']", "agents.demo.comand", "expected one of"),
         ("dockerfile = 'Dockerfile'", "agents.demo", "not both"),
         ("volumes = ['a:/workspace']", "agents.demo.volumes", "taken by workdir"),
@@ -235,3 +277,26 @@ def test_how_long_commits_are_kept(written: str, read: Retention, tmp_path: Path
 def test_what_says_nothing_about_keeping(written: str, tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"agents\.a\.keep"):
         parse_manifest(f'[agents.a]\nimage = "x"\nkeep = {written}\n', tmp_path / "bottle.toml")
+
+
+@pytest.mark.parametrize(
+    ("said", "user"),
+    [("'agent'", "agent"), ("1000", "1000"), ("'1000:1000'", "1000:1000"), ("'agent:users'", "agent:users")],
+)
+def test_a_user_is_a_name_or_a_number(tmp_path: Path, said: str, user: str) -> None:
+    source = f"[agents.demo]\nimage = 'x'\nuser = {said}"
+    assert parse_manifest(source, tmp_path / "bottle.toml").agent("demo").user == user
+
+
+@pytest.mark.parametrize(
+    ("said", "gpus"), [("'all'", "all"), ("2", "2"), ("['1']", "device=1"), ("'device=0,1'", "device=0,1")]
+)
+def test_gpus_are_said_as_to_docker(tmp_path: Path, said: str, gpus: str) -> None:
+    source = f"[agents.demo]\nimage = 'x'\ngpus = {said}"
+    assert parse_manifest(source, tmp_path / "bottle.toml").agent("demo").gpus == gpus
+
+
+@pytest.mark.parametrize("name", ["chown", "CAP_CHOWN", "cap_chown", "CHOWN"])
+def test_a_capability_is_called_as_docker_takes_it(tmp_path: Path, name: str) -> None:
+    source = f"[agents.demo]\nimage = 'x'\ncap_add = ['{name}']"
+    assert parse_manifest(source, tmp_path / "bottle.toml").agent("demo").cap_add == ("CHOWN",)

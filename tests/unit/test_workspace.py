@@ -12,7 +12,7 @@ from bottle.errors import BottleError, UsageError
 from bottle.launch import bare_spec
 from bottle.testing import FakeEngine
 from bottle.testing.tree import FOLDER, Node
-from bottle.workspace import copy_in, may_not_write, require_folder, resolve_user
+from bottle.workspace import copy_in, may_not_write, require_folder, resolve_user, user_id, workspace_owner
 
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\nagent:x:1000:1001::/home/agent:/bin/sh\nodd\nbad:x:y:z:\n"
 GROUP = b"root:x:0:\nwheel:x:10:agent\nodd\n"
@@ -25,6 +25,14 @@ def engine() -> FakeEngine:
     engine.create(bare_spec("box", "base"))
     engine.write("box", "/workspace", node=FOLDER)
     return engine
+
+
+def owned(monkeypatch: pytest.MonkeyPatch, folder: Path, uid: int, gid: int = 0) -> None:
+    """Make `folder` somebody's, as far as one can see."""
+    facts = folder.stat()
+    seen = os.stat_result((0o40755, *facts[1:4], uid, gid, *facts[6:]))
+    stat = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda path, **how: seen if path == folder else stat(path, **how))
 
 
 def node(engine: FakeEngine, path: str) -> Node:
@@ -87,18 +95,78 @@ def test_a_user_that_does_not_exist_is_an_error(engine: FakeEngine) -> None:
 def test_a_folder_that_the_agent_may_not_write_is_told_of(tmp_path: Path) -> None:
     owner = tmp_path.stat().st_uid
     tmp_path.chmod(0o755)
-    assert may_not_write(tmp_path, str(owner), ()) is None
-    trouble = may_not_write(tmp_path, str(owner + 1), ())
+    assert may_not_write(tmp_path, owner, ()) is None
+    trouble = may_not_write(tmp_path, owner + 1, ())
     assert trouble is not None
     assert "--copy-cwd" in trouble
-    assert may_not_write(tmp_path, str(owner + 1), ("DAC_OVERRIDE",)) is None
-    assert may_not_write(tmp_path, "name-only", ()) is None
+    assert may_not_write(tmp_path, None, ()) is None
     tmp_path.chmod(0o777)
-    assert may_not_write(tmp_path, str(owner + 1), ()) is None
+    assert may_not_write(tmp_path, owner + 1, ()) is None
+
+
+@pytest.mark.parametrize(
+    ("uid", "owner", "advice"),
+    [
+        (0, 1000, 'use --copy-cwd or user = "1000" or cap_add = ["DAC_OVERRIDE"]'),
+        (1000, 0, "use --copy-cwd or chown -R 1000 "),
+        (1001, 1000, 'use --copy-cwd or user = "1000"'),
+    ],
+)
+def test_the_advice_fits_who_the_agent_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uid: int, owner: int, advice: str
+) -> None:
+    owned(monkeypatch, tmp_path, owner)
+    trouble = may_not_write(tmp_path, uid, ())
+    assert trouble is not None
+    assert advice in trouble
+    assert ("DAC_OVERRIDE" in trouble) == (uid == 0)
+
+
+def test_only_root_gains_by_a_capability(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    owned(monkeypatch, tmp_path, 1000)
+    assert may_not_write(tmp_path, 0, ("DAC_OVERRIDE",)) is None
+    assert may_not_write(tmp_path, 1001, ("DAC_OVERRIDE",)) is not None
+
+
+@pytest.mark.parametrize(
+    ("mounted", "runs", "ids"),
+    [
+        ((1234, 99), (0, 0), (1234, 99)),
+        ((1234, 99), (501, 20), (1234, 99)),
+        ((0, 0), (501, 20), (501, 20)),
+        ((0, 0), (0, 0), (1000, 1000)),
+        (None, (501, 20), (501, 20)),
+        (None, (0, 0), (1000, 1000)),
+    ],
+)
+def test_an_agent_is_to_be_whoever_owns_the_work_and_never_root(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    mounted: tuple[int, int] | None,
+    runs: tuple[int, int],
+    ids: tuple[int, int],
+) -> None:
+    monkeypatch.setattr("os.getuid", lambda: runs[0])
+    monkeypatch.setattr("os.getgid", lambda: runs[1])
+    if mounted is not None:
+        owned(monkeypatch, tmp_path, *mounted)
+    assert workspace_owner(tmp_path if mounted is not None else None) == ids
+
+
+def test_a_workspace_that_is_gone_is_nobodys(tmp_path: Path) -> None:
+    assert workspace_owner(tmp_path / "gone") == workspace_owner(None)
+
+
+def test_the_number_of_a_user_is_known_from_the_container(engine: FakeEngine) -> None:
+    assert user_id(engine, "box", "") == 0
+    assert user_id(engine, "box", "root:wheel") == 0
+    assert user_id(engine, "box", "agent") == 1000
+    assert user_id(engine, "box", "77:1") == 77
+    assert user_id(engine, "box", "nobody-there") is None
 
 
 def test_a_folder_that_is_gone_is_no_reason_to_fail(tmp_path: Path) -> None:
-    assert may_not_write(tmp_path / "gone", "1000", ()) is None
+    assert may_not_write(tmp_path / "gone", 1000, ()) is None
 
 
 def test_a_workspace_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import pytest
 from bottle.cli import bottles
 from bottle.model import Arrived, Status, Tombstone
 from bottle.naming import Identity
+from tests.support.ports import free_port
 from tests.unit.cli.conftest import Cli
 
 
@@ -122,6 +123,57 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(cli: Cli) -> None:
     assert "hunter2" not in json.dumps(plan) + said.output
     assert cli.disk() == before
     assert cli.world.engine.containers({}) == ()
+
+
+def said_of_demo(cli: Cli, *lines: str) -> None:
+    """Add to what the manifest says of its agent."""
+    manifest = cli.world.cwd / "bottle.toml"
+    manifest.write_text("\n".join((manifest.read_text(), *lines)))
+
+
+def test_a_dry_run_says_what_the_agent_would_have_of_the_host(cli: Cli) -> None:
+    port = free_port()
+    said_of_demo(cli, "user = 'root'", f"ports = ['{port}:80']", "memory = '9t'")
+    said = cli("start", "--dry-run", "demo").stdout
+    for line in (
+        f"would lead port 127.0.0.1:{port} to its port 80",
+        "would run as user root",
+        "note: `memory` is more",
+    ):
+        assert line in said
+    plan = cli.json("start", "--dry-run", "demo")["plan"]
+    assert plan["agent"]["ports"] == [f"127.0.0.1:{port}:80"]
+    assert len(plan["notes"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "exit_code", "told"),
+    [
+        ("cap_add = ['SYS_EVERYTHING']", 2, "`agents.demo.cap_add[0]`: expected the name of a Linux capability"),
+        ("network = 'nonet'", 8, "the engine has no network nonet; it has: bridge, host, none"),
+        ("cpus = 64", 8, "64 are more than the 4 of the engine's machine"),
+    ],
+)
+def test_a_dry_run_finds_what_would_fail(cli: Cli, line: str, exit_code: int, told: str) -> None:
+    said_of_demo(cli, line)
+    for words in (("start", "--dry-run", "demo"), ("start", "-d", "demo")):
+        said = cli(*words)
+        assert said.exit_code == exit_code
+        assert told in said.stderr
+    assert cli.world.home.identities() == ()
+
+
+def test_a_port_that_is_taken_is_told_by_every_way_to_start(cli: Cli) -> None:
+    said_of_demo(cli, f"ports = ['{free_port()}:80']")
+    first = cli.start().identity
+    assert "leads to its port 80" in cli("inspect", str(first)).stdout
+    cli("commit", str(first))
+    second = cli.json("fork", str(first), "--share-cwd")["identity"]
+    for words in (("start", "--dry-run", "demo"), ("resume", "--dry-run", second), ("resume", "-d", second)):
+        said = cli(*words)
+        assert said.exit_code == 4
+        assert f"is taken by {first}" in said.stderr
+    assert cli("resume", "--dry-run", str(first)).exit_code == 0
 
 
 def test_remote_control_is_told_of_before_it_is_done(cli: Cli) -> None:

@@ -22,6 +22,7 @@ from bottle.model import (
     Store,
 )
 from bottle.naming import Identity
+from bottle.portbinding import PortBinding
 from bottle.tree import MOST_NAMES, Extent
 from migrate.model import Codec, HostFacts, Place, Presence
 from migrate.outside import Survey
@@ -62,6 +63,8 @@ AGENT = Agent(
     dockerfile=Path("/src/agents/Dockerfile"),
     secrets=("KEY",),
     network="lab",
+    ports=(PortBinding.parse("3000:80"),),
+    gpus="all",
     volumes=(
         Mount(kind=MountKind.VOLUME, source="cache", target="/cache"),
         Mount(kind=MountKind.BIND, source="/host", target="/mnt"),
@@ -131,6 +134,8 @@ def test_what_stays_and_what_is_missing_is_named() -> None:
         "the volume for /other",
         "/src/agents",
         "network lab",
+        "port 127.0.0.1:3000: it must be free there",
+        "GPUs (all): they must exist there",
     ):
         assert word in stays
     assert "mounted at /workspace" not in stays

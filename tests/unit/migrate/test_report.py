@@ -49,6 +49,7 @@ QUOTED = {
 SAID = {
     "secret TOKEN: taken from the environment there": "secret TOKEN: taken from the environment here",
     "network corp: it must exist there": "network corp: it must exist here",
+    "port 127.0.0.1:80: it must be free there": "port 127.0.0.1:80: it must be free here",
     "what is staged there is used by the next run": "what is staged here is used by the next run",
     "the workspace /there is not here": "the workspace /there is not there",
     "there is no bottle 'x'": "there is no bottle 'x'",

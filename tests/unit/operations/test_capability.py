@@ -22,6 +22,7 @@ from bottle.errors import (
     UsageError,
     VerificationFailed,
 )
+from bottle.launch import bare_spec
 from bottle.model import (
     CapabilityRequest,
     MigrationPhase,
@@ -47,6 +48,7 @@ from bottle.operations.capability import Standing
 from bottle.plan import Attach, FromCommit, Rebuild, ResumeRequest, StartAgain, targets_of
 from bottle.state import BottleState
 from bottle.unpack import Limits
+from bottle.workspace import workspace_owner
 from tests.support.world import AGENT, BASE, Fate, Killed, World, every_moment
 
 PLAIN = ResumeRequest()
@@ -195,6 +197,21 @@ def test_no_file_of_the_state_folder_can_be_copied_into_an_image(world: World) -
     approve(world.context, bottle, request.digest)
     with pytest.raises(BuildFailed):
         resume(world.context, bottle, PLAIN)
+
+
+def test_its_own_dockerfile_is_told_what_the_agents_is(world: World) -> None:
+    dockerfile = world.cwd / "Dockerfile"
+    dockerfile.write_text(f"FROM {BASE}\n")
+    agent = replace(AGENT, image=None, dockerfile=dockerfile, build_args=(("VERSION", "2"),))
+    bottle = world.start(agent)
+    said = "ARG VERSION\nARG BOTTLE_UID\nARG BOTTLE_GID\nRUN echo $VERSION $BOTTLE_UID $BOTTLE_GID > /said"
+    request = ask(world, bottle, f"FROM {BASE}\n{said}\n")
+    approve(world.context, bottle, request.digest, build=True)
+    resume(world.context, bottle, PLAIN)
+    told = "2 {} {}\n".format(*workspace_owner(world.cwd)).encode()
+    assert world.content(bottle, "/said") == told
+    world.engine.create(bare_spec("trial", bottle.identity.rebuilt))
+    assert world.engine.read("trial", "/said") == told
 
 
 def test_the_files_beside_the_agents_dockerfile_are_there(world: World) -> None:

@@ -134,6 +134,23 @@ def test_a_container_whose_commit_lost_its_image_is_not_given_up(world: World) -
     assert world.content(bottle, "/work") == b"two"
 
 
+def test_whom_the_entry_names_the_agent_is_in_every_later_container(world: World) -> None:
+    passwd = b"root:x:0:0::/root:/bin/sh\nagent:x:1234:1235::/home/agent:/bin/sh\n"
+    world.engine.add_image("users:1", {"/etc/passwd": passwd}, Cmd=["cat"], User="9")
+    (world.cwd / "notes").write_bytes(b"n")
+    bottle = world.start(replace(AGENT, image="users:1", user="agent"), copy_cwd=True)
+    commit(world.context, bottle)
+    made = world.engine.image(bottle.identity.committed(1))
+    assert made is not None
+    assert made.defaults.user == "9"
+    for request in (PLAIN, ResumeRequest(at=1), ResumeRequest(rebuild=True)):
+        world.lose_container(bottle)
+        resume(world.context, bottle, request)
+        container = world.engine._container(bottle.identity.container)
+        assert container.spec.user == "agent"
+    assert container.tree["/workspace/notes"].uid == 1234
+
+
 def test_without_images_it_is_built_and_warns_and_the_transcript_comes_back(world: World) -> None:
     dockerfile = world.cwd / "Dockerfile"
     dockerfile.write_text(f'FROM {BASE}\nVOLUME ["/data"]\nCMD ["cat"]\n')

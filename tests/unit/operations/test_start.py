@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
 
-from bottle.errors import BottleError, BuildFailed, EngineError, ManifestError, NameTaken, UsageError
+from bottle.errors import (
+    BottleError,
+    BuildFailed,
+    EngineError,
+    ManifestError,
+    NameTaken,
+    PreflightRefused,
+    UsageError,
+)
 from bottle.launch import LAUNCH, is_ours, requests_volume
 from bottle.model import Agent, Mount, MountKind, Status
 from bottle.naming import Identity
 from bottle.operations import StartRequest, list_bottles, plan_start, remove, resume, start
 from bottle.operations.start import launch_notes
 from bottle.plan import Build, Pull, ResumeRequest
+from bottle.workspace import workspace_owner
 from tests.support.git import git, repository
 from tests.support.trees import snapshot
 from tests.support.world import AGENT, BASE, Fate, Killed, World, every_moment
@@ -95,6 +105,64 @@ def test_a_dockerfile_is_built(world: World) -> None:
     assert world.content(bottle, "/hi") == b"hi\n"
     plan = plan_start(world.context, StartRequest(agent=agent, cwd=world.cwd))
     assert plan.source == Build(dockerfile=dockerfile, context=world.cwd, tag="bottle-demo:latest")
+
+
+def test_a_build_is_told_the_agents_arguments_and_who_owns_the_work(world: World) -> None:
+    dockerfile = world.cwd / "Dockerfile"
+    said = "ARG BOTTLE_UID=1\nARG BOTTLE_GID=1\nARG VERSION\nRUN echo $BOTTLE_UID:$BOTTLE_GID $VERSION > /said"
+    dockerfile.write_text(f"FROM {BASE}\n{said}\n")
+    agent = replace(AGENT, image=None, dockerfile=dockerfile, build_args=(("VERSION", "2"),))
+    uid, gid = workspace_owner(world.cwd)
+    assert world.content(world.start(agent), "/said") == f"{uid}:{gid} 2\n".encode()
+    own = replace(agent, build_args=(("BOTTLE_UID", "7"),))  # the last word
+    assert world.content(world.start(own), "/said") == f"7:{gid}\n".encode()
+
+
+@pytest.mark.parametrize("copy_cwd", [False, True])
+def test_a_build_is_told_no_more_than_its_dockerfile_declares(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, copy_cwd: bool
+) -> None:
+    given: list[Mapping[str, str]] = []
+    build = world.engine.build
+    monkeypatch.setattr(world.engine, "build", lambda **how: (given.append(how["args"]), build(**how)))
+    dockerfile = world.cwd / "Dockerfile"
+    agent = replace(AGENT, image=None, dockerfile=dockerfile, build_args=(("VERSION", "2"),))
+    for text in ("", "ARG BOTTLE_UID\n"):
+        dockerfile.write_text(f"FROM {BASE}\n{text}")
+        world.start(agent, copy_cwd=copy_cwd)
+    owner, _ = workspace_owner(None if copy_cwd else world.cwd)
+    assert given == [{"VERSION": "2"}, {"VERSION": "2", "BOTTLE_UID": str(owner)}]
+
+
+WITH_AGENT = b"root:x:0:0::/root:/bin/sh\nagent:x:1234:1235::/home/agent:/bin/sh\n"
+
+
+def test_the_agent_runs_as_whom_its_entry_names_whatever_its_image_says(world: World) -> None:
+    world.engine.add_image("users:1", {"/etc/passwd": WITH_AGENT, "/bin/sh": b""}, Cmd=["cat"], User="9")
+    (world.cwd / "notes").write_bytes(b"n")
+    bottle = world.start(replace(AGENT, image="users:1", user="agent"), copy_cwd=True)
+    container = world.engine._container(bottle.identity.container)
+    assert container.spec.user == "agent"
+    assert (container.tree["/workspace/notes"].uid, container.tree["/workspace/notes"].gid) == (1234, 1235)
+    assert bottle.metadata().defaults.user == "9"
+    plain = world.start(replace(AGENT, image="users:1"))
+    assert world.engine._container(plain.identity.container).spec.user == "9"
+
+
+def test_a_user_whom_the_image_does_not_have_is_named_and_nothing_is_left(world: World) -> None:
+    with pytest.raises(PreflightRefused, match="as user agent, whom debian:trixie-slim does not have") as caught:
+        world.start(replace(AGENT, user="agent"))
+    assert "[agents.demo]" in caught.value.next_step
+    assert (world.home.identities(), world.engine.containers({})) == ((), ())
+    assert world.start(replace(AGENT, user="1000:1000"))
+
+
+def test_whether_the_agent_may_write_is_known_of_a_user_with_a_name(world: World) -> None:
+    world.cwd.chmod(0o755)
+    passwd = f"root:x:0:0::/root:/bin/sh\nother:x:{world.cwd.stat().st_uid + 1}:5::/:/bin/sh\n"
+    world.engine.add_image("users:1", {"/etc/passwd": passwd.encode(), "/bin/sh": b""}, Cmd=["cat"])
+    bottle = world.start(replace(AGENT, image="users:1", user="other"))
+    assert any("may be unable to write" in note for note in launch_notes(world.context, bottle.metadata()))
 
 
 def test_a_copy_of_the_folder_is_the_bottles_own(world: World) -> None:
