@@ -15,6 +15,7 @@ from bottle.home import default_home
 from bottle.manifest import find_manifest, read_manifest
 from bottle.model import CommitRecord
 from bottle.state import StateHome
+from bottle.template import SUMMARIES
 from bottle.text import printable
 
 _Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
@@ -77,6 +78,12 @@ def agents(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
     """The agents of the manifest."""
     for name in sorted(read_manifest(find_manifest(Path.cwd(), default_home())).agents):
         yield CompletionItem(name)
+
+
+def templates(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
+    """What `init` can write."""
+    for name, summary in SUMMARIES.items():
+        yield CompletionItem(name, help=summary)
 
 
 def _commits(home: StateHome, name: str) -> Iterator[CommitRecord]:

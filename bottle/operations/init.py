@@ -1,32 +1,114 @@
-"""`init`: a first manifest, with every key explained in it."""
+"""`init`: what an agent needs to start at once: its entry in the manifest, and its Dockerfile."""
 
+import json
 import os
-from importlib.resources import files
+import stat
+import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
-from bottle.atomic import cannot_write, sync_folder
-from bottle.errors import NameTaken
-from bottle.manifest import FILE_NAME
+from bottle.atomic import cannot_write, write_atomic
+from bottle.errors import NameTaken, NotFound
+from bottle.manifest import FILE_NAME, read_manifest
+from bottle.regular import read_regular
+from bottle.template import PLAIN, SUMMARIES, dockerfile_of, entry_of
+from bottle.text import printable
 from bottle.workspace import require_folder
 
+_MODE = 0o644
+_GIT_SECONDS = 10
+_WHO = {
+    "user.name": ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"),
+    "user.email": ("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"),
+}
 
-def template() -> str:
-    """The text of a first manifest: valid as it is, and with every line that is commented out."""
-    return files("bottle").joinpath("template.toml").read_text(encoding="utf-8")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What was written: an agent's entry, `added` to a manifest or the first in it, and its Dockerfile, if any."""
+
+    agent: str
+    manifest: Path
+    added: bool
+    dockerfile: Path | None
 
 
-def init(folder: Path) -> Path:
-    """Write it into `folder`; where it is then. Raises NameTaken, leaving the file that is there, or StateDamaged."""
+def init(folder: Path, template: str = PLAIN) -> Written:
+    """Write an agent's entry into the manifest in `folder`, and its Dockerfile below it.
+
+    Raises NotFound where there is no such template; UsageError, NameTaken, ManifestError or StateDamaged: what is there
+    stays as it is.
+    """
+    if template not in SUMMARIES:
+        raise NotFound(
+            f"there is no template {template!r}; there are: {', '.join(SUMMARIES)}",
+            left="nothing was written",
+            next_step="bottle init --list",
+        )
     path = require_folder(folder) / FILE_NAME
+    added = os.path.lexists(path)
+    if added:
+        _require_room(path, template)
+    dockerfile = _write_dockerfile(path.parent, template)
+    entry = entry_of(template)
+    if dockerfile is not None:
+        entry += _identity(path.parent, template)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(template())
-            file.flush()
-            os.fsync(file.fileno())
-        sync_folder(path.parent)
-    except FileExistsError as exc:
-        raise NameTaken(f"{path} exists already", left="it is unchanged", next_step=f"edit {path}") from exc
+        before = f"{read_regular(path, follow=True).decode().rstrip()}\n\n" if added else ""
+        mode = stat.S_IMODE(path.stat().st_mode) if added else _MODE
     except OSError as exc:
         raise cannot_write(path, exc) from exc
+    write_atomic(path.resolve(), f"{before}{entry}".encode(), mode)
+    return Written(agent=template, manifest=path, added=added, dockerfile=dockerfile)
+
+
+def _require_room(path: Path, template: str) -> None:
+    """Raises NameTaken or ManifestError where the manifest that is there cannot have the entry at its end."""
+    if template == PLAIN:
+        raise NameTaken(f"{path} exists already", left="it is unchanged", next_step=f"edit {path}")
+    if template in read_manifest(path).agents:
+        raise NameTaken(
+            f"{path} has an agent {template!r} already", left="it is unchanged", next_step=f"bottle start {template}"
+        )
+
+
+def _write_dockerfile(folder: Path, template: str) -> Path | None:
+    """Write a template's Dockerfile, if it has one. Raises NameTaken where there is another one."""
+    text = dockerfile_of(template)
+    if text is None:
+        return None
+    path = folder / "agents" / template / "Dockerfile"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        same = read_regular(path, follow=True) == text.encode() if os.path.lexists(path) else None
+    except OSError as exc:
+        raise cannot_write(path, exc) from exc
+    if same is False:
+        raise NameTaken(
+            f"{path} exists already, and is another one",
+            left="nothing was written",
+            next_step=f"mv {path} {path}.old, then the same again",
+        )
+    if same is None:
+        write_atomic(path, text.encode(), _MODE)
     return path
+
+
+def _identity(folder: Path, template: str) -> str:
+    """The end of an entry, that makes the agent's commits those of whoever works in `folder`, as git has them there."""
+    values = {variable: _git(folder, key) for key, variables in _WHO.items() for variable in variables}
+    if all(values.values()):
+        said = "".join(f"{variable} = {json.dumps(value, ensure_ascii=False)}\n" for variable, value in values.items())
+        return f"\n# Whose the agent's commits are.\n[agents.{template}.env]\n{said}"
+    said = "".join(f'# {variable} = "…"\n' for variable in values)
+    return f"\n# Whose the agent's commits are: without it git makes none.\n# [agents.{template}.env]\n{said}"
+
+
+def _git(folder: Path, key: str) -> str:
+    """What git is told there; empty where it is told nothing, or is not here."""
+    words = ("git", "config", "--get", key)
+    try:
+        answer = subprocess.run(words, cwd=folder, capture_output=True, timeout=_GIT_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return printable(answer.stdout.decode("utf-8", "replace").strip())

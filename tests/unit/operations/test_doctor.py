@@ -15,7 +15,7 @@ from bottle.manifest import parse_manifest, read_manifest
 from bottle.model import CommitIntent, EngineInfo, Store
 from bottle.operations import Check, examine, exit_code, init
 from bottle.operations.doctor import Verdict, failed, too_old
-from bottle.operations.init import template
+from bottle.template import PLAIN, entry_of
 from migrate.doctor import judge
 from migrate.model import HostFacts, Presence
 from tests.support.world import BASE, World
@@ -189,7 +189,7 @@ def test_init_writes_what_the_reader_accepts(tmp_path: Path) -> None:
 
 
 def test_every_example_in_it_is_valid_too(tmp_path: Path) -> None:
-    everything = re.sub(r"^# (?=[a-z_]+ = )", "", template(), flags=re.MULTILINE)
+    everything = re.sub(r"^# (?=[a-z_]+ = )", "", entry_of(PLAIN), flags=re.MULTILINE)
     agent = parse_manifest(everything, tmp_path / "bottle.toml").agent("shell")
     assert agent.resume_command is not None
     assert agent.remote_control
