@@ -1,0 +1,76 @@
+"""A command on a terminal of its own, with tmux between: what stands on its screen, and keys for it."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shlex
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_LOOK = 0.1  # seconds
+
+
+class Terminal:
+    """A context manager: at its end the command's terminal is gone, and so is its tmux."""
+
+    def __init__(
+        self, words: Sequence[str], *, cwd: Path, environ: Mapping[str, str], columns: int = 120, rows: int = 40
+    ) -> None:
+        self._server = f"bottle-tests-{secrets.token_hex(6)}"
+        size = ("-x", str(columns), "-y", str(rows))
+        command = ("new-session", "-d", *size, "-c", str(cwd), shlex.join(words))
+        # Of a command that has ended the last screen stays, and its exit code.
+        stays = ("set-option", "-g", "remain-on-exit", "on")
+        subprocess.run((*self._tmux, *stays, ";", *command), check=True, env={**environ, "TERM": "xterm-256color"})
+
+    @property
+    def _tmux(self) -> tuple[str, ...]:
+        return ("tmux", "-L", self._server, "-f", "/dev/null")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        subprocess.run((*self._tmux, "kill-server"), check=False, capture_output=True)
+
+    def _ask(self, *words: str) -> str:
+        return subprocess.run((*self._tmux, *words), check=True, capture_output=True, text=True).stdout
+
+    @property
+    def screen(self) -> str:
+        """What stands on it now."""
+        return self._ask("capture-pane", "-p")
+
+    def type(self, text: str) -> None:
+        """Type a text."""
+        self._ask("send-keys", "-l", text)
+
+    def press(self, *keys: str) -> None:
+        """Press keys, by tmux's names for them: Enter, C-c, Escape."""
+        self._ask("send-keys", *keys)
+
+    def shows(self, pattern: str, *, seconds: float = 60) -> str:
+        """Wait until a regular expression is found on the screen; the screen then. Raises AssertionError."""
+        return self._until(lambda screen: re.search(pattern, screen) is not None, f"{pattern!r} to be seen", seconds)
+
+    def exit_code(self, *, seconds: float = 60) -> int:
+        """Wait until the command has ended; its exit code. Raises AssertionError."""
+        self._until(lambda _: self._pane("pane_dead") == "1", "the end", seconds)
+        return int(self._pane("pane_dead_status"))
+
+    def _pane(self, name: str) -> str:
+        return self._ask("display-message", "-p", f"#{{{name}}}").strip()
+
+    def _until(self, done: Callable[[str], bool], what: str, seconds: float) -> str:
+        deadline = time.monotonic() + seconds
+        while not done(screen := self.screen):
+            assert time.monotonic() < deadline, f"waited in vain for {what}:\n{screen}"
+            time.sleep(_LOOK)
+        return screen
