@@ -65,17 +65,18 @@ def _lines(text: str) -> list[str]:
     return text.removesuffix("\n").split("\n") if text else []
 
 
-def warnings(before: str, after: str) -> tuple[str, ...]:
+def warnings(before: str, after: str, *, user: str | None = None) -> tuple[str, ...]:
     """What an operator should look at before `after` takes the place of `before`; each a sentence of untrusted text.
 
-    What is dangerous is named though it was there before, and is said to have been; of the rest, what is new.
+    What is dangerous is named though it was there before, and is said to have been; of the rest, what is new. `user` is
+    who the agent runs as whatever USER says, None where that decides.
     """
     old, new = _read(before), _read(after)
     kinds = (
         _hidden(after),
         _bases(old, new),
         _fetched(old, new),
-        _users(old, new),
+        _users(old, new) if user is None else (),
         _commands(old, new),
         _context(old, new),
         _secrets(old, new),

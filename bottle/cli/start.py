@@ -103,6 +103,8 @@ def _lines(plan: StartPlan) -> list[str]:
         f"would {'copy' if plan.copy_cwd else 'mount'} {plan.cwd} at {plan.agent.workdir}",
     ]
     lines += [f"would mount {volume.source} at {volume.target}" for volume in plan.agent.volumes]
+    if isinstance(plan.source, Build):
+        lines += [f"would build it with {name}={value}" for name, value in plan.source.args]
     lines += [f"would lead port {port.place} to its port {port.container}" for port in plan.agent.ports]
     lines += [f"would run as user {plan.agent.user}"] if plan.agent.user is not None else []
     lines += [f"note: {doubt}" for doubt in plan.doubts]

@@ -170,15 +170,15 @@ def show(context: Context, state: BottleState, digest: str | None = None) -> Req
     """
     requests, trouble = _ask(context, state)
     request = _only_open(state.identity, requests) if digest is None else _named(state.identity, requests, digest)[-1]
-    before, in_force = _in_force(state)
+    (before, in_force), metadata = _in_force(state), state.metadata()
     malformed = not request.dockerfile and not request.status.open
     return RequestDetail(
         identity=state.identity,
         request=request,
         in_force=in_force,
         diff="" if malformed else dockerfile.differences(before, request.dockerfile),
-        warnings=() if malformed else dockerfile.warnings(before, request.dockerfile),
-        notes=(*((f"{trouble}; shown is what was known before",) if trouble else ()), *_copied(state.metadata())),
+        warnings=() if malformed else dockerfile.warnings(before, request.dockerfile, user=metadata.agent.user),
+        notes=(*((f"{trouble}; shown is what was known before",) if trouble else ()), *_copied(metadata)),
     )
 
 

@@ -253,11 +253,11 @@ class EngineContract:
         assert info.id == rig.engine.info().id
         assert info.cpus > 0
         assert info.memory > 1 << 20
-        assert "runc" in info.runtimes
+        assert info.runtimes
 
     def test_networks_are_listed(self, rig: Rig) -> None:
         networks = rig.engine.networks()
-        assert {"bridge", "none"} <= {each.name for each in networks}
+        assert networks
         assert list(networks) == sorted(networks, key=lambda network: network.name)
         assert len({each.id for each in networks}) == len(networks)
 

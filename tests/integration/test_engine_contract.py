@@ -4,12 +4,14 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import docker
 import pytest
 
 pytest.register_assert_rewrite("tests.contract.engine")
 
 from bottle.docker_engine import DockerEngine  # noqa: E402
 from bottle.errors import BuildFailed, PortTaken  # noqa: E402
+from bottle.model import NetworkFacts  # noqa: E402
 from bottle.portbinding import PortBinding  # noqa: E402
 from tests.contract.engine import EngineContract, Rig  # noqa: E402
 from tests.support.ports import free_port  # noqa: E402
@@ -35,6 +37,16 @@ class TestDockerEngine(EngineContract):
         with pytest.raises(BuildFailed) as caught:
             rig.build(step)
         assert "buildx" in caught.value.next_step
+
+    def test_a_network_is_listed_as_long_as_it_is_there(self, rig: Rig, engine: docker.DockerClient) -> None:
+        network = engine.networks.create(rig.name("lab"))
+        try:
+            assert NetworkFacts(id=network.id, name=rig.name("lab")) in rig.engine.networks()
+            rig.running(network=rig.name("lab"))
+        finally:
+            rig.clean()
+            network.remove()
+        assert rig.name("lab") not in {each.name for each in rig.engine.networks()}
 
     def test_a_published_port_is_answered_by_the_container(self, rig: Rig) -> None:
         serve = (

@@ -338,6 +338,12 @@ def test_nested_text_is_not_too_deep() -> None:
     assert warnings("", deep)
 
 
+def test_a_user_of_the_manifests_is_nobody_that_a_dockerfile_replaces() -> None:
+    assert any("root" in each for each in warnings(BEFORE, BEFORE.replace("agent", "root")))
+    assert not warnings(BEFORE, BEFORE.replace("agent", "root"), user="agent")
+    assert not warnings(BEFORE, BEFORE.replace("USER agent\n", ""), user="agent")
+
+
 # --- what it is told --------------------------------------------------------------------------------------------------
 
 

@@ -146,6 +146,13 @@ def test_a_dry_run_says_what_the_agent_would_have_of_the_host(cli: Cli) -> None:
     assert len(plan["notes"]) == 1
 
 
+def test_a_dry_run_says_what_the_build_would_be_told(cli: Cli) -> None:
+    (cli.world.cwd / "Dockerfile").write_text("FROM x\n")
+    manifest = cli.world.cwd / "bottle.toml"
+    manifest.write_text('[agents.demo]\ndockerfile = "Dockerfile"\nbuild_args = { VERSION = "2" }\n')
+    assert "would build it with VERSION=2\n" in cli("start", "--dry-run", "demo").stdout
+
+
 @pytest.mark.parametrize(
     ("line", "exit_code", "told"),
     [
