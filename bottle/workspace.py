@@ -118,15 +118,14 @@ def user_id(engine: Engine, container: str, user: str) -> int | None:
 
 
 def workspace_owner(mounted: Path | None) -> tuple[int, int]:
-    """The user and group that an agent should be to write what is `mounted`: never root, which agents refuse to be.
+    """The user and group that an agent has to be to write what is `mounted`: whoever owns that folder, and be it root.
 
-    The owner of the folder; where there is none, or it is root's, who runs this; where that is root, too, 1000.
+    Where there is none, who runs this, or 1000 instead of root: what is copied belongs to the agent, whoever that is.
     """
     if mounted is not None:
         with suppress(OSError):
             facts = mounted.stat()
-            if facts.st_uid != 0:
-                return facts.st_uid, facts.st_gid
+            return facts.st_uid, facts.st_gid
     return (os.getuid(), os.getgid()) if os.getuid() != 0 else (_FIRST_USER, _FIRST_USER)
 
 

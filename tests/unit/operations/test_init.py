@@ -56,7 +56,7 @@ def test_an_agent_has_an_entry_and_a_dockerfile_that_fit_each_other(folder: Path
 
 def test_a_shell_has_every_key_explained_and_no_dockerfile(folder: Path) -> None:
     written = init(folder)
-    assert (written.agent, written.dockerfile, sorted(os.listdir(folder))) == (PLAIN, None, ["bottle.toml"])
+    assert (written.agent, written.dockerfile, list(folder.iterdir())) == (PLAIN, None, [written.manifest])
     assert written.manifest.read_text() == entry_of(PLAIN)
 
 
@@ -78,7 +78,7 @@ def test_a_manifest_that_is_linked_to_stays_a_link(folder: Path, tmp_path: Path)
     (folder / "bottle.toml").symlink_to(real)
     init(folder, "claude")
     assert (folder / "bottle.toml").is_symlink()
-    assert set(read_manifest(real).agents) == {PLAIN, "claude"}
+    assert "[agents.claude]" in real.read_text()
 
 
 @pytest.mark.parametrize("there", ["agent", "dockerfile", "broken", "folder", "plain"])
@@ -101,7 +101,6 @@ def test_what_is_there_stays_as_it_is(folder: Path, there: str) -> None:
     before = snapshot(folder)
     with pytest.raises(refusal) as caught:
         init(folder, name)
-    assert caught.value.left
     assert caught.value.next_step
     assert snapshot(folder) == before
 
