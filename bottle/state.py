@@ -449,7 +449,7 @@ class StateHome:
             case [identity]:
                 return self.bottle(identity)
             case []:
-                raise NotFound(f"there is no bottle {text!r} in {self.states}", next_step="bottle list -a")
+                raise NotFound(f"there is no bottle {text!r} in {self.states}", next_step="bottle list")
             case several:
                 names = ", ".join(map(str, several[:8])) + (" …" if len(several) > 8 else "")
                 raise AmbiguousIdentity(f"{text!r} fits {len(several)} bottles: {names}", next_step="type more of it")

@@ -1,37 +1,16 @@
-"""`bottle list`, `bottle stop` and `bottle rm`."""
+"""`bottle stop` and `bottle rm`."""
 
 import click
 
 from bottle.cli.completion import identities
-from bottle.cli.output import age, answer, confirmed, note, on_terminal, size, table
+from bottle.cli.output import answer, confirmed, note, on_terminal
 from bottle.cli.shared import choose, command, format_option, make_context
-from bottle.copies import counted, named_commits
+from bottle.copies import named_commits
 from bottle.errors import NeedsConsent
-from bottle.operations import BottleView, Removed, list_bottles
+from bottle.operations import Removed
 from bottle.operations import remove as delete
 from bottle.operations import stop as end
-
-
-@click.command("list")
-@click.option("-a", "--all", "everything", is_flag=True, help="Bottles with no container too.")
-@format_option
-@command
-def list_command(everything: bool, form: str) -> None:
-    """Show the bottles that are here.
-
-    SIZE is what a bottle's commits add to the image its agent began with, and would be free without it; SHARED is
-    what they stand on together with others.
-
-    \b
-    Example:
-      bottle list -a
-
-    Exit codes that matter: 5 Docker.
-    """
-    views = list_bottles(make_context(), everything=everything)
-    header = ("IDENTITY", "STATE", "STARTED", "COMMIT", "COMMITTED", "SIZE", "SHARED", "")
-    lines = table(header, [_row(view) for view in views])
-    answer(form, {"bottles": [_document(view) for view in views]}, lines)
+from bottle.words import counted
 
 
 @click.command()
@@ -121,36 +100,3 @@ def _removed_lines(removed: Removed) -> list[str]:
     lines = [f"{removed.identity} is gone{here}, with {', '.join([*gone, 'its state'])}"]
     lines += [f"  it lives on {removed.moved_to}"] if removed.moved_to is not None else []
     return [*lines, f"  its workspace stays: {removed.workspace}"] if removed.workspace is not None else lines
-
-
-def _row(view: BottleView) -> tuple[str, ...]:
-    commit = str(view.commit) if view.commit is not None else "-"
-    own, shared = (size(view.weight.own), size(view.weight.shared)) if view.weight is not None else ("-", "-")
-    return (
-        str(view.identity),
-        view.state,
-        age(view.started_at),
-        commit,
-        age(view.committed_at),
-        own,
-        shared,
-        view.detail,
-    )
-
-
-def _document(view: BottleView) -> dict[str, object]:
-    return {
-        "identity": str(view.identity),
-        "agent": view.agent,
-        "state": view.state,
-        "detail": view.detail,
-        "started_at": view.started_at.isoformat() if view.started_at else None,
-        "commit": view.commit,
-        "committed_at": view.committed_at.isoformat() if view.committed_at else None,
-        "preserved": view.preserved,
-        "bytes": {"own": view.weight.own, "shared": view.weight.shared} if view.weight is not None else None,
-        "moved_to": view.moved_to,
-        "runs_here": view.runs_here,
-        "requests": view.requests,
-        "rebuild_due": view.rebuild_due,
-    }

@@ -7,6 +7,7 @@ import click
 from bottle.cli.far import ssh_options
 from bottle.cli.output import answer, table
 from bottle.cli.shared import command, format_option, make_context
+from bottle.cli.table import Coloured
 from bottle.errors import BottleError, RemoteError
 from bottle.model import EngineInfo
 from bottle.operations import Check, Context, examine, exit_code
@@ -15,7 +16,11 @@ from migrate.doctor import examine_host
 from migrate.model import Target
 from migrate.ssh import SshRemote
 
-_MARKS = {Verdict.GOOD: "ok", Verdict.WARNING: "WARN", Verdict.BAD: "BAD"}
+_MARKS = {
+    Verdict.GOOD: Coloured("ok", "green"),
+    Verdict.WARNING: Coloured("WARN", "yellow"),
+    Verdict.BAD: Coloured("BAD", "red"),
+}
 
 
 @click.command()
@@ -51,7 +56,7 @@ def doctor(target: str | None, keys: tuple[Path, ...], accept_new_host_key: bool
         "checks": [_document(check) for check in checks],
         "exit_code": code,
     }
-    answer(form, document, [*table(("", "WHAT", "FOUND"), rows), *advice])
+    answer(form, document, [*table(("RESULT", "WHAT", "FOUND"), rows), *advice])
     if code:
         raise SystemExit(code)
 

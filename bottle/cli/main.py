@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -15,15 +16,15 @@ from bottle import __version__
 from bottle.cli.completion import Bash
 from bottle.cli.journal import JOURNAL, OneLine
 from bottle.cli.loudness import Loudness
-from bottle.cli.output import JSON, TEXT, report
+from bottle.cli.output import JSON, TEXT, report, wants_colour
 from bottle.errors import BottleError, UsageError
 from bottle.home import default_home
 
 _COMMANDS = {
     "init": "init:init",
     "start": "start:start",
-    "list": "bottles:list_command",
-    "ls": "bottles:list_command",
+    "list": "listing:list_command",
+    "ls": "listing:list_command",
     "inspect": "look:inspect_command",
     "attach": "attach:attach",
     "exec": "attach:exec_command",
@@ -118,6 +119,7 @@ def main(context: click.Context, quiet: bool, verbose: bool) -> None:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # what an agent wrote fits no locale for certain
+    context.color = wants_colour(os.environ)
     context.obj = Loudness(quiet=quiet, verbose=verbose)
     JOURNAL.open(default_home(), context.invoked_subcommand or "bottle")
     if verbose:
