@@ -6,6 +6,7 @@ import click
 
 from bottle.capability import MAX_DOCKERFILE, SHORT_DIGEST
 from bottle.cli.completion import identities
+from bottle.cli.group import Group
 from bottle.cli.output import Shown, answer, note, quoted, table
 from bottle.cli.shared import command, format_option, make_context
 from bottle.cli.table import Cell, Coloured, Column
@@ -31,7 +32,7 @@ _COLUMNS = (
 _LONGEST = 4 * MAX_DOCKERFILE  # characters shown of a diff: all of the largest request
 
 
-@click.group()
+@click.group(cls=Group)
 def capability() -> None:
     """See what agents ask for, and approve or deny it.
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import click
 from click.shell_completion import BashComplete, CompletionItem
 
+from bottle.cli.hosts import named_hosts
 from bottle.errors import BottleError
-from bottle.home import default_home
+from bottle.home import default_home, user_home
 from bottle.manifest import find_manifest, read_manifest
 from bottle.model import CommitRecord
 from bottle.state import StateHome
@@ -42,11 +43,16 @@ def identities(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem
 
 
 @_quiet
-def first_identity(ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
-    """As `identities`, for the first of several words."""
-    if not ctx.params.get("names"):
-        for identity in StateHome(default_home()).identities():
-            yield CompletionItem(str(identity))
+def hosts(_ctx: click.Context, incomplete: str) -> Iterator[CompletionItem]:
+    """The names of ssh_config, behind a user that was typed."""
+    user, at, _ = incomplete.rpartition("@")
+    for name in named_hosts(user_home()):
+        yield CompletionItem(f"{user}{at}{name}")
+
+
+def identity_then_host(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What `migrate` takes: an identity, and then a host."""
+    return (hosts if ctx.params.get("names") else identities)(ctx, param, incomplete)
 
 
 @_quiet

@@ -4,7 +4,7 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from itertools import pairwise
 from typing import Any
@@ -14,6 +14,7 @@ from click.shell_completion import add_completion_class
 
 from bottle import __version__
 from bottle.cli.completion import Bash
+from bottle.cli.group import Group
 from bottle.cli.journal import JOURNAL, OneLine
 from bottle.cli.loudness import Loudness
 from bottle.cli.output import JSON, TEXT, report, wants_colour
@@ -46,17 +47,26 @@ _COMMANDS = {
     "send-over-stdio": "send:send_over_stdio",
 }
 
+# What `bottle --help` shows, in the order in which people meet it; what stands in none of them is for other programs.
+_SECTIONS = {
+    "Run agents": ("init", "start", "list", "attach", "exec", "logs", "stop"),
+    "Keep their work": ("commit", "resume", "history", "fork", "inspect"),
+    "Move it": ("migrate", "export", "import"),
+    "Decide what they ask for": ("capability", "dashboard", "mcp"),
+    "Tidy up": ("rm", "prune", "doctor"),
+}
+_ALIASES = {"list": "list, ls"}
+
 _WORDS = "bottle.words"
 
 add_completion_class(Bash)
 
-EXIT_CODES = """\b
-Exit codes: 0 done, 1 failed, 2 usage, 3 no such bottle, agent or commit,
+EXIT_CODES = """Exit codes: 0 done, 1 failed, 2 usage, 3 no such bottle, agent or commit,
 4 conflict, 5 Docker not reachable or refused, 6 SSH or remote failure,
 7 verification failed, 8 refused by preflight, 130 interrupted."""
 
 
-class Commands(click.Group):
+class Commands(Group):
     """Imports a command's module when the command is called: most of them need no SSH, and `--version` no Docker."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -81,6 +91,10 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, in their order."""
         return list(_COMMANDS)
+
+    def sections(self, ctx: click.Context) -> Mapping[str, Mapping[str, str]]:
+        """The commands, by what they are for."""
+        return {title: {_ALIASES.get(name, name): name for name in names} for title, names in _SECTIONS.items()}
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command called `cmd_name`, or None."""

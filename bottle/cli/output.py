@@ -97,18 +97,23 @@ def _command() -> str:
     return f"`{context.command_path}`" if context is not None else "it"
 
 
+def error_document(error: BottleError) -> dict[str, object]:
+    """An error, for programs."""
+    return {
+        "code": error.code,
+        "what": error.what,
+        "details": list(error.details),
+        "left": error.left,
+        "next": error.next_step,
+    }
+
+
 def report(error: BottleError, form: str, *, log: Path | None = None) -> None:
     """Tell of an error on stderr, and as a document on stdout where a program is listening, and it can be told."""
     if form == JSON:
-        body = {
-            "code": error.code,
-            "what": error.what,
-            "details": list(error.details),
-            "left": error.left,
-            "next": error.next_step,
-        }
+        document = {"schema": SCHEMA, "error": error_document(error), "exit_code": error.exit_code}
         with suppress(OSError):
-            click.echo(json.dumps({"schema": SCHEMA, "error": body, "exit_code": error.exit_code}))
+            click.echo(json.dumps(document))
     click.echo(_painted(f"bottle: {printable(error.what, 4000)}", "red", sys.stderr), err=True)
     for line in quoted(error.details):
         click.echo(f"  {line}", err=True)

@@ -39,9 +39,19 @@ def test_bottles_are_offered_wherever_one_is_named(cli: Cli, command: str) -> No
     assert cli.disk() == before
 
 
-def test_a_host_is_not_a_bottle(cli: Cli) -> None:
+def test_a_host_is_not_a_bottle(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "me"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setattr("bottle.cli.hosts._SYSTEM", home / "none")
     identity = str(cli.start().identity)
     assert offered("migrate", identity, "") == []
+    (home / ".ssh").mkdir()
+    (home / ".ssh" / "config").write_text("Host newhost other *.example\n")
+    assert offered("migrate", identity, "") == ["newhost", "other"]
+    assert offered("migrate", identity, "me@n") == ["me@newhost"]
+    assert offered("doctor", "o") == ["other"]
+    assert offered("migrate", "") == [identity]
 
 
 def test_commits_are_offered_by_number_the_newest_first(cli: Cli) -> None:
