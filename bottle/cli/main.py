@@ -61,9 +61,12 @@ _WORDS = "bottle.words"
 
 add_completion_class(Bash)
 
-EXIT_CODES = """Exit codes: 0 done, 1 failed, 2 usage, 3 no such bottle, agent or commit,
-4 conflict, 5 Docker not reachable or refused, 6 SSH or remote failure,
-7 verification failed, 8 refused by preflight, 130 interrupted."""
+EXIT_CODES = """\b
+Exit codes: 0 done, 1 failed, 2 usage,
+3 no such bottle, agent or commit, 4 conflict,
+5 Docker not reachable or refused,
+6 SSH or remote failure, 7 verification failed,
+8 refused by preflight, 130 interrupted."""
 
 
 class Commands(Group):
