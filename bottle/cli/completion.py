@@ -3,6 +3,7 @@
 It asks no engine, changes nothing, and where something is wrong it offers nothing: a shell is no place for an error.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,6 @@ from click.shell_completion import BashComplete, CompletionItem
 from bottle.cli.hosts import named_hosts
 from bottle.errors import BottleError
 from bottle.home import default_home, user_home
-from bottle.manifest import find_manifest, read_manifest
 from bottle.model import CommitRecord
 from bottle.state import StateHome
 from bottle.text import printable
@@ -24,6 +24,7 @@ _Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem
 def _quiet(offer: Callable[[click.Context, str], Iterator[CompletionItem]]) -> _Completer:
     """What `offer` yields and the incomplete word begins, up to where something went wrong."""
 
+    @functools.wraps(offer)
     def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
         found = []
         with suppress(BottleError, OSError):
@@ -81,6 +82,8 @@ def commits(ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
 @_quiet
 def agents(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
     """The agents of the manifest."""
+    from bottle.manifest import find_manifest, read_manifest  # noqa: PLC0415  (takes longer than the rest of a Tab)
+
     for name in sorted(read_manifest(find_manifest(Path.cwd(), default_home())).agents):
         yield CompletionItem(name)
 

@@ -12,12 +12,13 @@ from typing import Any
 import click
 from click.shell_completion import add_completion_class
 
-from bottle import __version__
+import bottle
+from bottle.cli import tab
 from bottle.cli.completion import Bash
 from bottle.cli.group import Group
 from bottle.cli.journal import JOURNAL, OneLine
 from bottle.cli.loudness import Loudness
-from bottle.cli.output import JSON, TEXT, report, wants_colour
+from bottle.cli.output import JSON, TEXT, answer, report, wants_colour
 from bottle.errors import BottleError, UsageError
 from bottle.home import default_home
 
@@ -43,6 +44,7 @@ _COMMANDS = {
     "import": "bundle:import_command",
     "dashboard": "dashboard:dashboard",
     "doctor": "doctor:doctor",
+    "completion": "shells:completion_command",
     "mcp": "mcp:mcp",
     "send-over-stdio": "send:send_over_stdio",
 }
@@ -53,7 +55,7 @@ _SECTIONS = {
     "Keep their work": ("commit", "resume", "history", "fork", "inspect"),
     "Move it": ("migrate", "export", "import"),
     "Decide what they ask for": ("capability", "dashboard", "mcp"),
-    "Tidy up": ("rm", "prune", "doctor"),
+    "Tidy up": ("rm", "prune", "doctor", "completion"),
 }
 _ALIASES = {"list": "list, ls"}
 
@@ -100,7 +102,9 @@ class Commands(Group):
         return {title: {_ALIASES.get(name, name): name for name in names} for title, names in _SECTIONS.items()}
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command called `cmd_name`, or None."""
+        """The command called `cmd_name`, or None; for a Tab, one that only completes as it does."""
+        if ctx.resilient_parsing:
+            return tab.command(cmd_name)
         place = _COMMANDS.get(cmd_name)
         if place is None:
             return None
@@ -115,12 +119,25 @@ def _wants_json(words: Sequence[str]) -> bool:
     return "--format=json" in own or ("--format", "json") in pairwise(own)
 
 
+def _tell_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        answer(TEXT, {}, [f"bottle, version {bottle.__version__}"])
+        context.exit()
+
+
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EXIT_CODES,
 )
-@click.version_option(__version__, prog_name="bottle")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_tell_version,
+    help="Show the version and exit.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress; answers, warnings and errors only.")
 @click.option("-v", "--verbose", is_flag=True, help="The full story on stderr, as it is in the log file.")
 @click.pass_context

@@ -91,7 +91,10 @@ def test_where_something_is_wrong_nothing_is_offered(cli: Cli, monkeypatch: pyte
 def test_each_shell_gets_its_script(cli: Cli, shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None
-    assert "_BOTTLE_COMPLETE" in kind(main, {}, "bottle", "_BOTTLE_COMPLETE").source()
+    script = kind(main, {}, "bottle", "_BOTTLE_COMPLETE").source()
+    assert "_BOTTLE_COMPLETE" in script
+    assert cli("completion", shell).stdout.strip() == script.strip()
+    assert cli.json("completion", shell)["script"] == script
 
 
 @pytest.mark.parametrize(
@@ -155,7 +158,7 @@ def typing(cli: Cli, tmp_path: Path) -> Typing:
 
 def test_a_real_bash_completes_a_real_command(typing: Typing) -> None:
     script = """
-        eval "$(_BOTTLE_COMPLETE=bash_source bottle)"
+        eval "$(bottle completion bash)"
         try() {
             COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
             _bottle_completion bottle
@@ -173,7 +176,7 @@ def test_a_real_bash_completes_a_real_command(typing: Typing) -> None:
 @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
 def test_a_real_fish_completes_a_real_command(typing: Typing) -> None:
     script = f"""
-        _BOTTLE_COMPLETE=fish_source bottle | source
+        bottle completion fish | source
         for line in 'resume ' 'resume {typing.identity} --at ' 'fork {typing.identity}@' 'start d'
             complete --do-complete "bottle $line"
         end
@@ -196,7 +199,7 @@ def test_a_real_zsh_completes_a_real_command(typing: Typing, typed: str, complet
     (Path(typing.env["HOME"]) / ".zshrc").write_text(
         """
         autoload -Uz compinit; compinit -D
-        eval "$(_BOTTLE_COMPLETE=zsh_source bottle)"
+        eval "$(bottle completion zsh)"
         tell() { print -r -- "<$BUFFER>" }; zle -N tell; bindkey '^X' tell
         PS1='ready> '
         """
