@@ -37,10 +37,11 @@ def _quiet(offer: Callable[[click.Context, str], Iterator[CompletionItem]]) -> _
 
 
 @_quiet
-def identities(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
-    """Every bottle that has a state folder."""
-    for identity in StateHome(default_home()).identities():
-        yield CompletionItem(str(identity))
+def identities(ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
+    """Every bottle that has a state folder, but for those that were named before."""
+    for identity in map(str, StateHome(default_home()).identities()):
+        if identity not in (ctx.params.get("names") or ()):
+            yield CompletionItem(identity)
 
 
 @_quiet

@@ -39,6 +39,12 @@ def test_bottles_are_offered_wherever_one_is_named(cli: Cli, command: str) -> No
     assert cli.disk() == before
 
 
+@pytest.mark.parametrize("command", ["stop", "rm"])
+def test_a_bottle_that_was_named_is_not_offered_again(cli: Cli, command: str) -> None:
+    one, other = sorted(str(cli.start().identity) for _ in range(2))
+    assert offered(command, one, "") == [other]
+
+
 def test_a_host_is_not_a_bottle(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "me"
     home.mkdir()
