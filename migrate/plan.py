@@ -12,7 +12,7 @@ from bottle.naming import Identity
 from bottle.plan import commit_in_force, is_frozen_in, require_docker
 from bottle.text import shortened
 from bottle.tree import MOST_NAMES, OPENABLE, Extent
-from bottle.words import size
+from bottle.words import counted, size
 from migrate.archive import choose_codec
 from migrate.model import Codec, HostFacts, Place, Presence
 from migrate.outside import Outside, Survey, weigh
@@ -138,7 +138,7 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
     image = facts.written + (facts.image_size if missing else 0)
     parts = [
         Part(
-            name=f"image: {len(missing)} of {len(facts.layers)} layers and what was written since",
+            name=f"image: {len(missing)} of {counted(len(facts.layers), 'layer')} and what was written since",
             size=image,
         )
     ]
