@@ -100,7 +100,7 @@ def _item(value: str, commit: CommitRecord) -> CompletionItem:
 
 
 class Bash(BashComplete):
-    """As click's, but that bash takes an @ for a word of its own, and replaces only what stands behind it."""
+    """As click's, but that bash takes an @ for a word of its own, and replaces it with what stands behind it."""
 
     _behind = ""
 
@@ -108,11 +108,11 @@ class Bash(BashComplete):
         """The words before the one that is being typed, and that one, each whole."""
         args, incomplete = super().get_completion_args()
         if incomplete == "@" and args:
-            self._behind = f"{args[-1]}@"
-            return args[:-1], self._behind
+            self._behind = args[-1]
+            return args[:-1], f"{self._behind}@"
         if len(args) > 1 and args[-1] == "@":
-            self._behind = f"{args[-2]}@"
-            return args[:-2], self._behind + incomplete
+            self._behind = args[-2]
+            return args[:-2], f"{self._behind}@{incomplete}"
         return args, incomplete
 
     def format_completion(self, item: CompletionItem) -> str:

@@ -106,8 +106,8 @@ def test_each_shell_gets_its_script(cli: Cli, shell: str) -> None:
 @pytest.mark.parametrize(
     ("words", "cword", "args", "incomplete", "printed"),
     [
-        (("bottle", "fork", "demo-abcde", "@"), 3, ["fork"], "demo-abcde@", "1"),  # as bash splits it
-        (("bottle", "fork", "demo-abcde", "@", "1"), 4, ["fork"], "demo-abcde@1", "1"),
+        (("bottle", "fork", "demo-abcde", "@"), 3, ["fork"], "demo-abcde@", "@1"),  # as bash splits it
+        (("bottle", "fork", "demo-abcde", "@", "1"), 4, ["fork"], "demo-abcde@1", "@1"),
         (("bottle", "fork", "demo-abcde@1"), 2, ["fork"], "demo-abcde@1", "demo-abcde@1"),  # where @ breaks no word
     ],
 )
@@ -176,7 +176,43 @@ def test_a_real_bash_completes_a_real_command(typing: Typing) -> None:
         try bottle start d
     """
     printed = typing.run("bash", "--norc", "-c", script, "bash", typing.identity)
-    assert printed.splitlines() == [typing.identity, "1", "1", "demo"]
+    assert printed.splitlines() == [typing.identity, "1", "@1", "demo"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("resume ", "resume {} "),
+        ("resume {} --at ", "resume {} --at 1 "),
+        ("fork {}@", "fork {}@1 "),
+        ("doctor me@n", "doctor me@newhost "),
+        ("start d", "start demo "),
+    ],
+)
+def test_what_a_real_bash_makes_of_a_line(typing: Typing, typed: str, completed: str) -> None:
+    home = Path(typing.env["HOME"])
+    (home / ".ssh").mkdir()
+    (home / ".ssh" / "config").write_text("Host newhost\n")
+    (home / ".bashrc").write_text(
+        """
+        eval "$(bottle completion bash)"
+        tell() { echo "<$READLINE_LINE>"; }
+        bind -x '"\\C-x": tell'
+        PS1='ready> '
+        """
+    )
+    env = cast("Any", typing.env)
+    words = ["--noprofile", "--rcfile", str(home / ".bashrc"), "-i"]
+    shell = pexpect.spawn("bash", words, env=env, cwd=str(typing.cwd), timeout=30, encoding="utf-8")
+    try:
+        shell.setwinsize(24, 200)
+        shell.expect("ready> ")
+        shell.send(f"bottle {typed.format(typing.identity)}\t\x18")
+        shell.expect(r"<(bottle [^\r\n>]*)>")
+        assert shell.match
+        assert shell.match[1] == f"bottle {completed.format(typing.identity)}"
+    finally:
+        shell.close(force=True)
 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
