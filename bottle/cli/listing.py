@@ -21,9 +21,21 @@ _COLUMNS = (
     Column("NOTE", cut=True),
 )
 _FIELDS = (
-    *("identity", "agent", "state", "status", "detail", "started_at", "commit", "committed_at", "preserved", "bytes"),
-    *("moved_to", "runs_here", "requests", "rebuild_due"),
-)
+    "identity",
+    "agent",
+    "state",
+    "status",
+    "detail",
+    "started_at",
+    "commit",
+    "committed_at",
+    "preserved",
+    "bytes",
+    "moved_to",
+    "runs_here",
+    "requests",
+    "rebuild_due",
+)  # of a bottle, as JSON has them
 _FILTERS = {
     "identity": lambda view, value: str(view.identity).startswith(value),
     "agent": lambda view, value: view.agent == value,
@@ -53,7 +65,9 @@ class _Form(click.Choice[str]):
 @click.option("-a", "--all", "_everything", is_flag=True, hidden=True, help="What is shown in any case.")
 @click.option("-q", "--quiet", is_flag=True, help=f"Identities only, as --format '{_IDENTITIES}'.")
 @click.option(
-    *("-f", "--filter", "words"),
+    "-f",
+    "--filter",
+    "words",
     multiple=True,
     metavar="KEY=VALUE",
     help="Only those with this identity (or its beginning), agent, state or host. May be given more than once.",
@@ -82,7 +96,7 @@ def list_command(_everything: bool, quiet: bool, words: tuple[str, ...], form: s
       bottle list --format 'table {{.Identity}}\\t{{.MovedTo}}'
       bottle list --format json --fields identity,state
 
-    Exit codes that matter: 5 Docker.
+    Exit codes that matter: 2 no such filter, format or field, 5 Docker.
     """
     template = _template(form, quiet=quiet)
     names = _names(fields, form)

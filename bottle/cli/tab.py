@@ -83,7 +83,7 @@ def _param(words: Words) -> click.Parameter:
     )
 
 
-def _type(words: Words) -> click.ParamType[Any]:
+def _type(words: Words) -> "click.ParamType[Any]":
     if "choices" in words:
         return click.Choice(words["choices"])
     return click.Path() if "path" in words else click.STRING
