@@ -67,12 +67,12 @@ def inspecting_each(context: Context) -> None:
 
 def measure(context: Context, *, count: int, rounds: int) -> Iterator[str]:
     """A line for each way, as soon as it is measured."""
-    program = (sys.executable, "-m", "bottle", "list", "-a")
+    program = (sys.executable, "-m", "bottle", "list")
     environ = {**os.environ, "BOTTLE_HOME": str(context.home.path)}
     ways: dict[str, Callable[[], object]] = {
         "docker ps -a; docker images": docker_lists,
-        "list_bottles": lambda: list_bottles(context, everything=True),
-        "bottle list -a, the whole program": lambda: subprocess.run(
+        "list_bottles": lambda: list_bottles(context),
+        "bottle list, the whole program": lambda: subprocess.run(
             program, check=True, stdout=subprocess.DEVNULL, env=environ
         ),
         "bottle --version, the program alone": lambda: subprocess.run(
@@ -80,7 +80,7 @@ def measure(context: Context, *, count: int, rounds: int) -> Iterator[str]:
         ),
         "inspecting each container and image": lambda: inspecting_each(context),
     }
-    views = list_bottles(context, everything=True)
+    views = list_bottles(context)
     assert len(views) == count
     assert all(view.weight is not None for view in views)
     yield f"{count} bottles, median of {rounds} rounds"

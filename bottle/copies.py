@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from bottle.model import Arrived, CommitRecord, ContainerFacts, ImageFacts
 from bottle.naming import Identity
 from bottle.plan import is_frozen_in, nameless_volumes
+from bottle.words import counted
 
 _SHOWN = 8
 
@@ -156,8 +157,3 @@ def named_commits(numbers: Collection[int]) -> str:
         shown = [*shown[: _SHOWN - 1], f"{len(shown) - _SHOWN + 1} more"]
     *most, last = shown
     return f"commits {', '.join(most)} and {last}" if most else f"commit {last}"
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 image`, `2 images`."""
-    return f"{count} {noun}" + ("" if count == 1 else "s")

@@ -101,7 +101,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 
 def _gone(subject: str) -> NotFound:
-    return NotFound(f"{subject} is gone: another run has just deleted it", next_step="bottle list -a")
+    return NotFound(f"{subject} is gone: another run has just deleted it", next_step="bottle list")
 
 
 def _locked(note: bytes, subject: str) -> Locked:

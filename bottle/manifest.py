@@ -16,6 +16,7 @@ from bottle.model import Agent, Mount, MountKind, Retention
 from bottle.naming import is_agent_name
 from bottle.portbinding import EXPECTED, PortBinding
 from bottle.regular import read_regular
+from bottle.suggest import did_you_mean
 
 FILE_NAME = "bottle.toml"
 
@@ -36,8 +37,10 @@ class Manifest:
             return self.agents[name]
         except KeyError:
             known = ", ".join(sorted(self.agents)) or "none"
+            near = did_you_mean(name, self.agents)
             raise NotFound(
-                f"{self.path} has no agent {name!r}; it has: {known}", next_step=f"add [agents.{name}] to {self.path}"
+                f"{self.path} has no agent {name!r}; it has: {known}{near}",
+                next_step=f"add [agents.{name}] to {self.path}",
             ) from None
 
 

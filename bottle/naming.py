@@ -48,7 +48,7 @@ class Identity:
         if match is None or not is_agent_name(match["agent"]):
             raise InvalidIdentity(
                 f"{text!r} is no identity of a bottle: expected <agent>-<5 of 0-9a-z>, such as claude-x7k2p",
-                next_step="bottle list -a",
+                next_step="bottle list",
             )
         return cls(match["agent"], match["suffix"])
 

@@ -45,6 +45,7 @@ from bottle.model import (
 )
 from bottle.naming import LABEL_COMMIT, Identity, built_image, declared_volume
 from bottle.tree import require_openable
+from bottle.words import size
 
 DEEPEST = 125  # layers; an image deeper than this cannot be made: https://github.com/moby/moby/issues/1171
 FOLD_AT = 100  # layers; a commit deeper than this is folded: far enough from the end for some that cannot be
@@ -582,8 +583,8 @@ def plan_commit(facts: CommitFacts, *, pause: bool) -> CommitPlan:
         )
     if facts.free is not None and facts.size > facts.free:
         raise PreflightRefused(
-            f"the snapshot of {identity} needs {facts.size} bytes (holes of sparse files are written out), "
-            f"and the engine's disk has {facts.free} free",
+            f"the snapshot of {identity} needs {size(facts.size)} (holes of sparse files are written out), "
+            f"and the engine's disk has {size(facts.free)} free",
             left="nothing was changed; the bottle goes on as it was",
             next_step="docker system df",
         )

@@ -4,7 +4,7 @@ The engine tells the size of a whole image only. Its layers stand on each other,
 stands on is the difference. A *chain* is an image's diff ids, base first.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 Chain = tuple[str, ...]
@@ -36,6 +36,14 @@ def added(chain: Chain, sizes: Mapping[Chain, int]) -> int | None:
         return None
     found = steps(chain, sizes)
     return found[chain] if len(found) > 1 else None
+
+
+def growth(chains: Sequence[Chain], sizes: Mapping[Chain, int]) -> list[int | None]:
+    """What each of a bottle's commits adds, oldest first; 0 for one that is the same image as one before it.
+
+    The engine commits a container that has written nothing since under one more name.
+    """
+    return [added(chain, sizes) if chain not in chains[:index] else 0 for index, chain in enumerate(chains)]
 
 
 def weights(

@@ -44,6 +44,7 @@ from bottle.model import (
 )
 from bottle.naming import Identity, is_identity_prefix
 from bottle.regular import read_regular
+from bottle.suggest import did_you_mean
 from bottle.text import printable
 
 T = TypeVar("T")
@@ -449,7 +450,8 @@ class StateHome:
             case [identity]:
                 return self.bottle(identity)
             case []:
-                raise NotFound(f"there is no bottle {text!r} in {self.states}", next_step="bottle list -a")
+                near = did_you_mean(text, map(str, self.identities()))
+                raise NotFound(f"there is no bottle {text!r} in {self.states}{near}", next_step="bottle list")
             case several:
                 names = ", ".join(map(str, several[:8])) + (" …" if len(several) > 8 else "")
                 raise AmbiguousIdentity(f"{text!r} fits {len(several)} bottles: {names}", next_step="type more of it")

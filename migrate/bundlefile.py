@@ -12,6 +12,7 @@ from typing import BinaryIO, Self
 from bottle.atomic import cannot_write, sync_folder
 from bottle.errors import Conflict, NotFound, PreflightRefused, VerificationFailed
 from bottle.ports import Progress
+from bottle.words import size
 from migrate import bundle
 from migrate.bundle import BLOCK, MANIFEST, SEAL, Manifest, Member
 from migrate.model import Codec
@@ -150,13 +151,13 @@ def require_free(target: Path) -> None:
         )
 
 
-def require_space(target: Path, size: int) -> None:
+def require_space(target: Path, needed: int) -> None:
     """Refuse to begin a file that does not fit. Raises PreflightRefused."""
     facts = os.statvfs(target.parent)
     free = facts.f_bavail * facts.f_frsize
-    if size > free:
+    if needed > free:
         raise PreflightRefused(
-            f"the bundle has {size} bytes, and {target.parent} has {free} free",
+            f"the bundle has {size(needed)}, and {target.parent} has {size(free)} free",
             left="no file was written; the bottle goes on as it was",
             next_step=f"df -h {target.parent}",
         )

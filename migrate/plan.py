@@ -12,6 +12,7 @@ from bottle.naming import Identity
 from bottle.plan import commit_in_force, is_frozen_in, require_docker
 from bottle.text import shortened
 from bottle.tree import MOST_NAMES, OPENABLE, Extent
+from bottle.words import counted, size
 from migrate.archive import choose_codec
 from migrate.model import Codec, HostFacts, Place, Presence
 from migrate.outside import Outside, Survey, weigh
@@ -137,7 +138,7 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
     image = facts.written + (facts.image_size if missing else 0)
     parts = [
         Part(
-            name=f"image: {len(missing)} of {len(facts.layers)} layers and what was written since",
+            name=f"image: {len(missing)} of {counted(len(facts.layers), 'layer')} and what was written since",
             size=image,
         )
     ]
@@ -375,7 +376,7 @@ def _require_space(facts: MoveFacts, needed_docker: int, needed_home: int, neede
         needed = sum(each[-1] for each in parts if each[0] == disk)
         if needed > free:
             raise PreflightRefused(
-                f"{facts.host_name} has {free // 1024**2} MiB free at {path}, and up to {needed // 1024**2} MiB "
+                f"{facts.host_name} has {size(free)} free at {path}, and up to {size(needed)} "
                 "are needed to stage the bottle and load it",
                 left=_UNCHANGED,
                 next_step=f"free space there: docker system df; df -h {path}",
@@ -385,19 +386,19 @@ def _require_space(facts: MoveFacts, needed_docker: int, needed_home: int, neede
 def _require_space_here(facts: MoveFacts, needed: int) -> None:
     if needed > facts.free_here + facts.packed_here:
         raise PreflightRefused(
-            f"this host has {facts.free_here // 1024**2} MiB free at {facts.home}, and up to "
-            f"{(needed - facts.packed_here) // 1024**2} MiB are needed to pack the bottle",
+            f"this host has {size(facts.free_here)} free at {facts.home}, and up to "
+            f"{size(needed - facts.packed_here)} are needed to pack the bottle",
             left=_UNCHANGED,
             next_step=f"free space: bottle prune --dry-run; df -h {facts.home}",
         )
 
 
-def require_room(host: HostFacts, name: str, size: int) -> None:
+def require_room(host: HostFacts, name: str, needed: int) -> None:
     """Refuse to begin what cannot be staged, now that its size is known. Raises PreflightRefused."""
-    if size - host.staged > host.free_home:
+    if needed - host.staged > host.free_home:
         raise PreflightRefused(
-            f"{name} has {host.free_home // 1024**2} MiB free at {host.bottle_home}, and "
-            f"{(size - host.staged) // 1024**2} MiB more are to be staged",
+            f"{name} has {size(host.free_home)} free at {host.bottle_home}, and "
+            f"{size(needed - host.staged)} more are to be staged",
             left="this host still owns the bottle; it is stopped and committed",
             next_step=f"free space there: df -h {host.bottle_home}; then the same command again",
         )

@@ -17,6 +17,7 @@ from typing import TypeVar
 from bottle.errors import ConnectionLost, RemoteError, VerificationFailed
 from bottle.naming import Identity
 from bottle.ports import Progress
+from bottle.words import size
 from migrate.ports import Remote
 from migrate.preflight import require_done
 from migrate.scripts import plain
@@ -203,7 +204,7 @@ class Shipment:
             return
         have = sum(item.size for item in {each.digest: each for each in cargo}.values()) - total
         if have > 0:
-            self._progress.note(f"{have} bytes of it are staged on {self._remote.name} already")
+            self._progress.note(f"{size(have)} of it are staged on {self._remote.name} already")
         with self._progress.phase(what, total):
             self._send_all(missing)
 

@@ -34,7 +34,16 @@ REASON = "jq, to read the test reports that CI writes as JSON"
 ASKER = "claude-x7k2p"
 
 
-def view(identity: str, state: str, hours: float, commit: int | None, size: int | None, detail: str = "") -> BottleView:
+def view(
+    identity: str,
+    state: str,
+    hours: float,
+    commit: int | None,
+    size: int | None,
+    *,
+    detail: str = "",
+    moved_to: str | None = None,
+) -> BottleView:
     """A bottle that was started `hours` ago and committed at half that time."""
     return BottleView(
         identity=Identity.parse(identity),
@@ -46,15 +55,16 @@ def view(identity: str, state: str, hours: float, commit: int | None, size: int 
         committed_at=NOW - timedelta(hours=hours / 2) if commit else None,
         preserved=commit is not None,
         weight=Weight(own=size, shared=0) if size is not None else None,
+        moved_to=moved_to,
     )
 
 
 VIEWS = (
     view(ASKER, "running", 5, 3, 412_000_000),
     view("codex-04qab", "running", 0.4, None, None),
-    view("codex-9d1zz", "stopped", 30, 1, 88_000_000, "exited with 0"),
+    view("codex-9d1zz", "stopped", 30, 1, 88_000_000, detail="exited with 0"),
     view("gemini-m3n8c", "committed", 200, 7, 1_240_000_000),
-    view("claude-q2w3e", "moved", 300, 4, 650_000_000, "to me@newhost on 2026-11-12"),
+    view("claude-q2w3e", "moved", 300, 4, 650_000_000, detail="on 2026-11-12", moved_to="me@newhost"),
 )
 USAGE = {ASKER: Usage(cpu=37.0, memory=512_000_000), "codex-04qab": Usage(cpu=2.0, memory=96_000_000)}
 REQUEST = CapabilityRequest(

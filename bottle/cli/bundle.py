@@ -7,8 +7,9 @@ import click
 from bottle.cli.completion import identities
 from bottle.cli.consent import agreement, yes_option
 from bottle.cli.hygiene import allow_secrets_option, carried
-from bottle.cli.output import answer, note, size
+from bottle.cli.output import answer, note
 from bottle.cli.shared import choose, command, consenting, format_option, make_context
+from bottle.words import counted, size
 from migrate.bundle import Kind, Member
 from migrate.export import Exported, export
 from migrate.hygiene import Allowed
@@ -113,7 +114,7 @@ def _exported(exported: Exported) -> list[str]:
         f"{unpacked} unpacked)"
     ]
     layers = manifest.of(Kind.LAYER)
-    lines.append(f"  image: {len(layers)} layers, {size(sum(member.size for member in layers))}")
+    lines.append(f"  image: {counted(len(layers), 'layer')}, {size(sum(member.size for member in layers))}")
     lines += [
         f"  with its {_holds(member)}: {size(member.size)}"
         for member in manifest.members

@@ -1,11 +1,15 @@
 """`bottle capability`: what bottles ask for, and the operator's answer."""
 
+from collections.abc import Sequence
+
 import click
 
 from bottle.capability import MAX_DOCKERFILE, SHORT_DIGEST
 from bottle.cli.completion import identities
-from bottle.cli.output import Coloured, age, answer, note, quoted, table
+from bottle.cli.group import Group
+from bottle.cli.output import Shown, answer, note, quoted, table
 from bottle.cli.shared import command, format_option, make_context
+from bottle.cli.table import Cell, Coloured, Column
 from bottle.model import CapabilityRequest
 from bottle.operations import Approved, Denied, RequestDetail, RequestView, list_requests
 from bottle.operations import approve as carry_out
@@ -14,12 +18,21 @@ from bottle.operations import show as look_at
 from bottle.operations.capability import Standing
 from bottle.serial import request_to_json
 from bottle.text import printable, printable_lines
+from bottle.words import age
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
+_COLUMNS = (
+    Column("IDENTITY"),
+    Column("REQUEST"),
+    Column("DIGEST"),
+    Column("STATUS"),
+    Column("RECEIVED", drop=1),
+    Column("REASON", cut=True),
+)
 _LONGEST = 4 * MAX_DOCKERFILE  # characters shown of a diff: all of the largest request
 
 
-@click.group()
+@click.group(cls=Group)
 def capability() -> None:
     """See what agents ask for, and approve or deny it.
 
@@ -55,8 +68,8 @@ def list_command(identity: str | None, form: str) -> None:
     found = list_requests(context, context.home.find(identity).identity if identity is not None else None)
     for line in found.notes:
         note(f"WARNING: {line}")
-    header = ("IDENTITY", "REQUEST", "DIGEST", "STATUS", "RECEIVED", "REASON")
-    lines = table(header, [_row(each) for each in found.requests]) if found.requests else ["nothing was asked for"]
+    rows = [_row(each) for each in found.requests]
+    lines: Sequence[Shown] = table(_COLUMNS, rows) if rows else ["nothing was asked for"]
     document = {
         "requests": [{"identity": str(each.identity), **request_to_json(each.request)} for each in found.requests],
         "notes": list(found.notes),
@@ -144,15 +157,15 @@ def deny(identity: str, digest: str, *, word: str, form: str) -> None:
     answer(form, document, _denied_lines(denied))
 
 
-def _row(view: RequestView) -> tuple[str, ...]:
+def _row(view: RequestView) -> tuple[Cell, ...]:
     request = view.request
     return (
         str(view.identity),
         str(request.number),
         request.digest[:SHORT_DIGEST],
-        request.status.value,
+        Coloured(request.status.value, "yellow" if request.status.open else None),
         age(request.received_at),
-        printable(request.reason, 60),
+        request.reason,
     )
 
 

@@ -3,23 +3,22 @@
 import click
 
 from bottle.cli.completion import identities
-from bottle.cli.output import answer, size
+from bottle.cli.output import answer
 from bottle.cli.shared import choose, command, format_option, make_context
 from bottle.operations import Committed
 from bottle.operations import commit as freeze
 from bottle.serial import commit_to_json
+from bottle.words import size
 
 
 @click.command()
-@click.argument("slug", required=False, shell_complete=identities)
+@click.argument("identity", required=False, shell_complete=identities)
 @click.option("-m", "--message", default="", help="What this commit is.")
 @click.option("--no-pause", is_flag=True, help="Do not hold the agent still; files it writes meanwhile may be missed.")
 @format_option
 @command
-def commit(slug: str | None, message: str, no_pause: bool, form: str) -> None:
+def commit(identity: str | None, message: str, no_pause: bool, form: str) -> None:
     """Freeze a bottle into an image that `bottle resume` brings it back from.
-
-    SLUG is its identity, or the beginning of it.
 
     \b
     Example:
@@ -28,7 +27,7 @@ def commit(slug: str | None, message: str, no_pause: bool, form: str) -> None:
     Exit codes that matter: 3 no such bottle, 4 locked, moved or another backend, 5 Docker, 8 cannot be frozen.
     """
     context = make_context()
-    committed = freeze(context, choose(context, slug, "committed"), message=message, pause=not no_pause)
+    committed = freeze(context, choose(context, identity, "committed"), message=message, pause=not no_pause)
     answer(form, _document(committed), _lines(committed))
 
 
@@ -37,6 +36,7 @@ def _document(committed: Committed) -> dict[str, object]:
         "identity": str(committed.identity),
         "commit": commit_to_json(committed.commit),
         "written": committed.size,
+        "adds": committed.adds,
         "not_in_snapshot": list(committed.left_out),
         "dropped": list(committed.dropped),
         "expired": list(committed.expired),
@@ -46,9 +46,13 @@ def _document(committed: Committed) -> dict[str, object]:
     }
 
 
+def _added(committed: Committed) -> str:
+    return f"{size(committed.size)} written" if committed.adds is None else f"adds {size(committed.adds)}"
+
+
 def _lines(committed: Committed) -> list[str]:
     record = committed.commit
-    lines = [f"commit {record.number} of {committed.identity}: {record.tag} ({size(committed.size)} written)"]
+    lines = [f"commit {record.number} of {committed.identity}: {record.tag} ({_added(committed)})"]
     lines += [f"  mounted, so not in the snapshot: {item}" for item in committed.left_out]
     lines += [f"  dropped: {item}" for item in committed.dropped]
     lines += [f"  commit {number} was let go, as the agent's `keep` says" for number in committed.expired]

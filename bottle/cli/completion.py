@@ -3,6 +3,7 @@
 It asks no engine, changes nothing, and where something is wrong it offers nothing: a shell is no place for an error.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -10,9 +11,9 @@ from pathlib import Path
 import click
 from click.shell_completion import BashComplete, CompletionItem
 
+from bottle.cli.hosts import named_hosts
 from bottle.errors import BottleError
-from bottle.home import default_home
-from bottle.manifest import find_manifest, read_manifest
+from bottle.home import default_home, user_home
 from bottle.model import CommitRecord
 from bottle.state import StateHome
 from bottle.template import SUMMARIES
@@ -24,6 +25,7 @@ _Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem
 def _quiet(offer: Callable[[click.Context, str], Iterator[CompletionItem]]) -> _Completer:
     """What `offer` yields and the incomplete word begins, up to where something went wrong."""
 
+    @functools.wraps(offer)
     def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
         found = []
         with suppress(BottleError, OSError):
@@ -36,18 +38,24 @@ def _quiet(offer: Callable[[click.Context, str], Iterator[CompletionItem]]) -> _
 
 
 @_quiet
-def identities(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
-    """Every bottle that has a state folder."""
-    for identity in StateHome(default_home()).identities():
-        yield CompletionItem(str(identity))
+def identities(ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
+    """Every bottle that has a state folder, but for those that were named before."""
+    for identity in map(str, StateHome(default_home()).identities()):
+        if identity not in (ctx.params.get("names") or ()):
+            yield CompletionItem(identity)
 
 
 @_quiet
-def first_identity(ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
-    """As `identities`, for the first of several words."""
-    if not ctx.params.get("names"):
-        for identity in StateHome(default_home()).identities():
-            yield CompletionItem(str(identity))
+def hosts(_ctx: click.Context, incomplete: str) -> Iterator[CompletionItem]:
+    """The names of ssh_config, behind a user that was typed."""
+    user, at, _ = incomplete.rpartition("@")
+    for name in named_hosts(user_home()):
+        yield CompletionItem(f"{user}{at}{name}")
+
+
+def identity_then_host(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What `migrate` takes: an identity, and then a host."""
+    return (hosts if ctx.params.get("names") else identities)(ctx, param, incomplete)
 
 
 @_quiet
@@ -76,6 +84,8 @@ def commits(ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
 @_quiet
 def agents(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
     """The agents of the manifest."""
+    from bottle.manifest import find_manifest, read_manifest  # noqa: PLC0415  (takes longer than the rest of a Tab)
+
     for name in sorted(read_manifest(find_manifest(Path.cwd(), default_home())).agents):
         yield CompletionItem(name)
 
@@ -97,7 +107,7 @@ def _item(value: str, commit: CommitRecord) -> CompletionItem:
 
 
 class Bash(BashComplete):
-    """As click's, but that bash takes an @ for a word of its own, and replaces only what stands behind it."""
+    """As click's, but that bash takes an @ for a word of its own, and replaces it with what stands behind it."""
 
     _behind = ""
 
@@ -105,11 +115,11 @@ class Bash(BashComplete):
         """The words before the one that is being typed, and that one, each whole."""
         args, incomplete = super().get_completion_args()
         if incomplete == "@" and args:
-            self._behind = f"{args[-1]}@"
-            return args[:-1], self._behind
+            self._behind = args[-1]
+            return args[:-1], f"{self._behind}@"
         if len(args) > 1 and args[-1] == "@":
-            self._behind = f"{args[-2]}@"
-            return args[:-2], self._behind + incomplete
+            self._behind = args[-2]
+            return args[:-2], f"{self._behind}@{incomplete}"
         return args, incomplete
 
     def format_completion(self, item: CompletionItem) -> str:

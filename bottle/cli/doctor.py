@@ -4,22 +4,27 @@ from pathlib import Path
 
 import click
 
-from bottle.cli.far import ssh_options
+from bottle.cli.completion import hosts
+from bottle.cli.far import connect, ssh_options
 from bottle.cli.output import answer, table
 from bottle.cli.shared import command, format_option, make_context
+from bottle.cli.table import Coloured
 from bottle.errors import BottleError, RemoteError
 from bottle.model import EngineInfo
 from bottle.operations import Check, Context, examine, exit_code
 from bottle.operations.doctor import Verdict, failed
 from migrate.doctor import examine_host
 from migrate.model import Target
-from migrate.ssh import SshRemote
 
-_MARKS = {Verdict.GOOD: "ok", Verdict.WARNING: "WARN", Verdict.BAD: "BAD"}
+_MARKS = {
+    Verdict.GOOD: Coloured("ok", "green"),
+    Verdict.WARNING: Coloured("WARN", "yellow"),
+    Verdict.BAD: Coloured("BAD", "red"),
+}
 
 
 @click.command()
-@click.argument("target", metavar="[[USER@]HOST[:PORT]]", required=False)
+@click.argument("target", metavar="[[USER@]HOST[:PORT]]", required=False, shell_complete=hosts)
 @click.option("-i", "--identity-file", "keys", multiple=True, type=click.Path(path_type=Path), help="Log in with KEY.")
 @click.option("--accept-new-host-key", is_flag=True, help="Trust a host never seen before. A changed key never is.")
 @format_option
@@ -51,14 +56,14 @@ def doctor(target: str | None, keys: tuple[Path, ...], accept_new_host_key: bool
         "checks": [_document(check) for check in checks],
         "exit_code": code,
     }
-    answer(form, document, [*table(("", "WHAT", "FOUND"), rows), *advice])
+    answer(form, document, [*table(("RESULT", "WHAT", "FOUND"), rows), *advice])
     if code:
         raise SystemExit(code)
 
 
 def _examine_far(context: Context, goal: Target, keys: tuple[Path, ...], *, accept_new: bool) -> tuple[Check, ...]:
     try:
-        with SshRemote.connect(goal, options=ssh_options(keys, accept_new_host_key=accept_new)) as remote:
+        with connect(goal, ssh_options(keys, accept_new_host_key=accept_new)) as remote:
             return examine_host(remote, _engine_here(context))
     except RemoteError as exc:
         return (failed("login", exc),)

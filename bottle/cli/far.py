@@ -1,14 +1,19 @@
 """Reaching another host from the command line."""
 
+import socket
 import sys
 from pathlib import Path
 
+from bottle.cli.hosts import named_hosts
 from bottle.cli.moved import newer_lines
 from bottle.cli.moveplan import SENDING
 from bottle.cli.output import note, prompted
+from bottle.errors import RemoteError
+from bottle.home import user_home
 from bottle.model import MigrationPhase
 from bottle.operations import Context
 from bottle.state import BottleState
+from bottle.suggest import did_you_mean
 from migrate.handoff import settle_handoff
 from migrate.model import Target
 from migrate.ssh import SshOptions, SshRemote
@@ -21,6 +26,17 @@ def ssh_options(identity_files: tuple[Path, ...], *, accept_new_host_key: bool =
         accept_new_host_key=accept_new_host_key,
         ask_password=prompted if sys.stdin.isatty() and sys.stderr.isatty() else None,
     )
+
+
+def connect(goal: Target, options: SshOptions) -> SshRemote:
+    """Log in to a host. Raises what `SshRemote.connect` raises; a name that is none may be one of ssh_config's."""
+    try:
+        return SshRemote.connect(goal, options=options)
+    except RemoteError as exc:
+        if isinstance(exc.__cause__, socket.gaierror):
+            names = named_hosts(user_home())
+            exc.what += did_you_mean(goal.host, names) if goal.host not in names else ""
+        raise
 
 
 def settle_by_asking(context: Context, state: BottleState) -> None:
@@ -37,7 +53,7 @@ def settle_by_asking(context: Context, state: BottleState) -> None:
             return  # another run has settled it meanwhile, and may have begun anew: `resume` says what is so now
         context.progress.note(f"a move to {record.host} was cut while it was handed over: asking that host")
         keys = tuple(Path(name) for name in record.identity_files)
-        with SshRemote.connect(Target.parse(record.host), options=ssh_options(keys)) as remote:
+        with connect(Target.parse(record.host), ssh_options(keys)) as remote:
             arrived = settle_handoff(context, state, record, remote)
         tombstone = state.tombstone() if arrived else None
     account = tombstone.account if tombstone is not None else None

@@ -3,8 +3,9 @@
 import click
 
 from bottle.cli.completion import identities
-from bottle.cli.output import age, answer, size, table
+from bottle.cli.output import Shown, answer, table
 from bottle.cli.shared import choose, command, format_option, make_context
+from bottle.cli.table import Cell, Coloured, Column
 from bottle.model import ContainerFacts, ImageFacts, Mount
 from bottle.operations import History, HistoryEntry, Inspection
 from bottle.operations import history as list_commits
@@ -17,6 +18,19 @@ from bottle.serial import (
     request_to_json,
     tombstone_to_json,
 )
+from bottle.words import age, counted, size
+
+_COLUMNS = (
+    Column("CURRENT", drop=1),
+    Column("COMMIT"),
+    Column("MADE", drop=3),
+    Column("IMAGE"),
+    Column("SIZE", drop=4),
+    Column("FROM", drop=5),
+    Column("MESSAGE", cut=True),
+    Column("FORKS", drop=2),
+)
+_COLOURS = {"gone": "red", "replaced": "red", "expired": "bright_black"}
 
 
 @click.command("inspect")
@@ -43,7 +57,7 @@ def inspect_command(identity: str | None, form: str) -> None:
 @format_option
 @command
 def history_command(identity: str | None, form: str) -> None:
-    """List a bottle's commits, oldest first; `*` marks the one that `bottle resume` uses.
+    """List a bottle's commits, oldest first; under CURRENT, `*` marks the one that `bottle resume` uses.
 
     IMAGE says whether it is still here: present; gone, so that it cannot be resumed from; expired, which is gone
     because the agent's `keep` said so; replaced, when its tag names something else now. SIZE is what a commit adds to
@@ -59,8 +73,7 @@ def history_command(identity: str | None, form: str) -> None:
     """
     context = make_context()
     history = list_commits(context, choose(context, identity, "shown"))
-    header = ("", "COMMIT", "MADE", "IMAGE", "SIZE", "FROM", "MESSAGE", "FORKS")
-    lines = table(header, [_row(history, entry) for entry in history.entries])
+    lines: list[Shown] = [*table(_COLUMNS, [_row(history, entry) for entry in history.entries])]
     if not history.entries:
         lines = [f"{history.identity} was never committed:  bottle commit {history.identity}"]
     if history.rebuild_due:
@@ -69,14 +82,14 @@ def history_command(identity: str | None, form: str) -> None:
     answer(form, document, [*_origin(history), *lines])
 
 
-def _row(history: History, entry: HistoryEntry) -> tuple[str, ...]:
+def _row(history: History, entry: HistoryEntry) -> tuple[Cell, ...]:
     commit = entry.commit
     first = f"{history.origin.identity}@{history.origin.commit}" if history.origin is not None else "-"
     return (
         "*" if entry.in_force else "",
         str(commit.number),
         age(commit.created_at),
-        entry.image,
+        Coloured(entry.image, _COLOURS.get(entry.image)),
         size(entry.size) if entry.size is not None else "-",
         str(commit.parent) if commit.parent is not None else first if entry == history.entries[0] else "-",
         commit.message,
@@ -177,7 +190,7 @@ def _lines(seen: Inspection) -> list[str]:
         *(("asked", line) for line in seen.asked),
         ("container", _container_line(seen)),
         ("committed", _image_line(seen)),
-        ("began with", f"{metadata.image} ({len(metadata.base)} layers)"),
+        ("began with", f"{metadata.image} ({counted(len(metadata.base), 'layer')})"),
         ("workspace", f"{cwd}, {how} {agent.workdir}"),
         *(("mount", _mount_line(mount)) for mount in seen.mounts if mount.target != agent.workdir),
         ("user", metadata.user),
@@ -186,8 +199,8 @@ def _lines(seen: Inspection) -> list[str]:
         ("gpus", agent.gpus or ""),
         ("secrets", ", ".join(agent.secrets)),
         ("dockerfile", f"{seen.own_dockerfile}, its own" if seen.own_dockerfile else ""),
-        ("transcript", f"{seen.transcript.files} files, {size(seen.transcript.bytes)}"),
-        ("state", f"{seen.path}, {size(seen.state_size)}{', preserved' if seen.preserved else ''}"),
+        ("transcript", f"{counted(seen.transcript.files, 'file')}, {size(seen.transcript.bytes)}"),
+        ("kept in", f"{seen.path}, {size(seen.state_size)}{', preserved' if seen.preserved else ''}"),
         *(("history", line) for line in _origin(seen.history)),
         ("commits", f"{len(seen.history.entries)}:  bottle history {metadata.identity}"),
     ]

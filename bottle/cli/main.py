@@ -2,8 +2,9 @@
 
 import io
 import logging
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from itertools import pairwise
 from typing import Any
@@ -11,19 +12,21 @@ from typing import Any
 import click
 from click.shell_completion import add_completion_class
 
-from bottle import __version__
+import bottle
+from bottle.cli import tab
 from bottle.cli.completion import Bash
+from bottle.cli.group import Group
 from bottle.cli.journal import JOURNAL, OneLine
 from bottle.cli.loudness import Loudness
-from bottle.cli.output import JSON, TEXT, report
+from bottle.cli.output import JSON, TEXT, answer, report, wants_colour
 from bottle.errors import BottleError, UsageError
 from bottle.home import default_home
 
 _COMMANDS = {
     "init": "init:init",
     "start": "start:start",
-    "list": "bottles:list_command",
-    "ls": "bottles:list_command",
+    "list": "listing:list_command",
+    "ls": "listing:list_command",
     "inspect": "look:inspect_command",
     "attach": "attach:attach",
     "exec": "attach:exec_command",
@@ -41,21 +44,34 @@ _COMMANDS = {
     "import": "bundle:import_command",
     "dashboard": "dashboard:dashboard",
     "doctor": "doctor:doctor",
+    "completion": "shells:completion_command",
     "mcp": "mcp:mcp",
     "send-over-stdio": "send:send_over_stdio",
 }
+
+# What `bottle --help` shows, in the order in which people meet it; what stands in none of them is for other programs.
+_SECTIONS = {
+    "Run agents": ("init", "start", "list", "attach", "exec", "logs", "stop"),
+    "Keep their work": ("commit", "resume", "history", "fork", "inspect"),
+    "Move it": ("migrate", "export", "import"),
+    "Decide what they ask for": ("capability", "dashboard", "mcp"),
+    "Tidy up": ("rm", "prune", "doctor", "completion"),
+}
+_ALIASES = {"list": "list, ls"}
 
 _WORDS = "bottle.words"
 
 add_completion_class(Bash)
 
 EXIT_CODES = """\b
-Exit codes: 0 done, 1 failed, 2 usage, 3 no such bottle, agent or commit,
-4 conflict, 5 Docker not reachable or refused, 6 SSH or remote failure,
-7 verification failed, 8 refused by preflight, 130 interrupted."""
+Exit codes: 0 done, 1 failed, 2 usage,
+3 no such bottle, agent or commit, 4 conflict,
+5 Docker not reachable or refused,
+6 SSH or remote failure, 7 verification failed,
+8 refused by preflight, 130 interrupted."""
 
 
-class Commands(click.Group):
+class Commands(Group):
     """Imports a command's module when the command is called: most of them need no SSH, and `--version` no Docker."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -81,8 +97,14 @@ class Commands(click.Group):
         """All names, in their order."""
         return list(_COMMANDS)
 
+    def sections(self, ctx: click.Context) -> Mapping[str, Mapping[str, str]]:
+        """The commands, by what they are for."""
+        return {title: {_ALIASES.get(name, name): name for name in names} for title, names in _SECTIONS.items()}
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command called `cmd_name`, or None."""
+        """The command called `cmd_name`, or None; for a Tab, one that only completes as it does."""
+        if ctx.resilient_parsing:
+            return tab.command(cmd_name)
         place = _COMMANDS.get(cmd_name)
         if place is None:
             return None
@@ -97,12 +119,25 @@ def _wants_json(words: Sequence[str]) -> bool:
     return "--format=json" in own or ("--format", "json") in pairwise(own)
 
 
+def _tell_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        answer(TEXT, {}, [f"bottle, version {bottle.__version__}"])
+        context.exit()
+
+
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EXIT_CODES,
 )
-@click.version_option(__version__, prog_name="bottle")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_tell_version,
+    help="Show the version and exit.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress; answers, warnings and errors only.")
 @click.option("-v", "--verbose", is_flag=True, help="The full story on stderr, as it is in the log file.")
 @click.pass_context
@@ -118,6 +153,7 @@ def main(context: click.Context, quiet: bool, verbose: bool) -> None:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # what an agent wrote fits no locale for certain
+    context.color = wants_colour(os.environ)
     context.obj = Loudness(quiet=quiet, verbose=verbose)
     JOURNAL.open(default_home(), context.invoked_subcommand or "bottle")
     if verbose:

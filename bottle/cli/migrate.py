@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from bottle.cli.completion import first_identity
-from bottle.cli.far import ssh_options
+from bottle.cli.completion import identity_then_host
+from bottle.cli.far import connect, ssh_options
 from bottle.cli.hygiene import allow_secrets_option, carried
 from bottle.cli.interruption import same_command, sending_interrupted
 from bottle.cli.moved import moved_document, moved_lines
@@ -21,7 +21,6 @@ from migrate.model import Target
 from migrate.move import move
 from migrate.move import plan as plan_only
 from migrate.observe import MoveRequest
-from migrate.ssh import SshRemote
 
 
 def bytes_a_second(text: str) -> int:
@@ -35,7 +34,7 @@ def bytes_a_second(text: str) -> int:
 
 @click.command()
 @click.argument(
-    "names", metavar="[IDENTITY] [USER@]HOST[:PORT]", nargs=-1, required=True, shell_complete=first_identity
+    "names", metavar="[IDENTITY] [USER@]HOST[:PORT]", nargs=-1, required=True, shell_complete=identity_then_host
 )
 @click.option("--plan", "--dry-run", "plan", is_flag=True, help="Print what would travel, and change nothing.")
 @click.option("--keep", is_flag=True, help="Copy it, under a fresh identity, and let it go on here.")
@@ -128,7 +127,7 @@ def migrate(
             keys=files,
             yes=yes,
         )
-        with SshRemote.connect(goal, options=options) as remote:
+        with connect(goal, options) as remote:
             pull_from(context, remote, goal, wanted, form)
         return
     state = choose(context, identity, "moved")
@@ -145,7 +144,7 @@ def migrate(
         allow_secrets=allow_secrets,
         carry=carried(context, state),
     )
-    with SshRemote.connect(goal, options=options) as remote:
+    with connect(goal, options) as remote:
         if plan:
             decided = plan_only(context, state, remote, request)
             missing = decided.missing_there

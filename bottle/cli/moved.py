@@ -1,7 +1,7 @@
 """How a move that happened is told, to who sent and to who fetched."""
 
 from bottle.cli.moveplan import FETCHING, Sides
-from bottle.cli.output import size
+from bottle.words import size
 from migrate.move import Moved
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bottle.cli.output import size
+from bottle.words import size
 from migrate.plan import MovePlan
 
 

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from shutil import get_terminal_size
+from typing import Any, TextIO
 
 import click
 
+from bottle.cli.table import Cell, Coloured, Column, Line, fitted
 from bottle.errors import AnswerLost, BottleError
 from bottle.model import SCHEMA
 from bottle.text import laid_out, printable
@@ -23,17 +24,20 @@ TEXT = "text"
 # What only `report` prints: a line of anybody else's that begins so is marked as quoted.
 _LABELS = re.compile(r"bottle:|\s*(?:state|next|log):")
 _QUOTED = "| "
+_WARNING = "WARNING:"
 
 
 @dataclass(frozen=True, slots=True)
-class Coloured:
-    """A line of an answer in a colour, where there is a terminal. It is not cut, however long."""
+class Verbatim:
+    """A line in a form that the user gave; what fills it is fit to be shown."""
 
     text: str
-    colour: str | None
 
 
-def answer(form: str, document: Mapping[str, Any], lines: Iterable[str | Coloured]) -> None:
+Shown = str | Coloured | Line | Verbatim
+
+
+def answer(form: str, document: Mapping[str, Any], lines: Iterable[Shown]) -> None:
     """Print one answer on stdout, in the form that was asked for. Raises AnswerLost where that takes no more."""
     shown = list(lines)
     try:
@@ -41,7 +45,7 @@ def answer(form: str, document: Mapping[str, Any], lines: Iterable[str | Coloure
     except BrokenPipeError:
         raise  # nobody wants to know
     except OSError as exc:
-        told = tuple(line.text if isinstance(line, Coloured) else line for line in shown)
+        told = tuple(line if isinstance(line, str) else line.text for line in shown)
         raise AnswerLost(
             f"{_command()} was done; only its answer could not be printed: {exc.strerror}",
             left="it need not be done again: what it answered stands above",
@@ -50,15 +54,42 @@ def answer(form: str, document: Mapping[str, Any], lines: Iterable[str | Coloure
         ) from exc
 
 
-def _print(form: str, document: Mapping[str, Any], lines: Iterable[str | Coloured]) -> None:
+def _print(form: str, document: Mapping[str, Any], lines: Iterable[Shown]) -> None:
     if form == JSON:
         click.echo(json.dumps({"schema": SCHEMA, **document}, indent=2))
         return
     for line in lines:
-        if isinstance(line, Coloured):
-            click.echo(click.style(_own_line(line.text, len(line.text)), fg=line.colour))
-        else:
-            click.echo(_own_line(line))
+        match line:
+            case Verbatim():
+                click.echo(line.text)
+            case Coloured():
+                click.echo(_painted(_own_line(line.text, len(line.text)), line.colour, sys.stdout))
+            case Line():
+                mark = _QUOTED if _LABELS.match(line.text) else ""
+                click.echo(mark + "".join(_painted(part.text, part.colour, sys.stdout) for part in line.parts))
+            case _:
+                click.echo(_painted(_own_line(line), None, sys.stdout))
+
+
+def wants_colour(environ: Mapping[str, str]) -> bool | None:
+    """What the environment says of colours, None where that is up to whether there is a terminal.
+
+    See https://no-color.org and https://force-color.org; where both are set there is none, as Python itself has it.
+    """
+    if environ.get("NO_COLOR") or (environ.get("TERM") == "dumb" and not environ.get("FORCE_COLOR")):
+        return False
+    return True if environ.get("FORCE_COLOR") else None
+
+
+def _painted(text: str, colour: str | None, stream: TextIO) -> str:
+    """`text` in a colour, a warning in one of its own, where `stream` takes any."""
+    if colour is None and text.lstrip().startswith(_WARNING):
+        colour = "yellow"
+    context = click.get_current_context(silent=True)
+    wanted = context.color if context is not None else None
+    if colour is None or not (stream.isatty() if wanted is None else wanted):
+        return text
+    return click.style(text, fg=colour)
 
 
 def _command() -> str:
@@ -66,19 +97,24 @@ def _command() -> str:
     return f"`{context.command_path}`" if context is not None else "it"
 
 
+def error_document(error: BottleError) -> dict[str, object]:
+    """An error, for programs."""
+    return {
+        "code": error.code,
+        "what": error.what,
+        "details": list(error.details),
+        "left": error.left,
+        "next": error.next_step,
+    }
+
+
 def report(error: BottleError, form: str, *, log: Path | None = None) -> None:
     """Tell of an error on stderr, and as a document on stdout where a program is listening, and it can be told."""
     if form == JSON:
-        body = {
-            "code": error.code,
-            "what": error.what,
-            "details": list(error.details),
-            "left": error.left,
-            "next": error.next_step,
-        }
+        document = {"schema": SCHEMA, "error": error_document(error), "exit_code": error.exit_code}
         with suppress(OSError):
-            click.echo(json.dumps({"schema": SCHEMA, "error": body, "exit_code": error.exit_code}))
-    click.echo(f"bottle: {printable(error.what, 4000)}", err=True)
+            click.echo(json.dumps(document))
+    click.echo(_painted(f"bottle: {printable(error.what, 4000)}", "red", sys.stderr), err=True)
     for line in quoted(error.details):
         click.echo(f"  {line}", err=True)
     if error.left:
@@ -92,7 +128,7 @@ def report(error: BottleError, form: str, *, log: Path | None = None) -> None:
 def note(text: str) -> None:
     """A line on stderr; it may be indented, and has no columns."""
     indentation = " " * (len(text) - len(text.lstrip(" ")))
-    click.echo(_own_line(indentation + printable(text, 4000)), err=True)
+    click.echo(_painted(_own_line(indentation + printable(text, 4000)), None, sys.stderr), err=True)
 
 
 def quoted(lines: Iterable[str]) -> list[str]:
@@ -122,32 +158,9 @@ def _own_line(text: str, limit: int = 4000) -> str:
     return _QUOTED + shown if _LABELS.match(shown) else shown
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns as wide as they must be."""
-    cells = [list(header), *[[printable(cell, 200) for cell in row] for row in rows]]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
-
-
-def age(moment: datetime | None) -> str:
-    """How long ago, as people say it."""
-    if moment is None:
-        return "-"
-    seconds = max(0, int((datetime.now(UTC) - moment).total_seconds()))
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= length:
-            return f"{seconds // length}{unit} ago"
-    return f"{seconds}s ago"
-
-
-def size(count: int) -> str:
-    """A number of bytes, as people say it."""
-    amount = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} TB"
+def table(columns: Sequence[str | Column], rows: Sequence[Sequence[Cell]]) -> list[Line]:
+    """A table that fits the terminal; where the answer goes elsewhere, nothing of it is cut or left out."""
+    return fitted(columns, rows, get_terminal_size().columns if sys.stdout.isatty() else None)
 
 
 def on_terminal() -> bool:

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from bottle.cli.output import age, size, table
+from bottle.cli.output import table
 from bottle.errors import Interrupted
 from bottle.naming import Identity
 from bottle.operations import BottleView
+from bottle.words import age, size
 
 _HEADER = ("IDENTITY", "AGENT", "STATE", "STARTED", "SIZE", "COMMIT", "COMMITTED", "")
 
@@ -16,7 +17,7 @@ def pick(views: Sequence[BottleView], verb: str) -> Identity:
     from prompt_toolkit.key_binding import KeyBindings  # noqa: PLC0415
 
     _, *lines = table(_HEADER, [_row(view) for view in views])
-    choices = [questionary.Choice(line, value=view.identity) for line, view in zip(lines, views, strict=True)]
+    choices = [questionary.Choice(line.text, value=view.identity) for line, view in zip(lines, views, strict=True)]
     question = questionary.select(
         f"Which bottle is to be {verb}?",
         choices,
@@ -39,4 +40,4 @@ def _row(view: BottleView) -> tuple[str, ...]:
     commit = str(view.commit) if view.commit is not None else "-"
     own = size(view.weight.own) if view.weight is not None else "-"
     started, committed = age(view.started_at), age(view.committed_at)
-    return (str(view.identity), view.agent, view.state, started, own, commit, committed, view.detail)
+    return (str(view.identity), view.agent, view.status, started, own, commit, committed, view.detail)

@@ -4,11 +4,13 @@ from datetime import timedelta
 
 import click
 
-from bottle.cli.output import answer, confirmed, note, on_terminal, size, table
+from bottle.cli.output import Shown, answer, confirmed, note, on_terminal, table
 from bottle.cli.shared import command, format_option, make_context
+from bottle.cli.table import Line
 from bottle.garbage import Garbage, Kept, PrunePlan
 from bottle.operations import Pruned, plan_for
 from bottle.operations import prune as take_away
+from bottle.words import counted, size
 
 
 @click.command()
@@ -67,21 +69,22 @@ def _asked(plan: PrunePlan) -> bool:
     if not asking or not on_terminal():
         return False
     for line in _table(asking):
-        note(line)
+        note(line.text)
     return confirmed("Take these away too?")
 
 
-def _table(garbage: list[Garbage]) -> list[str]:
+def _table(garbage: list[Garbage]) -> list[Line]:
     rows = [
         (each.kind.value, each.name, size(each.size) if each.size is not None else "-", each.why) for each in garbage
     ]
     return table(("WHAT", "NAME", "SIZE", "WHY"), rows)
 
 
-def _plan_lines(plan: PrunePlan) -> list[str]:
+def _plan_lines(plan: PrunePlan) -> list[Shown]:
     free = [each for each in plan.garbage if not each.consent]
     asking = [each for each in plan.garbage if each.consent]
-    lines = [f"would take away, {size(plan.size)} as far as that is known:", *_table(free)] if free else []
+    lines: list[Shown] = []
+    lines += [f"would take away, {size(plan.size)} as far as that is known:", *_table(free)] if free else []
     lines += ["would take away with consent (--yes):", *_table(asking)] if asking else []
     lines += [f"would leave {each.name}: {each.why}" for each in plan.kept]
     return lines or ["there is nothing to take away"]
@@ -91,7 +94,10 @@ def _lines(pruned: Pruned, waiting: list[Garbage]) -> list[str]:
     lines = [f"took away {each.kind.value} {each.name}" for each in pruned.removed]
     lines += [f"left {each.name}: {each.why}" for each in pruned.left]
     lines += [f"left {each.name}: it needs consent (--yes)" for each in waiting]
-    return [*lines, f"{len(pruned.removed)} things are gone, {size(pruned.size)} as far as that is known"]
+    return [
+        *lines,
+        f"{counted(len(pruned.removed), 'thing is', 'things are')} gone, {size(pruned.size)} as far as that is known",
+    ]
 
 
 def _plan_document(plan: PrunePlan) -> dict[str, object]:

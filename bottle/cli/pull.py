@@ -38,7 +38,7 @@ class Wanted:
 def require_pullable(identity: str | None, workspace: Path | None) -> str:
     """The identity, if it can be asked for; it is looked up on the other host. Raises UsageError."""
     if identity is None:
-        raise UsageError("--from wants to be told which bottle", next_step="ssh HOST bottle list -a")
+        raise UsageError("--from wants to be told which bottle", next_step="ssh HOST bottle list")
     if not is_identity_prefix(identity):
         Identity.parse(identity)
     if workspace is not None and not workspace.is_absolute():

@@ -103,9 +103,10 @@ def choose(context: Context, identity: str | None, verb: str) -> BottleState:
     """The bottle that is meant. Without an identity: a picker on a terminal, else an error that lists them."""
     if identity is not None:
         return context.home.find(identity)
-    views = list_bottles(context, everything=verb not in _NEED_A_CONTAINER)
+    known = list_bottles(context)
+    views = [view for view in known if view.may_have_container or verb not in _NEED_A_CONTAINER]
     if views and on_terminal():
         return context.home.bottle(pick(views, verb))
     names = [str(view.identity) for view in views]
-    known = "one of: " + ", ".join(names) if names else "there is none"
-    raise UsageError(f"which bottle is to be {verb}? {known}", next_step="bottle list")
+    choice = "one of: " + ", ".join(names) if names else "there is none"
+    raise UsageError(f"which bottle is to be {verb}? {choice}", next_step="bottle list")

@@ -34,6 +34,7 @@ from bottle.naming import Identity
 from bottle.operations import BottleView
 from bottle.operations.capability import RequestDetail
 from bottle.text import printable
+from bottle.words import counted
 
 _MOVING = "moving"
 _CUT = ", and what is cut short is taken up by the next command on its bottle"
@@ -223,7 +224,7 @@ class Dashboard(App[None]):
                 call = partial(self._desk.approve, identity, request.digest, build=consent.ticked)
                 self._begin(identity, "approving for", call)
 
-        warned = f"\n{rows.plural(len(detail.warnings), 'warning')}, shown above the diff." if detail.warnings else ""
+        warned = f"\n{counted(len(detail.warnings), 'warning')}, shown above the diff." if detail.warnings else ""
         question = (
             f"Approve request {request.number} of {identity}?\n{request.digest}\n"
             f"The bottle is committed and ended; `bottle resume` then builds the new Dockerfile.{warned}"

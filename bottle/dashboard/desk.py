@@ -45,7 +45,7 @@ class Desk:
     def bottles(self) -> tuple[BottleView, ...]:
         """Every bottle that is known here."""
         with _own_errors():
-            return list_bottles(self._context, everything=True)
+            return list_bottles(self._context)
 
     def events(self) -> Events:
         """What happens from now on to containers of bottles."""

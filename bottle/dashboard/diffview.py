@@ -9,9 +9,9 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from bottle.dashboard.rows import plural
 from bottle.operations.capability import RequestDetail
 from bottle.text import printable, printable_lines
+from bottle.words import counted
 
 # The diff of the largest Dockerfile that can be asked for is shown whole: nobody approves what he cannot read.
 _WHOLE = 4 * 1024 * 1024
@@ -25,7 +25,7 @@ def request_lines(detail: RequestDetail) -> Iterator[Line]:
     for note in detail.notes:
         yield printable(note), "warning"
     if detail.warnings:
-        yield f"{plural(len(detail.warnings), 'warning')}:", "warning"
+        yield f"{counted(len(detail.warnings), 'warning')}:", "warning"
     for warning in detail.warnings:
         yield f"  ! {printable(warning)}", "warning"
     yield "asks, because:", "strong"

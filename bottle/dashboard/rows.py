@@ -7,10 +7,11 @@ from bottle.capability import SHORT_DIGEST
 from bottle.model import CapabilityRequest, Usage
 from bottle.operations import BottleView
 from bottle.text import printable
+from bottle.words import NOTHING, counted
 
 BOTTLE_COLUMNS = (
-    ("IDENTITY", 20),
-    ("STATE", 9),
+    ("IDENTITY", 19),
+    ("STATE", 12),
     ("REQ", 3),
     ("AGE", 4),
     ("COMMIT", 9),
@@ -20,21 +21,19 @@ BOTTLE_COLUMNS = (
 )
 REQUEST_COLUMNS = (("#", 3), ("STATUS", 9), ("AGE", 4), ("DIGEST", 12), ("REASON", 39))
 
-_NOTHING = "-"
-
 
 def bottle_cells(view: BottleView, usage: Usage | None, waiting: int, now: datetime) -> tuple[str, ...]:
     """One bottle. `waiting` are the requests that wait for a decision."""
-    committed = f"#{view.commit} {age(view.committed_at, now)}" if view.commit is not None else _NOTHING
+    committed = f"#{view.commit} {age(view.committed_at, now)}" if view.commit is not None else NOTHING
     return (
         shortened(str(view.identity), BOTTLE_COLUMNS[0][1]),
-        view.state,
+        view.status,
         f"!{waiting}" if waiting else "",
         age(view.started_at, now),
         committed,
-        size(view.weight.own) if view.weight is not None else _NOTHING,
-        f"{usage.cpu:.0f}%" if usage is not None else _NOTHING,
-        size(usage.memory) if usage is not None else _NOTHING,
+        size(view.weight.own) if view.weight is not None else NOTHING,
+        f"{usage.cpu:.0f}%" if usage is not None else NOTHING,
+        size(usage.memory) if usage is not None else NOTHING,
     )
 
 
@@ -58,19 +57,19 @@ def headline(views: Iterable[BottleView], requests: int) -> str:
     """What all of it comes to."""
     known = tuple(views)
     running = sum(view.state == "running" for view in known)
-    parts = [plural(len(known), "bottle"), f"{running} running"]
-    return " · ".join([*parts, plural(requests, "request") + " waiting"] if requests else parts)
+    parts = [counted(len(known), "bottle"), f"{running} running"]
+    return " · ".join([*parts, counted(requests, "request") + " waiting"] if requests else parts)
 
 
 def about(view: BottleView) -> str:
     """The line below the table: the selected bottle, in full."""
-    return printable(" · ".join(filter(None, (str(view.identity), view.state, view.detail))))
+    return printable(" · ".join(filter(None, (str(view.identity), view.status, view.detail))))
 
 
 def age(moment: datetime | None, now: datetime) -> str:
     """How long ago, in the largest whole unit."""
     if moment is None:
-        return _NOTHING
+        return NOTHING
     seconds = max(0, int((now - moment).total_seconds()))
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= length:
@@ -95,8 +94,3 @@ def shortened(text: str, width: int) -> str:
         return text
     tail = width // 2
     return f"{text[: width - tail - 1]}…{text[-tail:]}"
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 bottle`, `2 bottles`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -31,6 +31,7 @@ from bottle.naming import (
     Identity,
 )
 from bottle.operations.context import Context
+from bottle.operations.listing import added_by_commits
 from bottle.operations.pause import paused
 from bottle.operations.requests import collect_notes
 from bottle.operations.retain import retain
@@ -47,9 +48,10 @@ from bottle.unpack import ChunkReader, reading
 class Committed:
     """A commit that was made.
 
-    `left_out` names what is mounted and so no part of it, `dropped` what Docker's commit does not keep. `save_line`
-    carries the image by hand. `expired` are the numbers of older commits that the agent's `keep` let go, `folded` is
-    how many of the bottle's own layers became one.
+    `size` are the bytes that its container has written since it was made, and `adds` those that the commit adds to what
+    it stands on, as the history has it, None where nobody can tell. `left_out` names what is mounted and so no part of
+    it, `dropped` what Docker's commit does not keep. `save_line` carries the image by hand. `expired` are the numbers
+    of older commits that the agent's `keep` let go, `folded` is how many of the bottle's own layers became one.
     """
 
     identity: Identity
@@ -57,6 +59,7 @@ class Committed:
     left_out: tuple[str, ...]
     dropped: tuple[str, ...]
     size: int
+    adds: int | None = None
     expired: tuple[int, ...] = ()
     folded: int = 0
 
@@ -81,7 +84,8 @@ def commit(context: Context, state: BottleState, *, message: str = "", pause: bo
     with state.locked("bottle commit"):
         settle(context, state)
         committed = commit_locked(context, state, message=message, pause=pause)
-        return replace(committed, expired=retain(context, state))
+        committed = replace(committed, expired=retain(context, state))
+        return replace(committed, adds=_added(context, state))
 
 
 def commit_locked(context: Context, state: BottleState, *, message: str, pause: bool) -> Committed:
@@ -138,6 +142,15 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
         size=plan.size,
         folded=folded,
     )
+
+
+def _added(context: Context, state: BottleState) -> int | None:
+    """What the last commit adds. It is made, and good, also where the engine does not tell."""
+    with suppress(BottleError):
+        summaries = context.engine.image_summaries({LABEL_IDENTITY: str(state.identity)})
+        images = {tag: image.size for image in summaries for tag in image.tags}
+        return added_by_commits(context, state.metadata(), state.commits(), images)[-1]
+    return None
 
 
 def _shallow(context: Context, metadata: Metadata, intent: CommitIntent, image: ImageFacts) -> tuple[ImageFacts, int]:

@@ -26,6 +26,7 @@ from bottle.operations.finding import find_containers
 from bottle.operations.listing import unfinished
 from bottle.operations.preflight import obstacles
 from bottle.ownership import the_one
+from bottle.words import size
 
 LITTLE = 2 * 1024**3  # bytes: less than a commit of an agent's installed tools needs, as a rule
 _OLDEST = (20, 10)  # what the contract suite is run against
@@ -71,7 +72,7 @@ def failed(name: str, error: BottleError) -> Check:
 
 def disk(name: str, free: int, where: str, code: int) -> Check:
     """Whether there is room, `free` being in bytes."""
-    detail = f"{free / 1e9:.1f} GB free at {where}"
+    detail = f"{size(free)} free at {where}"
     if free >= LITTLE:
         return good(name, detail)
     return Check(

@@ -21,9 +21,8 @@ from bottle.model import (
 )
 from bottle.naming import Identity
 from bottle.operations.context import Context
-from bottle.operations.listing import asked, unfinished
+from bottle.operations.listing import added_by_commits, asked, unfinished
 from bottle.plan import commit_in_force
-from bottle.sizes import Chain, added
 from bottle.state import BottleState
 from bottle.unpack import EntryType
 
@@ -128,12 +127,9 @@ def history(context: Context, state: BottleState) -> History:
     metadata, commits = state.metadata(), state.commits()
     in_force = commit_in_force(commits, state.committed_image())
     images = {commit.number: context.engine.image(commit.tag) for commit in commits}
-    sizes: dict[Chain, int] = {image.diff_ids: image.size for image in images.values() if image is not None}
-    base = context.engine.image(metadata.image) if metadata.image else None
-    if base is not None and base.diff_ids == metadata.base:
-        sizes[base.diff_ids] = base.size
+    sizes = {tag: image.size for image in images.values() if image is not None for tag in image.tags}
+    added = added_by_commits(context, metadata, commits, sizes)
     forks = _forks(context, state.identity)
-    first = {commit.diff_ids: commit.number for commit in reversed(commits)}
     return History(
         identity=state.identity,
         origin=metadata.copied_from,
@@ -141,12 +137,11 @@ def history(context: Context, state: BottleState) -> History:
             HistoryEntry(
                 commit=commit,
                 image=_presence(commit, images[commit.number]),
-                # A commit of a container that has written nothing is the image it stands on, under one more name.
-                size=added(commit.diff_ids, sizes) if first[commit.diff_ids] == commit.number else 0,
+                size=adds,
                 in_force=commit == in_force,
                 forks=tuple(forks.get(commit.number, ())),
             )
-            for commit in commits
+            for commit, adds in zip(commits, added, strict=True)
         ),
         rebuild_due=state.rebuild_due,
     )

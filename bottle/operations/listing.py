@@ -3,7 +3,7 @@
 It asks the engine a number of questions that does not grow with the number of bottles: see benchmarks/list.py.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -23,7 +23,7 @@ from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers
 from bottle.plan import commit_in_force, finishing
-from bottle.sizes import Chain, Weight, weights
+from bottle.sizes import Chain, Weight, growth, weights
 from bottle.state import BottleState
 
 _DAMAGED = "damaged"
@@ -33,8 +33,9 @@ _DAMAGED = "damaged"
 class BottleView:
     """One line of `list`.
 
-    `state` is one of: running, paused, stopped, created, committed, moved, ambiguous, damaged, gone.
-    `weight` is that of its commits' images, None where nobody can tell. `moved_to` is the host that has it now.
+    `state` is one of: running, paused, stopped, created, committed, moved, ambiguous, damaged, gone. `committed` is one
+    that has no container, and `gone` one that has no image either. `weight` is that of its commits' images, None where
+    nobody can tell. `moved_to` is the host that has it now.
     `runs_here`: a container of it has processes on this host, as it should not where it has moved.
     `requests` counts those that were taken in and that something is still to be done about; `rebuild_due` says that
     `resume` builds its own Dockerfile.
@@ -55,14 +56,22 @@ class BottleView:
     rebuild_due: bool = False
 
     @property
-    def active(self) -> bool:
-        """Whether there is a container here that can be committed."""
-        return self.state in {"running", "paused", "stopped", "created", "ambiguous"}
+    def status(self) -> str:
+        """Its state, in words for people."""
+        match self.state:
+            case "committed":
+                return "no container"
+            case "gone":
+                return "no container" if self.commit is None else "image gone"
+            case "moved":
+                return f"moved to {self.moved_to}"
+            case _:
+                return self.state
 
     @property
-    def damaged(self) -> bool:
-        """Whether its state cannot be read, and with that which container is its own."""
-        return self.state == _DAMAGED
+    def may_have_container(self) -> bool:
+        """Whether there is a container of it here, or nobody can tell."""
+        return self.runs_here or self.state not in {"committed", "gone", "moved"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +84,8 @@ class _Read:
     tag: str | None
 
 
-def list_bottles(context: Context, *, everything: bool = False) -> tuple[BottleView, ...]:
-    """The bottles that have a container here, or may have one; with `everything` also the others.
-
-    One that moved may run here all the same, and of a damaged one nobody can tell.
-    """
+def list_bottles(context: Context) -> tuple[BottleView, ...]:
+    """Every bottle that has a state folder here, sorted. Raises EngineError."""
     engine = context.engine
     containers = engine.container_summaries({LABEL_IDENTITY: None})
     images = {tag: image for image in engine.image_summaries({LABEL_IDENTITY: None}) for tag in image.tags}
@@ -94,8 +100,7 @@ def list_bottles(context: Context, *, everything: bool = False) -> tuple[BottleV
         except StateDamaged as exc:
             views[identity] = _damaged(state, exc)
     weighed = _weigh(context, read, images)
-    listed = (replace(view, weight=weighed.get(str(identity))) for identity, view in views.items())
-    return tuple(view for view in listed if everything or view.active or view.runs_here or view.damaged)
+    return tuple(replace(view, weight=weighed.get(str(identity))) for identity, view in views.items())
 
 
 def _damaged(state: BottleState, cause: StateDamaged) -> BottleView:
@@ -124,7 +129,7 @@ def _view(known: _Read, found: tuple[ContainerSummary, ...], images: Mapping[str
         names = ", ".join(each.name for each in found)
         word, detail = "ambiguous", f"which of its containers has its work is not known: {names}"
     if tombstone is not None:
-        word, detail = "moved", f"to {tombstone.host} on {tombstone.moved_at:%Y-%m-%d}"
+        word, detail = "moved", f"on {tombstone.moved_at:%Y-%m-%d}"
         if runs_here:
             detail += f", YET A CONTAINER OF IT RUNS HERE: bottle stop {state.identity}"
     return BottleView(
@@ -214,6 +219,15 @@ def _weigh(context: Context, read: Iterable[_Read], images: Mapping[str, ImageSu
     wanted = {each.metadata.base: each.metadata.image for each in known if chains[str(each.state.identity)]}
     bases = _bases(context, wanted)
     return weights(chains, bases, sizes | bases)
+
+
+def added_by_commits(
+    context: Context, metadata: Metadata, commits: Sequence[CommitRecord], sizes: Mapping[str, int]
+) -> list[int | None]:
+    """What each of a bottle's commits adds to what it stands on, None where nobody can tell. `sizes` are by tag."""
+    known = {commit.diff_ids: sizes[commit.tag] for commit in commits if commit.tag in sizes}
+    bases = _bases(context, {metadata.base: metadata.image})
+    return growth([commit.diff_ids for commit in commits], known | bases)
 
 
 def _bases(context: Context, wanted: Mapping[Chain, str]) -> dict[Chain, int]:

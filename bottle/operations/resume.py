@@ -39,6 +39,7 @@ from bottle.plan import (
 )
 from bottle.regular import read_regular
 from bottle.state import BottleState
+from bottle.words import counted
 from bottle.workspace import copy_in
 
 
@@ -285,7 +286,7 @@ def _refill(
         return
     if transcript_too:
         count = transcript.restore(context.engine, container, state.transcript, spared=spared)
-        yield f"the transcript came back from its last snapshot: {count} files"
+        yield f"the transcript came back from its last snapshot: {counted(count, 'file')}"
     else:
         yield "there was no snapshot of the transcript to put back"
 

@@ -94,7 +94,7 @@ def test_a_disk_that_is_too_small_is_seen_before_anything_is_changed(
     identity = desk.start()
     desk.grow(identity, 64 * MEGA)
     with unchanged(desk, identity, small):
-        assert "MiB free at /var/lib/docker" in desk.refused(8, "migrate", identity, desk.target(small))
+        assert "MB free at /var/lib/docker" in desk.refused(8, "migrate", identity, desk.target(small))
 
 
 def test_a_disk_that_fills_up_midway_is_told_of_and_a_rerun_goes_on(

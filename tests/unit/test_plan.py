@@ -502,7 +502,7 @@ def test_what_is_mounted_is_named_but_not_our_own_mount() -> None:
         (replace(COMMIT, container=None), NotFound, "no container"),
         (replace(COMMIT, changes=(Change(ChangeKind.ADDED, "/x/.wh.foo"),)), PreflightRefused, "/x/.wh.foo"),
         (replace(COMMIT, base=image(*map(str, range(DEEPEST)))), PreflightRefused, "125 layers"),
-        (replace(COMMIT, size=11, free=10), PreflightRefused, "11 bytes"),
+        (replace(COMMIT, size=11, free=10), PreflightRefused, "11 B"),
     ],
 )
 def test_what_cannot_be_committed_is_refused_and_says_why(

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from bottle.capability import digest_of
 from bottle.cli.capability import capability
+from bottle.cli.main import main
 from bottle.model import CapabilityRequest, RequestStatus, Status
 from bottle.state import BottleState
 from tests.support.world import BASE
@@ -118,7 +119,8 @@ def test_the_exit_codes(cli: Cli) -> None:
 def test_what_an_agent_wrote_does_nothing_to_a_terminal(cli: Cli) -> None:
     bottle = cli.start()
     ask(cli, bottle, f"FROM {BASE}\nRUN true \x1b]0;title && evil\n\u202e# x\n")
-    shown = CliRunner().invoke(capability, ["show", str(bottle.identity)], color=True).stdout
+    words = ["capability", "show", str(bottle.identity)]
+    shown = CliRunner().invoke(main, words, color=True, env={"FORCE_COLOR": "1"}).stdout
     assert "\x1b[32m| +RUN true <U+001B>]0;title && evil" in shown
     assert not {"\x1b]", "\u202e"} & {shown[at : at + length] for at in range(len(shown)) for length in (1, 2)}
     assert "characters that are not seen" in shown

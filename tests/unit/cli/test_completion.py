@@ -39,9 +39,25 @@ def test_bottles_are_offered_wherever_one_is_named(cli: Cli, command: str) -> No
     assert cli.disk() == before
 
 
-def test_a_host_is_not_a_bottle(cli: Cli) -> None:
+@pytest.mark.parametrize("command", ["stop", "rm"])
+def test_a_bottle_that_was_named_is_not_offered_again(cli: Cli, command: str) -> None:
+    one, other = sorted(str(cli.start().identity) for _ in range(2))
+    assert offered(command, one, "") == [other]
+
+
+def test_a_host_is_not_a_bottle(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "me"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setattr("bottle.cli.hosts._SYSTEM", home / "none")
     identity = str(cli.start().identity)
     assert offered("migrate", identity, "") == []
+    (home / ".ssh").mkdir()
+    (home / ".ssh" / "config").write_text("Host newhost other *.example\n")
+    assert offered("migrate", identity, "") == ["newhost", "other"]
+    assert offered("migrate", identity, "me@n") == ["me@newhost"]
+    assert offered("doctor", "o") == ["other"]
+    assert offered("migrate", "") == [identity]
 
 
 def test_commits_are_offered_by_number_the_newest_first(cli: Cli) -> None:
@@ -81,14 +97,17 @@ def test_where_something_is_wrong_nothing_is_offered(cli: Cli, monkeypatch: pyte
 def test_each_shell_gets_its_script(cli: Cli, shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None
-    assert "_BOTTLE_COMPLETE" in kind(main, {}, "bottle", "_BOTTLE_COMPLETE").source()
+    script = kind(main, {}, "bottle", "_BOTTLE_COMPLETE").source()
+    assert "_BOTTLE_COMPLETE" in script
+    assert cli("completion", shell).stdout.strip() == script.strip()
+    assert cli.json("completion", shell)["script"] == script
 
 
 @pytest.mark.parametrize(
     ("words", "cword", "args", "incomplete", "printed"),
     [
-        (("bottle", "fork", "demo-abcde", "@"), 3, ["fork"], "demo-abcde@", "1"),  # as bash splits it
-        (("bottle", "fork", "demo-abcde", "@", "1"), 4, ["fork"], "demo-abcde@1", "1"),
+        (("bottle", "fork", "demo-abcde", "@"), 3, ["fork"], "demo-abcde@", "@1"),  # as bash splits it
+        (("bottle", "fork", "demo-abcde", "@", "1"), 4, ["fork"], "demo-abcde@1", "@1"),
         (("bottle", "fork", "demo-abcde@1"), 2, ["fork"], "demo-abcde@1", "demo-abcde@1"),  # where @ breaks no word
     ],
 )
@@ -145,7 +164,7 @@ def typing(cli: Cli, tmp_path: Path) -> Typing:
 
 def test_a_real_bash_completes_a_real_command(typing: Typing) -> None:
     script = """
-        eval "$(_BOTTLE_COMPLETE=bash_source bottle)"
+        eval "$(bottle completion bash)"
         try() {
             COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
             _bottle_completion bottle
@@ -157,13 +176,49 @@ def test_a_real_bash_completes_a_real_command(typing: Typing) -> None:
         try bottle start d
     """
     printed = typing.run("bash", "--norc", "-c", script, "bash", typing.identity)
-    assert printed.splitlines() == [typing.identity, "1", "1", "demo"]
+    assert printed.splitlines() == [typing.identity, "1", "@1", "demo"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("resume ", "resume {} "),
+        ("resume {} --at ", "resume {} --at 1 "),
+        ("fork {}@", "fork {}@1 "),
+        ("doctor me@n", "doctor me@newhost "),
+        ("start d", "start demo "),
+    ],
+)
+def test_what_a_real_bash_makes_of_a_line(typing: Typing, typed: str, completed: str) -> None:
+    home = Path(typing.env["HOME"])
+    (home / ".ssh").mkdir()
+    (home / ".ssh" / "config").write_text("Host newhost\n")
+    (home / ".bashrc").write_text(
+        """
+        eval "$(bottle completion bash)"
+        tell() { echo "<$READLINE_LINE>"; }
+        bind -x '"\\C-x": tell'
+        PS1='ready> '
+        """
+    )
+    env = cast("Any", typing.env)
+    words = ["--noprofile", "--rcfile", str(home / ".bashrc"), "-i"]
+    shell = pexpect.spawn("bash", words, env=env, cwd=str(typing.cwd), timeout=30, encoding="utf-8")
+    try:
+        shell.setwinsize(24, 200)
+        shell.expect("ready> ")
+        shell.send(f"bottle {typed.format(typing.identity)}\t\x18")
+        shell.expect(r"<(bottle [^\r\n>]*)>")
+        assert shell.match
+        assert shell.match[1] == f"bottle {completed.format(typing.identity)}"
+    finally:
+        shell.close(force=True)
 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
 def test_a_real_fish_completes_a_real_command(typing: Typing) -> None:
     script = f"""
-        _BOTTLE_COMPLETE=fish_source bottle | source
+        bottle completion fish | source
         for line in 'resume ' 'resume {typing.identity} --at ' 'fork {typing.identity}@' 'start d'
             complete --do-complete "bottle $line"
         end
@@ -186,7 +241,7 @@ def test_a_real_zsh_completes_a_real_command(typing: Typing, typed: str, complet
     (Path(typing.env["HOME"]) / ".zshrc").write_text(
         """
         autoload -Uz compinit; compinit -D
-        eval "$(_BOTTLE_COMPLETE=zsh_source bottle)"
+        eval "$(bottle completion zsh)"
         tell() { print -r -- "<$BUFFER>" }; zle -N tell; bindkey '^X' tell
         PS1='ready> '
         """

@@ -38,7 +38,7 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]
             happened()
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("bottle.cli.migrate.SshRemote.connect", connect)
+        monkeypatch.setattr("bottle.cli.far.SshRemote.connect", connect)
         monkeypatch.setattr("bottle.cli.migrate.move", interrupted)
         monkeypatch.setattr("bottle.cli.pull.pull", interrupted)
 

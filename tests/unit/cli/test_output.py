@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bottle.cli.output import Coloured, age, answer, confirmed, note, prompted, quoted, report, size, table
+from bottle.cli.output import answer, confirmed, note, prompted, quoted, report, table
 from bottle.cli.progress import Bars, Lines
+from bottle.cli.table import Coloured
 from bottle.errors import BottleError, NotFound
+from bottle.words import age, size
 
 TEXTS = st.text(st.one_of(st.characters(), st.sampled_from("\x1b\x9b\x07\r\n\t\x7f\u202e\udcff")), max_size=30)
 
@@ -110,7 +112,8 @@ def test_indentation_survives(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_columns_are_as_wide_as_they_must_be() -> None:
-    assert table(("A", "LONG"), [("long", "b"), ("x", "\x1b[2Jy")]) == ["A     LONG", "long  b", "x     y"]
+    shown = table(("A", "LONG"), [("long", "b"), ("x", "\x1b[2Jy")])
+    assert [line.text for line in shown] == ["A     LONG", "long  b", "x     y"]
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_approve_with_keys(world: World) -> None:
             await screen.press("y")
             await screen.see("is approved", f"bottle resume {bottle.identity}")
             await screen.until(lambda: screen.row("requests", "1")[1] == "approved")
-            assert screen.row("bottles", str(bottle.identity))[1:3] == ["committed", ""]
+            assert screen.row("bottles", str(bottle.identity))[1:3] == ["no container", ""]
             await screen.press("y")
             assert screen.app.clipboard == f"bottle resume {bottle.identity}"
             await screen.press("r")

@@ -50,7 +50,7 @@ def test_a_bottle_in_full() -> None:
 
 def test_a_bottle_of_which_little_is_known() -> None:
     view = replace(VIEW, state="gone", started_at=None, commit=None, committed_at=None, weight=None)
-    assert rows.bottle_cells(view, None, 0, NOW) == ("claude-x7k2p", "gone", "", "-", "-", "-", "-", "-")
+    assert rows.bottle_cells(view, None, 0, NOW) == ("claude-x7k2p", "no container", "", "-", "-", "-", "-", "-")
 
 
 def test_every_row_fits_in_80_columns() -> None:

@@ -964,7 +964,8 @@ def test_a_bottle_that_runs_on_both_hosts_is_told_of_everywhere(rig: Rig) -> Non
     assert (view.state, view.runs_here) == ("moved", True)
     assert f"bottle stop {bottle.identity}" in view.detail
     stop(world.context, bottle)
-    assert list_bottles(world.context) == ()
+    (view,) = list_bottles(world.context)
+    assert (view.state, view.runs_here) == ("moved", False)
     assert all(check.name != str(bottle.identity) for check in examine(world.context, world.cwd))
 
 

@@ -193,7 +193,7 @@ def test_a_commit_whose_image_is_not_here_is_made_again(layers: tuple[str, ...] 
         ({"free_docker": 1800 * MEGA}, "free at /var/lib/docker"),
         ({"free_home": 1000 * MEGA}, "free at /root/.bottle"),
         ({"disk_workspace": "/data", "free_workspace": 49 * MEGA}, "free at /data"),
-        ({"disk_home": "/", "disk_docker": "/", "free_home": 2500 * MEGA, "free_docker": 2500 * MEGA}, "MiB free"),
+        ({"disk_home": "/", "disk_docker": "/", "free_home": 2500 * MEGA, "free_docker": 2500 * MEGA}, "GB free"),
     ],
 )
 def test_what_makes_a_move_impossible(host: dict[str, Any], said: str) -> None:
@@ -239,7 +239,7 @@ def test_volumes_take_room_there_as_far_as_they_are_known() -> None:
 def test_this_host_has_room_for_what_is_packed_before_anything_stops() -> None:
     planned(free_here=500 * MEGA)
     planned(free_here=200 * MEGA, packed_here=300 * MEGA)
-    with pytest.raises(PreflightRefused, match=r"this host has 200 MiB free at /home/me/\.bottle") as refusal:
+    with pytest.raises(PreflightRefused, match=r"this host has 209.7 MB free at /home/me/\.bottle") as refusal:
         planned(free_here=200 * MEGA, packed_here=100 * MEGA)
     assert refusal.value.left == "nothing was changed on either side"
     assert "df -h /home/me/.bottle" in refusal.value.next_step

@@ -16,12 +16,12 @@ from tests.support.world import World
 
 
 def view(world: World, bottle: BottleState) -> BottleView:
-    (found,) = (each for each in list_bottles(world.context, everything=True) if each.identity == bottle.identity)
+    (found,) = (each for each in list_bottles(world.context) if each.identity == bottle.identity)
     return found
 
 
 def test_nothing_is_nothing(world: World) -> None:
-    assert list_bottles(world.context, everything=True) == ()
+    assert list_bottles(world.context) == ()
 
 
 def test_each_condition_has_its_word(world: World) -> None:
@@ -36,15 +36,15 @@ def test_each_condition_has_its_word(world: World) -> None:
     commit(world.context, bottle)
     world.lose_container(bottle)
     committed = view(world, bottle)
-    assert (committed.state, committed.commit, committed.preserved) == ("committed", 1, True)
+    assert (committed.state, committed.status) == ("committed", "no container")
+    assert (committed.commit, committed.preserved) == (1, True)
     assert committed.committed_at is not None
     world.lose_images(bottle)
     gone = view(world, bottle)
-    assert gone.state == "gone"
+    assert (gone.state, gone.status) == ("gone", "image gone")
     assert bottle.identity.committed(1) in gone.detail
     bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
-    assert view(world, bottle).state == "moved"
-    assert "far.example" in view(world, bottle).detail
+    assert (view(world, bottle).state, view(world, bottle).status) == ("moved", "moved to far.example")
 
 
 def test_a_commit_whose_image_somebody_pruned_is_noticed_here(world: World) -> None:
@@ -67,11 +67,11 @@ def test_a_damaged_bottle_hides_no_other_and_stays_as_it_is(world: World, name: 
     assert snapshot(world.home.path) == before
 
 
-def test_only_what_has_a_container_is_shown_unless_all_is_asked_for(world: World) -> None:
+def test_a_bottle_without_a_container_is_shown_too(world: World) -> None:
     bottle, lost = world.start(), world.start()
     world.lose_container(lost)
-    assert [each.identity for each in list_bottles(world.context)] == [bottle.identity]
-    assert len(list_bottles(world.context, everything=True)) == 2
+    shown = {each.identity: (each.status, each.may_have_container) for each in list_bottles(world.context)}
+    assert shown == {bottle.identity: ("running", True), lost.identity: ("no container", False)}
 
 
 def test_a_container_that_is_only_being_made_is_no_bottles(world: World) -> None:

@@ -100,7 +100,7 @@ def test_list_tells_own_bytes_from_shared_ones(world: World) -> None:
     assert view.weight.shared == base.size
     whole = view.weight.own + view.weight.shared
     new = fork(world.context, bottle, ForkRequest(share_cwd=True)).identity
-    views = {each.identity: each for each in list_bottles(world.context, everything=True)}
+    views = {each.identity: each for each in list_bottles(world.context)}
     assert views[bottle.identity].weight == views[new].weight == Weight(own=0, shared=whole)
 
 
@@ -130,9 +130,9 @@ def test_list_says_where_a_bottle_moved_and_what_was_cut(world: World) -> None:
     cut.write_intent(INTENT)
     copied.write_migration(record(arrives_as=Identity("demo", "zzzzz")))
     handing.write_migration(record(MigrationPhase.HANDING_OFF, handing.identity))
-    views = {view.identity: view for view in list_bottles(world.context, everything=True)}
+    views = {view.identity: view for view in list_bottles(world.context)}
     assert (views[moved.identity].state, views[moved.identity].moved_to) == ("moved", "me@there")
-    assert views[moved.identity].detail == "to me@there on 2026-01-02"
+    assert views[moved.identity].detail == "on 2026-01-02"
     assert views[cut.identity].detail == f"a commit was cut: bottle commit {cut.identity}"
     expected = f"a copy to me@there was cut: bottle migrate {copied.identity} me@there --keep"
     assert views[copied.identity].detail == expected
@@ -153,7 +153,7 @@ def test_a_crash_shows(world: World) -> None:
 def test_the_number_of_questions_does_not_grow(world: World) -> None:
     def questions() -> Counter[str]:
         world.engine.calls.clear()
-        list_bottles(world.context, everything=True)
+        list_bottles(world.context)
         return Counter(world.engine.methods)
 
     def add() -> None:

@@ -265,7 +265,7 @@ def test_a_launch_that_dies_anywhere_leaves_what_can_be_resumed_or_removed(tmp_p
                 start(context, plan)
         except Killed:
             if (world.home.states / str(plan.identity) / "metadata.json").exists():
-                (view,) = list_bottles(world.context, everything=True)
+                (view,) = list_bottles(world.context)
                 assert view.identity == plan.identity
                 bottle = world.home.bottle(plan.identity)
                 resume(world.context, bottle, ResumeRequest())

@@ -1,0 +1,53 @@
+"""The names that somebody gave hosts in ssh_config(5), for completion and for who mistypes one.
+
+Only names are read, from whatever block: what a name means is what `ssh` says of it.
+"""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from bottle.regular import read_regular
+
+_SYSTEM = Path("/etc/ssh/ssh_config")
+_DEEPEST = 16  # files that include each other, as ssh_config(5) has it
+_LINE = re.compile(r"\s*(host|include)(?:\s*=\s*|\s+)(.*)", re.IGNORECASE)
+_PATTERN = frozenset("*?!")
+
+
+def named_hosts(home: Path, system: Path | None = None) -> tuple[str, ...]:
+    """The names in the user's and the system's file, sorted; files that cannot be read have none."""
+    system = system or _SYSTEM
+    found = {*_names(home / ".ssh" / "config", home / ".ssh"), *_names(system, system.parent)}
+    return tuple(sorted(found))
+
+
+def _names(file: Path, folder: Path, depth: int = 0) -> Iterator[str]:
+    """The names in `file`. What it includes is relative to `folder`, which is the same for all of them."""
+    try:
+        text = read_regular(file, follow=True).decode("utf-8", "replace")
+    except OSError:
+        return
+    for match in filter(None, map(_LINE.fullmatch, text.splitlines())):
+        for word in _words(match[2]):
+            if match[1].lower() == "host":
+                yield from () if _PATTERN & set(word) else (word,)
+            elif depth < _DEEPEST:
+                for included in _included(word, folder):
+                    yield from _names(included, folder, depth + 1)
+
+
+def _included(word: str, folder: Path) -> list[Path]:
+    try:
+        pattern = folder / Path(word).expanduser()
+        return sorted(Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
+    except (RuntimeError, ValueError):
+        return []  # `~nobody/`, or no pattern
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text, comments=True)
+    except ValueError:
+        return []  # a quotation mark without its other half: ssh refuses the file

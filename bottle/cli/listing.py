@@ -1,0 +1,181 @@
+"""`bottle list`."""
+
+import click
+
+from bottle.cli.output import Verbatim, answer, table
+from bottle.cli.selection import Template, fields_of, filtered
+from bottle.cli.shared import command, make_context
+from bottle.cli.table import Coloured, Column, Line
+from bottle.errors import UsageError
+from bottle.operations import BottleView, list_bottles
+from bottle.words import NOTHING, age, counted, size
+
+_COLUMNS = (
+    Column("IDENTITY"),
+    Column("STATE", cut=True),
+    Column("STARTED", drop=2),
+    Column("COMMIT", drop=1),
+    Column("COMMITTED", drop=3),
+    Column("SIZE", drop=4),
+    Column("SHARED", drop=5),
+    Column("NOTE", cut=True),
+)
+_FIELDS = (
+    "identity",
+    "agent",
+    "state",
+    "status",
+    "detail",
+    "started_at",
+    "commit",
+    "committed_at",
+    "preserved",
+    "bytes",
+    "moved_to",
+    "runs_here",
+    "requests",
+    "rebuild_due",
+)  # of a bottle, as JSON has them
+_FILTERS = {
+    "identity": lambda view, value: str(view.identity).startswith(value),
+    "agent": lambda view, value: view.agent == value,
+    "state": lambda view, value: value in {view.state, view.status},
+    "host": lambda view, value: view.moved_to is not None and value in {view.moved_to, view.moved_to.split("@")[-1]},
+}
+_COLOURS = {
+    "running": "green",
+    "paused": "yellow",
+    "moved": "bright_black",
+    "ambiguous": "red",
+    "damaged": "red",
+    "gone": "red",
+}
+_IDENTITIES = "{{.Identity}}"
+
+
+class _Form(click.Choice[str]):
+    """A form that every command knows, or a template."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """`value`, if it is one of them."""
+        return value if "{{" in value else super().convert(value, param, ctx)
+
+
+@click.command("list")
+@click.option("-a", "--all", "_everything", is_flag=True, hidden=True, help="What is shown in any case.")
+@click.option("-q", "--quiet", is_flag=True, help=f"Identities only, as --format '{_IDENTITIES}'.")
+@click.option(
+    "-f",
+    "--filter",
+    "words",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Only those with this identity (or its beginning), agent, state or host. May be given more than once.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=_Form(["text", "json"]),
+    default="text",
+    metavar="[text|json]|TEMPLATE",
+    help="How the answer is printed; a template such as '{{.Identity}}\\t{{.State}}' makes a line of each bottle.",
+)
+@click.option("--fields", metavar="NAME,…", help="With --format json: only these of each bottle.")
+@command
+def list_command(_everything: bool, quiet: bool, words: tuple[str, ...], form: str, fields: str | None) -> None:
+    """Show the bottles that are here, and those that moved away.
+
+    STATE is that of a bottle's container. Without one, `bottle resume` makes another from the last commit. SIZE is what
+    a bottle's commits add to the image its agent began with, and would be free without it; SHARED is what they stand on
+    together with others. What has no room on the terminal is left out.
+
+    \b
+    Example:
+      bottle list
+      bottle list -q --filter agent=claude --filter state=running
+      bottle list --format 'table {{.Identity}}\\t{{.MovedTo}}'
+      bottle list --format json --fields identity,state
+
+    Exit codes that matter: 2 no such filter, format or field, 5 Docker.
+    """
+    template = _template(form, quiet=quiet)
+    names = _names(fields, form)
+    views = filtered(list_bottles(make_context()), words, _FILTERS)
+    documents = [_document(view) for view in views]
+    if template is not None:
+        answer(form, {}, _filled(template, documents))
+        return
+    lines = table(_COLUMNS, [_row(view) for view in views])
+    answer(form, {"bottles": [{name: each[name] for name in names} for each in documents]}, lines)
+
+
+def _template(form: str, *, quiet: bool) -> Template | None:
+    if quiet and form != "text":
+        raise UsageError("--quiet and --format say two things", next_step="bottle list -q")
+    if quiet:
+        return Template.parse(_IDENTITIES, _FIELDS)
+    if form in {"text", "json"}:
+        return None
+    return Template.parse(form, _FIELDS)
+
+
+def _names(fields: str | None, form: str) -> tuple[str, ...]:
+    if fields is None:
+        return _FIELDS
+    if form != "json":
+        raise UsageError("--fields goes with --format json", next_step=f"bottle list --format json --fields {fields}")
+    return fields_of(fields, _FIELDS)
+
+
+def _filled(template: Template, documents: list[dict[str, object]]) -> list[Line] | list[Verbatim]:
+    if template.is_table:
+        return table(*template.table(documents))
+    return [Verbatim(template.line(document)) for document in documents]
+
+
+def _row(view: BottleView) -> tuple[str | Coloured, ...]:
+    own, shared = (size(view.weight.own), size(view.weight.shared)) if view.weight is not None else (NOTHING, NOTHING)
+    return (
+        str(view.identity),
+        Coloured(_state(view), _colour(view)),
+        age(view.started_at),
+        str(view.commit) if view.commit is not None else NOTHING,
+        age(view.committed_at),
+        own,
+        shared,
+        view.detail,
+    )
+
+
+def _state(view: BottleView) -> str:
+    """Its state, and whether somebody has to answer it: that is to be seen also where nothing else has room."""
+    if view.moved_to is not None:
+        return f"{view.status}, yet runs here" if view.runs_here else view.status
+    if not view.requests:
+        return view.status
+    return f"{view.status}, {'request waits' if view.requests == 1 else counted(view.requests, 'request') + ' wait'}"
+
+
+def _colour(view: BottleView) -> str | None:
+    if view.moved_to is not None and view.runs_here:
+        return "red"
+    return "yellow" if view.requests and view.moved_to is None else _COLOURS.get(view.state)
+
+
+def _document(view: BottleView) -> dict[str, object]:
+    return {
+        "identity": str(view.identity),
+        "agent": view.agent,
+        "state": view.state,
+        "status": view.status,
+        "detail": view.detail,
+        "started_at": view.started_at.isoformat() if view.started_at else None,
+        "commit": view.commit,
+        "committed_at": view.committed_at.isoformat() if view.committed_at else None,
+        "preserved": view.preserved,
+        "bytes": {"own": view.weight.own, "shared": view.weight.shared} if view.weight is not None else None,
+        "moved_to": view.moved_to,
+        "runs_here": view.runs_here,
+        "requests": view.requests,
+        "rebuild_due": view.rebuild_due,
+    }

@@ -1,0 +1,12 @@
+"""What somebody may have meant who mistyped a name. Pure."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+_MOST = 3
+
+
+def did_you_mean(text: str, names: Iterable[str]) -> str:
+    """`; did you mean claude-x7k2p?`, to stand behind what happened; empty where no name is much like `text`."""
+    found = get_close_matches(text, list(names), n=_MOST)
+    return f"; did you mean {' or '.join(found)}?" if found else ""

@@ -1,0 +1,82 @@
+"""What a Tab knows of the commands is what they are; UPDATE_GOLDEN=1 writes it anew. And a Tab is quick."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from bottle.cli import tab
+from bottle.cli.main import main
+
+CONTEXT = click.Context(main)
+FILE = Path(tab.__file__).parent / tab.FILE
+# What takes long to load, and is of no use to a Tab.
+HEAVY = ("docker", "paramiko", "fabric", "migrate", "questionary", "tqdm", "bottle.operations", "bottle.docker_engine")
+
+
+def commands() -> dict[str, click.Command]:
+    found = {name: main.get_command(CONTEXT, name) for name in main.list_commands(CONTEXT)}
+    return {name: command for name, command in found.items() if command is not None}
+
+
+def test_a_tab_knows_the_commands_as_they_are() -> None:
+    told = {name: tab.described(command) for name, command in commands().items()}
+    if os.environ.get("UPDATE_GOLDEN"):
+        FILE.write_text(json.dumps(told, indent=1) + "\n")
+    assert told == json.loads(FILE.read_text())
+
+
+@pytest.mark.parametrize("name", commands())
+def test_what_it_knows_makes_the_same_commands(name: str) -> None:
+    made = tab.command(name)
+    assert made is not None
+    assert tab.described(made) == tab.described(commands()[name])
+
+
+def test_what_there_is_not_is_none() -> None:
+    assert tab.command("nothing") is None
+
+
+WORDS = ("bottle ", "bottle resume cl", "bottle migrate x ", "bottle capability show ", "bottle ls --fo")
+SCRIPT = "import sys; from bottle.cli.main import main\ntry: main(prog_name='bottle')\nfinally: print(*sys.modules)"
+
+
+def typed(words: str, home: Path) -> dict[str, str]:
+    """The environment in which a shell asks for the end of the last word."""
+    return {
+        "HOME": str(home),
+        "_BOTTLE_COMPLETE": "bash_complete",
+        "COMP_WORDS": words.replace(" ", "\n"),
+        "COMP_CWORD": str(words.count(" ")),
+    }
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_a_tab_loads_nothing_that_it_does_not_need(words: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        (sys.executable, "-c", SCRIPT), env=typed(words, tmp_path), capture_output=True, text=True, check=True
+    )
+    loaded = done.stdout.splitlines()[-1].split()
+    assert [name for name in loaded if name.split(".")[0] in HEAVY or name in HEAVY] == []
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_a_tab_takes_less_than_150_ms(words: str, tmp_path: Path) -> None:
+    """Of a processor's time, the best of five: what else the machine does is not its fault."""
+
+    def once() -> float:
+        process = subprocess.Popen(
+            (sys.executable, "-c", SCRIPT), env=typed(words, tmp_path), stdout=subprocess.DEVNULL
+        )
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        return used.ru_utime + used.ru_stime
+
+    assert min(once() for _ in range(5)) < 0.15
