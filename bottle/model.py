@@ -172,6 +172,30 @@ class CommitRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where an engine is looked for: the address of a Docker context, and what named it (`origin`, empty: nothing did).
+
+    `trouble` is why the file that could have named another was passed over; `others` are contexts that nobody named.
+    """
+
+    address: str
+    context: str = "default"
+    origin: str = ""
+    trouble: str = ""
+    others: tuple[str, ...] = ()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a socket of this machine."""
+        return self.address.startswith("unix://")
+
+    def __str__(self) -> str:
+        said = f", from {self.origin}" if self.origin else ""
+        passed_over = f"; {self.trouble}" if self.trouble else ""
+        return f'{self.address} (context "{self.context}"{said}{passed_over})'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
     """What answered, and where it keeps its data. `id` tells it from every other engine, empty where it has none."""
 

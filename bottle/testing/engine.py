@@ -18,6 +18,7 @@ from bottle.model import (
     ContainerEvent,
     ContainerFacts,
     ContainerSummary,
+    Endpoint,
     EngineInfo,
     EventKind,
     ImageFacts,
@@ -68,6 +69,7 @@ class FakeEngine(Faults):
         self.id = str(uuid.uuid4())
         self.store = store
         self.is_local = True
+        self.endpoint = Endpoint(address="unix:///var/run/docker.sock")
         self.clock = clock or Clock()
         self.registry: dict[str, FakeImage] = {}
         self.layers_on_disk: dict[str, Path] = {}
