@@ -11,6 +11,7 @@ from bottle.naming import Identity
 SCHEMA = 1
 MOST_COMMITS = 1_000_000  # of one bottle, and so the highest number of one
 DOCKER_BACKEND = "docker"
+DEFAULT_CONTEXT = "default"  # of the docker client: what its variables say, else Docker's own socket
 NO_RESTART = "no"  # Docker's word for a container that nothing but a start starts again
 
 
@@ -179,7 +180,7 @@ class Endpoint:
     """
 
     address: str
-    context: str = "default"
+    context: str = DEFAULT_CONTEXT
     origin: str = ""
     trouble: str = ""
     others: tuple[str, ...] = ()

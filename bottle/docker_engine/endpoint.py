@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from bottle.errors import ContextUnusable
-from bottle.model import Endpoint
+from bottle.model import DEFAULT_CONTEXT, Endpoint
 from bottle.regular import read_regular
 from bottle.text import printable
 
 VARIABLES = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 
-_DEFAULT = "default"
 _SOCKET = "/var/run/docker.sock"
 # Go's url package takes less, and docker-py says what it does not take.
 _TCP = re.compile(r"(?P<host>\[[^]]*\]|[^:/]*)(?::(?P<port>[^/]*))?(?P<path>/.*)?")
@@ -57,7 +56,7 @@ def resolve(environment: Mapping[str, str]) -> Resolved:
     else:
         name, trouble = _current(folder / "config.json")
         origin = str(folder / "config.json") if name else ""
-    if name and name != _DEFAULT:
+    if name and name != DEFAULT_CONTEXT:
         return _stored(folder / "contexts", name, origin)
     return _default(environment, folder, origin=origin, trouble=trouble, others=stored_contexts(folder))
 

@@ -115,13 +115,20 @@ def dial(command: tuple[str, ...], timeout: float | None) -> Line:
             response.read()
     except (OSError, http.client.HTTPException) as error:
         with line:
-            words = line.last_words() or printable(str(error))
-        raise ConnectionRefusedError(errno.ECONNREFUSED, words) from error
+            said = line.last_words()
+        raise ConnectionRefusedError(errno.ECONNREFUSED, _why(said, error)) from error
     except BaseException:
         line.close()
         raise
     line.settimeout(timeout)
     return line
+
+
+def _why(said: str, error: Exception) -> str:
+    """What ssh said, and what came in place of an answer: a login shell may talk, or say that it lets nobody in."""
+    if said and isinstance(error, (OSError, http.client.RemoteDisconnected)):
+        return said
+    return "; ".join(filter(None, (said, printable(str(error)))))
 
 
 class _Connection(urllib3.connection.HTTPConnection):

@@ -1,6 +1,6 @@
 """`start`: a new bottle from an agent of the manifest."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,8 +8,8 @@ from pathlib import Path
 from bottle import runtime
 from bottle.errors import BottleError, Conflict, EndedAtOnce, EngineError, NameTaken, NotFound
 from bottle.gitfile import kept_elsewhere
-from bottle.launch import launch_spec, requests_volume, with_declared_volumes
-from bottle.model import Agent, ContainerFacts, Metadata, MountKind
+from bottle.launch import container_mounts, launch_spec, requests_volume, with_declared_volumes
+from bottle.model import Agent, ContainerFacts, LaunchSpec, Metadata, Mount, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers, find_drafts
@@ -234,9 +234,30 @@ def _create_draft(
         tty=tty,
         remote_control=remote_control,
     )
-    container_id = context.engine.create(replace(spec, name=identity.draft))
+    container_id = _created(context, replace(spec, name=identity.draft))
     require_shell(context, agent, container_id, metadata.image)
     return container_id
+
+
+def _created(context: Context, spec: LaunchSpec) -> str:
+    """Create a container. An engine elsewhere that lacks a folder of this machine says only that it lacks it."""
+    try:
+        return context.engine.create(spec)
+    except EngineError as exc:
+        missing = [folder for folder in _bound(spec.mounts) if folder in exc.what]
+        if context.engine.is_local or not missing:
+            raise
+        raise EngineError(
+            f"{exc.what}: the engine at {context.engine.endpoint} mounts folders of its own machine, not of this one",
+            left=exc.left,
+            next_step="bottle start … --copy-cwd, for an agent without secrets and folders of this machine; "
+            "or run bottle on that machine",
+        ) from exc
+
+
+def _bound(mounts: Iterable[Mount]) -> list[str]:
+    """The folders of a machine that are mounted."""
+    return [mount.source for mount in mounts if mount.kind is MountKind.BIND]
 
 
 def _may_ask(context: Context, agent: Agent) -> bool:
@@ -252,7 +273,12 @@ def launch_notes(context: Context, metadata: Metadata) -> tuple[str, ...]:
         notes.append(f"the environment has no {', '.join(missing)}: the agent runs without")
     if not _may_ask(context, metadata.agent):
         notes.append("the engine is on another machine, so the agent cannot ask for capabilities")
-    if metadata.cwd is not None and not metadata.copy_cwd:
+    if not context.engine.is_local:
+        notes += [
+            f"{folder} is a folder of the machine that the engine runs on, not of this one"
+            for folder in _bound(container_mounts(metadata))
+        ]
+    elif metadata.cwd is not None and not metadata.copy_cwd:
         trouble = may_not_write(metadata.cwd, metadata.defaults.user, metadata.agent.cap_add)
         if trouble:
             notes.append(trouble)

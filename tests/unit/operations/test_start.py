@@ -127,6 +127,26 @@ def test_an_engine_elsewhere_mounts_no_folder_of_this_host(world: World) -> None
     assert any("cannot ask" in note for note in launched.notes)
 
 
+def test_folders_of_an_engine_elsewhere_are_told_from_those_of_this_machine(world: World) -> None:
+    world.engine.is_local = False
+    launched = start(world.context, plan_start(world.context, StartRequest(agent=AGENT, cwd=world.cwd)))
+    said = f"{world.cwd} is a folder of the machine that the engine runs on, not of this one"
+    assert said in launched.notes
+
+
+def test_a_folder_that_an_engine_elsewhere_has_not_is_refused_with_the_reason(world: World) -> None:
+    world.engine.is_local = False
+    plan = plan_start(world.context, StartRequest(agent=AGENT, cwd=world.cwd))
+    world.engine.fail_next("create", EngineError(f"bind source path does not exist: {world.cwd}"))
+    with pytest.raises(EngineError) as caught:
+        start(world.context, plan)
+    assert str(world.engine.endpoint) in caught.value.what
+    assert "--copy-cwd" in caught.value.next_step
+    world.engine.fail_next("create", EngineError("no space left"))  # which has another reason
+    with pytest.raises(EngineError, match=r"^no space left$"):
+        start(world.context, plan)
+
+
 def test_volumes_have_the_bottles_name_and_label(world: World) -> None:
     world.engine.add_image("with-volume", {"/bin/sh": b""}, Cmd=["sh"], Volumes={"/data": {}, "/workspace": {}})
     bottle = world.start(replace(KEEPER, image="with-volume"), copy_cwd=True)
