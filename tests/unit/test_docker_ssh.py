@@ -89,12 +89,13 @@ def test_a_line_is_a_socket_that_closes_in_one_direction(tmp_path: Path) -> None
 
 def test_the_process_ends_with_its_socket_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ssh, "_ENDING_SECONDS", 0.05)
-    line = dial(sh(f"{HEAR}; {ANSWER}; echo; exec sleep 60"), 5)
+    line = dial(sh(f"{HEAR}; {ANSWER}; read -r word; echo $word; exec sleep 60"), 5)
+    line.sendall(b"word\n")
     process = line._process
     file = line.makefile("rb")
     line.close()  # as http.client does when an answer ends with its connection
     assert process.poll() is None
-    assert file.readline() == b"\n"
+    assert file.readline() == b"word\n"
     file.close()
     assert process.poll() is not None
     assert line.fileno() == -1
