@@ -1,5 +1,6 @@
 """`start`: a new bottle from an agent of the manifest."""
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -21,6 +22,9 @@ from bottle.operations.settle import discard_draft
 from bottle.plan import ImageSource, agent_image, require_remote_control
 from bottle.state import BottleState
 from bottle.workspace import copy_in, may_not_write, require_folder
+
+# Of a bind: Docker's words, those of Docker Desktop, and Podman's.
+_LACKS = re.compile(r"does not exist|not shared|no such file", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,18 +244,18 @@ def _create_draft(
 
 
 def _created(context: Context, spec: LaunchSpec) -> str:
-    """Create a container. An engine elsewhere that lacks a folder of this machine says only that it lacks it."""
+    """Create a container. An engine on another machine, or in a virtual one, says only that it lacks a folder."""
     try:
         return context.engine.create(spec)
     except EngineError as exc:
-        missing = [folder for folder in _bound(spec.mounts) if folder in exc.what]
-        if context.engine.is_local or not missing:
+        unseen = [folder for folder in _bound(spec.mounts) if folder in exc.what and Path(folder).exists()]
+        if not unseen or _LACKS.search(exc.what) is None:
             raise
         raise EngineError(
             f"{exc.what}: the engine at {context.engine.endpoint} mounts folders of its own machine, not of this one",
             left=exc.left,
             next_step="bottle start … --copy-cwd, for an agent without secrets and folders of this machine; "
-            "or run bottle on that machine",
+            "or run bottle where that engine runs",
         ) from exc
 
 

@@ -28,6 +28,12 @@ MANIFEST = """
 image = "{image}"
 command = ["/bin/sh", "-c", "while :; do sleep 1; done"]
 network = "none"
+
+[agents.keeper]
+image = "{image}"
+command = ["/bin/sh", "-c", "while :; do sleep 1; done"]
+secrets = ["TOKEN"]
+network = "none"
 """
 
 
@@ -237,11 +243,13 @@ def test_a_cable_that_breaks_is_told_from_an_engine_that_was_never_there(
 
 
 @pytest.fixture
-def far(shell: Shell, classic_host: DockerHost, small_base: str, socket_path: str) -> Shell:
+def far(shell: Shell, server: Sshd, classic_host: DockerHost, small_base: str, socket_path: str) -> Shell:
     """The shell with the contexts `near`, the engine in force, and `far`, an engine on another machine."""
     classic_host.load_image(small_base)
     (shell.folder / "bottle.toml").write_text(MANIFEST.format(image=small_base))
-    environ = {**shell.environ, "PATH": path_with_config(shell.folder / "bin", classic_host.ssh_config)}
+    config = shell.folder / "ssh_config"
+    config.write_text(classic_host.ssh_config.read_text() + (server.folder / "config").read_text())
+    environ = {**shell.environ, "PATH": path_with_config(shell.folder / "bin", config)}
     both = Shell(shell.folder, environ)
     both.docker("context", "create", "near", "--docker", f"host=unix://{socket_path}")
     both.docker("context", "create", "far", "--docker", f"host=ssh://{classic_host.alias('root')}")
@@ -275,6 +283,8 @@ def test_a_bottle_on_another_machine(far: Shell) -> None:
     assert f"{far.folder}: the engine at ssh://" in said
     assert "mounts folders of its own machine" in said
     assert far.bottle("list", "-a")["bottles"] == []
+    said = far.bottle("start", "keeper", "-d", "--copy-cwd", code=5, TOKEN="t")
+    assert "mounts folders of its own machine" in said
     (far.folder / "work").write_text("work\n")
     begun = far.bottle("start", "worker", "-d", "--copy-cwd")
     identity = begun["identity"]
@@ -290,3 +300,19 @@ def test_a_bottle_on_another_machine(far: Shell) -> None:
     far.bottle("stop", identity)
     far.bottle("rm", identity, "--yes")
     assert far.docker("ps", "-aq", "--filter", f"label=bottle.identity={identity}") == ""
+
+
+def test_a_bottle_moves_from_an_engine_behind_ssh(far: Shell, classic_host: DockerHost, socket_path: str) -> None:
+    far.docker("context", "create", "box", "--docker", f"host=ssh://Box{socket_path}")
+    far.docker("context", "use", "box")
+    identity = far.bottle("start", "worker", "-d", "--copy-cwd")["identity"]
+    try:
+        inside = (sys.executable, "-m", "bottle", "exec", identity, "--")
+        far.run(*inside, "sh", "-c", "echo work > /root/work; head -c 3000000 /dev/urandom > /root/much")
+        far.bottle("migrate", identity, classic_host.alias("root"), "--yes")
+        image = f"bottle-committed-{identity}:1"
+        said = classic_host.docker("run", "--rm", "--entrypoint", "cat", image, "/root/work").text
+        assert said.strip() == "work"
+    finally:
+        for verb in (("stop",), ("rm", "--yes")):
+            far.run(sys.executable, "-m", "bottle", *verb, identity, code=None)
