@@ -22,6 +22,7 @@ BottleError                 1  failed
 │   └── BackendUnsupported  4
 ├── EngineError             5  Docker not reachable, or it refused
 │   ├── EngineUnreachable   5
+│   │   └── ContextUnusable 5
 │   └── StillPaused         5
 ├── RemoteError             6  SSH or remote failure
 │   ├── HostKeyRejected     6
@@ -163,6 +164,10 @@ class EngineError(BottleError):
 
 class EngineUnreachable(EngineError):
     """No Docker Engine answers."""
+
+
+class ContextUnusable(EngineUnreachable):
+    """The Docker context that is named is not there, or cannot be read: which engine is meant is not known."""
 
 
 class StillPaused(EngineError):

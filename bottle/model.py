@@ -12,6 +12,7 @@ from bottle.portbinding import PortBinding
 SCHEMA = 1
 MOST_COMMITS = 1_000_000  # of one bottle, and so the highest number of one
 DOCKER_BACKEND = "docker"
+DEFAULT_CONTEXT = "default"  # of the docker client: what its variables say, else Docker's own socket
 NO_RESTART = "no"  # Docker's word for a container that nothing but a start starts again
 
 
@@ -189,6 +190,30 @@ class CommitRecord:
     defaults: ImageDefaults | None = None
     base: tuple[str, ...] = ()
     volumes: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where an engine is looked for: the address of a Docker context, and what named it (`origin`, empty: nothing did).
+
+    `trouble` is why the file that could have named another was passed over; `others` are contexts that nobody named.
+    """
+
+    address: str
+    context: str = DEFAULT_CONTEXT
+    origin: str = ""
+    trouble: str = ""
+    others: tuple[str, ...] = ()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a socket of this machine."""
+        return self.address.startswith("unix://")
+
+    def __str__(self) -> str:
+        said = f", from {self.origin}" if self.origin else ""
+        passed_over = f"; {self.trouble}" if self.trouble else ""
+        return f'{self.address} (context "{self.context}"{said}{passed_over})'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from bottle.model import (
     ContainerEvent,
     ContainerFacts,
     ContainerSummary,
+    Endpoint,
     EngineInfo,
     ImageFacts,
     ImageSummary,
@@ -110,6 +111,11 @@ class Engine(Protocol):
     take a container or an image raise NotFound when there is none. Containers are named by id or name, images by id
     or tag. The contract is held by one test suite that runs against every implementation.
     """
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it is looked for, and what said so. Raises ContextUnusable."""
+        ...
 
     @property
     def is_local(self) -> bool:

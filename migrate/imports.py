@@ -99,7 +99,8 @@ class _Import:
         context, manifest = self._context, self._manifest
         info = context.engine.info()
         require_engine(manifest, info)
-        require_room(demands(context.home.path, manifest, info, self._workspace))
+        seen = info if context.engine.is_local else replace(info, root_dir="")
+        require_room(demands(context.home.path, manifest, seen, self._workspace))
         contents = inspect(self._file, context.progress)
         origin = Lineage(identity=manifest.identity, commit=manifest.number)
         moved = replace(contents.metadata, identity=self._identity, copied_from=origin)

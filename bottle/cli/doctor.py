@@ -10,9 +10,9 @@ from bottle.cli.output import answer, table
 from bottle.cli.shared import command, format_option, make_context
 from bottle.cli.table import Coloured
 from bottle.errors import BottleError, RemoteError
-from bottle.model import EngineInfo
+from bottle.model import Endpoint, EngineInfo
 from bottle.operations import Check, Context, examine, exit_code
-from bottle.operations.doctor import Verdict, failed
+from bottle.operations.doctor import Verdict, endpoint, failed
 from migrate.doctor import examine_host
 from migrate.model import Target
 
@@ -53,6 +53,7 @@ def doctor(target: str | None, keys: tuple[Path, ...], accept_new_host_key: bool
     advice = [f"next, for {check.name}: {check.next_step}" for check in checks if check.next_step]
     document = {
         "host": str(goal) if goal is not None else None,
+        "engine": _engine_document(endpoint(context)) if goal is None else None,
         "checks": [_document(check) for check in checks],
         "exit_code": code,
     }
@@ -75,6 +76,13 @@ def _engine_here(context: Context) -> EngineInfo | None:
         return context.engine.info()
     except BottleError:
         return None
+
+
+def _engine_document(where: Endpoint | None) -> dict[str, object] | None:
+    """Which engine was asked; null where the context that is named is of no use."""
+    if where is None:
+        return None
+    return {"address": where.address, "context": where.context, "from": where.origin or None}
 
 
 def _document(check: Check) -> dict[str, object]:

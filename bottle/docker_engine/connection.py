@@ -1,4 +1,4 @@
-"""The line to an engine: made on first use, from the environment, with time limits that fit the work."""
+"""The line to an engine: made on first use, to the endpoint that is meant, with time limits that fit the work."""
 
 import json
 import os
@@ -6,16 +6,21 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import Any
 
 import docker
 import docker.errors
-import docker.utils
 import requests
-from docker.constants import DEFAULT_UNIX_SOCKET
+import requests.adapters
+from docker.constants import MINIMUM_DOCKER_API_VERSION
 
+from bottle.docker_engine.endpoint import VARIABLES, Resolved, config_folder, resolve
 from bottle.docker_engine.failures import FOREIGN, refused, translated, unreachable
-from bottle.errors import NotFound
+from bottle.docker_engine.security import tls_config
+from bottle.docker_engine.ssh import ENGINE, SshAdapter, ssh_command
+from bottle.errors import EngineUnreachable, NotFound
+from bottle.model import Endpoint
 
 QUERY_SECONDS = 60
 # Commits, loads and builds of many gigabytes are silent while they work. A limit that never ends a healthy one.
@@ -23,7 +28,7 @@ PATIENT_SECONDS = 7 * 24 * 3600
 
 CHUNK = 1 << 20
 
-# ValueError: an address whose port is no number.
+# ValueError: an address whose port is no number, or that ssh cannot be given.
 _NO_CONNECTION: tuple[type[Exception], ...] = (*FOREIGN, ValueError)
 
 _CONTAINER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
@@ -38,14 +43,26 @@ class _Client(docker.APIClient):
     A proxy between may write anything; docker-py raises KeyError or TypeError then.
     """
 
+    @classmethod
+    def over(cls, adapter: requests.adapters.BaseAdapter, *, version: str, timeout: int) -> "_Client":
+        """A client whose every request goes through `adapter`."""
+        client = cls(base_url=ENGINE, version=version, timeout=timeout)
+        client.mount(ENGINE, adapter)
+        return client
+
     def _raise_for_status(self, response: requests.Response) -> None:
         _checked(response)
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """As requests has it, but that the engine's own CA stands where REQUESTS_CA_BUNDLE names another."""
+        own = self.verify if verify is None else verify
+        return super().merge_environment_settings(url, proxies, stream, own, cert)
 
 
 class Connection:
     """Two docker-py clients of one engine: `quick` for questions, `patient` for work that takes hours.
 
-    `environment` has DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH; None means this process's. Nothing is sent
+    `environment` has the variables that the docker client heeds; None means this process's. Nothing is read or sent
     before the first use, so that an engine may be made where none is needed.
     """
 
@@ -53,12 +70,29 @@ class Connection:
         self._lock = threading.Lock()
         self._clients: tuple[_Client, _Client] | None = None
         self._environment = os.environ if environment is None else environment
-        self.address = self._environment.get("DOCKER_HOST") or DEFAULT_UNIX_SOCKET.removeprefix("http+")
+
+    @cached_property
+    def _resolved(self) -> Resolved:
+        return resolve(self._environment)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the engine is looked for. Raises ContextUnusable."""
+        return self._resolved.endpoint
 
     @property
     def is_local(self) -> bool:
         """Whether the engine is reached through a socket of this machine."""
-        return self.address.startswith("unix://")
+        return self.endpoint.is_local
+
+    def client_environment(self) -> Mapping[str, str]:
+        """What to lay over this process's environment for a docker client that is to talk to this very engine.
+
+        A variable that is empty is none to that client. Contexts are named, so that `docker context use` in the
+        meantime changes nothing.
+        """
+        said = {name: self._environment.get(name, "") for name in VARIABLES}
+        return {**said, "DOCKER_CONTEXT": self.endpoint.context}
 
     @property
     def quick(self) -> _Client:
@@ -74,18 +108,33 @@ class Connection:
         with self._lock:
             if self._clients is None:
                 try:
-                    # docker-py takes an empty mapping for none.
-                    settings: Mapping[str, Any] = docker.utils.kwargs_from_env({"DOCKER_HOST": "", **self._environment})
-                    quick = _Client(version="auto", timeout=QUERY_SECONDS, **settings)
-                    patient = _Client(version=quick.api_version, timeout=PATIENT_SECONDS, **settings)
+                    self._clients = self._connect()
                 except _NO_CONNECTION as error:
-                    raise unreachable(error, self.address) from error
-                self._clients = quick, patient
+                    raise unreachable(error, str(self.endpoint)) from error
+                except (AttributeError, TypeError) as error:  # what docker-py makes of odd values in there
+                    path = config_folder(self._environment) / "config.json"
+                    raise EngineUnreachable(
+                        f"the docker client's configuration cannot be read: {error}",
+                        left="nothing was done",
+                        next_step=f"mend {path}",
+                    ) from error
             return self._clients
+
+    def _connect(self) -> tuple[_Client, _Client]:
+        address = self.endpoint.address
+        if address.startswith("ssh://"):
+            adapter = SshAdapter(ssh_command(address))
+            version = _version_through(adapter)
+            quick = _Client.over(adapter, version=version, timeout=QUERY_SECONDS)
+            return quick, _Client.over(adapter, version=version, timeout=PATIENT_SECONDS)
+        tls = self._resolved.tls
+        settings: Any = {"base_url": address, "tls": tls_config(tls, self.endpoint) if tls is not None else False}
+        quick = _Client(version="auto", timeout=QUERY_SECONDS, **settings)
+        return quick, _Client(version=quick.api_version, timeout=PATIENT_SECONDS, **settings)
 
     def asked_to(self, doing: str) -> AbstractContextManager[None]:
         """`failures.translated` for this engine."""
-        return translated(doing, self.address)
+        return translated(doing, str(self.endpoint))
 
     def get(self, endpoint: str, doing: str, **params: str | int) -> Any:
         """The JSON answer to a question that docker-py has no method for, however long it takes."""
@@ -148,6 +197,15 @@ class Connection:
 
     def _url(self, endpoint: str) -> str:
         return f"{self.patient.base_url}/v{self.patient.api_version}{endpoint}"
+
+
+def _version_through(adapter: requests.adapters.BaseAdapter) -> str:
+    """The newest version of its API that the engine behind `adapter` speaks."""
+    client = _Client.over(adapter, version=MINIMUM_DOCKER_API_VERSION, timeout=QUERY_SECONDS)
+    try:
+        return str(client.version(api_version=False)["ApiVersion"])
+    except (KeyError, TypeError) as error:
+        raise docker.errors.DockerException("it does not say its version") from error
 
 
 class Source:

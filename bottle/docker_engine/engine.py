@@ -8,17 +8,22 @@ from bottle.docker_engine.containers import Containers
 from bottle.docker_engine.contents import Contents
 from bottle.docker_engine.images import Images
 from bottle.docker_engine.volumes import Volumes
-from bottle.model import EngineInfo, NetworkFacts
+from bottle.model import Endpoint, EngineInfo, NetworkFacts
 
 
 class DockerEngine(Containers, Contents, Images, Volumes):
-    """The engine that DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH name, else the one at Docker's own socket.
+    """The engine that the docker client would talk to (see `endpoint.resolve`).
 
-    It connects on first use. `environment` takes the place of this process's. Docker contexts are not looked at.
+    It connects on first use. `environment` takes the place of this process's.
     """
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         super().__init__(Connection(environment))
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it is looked for, and what said so. Raises ContextUnusable."""
+        return self._connection.endpoint
 
     @property
     def is_local(self) -> bool:

@@ -7,9 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bottle.errors import (
     BottleError,
+    ContextUnusable,
     EngineError,
     EngineUnreachable,
     ManifestError,
@@ -19,7 +21,7 @@ from bottle.errors import (
     TwoContainers,
 )
 from bottle.manifest import FILE_NAME, Manifest, find_manifest, read_manifest
-from bottle.model import NO_RESTART, ContainerSummary, EngineInfo, Tombstone
+from bottle.model import DEFAULT_CONTEXT, NO_RESTART, ContainerSummary, Endpoint, EngineInfo, Tombstone
 from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers
@@ -95,22 +97,41 @@ def too_old(version: str) -> bool:
     return len(numbers) == 2 and all(each.isdigit() for each in numbers) and tuple(map(int, numbers)) < _OLDEST
 
 
+def endpoint(context: Context) -> Endpoint | None:
+    """Where an engine is looked for, None where that cannot be told, which `examine` says."""
+    try:
+        return context.engine.endpoint
+    except ContextUnusable:
+        return None
+
+
 def _engine(context: Context) -> Iterator[Check]:
     try:
+        where = context.engine.endpoint
+        if where.trouble:
+            yield Check(
+                name="docker context",
+                verdict=Verdict.WARNING,
+                detail=f"{where.trouble}; docker takes its default context then, and so does bottle",
+                next_step="mend that file",
+            )
         info = context.engine.info()
+    except ContextUnusable as exc:
+        yield failed("docker", exc)
+        return
     except EngineUnreachable as exc:
         yield Check(
             name="docker",
             verdict=Verdict.BAD,
             detail=exc.what,
-            next_step=_reach(exc.what, context.environ.get("DOCKER_HOST", "")),
+            next_step=_reach(exc.what, where),
             exit_code=exc.exit_code,
         )
         return
     except BottleError as exc:
         yield failed("docker", exc)
         return
-    yield good("docker", describe(info))
+    yield good("docker", f"{describe(info)}, at {where}")
     if too_old(info.version):
         yield Check(
             name="docker version",
@@ -118,13 +139,18 @@ def _engine(context: Context) -> Iterator[Check]:
             detail=f"{info.version} is older than what bottle is tested with",
             next_step="upgrade Docker to 20.10 or later",
         )
+    yield _engine_disk(context, info)
+
+
+def _engine_disk(context: Context, info: EngineInfo) -> Check:
+    """What cannot be known is no warning: a user who is not root, or whose engine is elsewhere, could do nothing."""
+    if not context.engine.is_local:
+        return good("docker disk", f"not known: {info.root_dir} is on another machine (docker system df)")
     try:
         facts = os.statvfs(info.root_dir)
     except OSError:
-        detail = f"not known: {info.root_dir} cannot be looked at from here"
-        yield Check(name="docker disk", verdict=Verdict.WARNING, detail=detail, next_step="docker system df")
-    else:
-        yield disk("docker disk", facts.f_bavail * facts.f_frsize, info.root_dir, EngineError.exit_code)
+        return good("docker disk", f"not known: {info.root_dir} cannot be looked at from here (docker system df)")
+    return disk("docker disk", facts.f_bavail * facts.f_frsize, info.root_dir, EngineError.exit_code)
 
 
 def describe(info: EngineInfo) -> str:
@@ -132,11 +158,18 @@ def describe(info: EngineInfo) -> str:
     return f"Docker {info.version}, {info.store.value} image store, {info.os}/{info.architecture}, in {info.root_dir}"
 
 
-def _reach(what: str, host: str) -> str:
+def _reach(what: str, where: Endpoint) -> str:
+    """What to try where no engine answers."""
+    if where.address.startswith("ssh://"):
+        return f"ssh ssh://{urlsplit(where.address).netloc} docker version"
     if "permission denied" in what:
         return "be root, or join the group that owns the socket (sudo usermod -aG docker $USER), then log in again"
-    if host:
-        return f"start Docker, or mend DOCKER_HOST, which is {host}"
+    if where.origin == "DOCKER_HOST":
+        return f"start Docker, or mend DOCKER_HOST, which is {where.address}"
+    if where.context != DEFAULT_CONTEXT:
+        return f"start Docker, or look where it is: docker context inspect {where.context}"
+    if where.others:
+        return f"start Docker, or use another context: docker context use {where.others[0]}"
     return "install and start Docker (https://docs.docker.com/engine/install/), or set DOCKER_HOST"
 
 

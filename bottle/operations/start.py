@@ -1,6 +1,7 @@
 """`start`: a new bottle from an agent of the manifest."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,8 +9,17 @@ from pathlib import Path
 from bottle import runtime
 from bottle.errors import BottleError, Conflict, EndedAtOnce, EngineError, NameTaken, NotFound
 from bottle.gitfile import kept_elsewhere
-from bottle.launch import LAUNCH, Command, Once, command_for, launch_spec, requests_volume, with_declared_volumes
-from bottle.model import Agent, ContainerFacts, Metadata, MountKind
+from bottle.launch import (
+    LAUNCH,
+    Command,
+    Once,
+    command_for,
+    container_mounts,
+    launch_spec,
+    requests_volume,
+    with_declared_volumes,
+)
+from bottle.model import Agent, ContainerFacts, LaunchSpec, Metadata, Mount, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers, find_drafts
@@ -22,6 +32,9 @@ from bottle.operations.settle import discard_draft
 from bottle.plan import ImageSource, agent_image, require_remote_control
 from bottle.state import BottleState
 from bottle.workspace import copy_in, may_not_write, require_folder, user_id
+
+# Of a bind: Docker's words, those of Docker Desktop, and Podman's.
+_LACKS = re.compile(r"does not exist|not shared|no such file", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,12 +234,33 @@ def _create_draft(
     spec = launch_spec(metadata, image=image, argv=command.now, run_folder=folder, commit=commit, tty=tty)
     spec = replace(spec, name=identity.draft)
     told = replace(spec, entrypoint=(*LAUNCH, *command.made)) if may_ask else spec
-    container_id = context.engine.create(told)
+    container_id = _created(context, told)
     require_user(context, agent, container_id, metadata.image)
     if may_ask and lacks_shell(context, agent, container_id, metadata.image):
         context.engine.remove_container(container_id)
-        container_id = context.engine.create(spec)
+        container_id = _created(context, spec)
     return container_id
+
+
+def _created(context: Context, spec: LaunchSpec) -> str:
+    """Create a container. An engine on another machine, or in a virtual one, says only that it lacks a folder."""
+    try:
+        return context.engine.create(spec)
+    except EngineError as exc:
+        unseen = [folder for folder in _bound(spec.mounts) if folder in exc.what and Path(folder).exists()]
+        if not unseen or _LACKS.search(exc.what) is None:
+            raise
+        raise EngineError(
+            f"{exc.what}: the engine at {context.engine.endpoint} mounts folders of its own machine, not of this one",
+            left=exc.left,
+            next_step="bottle start … --copy-cwd, for an agent without secrets and folders of this machine; "
+            "or run bottle where that engine runs",
+        ) from exc
+
+
+def _bound(mounts: Iterable[Mount]) -> list[str]:
+    """The folders of a machine that are mounted."""
+    return [mount.source for mount in mounts if mount.kind is MountKind.BIND]
 
 
 def _may_ask(context: Context, agent: Agent) -> bool:
@@ -242,7 +276,12 @@ def launch_notes(context: Context, metadata: Metadata) -> tuple[str, ...]:
         notes.append(f"the environment has no {', '.join(missing)}: the agent runs without")
     if not _may_ask(context, metadata.agent):
         notes.append("the engine is on another machine, so the agent cannot ask for capabilities")
-    if metadata.mounted is not None:
+    if not context.engine.is_local:
+        notes += [
+            f"{folder} is a folder of the machine that the engine runs on, not of this one"
+            for folder in _bound(container_mounts(metadata))
+        ]
+    elif metadata.mounted is not None:
         uid = user_id(context.engine, metadata.identity.container, metadata.user)
         trouble = may_not_write(metadata.mounted, uid, metadata.agent.cap_add)
         if trouble:

@@ -18,6 +18,7 @@ from bottle.model import (
     ContainerEvent,
     ContainerFacts,
     ContainerSummary,
+    Endpoint,
     EngineInfo,
     EventKind,
     ImageFacts,
@@ -71,6 +72,7 @@ class FakeEngine(Faults):
         self.is_local = True
         self.cpus, self.memory, self.runtimes = 4, 8 << 30, ("runc",)
         self.more_networks: set[str] = set()
+        self.endpoint = Endpoint(address="unix:///var/run/docker.sock")
         self.clock = clock or Clock()
         self.registry: dict[str, FakeImage] = {}
         self.layers_on_disk: dict[str, Path] = {}

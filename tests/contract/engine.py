@@ -242,6 +242,10 @@ class EngineContract:
 
     # What is there.
 
+    def test_an_engine_says_where_it_is_looked_for(self, rig: Rig) -> None:
+        assert rig.engine.endpoint.is_local == rig.engine.is_local
+        assert str(rig.engine.endpoint).startswith(f"{rig.engine.endpoint.address} (context ")
+
     def test_info_says_what_answers(self, rig: Rig) -> None:
         info = rig.engine.info()
         assert info.version

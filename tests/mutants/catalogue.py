@@ -55,6 +55,32 @@ MUTANTS: tuple[Mutant, ...] = (
         ("an unpause is tried once", "            if delay is None:", "            if exc:"),
     ),
     *_in("migrate/bundlefile.py", "test_durability", ("a bundle is named unsynced", "os.fsync(", "int(")),
+    # --- the engine that is meant ---
+    *_in(
+        "bottle/docker_engine/endpoint.py",
+        "test_docker_endpoint",
+        (
+            "a context beats DOCKER_HOST",
+            '    if environment.get("DOCKER_HOST"):',
+            '    if environment.get("DOCKER_HOST") and not environment.get("DOCKER_CONTEXT"):',
+        ),
+        ("nobody is verified", 'verify=not docker.get("SkipTLSVerify")', "verify=False"),
+        (
+            "a certificate alone asks for TLS",
+            '    if not verify and not environment.get("DOCKER_TLS"):',
+            "    if False:",
+        ),
+    ),
+    *_in(
+        "bottle/docker_engine/ssh.py",
+        "test_docker_ssh",
+        (
+            "ssh outlives its socket",
+            "            self._process.terminate()\n            self._process.wait()",
+            "            pass",
+        ),
+        ("a command there is not quoted", "shlex.join((", '" ".join(('),
+    ),
     # --- one writer ---
     *_in(
         "bottle/lock.py",

@@ -194,8 +194,8 @@ def test_own_errors_and_interrupts_pass() -> None:
             raise error
 
 
-def test_an_engine_is_local_behind_a_socket_of_this_machine() -> None:
-    assert DockerEngine({}).is_local
+def test_an_engine_is_local_behind_a_socket_of_this_machine(tmp_path: Path) -> None:
+    assert DockerEngine({"DOCKER_CONFIG": str(tmp_path)}).is_local
     assert DockerEngine({"DOCKER_HOST": "unix:///x"}).is_local
     assert not DockerEngine({"DOCKER_HOST": "tcp://127.0.0.1:1"}).is_local
     assert not DockerEngine({"DOCKER_HOST": "ssh://me@there"}).is_local
@@ -213,7 +213,8 @@ def test_an_engine_that_is_not_there_is_unreachable(address: str) -> None:
 
 
 def test_tls_without_its_files_is_unreachable(tmp_path: Path) -> None:
-    engine = DockerEngine({"DOCKER_HOST": "tcp://127.0.0.1:1", "DOCKER_CERT_PATH": str(tmp_path)})
+    environment = {"DOCKER_HOST": "tcp://127.0.0.1:1", "DOCKER_CERT_PATH": str(tmp_path), "DOCKER_TLS_VERIFY": "1"}
+    engine = DockerEngine(environment)
     with pytest.raises(EngineUnreachable):
         engine.info()
 

@@ -12,7 +12,7 @@ import pytest
 from bottle.errors import EngineUnreachable, NameTaken, StateDamaged, UsageError
 from bottle.launch import bare_spec
 from bottle.manifest import parse_manifest, read_manifest
-from bottle.model import CommitIntent, EngineInfo, Store
+from bottle.model import CommitIntent, Endpoint, EngineInfo, Store
 from bottle.operations import Check, examine, exit_code, init
 from bottle.operations.doctor import Verdict, failed, too_old
 from bottle.template import PLAIN, entry_of
@@ -42,8 +42,50 @@ def test_no_docker_hides_nothing_else(world: World) -> None:
     assert "install and start Docker" in checks["docker"].next_step
     assert checks["manifest"].verdict is checks["home"].verdict is Verdict.GOOD
     assert exit_code(checks.values()) == 5
-    world.environ["DOCKER_HOST"] = "unix:///nowhere"
-    assert "DOCKER_HOST, which is unix:///nowhere" in found(world)["docker"].next_step
+
+
+@pytest.mark.parametrize(
+    ("where", "advice"),
+    [
+        (Endpoint(address="unix:///nowhere", origin="DOCKER_HOST"), "DOCKER_HOST, which is unix:///nowhere"),
+        (Endpoint(address="unix:///vm.sock", context="colima", origin="DOCKER_CONTEXT"), "context inspect colima"),
+        (Endpoint(address="unix:///x", others=("colima", "desktop")), "docker context use colima"),
+        (Endpoint(address="ssh://me@Box:22/a.sock", context="box", origin="x"), "ssh ssh://me@Box:22 docker version"),
+    ],
+)
+def test_where_no_engine_answers_the_advice_fits_where_it_was_looked_for(
+    world: World, where: Endpoint, advice: str
+) -> None:
+    world.engine.endpoint = where
+    world.engine.down = True
+    assert advice in found(world)["docker"].next_step
+
+
+def test_the_engine_that_answers_is_named_with_its_context(world: World) -> None:
+    world.engine.endpoint = Endpoint(address="unix:///x", context="colima", origin="DOCKER_CONTEXT")
+    assert found(world)["docker"].detail.endswith('at unix:///x (context "colima", from DOCKER_CONTEXT)')
+
+
+def test_a_configuration_of_docker_that_cannot_be_read_is_a_warning(world: World) -> None:
+    world.engine.endpoint = Endpoint(address="unix:///x", trouble="/c/config.json cannot be read: it is no JSON")
+    checks = found(world)
+    assert checks["docker context"].verdict is Verdict.WARNING
+    assert checks["docker"].verdict is Verdict.GOOD
+
+
+def test_the_disk_of_an_engine_elsewhere_is_not_known_and_no_warning(world: World) -> None:
+    world.engine.is_local = False
+    check = found(world)["docker disk"]
+    assert (check.verdict, "another machine" in check.detail) == (Verdict.GOOD, True)
+
+
+def test_a_disk_that_cannot_be_looked_at_is_no_warning(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: str) -> os.statvfs_result:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "statvfs", refused)
+    check = found(world)["docker disk"]
+    assert (check.verdict, check.next_step, "not known" in check.detail) == (Verdict.GOOD, "", True)
 
 
 def test_missing_rights_are_told_apart(world: World) -> None:

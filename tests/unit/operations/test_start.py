@@ -19,7 +19,7 @@ from bottle.errors import (
     UsageError,
 )
 from bottle.launch import LAUNCH, is_ours, requests_volume
-from bottle.model import Agent, Mount, MountKind, Status
+from bottle.model import Agent, LaunchSpec, Mount, MountKind, Status
 from bottle.naming import Identity
 from bottle.operations import StartRequest, list_bottles, plan_start, remove, resume, start
 from bottle.operations.start import launch_notes
@@ -193,6 +193,45 @@ def test_an_engine_elsewhere_mounts_no_folder_of_this_host(world: World) -> None
     assert not container.mounts
     assert not world.engine.volumes({"bottle.identity": str(launched.identity)})
     assert any("cannot ask" in note for note in launched.notes)
+
+
+def test_folders_of_an_engine_elsewhere_are_told_from_those_of_this_machine(world: World) -> None:
+    world.engine.is_local = False
+    launched = start(world.context, plan_start(world.context, StartRequest(agent=AGENT, cwd=world.cwd)))
+    said = f"{world.cwd} is a folder of the machine that the engine runs on, not of this one"
+    assert said in launched.notes
+
+
+@pytest.mark.parametrize("local", [True, False])  # a virtual machine's socket is one of this machine
+@pytest.mark.parametrize(
+    ("words", "explained"),
+    [
+        ("bind source path does not exist: CWD", True),
+        ("Mounts denied: the path CWD is not shared from the host", True),
+        ("statfs CWD: no such file or directory", True),
+        ("bind source path does not exist: /nowhere", False),
+        ("CWD is too dear", False),
+        ("no space left", False),
+    ],
+)
+def test_a_folder_that_an_engine_does_not_see_is_refused_with_the_reason(
+    world: World, monkeypatch: pytest.MonkeyPatch, local: bool, words: str, explained: bool
+) -> None:
+    create = world.engine.create
+    refusal = words.replace("CWD", str(world.cwd))
+
+    def refusing(spec: LaunchSpec) -> str:
+        if any(mount.source == str(world.cwd) for mount in spec.mounts):
+            raise EngineError(refusal)
+        return create(spec)
+
+    monkeypatch.setattr(world.engine, "create", refusing)
+    world.engine.is_local = local
+    with pytest.raises(EngineError) as caught:
+        start(world.context, plan_start(world.context, StartRequest(agent=AGENT, cwd=world.cwd)))
+    assert caught.value.what.startswith(refusal)
+    assert (str(world.engine.endpoint) in caught.value.what) == explained
+    assert ("--copy-cwd" in caught.value.next_step) == explained
 
 
 def test_volumes_have_the_bottles_name_and_label(world: World) -> None:
