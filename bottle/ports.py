@@ -36,6 +36,10 @@ class Progress(Protocol):
         """A line that the user should see now."""
         ...
 
+    def output(self, line: str) -> None:
+        """A line of what works in the phase that is open, such as a build's: worth a glance, and kept in the log."""
+        ...
+
 
 class LayerFolder(Protocol):
     """Somebody who makes a deep image shallow."""
@@ -152,9 +156,19 @@ class Engine(Protocol):
         ...
 
     def build(
-        self, *, dockerfile: bytes, context: Path, tag: str, labels: Mapping[str, str], progress: Progress
+        self,
+        *,
+        dockerfile: bytes,
+        context: Path,
+        tag: str,
+        labels: Mapping[str, str],
+        args: Mapping[str, str],
+        progress: Progress,
     ) -> None:
-        """Build `dockerfile` in `context`, honouring its .dockerignore, and tag the image. Raises BuildFailed."""
+        """Build `dockerfile` in `context`, honouring its .dockerignore, and tag the image. Raises BuildFailed.
+
+        `args` are values for what the Dockerfile declares with ARG. Each step is a note of progress, all else output.
+        """
         ...
 
     def pull(self, ref: str, progress: Progress) -> None:

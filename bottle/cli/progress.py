@@ -3,12 +3,13 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Never
 
 from tqdm import tqdm
 
-from bottle.cli.output import note
+from bottle.cli.fold import Fold
+from bottle.cli.output import note, quoted
 from bottle.text import printable
 
 
@@ -17,21 +18,38 @@ class Bars:
 
     def __init__(self) -> None:
         self._bar: tqdm[Never] | None = None
+        self._fold: Fold | None = None
 
     @contextmanager
     def phase(self, name: str, total: int | None = None) -> Iterator[None]:
-        """Show a bar where bytes are counted, a line where they are not."""
+        """Show a bar where bytes are counted; a line where they are not, and while it lasts, for how long and what."""
         if total is None:
             self.note(f"{name} …")
-            yield
+            with self._in_place_of_the_fold(Fold(name, sys.stderr)):
+                yield
             return
-        bar: tqdm[Never] = tqdm(desc=printable(name, 100), total=total, unit="B", unit_scale=True, file=sys.stderr)
-        outer, self._bar = self._bar, bar
+        with self._in_place_of_the_fold(None):
+            bar: tqdm[Never] = tqdm(desc=printable(name, 100), total=total, unit="B", unit_scale=True, file=sys.stderr)
+            outer, self._bar = self._bar, bar
+            try:
+                yield
+            finally:
+                bar.close()
+                self._bar = outer
+
+    @contextmanager
+    def _in_place_of_the_fold(self, fold: Fold | None) -> Iterator[None]:
+        """Of phases in each other, the innermost one is shown."""
+        outer, self._fold = self._fold, fold
+        if outer is not None:
+            outer.stop()
         try:
-            yield
+            with fold if fold is not None else nullcontext():
+                yield
         finally:
-            bar.close()
-            self._bar = outer
+            self._fold = outer
+            if outer is not None:
+                outer.start()
 
     def advance(self, amount: int) -> None:
         """Move the bar."""
@@ -40,8 +58,14 @@ class Bars:
 
     def note(self, text: str) -> None:
         """Print a line above the bar."""
-        with tqdm.external_write_mode(file=sys.stderr):
+        above = self._fold.lifted() if self._fold is not None else nullcontext()
+        with above, tqdm.external_write_mode(file=sys.stderr):
             note(text)
+
+    def output(self, line: str) -> None:
+        """Show it among the last ones."""
+        if self._fold is not None:
+            self._fold.output(line)
 
 
 class Lines:
@@ -69,6 +93,10 @@ class Lines:
     def note(self, text: str) -> None:
         """Print the line."""
         note(text)
+
+    def output(self, line: str) -> None:
+        """Print the line behind a mark: it is somebody else's."""
+        note(f"  {quoted([line])[0]}")
 
 
 def for_stderr() -> Bars | Lines:

@@ -60,6 +60,10 @@ class Connection:
         """Whether the engine is reached through a socket of this machine."""
         return self.address.startswith("unix://")
 
+    def client_environment(self) -> dict[str, str]:
+        """What makes the docker client talk to this engine."""
+        return {**os.environ, **self._environment, "DOCKER_HOST": self.address}
+
     @property
     def quick(self) -> _Client:
         """The client whose calls fail after QUERY_SECONDS of silence."""

@@ -50,6 +50,7 @@ def build_image(context: Context, dockerfile: bytes, *, folder: Path | None, tag
             context=files,
             tag=tag,
             labels={LABEL_SCHEMA: "1", LABEL_AGENT: agent},
+            args={},
             progress=context.progress,
         )
 

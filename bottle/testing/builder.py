@@ -4,7 +4,7 @@ import fnmatch
 import json
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from bottle.testing.tree import FOLDER, Node, Tree, absolute, put
 
 _WITHOUT_EFFECT = {"ARG", "EXPOSE", "MAINTAINER", "SHELL", "STOPSIGNAL"}
 _ECHO = re.compile(r"echo (?P<text>.*?) *> *(?P<path>/\S+)")
+_PRINT = re.compile(r"RUN echo (?P<text>[^>;]*)")
 _FAIL = re.compile(r"false|exit (?!0\b)\d+")
 
 
@@ -31,6 +32,21 @@ def instructions(dockerfile: bytes) -> list[str]:
         if name not in known:
             raise StepFailed(f"dockerfile parse error: unknown instruction: {name}")
     return lines
+
+
+def with_args(lines: Iterable[str], args: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Each instruction as it is written, and with the values of what was declared before it."""
+    values: dict[str, str] = {}
+    for line in lines:
+        yield line, re.sub(r"\$\{?(\w+)\}?", lambda found: values.get(found[1], found[0]), line)
+        if declared := re.fullmatch(r"ARG (\w+)(?:=(.*))?", line):
+            values[declared[1]] = args.get(declared[1], declared[2] or "")
+
+
+def printed(line: str) -> tuple[str, ...]:
+    """The lines that an instruction prints."""
+    match = _PRINT.fullmatch(line)
+    return (match["text"].strip("'\""),) if match else ()
 
 
 def perform(line: str, tree: Tree, config: dict[str, Any], context: Path) -> None:

@@ -205,8 +205,9 @@ FAULTS = {
 
 
 @pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Callable[[bytes | None], DockerEngine]]:
+def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes | None], DockerEngine]]:
     """Engines whose daemon answers what version it has, and to all else the same bytes; None: it says nothing."""
+    monkeypatch.setenv("PATH", "")  # no docker client, so that the engine builds
     stop = threading.Event()
     servers = []
 
@@ -277,7 +278,7 @@ def commit_spec(**fields: Any) -> CommitSpec:
 
 
 def build(engine: DockerEngine, folder: Path) -> None:
-    engine.build(dockerfile=b"FROM x", context=folder, tag="x", labels={}, progress=RecordingProgress())
+    engine.build(dockerfile=b"FROM x", context=folder, tag="x", labels={}, args={}, progress=RecordingProgress())
 
 
 CALLS: dict[str, Callable[[DockerEngine, Path], object]] = {

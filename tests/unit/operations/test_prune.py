@@ -179,6 +179,7 @@ def test_trial_builds_go_once_they_are_of_no_use(world: World) -> None:
             context=world.cwd,
             tag=tag,
             labels=labels,
+            args={},
             progress=world.progress,
         )
     young = plan_for(world.context, timedelta(days=36500))

@@ -93,6 +93,7 @@ def test_an_image_that_somebody_built_on_a_commit_stays(world: World) -> None:
         context=world.cwd,
         tag="mine:1",
         labels={},
+        args={},
         progress=world.progress,
     )
     remove(world.context, bottle, consent=True)

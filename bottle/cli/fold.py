@@ -1,0 +1,92 @@
+"""What works without a count, on a terminal: how long it has taken, and the last lines that it printed."""
+
+import shutil
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from bottle.text import printable
+
+_INTERVAL = 0.2  # seconds between two looks at whether there is something new to show
+_LINES = 5
+_PATIENCE = 1.0  # seconds after which work that prints nothing is shown to go on
+
+# A line that is too long is cut by the terminal, which knows how wide each character is.
+_NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"
+
+
+class Fold:
+    """A few lines at the bottom of a terminal, drawn anew in place; gone when the work has ended or is held up."""
+
+    def __init__(self, name: str, stream: TextIO) -> None:
+        self._name = printable(name, 200)
+        self._stream = stream
+        self._began = time.monotonic()
+        self._lines: deque[str] = deque(maxlen=_LINES)
+        self._shown: list[str] = []
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._drawing: threading.Thread | None = None
+
+    def output(self, line: str) -> None:
+        """Take in a line; it is shown with the next look."""
+        self._lines.append(printable(line))
+
+    def __enter__(self) -> None:
+        self.start()
+
+    def __exit__(self, *ended: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Begin to draw."""
+        self._over.clear()
+        self._drawing = threading.Thread(target=self._draw_until_over, name="bottle-fold", daemon=True)
+        self._drawing.start()
+
+    def stop(self) -> None:
+        """Draw no more, and leave nothing behind."""
+        self._over.set()
+        if self._drawing is not None:
+            self._drawing.join()
+        self._show([])
+
+    @contextmanager
+    def lifted(self) -> Iterator[None]:
+        """Nothing is drawn while the context is open, so that something can be printed above."""
+        with self._lock:
+            self._replace([])
+            yield
+
+    def _draw_until_over(self) -> None:
+        while not self._over.wait(_INTERVAL):
+            seconds = time.monotonic() - self._began
+            if self._lines or seconds >= _PATIENCE:
+                size = shutil.get_terminal_size()
+                self._show(folded(self._name, int(seconds), tuple(self._lines), size.columns, size.lines))
+
+    def _show(self, lines: list[str]) -> None:
+        with self._lock:
+            if lines != self._shown:
+                self._replace(lines)
+
+    def _replace(self, lines: list[str]) -> None:
+        erased = f"\x1b[{len(self._shown)}F\x1b[J" if self._shown else ""
+        drawn = "".join(f"{line}\n" for line in lines)
+        self._stream.write(erased + (f"{_NO_WRAP}{drawn}{_WRAP}" if drawn else ""))
+        self._stream.flush()
+        self._shown = lines
+
+
+def folded(name: str, seconds: int, lines: tuple[str, ...], columns: int, rows: int) -> list[str]:
+    """What stands at the bottom of a terminal of that size."""
+    room = max(0, min(_LINES, rows - 3))
+    shown = lines[len(lines) - room :] if len(lines) > room else lines
+    return [f"{name} … {_span(seconds)}", *(f"  {line}"[:columns] for line in shown)]
+
+
+def _span(seconds: int) -> str:
+    return f"{seconds} s" if seconds < 60 else f"{seconds // 60} min {seconds % 60} s"
