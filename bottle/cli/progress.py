@@ -8,8 +8,8 @@ from typing import Never
 
 from tqdm import tqdm
 
-from bottle.cli.fold import Fold
-from bottle.cli.output import note, quoted
+from bottle.cli.output import note, relayed
+from bottle.cli.tail import Tail
 from bottle.text import printable
 
 
@@ -18,17 +18,17 @@ class Bars:
 
     def __init__(self) -> None:
         self._bar: tqdm[Never] | None = None
-        self._fold: Fold | None = None
+        self._tail: Tail | None = None
 
     @contextmanager
     def phase(self, name: str, total: int | None = None) -> Iterator[None]:
         """Show a bar where bytes are counted; a line where they are not, and while it lasts, for how long and what."""
         if total is None:
             self.note(f"{name} …")
-            with self._in_place_of_the_fold(Fold(name, sys.stderr)):
+            with self._in_place_of_the_tail(Tail(name, sys.stderr) if self._bar is None else None):
                 yield
             return
-        with self._in_place_of_the_fold(None):
+        with self._in_place_of_the_tail(None):
             bar: tqdm[Never] = tqdm(desc=printable(name, 100), total=total, unit="B", unit_scale=True, file=sys.stderr)
             outer, self._bar = self._bar, bar
             try:
@@ -38,34 +38,36 @@ class Bars:
                 self._bar = outer
 
     @contextmanager
-    def _in_place_of_the_fold(self, fold: Fold | None) -> Iterator[None]:
+    def _in_place_of_the_tail(self, tail: Tail | None) -> Iterator[None]:
         """Of phases in each other, the innermost one is shown."""
-        outer, self._fold = self._fold, fold
+        outer, self._tail = self._tail, tail
         if outer is not None:
             outer.stop()
         try:
-            with fold if fold is not None else nullcontext():
+            with tail if tail is not None else nullcontext():
                 yield
         finally:
-            self._fold = outer
+            self._tail = outer
             if outer is not None:
                 outer.start()
 
     def advance(self, amount: int) -> None:
-        """Move the bar."""
+        """Move the bar, or count."""
         if self._bar is not None:
             self._bar.update(amount)
+        elif self._tail is not None:
+            self._tail.count(amount)
 
     def note(self, text: str) -> None:
         """Print a line above the bar."""
-        above = self._fold.lifted() if self._fold is not None else nullcontext()
+        above = self._tail.lifted() if self._tail is not None else nullcontext()
         with above, tqdm.external_write_mode(file=sys.stderr):
             note(text)
 
     def output(self, line: str) -> None:
         """Show it among the last ones."""
-        if self._fold is not None:
-            self._fold.output(line)
+        if self._tail is not None:
+            self._tail.output(line)
 
 
 class Lines:
@@ -96,7 +98,7 @@ class Lines:
 
     def output(self, line: str) -> None:
         """Print the line behind a mark: it is somebody else's."""
-        note(f"  {quoted([line])[0]}")
+        relayed(line)
 
 
 def for_stderr() -> Bars | Lines:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from bottle.docker_engine.connection import error_of
 from bottle.errors import BuildFailed
 from bottle.ports import Progress
-from bottle.text import printable
+from bottle.text import laid_out, printable
 
 _LAST_LINES = 20
 _LONGEST = 64 * 1024  # of a line without an end that are kept waiting for it
@@ -19,7 +19,7 @@ _ENGINE_STEP = re.compile(r"(\[\d+/\d+\] )?step \d+/\d+ ?: .*", re.IGNORECASE)
 _CHORES = re.compile(r" ---> .*|Removing intermediate container [0-9a-f]+")
 # A line of `docker buildx build --progress plain`: the number of what works, the seconds of what it printed, a text.
 _PLAIN = re.compile(r"#(\d+) (?:(\d+\.\d+) ?)?(.*)", re.DOTALL)
-_STEP = re.compile(r"\[(?:(?P<stage>.+) )?(?P<place>\d+/\d+)\] (?P<instruction>.*)")
+_STEP = re.compile(r"\[(?:stage-\d+ |(?P<stage>.+) )?(?P<place>\d+/\d+)\] (?P<instruction>.*)")
 _ENDED = re.compile(r"DONE( \S+)?|CACHED|CANCELED")
 _ERROR = "ERROR: "
 _RULE = "------"
@@ -70,7 +70,7 @@ class BuildLog:
 
     def say(self, part: str, line: str) -> None:
         """A line of output."""
-        text = printable(_last_state(line), _SHOWN)
+        text = laid_out(_last_state(line), _SHOWN)
         if text:
             self._lines[part].append(text)
             self._progress.output(text)

@@ -103,7 +103,8 @@ def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
                 context, metadata, image=image.id, resuming=False, tty=plan.tty, remote_control=plan.remote_control
             ) as draft:
                 if plan.copy_cwd:
-                    copy_in(context.engine, draft, plan.cwd, agent.workdir, metadata.defaults.user)
+                    with context.progress.phase(f"copying {plan.cwd} into the bottle"):
+                        copy_in(context.engine, draft, plan.cwd, agent.workdir, metadata.defaults.user)
             if begin:
                 begin_container(context, plan.identity.container)
             ended = see_it_run(context, plan.identity, plan.identity.container) if begin else None

@@ -1,5 +1,6 @@
 """The Docker Engine in force against the contract of all engines."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from tests.contract.engine import EngineContract, Rig  # noqa: E402
 
 @pytest.fixture(scope="module")
 def docker_engine() -> DockerEngine:
-    return DockerEngine()
+    # No docker client on the PATH: the engine's own builder builds.
+    return DockerEngine({**os.environ, "PATH": ""})
 
 
 @pytest.fixture

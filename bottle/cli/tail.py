@@ -1,4 +1,4 @@
-"""What works without a count, on a terminal: how long it has taken, and the last lines that it printed."""
+"""What works without a known end, on a terminal: how long it has taken, and the last lines that it printed."""
 
 import shutil
 import threading
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from bottle.cli.output import quoted, size
 from bottle.text import printable
 
 _INTERVAL = 0.2  # seconds between two looks at whether there is something new to show
@@ -18,7 +19,7 @@ _PATIENCE = 1.0  # seconds after which work that prints nothing is shown to go o
 _NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"
 
 
-class Fold:
+class Tail:
     """A few lines at the bottom of a terminal, drawn anew in place; gone when the work has ended or is held up."""
 
     def __init__(self, name: str, stream: TextIO) -> None:
@@ -27,13 +28,18 @@ class Fold:
         self._began = time.monotonic()
         self._lines: deque[str] = deque(maxlen=_LINES)
         self._shown: list[str] = []
+        self._done = 0
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._drawing: threading.Thread | None = None
 
     def output(self, line: str) -> None:
         """Take in a line; it is shown with the next look."""
-        self._lines.append(printable(line))
+        self._lines.append(line)
+
+    def count(self, amount: int) -> None:
+        """Take in that so many more bytes are done, of nobody knows how many."""
+        self._done += amount
 
     def __enter__(self) -> None:
         self.start()
@@ -44,7 +50,7 @@ class Fold:
     def start(self) -> None:
         """Begin to draw."""
         self._over.clear()
-        self._drawing = threading.Thread(target=self._draw_until_over, name="bottle-fold", daemon=True)
+        self._drawing = threading.Thread(target=self._draw_until_over, name="bottle-tail", daemon=True)
         self._drawing.start()
 
     def stop(self) -> None:
@@ -52,7 +58,7 @@ class Fold:
         self._over.set()
         if self._drawing is not None:
             self._drawing.join()
-        self._show([])
+        self.show([])
 
     @contextmanager
     def lifted(self) -> Iterator[None]:
@@ -63,12 +69,20 @@ class Fold:
 
     def _draw_until_over(self) -> None:
         while not self._over.wait(_INTERVAL):
-            seconds = time.monotonic() - self._began
-            if self._lines or seconds >= _PATIENCE:
-                size = shutil.get_terminal_size()
-                self._show(folded(self._name, int(seconds), tuple(self._lines), size.columns, size.lines))
+            self.show(self.lines())
 
-    def _show(self, lines: list[str]) -> None:
+    def lines(self) -> list[str]:
+        """What is to be shown now."""
+        seconds = time.monotonic() - self._began
+        if not self._lines and seconds < _PATIENCE:
+            return []
+        done = f", {size(self._done)}" if self._done else ""
+        terminal = shutil.get_terminal_size()
+        head = f"{self._name} … {_span(int(seconds))}{done}"
+        return shown_below(head, tuple(self._lines), terminal.columns, terminal.lines)
+
+    def show(self, lines: list[str]) -> None:
+        """Draw these in place of those that stand there."""
         with self._lock:
             if lines != self._shown:
                 self._replace(lines)
@@ -81,11 +95,11 @@ class Fold:
         self._shown = lines
 
 
-def folded(name: str, seconds: int, lines: tuple[str, ...], columns: int, rows: int) -> list[str]:
+def shown_below(head: str, lines: tuple[str, ...], columns: int, rows: int) -> list[str]:
     """What stands at the bottom of a terminal of that size."""
     room = max(0, min(_LINES, rows - 3))
     shown = lines[len(lines) - room :] if len(lines) > room else lines
-    return [f"{name} … {_span(seconds)}", *(f"  {line}"[:columns] for line in shown)]
+    return [head, *(f"  {line}"[:columns] for line in quoted(shown))]
 
 
 def _span(seconds: int) -> str:
