@@ -19,6 +19,7 @@ from migrate.scrutiny import MOST_ENTRIES
 
 _NEEDED_TOOLS = ("tar", "find", "awk")
 _SLACK = 64 * 1024**2
+_RECORDS = 16 << 10  # bytes of what a part has beside its contents
 _UNCHANGED = "nothing was changed on either side"
 
 
@@ -68,13 +69,18 @@ class MoveFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Something that travels, and how many bytes its contents are, where that is known.
-
-    On the wire it is no more than that, and a few bytes for each file; how much less, only compressing it would tell.
-    """
+    """Something that travels, and how many bytes its contents are, where that is known."""
 
     name: str
     size: int | None
+
+    @property
+    def most(self) -> int | None:
+        """At most how many bytes it is on the wire, as if nothing in it could be compressed: only doing it would tell.
+
+        Each file has a header, and the move adds records of its own.
+        """
+        return None if self.size is None else self.size + self.size // 100 + _RECORDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
