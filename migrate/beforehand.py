@@ -85,6 +85,7 @@ def _written(context: Context, container: ContainerFacts, spool: DirectorySpool)
         with context.progress.phase(f"reading what {container.name} has written"), spool.writer() as writer:
             for piece in written_layer(context.engine, container):
                 writer.write(piece)
+                context.progress.advance(len(piece))
             return writer.keep()
     except (EngineError, NotFound, VerificationFailed, OSError) as exc:
         context.progress.note(f"what {container.name} wrote is looked through only when it is committed: {exc}")

@@ -7,6 +7,8 @@ from bottle.operations import Context
 from migrate.layers import SaveStreamSource
 from migrate.ports import Spool
 
+_HEADERS = 100  # files are so many times larger than their headers, or more
+
 
 def read_layers(context: Context, ref: str, wanted: Collection[str], spool: Spool) -> bytes:
     """As `LayerSource.read`, from the engine; a phase of progress."""
@@ -20,4 +22,4 @@ def _stream_size(context: Context, ref: str) -> int | None:
     if context.engine.info().store is Store.CONTAINERD:
         return None
     image = context.engine.image(ref)
-    return image.size if image is not None else None
+    return image.size + image.size // _HEADERS if image is not None else None

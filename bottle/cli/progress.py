@@ -10,7 +10,10 @@ from tqdm import tqdm
 
 from bottle.cli.output import note, relayed
 from bottle.cli.tail import Tail
+from bottle.cli.ticker import Ticker
 from bottle.text import printable
+
+_SECOND = 1.0
 
 
 class Bars:
@@ -31,9 +34,12 @@ class Bars:
         with self._in_place_of_the_tail(None):
             bar: tqdm[Never] = tqdm(desc=printable(name, 100), total=total, unit="B", unit_scale=True, file=sys.stderr)
             outer, self._bar = self._bar, bar
+            ticker = Ticker(bar.refresh, _SECOND)  # its time goes on where nothing is counted for long
+            ticker.start()
             try:
                 yield
             finally:
+                ticker.stop()
                 bar.close()
                 self._bar = outer
 

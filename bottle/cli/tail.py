@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from bottle.cli.output import quoted, size
+from bottle.cli.ticker import Ticker
 from bottle.text import printable
 
 _INTERVAL = 0.2  # seconds between two looks at whether there is something new to show
@@ -30,8 +31,7 @@ class Tail:
         self._shown: list[str] = []
         self._done = 0
         self._lock = threading.Lock()
-        self._over = threading.Event()
-        self._drawing: threading.Thread | None = None
+        self._ticker = Ticker(lambda: self.show(self.lines()), _INTERVAL)
 
     def output(self, line: str) -> None:
         """Take in a line; it is shown with the next look."""
@@ -49,15 +49,11 @@ class Tail:
 
     def start(self) -> None:
         """Begin to draw."""
-        self._over.clear()
-        self._drawing = threading.Thread(target=self._draw_until_over, name="bottle-tail", daemon=True)
-        self._drawing.start()
+        self._ticker.start()
 
     def stop(self) -> None:
         """Draw no more, and leave nothing behind."""
-        self._over.set()
-        if self._drawing is not None:
-            self._drawing.join()
+        self._ticker.stop()
         self.show([])
 
     @contextmanager
@@ -66,10 +62,6 @@ class Tail:
         with self._lock:
             self._replace([])
             yield
-
-    def _draw_until_over(self) -> None:
-        while not self._over.wait(_INTERVAL):
-            self.show(self.lines())
 
     def lines(self) -> list[str]:
         """What is to be shown now."""

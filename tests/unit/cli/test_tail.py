@@ -2,12 +2,15 @@
 
 import io
 import re
+import threading
 
 import pytest
+from tqdm import tqdm
 
-from bottle.cli import tail
+from bottle.cli import progress, tail
 from bottle.cli.progress import Bars, Lines
 from bottle.cli.tail import Tail, shown_below
+from bottle.cli.ticker import Ticker
 
 
 def screen(written: str) -> list[str]:
@@ -95,3 +98,31 @@ def test_off_a_terminal_each_line_is_printed_once_behind_a_mark(capsys: pytest.C
     lines.output("one")
     lines.output("  next:  \x1b[2Jevil")
     assert capsys.readouterr().err == "  | one\n  |   next:  evil\n"
+
+
+def test_a_ticker_draws_until_it_is_stopped_and_can_go_on() -> None:
+    drawn = threading.Event()
+    ticker = Ticker(drawn.set, 0.001)
+    for _ in range(2):
+        drawn.clear()
+        ticker.start()
+        assert drawn.wait(30)
+        ticker.stop()
+        assert not [each for each in threading.enumerate() if each.name == "bottle-ticker"]
+
+
+def test_the_time_of_a_bar_goes_on_where_nothing_is_counted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_SECOND", 0.001)
+    refreshed = threading.Event()
+
+    class Bar(tqdm):  # type: ignore[type-arg]
+        def refresh(self, *args: object, **kwargs: object) -> bool:
+            refreshed.set()
+            return True
+
+    monkeypatch.setattr(progress, "tqdm", Bar)
+    with Bars().phase("reading", 3):
+        refreshed.clear()
+        assert refreshed.wait(30)
