@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _CLIENT = "docker"
+_BUILD = ("buildx", "build", "--builder", "default", "--progress", "plain")
 _PROBE_SECONDS = 20
 _GRACE = 10  # seconds in which a client that is told to end may take back what it began
 _LONGEST = 64 * 1024  # characters of a line
@@ -51,19 +52,7 @@ class BuildxBuild:
         pairs = [("--label", pair) for pair in self.labels.items()]
         pairs += [("--build-arg", pair) for pair in self.args.items()]
         options = [word for option, (key, value) in pairs for word in (option, f"{key}={value}")]
-        build = (
-            "buildx",
-            "build",
-            "--builder",
-            "default",
-            "--progress",
-            "plain",
-            "-t",
-            self.tag,
-            "-f",
-            str(dockerfile),
-        )
-        return (*build, *options, str(self.context.absolute()))
+        return (*_BUILD, "-t", self.tag, "-f", str(dockerfile), *options, str(self.context.absolute()))
 
 
 @contextmanager
@@ -80,11 +69,13 @@ def running(build: BuildxBuild, dockerfile: bytes, environ: Mapping[str, str]) -
         )
         try:
             yield client
+            client.wait()
         except BaseException:
-            client.terminate()
+            _end(client)
             raise
         finally:
-            _reap(client)
+            if client.stdout is not None:
+                client.stdout.close()
 
 
 def lines_of(client: subprocess.Popen[bytes]) -> Iterator[str]:
@@ -96,14 +87,13 @@ def lines_of(client: subprocess.Popen[bytes]) -> Iterator[str]:
         yield line.removesuffix("\n")
 
 
-def _reap(client: subprocess.Popen[bytes]) -> None:
+def _end(client: subprocess.Popen[bytes]) -> None:
+    client.terminate()
     try:
         client.wait(_GRACE)
     except subprocess.TimeoutExpired:
         client.kill()
         client.wait()
-    if client.stdout is not None:
-        client.stdout.close()
 
 
 def _client(environ: Mapping[str, str]) -> str | None:
