@@ -1,5 +1,6 @@
 """Builds: by BuildKit where engine and docker client have it, by the engine's own builder else."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,7 +41,7 @@ class Builds(Part):
     ) -> None:
         """Build; see the module for who does."""
         log = BuildLog(tag, progress)
-        environ = self._connection.client_environment()
+        environ = {**os.environ, **self._connection.client_environment()}
         with self._asked_to(f"build {tag}"):
             if self._has_buildkit() and has_buildx(environ):
                 build = BuildxBuild(context=context, tag=tag, labels=labels, args=args)

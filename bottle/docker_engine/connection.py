@@ -60,9 +60,9 @@ class Connection:
         """Whether the engine is reached through a socket of this machine."""
         return self.address.startswith("unix://")
 
-    def client_environment(self) -> dict[str, str]:
-        """What makes the docker client talk to this engine."""
-        return {**os.environ, **self._environment, "DOCKER_HOST": self.address}
+    def client_environment(self) -> Mapping[str, str]:
+        """What to lay over this process's environment for a docker client that is to talk to this very engine."""
+        return {**self._environment, "DOCKER_HOST": self.address}
 
     @property
     def quick(self) -> _Client:

@@ -44,8 +44,9 @@ DockerEngine().build(dockerfile=dockerfile, context=Path(folder), tag=tag, label
 
 
 @pytest.fixture
-def rig(buildx: Path, base_image: str, tmp_path: Path) -> Iterator[Rig]:
-    rig = Rig(engine=DockerEngine({**os.environ, "DOCKER_CONFIG": str(buildx)}), base=base_image, folder=tmp_path)
+def rig(buildx: Path, base_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    monkeypatch.setenv("DOCKER_CONFIG", str(buildx))
+    rig = Rig(engine=DockerEngine(), base=base_image, folder=tmp_path)
     yield rig
     rig.clean()
 

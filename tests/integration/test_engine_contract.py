@@ -1,6 +1,5 @@
 """The Docker Engine in force against the contract of all engines."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +14,12 @@ from tests.contract.engine import EngineContract, Rig  # noqa: E402
 
 @pytest.fixture(scope="module")
 def docker_engine() -> DockerEngine:
-    # No docker client on the PATH: the engine's own builder builds.
-    return DockerEngine({**os.environ, "PATH": ""})
+    return DockerEngine()
 
 
 @pytest.fixture
-def rig(docker_engine: DockerEngine, base_image: str, tmp_path: Path) -> Iterator[Rig]:
+def rig(docker_engine: DockerEngine, base_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    monkeypatch.setenv("PATH", "")  # no docker client, so that the engine builds
     rig = Rig(engine=docker_engine, base=base_image, folder=tmp_path)
     yield rig
     rig.clean()
