@@ -421,7 +421,7 @@ def _unsupported(new: _Dockerfile) -> Iterator[str]:
     for each, rest in new.all:
         refused = [flag for flag in each.flags if flag.partition("=")[0] in _BUILDKIT_FLAGS.get(each.name, ())]
         if refused or (each.name in {"RUN", "COPY", "ADD"} and _HEREDOC.search(rest) and each.body):
-            yield f"the engine's own builder may refuse it, as it needs BuildKit: {each.shown}"
+            yield f"it needs BuildKit, which the docker client here reaches with its buildx only: {each.shown}"
 
 
 def _unread(new: _Dockerfile) -> Iterator[str]:

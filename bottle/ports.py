@@ -38,6 +38,10 @@ class Progress(Protocol):
         """A line that the user should see now."""
         ...
 
+    def output(self, line: str) -> None:
+        """A line of what works in the phase that is open, such as a build's: worth a glance, and kept in the log."""
+        ...
+
 
 class LayerFolder(Protocol):
     """Somebody who makes a deep image shallow."""
@@ -174,7 +178,7 @@ class Engine(Protocol):
     ) -> None:
         """Build `dockerfile` in `context`, honouring its .dockerignore, and tag the image. Raises BuildFailed.
 
-        `args` are values for what the Dockerfile declares with ARG.
+        `args` are values for what the Dockerfile declares with ARG. Each step is a note of progress, all else output.
         """
         ...
 

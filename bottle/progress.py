@@ -17,3 +17,6 @@ class Silent:
 
     def note(self, text: str) -> None:
         """Ignore it."""
+
+    def output(self, line: str) -> None:
+        """Ignore it."""

@@ -70,6 +70,7 @@ TEMPORARY = (
     *BESIDE,
     BUNDLE,
     _temporary(r"\..+\.tmp", "RUNTIME folder", "a file for the agent, being written, in memory", ClearedBy.SETTLING),
+    _temporary(r"bottle-dockerfile-.+", "TMPDIR", "a Dockerfile while it is built", ClearedBy.SYSTEM),
     _temporary(r"bottle-no-context-.+", "TMPDIR", "an empty folder to build from", ClearedBy.SYSTEM),
     _temporary(r"bottle-.+\.new", "ENGINE, a container", "a container that is being made", ClearedBy.SETTLING),
     _temporary(

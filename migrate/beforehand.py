@@ -17,11 +17,11 @@ from bottle.state import BottleState
 from migrate.credentials import Finder
 from migrate.git import Git
 from migrate.hygiene import look_through
-from migrate.layers import SaveStreamSource
 from migrate.livefolder import listed
 from migrate.model import Blob, Codec
 from migrate.outside import Worktree
 from migrate.packing import outgoing
+from migrate.reading import read_layers
 from migrate.repository import Repositories
 from migrate.scan import Find
 from migrate.spool import DirectorySpool
@@ -65,8 +65,7 @@ def look_ahead(
     wanted = frozenset(own) - present
     with _scratch(context, metadata) as folder:
         spool = DirectorySpool(folder, Codec.ZSTD, level=1)
-        with context.progress.phase("reading the image's layers"):
-            config = SaveStreamSource(context.engine).read(image.id, wanted, spool)
+        config = read_layers(context, image.id, wanted, spool)
         layers = [blob for diff_id in own if (blob := spool.blob(diff_id)) is not None]
         written = _written(context, container, spool) if container is not None else None
         layers += [written] if written is not None else []
@@ -86,6 +85,7 @@ def _written(context: Context, container: ContainerFacts, spool: DirectorySpool)
         with context.progress.phase(f"reading what {container.name} has written"), spool.writer() as writer:
             for piece in written_layer(context.engine, container):
                 writer.write(piece)
+                context.progress.advance(len(piece))
             return writer.keep()
     except (EngineError, NotFound, VerificationFailed, OSError) as exc:
         context.progress.note(f"what {container.name} wrote is looked through only when it is committed: {exc}")

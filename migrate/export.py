@@ -27,12 +27,12 @@ from migrate.git import Git
 from migrate.hygiene import Allowed, finder_for, look_through, own_layers, require_clean, send_along
 from migrate.innertar import InnerTar, ItemType, item_header, write_tar
 from migrate.inspection import inspect
-from migrate.layers import SaveStreamSource
 from migrate.livefolder import LiveFolder, keep_up
 from migrate.model import Blob, Codec
 from migrate.outside import Outside, Survey, weigh
 from migrate.packing import Packed, own_folder, pack, repositories_of, require_same_needs
 from migrate.plan import require_consent, what_stays
+from migrate.reading import read_layers
 from migrate.scrutiny import Walk
 from migrate.spool import DirectorySpool
 from migrate.stream import decompress
@@ -236,8 +236,7 @@ class _Export:
         folder = one_tar(packed.workspace, files, links) if packed.workspace is not None else None
         layers = self._spool("layers")
         image = context.engine.image(commit.tag)
-        with context.progress.phase("reading the image's layers"):
-            config = SaveStreamSource(context.engine).read(commit.tag, frozenset(commit.diff_ids), layers)
+        config = read_layers(context, commit.tag, commit.diff_ids, layers)
         if image is None:
             raise NotFound(f"the image {commit.tag} vanished meanwhile", left=_UNCHANGED, next_step="docker image ls")
         along = self._look_through(commit, layers, config)

@@ -31,7 +31,6 @@ from migrate.credentials import Finder
 from migrate.handoff import Arrival, had_arrived, let_go, settle_handoff
 from migrate.hygiene import Allowed, finder_for, look_through, own_layers, require_clean, send_along
 from migrate.known import ImagesThere, LayersThere, ask_layers
-from migrate.layers import SaveStreamSource
 from migrate.link import choose_level, measure
 from migrate.livefolder import LiveFolder, Update, keep_up
 from migrate.model import Blob, Codec, HostFacts, Presence
@@ -40,6 +39,7 @@ from migrate.packing import Packed, outgoing, pack, packed_before, require_same_
 from migrate.plan import MovePlan, plan_move, require_consent, require_room
 from migrate.ports import Remote
 from migrate.preflight import probe
+from migrate.reading import read_layers
 from migrate.scripts import plain
 from migrate.spool import DirectorySpool
 from migrate.transfer import Cargo, Shipment, Throttle
@@ -460,8 +460,8 @@ class _Move:
     ) -> list[Cargo]:
         """The archive that the engine there is to be fed, cut where layers begin and end."""
         wanted = frozenset(commit.diff_ids) - there.diff_ids
-        with self._writing_here(), self._context.progress.phase("reading the image's layers"):
-            config = SaveStreamSource(self._context.engine).read(commit.tag, wanted, layers)
+        with self._writing_here():
+            config = read_layers(self._context, commit.tag, wanted, layers)
         self._along = self._look_through(commit, layers, config)
         archive = compose(
             config=config,

@@ -1,7 +1,7 @@
 """Gather all that decides a move, here and there; nothing is changed on either side."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 from bottle import tree
 from bottle.errors import NotFound
 from bottle.launch import is_below
-from bottle.model import ImageFacts, Metadata, MountKind
+from bottle.model import CommitRecord, ImageFacts, Metadata, MountKind
 from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations import Context
 from bottle.plan import require_docker, require_here
@@ -102,7 +102,7 @@ def observe(
         committed_layers=committed.diff_ids if committed is not None else None,
         architecture=image.architecture,
         layers=image.diff_ids,
-        image_size=image.size,
+        image_size=image.size - _size_there(context, metadata, commits, image, there.diff_ids),
         written=context.engine.writable_size(container.id) if container else 0,
         workspace_here=mounted is not None and mounted.is_dir(),
         workspace=tree.measure(mounted) if mounted else tree.Extent(),
@@ -123,6 +123,22 @@ def observe(
         shared=sharers(context, state.identity, mounted, frozenset(each.source for each in volumes_of(metadata))),
     )
     return Observed(facts=facts, image=image, workspace=workspace, images=images)
+
+
+def _size_there(
+    context: Context, metadata: Metadata, commits: Iterable[CommitRecord], image: ImageFacts, present: frozenset[str]
+) -> int:
+    """How much of an image need not travel: the size of the largest one that it is built on and the destination has."""
+    refs = (metadata.image, *(commit.tag for commit in commits if not commit.expired))
+    known = [each for ref in refs if ref and (each := context.engine.image(ref)) is not None]
+    return max(
+        (
+            each.size
+            for each in known
+            if present.issuperset(each.diff_ids) and image.diff_ids[: len(each.diff_ids)] == each.diff_ids
+        ),
+        default=0,
+    )
 
 
 def sharers(context: Context, identity: Identity, workspace: Path | None, volumes: frozenset[str]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from migrate.scrutiny import MOST_ENTRIES
 
 _NEEDED_TOOLS = ("tar", "find", "awk")
 _SLACK = 64 * 1024**2
+_RECORDS = 16 << 10  # bytes of what a part has beside its contents
 _UNCHANGED = "nothing was changed on either side"
 
 
@@ -28,13 +29,14 @@ class MoveFacts:
     """All that decides a move. Sizes in bytes.
 
     `arrives_as` is what the bottle will be called there. `layers` are the diff ids of the image that the bottle stands
-    on now, base first; `written` is what its container wrote on top. `present` are the layers that the destination has.
-    `workspace_here`: the folder to be packed is there. `committed_layers` are those of the image that has
-    `committed_tag`, None where none has. `volumes` are those that can be looked into from here, by name. `free_here` is
-    for what is packed to be sent, below bottle's `home`; `packed_here` is what earlier runs left there, which is used
-    or deleted. `pulled`: the destination unpacks by the program that asked for it. `engine_id` is what the engine here
-    calls itself, as `host.engine_id` is there. `shared`: who else works in what travels, a line each. `survey` is of
-    the workspace. `own` is bottle's home where it lies in the workspace.
+    on now, base first; `image_size` is that of those that the destination lacks, or more; `written` is what its
+    container wrote on top. `present` are the layers that the destination has. `workspace_here`: the folder to be packed
+    is there. `committed_layers` are those of the image that has `committed_tag`, None where none has. `volumes` are
+    those that can be looked into from here, by name. `free_here` is for what is packed to be sent, below bottle's
+    `home`; `packed_here` is what earlier runs left there, which is used or deleted. `pulled`: the destination unpacks
+    by the program that asked for it. `engine_id` is what the engine here calls itself, as `host.engine_id` is there.
+    `shared`: who else works in what travels, a line each. `survey` is of the workspace. `own` is bottle's home where it
+    lies in the workspace.
     """
 
     metadata: Metadata
@@ -68,15 +70,18 @@ class MoveFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Something that travels, and about how many bytes it is before compression, where that is known."""
+    """Something that travels, and how many bytes its contents are, where that is known."""
 
     name: str
     size: int | None
 
     @property
-    def compressed(self) -> int | None:
-        """About how many bytes it is on the wire: packages, sources and text shrink to some two fifths."""
-        return None if self.size is None else self.size * 2 // 5
+    def most(self) -> int | None:
+        """At most how many bytes it is on the wire, as if nothing in it could be compressed: only doing it would tell.
+
+        Each file has a header, and the move adds records of its own.
+        """
+        return None if self.size is None else self.size + self.size // 100 + _RECORDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

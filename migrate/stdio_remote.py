@@ -230,6 +230,10 @@ class RelayedProgress:
         """As `bottle.ports.Progress.note`."""
         self._tell(Kind.NOTE, {"text": printable(text, 1000)})
 
+    def output(self, line: str) -> None:
+        """As a note: what is printed while a bottle is sent is little."""
+        self.note(line)
+
     def _tell(self, kind: Kind, document: Mapping[str, Any]) -> None:
         with suppress(RemoteError):
             self._remote.tell(WireFrame.of(kind, document))

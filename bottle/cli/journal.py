@@ -122,3 +122,8 @@ class Told:
         """Write it down and pass it on."""
         _log.info("note: %s", text)
         self._shown.note(text)
+
+    def output(self, line: str) -> None:
+        """Write it down and pass it on."""
+        _log.info("output: %s", line)
+        self._shown.output(line)

@@ -24,9 +24,7 @@ def plan_document(plan: MovePlan, sides: Sides, missing: tuple[str, ...]) -> dic
     return {
         "stop": plan.stops,
         "commit": plan.commits,
-        "travels": [
-            {"name": part.name, "bytes": part.size, "estimated_on_the_wire": part.compressed} for part in plan.parts
-        ],
+        "travels": [{"name": part.name, "bytes": part.size, "at_most_on_the_wire": part.most} for part in plan.parts],
         "layers": {
             "total": plan.layers,
             f"present_{sides.destination}": plan.present,
@@ -49,10 +47,8 @@ def plan_lines(plan: MovePlan, sides: Sides, missing: tuple[str, ...]) -> list[s
     rows += [("would", "commit it")] if plan.commits else []
     rows.append(("would", "look for credentials once more in what it wrote, before that is sent"))
     for part in plan.parts:
-        amount = " (size not known yet)"
-        if part.size is not None and part.compressed is not None:
-            amount = f" ({size(part.size)}, about {size(part.compressed)} on the wire)"
-        rows.append(("travels", part.name + amount))
+        amount = "size not known yet" if part.most is None else f"at most {size(part.most)} on the wire"
+        rows.append(("travels", f"{part.name} ({amount})"))
     if plan.workspace is not None:
         rows.append(("workspace lands", f"{plan.workspace}, {sides.destination}"))
     disk = f"disk {sides.destination}"

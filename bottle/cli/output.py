@@ -131,6 +131,11 @@ def note(text: str) -> None:
     click.echo(_painted(_own_line(indentation + printable(text, 4000)), None, sys.stderr), err=True)
 
 
+def relayed(line: str) -> None:
+    """A line that somebody else wrote, on stderr, behind a mark."""
+    click.echo(f"  {quoted([line])[0]}", err=True)
+
+
 def quoted(lines: Iterable[str]) -> list[str]:
     """Lines that somebody else wrote, each behind a mark."""
     return [f"{_QUOTED}{laid_out(line, len(line))}" for line in lines]

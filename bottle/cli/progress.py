@@ -3,13 +3,17 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Never
 
 from tqdm import tqdm
 
-from bottle.cli.output import note
+from bottle.cli.output import note, relayed
+from bottle.cli.tail import Tail
+from bottle.cli.ticker import Ticker
 from bottle.text import printable
+
+_SECOND = 1.0
 
 
 class Bars:
@@ -17,31 +21,59 @@ class Bars:
 
     def __init__(self) -> None:
         self._bar: tqdm[Never] | None = None
+        self._tail: Tail | None = None
 
     @contextmanager
     def phase(self, name: str, total: int | None = None) -> Iterator[None]:
-        """Show a bar where bytes are counted, a line where they are not."""
+        """Show a bar where bytes are counted; a line where they are not, and while it lasts, for how long and what."""
         if total is None:
             self.note(f"{name} …")
-            yield
+            with self._in_place_of_the_tail(Tail(name, sys.stderr) if self._bar is None else None):
+                yield
             return
-        bar: tqdm[Never] = tqdm(desc=printable(name, 100), total=total, unit="B", unit_scale=True, file=sys.stderr)
-        outer, self._bar = self._bar, bar
+        with self._in_place_of_the_tail(None):
+            bar: tqdm[Never] = tqdm(desc=printable(name, 100), total=total, unit="B", unit_scale=True, file=sys.stderr)
+            outer, self._bar = self._bar, bar
+            ticker = Ticker(bar.refresh, _SECOND)  # its time goes on where nothing is counted for long
+            ticker.start()
+            try:
+                yield
+            finally:
+                ticker.stop()
+                bar.close()
+                self._bar = outer
+
+    @contextmanager
+    def _in_place_of_the_tail(self, tail: Tail | None) -> Iterator[None]:
+        """Of phases in each other, the innermost one is shown."""
+        outer, self._tail = self._tail, tail
+        if outer is not None:
+            outer.stop()
         try:
-            yield
+            with tail if tail is not None else nullcontext():
+                yield
         finally:
-            bar.close()
-            self._bar = outer
+            self._tail = outer
+            if outer is not None:
+                outer.start()
 
     def advance(self, amount: int) -> None:
-        """Move the bar."""
+        """Move the bar, or count."""
         if self._bar is not None:
             self._bar.update(amount)
+        elif self._tail is not None:
+            self._tail.count(amount)
 
     def note(self, text: str) -> None:
         """Print a line above the bar."""
-        with tqdm.external_write_mode(file=sys.stderr):
+        above = self._tail.lifted() if self._tail is not None else nullcontext()
+        with above, tqdm.external_write_mode(file=sys.stderr):
             note(text)
+
+    def output(self, line: str) -> None:
+        """Show it among the last ones."""
+        if self._tail is not None:
+            self._tail.output(line)
 
 
 class Lines:
@@ -69,6 +101,10 @@ class Lines:
     def note(self, text: str) -> None:
         """Print the line."""
         note(text)
+
+    def output(self, line: str) -> None:
+        """Print the line behind a mark: it is somebody else's."""
+        relayed(line)
 
 
 def for_stderr() -> Bars | Lines:

@@ -39,3 +39,10 @@ class Teller:
     def note(self, text: str) -> None:
         """Pass it on."""
         self.listener(text)
+
+    def output(self, line: str) -> None:
+        """Pass now and then one on."""
+        now = time.monotonic()
+        if now - self._told >= _INTERVAL:
+            self._told = now
+            self.listener(line)

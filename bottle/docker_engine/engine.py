@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from bottle import facts
+from bottle.docker_engine.builds import Builds
 from bottle.docker_engine.connection import Connection
 from bottle.docker_engine.containers import Containers
 from bottle.docker_engine.contents import Contents
@@ -11,7 +12,7 @@ from bottle.docker_engine.volumes import Volumes
 from bottle.model import Endpoint, EngineInfo, NetworkFacts
 
 
-class DockerEngine(Containers, Contents, Images, Volumes):
+class DockerEngine(Builds, Containers, Contents, Images, Volumes):
     """The engine that the docker client would talk to (see `endpoint.resolve`).
 
     It connects on first use. `environment` takes the place of this process's.

@@ -476,7 +476,8 @@ def _put_aside(context: Context, state: BottleState, request: CapabilityRequest)
     if container is not None:  # once more, and strictly: the new filesystem begins with nothing else of the old one
         metadata = state.metadata()
         paths, mounted = metadata.agent.transcript, container_mounts(metadata)
-        transcript.capture(context.engine, container.id, paths, state.transcript, mounted=mounted)
+        with context.progress.phase("copying the transcript"):
+            transcript.capture(context.engine, container.id, paths, state.transcript, mounted=mounted)
     return _Aside(
         container=container,
         commit=made.commit if made is not None else frozen,

@@ -105,7 +105,8 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
     frozen = None
     try:
         with paused(context, state, container if plan.pause else None, "a commit"):
-            dropped = _dropped(context, container, metadata)
+            with context.progress.phase(f"looking at what {container.name} wrote"):
+                dropped = _dropped(context, container, metadata)
             image = _snapshot(context, container, _commit_spec(metadata, intent))
             take_over(context, state, intent, image, container)
             with context.progress.phase("copying the transcript"):

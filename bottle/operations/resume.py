@@ -285,7 +285,8 @@ def _refill(
     if all(map(spared, agent.transcript)):
         return
     if transcript_too:
-        count = transcript.restore(context.engine, container, state.transcript, spared=spared)
+        with context.progress.phase("putting the transcript back"):
+            count = transcript.restore(context.engine, container, state.transcript, spared=spared)
         yield f"the transcript came back from its last snapshot: {counted(count, 'file')}"
     else:
         yield "there was no snapshot of the transcript to put back"
@@ -297,7 +298,8 @@ def _copied_again(
     workdir = metadata.agent.workdir
     if not cwd.is_dir():
         return f"{workdir} is empty: {cwd}, which was copied into it, is gone"
-    copy_in(context.engine, container, cwd, workdir, metadata.user, spared=spared)
+    with context.progress.phase(f"copying {cwd} into the bottle"):
+        copy_in(context.engine, container, cwd, workdir, metadata.user, spared=spared)
     return f"{workdir} is a fresh copy of {cwd}, without the agent's changes"
 
 

@@ -124,7 +124,8 @@ def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
                 tty=plan.tty,
             ) as draft:
                 if plan.copy_cwd:
-                    copy_in(context.engine, draft, plan.cwd, agent.workdir, metadata.user)
+                    with context.progress.phase(f"copying {plan.cwd} into the bottle"):
+                        copy_in(context.engine, draft, plan.cwd, agent.workdir, metadata.user)
             if begin:
                 begin_container(context, plan.identity.container)
             ended = see_it_run(context, plan.identity, plan.identity.container) if begin else None

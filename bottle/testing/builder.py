@@ -12,6 +12,7 @@ from bottle.testing.tree import FOLDER, Node, Tree, absolute, put
 
 _WITHOUT_EFFECT = {"ARG", "EXPOSE", "MAINTAINER", "SHELL", "STOPSIGNAL"}
 _ECHO = re.compile(r"echo (?P<text>.*?) *> *(?P<path>/\S+)")
+_PRINT = re.compile(r"RUN echo (?P<text>[^>;]*)")
 _FAIL = re.compile(r"false|exit (?!0\b)\d+")
 
 
@@ -33,18 +34,19 @@ def instructions(dockerfile: bytes) -> list[str]:
     return lines
 
 
-def declared(line: str, args: Mapping[str, str]) -> dict[str, str]:
-    """The variable that an ARG brings, with the value it is given or else its own."""
-    name, _, rest = line.partition(" ")
-    if name.upper() != "ARG":
-        return {}
-    key, _, default = rest.strip().partition("=")
-    return {key: args.get(key, default)}
+def with_args(lines: Iterable[str], args: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Each instruction as it is written, and with the values of what was declared before it."""
+    values: dict[str, str] = {}
+    for line in lines:
+        yield line, re.sub(r"\$\{?(\w+)\}?", lambda found: values.get(found[1], found[0]), line)
+        if declared := re.fullmatch(r"ARG (\w+)(?:=(.*))?", line):
+            values[declared[1]] = args.get(declared[1], declared[2] or "")
 
 
-def filled(line: str, values: Mapping[str, str]) -> str:
-    """An instruction with its variables, as far as they are known."""
-    return re.sub(r"\$\{?(\w+)\}?", lambda match: values.get(match[1], match[0]), line)
+def printed(line: str) -> tuple[str, ...]:
+    """The lines that an instruction prints."""
+    match = _PRINT.fullmatch(line)
+    return (match["text"].strip("'\""),) if match else ()
 
 
 def perform(line: str, tree: Tree, config: dict[str, Any], context: Path) -> None:

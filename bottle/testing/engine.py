@@ -33,7 +33,7 @@ from bottle.model import (
     VolumeFacts,
 )
 from bottle.ports import Engine, Progress
-from bottle.testing.builder import StepFailed, declared, filled, instructions, perform
+from bottle.testing.builder import StepFailed, instructions, perform, printed, with_args
 from bottle.testing.container import FakeContainer, FakeExecution, FakeSession
 from bottle.testing.events import FakeEvents
 from bottle.testing.faults import Call, Faults, recorded
@@ -266,12 +266,12 @@ class FakeEngine(Faults):
                 raise StepFailed(f"the build context {context} could not be read")
             lines = instructions(dockerfile)
             image = FakeImage(created=self.clock())
-            values: dict[str, str] = {}
-            for number, line in enumerate(lines, start=1):
+            for number, (line, meant) in enumerate(with_args(lines, args), start=1):
                 where = f"Step {number}/{len(lines)} : {line}"
                 progress.note(where)
-                values |= declared(line, args)
-                image = self._step(image, filled(line, values), context)
+                image = self._step(image, meant, context)
+                for text in printed(meant):
+                    progress.output(text)
         except StepFailed as error:
             raise BuildFailed(
                 f"building {tag} failed{' at ' if where else ''}{where}: {error}", next_step="mend the Dockerfile"
@@ -307,7 +307,7 @@ class FakeEngine(Faults):
         image = self.registry.get(ref)
         if image is None:
             raise NotFound(f"Docker could not pull {ref}: repository does not exist")
-        progress.note(f"Pulling from {ref}")
+        progress.output(f"Pulling from {ref}")
         self._keep(image, (ref,))
 
     @recorded

@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 @dataclass
 class RecordingProgress:
-    """`ports.Progress` that remembers: phases as (name, total), notes, and the bytes done in each phase."""
+    """`ports.Progress` that remembers: phases as (name, total), notes, output, and the bytes done in each phase."""
 
     phases: list[tuple[str, int | None]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
     done: dict[str, int] = field(default_factory=dict)
     open: list[str] = field(default_factory=list)
 
@@ -34,6 +35,10 @@ class RecordingProgress:
     def note(self, text: str) -> None:
         """Remember the line."""
         self.notes.append(text)
+
+    def output(self, line: str) -> None:
+        """Remember the line."""
+        self.outputs.append(line)
 
 
 @dataclass

@@ -76,6 +76,7 @@ class Rig:
         tag: str = "built",
         files: Mapping[str, str] | None = None,
         args: Mapping[str, str] | None = None,
+        progress: RecordingProgress | None = None,
     ) -> ImageFacts:
         context = self.folder / f"context-{secrets.token_hex(4)}"
         for path, content in {".keep": "", **(files or {})}.items():
@@ -88,7 +89,7 @@ class Rig:
             tag=self.image(tag),
             labels=self.labels,
             args=args or {},
-            progress=RecordingProgress(),
+            progress=progress or RecordingProgress(),
         )
         return self.look_at(self.image(tag))
 
@@ -237,7 +238,82 @@ ASKS: dict[str, Callable[[Engine], object]] = {
 }
 
 
-class EngineContract:
+class BuilderContract:
+    """What a build promises, whoever does it."""
+
+    def test_build_makes_an_image(self, rig: Rig) -> None:
+        image = rig.build(
+            'COPY notes /srv/notes\nENTRYPOINT ["/bin/echo"]\nCMD ["hi", "there"]\nUSER 1000\nVOLUME /data',
+            files={"notes/a.txt": "first"},
+        )
+        assert image.tags == (rig.image("built"),)
+        assert image.labels[LABEL] == rig.run
+        assert image.defaults == ImageDefaults(entrypoint=("/bin/echo",), command=("hi", "there"), user="1000")
+        assert image.declared_volumes == ("/data",)
+        assert apparent_time(image.created_at)
+        assert image.diff_ids[: len(rig.look_at(rig.base).diff_ids)] == rig.look_at(rig.base).diff_ids
+        container = rig.create(image=rig.image("built"))
+        assert rig.read(container, "/srv/notes/a.txt") == b"first"
+        assert rig.read(container, "/greeting") == b"hello\n"
+
+    def test_build_honours_dockerignore_and_leaves_no_dockerfile(self, rig: Rig) -> None:
+        rig.build(
+            "COPY . /srv/",
+            files={
+                ".dockerignore": "# a comment\nsecret.txt\nbuild/\n",
+                "secret.txt": "s",
+                "build/o": "o",
+                "kept": "k",
+            },
+        )
+        names = set(read_tar(rig.engine.read_archive(rig.create(image=rig.image("built")), "/srv")))
+        assert "srv/kept" in names
+        assert not names & {"srv/secret.txt", "srv/build/o"}
+        assert not [name for name in names if "ockerfile" in name]
+
+    def test_build_tells_its_steps(self, rig: Rig) -> None:
+        progress = RecordingProgress()
+        rig.engine.build(
+            dockerfile=f"FROM {rig.base}\nRUN true".encode(),
+            context=rig.folder,
+            tag=rig.image("built"),
+            labels=rig.labels,
+            args={},
+            progress=progress,
+        )
+        assert [note for note in progress.notes if note.startswith("Step 1/")]
+
+    def test_build_shows_what_its_steps_print(self, rig: Rig) -> None:
+        progress = RecordingProgress()
+        rig.build(f"RUN echo 'what {rig.run} says'", progress=progress)
+        assert f"what {rig.run} says" in progress.outputs
+
+    def test_build_gives_the_values_that_are_declared(self, rig: Rig) -> None:
+        step = "ARG COLOUR=red\nARG SIZE=small\nLABEL colour=$COLOUR size=$SIZE"
+        labels = rig.build(step, args={"COLOUR": "blue"}).labels
+        assert (labels["colour"], labels["size"]) == ("blue", "small")
+
+    @pytest.mark.parametrize("step", ["RUN exit 7", "COPY missing /x", "FROBNICATE now"])
+    def test_a_step_that_fails_is_named_and_tags_nothing(self, rig: Rig, step: str) -> None:
+        with pytest.raises(BuildFailed) as caught:
+            rig.build(step)
+        assert rig.engine.image(rig.image("built")) is None
+        assert step.split(maxsplit=1)[0] in caught.value.what
+        assert caught.value.next_step
+
+    def test_a_context_that_is_missing_fails_the_build(self, rig: Rig) -> None:
+        with pytest.raises(BuildFailed):
+            rig.engine.build(
+                dockerfile=b"FROM scratch",
+                context=rig.folder / "nowhere",
+                tag=rig.image("built"),
+                labels={},
+                args={},
+                progress=RecordingProgress(),
+            )
+
+
+class EngineContract(BuilderContract):
     """Every method of the port, with the errors it promises."""
 
     # What is there.
@@ -414,74 +490,7 @@ class EngineContract:
         rig.engine.stop(ref, 0)
         assert rig.engine.usage(ref) is None
 
-    # Build and pull.
-
-    def test_build_makes_an_image(self, rig: Rig) -> None:
-        image = rig.build(
-            'COPY notes /srv/notes\nENTRYPOINT ["/bin/echo"]\nCMD ["hi", "there"]\nUSER 1000\nVOLUME /data',
-            files={"notes/a.txt": "first"},
-        )
-        assert image.tags == (rig.image("built"),)
-        assert image.labels[LABEL] == rig.run
-        assert image.defaults == ImageDefaults(entrypoint=("/bin/echo",), command=("hi", "there"), user="1000")
-        assert image.declared_volumes == ("/data",)
-        assert apparent_time(image.created_at)
-        assert image.diff_ids[: len(rig.look_at(rig.base).diff_ids)] == rig.look_at(rig.base).diff_ids
-        container = rig.create(image=rig.image("built"))
-        assert rig.read(container, "/srv/notes/a.txt") == b"first"
-        assert rig.read(container, "/greeting") == b"hello\n"
-
-    def test_build_honours_dockerignore_and_leaves_no_dockerfile(self, rig: Rig) -> None:
-        rig.build(
-            "COPY . /srv/",
-            files={
-                ".dockerignore": "# a comment\nsecret.txt\nbuild/\n",
-                "secret.txt": "s",
-                "build/o": "o",
-                "kept": "k",
-            },
-        )
-        names = set(read_tar(rig.engine.read_archive(rig.create(image=rig.image("built")), "/srv")))
-        assert "srv/kept" in names
-        assert not names & {"srv/secret.txt", "srv/build/o"}
-        assert not [name for name in names if "ockerfile" in name]
-
-    def test_build_tells_its_steps(self, rig: Rig) -> None:
-        progress = RecordingProgress()
-        rig.engine.build(
-            dockerfile=f"FROM {rig.base}\nRUN true".encode(),
-            context=rig.folder,
-            tag=rig.image("built"),
-            labels=rig.labels,
-            args={},
-            progress=progress,
-        )
-        assert [note for note in progress.notes if note.startswith("Step 1/")]
-
-    def test_build_gives_arguments_to_what_declares_them(self, rig: Rig) -> None:
-        step = "ARG COLOUR=blue\nARG SHAPE=round\nRUN echo $COLOUR ${SHAPE} > /said\nUSER $COLOUR"
-        image = rig.build(step, args={"COLOUR": "red", "UNDECLARED": "x"})
-        assert rig.read(rig.create(image=image.id), "/said") == b"red round\n"
-        assert image.defaults.user == "red"
-
-    @pytest.mark.parametrize("step", ["RUN exit 7", "COPY missing /x", "FROBNICATE now"])
-    def test_a_step_that_fails_is_named_and_tags_nothing(self, rig: Rig, step: str) -> None:
-        with pytest.raises(BuildFailed) as caught:
-            rig.build(step)
-        assert rig.engine.image(rig.image("built")) is None
-        assert step.split(maxsplit=1)[0] in caught.value.what
-        assert caught.value.next_step
-
-    def test_a_context_that_is_missing_fails_the_build(self, rig: Rig) -> None:
-        with pytest.raises(BuildFailed):
-            rig.engine.build(
-                dockerfile=b"FROM scratch",
-                context=rig.folder / "nowhere",
-                tag=rig.image("built"),
-                labels={},
-                args={},
-                progress=RecordingProgress(),
-            )
+    # Pull.
 
     def test_pull_of_what_no_registry_has_fails(self, rig: Rig) -> None:
         with pytest.raises((NotFound, EngineError)):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import secrets
+import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -50,6 +52,20 @@ def base_image(engine: docker.DockerClient) -> str:
 def host_image(engine: docker.DockerClient, base_image: str) -> str:
     """The name of the image that hosts run."""
     return ensure_host_image(engine)
+
+
+@pytest.fixture(scope="session")
+def buildx(engine: docker.DockerClient, host_image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of configuration that gives the docker client here the buildx that the hosts have."""
+    holder = engine.containers.create(host_image)
+    try:
+        packed = b"".join(holder.get_archive("/usr/libexec/docker/cli-plugins/docker-buildx")[0])
+    finally:
+        holder.remove()
+    folder = tmp_path_factory.mktemp("client")
+    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+        tar.extractall(folder / "cli-plugins", filter="data")
+    return folder
 
 
 @pytest.fixture(scope="session")

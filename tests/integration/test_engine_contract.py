@@ -23,7 +23,8 @@ def docker_engine() -> DockerEngine:
 
 
 @pytest.fixture
-def rig(docker_engine: DockerEngine, base_image: str, tmp_path: Path) -> Iterator[Rig]:
+def rig(docker_engine: DockerEngine, base_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    monkeypatch.setenv("PATH", "")  # no docker client, so that the engine builds
     rig = Rig(engine=docker_engine, base=base_image, folder=tmp_path)
     yield rig
     rig.clean()

@@ -126,6 +126,17 @@ def test_all_that_belongs_to_a_bottle_arrives_and_the_agent_goes_on(desk: Desk, 
         assert host.docker("inspect", "-f", "{{.State.Running}}", f"bottle-{identity}").text == "true"
 
 
+def test_no_more_travels_than_the_plan_says(desk: Desk, host: DockerHost) -> None:
+    desk.knows(host)
+    identity = desk.start("mover")
+    desk.grow(identity, 6 << 20)
+    (desk.workspace / "large").write_bytes(os.urandom(4 << 20))
+    with forgotten(host, identity):
+        planned = desk.ok("migrate", identity, desk.target(host), "--plan")["plan"]["travels"]
+        moved = desk.ok("migrate", identity, desk.target(host))
+        assert 10 << 20 < moved["staged_bytes"] <= sum(part["at_most_on_the_wire"] for part in planned)
+
+
 @contextmanager
 def an_editor(folder: Path) -> Iterator[threading.Event]:
     """Somebody who works in a folder until told to stop: appends in place, saves by a rename, makes and deletes."""

@@ -235,8 +235,9 @@ FAULTS = {
 
 
 @pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Callable[[bytes | None], DockerEngine]]:
+def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes | None], DockerEngine]]:
     """Engines whose daemon answers what version it has, and to all else the same bytes; None: it says nothing."""
+    monkeypatch.setenv("PATH", "")  # no docker client, so that the engine builds
     stop = threading.Event()
     servers = []
 
@@ -414,6 +415,24 @@ def test_a_build_that_fails_shows_its_step_and_last_lines(
     assert caught.value.details[-1] == "line 49"
     assert "line 5\n" not in caught.value.what
     assert "0123" not in caught.value.what
+
+
+@pytest.mark.parametrize(("header", "by_client"), [(b"", True), (b"Libpod-API-Version: 4.3.1\r\n", False)])
+def test_the_client_builds_where_the_engine_has_buildkit(
+    daemon: Callable[[bytes | None], DockerEngine],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    header: bytes,
+    by_client: bool,
+) -> None:
+    client = tmp_path / "docker"
+    client.write_text("#!/bin/sh\n[ $2 = version ] && echo github.com/docker/buildx 0.29.1 x || : >$0.built\n")
+    client.chmod(0o755)
+    body = b'{"stream":"Step 1/1 : FROM x\\n"}'
+    engine = daemon(HEAD + header + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    build(engine, tmp_path)
+    assert (tmp_path / "docker.built").exists() is by_client
 
 
 # What is sent.

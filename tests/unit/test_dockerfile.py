@@ -183,7 +183,7 @@ def test_nothing_is_hidden_behind_what_looks_like_a_heredoc(line: str) -> None:
 def test_what_a_heredoc_says_is_no_instruction_to_speak_of() -> None:
     body = "apt-get update\nmake \\\n install\nuser=root\n"
     assert found(f"{BEFORE}RUN <<EOF\n{body}EOF\nRUN <<EOF\nls\nEOF\n") == (
-        "the engine's own builder may refuse it, as it needs BuildKit: RUN <<EOF"
+        "it needs BuildKit, which the docker client here reaches with its buildx only: RUN <<EOF"
     )
 
 

@@ -199,20 +199,23 @@ def test_pull_takes_from_the_registry() -> None:
 
 def test_builds_do_what_tests_need(tmp_path: Path) -> None:
     engine = FakeEngine()
+    progress = RecordingProgress()
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "file").write_text("content")
     engine.registry["base:1"] = engine.make_image({})
     engine.build(
-        dockerfile=b'# comment\nFROM base:1\nCOPY folder /there\nENV A=b \\\n  C=d\nCMD ["x"]\nHEALTHCHECK NONE\n',
+        dockerfile=b"# comment\nFROM base:1\nARG WHAT=b\nCOPY folder /there\nRUN echo ${WHAT}\n"
+        b'ENV A=b \\\n  C=d\nCMD ["x"]\nHEALTHCHECK NONE\n',
         context=tmp_path,
         tag="built",
         labels={"l": "v"},
-        args={},
-        progress=RecordingProgress(),
+        args={"WHAT": "words"},
+        progress=progress,
     )
     image = engine.image("built:latest")
     assert image is not None
     assert (image.labels, image.defaults.command) == ({"l": "v"}, ("x",))
+    assert progress.outputs == ["words"]
     engine.create(LaunchSpec(**{**{name: getattr(SPEC, name) for name in SPEC.__slots__}, "image": "built"}))
     assert engine.read("bottle-x", "/there/file") == b"content"
 

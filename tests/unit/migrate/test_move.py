@@ -292,6 +292,30 @@ def test_what_the_agent_came_to_need_before_it_stopped_is_not_left_behind_unsaid
     assert rig.move(consent=True).left_behind == ("what a link leads to: late -> ../data",)
 
 
+def planned_bytes(decided: MovePlan) -> int:
+    """At most how much is to travel, which is known of all parts."""
+    sizes = [part.most for part in decided.parts if part.most is not None]
+    assert len(sizes) == len(decided.parts)
+    return sum(sizes)
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["move", "copy"])
+def test_no_more_travels_than_the_plan_says(rig: Rig, keep: bool) -> None:
+    rig.world.work(rig.bottle, "/cannot-be-compressed", os.urandom(3 << 20))
+    (rig.world.cwd / "cannot-be-compressed").write_bytes(os.urandom(2 << 20))
+    planned = planned_bytes(rig.plan(keep=keep))
+    assert 5 << 20 < rig.move(keep=keep).staged <= planned
+
+
+def test_a_plan_does_not_count_what_is_there(rig: Rig) -> None:
+    whole = planned_bytes(rig.plan())
+    base = rig.world.engine.image(BASE)
+    assert base is not None
+    assert base.size
+    rig.hold(base)
+    assert planned_bytes(rig.plan()) == pytest.approx(whole - base.size, abs=base.size // 50)
+
+
 # --- what an earlier run left, and what a plan says of it -------------------------------------------------------------
 
 

@@ -1,0 +1,99 @@
+"""What works without a known end, on a terminal: how long it has taken, and the last lines that it printed."""
+
+import shutil
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from bottle.cli.output import quoted
+from bottle.cli.ticker import Ticker
+from bottle.text import printable
+from bottle.words import size
+
+_INTERVAL = 0.2  # seconds between two looks at whether there is something new to show
+_LINES = 5
+_PATIENCE = 1.0  # seconds after which work that prints nothing is shown to go on
+
+# A line that is too long is cut by the terminal, which knows how wide each character is.
+_NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"
+
+
+class Tail:
+    """A few lines at the bottom of a terminal, drawn anew in place; gone when the work has ended or is held up."""
+
+    def __init__(self, name: str, stream: TextIO) -> None:
+        self._name = printable(name, 200)
+        self._stream = stream
+        self._began = time.monotonic()
+        self._lines: deque[str] = deque(maxlen=_LINES)
+        self._shown: list[str] = []
+        self._done = 0
+        self._lock = threading.Lock()
+        self._ticker = Ticker(lambda: self.show(self.lines()), _INTERVAL)
+
+    def output(self, line: str) -> None:
+        """Take in a line; it is shown with the next look."""
+        self._lines.append(line)
+
+    def count(self, amount: int) -> None:
+        """Take in that so many more bytes are done, of nobody knows how many."""
+        self._done += amount
+
+    def __enter__(self) -> None:
+        self.start()
+
+    def __exit__(self, *ended: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Begin to draw."""
+        self._ticker.start()
+
+    def stop(self) -> None:
+        """Draw no more, and leave nothing behind."""
+        self._ticker.stop()
+        self.show([])
+
+    @contextmanager
+    def lifted(self) -> Iterator[None]:
+        """Nothing is drawn while the context is open, so that something can be printed above."""
+        with self._lock:
+            self._replace([])
+            yield
+
+    def lines(self) -> list[str]:
+        """What is to be shown now."""
+        seconds = time.monotonic() - self._began
+        if not self._lines and seconds < _PATIENCE:
+            return []
+        done = f", {size(self._done)}" if self._done else ""
+        terminal = shutil.get_terminal_size()
+        head = f"{self._name} … {_span(int(seconds))}{done}"
+        return shown_below(head, tuple(self._lines), terminal.columns, terminal.lines)
+
+    def show(self, lines: list[str]) -> None:
+        """Draw these in place of those that stand there."""
+        with self._lock:
+            if lines != self._shown:
+                self._replace(lines)
+
+    def _replace(self, lines: list[str]) -> None:
+        erased = f"\x1b[{len(self._shown)}F\x1b[J" if self._shown else ""
+        drawn = "".join(f"{line}\n" for line in lines)
+        self._stream.write(erased + (f"{_NO_WRAP}{drawn}{_WRAP}" if drawn else ""))
+        self._stream.flush()
+        self._shown = lines
+
+
+def shown_below(head: str, lines: tuple[str, ...], columns: int, rows: int) -> list[str]:
+    """What stands at the bottom of a terminal of that size."""
+    room = max(0, min(_LINES, rows - 3))
+    shown = lines[len(lines) - room :] if len(lines) > room else lines
+    return [head, *(f"  {line}"[:columns] for line in quoted(shown))]
+
+
+def _span(seconds: int) -> str:
+    return f"{seconds} s" if seconds < 60 else f"{seconds // 60} min {seconds % 60} s"
