@@ -59,9 +59,9 @@ class Line(socket.socket):
     """A socket to the standard input and output of a process, which is ended when the socket is closed."""
 
     def __init__(self, command: tuple[str, ...]) -> None:
+        self._stderr = tempfile.TemporaryFile(prefix="bottle-ssh-")  # noqa: SIM115  (closed with the socket)
         ours, theirs = socket.socketpair()
         super().__init__(fileno=ours.detach())
-        self._stderr = tempfile.TemporaryFile(prefix="bottle-ssh-")  # noqa: SIM115  (closed with the socket)
         try:
             with theirs:
                 # A session of its own: Ctrl-C ends what bottle does, in bottle's order. No terminal to ask at either.
@@ -106,7 +106,9 @@ def dial(command: tuple[str, ...], timeout: float | None) -> Line:
     try:
         line = Line(command)
     except FileNotFoundError as error:
-        raise ConnectionRefusedError(errno.ECONNREFUSED, "there is no command ssh here") from error
+        if error.filename != command[0]:
+            raise
+        raise ConnectionRefusedError(errno.ECONNREFUSED, f"there is no command {command[0]} here") from error
     try:
         line.settimeout(_GREETING_SECONDS)
         line.sendall(_GREETING)
