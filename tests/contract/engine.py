@@ -290,8 +290,11 @@ class BuilderContract:
 
     def test_build_gives_the_values_that_are_declared(self, rig: Rig) -> None:
         step = "ARG COLOUR=red\nARG SIZE=small\nLABEL colour=$COLOUR size=$SIZE"
-        labels = rig.build(step, args={"COLOUR": "blue"}).labels
-        assert (labels["colour"], labels["size"]) == ("blue", "small")
+        step += "\nRUN echo $COLOUR ${SIZE} > /said\nUSER $COLOUR"
+        image = rig.build(step, args={"COLOUR": "blue", "UNDECLARED": "x"})
+        assert (image.labels["colour"], image.labels["size"]) == ("blue", "small")
+        assert image.defaults.user == "blue"
+        assert rig.read(rig.create(image=image.id), "/said") == b"blue small\n"
 
     @pytest.mark.parametrize("step", ["RUN exit 7", "COPY missing /x", "FROBNICATE now"])
     def test_a_step_that_fails_is_named_and_tags_nothing(self, rig: Rig, step: str) -> None:
