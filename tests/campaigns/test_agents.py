@@ -121,7 +121,7 @@ class Shop:
             terminal.shows(self.kind.heard)
             (identity,) = (each.name for each in self.desk.states.iterdir())
             who, weight = self.bottle("exec", identity, "--", "sh", "-c", WORK).splitlines()
-            assert who == 'Ada "L" <ada@example.org>'
+            assert who == 'Ada "L" King <ada@example.org>'
             assert int(weight.split()[0]) < LIGHT
             assert (self.project / "mine").stat().st_uid == self.owner
             assert f"bottle resume {identity}" in self.end(terminal)
