@@ -171,7 +171,7 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path, engine: docker.DockerCl
             each.chmod(0o755)
         for each in (desk.folder, *desk.folder.rglob("*")):
             os.chown(each, owner, owner)
-        for key, value in (("user.name", 'Ada "L"'), ("user.email", "ada@example.org")):
+        for key, value in (("user.name", 'Ada "L" King'), ("user.email", "ada@example.org")):
             shop_git = (*shop._as_user, "git", "config", "--global", key, value)
             subprocess.run(shop_git, cwd=desk.folder, env=desk.environ, check=True)
         shop.bottle("init", kind.name)
