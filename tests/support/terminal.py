@@ -48,6 +48,12 @@ class Terminal:
         """What stands on it now."""
         return self._ask("capture-pane", "-p")
 
+    @property
+    def transcript(self) -> str:
+        """All that stood on it until the command ended, with its colours as control sequences."""
+        shown = self._ask("capture-pane", "-p", "-e", "-S", "-")
+        return re.split(r"\n[^\n]*Pane is dead", shown)[0].rstrip() + "\n"
+
     def type(self, text: str) -> None:
         """Type a text."""
         self._ask("send-keys", "-l", text)
@@ -62,7 +68,8 @@ class Terminal:
 
     def exit_code(self, *, seconds: float = 60) -> int:
         """Wait until the command has ended; its exit code. Raises AssertionError."""
-        self._until(lambda _: self._pane("pane_dead") == "1", "the end", seconds)
+        # A pane is dead when its terminal is closed, which may be before its command was waited for.
+        self._until(lambda _: self._pane("pane_dead_status") != "", "the end", seconds)
         return int(self._pane("pane_dead_status"))
 
     def _pane(self, name: str) -> str:
