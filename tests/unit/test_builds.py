@@ -185,9 +185,25 @@ def test_what_the_client_is_asked(client: Callable[[str], dict[str, str]]) -> No
         [line] = lines_of(process)
     words, dockerfile, given, file = json.loads(line)
     assert (dockerfile, given) == ("FROM x", ["unix:///there", "1"])
-    standard = ["buildx", "build", "--builder", "default", "--progress", "plain", "-t", "x:1", "-f", file]
+    standard = ["buildx", "build", "--progress", "plain", "--builder", "default", "-t", "x:1", "-f", file]
     assert words == [*standard, "--label", "l=v w", "--build-arg", "A=1", "/src"]
     assert not Path(file).exists()
+
+
+@pytest.mark.parametrize(
+    ("environ", "builder"),
+    [
+        ({"DOCKER_HOST": "", "DOCKER_CONTEXT": "there"}, "there"),
+        ({"DOCKER_HOST": "", "DOCKER_CONTEXT": ""}, "default"),
+        ({"DOCKER_HOST": "unix:///there", "DOCKER_CONTEXT": "other"}, "default"),
+    ],
+)
+def test_the_builder_is_the_one_of_the_engine_that_is_meant(
+    client: Callable[[str], dict[str, str]], environ: dict[str, str], builder: str
+) -> None:
+    script = client("print(sys.argv[sys.argv.index('--builder') + 1])")
+    with running(BUILD, b"", {**script, **environ}) as process:
+        assert list(lines_of(process)) == [builder]
 
 
 def test_output_comes_as_it_is_written_and_no_letter_is_cut(client: Callable[[str], dict[str, str]]) -> None:
