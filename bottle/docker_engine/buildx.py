@@ -42,12 +42,14 @@ class BuildxBuild:
     tag: str
     labels: Mapping[str, str]
     args: Mapping[str, str]
+    secrets: Mapping[str, str]
 
     def command(self, dockerfile: Path, builder: str) -> tuple[str, ...]:
         """The arguments behind `docker`."""
         pairs = [("--label", pair) for pair in self.labels.items()]
         pairs += [("--build-arg", pair) for pair in self.args.items()]
         options = [word for option, (key, value) in pairs for word in (option, f"{key}={value}")]
+        options += [word for name in self.secrets for word in ("--secret", f"id={name},env={name}")]
         return (
             *_BUILD,
             "--builder",
@@ -65,7 +67,7 @@ class BuildxBuild:
 def running(build: BuildxBuild, dockerfile: bytes, environ: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """The docker client at work, with all that it says on its standard output. It has ended when the context has."""
     # An attestation would make an index of the image, with an entry that no engine can run.
-    env = {**environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+    env = {**build.secrets, **environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
     with tempfile.TemporaryDirectory(prefix="bottle-dockerfile-") as folder:
         file = Path(folder, "Dockerfile")
         file.write_bytes(dockerfile)
