@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-import secrets
 import shlex
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from bottle import tree
 
 _LOOK = 0.1  # seconds
 
@@ -21,7 +23,7 @@ class Terminal:
     def __init__(
         self, words: Sequence[str], *, cwd: Path, environ: Mapping[str, str], columns: int = 120, rows: int = 40
     ) -> None:
-        self._server = f"bottle-tests-{secrets.token_hex(6)}"
+        self._folder = Path(tempfile.mkdtemp(prefix="bottle-tests-tmux-", dir="/tmp"))  # a socket's path is short
         size = ("-x", str(columns), "-y", str(rows))
         command = ("new-session", "-d", *size, "-c", str(cwd), shlex.join(words))
         # Of a command that has ended the last screen stays, and its exit code.
@@ -30,7 +32,7 @@ class Terminal:
 
     @property
     def _tmux(self) -> tuple[str, ...]:
-        return ("tmux", "-L", self._server, "-f", "/dev/null")
+        return ("tmux", "-S", str(self._folder / "socket"), "-f", "/dev/null")
 
     def __enter__(self) -> Self:
         return self
@@ -39,6 +41,7 @@ class Terminal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         subprocess.run((*self._tmux, "kill-server"), check=False, capture_output=True)
+        tree.discard(self._folder)
 
     def _ask(self, *words: str) -> str:
         return subprocess.run((*self._tmux, *words), check=True, capture_output=True, text=True).stdout
