@@ -66,7 +66,7 @@ CODEX = Kind(
     name="codex",
     ready="Ask Codex to do anything",
     heard="Reconnecting|Connection failed",
-    bye=("C-c", "C-c"),
+    bye=("/quit", "Enter"),
     sandbox='"--dangerously-bypass-approvals-and-sandbox"',
     added=', "--config", "model_provider=key"',  # as the manifest says, for who has a key
     environ={"OPENAI_API_KEY": "sk-test"},
