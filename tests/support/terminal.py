@@ -15,8 +15,7 @@ from typing import Self
 from bottle import tree
 
 _LOOK = 0.1  # seconds
-# The screen stays when the command has ended, whose exit code is in a file. (tmux's own remain-on-exit ends tmux 3.3a with
-# some commands.) Ctrl-C is for the command.
+# The screen stays when the command has ended, whose exit code is in a file. Ctrl-C is for the command.
 _RUN = 'trap : INT; "$@"; echo $? >"$0.new" && mv "$0.new" "$0"; exec sleep 86400'
 
 
@@ -29,7 +28,9 @@ class Terminal:
         self._folder = Path(tempfile.mkdtemp(prefix="bottle-tests-tmux-", dir="/tmp"))  # a socket's path is short
         size = ("-x", str(columns), "-y", str(rows))
         command = shlex.join(("/bin/sh", "-c", _RUN, str(self._code), *words))
-        session = (*self._tmux, "new-session", "-d", *size, "-c", str(cwd), command)
+        # tmux 3.3a may end at a window that renames itself while nobody looks at it.
+        named = ("set-option", "-g", "automatic-rename", "off")
+        session = (*self._tmux, *named, ";", "new-session", "-d", *size, "-c", str(cwd), command)
         subprocess.run(session, check=True, env={**environ, "TERM": "xterm-256color"})
 
     @property
