@@ -83,8 +83,8 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
 
 
 def test_the_sdist_has_what_is_needed_to_build_and_to_test(sdist: Path) -> None:
-    folders = (*PACKAGES, "tests", "benchmarks", "scripts", "docs", "examples")
-    beside = {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", ".gitignore", "PKG-INFO"}
+    folders = (*PACKAGES, "tests", "benchmarks", "scripts", "docs", "examples", ".ci", ".github")
+    beside = {"pyproject.toml", "tox.ini", "README.md", "LICENSE", "CHANGELOG.md", ".gitignore", "PKG-INFO"}
     assert in_sdist(sdist) == in_checkout(*folders) | beside
 
 
