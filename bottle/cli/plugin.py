@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import takewhile
 from threading import Thread
 
 from click.shell_completion import CompletionItem, ShellComplete
@@ -57,11 +58,16 @@ def _own_words(asked: Asked) -> list[str]:
     """What `bottle` would be called with. Raises UsageError where this is not called by the docker client."""
     match asked.words:
         case ("help", "bottle", *own):
-            return [*own, "--help"]
+            return _for_help(own)
         case ("bottle", *own):
-            return [*["--verbose"] * asked.debug, *own, *["--help"] * asked.wants_help]
+            return _for_help(own) if asked.wants_help else [*["--verbose"] * asked.debug, *own]
         case _:
             raise UsageError("this is a plugin of the docker client, which runs it", next_step="docker bottle --help")
+
+
+def _for_help(words: Sequence[str]) -> list[str]:
+    """`words` with --help, which behind `--` would be another program's."""
+    return [*takewhile(lambda word: word != "--", words), "--help"]
 
 
 def _metadata() -> dict[str, str]:

@@ -46,6 +46,7 @@ def test_it_says_what_it_is() -> None:
         ("--help", "bottle", "stop"),
         ("-h", "bottle", "stop"),
         ("-c", "there", "bottle", "stop", "-h"),
+        ("--help", "bottle", "stop", "x", "--", "y"),
     ],
     ids=" ".join,
 )
