@@ -90,6 +90,7 @@ def agents(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
         yield CompletionItem(name)
 
 
+@_quiet
 def templates(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
     """What `init` can write."""
     for name, summary in SUMMARIES.items():

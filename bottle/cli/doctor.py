@@ -53,7 +53,7 @@ def doctor(target: str | None, keys: tuple[Path, ...], accept_new_host_key: bool
     advice = [f"next, for {check.name}: {check.next_step}" for check in checks if check.next_step]
     document = {
         "host": str(goal) if goal is not None else None,
-        "engine": _engine_document(endpoint(context)) if goal is None else None,
+        "engine": engine_document(endpoint(context)) if goal is None else None,
         "checks": [_document(check) for check in checks],
         "exit_code": code,
     }
@@ -78,7 +78,7 @@ def _engine_here(context: Context) -> EngineInfo | None:
         return None
 
 
-def _engine_document(where: Endpoint | None) -> dict[str, object] | None:
+def engine_document(where: Endpoint | None) -> dict[str, object] | None:
     """Which engine was asked; null where the context that is named is of no use."""
     if where is None:
         return None

@@ -44,7 +44,9 @@ _COMMANDS = {
     "import": "bundle:import_command",
     "dashboard": "dashboard:dashboard",
     "doctor": "doctor:doctor",
+    "version": "version:version",
     "completion": "shells:completion_command",
+    "install-plugin": "installplugin:install_plugin_command",
     "mcp": "mcp:mcp",
     "send-over-stdio": "send:send_over_stdio",
 }
@@ -55,7 +57,7 @@ _SECTIONS = {
     "Keep their work": ("commit", "resume", "history", "fork", "inspect"),
     "Move it": ("migrate", "export", "import"),
     "Decide what they ask for": ("capability", "dashboard", "mcp"),
-    "Tidy up": ("rm", "prune", "doctor", "completion"),
+    "Tidy up": ("rm", "prune", "doctor", "version", "completion", "install-plugin"),
 }
 _ALIASES = {"list": "list, ls"}
 
@@ -84,13 +86,13 @@ class Commands(Group):
         try:
             return super().invoke(ctx)
         except click.UsageError as exc:
-            if not _wants_json(ctx.meta[_WORDS]):
+            if not wants_json(ctx.meta[_WORDS]):
                 raise
             path = exc.ctx.command_path if exc.ctx is not None else ctx.command_path
             report(UsageError(exc.format_message(), next_step=f"{path} --help"), JSON)
             raise SystemExit(UsageError.exit_code) from exc
         except BottleError as exc:
-            report(exc, JSON if _wants_json(ctx.meta[_WORDS]) else TEXT)
+            report(exc, JSON if wants_json(ctx.meta[_WORDS]) else TEXT)
             raise SystemExit(exc.exit_code) from exc
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -114,7 +116,8 @@ class Commands(Group):
         return command
 
 
-def _wants_json(words: Sequence[str]) -> bool:
+def wants_json(words: Sequence[str]) -> bool:
+    """Whether the words of a command line ask for the answer of a program."""
     own = words[: words.index("--")] if "--" in words else words
     return "--format=json" in own or ("--format", "json") in pairwise(own)
 

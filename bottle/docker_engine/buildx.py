@@ -1,7 +1,6 @@
 """BuildKit, through the docker client's buildx: it serves what the engine asks for while it builds."""
 
 import io
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -9,7 +8,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-_CLIENT = "docker"
+from bottle.docker_engine.client import CLIENT, find_client
+
 _BUILD = ("buildx", "build", "--progress", "plain")
 _PROBE_SECONDS = 20
 _GRACE = 10  # seconds in which a client that is told to end may take back what it began
@@ -18,7 +18,7 @@ _LONGEST = 64 * 1024  # characters of a line
 
 def has_buildx(environ: Mapping[str, str]) -> bool:
     """Whether the docker client on the PATH has buildx. Podman has a command of that name, which is another one."""
-    client = _client(environ)
+    client = find_client(environ)
     if client is None:
         return False
     with suppress(OSError, subprocess.TimeoutExpired):
@@ -71,7 +71,7 @@ def running(build: BuildxBuild, dockerfile: bytes, environ: Mapping[str, str]) -
     with tempfile.TemporaryDirectory(prefix="bottle-dockerfile-") as folder:
         file = Path(folder, "Dockerfile")
         file.write_bytes(dockerfile)
-        command = [_client(environ) or _CLIENT, *build.command(file, _builder(environ))]
+        command = [find_client(environ) or CLIENT, *build.command(file, _builder(environ))]
         client = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env
         )
@@ -111,7 +111,3 @@ def _builder(environ: Mapping[str, str]) -> str:
     """
     named = "" if environ.get("DOCKER_HOST") else environ.get("DOCKER_CONTEXT")
     return named or "default"
-
-
-def _client(environ: Mapping[str, str]) -> str | None:
-    return shutil.which(_CLIENT, path=environ.get("PATH"))

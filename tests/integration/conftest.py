@@ -18,6 +18,7 @@ from tests.hosts import DockerHost, ensure_base_image, ensure_host_image, new_ru
 from tests.integration import migration
 from tests.integration.migration import Desk
 from tests.integration.smallimage import build_small
+from tests.support.distribution import build
 
 NO_ENGINE = """\
 no Docker Engine answers ({error}).
@@ -128,7 +129,7 @@ def agents(engine: docker.DockerClient, small_base: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What hosts install bottle from."""
-    return migration.build_wheel(tmp_path_factory.mktemp("wheel"))
+    return build("wheel", migration.ROOT, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -328,20 +327,3 @@ def build_image(engine: docker.DockerClient, base: str) -> None:
             context.addfile(member, io.BytesIO(text.encode()))
     buffer.seek(0)
     engine.images.build(fileobj=buffer, custom_context=True, tag=IMAGE, rm=True, forcerm=True)
-
-
-def build_wheel(folder: Path) -> Path:
-    """A wheel of this source, made from a copy, so that nothing is left beside it."""
-    source = folder / "source"
-    names = ("bottle", "migrate", "pyproject.toml", "LICENSE", "README.md")
-    for name in names:
-        path = ROOT / name
-        if path.is_dir():
-            shutil.copytree(path, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-        elif path.exists():
-            shutil.copy(path, source / name)
-    command = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(source))
-    made = subprocess.run(command, check=False, capture_output=True)
-    assert made.returncode == 0, made.stderr.decode()
-    (wheel,) = folder.glob("*.whl")
-    return wheel

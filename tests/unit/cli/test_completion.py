@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import click
 import pexpect
 import pytest
 from click.shell_completion import ShellComplete, get_completion_class
@@ -257,3 +258,12 @@ def test_a_real_zsh_completes_a_real_command(typing: Typing, typed: str, complet
         assert shell.match[1] == f"bottle {completed.format(typing.identity)}"
     finally:
         shell.close(force=True)
+
+
+@pytest.mark.parametrize("command", main.list_commands(click.Context(main)))
+def test_a_tab_behind_any_command_is_answered(cli: Cli, command: str) -> None:
+    offered(command, "")
+
+
+def test_templates_are_offered() -> None:
+    assert offered("init", "cl") == ["claude"]

@@ -29,14 +29,21 @@ def test_each_command_that_is_shown_has_a_page_and_no_other() -> None:
     assert set(PAGES) == {"bottle.1", *(f"bottle-{name}.1" for name in shown | below)}
 
 
+def command_of(page: str) -> click.Command:
+    """A command, whose name may have a hyphen, or one below it."""
+    name = page.removeprefix("bottle-").removesuffix(".1")
+    if command := main.get_command(CONTEXT, name):
+        return command
+    above, _, below = name.partition("-")
+    group = main.get_command(CONTEXT, above)
+    assert isinstance(group, click.Group)
+    return group.commands[below]
+
+
 @pytest.mark.parametrize("name", sorted(set(PAGES) - {"bottle.1"}))
 def test_a_page_says_what_the_help_says(name: str) -> None:
     page = plain(PAGES[name])
-    command: click.Command | None = main
-    for word in name.removesuffix(".1").split("-")[1:]:
-        assert isinstance(command, click.Group)
-        command = command.get_command(CONTEXT, word)
-    assert command is not None
+    command = command_of(name)
     for param in command.params:
         if isinstance(param, click.Option) and not param.hidden:
             assert param.help is not None

@@ -1,0 +1,45 @@
+"""`bottle install-plugin`."""
+
+import os
+import sys
+
+import click
+
+from bottle.cli.output import answer, note
+from bottle.cli.shared import command, format_option
+from bottle.docker_engine.client import find_client
+from bottle.docker_engine.endpoint import config_folder
+from bottle.operations.plugin import Outcome, install_plugin, remove_plugin
+
+_TOLD = {
+    Outcome.INSTALLED: "wrote {path}: `docker bottle` is this bottle",
+    Outcome.REPLACED: "replaced {path}: `docker bottle` is this bottle now",
+    Outcome.UNCHANGED: "nothing to do: {path} runs this bottle",
+    Outcome.REMOVED: "removed {path}",
+    Outcome.ABSENT: "nothing to do: there is no {path}",
+}
+
+
+@click.command("install-plugin")
+@click.option("--remove", is_flag=True, help="Take the plugin away again.")
+@format_option
+@command
+def install_plugin_command(*, remove: bool, form: str) -> None:
+    """Make `docker bottle` the same as `bottle`: a plugin of the docker client, for this user.
+
+    Docker's own options count, as in `docker --context faraway bottle list`. The plugin is a file in $DOCKER_CONFIG, or
+    in ~/.docker.
+
+    \b
+    Example:
+      bottle install-plugin && docker bottle list
+      bottle install-plugin --remove
+
+    Exit codes that matter: 4 another program's plugin has the name.
+    """
+    config = config_folder(os.environ).absolute()
+    plugin = remove_plugin(config) if remove else install_plugin(config, sys.executable)
+    if not remove and find_client(os.environ) is None:
+        note("there is no docker client on the PATH: the plugin waits for one")
+    document = {"plugin": str(plugin.path), "outcome": plugin.outcome.value}
+    answer(form, document, [_TOLD[plugin.outcome].format(path=plugin.path)])
