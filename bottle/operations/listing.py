@@ -68,11 +68,6 @@ class BottleView:
             case _:
                 return self.state
 
-    @property
-    def may_have_container(self) -> bool:
-        """Whether there is a container of it here, or nobody can tell."""
-        return self.runs_here or self.state not in {"committed", "gone", "moved"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Read:
