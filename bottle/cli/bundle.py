@@ -9,6 +9,7 @@ from bottle.cli.consent import agreement, yes_option
 from bottle.cli.hygiene import allow_secrets_option, carried
 from bottle.cli.output import answer, note
 from bottle.cli.shared import choose, command, consenting, format_option, make_context
+from bottle.losses import worth_telling
 from bottle.words import counted, size
 from migrate.bundle import Kind, Member
 from migrate.export import Exported, export
@@ -124,7 +125,7 @@ def _exported(exported: Exported) -> list[str]:
     lines += [f"  was left behind: {item}" for item in exported.left_behind]
     lines += [f"  holds no content, so is not in it: {item}" for item in exported.skipped]
     lines += [f"  is not in it: {item}" for item in exported.stays]
-    lines += [f"  dropped: {item}" for item in exported.dropped]
+    lines += [f"  dropped: {item}" for item in worth_telling(exported.dropped, first=True)]
     lines += [f"  a credential is in it: {item}" for item in exported.along]
     return [
         *lines,

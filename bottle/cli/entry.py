@@ -5,10 +5,6 @@ Only what Python has loaded in any case is imported here. All else is loaded whe
 
 import signal
 import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from sys import UnraisableHookArgs
 
 WORDS = "bottle.words"  # where click's root context keeps what was typed
 _MOMENT = 0.01  # seconds
@@ -52,12 +48,13 @@ def is_interruption(error: BaseException) -> bool:
     return False
 
 
-def _hear_again(lost: "UnraisableHookArgs") -> None:
+def _hear_again(lost: "sys.UnraisableHookArgs") -> None:
     """Have a Ctrl-C that came where nothing can be raised, such as in a destructor, come once more, a moment later."""
     if not issubclass(lost.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(lost)
         return
-    import _thread  # noqa: PLC0415  (as said above)
-    import threading  # noqa: PLC0415
+    import threading  # noqa: PLC0415  (as said above)
 
-    threading.Timer(_MOMENT, _thread.interrupt_main).start()
+    main_thread = threading.main_thread().ident
+    assert main_thread is not None  # it runs
+    threading.Timer(_MOMENT, signal.pthread_kill, (main_thread, signal.SIGINT)).start()

@@ -472,7 +472,7 @@ def _put_aside(context: Context, state: BottleState, request: CapabilityRequest)
     made = None
     if frozen is None:
         made = commit_locked(context, state, message=f"before capability request {request.number}", pause=False)
-        notes += tuple(f"not in the commit: {each}" for each in made.dropped)
+        notes += tuple(f"not in the commit: {each}" for each in made.told)
     if container is not None:  # once more, and strictly: the new filesystem begins with nothing else of the old one
         metadata = state.metadata()
         paths, mounted = metadata.agent.transcript, container_mounts(metadata)
