@@ -11,7 +11,7 @@ from bottle.cli.output import answer, note
 from bottle.cli.shared import choose, command, consenting, format_option, make_context
 from bottle.losses import worth_telling
 from bottle.words import counted, size
-from migrate.bundle import Kind, Member
+from migrate.bundle import LEFT, Kind, Member
 from migrate.export import Exported, export
 from migrate.hygiene import Allowed
 from migrate.imports import Imported, ImportRequest, import_bundle
@@ -75,7 +75,7 @@ def import_command(file: Path, workspace: Path | None, *, yes: bool, form: str) 
     Exit codes that matter: 3 no such file, 4 the workspace's folder is not empty, or nobody agreed to what it would be
     given, 5 Docker, 7 FILE was changed, cut short, or holds what no bundle may, 8 another architecture, or no room.
     """
-    request = ImportRequest(file=file, workspace=workspace, agree=agreement(yes=yes))
+    request = ImportRequest(file=file, workspace=workspace, agree=agreement(yes=yes, left=LEFT))
     imported = import_bundle(make_context(), request)
     for item in imported.refused:
         note(f"WARNING: not granted here: {item}")

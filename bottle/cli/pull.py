@@ -15,7 +15,7 @@ from bottle.operations import resume as bring_back
 from bottle.plan import ResumeRequest
 from bottle.words import ssh_to
 from migrate.model import Target
-from migrate.pull import Conversing, PullPlan, PullRequest, pull
+from migrate.pull import UNCHANGED, Conversing, PullPlan, PullRequest, pull
 
 _NOT_OURS = "bottle itself"
 
@@ -62,7 +62,7 @@ def pull_from(context: Context, remote: Conversing, goal: Target, wanted: Wanted
         consent=wanted.yes,
         jobs=wanted.jobs,
         rate=wanted.rate,
-        agree=agreement(yes=wanted.yes),
+        agree=agreement(yes=wanted.yes, left=UNCHANGED),
     )
     with explained(lambda: _pulling_interrupted(goal, wanted)):
         result = pull(context, remote, request)
