@@ -250,7 +250,7 @@ def deny(context: Context, state: BottleState, digest: str, *, note: str = "") -
                 raise Conflict(
                     f"request {named[-1].number} of {state.identity} was approved on {_when(named[-1])}",
                     left="nothing was changed",
-                    next_step=f"bottle history {state.identity}, and go back with --at",
+                    next_step=f"bottle history {state.identity}   (to go back: bottle resume {state.identity} --at N)",
                 )
             publish(context, state.identity, named[-1])
             return Denied(identity=state.identity, request=named[-1], already=True)
