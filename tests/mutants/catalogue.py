@@ -312,7 +312,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "migrate/ssh/login.py",
         "test_ssh_login",
         ("named keys of the agent are left out", "if blob in named - first),", "if blob in first - named),"),
-        ("what is named by hand is read last", "self._files(by_user, held, locked),", "self._files((), held, locked),"),
+        ("what is named by hand is read last", "self._files(by_user, held, locked, ", "self._files((), held, locked, "),
     ),
     # --- what was acknowledged is there ---
     *_in(
