@@ -319,7 +319,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "bottle/cli/entry.py",
         "cli/test_entry",
         (
-            "a Ctrl-C behind another error is lost",
+            "a Ctrl-C that is hidden is lost",
             "for behind in (each.__cause__, each.__context__)",
             "for behind in ()",
         ),
