@@ -1,5 +1,5 @@
 """`python -m bottle`."""
 
-from bottle.cli.main import main
+from bottle.cli.entry import main
 
-main(prog_name="bottle")
+main()

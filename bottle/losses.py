@@ -10,7 +10,7 @@ import fcntl
 import os
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from pathlib import Path
 
@@ -50,6 +50,13 @@ _HELD = {
     Way.TRANSCRIPT: {Trait.SHARED},  # a link is none there, wherever it leads
     Way.TAR: {Trait.LINKED, Trait.FRACTION},
 }
+
+# How lines begin that hold of nearly every commit: they are kept, and not told each time.
+_FRACTIONS = "the fractions of a second of "
+_UNSEEN = (
+    "not checked: sockets, extended attributes and ACLs, because the engine's files cannot be read from here "
+    "(as root on the engine's host they are)"
+)
 
 _CAPABILITY = "security.capability"
 _ACL = "system.posix_acl_"
@@ -131,10 +138,15 @@ def dropped_by_archive(volume: Path) -> tuple[str, ...]:
 
 def unseen() -> tuple[str, ...]:
     """What to say of files that cannot be looked at from here."""
-    return (
-        "not checked: sockets, extended attributes and ACLs, because the engine's files cannot be read from here "
-        "(as root on the engine's host they are)",
-    )
+    return (_UNSEEN,)
+
+
+def worth_telling(lines: Iterable[str], *, first: bool = False) -> tuple[str, ...]:
+    """Of what is said of a commit, or of any other way, the lines that are not the same each time.
+
+    Fractions of seconds are lost of nearly every file. That nothing can be looked at is told with the `first` one only.
+    """
+    return tuple(line for line in lines if _FRACTIONS not in line and (first or _UNSEEN not in line))
 
 
 def _missed(account: Account, name: str, error: OSError) -> None:
@@ -189,6 +201,6 @@ def _line(trait: Trait, found: list[str]) -> str:
     one, many = trait.value
     what = f"{len(found)} {one if len(found) == 1 else many}"
     if trait is Trait.FRACTION:
-        return f"the fractions of a second of {what}"
+        return f"{_FRACTIONS}{what}"
     more = f", and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     return f"{what}: {', '.join(sorted(found)[:_SHOWN])}{more}"

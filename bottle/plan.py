@@ -22,6 +22,7 @@ from bottle.launch import (
     can_be_told,
     command_for,
     command_line,
+    is_below,
     is_ours,
     made_to_run,
     this_once,
@@ -561,7 +562,10 @@ class CommitFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitPlan:
-    """A snapshot that can be made: its number, what it descends from, and what it leaves out because it is mounted."""
+    """A snapshot that can be made: its number, what it descends from, and what it leaves out because it is mounted.
+
+    `has_changes`: files of the container are not those of its image, the places of its mounts apart.
+    """
 
     identity: Identity
     container: str
@@ -569,6 +573,7 @@ class CommitPlan:
     parent: int | None
     pause: bool
     size: int
+    has_changes: bool
     left_out: tuple[str, ...]
 
 
@@ -613,6 +618,9 @@ def plan_commit(facts: CommitFacts, *, pause: bool) -> CommitPlan:
         parent=parent_of(facts.commits, container),
         pause=pause and container.status is Status.RUNNING,
         size=facts.size,
+        has_changes=any(
+            not any(is_below(mount.target, change.path) for mount in container.mounts) for change in facts.changes
+        ),
         left_out=tuple(
             f"{mount.target} ({mount.kind.value}{f' {mount.source}' if mount.source else ''})"
             for mount in container.mounts

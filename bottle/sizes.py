@@ -49,18 +49,16 @@ def growth(chains: Sequence[Chain], sizes: Mapping[Chain, int]) -> list[int | No
 def weights(
     bottles: Mapping[str, Iterable[Chain]], bases: Iterable[Chain], sizes: Mapping[Chain, int]
 ) -> dict[str, Weight]:
-    """The weight of each bottle's images. `bases` are the images that agents begin with: nobody's own.
+    """The weight of each bottle's images. `bases` are images that are no bottle's own, such as agents begin with.
 
-    A bottle that has an image which stands on no known base is left out, as nobody can tell what is its own.
+    What stands on none of them, as that of a bottle which arrived without its agent's image, is a bottle's own from the
+    ground up.
     """
     shared_by_nature = set(bases)
     parts: dict[str, dict[Chain, int]] = {}
     users: dict[Chain, int] = {}
     for name, chains in bottles.items():
-        standing = [steps(chain, sizes) for chain in chains if chain in sizes]
-        if any(not each.keys() & shared_by_nature for each in standing):
-            continue
-        merged = {chain: size for each in standing for chain, size in each.items()}
+        merged = {part: size for chain in chains if chain in sizes for part, size in steps(chain, sizes).items()}
         parts[name] = merged
         for chain in merged:
             users[chain] = users.get(chain, 0) + 1

@@ -456,6 +456,13 @@ class StateHome:
                 names = ", ".join(map(str, several[:8])) + (" …" if len(several) > 8 else "")
                 raise AmbiguousIdentity(f"{text!r} fits {len(several)} bottles: {names}", next_step="type more of it")
 
+    def named(self, text: str) -> Identity | None:
+        """The bottle that `find` finds, None where there is none. Raises AmbiguousIdentity."""
+        try:
+            return self.find(text).identity
+        except (InvalidIdentity, NotFound):
+            return None
+
 
 def request_number(name: str) -> int | None:
     """Which request a file in `requests/` holds, by its name."""

@@ -20,6 +20,15 @@ def size(count: int) -> str:
     return f"{amount:.1f} TB"
 
 
+def ssh_to(place: str, *, options: str = "") -> str:
+    """The `ssh` command for `[USER@]HOST[:PORT]`, in the form that every version of it takes."""
+    where, colon, port = place.rpartition(":")
+    if not (colon and port.isdigit()):
+        where, port = place, ""
+    words = ("ssh", options, f"-p {port}" if port else "", where.replace("[", "").replace("]", ""))
+    return " ".join(filter(None, words))
+
+
 def age(moment: datetime | None) -> str:
     """How long ago."""
     if moment is None:

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from bottle.errors import BottleError, ConnectionLost, RemoteError
 from bottle.text import printable
+from bottle.words import ssh_to
 from migrate.exchange import PIECE, Line
 from migrate.shell import NOISE_LIMIT, ErrorTail, Wrapped
 
@@ -85,7 +86,7 @@ class Dialogue:
                 said = " | ".join(text for text in (printable(bytes(seen[-_TAIL:])), self.complaints()[-500:]) if text)
                 raise RemoteError(
                     f"{self.host} runs no commands" + (f"; it said: {said}" if said else ""),
-                    next_step=f"see whether this works: ssh ssh://{self.host} true",
+                    next_step=f"see whether this works: {ssh_to(self.host)} true",
                 )
             seen += data
         return self._hold(bytes(seen[at + len(magic) :]))

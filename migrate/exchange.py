@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from bottle.errors import BottleError, ConnectionLost, RemoteError
+from bottle.words import ssh_to
 from migrate.model import Reply
 from migrate.shell import ErrorTail, Frame, Wrapped
 
@@ -219,7 +220,7 @@ class _Exchange:
         said = " | ".join(text for text in (self._frame.noise, self._errors.text[-500:]) if text)
         raise RemoteError(
             f"a command on {self._line.host} ended without an answer" + (f"; it said: {said}" if said else ""),
-            next_step=f"see whether this works: ssh ssh://{self._line.host} true",
+            next_step=f"see whether this works: {ssh_to(self._line.host)} true",
         )
 
     def _silence_error(self) -> ConnectionLost:

@@ -105,8 +105,8 @@ def require_clean(
 def send_along(metadata: Metadata) -> str:
     """What to do about finds."""
     return (
-        f'where they belong to the bottle: carry = ["/PATH"] in [agents.{metadata.agent.name}] of bottle.toml; '
-        "or revoke them; then the same command, with --allow-secrets for what is only deleted since"
+        f'carry = ["/PATH"] in [agents.{metadata.agent.name}] of bottle.toml, for each that belongs to the bottle; '
+        "then the same command   (all of them, this once: with --allow-secrets)"
     )
 
 

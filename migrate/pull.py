@@ -53,7 +53,7 @@ _PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0)
 _NOT_INSTALLED = 44
 _USAGE = 2
 _NOBODY = "0" * 32
-_UNCHANGED = "nothing was changed on either side"
+UNCHANGED = "nothing was changed on either side"
 
 
 class Conversing(Protocol):
@@ -260,7 +260,7 @@ class _Session:
         if wrong:
             raise VerificationFailed(
                 f"{identity}, as {self._remote.name} describes it, is refused: {wrong}",
-                left=_UNCHANGED,
+                left=UNCHANGED,
                 next_step=f"look at it there: bottle inspect {identity}",
             )
         return grant(metadata, self._context.home.bottle(identity).path, rebuild=rebuild)
@@ -268,7 +268,7 @@ class _Session:
     def _ask(self, granted: Granted) -> None:
         """Have the user agree while the agent over there still works; to what was agreed to before, only once."""
         if not self._agreed.issuperset(granted.demands):
-            granted.require(self._request.agree, _UNCHANGED, str(granted.metadata.identity))
+            granted.require(self._request.agree, UNCHANGED, str(granted.metadata.identity))
             self._agreed.update(granted.demands)
 
     def _terms(self, here: Here, identity: Identity) -> Terms:
@@ -329,13 +329,13 @@ class _Session:
         if exc.status == _NOT_INSTALLED:
             return PreflightRefused(
                 f"bottle is not installed on {host}, or not where a login without a terminal finds it",
-                left=_UNCHANGED,
+                left=UNCHANGED,
                 next_step="there: pipx install agent-bottle   (or push it from there: bottle migrate IDENTITY HOST)",
             )
         if exc.status == _USAGE:
             return PreflightRefused(
                 f"the bottle installed on {host} cannot be pulled from: {exc.what}",
-                left=_UNCHANGED,
+                left=UNCHANGED,
                 next_step="there: pip install --upgrade agent-bottle",
             )
         return exc

@@ -9,8 +9,9 @@ from bottle.cli.consent import agreement, yes_option
 from bottle.cli.hygiene import allow_secrets_option, carried
 from bottle.cli.output import answer, note
 from bottle.cli.shared import choose, command, consenting, format_option, make_context
+from bottle.losses import worth_telling
 from bottle.words import counted, size
-from migrate.bundle import Kind, Member
+from migrate.bundle import LEFT, Kind, Member
 from migrate.export import Exported, export
 from migrate.hygiene import Allowed
 from migrate.imports import Imported, ImportRequest, import_bundle
@@ -74,7 +75,7 @@ def import_command(file: Path, workspace: Path | None, *, yes: bool, form: str) 
     Exit codes that matter: 3 no such file, 4 the workspace's folder is not empty, or nobody agreed to what it would be
     given, 5 Docker, 7 FILE was changed, cut short, or holds what no bundle may, 8 another architecture, or no room.
     """
-    request = ImportRequest(file=file, workspace=workspace, agree=agreement(yes=yes))
+    request = ImportRequest(file=file, workspace=workspace, agree=agreement(yes=yes, left=LEFT))
     imported = import_bundle(make_context(), request)
     for item in imported.refused:
         note(f"WARNING: not granted here: {item}")
@@ -124,7 +125,7 @@ def _exported(exported: Exported) -> list[str]:
     lines += [f"  was left behind: {item}" for item in exported.left_behind]
     lines += [f"  holds no content, so is not in it: {item}" for item in exported.skipped]
     lines += [f"  is not in it: {item}" for item in exported.stays]
-    lines += [f"  dropped: {item}" for item in exported.dropped]
+    lines += [f"  dropped: {item}" for item in worth_telling(exported.dropped, first=True)]
     lines += [f"  a credential is in it: {item}" for item in exported.along]
     return [
         *lines,

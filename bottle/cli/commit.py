@@ -54,7 +54,7 @@ def _lines(committed: Committed) -> list[str]:
     record = committed.commit
     lines = [f"commit {record.number} of {committed.identity}: {record.tag} ({_added(committed)})"]
     lines += [f"  mounted, so not in the snapshot: {item}" for item in committed.left_out]
-    lines += [f"  dropped: {item}" for item in committed.dropped]
+    lines += [f"  dropped: {item}" for item in committed.told]
     lines += [f"  commit {number} was let go, as the agent's `keep` says" for number in committed.expired]
     if committed.folded:
         lines.append(f"  folded {committed.folded} layers of this bottle into one; base layers stay shared")

@@ -4,6 +4,7 @@ import click
 
 from bottle.admission import LONGEST_DEMAND, Agree
 from bottle.cli.output import confirmed, note, on_terminal
+from bottle.errors import NeedsConsent
 from bottle.text import printable
 
 yes_option = click.option(
@@ -11,12 +12,22 @@ yes_option = click.option(
 )
 
 
-def agreement(*, yes: bool) -> Agree:
-    """Tells, however quiet the command is, and asks where a person sits; elsewhere only `yes` is a yes."""
+def agreement(*, yes: bool, left: str) -> Agree:
+    """Tells, however quiet the command is, and asks where a person sits; elsewhere only `yes` is a yes.
+
+    Where nobody can be asked, the refusal lists what it is about, and here nothing is said. `left` is what is so after
+    a no, to who has read the list.
+    """
 
     def agree(asked: tuple[str, ...]) -> bool:
+        if not yes and not on_terminal():
+            return False
         for each in asked:
             note(f"resumed here, it would be given: {printable(each, LONGEST_DEMAND)}")
-        return yes or (on_terminal() and confirmed("Let it have that?"))
+        if not yes and not confirmed("Let it have that?"):
+            raise NeedsConsent(
+                "nobody agreed to that", left=left, next_step="if it may have that: the same command again"
+            )
+        return True
 
     return agree

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from bottle.cli.completion import hosts
-from bottle.cli.far import connect, ssh_options
+from bottle.cli.far import connect, identity_file_option, ssh_options
 from bottle.cli.output import answer, table
 from bottle.cli.shared import command, format_option, make_context
 from bottle.cli.table import Coloured
@@ -25,7 +25,7 @@ _MARKS = {
 
 @click.command()
 @click.argument("target", metavar="[[USER@]HOST[:PORT]]", required=False, shell_complete=hosts)
-@click.option("-i", "--identity-file", "keys", multiple=True, type=click.Path(path_type=Path), help="Log in with KEY.")
+@identity_file_option
 @click.option("--accept-new-host-key", is_flag=True, help="Trust a host never seen before. A changed key never is.")
 @format_option
 @command
@@ -47,7 +47,7 @@ def doctor(target: str | None, keys: tuple[Path, ...], accept_new_host_key: bool
     if goal is None:
         checks = examine(context, Path.cwd())
     else:
-        checks = _examine_far(context, goal, tuple(key.absolute() for key in keys), accept_new=accept_new_host_key)
+        checks = _examine_far(context, goal, keys, accept_new=accept_new_host_key)
     code = exit_code(checks)
     rows = [(_MARKS[check.verdict], check.name, check.detail) for check in checks]
     advice = [f"next, for {check.name}: {check.next_step}" for check in checks if check.next_step]

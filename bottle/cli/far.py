@@ -3,6 +3,9 @@
 import socket
 import sys
 from pathlib import Path
+from typing import Any
+
+import click
 
 from bottle.cli.hosts import named_hosts
 from bottle.cli.moved import newer_lines
@@ -16,7 +19,22 @@ from bottle.state import BottleState
 from bottle.suggest import did_you_mean
 from migrate.handoff import settle_handoff
 from migrate.model import Target
-from migrate.ssh import SshOptions, SshRemote
+from migrate.ssh import SshOptions, SshRemote, require_key_file
+
+
+class _KeyFile(click.Path):
+    """A file that somebody can log in with, as an absolute path."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """`value`, if it is one. Raises UsageError."""
+        path = Path(value).absolute()
+        require_key_file(path)
+        return path
+
+
+identity_file_option = click.option(
+    "-i", "--identity-file", "keys", metavar="KEY", multiple=True, type=_KeyFile(), help="Log in with the key file KEY."
+)
 
 
 def ssh_options(identity_files: tuple[Path, ...], *, accept_new_host_key: bool = False) -> SshOptions:

@@ -1,12 +1,88 @@
-"""What is said of a move that was interrupted: who owns the bottle now, and the command that goes on."""
+"""What is said of a command that was interrupted: what state is left, and the command that goes on."""
 
 import shlex
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from bottle.errors import Interrupted
+from bottle.cli.entry import is_interruption
+from bottle.errors import BottleError, Interrupted
 from bottle.model import MigrationPhase
 from bottle.state import BottleState
 from migrate.model import Target
+
+_NOTHING = "nothing was changed"
+# What holds of each command wherever it is interrupted; those that know more say it themselves.
+LEFT = {
+    "init": "a manifest that was there is whole, with the new entry or without it",
+    "start": "nothing was begun",
+    "list": _NOTHING,
+    "inspect": _NOTHING,
+    "attach": _NOTHING,
+    "exec": "a command that was begun in the bottle may go on there",
+    "logs": _NOTHING,
+    "commit": "the last commit stays in force, and the agent goes on",
+    "history": _NOTHING,
+    "resume": "all its work is where it was; what was begun is settled by the next resume",
+    "fork": "the bottle that was to be forked goes on as it was",
+    "stop": "what has stopped is stopped, with all its work; the rest runs on",
+    "rm": "what was deleted is gone; the rest is there, and goes with the same command",
+    "prune": "what was taken away is gone; the rest is there, and goes with the same command",
+    "capability list": _NOTHING,
+    "capability show": _NOTHING,
+    "capability approve": "the request waits, or its approval was begun, and the same command goes on with it",
+    "capability deny": "the request waits, or is denied",
+    "migrate": "nothing was sent, and nothing here was changed",
+    "export": "the bottle is here as it was, and its agent goes on; FILE is there only if it is whole",
+    "import": "FILE is as it was; a bottle was made of it only if it is whole",
+    "dashboard": "what was done there is done",
+    "doctor": _NOTHING,
+    "completion": _NOTHING,
+    "install-plugin": "the plugin is there, whole, or as it was before",
+    "version": _NOTHING,
+    "mcp": "it answers no more",
+    "send-over-stdio": "who pulls decides",
+}
+
+
+def interrupted(cause: BaseException, command: str, words: Sequence[str]) -> Interrupted:
+    """What is told of `command`, called with `words`, where `cause` came of a Ctrl-C.
+
+    An error of ours that it led to knows better what is left.
+    """
+    following = again(words)
+    if isinstance(cause, BottleError):
+        what = f"interrupted; then {cause.what}"
+        return Interrupted(what, left=cause.left, next_step=cause.next_step or following, details=cause.details)
+    return Interrupted("interrupted", left=LEFT.get(command, ""), next_step=following)
+
+
+def again(words: Sequence[str]) -> str:
+    """The same command, to be typed once more."""
+    return shlex.join(("bottle", *words))
+
+
+@contextmanager
+def explained(explain: Callable[[], Interrupted]) -> Iterator[None]:
+    """Where what is done is interrupted, raise what `explain` says is so then."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as exc:
+        if isinstance(exc, BottleError) or not is_interruption(exc):
+            raise
+        raise explain() from exc
+
+
+def start_interrupted(state: BottleState, words: Sequence[str]) -> Interrupted:
+    """A start that was interrupted, by what there is of its bottle now."""
+    identity = state.identity
+    if state.path.exists():
+        return Interrupted(
+            "interrupted",
+            left=f"{identity} stays, with all its work",
+            next_step=f"bottle resume {identity}   (or away with it: bottle rm {identity})",
+        )
+    return Interrupted("interrupted", left="nothing of the new bottle is left", next_step=again(words))
 
 
 def same_command(

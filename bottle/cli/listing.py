@@ -2,24 +2,14 @@
 
 import click
 
+from bottle.cli.bottletable import COLUMNS, row
 from bottle.cli.output import Verbatim, answer, table
 from bottle.cli.selection import Template, fields_of, filtered
 from bottle.cli.shared import command, make_context
-from bottle.cli.table import Coloured, Column, Line
+from bottle.cli.table import Line
 from bottle.errors import UsageError
 from bottle.operations import BottleView, list_bottles
-from bottle.words import NOTHING, age, counted, size
 
-_COLUMNS = (
-    Column("IDENTITY"),
-    Column("STATE", cut=True),
-    Column("STARTED", drop=2),
-    Column("COMMIT", drop=1),
-    Column("COMMITTED", drop=3),
-    Column("SIZE", drop=4),
-    Column("SHARED", drop=5),
-    Column("NOTE", cut=True),
-)
 _FIELDS = (
     "identity",
     "agent",
@@ -41,14 +31,6 @@ _FILTERS = {
     "agent": lambda view, value: view.agent == value,
     "state": lambda view, value: value in {view.state, view.status},
     "host": lambda view, value: view.moved_to is not None and value in {view.moved_to, view.moved_to.split("@")[-1]},
-}
-_COLOURS = {
-    "running": "green",
-    "paused": "yellow",
-    "moved": "bright_black",
-    "ambiguous": "red",
-    "damaged": "red",
-    "gone": "red",
 }
 _IDENTITIES = "{{.Identity}}"
 
@@ -87,7 +69,8 @@ def list_command(_everything: bool, quiet: bool, words: tuple[str, ...], form: s
 
     STATE is that of a bottle's container. Without one, `bottle resume` makes another from the last commit. SIZE is what
     a bottle's commits add to the image its agent began with, and would be free without it; SHARED is what they stand on
-    together with others. What has no room on the terminal is left out.
+    together with others. Where that image is not here, as of a bottle that arrived, all is its own that stands on no
+    other image. What has no room on the terminal is left out.
 
     \b
     Example:
@@ -105,7 +88,7 @@ def list_command(_everything: bool, quiet: bool, words: tuple[str, ...], form: s
     if template is not None:
         answer(form, {}, _filled(template, documents))
         return
-    lines = table(_COLUMNS, [_row(view) for view in views])
+    lines = table(COLUMNS, [row(view) for view in views])
     answer(form, {"bottles": [{name: each[name] for name in names} for each in documents]}, lines)
 
 
@@ -131,35 +114,6 @@ def _filled(template: Template, documents: list[dict[str, object]]) -> list[Line
     if template.is_table:
         return table(*template.table(documents))
     return [Verbatim(template.line(document)) for document in documents]
-
-
-def _row(view: BottleView) -> tuple[str | Coloured, ...]:
-    own, shared = (size(view.weight.own), size(view.weight.shared)) if view.weight is not None else (NOTHING, NOTHING)
-    return (
-        str(view.identity),
-        Coloured(_state(view), _colour(view)),
-        age(view.started_at),
-        str(view.commit) if view.commit is not None else NOTHING,
-        age(view.committed_at),
-        own,
-        shared,
-        view.detail,
-    )
-
-
-def _state(view: BottleView) -> str:
-    """Its state, and whether somebody has to answer it: that is to be seen also where nothing else has room."""
-    if view.moved_to is not None:
-        return f"{view.status}, yet runs here" if view.runs_here else view.status
-    if not view.requests:
-        return view.status
-    return f"{view.status}, {'request waits' if view.requests == 1 else counted(view.requests, 'request') + ' wait'}"
-
-
-def _colour(view: BottleView) -> str | None:
-    if view.moved_to is not None and view.runs_here:
-        return "red"
-    return "yellow" if view.requests and view.moved_to is None else _COLOURS.get(view.state)
 
 
 def _document(view: BottleView) -> dict[str, object]:

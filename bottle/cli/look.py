@@ -190,6 +190,7 @@ def _lines(seen: Inspection) -> list[str]:
         *(("asked", line) for line in seen.asked),
         ("container", _container_line(seen)),
         ("committed", _image_line(seen)),
+        *(("dropped", line) for entry in seen.history.entries if entry.in_force for line in entry.commit.dropped),
         ("began with", f"{metadata.image} ({counted(len(metadata.base), 'layer')})"),
         ("workspace", f"{cwd}, {how} {agent.workdir}"),
         *(("mount", _mount_line(mount)) for mount in seen.mounts if mount.target != agent.workdir),

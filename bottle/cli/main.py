@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from itertools import pairwise
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from click.shell_completion import add_completion_class
@@ -15,11 +15,12 @@ from click.shell_completion import add_completion_class
 import bottle
 from bottle.cli import tab
 from bottle.cli.completion import Bash
+from bottle.cli.entry import WORDS, is_interruption
 from bottle.cli.group import Group
 from bottle.cli.journal import JOURNAL, OneLine
 from bottle.cli.loudness import Loudness
 from bottle.cli.output import JSON, TEXT, answer, report, wants_colour
-from bottle.errors import BottleError, UsageError
+from bottle.errors import BottleError, Interrupted, UsageError
 from bottle.home import default_home
 
 _COMMANDS = {
@@ -61,8 +62,6 @@ _SECTIONS = {
 }
 _ALIASES = {"list": "list, ls"}
 
-_WORDS = "bottle.words"
-
 add_completion_class(Bash)
 
 EXIT_CODES = """\b
@@ -76,9 +75,23 @@ Exit codes: 0 done, 1 failed, 2 usage,
 class Commands(Group):
     """Imports a command's module when the command is called: most of them need no SSH, and `--version` no Docker."""
 
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
+        """Run, and end the process, as click does; but what click calls `Aborted!` is an interruption like others."""
+        words = list(sys.argv[1:] if args is None else args)
+        try:
+            code = super().main(words, *rest, **{**extra, "standalone_mode": False})
+        except click.ClickException as exc:
+            exc.show()
+            code = exc.exit_code
+        except (Exception, KeyboardInterrupt) as exc:
+            if not is_interruption(exc):
+                raise
+            leave(words)
+        sys.exit(code)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Keep the words: an error in them is told in the form that they ask for."""
-        ctx.meta[_WORDS] = tuple(args)
+        ctx.meta[WORDS] = tuple(args)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -86,13 +99,13 @@ class Commands(Group):
         try:
             return super().invoke(ctx)
         except click.UsageError as exc:
-            if not wants_json(ctx.meta[_WORDS]):
+            if not wants_json(ctx.meta[WORDS]):
                 raise
             path = exc.ctx.command_path if exc.ctx is not None else ctx.command_path
             report(UsageError(exc.format_message(), next_step=f"{path} --help"), JSON)
             raise SystemExit(UsageError.exit_code) from exc
         except BottleError as exc:
-            report(exc, JSON if wants_json(ctx.meta[_WORDS]) else TEXT)
+            report(exc, JSON if wants_json(ctx.meta[WORDS]) else TEXT)
             raise SystemExit(exc.exit_code) from exc
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -114,6 +127,15 @@ class Commands(Group):
         command = getattr(import_module(f"bottle.cli.{module}"), name)
         assert isinstance(command, click.Command)  # the table above names nothing else
         return command
+
+
+def leave(words: Sequence[str]) -> NoReturn:
+    """End a run that was interrupted before a command began, and say so."""
+    from bottle.cli.interruption import again  # noqa: PLC0415  (a Tab needs none of it)
+
+    untouched = Interrupted("interrupted", left="nothing was begun", next_step=again(words))
+    report(untouched, JSON if wants_json(words) else TEXT)
+    raise SystemExit(Interrupted.exit_code)
 
 
 def wants_json(words: Sequence[str]) -> bool:

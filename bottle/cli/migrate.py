@@ -7,15 +7,18 @@ from pathlib import Path
 import click
 
 from bottle.cli.completion import identity_then_host
-from bottle.cli.far import connect, ssh_options
+from bottle.cli.destination import bottle_and_host
+from bottle.cli.far import connect, identity_file_option, ssh_options
+from bottle.cli.hosts import named_hosts
 from bottle.cli.hygiene import allow_secrets_option, carried
-from bottle.cli.interruption import same_command, sending_interrupted
+from bottle.cli.interruption import explained, same_command, sending_interrupted
 from bottle.cli.moved import moved_document, moved_lines
 from bottle.cli.moveplan import SENDING, plan_document, plan_lines
 from bottle.cli.output import answer
 from bottle.cli.pull import Wanted, pull_from, require_pullable
 from bottle.cli.shared import choose, command, consenting, format_option, make_context
 from bottle.errors import UsageError
+from bottle.home import user_home
 from bottle.plan import require_docker
 from migrate.model import Target
 from migrate.move import move
@@ -50,7 +53,7 @@ def bytes_a_second(text: str) -> int:
 @click.option(
     "--workspace", type=click.Path(path_type=Path), help="Where the workspace lands [default: the same path]."
 )
-@click.option("-i", "--identity-file", "keys", multiple=True, type=click.Path(path_type=Path), help="Log in with KEY.")
+@identity_file_option
 @click.option("-p", "--port", type=click.IntRange(1, 65535), help="Port of the SSH server.")
 @click.option("--accept-new-host-key", is_flag=True, help="Trust a host never seen before. A changed key never is.")
 @click.option(
@@ -101,22 +104,18 @@ def migrate(
     outside of it and --yes was not said; 5 Docker here; 6 SSH or the far host; 7 what arrived is not what was sent;
     8 refused before anything was sent: no room, another architecture, credentials in the image.
     """
-    if len(names) > 2:
-        raise UsageError(
-            f"one bottle and one host are expected, not {len(names)} names", next_step="bottle migrate --help"
-        )
-    identity, target = names if len(names) == 2 else (None, names[0])
+    context = make_context()
+    named_here = (lambda _: None) if pulls else context.home.named  # what is pulled is a bottle of the other host
+    identity, target = bottle_and_host(names, named_here, named_hosts(user_home()))
     goal = Target.parse(target)
     if port is not None:
         if goal.port not in {None, port}:
             raise UsageError(f"{target} says port {goal.port}, and --port says {port}")
         goal = replace(goal, port=port)
-    context = make_context()
-    files = tuple(key.absolute() for key in keys)
-    options = ssh_options(files, accept_new_host_key=accept_new_host_key)
+    options = ssh_options(keys, accept_new_host_key=accept_new_host_key)
     if pulls:
         wanted = Wanted(
-            identity=require_pullable(identity, workspace),
+            identity=require_pullable(identity, goal, workspace),
             plan=plan,
             keep=keep,
             resume=resume_there,
@@ -124,7 +123,7 @@ def migrate(
             allow_secrets=allow_secrets,
             rate=rate,
             jobs=jobs,
-            keys=files,
+            keys=keys,
             yes=yes,
         )
         with connect(goal, options) as remote:
@@ -140,7 +139,7 @@ def migrate(
         resume_there=resume_there,
         jobs=jobs,
         rate=rate,
-        identity_files=tuple(map(str, files)),
+        identity_files=tuple(map(str, keys)),
         allow_secrets=allow_secrets,
         carry=carried(context, state),
     )
@@ -155,19 +154,18 @@ def migrate(
             }
             answer(form, document, plan_lines(decided, SENDING, missing))
             return
-        try:
+        again = same_command(
+            str(state.identity),
+            goal,
+            keep=keep,
+            resume=resume_there,
+            allow_secrets=allow_secrets,
+            yes=yes,
+            workspace=workspace,
+            keys=keys,
+        )
+        with explained(lambda: sending_interrupted(state, again, keep=keep)):
             moved = consenting(lambda consent: move(context, state, remote, replace(request, consent=consent)), yes=yes)
-        except KeyboardInterrupt as exc:
-            again = same_command(
-                str(state.identity),
-                goal,
-                keep=keep,
-                resume=resume_there,
-                allow_secrets=allow_secrets,
-                yes=yes,
-                workspace=workspace,
-                keys=files,
-            )
-            raise sending_interrupted(state, again, keep=keep) from exc
-    missing = moved.missing_there
-    answer(form, moved_document(moved, SENDING, missing, moved.host), moved_lines(moved, SENDING, missing, moved.host))
+            missing = moved.missing_there
+            told = moved_document(moved, SENDING, missing, moved.host)
+            answer(form, told, moved_lines(moved, SENDING, missing, moved.host))

@@ -1,6 +1,7 @@
 """How a move that happened is told, to who sent and to who fetched."""
 
 from bottle.cli.moveplan import FETCHING, Sides
+from bottle.losses import worth_telling
 from bottle.words import size
 from migrate.move import Moved
 
@@ -50,7 +51,7 @@ def moved_lines(moved: Moved, sides: Sides, missing: tuple[str, ...], other: str
     lines += [f"  was left behind: {item}" for item in moved.left_behind]
     lines += [f"  holds no content, so did not travel: {item}" for item in moved.skipped]
     lines += [f"  did not travel: {item}" for item in moved.stays]
-    lines += [f"  dropped: {item}" for item in moved.dropped]
+    lines += [f"  dropped: {item}" for item in worth_telling(moved.dropped, first=True)]
     lines += [f"  a credential went along: {item}" for item in moved.along]
     lines += [f"  missing {sides.destination}: {item}" for item in missing]
     after = "" if fetched else "there:  "

@@ -3,8 +3,8 @@
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import get_terminal_size
@@ -142,14 +142,25 @@ def quoted(lines: Iterable[str]) -> list[str]:
 
 
 def confirmed(question: str) -> bool:
-    """Ask, on stderr, and whether the answer is yes."""
-    return click.confirm(printable(question, 1000), err=True)
+    """Ask, on stderr, and whether the answer is yes. Raises KeyboardInterrupt where it is Ctrl-C or Ctrl-D."""
+    with _answered():
+        return click.confirm(printable(question, 1000), err=True)
 
 
 def prompted(prompt: str) -> str:
-    """Ask, on stderr, for what is not shown while it is typed."""
+    """Ask, on stderr, for what is not shown while it is typed. Raises KeyboardInterrupt as `confirmed` does."""
     shown = printable(prompt).rstrip(": ")
-    return str(click.prompt(shown, hide_input=True, err=True, default="", show_default=False))
+    with _answered():
+        return str(click.prompt(shown, hide_input=True, err=True, default="", show_default=False))
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    """Of who asks, some take click's Abort for a failure of what they do: it is an Exception."""
+    try:
+        yield
+    except click.Abort as exc:
+        raise KeyboardInterrupt from exc
 
 
 def raw(chunk: bytes) -> None:

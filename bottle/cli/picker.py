@@ -1,29 +1,34 @@
 """Choosing a bottle by keyboard: arrow keys, type to filter, Enter; Esc leaves."""
 
 from collections.abc import Sequence
+from shutil import get_terminal_size
 
-from bottle.cli.output import table
+from bottle.cli.bottletable import COLUMNS, row
+from bottle.cli.table import fitted
 from bottle.errors import Interrupted
 from bottle.naming import Identity
 from bottle.operations import BottleView
-from bottle.words import age, size
 
-_HEADER = ("IDENTITY", "AGENT", "STATE", "STARTED", "SIZE", "COMMIT", "COMMITTED", "")
+_POINTER = 3  # characters that stand in front of each choice
+_HELP = "(arrows, type to filter, Esc leaves)"
+
+
+class NothingChosen(Interrupted):
+    """The user left the picker by Esc: that is no mistake, and what follows in a script is not to be done either."""
 
 
 def pick(views: Sequence[BottleView], verb: str) -> Identity:
-    """Ask which bottle is to be `verb`. Raises Interrupted when the user leaves."""
+    """Ask which bottle is to be `verb`. Raises NothingChosen, or KeyboardInterrupt as for Ctrl-C."""
     import questionary  # noqa: PLC0415  (a terminal library that most commands never need)
     from prompt_toolkit.key_binding import KeyBindings  # noqa: PLC0415
 
-    _, *lines = table(_HEADER, [_row(view) for view in views])
-    choices = [questionary.Choice(line.text, value=view.identity) for line, view in zip(lines, views, strict=True)]
+    header, *lines = choices(views, get_terminal_size().columns)
     question = questionary.select(
         f"Which bottle is to be {verb}?",
-        choices,
+        choices=[questionary.Choice(line, value=view.identity) for line, view in zip(lines, views, strict=True)],
         use_search_filter=True,
         use_jk_keys=False,
-        instruction="(arrows, type to filter, Esc leaves)",
+        instruction=f"{_HELP}\n{' ' * _POINTER}{header}",  # it stands right above the choices
     )
 
     bindings = question.application.key_bindings
@@ -31,13 +36,11 @@ def pick(views: Sequence[BottleView], verb: str) -> Identity:
     bindings.add("escape", eager=True)(lambda event: event.app.exit(result=None))
     chosen = question.unsafe_ask()
     if chosen is None:
-        raise Interrupted("no bottle was chosen", left="nothing was changed", next_step="bottle list")
+        raise NothingChosen("no bottle was chosen", left="nothing was changed", next_step="bottle list")
     assert isinstance(chosen, Identity)  # the values of the choices above
     return chosen
 
 
-def _row(view: BottleView) -> tuple[str, ...]:
-    commit = str(view.commit) if view.commit is not None else "-"
-    own = size(view.weight.own) if view.weight is not None else "-"
-    started, committed = age(view.started_at), age(view.committed_at)
-    return (str(view.identity), view.agent, view.status, started, own, commit, committed, view.detail)
+def choices(views: Sequence[BottleView], width: int) -> list[str]:
+    """A header, and a line for each bottle, no wider than a terminal of `width` has room for behind the pointer."""
+    return [line.text for line in fitted(COLUMNS, [row(view) for view in views], width - _POINTER - 1)]

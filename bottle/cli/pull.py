@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bottle.cli.consent import agreement
-from bottle.cli.interruption import same_command
+from bottle.cli.interruption import explained, same_command
 from bottle.cli.moved import moved_document, moved_lines
 from bottle.cli.moveplan import FETCHING, plan_document, plan_lines, plan_rows
 from bottle.cli.output import answer
@@ -13,8 +13,9 @@ from bottle.naming import Identity, is_identity_prefix
 from bottle.operations import Context
 from bottle.operations import resume as bring_back
 from bottle.plan import ResumeRequest
+from bottle.words import ssh_to
 from migrate.model import Target
-from migrate.pull import Conversing, PullPlan, PullRequest, pull
+from migrate.pull import UNCHANGED, Conversing, PullPlan, PullRequest, pull
 
 _NOT_OURS = "bottle itself"
 
@@ -35,10 +36,14 @@ class Wanted:
     yes: bool
 
 
-def require_pullable(identity: str | None, workspace: Path | None) -> str:
+def require_pullable(identity: str | None, goal: Target, workspace: Path | None) -> str:
     """The identity, if it can be asked for; it is looked up on the other host. Raises UsageError."""
     if identity is None:
-        raise UsageError("--from wants to be told which bottle", next_step="ssh HOST bottle list")
+        raise UsageError(
+            f"--from wants a bottle and a host, and {goal} is only one of them",
+            left="nothing was changed",
+            next_step=f"bottle migrate IDENTITY {goal} --from   (which there are: {ssh_to(str(goal))} bottle list)",
+        )
     if not is_identity_prefix(identity):
         Identity.parse(identity)
     if workspace is not None and not workspace.is_absolute():
@@ -57,26 +62,10 @@ def pull_from(context: Context, remote: Conversing, goal: Target, wanted: Wanted
         consent=wanted.yes,
         jobs=wanted.jobs,
         rate=wanted.rate,
-        agree=agreement(yes=wanted.yes),
+        agree=agreement(yes=wanted.yes, left=UNCHANGED),
     )
-    try:
+    with explained(lambda: _pulling_interrupted(goal, wanted)):
         result = pull(context, remote, request)
-    except KeyboardInterrupt as exc:
-        raise Interrupted(
-            f"pulling {wanted.identity} was interrupted",
-            left=f"{goal} owns the bottle, unless it was being handed over; what arrived here is kept",
-            next_step=same_command(
-                wanted.identity,
-                goal,
-                pulls=True,
-                keep=wanted.keep,
-                resume=wanted.resume,
-                allow_secrets=wanted.allow_secrets,
-                workspace=wanted.workspace,
-                keys=wanted.keys,
-                yes=wanted.yes,
-            ),
-        ) from exc
     if isinstance(result, PullPlan):
         missing = _missing(result.move.missing_there)
         document = {
@@ -95,6 +84,24 @@ def pull_from(context: Context, remote: Conversing, goal: Target, wanted: Wanted
     missing = _missing(result.missing_there)
     told = moved_document(result, FETCHING, missing, str(goal))
     answer(form, told, moved_lines(result, FETCHING, missing, str(goal)))
+
+
+def _pulling_interrupted(goal: Target, wanted: Wanted) -> Interrupted:
+    return Interrupted(
+        f"pulling {wanted.identity} was interrupted",
+        left=f"{goal} owns the bottle, unless it was being handed over; what arrived here is kept",
+        next_step=same_command(
+            wanted.identity,
+            goal,
+            pulls=True,
+            keep=wanted.keep,
+            resume=wanted.resume,
+            allow_secrets=wanted.allow_secrets,
+            workspace=wanted.workspace,
+            keys=wanted.keys,
+            yes=wanted.yes,
+        ),
+    )
 
 
 def _missing(missing: tuple[str, ...]) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ def resume(
     if rebuild and at is not None:
         raise UsageError("--at goes back to a commit and --rebuild does without one", next_step="leave one out")
     context = make_context()
-    state = choose(context, identity, "resumed")
+    state = choose(context, identity, "taken back" if force else "resumed")
     once = Once(command=words, remote_control=remote_control)
     request = ResumeRequest(at=at, rebuild=rebuild, force=force, consent=yes, once=once)
     if not force:

@@ -8,12 +8,15 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from bottle.cli.candidates import may_be
+from bottle.cli.entry import WORDS, is_interruption
+from bottle.cli.interruption import interrupted
 from bottle.cli.journal import JOURNAL, Told
 from bottle.cli.loudness import Loudness
-from bottle.cli.output import confirmed, note, on_terminal, report
-from bottle.cli.picker import pick
+from bottle.cli.output import JSON, confirmed, note, on_terminal, report
+from bottle.cli.picker import NothingChosen, pick
 from bottle.cli.progress import for_stderr
-from bottle.cli.terminal import ending_signals
+from bottle.cli.terminal import ending_signals, held_off
 from bottle.docker_engine import DockerEngine
 from bottle.errors import BottleError, Interrupted, NeedsConsent, UsageError
 from bottle.home import default_home
@@ -26,8 +29,6 @@ from migrate.fold import Folder
 _log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
-
-_NEED_A_CONTAINER = {"committed", "stopped", "attached"}
 
 format_option = click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", help="How the answer is printed."
@@ -43,30 +44,57 @@ def command(function: F) -> F:
             return told(*args, **kwargs)
 
     def told(*args: Any, **kwargs: Any) -> Any:
-        form = kwargs.get("form", "text")
         asked = click.get_current_context(silent=True)
         JOURNAL.asked(asked.command_path if asked is not None else function.__name__, kwargs)
         try:
             return function(*args, **kwargs)
-        except BottleError as exc:
+        except (Exception, KeyboardInterrupt) as exc:
+            error = _told_as(exc, asked)
+            if error is None:
+                raise
             _log.debug("failed", exc_info=True)
-            report(exc, form, log=JOURNAL.path)
-            raise SystemExit(exc.exit_code) from exc
-        except BrokenPipeError:
-            raise  # nobody reads the answer: click ends quietly
-        except OSError as exc:
-            _log.debug("failed", exc_info=True)
-            report(
-                BottleError(f"the operating system refused: {exc}", next_step="ls -ld .; df -h ."),
-                form,
-                log=JOURNAL.path,
-            )
-            raise SystemExit(BottleError.exit_code) from exc
-        except (KeyboardInterrupt, click.Abort) as exc:  # the latter at a question
-            report(Interrupted("interrupted", next_step="the same command again goes on"), form)
-            raise SystemExit(Interrupted.exit_code) from exc
+            _tell(error, kwargs.get("form", "text"))
+            raise SystemExit(error.exit_code) from exc
 
     return cast("F", run)
+
+
+def _told_as(exc: BaseException, asked: click.Context | None) -> BottleError | None:
+    """What is told of what a command raised; None where that is no error of ours."""
+    if is_interruption(exc) and not isinstance(exc, Interrupted):
+        return interrupted(exc, command_name(asked), typed(asked))
+    match exc:
+        case BottleError():
+            return exc
+        case BrokenPipeError():
+            return None  # nobody reads the answer: click ends quietly
+        case OSError():
+            return BottleError(f"the operating system refused: {exc}", next_step="ls -ld .; df -h .")
+    return None
+
+
+def _tell(error: BottleError, form: str) -> None:
+    """Tell of an error; that nothing was chosen is none."""
+    with held_off():
+        if isinstance(error, NothingChosen) and form != JSON:
+            note(f"{error.what}; {error.left}")
+        else:
+            report(error, form, log=None if isinstance(error, Interrupted) else JOURNAL.path)
+
+
+def command_name(context: click.Context | None) -> str:
+    """The command that runs, by its own name and not by what it is called: `list`, `capability show`."""
+    names = []
+    while context is not None and context.parent is not None:
+        names.append(context.command.name or "")
+        context = context.parent
+    return " ".join(reversed(names))
+
+
+def typed(context: click.Context | None = None) -> tuple[str, ...]:
+    """The words behind `bottle`, as they were typed."""
+    context = context or click.get_current_context(silent=True)
+    return tuple(context.find_root().meta.get(WORDS, ())) if context is not None else ()
 
 
 def consenting(act: Callable[[bool], T], *, yes: bool) -> T:
@@ -104,9 +132,10 @@ def choose(context: Context, identity: str | None, verb: str) -> BottleState:
     if identity is not None:
         return context.home.find(identity)
     known = list_bottles(context)
-    views = [view for view in known if view.may_have_container or verb not in _NEED_A_CONTAINER]
+    views = [view for view in known if may_be(verb, view)]
     if views and on_terminal():
         return context.home.bottle(pick(views, verb))
     names = [str(view.identity) for view in views]
-    choice = "one of: " + ", ".join(names) if names else "there is none"
+    others = [f"{view.identity} ({view.status})" for view in known]
+    choice = f"one of: {', '.join(names)}" if names else "; ".join(["there is none that can be", *others])
     raise UsageError(f"which bottle is to be {verb}? {choice}", next_step="bottle list")

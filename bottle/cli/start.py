@@ -7,12 +7,14 @@ import click
 from bottle.cli.begun import begun_document, begun_lines
 from bottle.cli.behind import WithCommand
 from bottle.cli.completion import agents
+from bottle.cli.interruption import explained, start_interrupted
 from bottle.cli.output import answer, note, on_terminal
 from bottle.cli.session import attend
-from bottle.cli.shared import command, format_option, make_context
-from bottle.errors import UsageError
+from bottle.cli.shared import command, format_option, make_context, typed
+from bottle.errors import ManifestError, NotFound, UsageError
 from bottle.manifest import find_manifest, read_manifest
-from bottle.operations import StartPlan, StartRequest, plan_start
+from bottle.model import Agent
+from bottle.operations import Context, StartPlan, StartRequest, plan_start
 from bottle.operations import start as launch
 from bottle.plan import Build
 from bottle.serial import agent_to_json
@@ -56,11 +58,10 @@ def start(
     if remove and detach:
         raise UsageError("--rm cleans up at the end of an attached session, so it does not go with -d")
     context = make_context()
-    manifest = read_manifest(find_manifest(Path.cwd(), context.home.path))
     plan = plan_start(
         context,
         StartRequest(
-            agent=manifest.agent(agent),
+            agent=_agent(context, agent),
             cwd=cwd,
             copy_cwd=copy_cwd,
             command=words,
@@ -71,6 +72,13 @@ def start(
     if dry_run:
         answer(form, {"plan": _document(plan)}, _lines(plan))
         return
+    state = context.home.bottle(plan.identity)
+    with explained(lambda: start_interrupted(state, typed())):
+        _launch(context, plan, detach=detach, remove=remove, form=form)
+
+
+def _launch(context: Context, plan: StartPlan, *, detach: bool, remove: bool, form: str) -> None:
+    """Make the bottle, and stay with it unless it is to be left in the background."""
     launched = launch(context, plan, begin=detach)
     for line in launched.notes:
         note(f"note: {line}")
@@ -80,6 +88,22 @@ def start(
         return
     state = context.home.bottle(launched.identity)
     attend(context, state, form=form, document=document, remove=remove, begin=True, fresh=True)
+
+
+def _agent(context: Context, name: str) -> Agent:
+    """The agent of the manifest. Who names a bottle instead is told how it is brought back. Raises NotFound."""
+    try:
+        return read_manifest(find_manifest(Path.cwd(), context.home.path)).agent(name)
+    except (NotFound, ManifestError) as exc:
+        meant = [each for each in context.home.identities() if name.startswith(f"{each.agent}-")]
+        bottle = next((each for each in meant if str(each).startswith(name)), None)
+        if bottle is None:
+            raise
+        raise NotFound(
+            f"{name} is a bottle that is here already, and no agent: start makes new ones",
+            left="nothing was begun",
+            next_step=f"bottle resume {bottle}",
+        ) from exc
 
 
 def _document(plan: StartPlan) -> dict[str, object]:

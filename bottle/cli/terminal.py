@@ -141,6 +141,16 @@ def ending_signals() -> Iterator[None]:
 
 
 @contextmanager
+def held_off() -> Iterator[None]:
+    """Hear no Ctrl-C while the context is open: what is said there is said whole. Not for what may take long."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
 def resizes(tell: Callable[[], None]) -> Iterator[None]:
     """Call `tell` whenever the window changes its size while the context is open."""
     before = signal.signal(signal.SIGWINCH, lambda number, frame: tell())

@@ -141,7 +141,7 @@ class Desk:
         """Snapshot a bottle."""
         with self._turns[identity], _own_errors():
             done = commit(self._context, self._context.home.bottle(identity))
-        notes = tuple(f"not in the commit: {each}" for each in (*done.left_out, *done.dropped))
+        notes = tuple(f"not in the commit: {each}" for each in (*done.left_out, *done.told))
         return Outcome(text=f"{identity}: commit {done.commit.number} is made", line=done.resume_line, notes=notes)
 
     def stop(self, identity: Identity) -> Outcome:

@@ -250,7 +250,7 @@ def deny(context: Context, state: BottleState, digest: str, *, note: str = "") -
                 raise Conflict(
                     f"request {named[-1].number} of {state.identity} was approved on {_when(named[-1])}",
                     left="nothing was changed",
-                    next_step=f"bottle history {state.identity}, and go back with --at",
+                    next_step=f"bottle history {state.identity}   (to go back: bottle resume {state.identity} --at N)",
                 )
             publish(context, state.identity, named[-1])
             return Denied(identity=state.identity, request=named[-1], already=True)
@@ -472,7 +472,7 @@ def _put_aside(context: Context, state: BottleState, request: CapabilityRequest)
     made = None
     if frozen is None:
         made = commit_locked(context, state, message=f"before capability request {request.number}", pause=False)
-        notes += tuple(f"not in the commit: {each}" for each in made.dropped)
+        notes += tuple(f"not in the commit: {each}" for each in made.told)
     if container is not None:  # once more, and strictly: the new filesystem begins with nothing else of the old one
         metadata = state.metadata()
         paths, mounted = metadata.agent.transcript, container_mounts(metadata)

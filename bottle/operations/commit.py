@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from bottle import transcript
 from bottle.errors import BottleError, EngineError, NotFound, StillPaused
 from bottle.launch import bare_spec, container_mounts
-from bottle.losses import dropped_by_commit, unseen
+from bottle.losses import dropped_by_commit, unseen, worth_telling
 from bottle.model import (
     SCHEMA,
     ChangeKind,
@@ -64,6 +64,11 @@ class Committed:
     folded: int = 0
 
     @property
+    def told(self) -> tuple[str, ...]:
+        """Of `dropped` what is said each time; all of it is in the history."""
+        return worth_telling(self.dropped, first=self.commit.number == 1)
+
+    @property
     def resume_line(self) -> str:
         """How to bring the bottle back."""
         return f"bottle resume {self.identity}"
@@ -106,7 +111,7 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
     try:
         with paused(context, state, container if plan.pause else None, "a commit"):
             with context.progress.phase(f"looking at what {container.name} wrote"):
-                dropped = _dropped(context, container, metadata)
+                dropped = _dropped(context, container, metadata, plan)
             image = _snapshot(context, container, _commit_spec(metadata, intent))
             take_over(context, state, intent, image, container)
             with context.progress.phase("copying the transcript"):
@@ -271,9 +276,11 @@ def _snapshot(context: Context, container: ContainerFacts, spec: CommitSpec) -> 
             return finished[0]
 
 
-def _dropped(context: Context, container: ContainerFacts, metadata: Metadata) -> tuple[str, ...]:
+def _dropped(context: Context, container: ContainerFacts, metadata: Metadata, plan: CommitPlan) -> tuple[str, ...]:
     layer = context.engine.writable_layer(container.id)
-    return dropped_by_commit(layer, metadata.agent.transcript) if layer is not None else unseen()
+    if layer is not None:
+        return dropped_by_commit(layer, metadata.agent.transcript)
+    return unseen() if plan.has_changes else ()
 
 
 def _skipped(context: Context, container: ContainerFacts, image: ImageFacts) -> tuple[str, ...]:

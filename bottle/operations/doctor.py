@@ -28,7 +28,7 @@ from bottle.operations.finding import find_containers
 from bottle.operations.listing import unfinished
 from bottle.operations.preflight import obstacles
 from bottle.ownership import the_one
-from bottle.words import size
+from bottle.words import size, ssh_to
 
 LITTLE = 2 * 1024**3  # bytes: less than a commit of an agent's installed tools needs, as a rule
 _OLDEST = (20, 10)  # what the contract suite is run against
@@ -161,7 +161,7 @@ def describe(info: EngineInfo) -> str:
 def _reach(what: str, where: Endpoint) -> str:
     """What to try where no engine answers."""
     if where.address.startswith("ssh://"):
-        return f"ssh ssh://{urlsplit(where.address).netloc} docker version"
+        return f"{ssh_to(urlsplit(where.address).netloc)} docker version"
     if "permission denied" in what:
         return "be root, or join the group that owns the socket (sudo usermod -aG docker $USER), then log in again"
     if where.origin == "DOCKER_HOST":

@@ -16,7 +16,7 @@ from bottle import transcript, tree
 from bottle.atomic import cannot_write, write_atomic
 from bottle.errors import BottleError, EngineError, NotFound, UsageError, VerificationFailed
 from bottle.launch import bare_spec, container_mounts
-from bottle.losses import dropped_by_archive, unseen
+from bottle.losses import dropped_by_archive, unseen, worth_telling
 from bottle.model import CommitRecord, Lineage, Metadata, Mount, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
@@ -271,7 +271,7 @@ def _lacking(context: Context, volume: str) -> tuple[str, ...]:
     if folder is not None:
         tree.require_openable(tree.measure(folder).longest, f"volume {volume}", left="nothing was made")
     lines = dropped_by_archive(folder) if folder is not None else unseen()
-    return tuple(f"the copy of volume {volume}: {line}" for line in lines)
+    return tuple(f"the copy of volume {volume}: {line}" for line in worth_telling(lines, first=True))
 
 
 def _copy_volume(context: Context, image: str, source: str, target: str) -> None:

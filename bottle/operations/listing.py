@@ -19,7 +19,7 @@ from bottle.model import (
     RequestStatus,
     Status,
 )
-from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
+from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers
 from bottle.plan import commit_in_force, finishing
@@ -35,7 +35,7 @@ class BottleView:
 
     `state` is one of: running, paused, stopped, created, committed, moved, ambiguous, damaged, gone. `committed` is one
     that has no container, and `gone` one that has no image either. `weight` is that of its commits' images, None where
-    nobody can tell. `moved_to` is the host that has it now.
+    its state is damaged. `moved_to` is the host that has it now.
     `runs_here`: a container of it has processes on this host, as it should not where it has moved.
     `requests` counts those that were taken in and that something is still to be done about; `rebuild_due` says that
     `resume` builds its own Dockerfile.
@@ -67,11 +67,6 @@ class BottleView:
                 return f"moved to {self.moved_to}"
             case _:
                 return self.state
-
-    @property
-    def may_have_container(self) -> bool:
-        """Whether there is a container of it here, or nobody can tell."""
-        return self.runs_here or self.state not in {"committed", "gone", "moved"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +203,7 @@ def _cut_move(identity: Identity, migration: MigrationRecord) -> str:
 
 
 def _weigh(context: Context, read: Iterable[_Read], images: Mapping[str, ImageSummary]) -> dict[str, Weight]:
-    """The weight of each bottle's commits, as far as the engine has both them and the images that they stand on."""
+    """The weight of each bottle's commits, as far as the engine has them."""
     known = tuple(read)
     chains = {
         str(each.state.identity): [commit.diff_ids for commit in each.commits if commit.tag in images] for each in known
@@ -227,13 +222,15 @@ def added_by_commits(
     """What each of a bottle's commits adds to what it stands on, None where nobody can tell. `sizes` are by tag."""
     known = {commit.diff_ids: sizes[commit.tag] for commit in commits if commit.tag in sizes}
     bases = _bases(context, {metadata.base: metadata.image})
-    return growth([commit.diff_ids for commit in commits], known | bases)
+    base = {metadata.base: bases[metadata.base]} if metadata.base in bases else {}
+    return growth([commit.diff_ids for commit in commits], known | base)
 
 
 def _bases(context: Context, wanted: Mapping[Chain, str]) -> dict[Chain, int]:
     """The sizes of the images that bottles began with, by chain: as many questions as agents have images.
 
-    One whose tag went to a newer build is still an image of ours without a tag, until somebody prunes it.
+    One whose tag went to a newer build may be here without a tag; of one that is not, as where a bottle arrived, there
+    may be the image that it was built on. So where one is missing, all images are looked at that are no bottle's.
     """
     found: dict[Chain, int] = {}
     missing = dict(wanted)
@@ -242,8 +239,8 @@ def _bases(context: Context, wanted: Mapping[Chain, str]) -> dict[Chain, int]:
         image = context.engine.image(ref)
         if image is not None and missing.pop(image.diff_ids, None) is not None:
             found[image.diff_ids] = image.size
-    for summary in context.engine.image_summaries({LABEL_SCHEMA: None}) if missing else ():
-        image = context.engine.image(summary.id) if not summary.tags and LABEL_IDENTITY not in summary.labels else None
-        if image is not None and missing.pop(image.diff_ids, None) is not None:
+    for summary in context.engine.image_summaries({}) if missing else ():
+        image = context.engine.image(summary.id) if LABEL_IDENTITY not in summary.labels else None
+        if image is not None and any(chain[: len(image.diff_ids)] == image.diff_ids for chain in missing):
             found[image.diff_ids] = image.size
     return found

@@ -45,7 +45,7 @@ def observe_prune(context: Context, patience: timedelta = PATIENCE) -> GarbageFa
     images = engine.images(ours)
     sizes: dict[Chain, int] = {image.diff_ids: image.size for image in images}
     bottles: dict[Identity, BottleFacts] = {}
-    bases: set[Chain] = set()
+    bases: dict[Identity, Chain] = {}
     workspaces: set[Path] = set()
     for identity in context.home.identities():
         state = context.home.bottle(identity)
@@ -58,9 +58,11 @@ def observe_prune(context: Context, patience: timedelta = PATIENCE) -> GarbageFa
         base = engine.image(metadata.image) if metadata.base not in sizes and metadata.image else None
         if base is not None:
             sizes[base.diff_ids] = base.size
-        bases.add(metadata.base)
+        bases[identity] = metadata.base
         workspaces |= {metadata.cwd} if metadata.cwd is not None else set()
-    weighed = weights({str(each.identity): each.chains for each in bottles.values()}, bases, sizes)
+    # Of what stands on an image that is not here, nobody can tell how much of it others need too.
+    chains = {str(identity): bottles[identity].chains for identity, base in bases.items() if base in sizes}
+    weighed = weights(chains, bases.values(), sizes)
     return GarbageFacts(
         bottles={
             identity: replace(each, size=weighed[str(identity)].own if str(identity) in weighed else None)

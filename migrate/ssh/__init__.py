@@ -2,10 +2,11 @@
 
 import logging
 
+from migrate.ssh.keyfile import require_key_file
 from migrate.ssh.options import SshOptions
 from migrate.ssh.remote import SshRemote
 
 # What paramiko logs as an error is raised here as one; without a handler Python would print it, tracebacks and all.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
-__all__ = ["SshOptions", "SshRemote"]
+__all__ = ["SshOptions", "SshRemote", "require_key_file"]

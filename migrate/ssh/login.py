@@ -9,9 +9,11 @@ from paramiko import AuthenticationException, BadAuthenticationType, SSHExceptio
 
 from bottle.errors import ConnectionLost, LoginRefused
 from bottle.text import printable
+from bottle.words import ssh_to
 from migrate.ssh.agent import AgentAt
 from migrate.ssh.config import HostConfig
 from migrate.ssh.identities import Encrypted, Offer, beside, certificates, in_order, load, public_blobs
+from migrate.ssh.keyfile import unusable_without_agent
 from migrate.ssh.keys import public_blob_of
 
 _TYPED = frozenset({"password", "keyboard-interactive"})
@@ -80,15 +82,20 @@ class Login:
         locked: list[Path] = []
         keys = [
             *(offer for blob, offer in held.items() if blob in first),
-            *self._files(by_user, held, locked),
+            *self._files(by_user, held, locked, meant=True),
             *(offer for blob, offer in held.items() if blob in named - first),
             *(offer for blob, offer in held.items() if blob not in named and not self.config.identities_only),
             *self._files(configured, held, locked),
         ]
         return self._keys(transport, keys) or any(self._unlocked(transport, path) for path in locked)
 
-    def _files(self, paths: tuple[Path, ...], held: Container[bytes | None], locked: list[Path]) -> Iterator[Offer]:
-        """The keys of these files that no agent holds; those that ask are added to `locked` instead."""
+    def _files(
+        self, paths: tuple[Path, ...], held: Container[bytes | None], locked: list[Path], *, meant: bool = False
+    ) -> Iterator[Offer]:
+        """The keys of these files that no agent holds; those that ask are added to `locked` instead.
+
+        Raises UsageError for one that is of no use though the user `meant` it.
+        """
         for path in paths:
             if public_blob_of(path) in held:
                 continue
@@ -97,6 +104,8 @@ class Login:
             except Encrypted:
                 locked.append(path)
             except (OSError, ValueError) as exc:
+                if meant and path.exists():
+                    raise unusable_without_agent(path, printable(str(exc), 120)) from exc
                 if path.exists():
                     self._tried.append(f"{path} (not readable as a private key: {printable(str(exc), 120)})")
 
@@ -129,7 +138,7 @@ class Login:
         return False
 
     def _by_password(self, transport: Transport) -> bool:
-        prompt = f"{self.user}@{self.host}'s password: "
+        prompt = f"{self.user}@{self.host.rpartition('@')[2]}'s password: "
         for answer in self.prompter.answers(prompt):
             if self._offer(transport, "a password", lambda t, a=answer: t.auth_password(self.user, a)):
                 self.prompter.was_right(prompt, answer)
@@ -171,7 +180,7 @@ class Login:
     def _refused(self, transport: Transport) -> LoginRefused | ConnectionLost:
         if not transport.is_active() and not self._tried:
             return ConnectionLost(
-                f"{self.host} hung up before anybody could log in", next_step=f"ssh -v ssh://{self.host} true"
+                f"{self.host} hung up before anybody could log in", next_step=f"{ssh_to(self.host, options='-v')} true"
             )
         hung_up = (
             "" if transport.is_active() else "; it hung up after these (MaxAuthTries): name the right key with -i KEY"
@@ -181,5 +190,5 @@ class Login:
         return LoginRefused(
             f"{self.host} does not let {self.user} in{takes}. Tried: {tried}{hung_up}",
             left="nothing was changed there",
-            next_step=f"make this work first: ssh ssh://{self.host} true (with a key: -i KEY)",
+            next_step=f"make this work first: {ssh_to(self.host)} true   (with a key: -i KEY)",
         )

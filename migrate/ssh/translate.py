@@ -20,6 +20,7 @@ from paramiko.ssh_exception import IncompatiblePeer, NoValidConnectionsError
 
 from bottle.errors import BottleError, ConnectionLost, HostKeyRejected, LoginRefused, RemoteError
 from bottle.text import printable
+from bottle.words import ssh_to
 
 
 @contextmanager
@@ -47,7 +48,7 @@ def _ours(exc: Exception, host: str, *, stood: bool) -> RemoteError:
             next_step="run the same command again; it goes on where it stopped",
         )
     return RemoteError(
-        f"{host} cannot be reached: {_cause(exc)}", next_step=f"see whether this works: ssh ssh://{host} true"
+        f"{host} cannot be reached: {_cause(exc)}", next_step=f"see whether this works: {ssh_to(host)} true"
     )
 
 
@@ -60,7 +61,7 @@ _CLEAR: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callable[[str
     (
         AuthenticationException,
         lambda host, text: LoginRefused(
-            f"{host} refuses the login: {text}", next_step=f"see why: ssh -v ssh://{host} true"
+            f"{host} refuses the login: {text}", next_step=f"see why: {ssh_to(host, options='-v')} true"
         ),
     ),
     (

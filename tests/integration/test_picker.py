@@ -15,6 +15,8 @@ import docker
 import pexpect
 import pytest
 
+from tests.support.terminal import Terminal
+
 BOTTLE = ("-c", "from bottle.cli.main import main; main(prog_name='bottle')")
 UP, DOWN, ENTER, ESCAPE, CTRL_C = "\x1b[A", "\x1b[B", "\r", "\x1b", "\x03"
 DETACH = "\x10\x11"
@@ -109,9 +111,10 @@ def test_commit_shows_the_candidates_and_the_arrows_choose(desk: Desk) -> None:
     first, second, _ = desk.bottles()
     picker = desk.spawn("commit")
     picker.expect_exact("Which bottle is to be committed?")
-    picker.expect(rf"{first} +apple +running +\d+s ago +[\d.]+ k?B +1 +\d+s ago")
-    picker.expect(rf"{second} +apple +running +\d+s ago +0 B +- +-")
-    picker.expect(r"pear-\w{5} +pear +running")
+    picker.expect(r"IDENTITY +STATE +STARTED +COMMIT +COMMITTED +SIZE")
+    picker.expect(rf"{first} +running +\d+s ago +1 +\d+s ago +[\d.]+ k?B")
+    picker.expect(rf"{second} +running +\d+s ago +- +- +0 B")
+    picker.expect(r"pear-\w{5} +running")
     picker.send(DOWN + DOWN + UP + ENTER)
     code, said = finish(picker)
     assert code == 0
@@ -137,7 +140,6 @@ def test_whoever_leaves_changes_nothing(desk: Desk, key: str) -> None:
         "committed": ("commit",),
         "stopped": ("stop",),
         "attached": ("attach",),
-        "resumed": ("resume",),
         "moved": ("migrate", "nobody@127.0.0.1:1"),
     }.items():
         picker = desk.spawn(*words)
@@ -145,7 +147,8 @@ def test_whoever_leaves_changes_nothing(desk: Desk, key: str) -> None:
         picker.send(key)
         code, said = finish(picker)
         assert (code, "Traceback" in said) == (130, False), said
-        assert ("no bottle was chosen" if key == ESCAPE else "interrupted") in said
+        assert ("no bottle was chosen; nothing was changed" if key == ESCAPE else "bottle: interrupted") in said
+        assert ("bottle: " in said) == (key == CTRL_C)
     for identity, each in desk.bottles().items():
         assert (each["state"], each["commit"]) == (before[identity]["state"], before[identity]["commit"])
 
@@ -160,7 +163,7 @@ def test_stop_and_resume_and_attach_go_by_keyboard_too(desk: Desk) -> None:
 
     picker = desk.spawn("resume", "-d")
     asked(picker, "resumed")
-    picker.send(UP + ENTER)  # from the first, round to the last
+    picker.send(UP + ENTER)  # the only one that does not run, round from the first to the last
     code, said = finish(picker)
     assert (code, "started again" in said) == (0, True)
     assert desk.bottles()[pear]["state"] == "running"
@@ -174,6 +177,18 @@ def test_stop_and_resume_and_attach_go_by_keyboard_too(desk: Desk) -> None:
     picker.send(DETACH)
     code, said = finish(picker)
     assert (code, f"{pear} goes on" in said) == (0, True)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 160])
+def test_it_fits_the_terminal_and_has_headers(desk: Desk, columns: int) -> None:
+    words = (sys.executable, *BOTTLE, "commit")
+    with Terminal(words, cwd=desk.folder, environ=desk.environ, columns=columns, rows=24) as screen:
+        shown = screen.shows(r"(?s)Which bottle is to be committed\?.*IDENTITY +STATE.*pear-\w{5}").splitlines()
+        header = next(index for index, line in enumerate(shown) if "IDENTITY" in line)
+        rows = [line.replace("»", " ").split()[0] for line in shown[header + 1 : header + 4]]
+        assert rows == list(desk.bottles())
+        screen.press("Escape")
+        assert screen.exit_code() == 130
 
 
 def test_migrate_asks_before_it_calls_anybody(desk: Desk) -> None:

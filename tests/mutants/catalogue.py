@@ -336,7 +336,17 @@ MUTANTS: tuple[Mutant, ...] = (
         "migrate/ssh/login.py",
         "test_ssh_login",
         ("named keys of the agent are left out", "if blob in named - first),", "if blob in first - named),"),
-        ("what is named by hand is read last", "self._files(by_user, held, locked),", "self._files((), held, locked),"),
+        ("what is named by hand is read last", "self._files(by_user, held, locked, ", "self._files((), held, locked, "),
+        ("a key file of no use is passed over", "if meant and path.exists():", "if not meant and path.exists():"),
+    ),
+    *_in(
+        "bottle/cli/entry.py",
+        "cli/test_entry",
+        (
+            "a Ctrl-C that is hidden is lost",
+            "for behind in (each.__cause__, each.__context__)",
+            "for behind in ()",
+        ),
     ),
     # --- what was acknowledged is there ---
     *_in(

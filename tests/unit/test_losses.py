@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bottle.losses import _HELD, Account, Trait, Way, dropped_by_archive, dropped_by_commit, unseen
+from bottle.losses import _HELD, Account, Trait, Way, dropped_by_archive, dropped_by_commit, unseen, worth_telling
 from bottle.tree import Tree, discard, walk
 from tests.support.trees import make_deep
 
@@ -83,6 +83,14 @@ def test_what_vanishes_while_it_is_looked_at_is_not_counted(layer: Path, monkeyp
 
 def test_where_nothing_can_be_seen_that_is_said() -> None:
     assert "not checked" in unseen()[0]
+
+
+def test_what_is_the_same_each_time_is_told_once_or_not_at_all() -> None:
+    fractions, socket_ = "the fractions of a second of 2 modification times", "1 socket: /run/x"
+    volume = tuple(f"volume cache: {line}" for line in (fractions, *unseen()))
+    lines = (fractions, socket_, *unseen(), *volume)
+    assert worth_telling(lines) == (socket_,)
+    assert worth_telling(lines, first=True) == (socket_, *unseen(), volume[1])
 
 
 # --- other ways -------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from paramiko import AuthenticationException, BadAuthenticationType, Ed25519Key, PKey
 
-from bottle.errors import LoginRefused
+from bottle.errors import LoginRefused, UsageError
 from migrate.ssh.config import HostConfig
 from migrate.ssh.keys import public_blob_of, read_public_blob
 from migrate.ssh.login import Login, Prompter
@@ -114,3 +114,30 @@ def test_the_public_half_of_a_key_file(folder: Path, tmp_path: Path) -> None:
     assert public_blob_of(alone) is None
     (tmp_path / "alone.pub").write_bytes((folder / "locked.pub").read_bytes())
     assert public_blob_of(alone) == expected
+
+
+def test_a_public_key_that_was_named_says_which_of_the_agents_is_meant(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert offered(folder, monkeypatch, held=("a", "b"), by_user=("b.pub",)) == ["b", "a"]
+
+
+def test_a_public_key_that_was_named_and_that_no_agent_holds_is_an_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError, match=r"b\.pub is a public key, and no agent holds the private one") as caught:
+        offered(folder, monkeypatch, held=("a",), by_user=("b.pub",))
+    assert caught.value.next_step.startswith(f"-i {folder / 'b'} ")
+
+
+@pytest.mark.parametrize("host", ["me@far", "far"])
+def test_who_is_asked_for_a_password_is_named_once(host: str) -> None:
+    class Asks(Host):
+        def auth_none(self, user: str) -> list[str]:
+            raise BadAuthenticationType("", ["password"])
+
+    asked: list[str] = []
+    config = HostConfig(hostname="far", port=22, user="me")
+    with pytest.raises(LoginRefused):
+        Login(host, "me", config, (), Prompter(lambda prompt: asked.append(prompt) or "")).authenticate(Asks())  # type: ignore[arg-type,func-returns-value]
+    assert asked == ["me@far's password: "]

@@ -20,6 +20,7 @@ IMPORTED = {
 
 def test_there_and_back_in_json(cli: Cli, tmp_path: Path) -> None:
     bottle = cli.start()
+    cli.world.work(bottle, "/srv/work", b"x")
     file = tmp_path / "demo.bottle"
     done = cli.json("export", str(bottle.identity), str(file))
     assert done.keys() == EXPORTED

@@ -60,11 +60,13 @@ def said(cli: Cli, *words: str) -> tuple[str, str]:
 def test_a_move_is_still_here_and_goes_on(cli: Cli, cut: Callable[[Callable[[], None]], None]) -> None:
     bottle = cli.start()
     cut(lambda: None)
+    key = cli.world.folder / "k 1"
+    subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)), check=True)
     left, following = said(
-        cli, str(bottle.identity), "me@new", "-p", "2222", "--resume", "-i", "/k 1", "--allow-secrets", "--yes"
+        cli, str(bottle.identity), "me@new", "-p", "2222", "--resume", "-i", str(key), "--allow-secrets", "--yes"
     )
     assert left.startswith("this host still owns the bottle")
-    again = f"bottle migrate {bottle.identity} me@new:2222 --yes --resume --allow-secrets -i '/k 1'"
+    again = f"bottle migrate {bottle.identity} me@new:2222 --yes --resume --allow-secrets -i '{key}'"
     assert following == f"{again}   (or stay here: bottle resume {bottle.identity})"
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -146,3 +148,14 @@ def test_progress_off_a_terminal_is_lines(capsys: pytest.CaptureFixture[str]) ->
     assert said[2].startswith("inner: 5 B done")
     assert said[3].startswith("copying: 10 B done")
     assert said[4:] == ["failing: 3 B"]
+
+
+@pytest.mark.parametrize("ask", [confirmed, prompted])
+def test_who_leaves_a_question_interrupts(ask: Callable[[str], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    def left(*_: object, **__: object) -> None:
+        raise click.Abort
+
+    for name in ("confirm", "prompt"):
+        monkeypatch.setattr(f"click.{name}", left)
+    with pytest.raises(KeyboardInterrupt):
+        ask("Go on?")

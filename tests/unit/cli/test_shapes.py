@@ -119,6 +119,7 @@ def test_every_command_of_the_tree_has_an_example_and_the_exit_codes_that_matter
 def test_no_answer_changes_its_form(cli: Cli) -> None:
     start = cli.json("start", "-d", "demo")
     name = start["identity"]
+    cli.world.work(cli.world.home.find(name), "/srv/work", b"x")
     answers = {
         "start -d": start,
         "start --dry-run": cli.json("start", "--dry-run", "demo"),

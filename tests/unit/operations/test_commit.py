@@ -20,6 +20,7 @@ from bottle.errors import (
     PreflightRefused,
     VerificationFailed,
 )
+from bottle.losses import unseen
 from bottle.model import ImageDefaults, Mount, MountKind, Status, Tombstone
 from bottle.operations import Committed, commit, inspect, remove, resume, stop
 from bottle.plan import Attach, FromCommit, ResumeRequest
@@ -103,12 +104,33 @@ def test_what_is_mounted_is_not_in_it_and_that_is_said(world: World) -> None:
 
 def test_what_docker_drops_is_said(world: World, tmp_path: Path) -> None:
     bottle = world.start()
+    world.work(bottle, "/srv/file", b"x")
     assert "not checked" in commit(world.context, bottle).dropped[0]
     layer = tmp_path / "layer"
     layer.mkdir()
     (layer / "file").touch()
     world.engine.layers_on_disk[bottle.identity.container] = layer
     assert commit(world.context, bottle).dropped == ("the fractions of a second of 1 modification time",)
+
+
+def test_what_holds_of_nearly_every_commit_is_kept_and_not_told_each_time(world: World, tmp_path: Path) -> None:
+    bottle = world.start()
+    world.work(bottle, "/srv/file", b"x")
+    first, second = commit(world.context, bottle), commit(world.context, bottle)
+    assert first.dropped == second.dropped == first.told == unseen()
+    assert second.told == ()
+    layer = tmp_path / "layer"
+    layer.mkdir()
+    (layer / "file").touch()
+    world.engine.layers_on_disk[bottle.identity.container] = layer
+    third = commit(world.context, bottle)
+    assert third.dropped == ("the fractions of a second of 1 modification time",)
+    assert third.told == ()
+    assert bottle.commits()[-1].dropped == third.dropped
+
+
+def test_where_nothing_was_written_nothing_can_be_dropped(world: World) -> None:
+    assert commit(world.context, world.start()).dropped == ()
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_no_docker_hides_nothing_else(world: World) -> None:
         (Endpoint(address="unix:///nowhere", origin="DOCKER_HOST"), "DOCKER_HOST, which is unix:///nowhere"),
         (Endpoint(address="unix:///vm.sock", context="colima", origin="DOCKER_CONTEXT"), "context inspect colima"),
         (Endpoint(address="unix:///x", others=("colima", "desktop")), "docker context use colima"),
-        (Endpoint(address="ssh://me@Box:22/a.sock", context="box", origin="x"), "ssh ssh://me@Box:22 docker version"),
+        (Endpoint(address="ssh://me@Box:22/a.sock", context="box", origin="x"), "ssh -p 22 me@Box docker version"),
     ],
 )
 def test_where_no_engine_answers_the_advice_fits_where_it_was_looked_for(

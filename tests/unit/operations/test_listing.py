@@ -70,8 +70,8 @@ def test_a_damaged_bottle_hides_no_other_and_stays_as_it_is(world: World, name: 
 def test_a_bottle_without_a_container_is_shown_too(world: World) -> None:
     bottle, lost = world.start(), world.start()
     world.lose_container(lost)
-    shown = {each.identity: (each.status, each.may_have_container) for each in list_bottles(world.context)}
-    assert shown == {bottle.identity: ("running", True), lost.identity: ("no container", False)}
+    shown = {each.identity: each.status for each in list_bottles(world.context)}
+    assert shown == {bottle.identity: "running", lost.identity: "no container"}
 
 
 def test_a_container_that_is_only_being_made_is_no_bottles(world: World) -> None:

@@ -115,12 +115,29 @@ def test_a_base_whose_tag_went_to_a_newer_build_still_counts(world: World) -> No
     assert views[bottle.identity].weight is not None
 
 
-def test_a_base_that_is_gone_makes_the_weight_unknown(world: World) -> None:
+def test_a_base_that_lost_its_name_is_found(world: World) -> None:
     bottle = world.start()
+    world.work(bottle, "/work", b"x" * 100)
     commit(world.context, bottle)
+    (before,) = list_bottles(world.context)
     world.engine.add_image(BASE, {"/another": b"base"})
     (view,) = list_bottles(world.context)
-    assert view.weight is None
+    assert view.weight == before.weight
+    assert view.weight is not None
+    assert view.weight.shared > 0
+
+
+def test_what_arrived_without_the_image_of_its_agent_has_a_size(world: World) -> None:
+    bottle = world.start()
+    world.work(bottle, "/work", b"x" * 100)
+    commit(world.context, bottle)
+    arrived = replace(bottle.metadata(), base=("sha256:" + "0" * 64,), image="bottle-demo:latest")
+    bottle.write_metadata(arrived)
+    (view,) = list_bottles(world.context)
+    assert view.weight is not None
+    assert view.weight.own >= 100
+    (entry,) = history(world.context, bottle).entries
+    assert entry.size is None  # what the first commit adds to that image, nobody can tell
 
 
 def test_list_says_where_a_bottle_moved_and_what_was_cut(world: World) -> None:
@@ -180,4 +197,5 @@ def test_steps_and_what_one_adds() -> None:
     assert weights({"one": one, "two": two, "lost": [("z",)]}, [("a",)], {**sizes, ("z",): 7}) == {
         "one": Weight(own=20, shared=130),
         "two": Weight(own=0, shared=130),
+        "lost": Weight(own=7, shared=0),
     }

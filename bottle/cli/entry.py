@@ -1,0 +1,60 @@
+"""Where the program begins and ends: a Ctrl-C is heard before anything is loaded, and wherever it comes.
+
+Only what Python has loaded in any case is imported here. All else is loaded where a Ctrl-C is heard already.
+"""
+
+import signal
+import sys
+
+WORDS = "bottle.words"  # where click's root context keeps what was typed
+_MOMENT = 0.01  # seconds
+
+
+def main() -> None:
+    """Run `bottle`, and end the process."""
+    sys.unraisablehook = _hear_again
+    is_heard = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN  # as it is not in a shell's background
+    try:
+        from bottle.cli.main import main as command  # noqa: PLC0415  (as said above)
+
+        command(prog_name="bottle")
+    except (Exception, KeyboardInterrupt) as exc:
+        if not is_interruption(exc):
+            raise
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is said now is said whole
+        from bottle.cli.main import leave  # noqa: PLC0415  (its loading may be what was interrupted)
+
+        leave(sys.argv[1:])
+    finally:
+        # From here on nothing is left to be said: one that waits for a thread's end is ended by the signal itself.
+        signal.signal(signal.SIGINT, signal.SIG_DFL if is_heard else signal.SIG_IGN)
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Whether it came of a Ctrl-C, or of a signal that is heard as one.
+
+    A library that tidies up after one may fail at that, or take it for a failure of its own: then the error that comes
+    out is another one, and the Ctrl-C stands behind it.
+    """
+    pending, seen = [error], set[int]()
+    while pending:
+        each = pending.pop()
+        if isinstance(each, KeyboardInterrupt):
+            return True
+        seen.add(id(each))
+        pending += [
+            behind for behind in (each.__cause__, each.__context__) if behind is not None and id(behind) not in seen
+        ]
+    return False
+
+
+def _hear_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Have a Ctrl-C that came where nothing can be raised, such as in a destructor, come once more, a moment later."""
+    if not issubclass(lost.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
+        return
+    import threading  # noqa: PLC0415  (as said above)
+
+    main_thread = threading.main_thread().ident
+    assert main_thread is not None  # it runs
+    threading.Timer(_MOMENT, signal.pthread_kill, (main_thread, signal.SIGINT)).start()

@@ -1,0 +1,292 @@
+"""A Ctrl-C is 130, one line, what is left and the command to type, wherever it comes: no traceback, no `Aborted!`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from bottle.cli.entry import is_interruption
+from bottle.cli.interruption import LEFT
+from bottle.cli.main import main
+from bottle.cli.progress import Bars
+from bottle.errors import EngineError, RemoteError, StillPaused
+from bottle.state import BottleState
+from tests.unit.cli.conftest import Cli
+
+SOURCE = Path(__file__).parents[3]
+# Strikes when a module is about to be loaded, by its place among those of the run.
+STRUCK = """
+import os, signal, sys
+place, sys.argv[:] = int(sys.argv[1]), ["bottle", *sys.argv[2:]]
+class Finder:
+    count = 0
+    def find_spec(self, name, path=None, target=None):
+        Finder.count += 1
+        if Finder.count == place:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from bottle.cli.entry import main
+try:
+    main()
+finally:
+    if place == 0:
+        print(Finder.count, file=sys.stderr)
+"""
+
+
+def run(script: str, *words: str, home: Path) -> subprocess.CompletedProcess[str]:
+    """A script in a Python of its own, which finds bottle; there is no engine for it."""
+    environ = {**os.environ, "PYTHONPATH": str(SOURCE), "BOTTLE_HOME": str(home), "DOCKER_HOST": "unix:///nowhere"}
+    return subprocess.run(
+        (sys.executable, "-c", script, *words), env=environ, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def is_told(stderr: str, again: str) -> bool:
+    """Whether all that is said is that it was interrupted, what is left, and how to go on."""
+    first, state, following = stderr.strip().splitlines()
+    return first == "bottle: interrupted" and state.startswith("  state: ") and following == f"  next:  {again}"
+
+
+def test_while_anything_is_loaded(tmp_path: Path) -> None:
+    words = ("doctor", "--format", "text")
+    count = int(run(STRUCK, "0", *words, home=tmp_path).stderr.split()[-1])
+    assert count > 300
+    for place in (4, 9, *range(40, count, count // 6)):
+        done = run(STRUCK, str(place), *words, home=tmp_path)
+        assert done.returncode == 130, (place, done.stderr)
+        assert is_told(done.stderr, "bottle doctor --format text"), (place, done.stderr)
+
+
+def test_while_anything_is_loaded_a_program_is_told_too(tmp_path: Path) -> None:
+    done = run(STRUCK, "60", "list", "--format", "json", home=tmp_path)
+    assert done.returncode == 130
+    assert '"code": "Interrupted"' in done.stdout
+
+
+LOST = """
+import sys, time
+from bottle.cli import entry, main
+class Trap:
+    def __del__(self):
+        raise KeyboardInterrupt
+def command(**_):
+    trap = Trap()
+    del trap
+    time.sleep(60)
+main.main = command
+entry.main()
+"""
+
+
+def test_where_nothing_can_be_raised_it_comes_again(tmp_path: Path) -> None:
+    done = run(LOST, "list", home=tmp_path)
+    assert (done.returncode, is_told(done.stderr, "bottle list")) == (130, True), done.stderr
+
+
+WAITING = """
+import sys, threading, time
+from bottle.cli import entry, main
+def command(**_):
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    threading.Timer(0.5, print, ("over",), {"flush": True}).start()
+    sys.exit(0)
+main.main = command
+entry.main()
+"""
+
+
+def test_who_waits_for_a_thread_at_the_end_is_let_go(tmp_path: Path) -> None:
+    environ = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    command = (sys.executable, "-c", WAITING)
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "over\n"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (-signal.SIGINT, "")
+
+
+def raised(*steps: Callable[[BaseException | None], BaseException]) -> BaseException:
+    """An error that stands at the end of a chain."""
+    error: BaseException | None = None
+    for step in steps:
+        error = step(error)
+    assert error is not None
+    return error
+
+
+def behind(made: BaseException) -> Callable[[BaseException | None], BaseException]:
+    """`made`, raised while what came before was handled, and hiding it."""
+
+    def step(before: BaseException | None) -> BaseException:
+        try:
+            try:
+                if before is not None:
+                    raise before
+            finally:
+                raise made from None
+        except BaseException as exc:  # noqa: BLE001
+            return exc
+
+    return step
+
+
+def test_what_came_of_an_interruption() -> None:
+    assert is_interruption(KeyboardInterrupt())
+    assert is_interruption(raised(behind(KeyboardInterrupt()), behind(AttributeError("_lock"))))
+    assert is_interruption(raised(behind(KeyboardInterrupt()), behind(click.Abort()), behind(RemoteError("x"))))
+    assert not is_interruption(raised(behind(ValueError()), behind(EngineError("x"))))
+    one, other = ValueError(), KeyError()
+    one.__context__, other.__context__ = other, one
+    assert not is_interruption(one)
+
+
+def strike(*_: object, **__: object) -> Any:
+    raise KeyboardInterrupt
+
+
+def test_while_the_words_are_read(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in ("bottle.cli.main.import_module", "bottle.cli.main.wants_colour", "click.Command.format_help"):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, strike)
+            result = cli("commit", "--help")
+        assert (result.exit_code, is_told(result.stderr, "bottle commit --help")) == (130, True), place
+
+
+def test_while_a_bar_is_made(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    bottle = cli.start()
+    monkeypatch.setattr("bottle.cli.shared.for_stderr", Bars)
+    monkeypatch.setattr("tqdm.tqdm.get_lock", strike)
+    result = cli("commit", str(bottle.identity))
+    assert result.exit_code == 130
+    assert "bottle: interrupted\n  state: the last commit stays in force" in result.stderr
+
+
+def test_an_error_that_it_led_to_says_what_is_left(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    bottle = cli.start()
+
+    def frozen(*_: object, **__: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as exc:
+            raise StillPaused("it is paused", left="its agent is frozen", next_step="docker unpause x") from exc
+
+    monkeypatch.setattr("bottle.cli.commit.freeze", frozen)
+    error = cli.json("commit", str(bottle.identity), exit_code=130)["error"]
+    assert error == {
+        "code": "Interrupted",
+        "what": "interrupted; then it is paused",
+        "details": [],
+        "left": "its agent is frozen",
+        "next": "docker unpause x",
+    }
+
+
+def all_commands(group: click.Group, above: str = "") -> list[str]:
+    context = click.Context(group)
+    found = []
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            found += all_commands(command, f"{above}{command.name} ")
+        else:
+            found.append(f"{above}{command.name}")
+    return found
+
+
+def test_each_command_says_what_it_leaves() -> None:
+    assert set(LEFT) == set(all_commands(main))
+    assert all(LEFT.values())
+
+
+class Interrupting:
+    """An engine whose call numbered `moment` is interrupted."""
+
+    def __init__(self, engine: object, moment: int) -> None:
+        self._engine = engine
+        self.left = moment
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._engine, name)
+        if not callable(found):
+            return found
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.left -= 1
+            if self.left < 0:
+                strike()
+            return found(*args, **kwargs)
+
+        return call
+
+
+COMMANDS = (
+    ("list",),
+    ("inspect", "{}"),
+    ("history", "{}"),
+    ("logs", "{}"),
+    ("commit", "{}"),
+    ("fork", "{}", "--share-cwd"),
+    ("resume", "-d", "{}"),
+    ("stop", "{}"),
+    ("rm", "{}", "--yes"),
+    ("prune", "--yes"),
+    ("doctor",),
+    ("start", "-d", "demo"),
+    ("capability", "list"),
+)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_whatever_the_engine_is_asked(cli: Cli, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    struck = 0
+    for moment in range(60):
+        bottle = prepared(cli, words)
+        engine = Interrupting(cli.world.engine, moment)
+        monkeypatch.setattr("bottle.cli.shared.DockerEngine", lambda engine=engine: engine)
+        typed = tuple(word.format(bottle.identity) for word in words)
+        result = cli(*typed)
+        monkeypatch.setattr("bottle.cli.shared.DockerEngine", lambda: cli.world.engine)
+        cli("rm", str(bottle.identity), "--yes")
+        if engine.left >= 0:
+            break
+        struck += 1
+        lines = result.stderr.splitlines()
+        at = next(index for index, line in enumerate(lines) if line.startswith("bottle: interrupted"))
+        assert result.exit_code == 130, result.output
+        assert lines[at + 1].startswith("  state: "), result.output
+        assert lines[at + 2].startswith("  next:  bottle "), result.output
+    assert struck
+
+
+def prepared(cli: Cli, words: tuple[str, ...]) -> BottleState:
+    """A bottle with a commit, that does not run where it is to be resumed or deleted."""
+    bottle = cli.start()
+    cli("commit", str(bottle.identity))
+    if words[0] in {"resume", "rm"}:
+        cli("stop", str(bottle.identity))
+    return bottle
+
+
+def test_a_start_that_was_interrupted_says_what_there_is(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(cli.world.engine, "create", strike)
+        error = cli.json("start", "-d", "demo", exit_code=130)["error"]
+    assert error["left"] == "nothing of the new bottle is left"
+    assert error["next"] == "bottle start --format json -d demo"
+    assert cli.world.home.identities() == ()
+    monkeypatch.setattr("bottle.cli.start.attend", strike)  # whose session has ended, say
+    error = cli.json("start", "demo", exit_code=130)["error"]
+    (identity,) = map(str, cli.world.home.identities())
+    assert error["left"] == f"{identity} stays, with all its work"
+    assert error["next"] == f"bottle resume {identity}   (or away with it: bottle rm {identity})"
