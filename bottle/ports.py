@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -269,8 +270,19 @@ class Engine(Protocol):
         """Read an archive as `save` writes it. Success is no proof: look at the image afterwards."""
         ...
 
-    def logs(self, ref: str, *, follow: bool = False, tail: int | None = None) -> Iterator[bytes]:
-        """What a container wrote to its standard streams."""
+    def logs(
+        self,
+        ref: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: datetime | None = None,
+        timestamps: bool = False,
+    ) -> Iterator[bytes]:
+        """What a container wrote to its standard streams, all of it or from a moment on.
+
+        `timestamps` puts in front of each line when it was written: RFC 3339 with nanoseconds, UTC, and a space.
+        """
         ...
 
     def attach(self, ref: str) -> Session:

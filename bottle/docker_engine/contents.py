@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -76,8 +77,16 @@ class Contents(Part):
         with source, self._asked_to(f"write to {path} in container {ref}"):
             self._patient.put_archive(container_ref(ref), path, iter(source))
 
-    def logs(self, ref: str, *, follow: bool = False, tail: int | None = None) -> Iterator[bytes]:
-        """What a container wrote to its standard streams, both in one."""
+    def logs(
+        self,
+        ref: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: datetime | None = None,
+        timestamps: bool = False,
+    ) -> Iterator[bytes]:
+        """What a container wrote to its standard streams, both in one, all of it or from a moment on."""
         framed = not self._has_tty(ref)
         chunks = self._connection.stream(
             f"/containers/{container_ref(ref)}/logs",
@@ -86,6 +95,8 @@ class Contents(Part):
             stderr=1,
             follow=int(follow),
             tail="all" if tail is None else tail,
+            since=f"{since.timestamp():.6f}" if since is not None else 0,
+            timestamps=int(timestamps),
         )
         return unframed(chunks) if framed else chunks
 

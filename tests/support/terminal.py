@@ -62,7 +62,8 @@ class Terminal:
 
     def exit_code(self, *, seconds: float = 60) -> int:
         """Wait until the command has ended; its exit code. Raises AssertionError."""
-        self._until(lambda _: self._pane("pane_dead") == "1", "the end", seconds)
+        # The terminal may be closed a moment before tmux hears how the command ended.
+        self._until(lambda _: self._pane("pane_dead_status") != "", "the end", seconds)
         return int(self._pane("pane_dead_status"))
 
     def _pane(self, name: str) -> str:
