@@ -1,7 +1,6 @@
 """What every command needs: the context it acts in, its options, and errors that become exit codes."""
 
 import functools
-import logging
 import os
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -23,7 +22,6 @@ from bottle.progress import Silent
 from bottle.state import BottleState, StateHome
 from migrate.fold import Folder
 
-_log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
@@ -49,13 +47,13 @@ def command(function: F) -> F:
         try:
             return function(*args, **kwargs)
         except BottleError as exc:
-            _log.debug("failed", exc_info=True)
+            JOURNAL.failed(exc)
             report(exc, form, log=JOURNAL.path)
             raise SystemExit(exc.exit_code) from exc
         except BrokenPipeError:
             raise  # nobody reads the answer: click ends quietly
         except OSError as exc:
-            _log.debug("failed", exc_info=True)
+            JOURNAL.failed(exc)
             report(
                 BottleError(f"the operating system refused: {exc}", next_step="ls -ld .; df -h ."),
                 form,
