@@ -133,10 +133,12 @@ class Metadata:
 
     `image` is what the bottle's first container was made from, with its `defaults`; a commit restores these in its
     config, and a resume runs from them, never from what a committed image says of itself. `base` are that image's
-    layers, shared with other bottles. `copied_from` is where a copy came from.
+    layers, shared with other bottles. `copied_from` is where a copy came from. `name` is a second name, which its user
+    gave it: it is this one bottle's, and no copy has it.
     """
 
     identity: Identity
+    name: str | None = None
     agent: Agent
     backend: str = DOCKER_BACKEND
     cwd: Path | None = None

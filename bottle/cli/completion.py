@@ -39,10 +39,10 @@ def _quiet(offer: Callable[[click.Context, str], Iterator[CompletionItem]]) -> _
 
 @_quiet
 def identities(ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
-    """Every bottle that has a state folder, but for those that were named before."""
-    for identity in map(str, StateHome(default_home()).identities()):
-        if identity not in (ctx.params.get("names") or ()):
-            yield CompletionItem(identity)
+    """Every bottle that has a state folder, by either of its names, but for those that were named before."""
+    for item in _bottles(StateHome(default_home())):
+        if item.value not in (ctx.params.get("names") or ()):
+            yield item
 
 
 @_quiet
@@ -67,8 +67,7 @@ def origins(_ctx: click.Context, incomplete: str) -> Iterator[CompletionItem]:
         for commit in _commits(home, name):
             yield _item(f"{name}@{commit.number}", commit)
         return
-    for identity in home.identities():
-        yield CompletionItem(str(identity))
+    yield from _bottles(home)
 
 
 @_quiet
@@ -94,6 +93,14 @@ def templates(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]
     """What `init` can write."""
     for name, summary in SUMMARIES.items():
         yield CompletionItem(name, help=summary)
+
+
+def _bottles(home: StateHome) -> Iterator[CompletionItem]:
+    for identity in home.identities():
+        yield CompletionItem(str(identity))
+        name = home.bottle(identity).name
+        if name is not None:
+            yield CompletionItem(name, help=str(identity))
 
 
 def _commits(home: StateHome, name: str) -> Iterator[CommitRecord]:

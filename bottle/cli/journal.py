@@ -1,6 +1,7 @@
 """The full story of a run, in a file that an error can name: `$BOTTLE_HOME/logs/`, the newest twenty of each command.
 
-It begins when something happens: a command that is mistyped, names no bottle, or only looks and does not fail, has none.
+It begins when something happens: there is none of a command that is mistyped, names no bottle, or only looks and does
+not fail.
 """
 
 import logging
@@ -91,9 +92,9 @@ class Journal:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         self.path = path
         of_it = re.compile(rf"[0-9]{{8}}-[0-9]{{6}}-{re.escape(command)}-[0-9]+\.log")
-        for old in sorted(name for name in os.listdir(folder) if of_it.fullmatch(name))[:-_KEPT]:
+        for old in sorted(each for each in folder.iterdir() if of_it.fullmatch(each.name))[:-_KEPT]:
             with suppress(OSError):
-                (folder / old).unlink()
+                old.unlink()
         return descriptor
 
     def close(self) -> None:

@@ -1,5 +1,7 @@
 """`bottle list`."""
 
+from collections.abc import Sequence
+
 import click
 
 from bottle.cli.output import Verbatim, answer, table
@@ -10,8 +12,10 @@ from bottle.errors import UsageError
 from bottle.operations import BottleView, list_bottles
 from bottle.words import NOTHING, age, counted, size
 
+_NAME = Column("NAME")
 _COLUMNS = (
     Column("IDENTITY"),
+    _NAME,
     Column("STATE", cut=True),
     Column("STARTED", drop=2),
     Column("COMMIT", drop=1),
@@ -22,6 +26,7 @@ _COLUMNS = (
 )
 _FIELDS = (
     "identity",
+    "name",
     "agent",
     "state",
     "status",
@@ -38,6 +43,7 @@ _FIELDS = (
 )  # of a bottle, as JSON has them
 _FILTERS = {
     "identity": lambda view, value: str(view.identity).startswith(value),
+    "name": lambda view, value: view.name == value,
     "agent": lambda view, value: view.agent == value,
     "state": lambda view, value: value in {view.state, view.status},
     "host": lambda view, value: view.moved_to is not None and value in {view.moved_to, view.moved_to.split("@")[-1]},
@@ -70,7 +76,7 @@ class _Form(click.Choice[str]):
     "words",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Only those with this identity (or its beginning), agent, state or host. May be given more than once.",
+    help="Only those with this identity (or its beginning), name, agent, state or host. May be given more than once.",
 )
 @click.option(
     "--format",
@@ -87,7 +93,8 @@ def list_command(_everything: bool, quiet: bool, words: tuple[str, ...], form: s
 
     STATE is that of a bottle's container. Without one, `bottle resume` makes another from the last commit. SIZE is what
     a bottle's commits add to the image its agent began with, and would be free without it; SHARED is what they stand on
-    together with others. What has no room on the terminal is left out.
+    together with others. NAME
+    is there where any has one. What has no room on the terminal is left out.
 
     \b
     Example:
@@ -105,7 +112,7 @@ def list_command(_everything: bool, quiet: bool, words: tuple[str, ...], form: s
     if template is not None:
         answer(form, {}, _filled(template, documents))
         return
-    lines = table(_COLUMNS, [_row(view) for view in views])
+    lines = _table(views)
     answer(form, {"bottles": [{name: each[name] for name in names} for each in documents]}, lines)
 
 
@@ -133,10 +140,18 @@ def _filled(template: Template, documents: list[dict[str, object]]) -> list[Line
     return [Verbatim(template.line(document)) for document in documents]
 
 
-def _row(view: BottleView) -> tuple[str | Coloured, ...]:
+def _table(views: Sequence[BottleView]) -> list[Line]:
+    """The bottles; their second names where any has one."""
+    named = any(view.name for view in views)
+    columns = [column for column in _COLUMNS if named or column != _NAME]
+    return table(columns, [_row(view, named=named) for view in views])
+
+
+def _row(view: BottleView, *, named: bool) -> tuple[str | Coloured, ...]:
     own, shared = (size(view.weight.own), size(view.weight.shared)) if view.weight is not None else (NOTHING, NOTHING)
     return (
         str(view.identity),
+        *([view.name or ""] if named else []),
         Coloured(_state(view), _colour(view)),
         age(view.started_at),
         str(view.commit) if view.commit is not None else NOTHING,
@@ -165,6 +180,7 @@ def _colour(view: BottleView) -> str | None:
 def _document(view: BottleView) -> dict[str, object]:
     return {
         "identity": str(view.identity),
+        "name": view.name,
         "agent": view.agent,
         "state": view.state,
         "status": view.status,

@@ -100,7 +100,7 @@ class Line:
             self._last = data[-1:]
 
     def _tidy(self) -> None:
-        """Leave the terminal in its usual modes, at the beginning of a line; below what a program that goes on shows."""
+        """Leave the terminal as usual, at the beginning of a line, below what a program that goes on shows."""
         undone = self._modes.undo(drawn=not self._ended)
         with suppress(OSError):
             _write(self.console.sink, undone + (b"" if b"\n" in {undone[-1:], self._last} else b"\r\n"))

@@ -84,6 +84,7 @@ def plan_fork(
         metadata=replace(
             then,
             identity=new,
+            name=None,
             cwd=_workspace(metadata, request),
             copied_from=Lineage(identity=identity, commit=origin.number),
         ),

@@ -121,7 +121,9 @@ def test_how_the_output_is_cut_changes_nothing(places: list[int]) -> None:
     assert modes.undo(drawn=False) == b"\x1b[?1006l\x1b[?1002l\x1b[?25h\x1b[?1049l\x1b[m"
 
 
-@pytest.mark.parametrize("output", [b"\x1b[10;1Hdrawn", b"\x1b[3Adrawn", b"\x1b[?1049h\x1b[2;2H\x1b[?1049ldrawn\x1b[1;1H"])
+@pytest.mark.parametrize(
+    "output", [b"\x1b[10;1Hdrawn", b"\x1b[3Adrawn", b"\x1b[?1049h\x1b[2;2H\x1b[?1049ldrawn\x1b[1;1H"]
+)
 def test_what_is_written_next_stands_below_a_screen_that_stays(output: bytes) -> None:
     modes = Modes()
     modes.see(output)

@@ -47,7 +47,9 @@ def test_a_time_is_the_one_that_it_says(text: str, meant: datetime) -> None:
     assert moment(text, NOW) == meant
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "10 m", "m", "1.2.3s", "-5m", "2026-13-01", "9" * 400, "9" * 30 + "h"])
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "10 m", "m", "1.2.3s", "-5m", "2026-13-01", "9" * 400, "9" * 30 + "h"]
+)
 def test_what_is_none_is_a_mistake_of_the_user(text: str) -> None:
     said = CliRunner().invoke(logs, ["claude-x7k2p", "--since", text])
     assert said.exit_code == 2
