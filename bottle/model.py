@@ -162,7 +162,10 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerMark:
-    """Which container a commit was made of, and which of its runs: enough to see later whether it worked on since."""
+    """Which container a commit was made of, and which of its runs: enough to see later whether it worked on since.
+
+    `running`: what is in it may have changed after the commit, as it ran, or as something was put into it.
+    """
 
     container_id: str
     started_at: datetime | None

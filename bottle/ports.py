@@ -258,8 +258,11 @@ class Engine(Protocol):
         """A tar of `path` in a container, its last component being the first member. Raises NotFound."""
         ...
 
-    def write_archive(self, ref: str, path: str, tar: BinaryIO) -> None:
-        """Unpack a tar into folder `path` of a container."""
+    def write_archive(self, ref: str, path: str, tar: BinaryIO, *, replace: bool = True) -> None:
+        """Unpack a tar into folder `path` of a container.
+
+        Without `replace` no folder gives way to something else, nor the other way round: EngineError.
+        """
         ...
 
     def save(self, ref: str) -> Iterator[bytes]:

@@ -76,7 +76,7 @@ def exec_command(identity: str, words: tuple[str, ...], form: str) -> None:
 @click.option("-t", "--timestamps", is_flag=True, help="When each line was written, in front of it.")
 @format_option
 @command
-def logs(identity: str, follow: bool, tail: int | None, since: datetime | None, timestamps: bool, form: str) -> None:
+def logs(identity: str, *, follow: bool, tail: int | None, since: datetime | None, timestamps: bool, form: str) -> None:
     """Show what a bottle's agent wrote to its terminal.
 
     It is shown as it was written, control sequences and all. WHEN is as docker takes it: a duration before now (90s,

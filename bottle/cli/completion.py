@@ -46,6 +46,14 @@ def identities(ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]
 
 
 @_quiet
+def places(_ctx: click.Context, incomplete: str) -> Iterator[CompletionItem]:
+    """What `cp` takes: a bottle, with the colon before a path in it, or a file of this host."""
+    for item in _bottles(StateHome(default_home())):
+        yield CompletionItem(f"{item.value}:", help=item.help)
+    yield CompletionItem(incomplete, type="file")
+
+
+@_quiet
 def hosts(_ctx: click.Context, incomplete: str) -> Iterator[CompletionItem]:
     """The names of ssh_config, behind a user that was typed."""
     user, at, _ = incomplete.rpartition("@")

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from bottle import facts, tree
 from bottle.docker_engine.base import Part, readable_folder
-from bottle.docker_engine.connection import CHUNK, Source, container_ref
+from bottle.docker_engine.connection import CHUNK, container_ref
 from bottle.docker_engine.failures import TOO_LONG
 from bottle.docker_engine.streams import DockerExecution, DockerSession, unframed
 from bottle.errors import EngineError, PathTooLong
@@ -71,11 +71,15 @@ class Contents(Part):
             f"/containers/{container_ref(ref)}/archive", f"read {path} in container {ref}", path=path
         )
 
-    def write_archive(self, ref: str, path: str, tar: BinaryIO) -> None:
+    def write_archive(self, ref: str, path: str, tar: BinaryIO, *, replace: bool = True) -> None:
         """Unpack a tar into folder `path` of a container. An error of `tar` itself is raised as it is."""
-        source = Source(iter(partial(tar.read, CHUNK), b""))
-        with source, self._asked_to(f"write to {path} in container {ref}"):
-            self._patient.put_archive(container_ref(ref), path, iter(source))
+        self._connection.put(
+            f"/containers/{container_ref(ref)}/archive",
+            f"write to {path} in container {ref}",
+            iter(partial(tar.read, CHUNK), b""),
+            path=path,
+            noOverwriteDirNonDir=int(not replace),
+        )
 
     def logs(
         self,

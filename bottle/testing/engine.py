@@ -48,6 +48,7 @@ from bottle.testing.tree import (
     below,
     exists,
     follow,
+    is_of_another_kind,
     layer_between,
     parents,
     put,
@@ -546,7 +547,7 @@ class FakeEngine(Faults):
         return iter([archive[start : start + 65536] for start in range(0, len(archive), 65536)])
 
     @recorded
-    def write_archive(self, ref: str, path: str, tar: BinaryIO) -> None:
+    def write_archive(self, ref: str, path: str, tar: BinaryIO, *, replace: bool = True) -> None:
         """Unpack a tar into folder `path` of a container."""
         container = self._container(ref)
         tree, inside = self._tree_at(container, path)
@@ -558,6 +559,8 @@ class FakeEngine(Faults):
             raise EngineError(f"Docker could not write to {path} in container {ref}: {error}") from error
         for name, node in nodes.items():
             into, where = self._tree_at(container, absolute(path + name))
+            if not replace and is_of_another_kind(into, where, node):
+                raise EngineError(f"Docker could not write to {path} in container {ref}: {where} is of another kind")
             put(into, where, node)
 
     @recorded

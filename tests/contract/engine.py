@@ -803,6 +803,16 @@ class EngineContract(BuilderContract):
         first = next(iter(read_tar(rig.engine.read_archive(ref, "/srv/a/one"))))
         assert first == "one"
 
+    def test_an_archive_may_be_told_to_put_nothing_in_the_place_of_another_kind(self, rig: Rig) -> None:
+        ref = rig.create()
+        rig.engine.write_archive(ref, "/srv", io.BytesIO(tar_of(("kept/one", b"1"), ("file", b"2"))))
+        for other in (tar_of(("kept", b"no folder")), tar_of(("file/below", b"a folder"))):
+            with pytest.raises(EngineError):
+                rig.engine.write_archive(ref, "/srv", io.BytesIO(other), replace=False)
+        rig.engine.write_archive(ref, "/srv", io.BytesIO(tar_of(("kept/two", b"3"), ("file", b"4"))), replace=False)
+        assert read_tar(rig.engine.read_archive(ref, "/srv/kept")) == {"kept": b"", "kept/one": b"1", "kept/two": b"3"}
+        assert read_tar(rig.engine.read_archive(ref, "/srv/file")) == {"file": b"4"}
+
     def test_the_archive_of_a_link_is_the_link(self, rig: Rig) -> None:
         ref = rig.create()
         rig.write(ref, "/srv/real/one", b"1")
