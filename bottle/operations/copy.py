@@ -100,7 +100,7 @@ def copy_out(
             raise UsageError(f"{into.folder} is no folder", left=_NOTHING, next_step=f"mkdir -p {into.folder}")
         with (
             context.progress.phase(f"copying {place} out of {state.identity}"),
-            reading(context.engine.read_archive(container, seen.path)) as chunks,
+            reading(context.engine.read_archive(container, seen.packed)) as chunks,
         ):
             try:
                 _take(chunks, into, top=posixpath.basename(seen.path), owners=archive and os.geteuid() == 0)
@@ -117,7 +117,7 @@ def pack_out(context: Context, state: BottleState, place: str, *, follow: bool =
     """A tar of `place` in a bottle, or in its last commit. Raises as `copy_out`, also where the tar is torn."""
     with _giving(context, state) as (container, _):
         seen = _require(_Looked(context, container, place, follow=follow), state)
-        with reading(context.engine.read_archive(container, seen.path)) as chunks:
+        with reading(context.engine.read_archive(container, seen.packed)) as chunks:
             yield from whole(
                 chunks, f"{place} of {state.identity}", left="what was written of it is no whole tar",
                 next_step="the same command again",
@@ -140,6 +140,7 @@ class _Looked:
         self.type = _type_of(member)
         if self.type is not EntryType.FOLDER:
             self.path += slash  # which only a folder can be called
+        self.packed = self.path if self.path != "/" else "/."  # the root has no name that a tar could begin with
 
 
 def _absolute(path: str) -> str:
