@@ -77,6 +77,7 @@ class Rig:
         tag: str = "built",
         files: Mapping[str, str] | None = None,
         args: Mapping[str, str] | None = None,
+        secret: Mapping[str, str] | None = None,
         progress: RecordingProgress | None = None,
     ) -> ImageFacts:
         context = self.folder / f"context-{secrets.token_hex(4)}"
@@ -90,6 +91,7 @@ class Rig:
             tag=self.image(tag),
             labels=self.labels,
             args=args or {},
+            secrets=secret or {},
             progress=progress or RecordingProgress(),
         )
         return self.look_at(self.image(tag))
@@ -280,6 +282,7 @@ class BuilderContract:
             tag=rig.image("built"),
             labels=rig.labels,
             args={},
+            secrets={},
             progress=progress,
         )
         assert [note for note in progress.notes if note.startswith("Step 1/")]
@@ -313,6 +316,7 @@ class BuilderContract:
                 tag=rig.image("built"),
                 labels={},
                 args={},
+                secrets={},
                 progress=RecordingProgress(),
             )
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-import secrets
 import shlex
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from bottle import tree
 
 _LOOK = 0.1  # seconds
 
@@ -21,7 +23,7 @@ class Terminal:
     def __init__(
         self, words: Sequence[str], *, cwd: Path, environ: Mapping[str, str], columns: int = 120, rows: int = 40
     ) -> None:
-        self._server = f"bottle-tests-{secrets.token_hex(6)}"
+        self._folder = Path(tempfile.mkdtemp(prefix="bottle-tests-tmux-", dir="/tmp"))  # a socket's path is short
         size = ("-x", str(columns), "-y", str(rows))
         command = ("new-session", "-d", *size, "-c", str(cwd), shlex.join(words))
         # Of a command that has ended the last screen stays, and its exit code.
@@ -30,7 +32,7 @@ class Terminal:
 
     @property
     def _tmux(self) -> tuple[str, ...]:
-        return ("tmux", "-L", self._server, "-f", "/dev/null")
+        return ("tmux", "-S", str(self._folder / "socket"), "-f", "/dev/null")
 
     def __enter__(self) -> Self:
         return self
@@ -39,6 +41,7 @@ class Terminal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         subprocess.run((*self._tmux, "kill-server"), check=False, capture_output=True)
+        tree.discard(self._folder)
 
     def _ask(self, *words: str) -> str:
         return subprocess.run((*self._tmux, *words), check=True, capture_output=True, text=True).stdout
@@ -47,6 +50,12 @@ class Terminal:
     def screen(self) -> str:
         """What stands on it now."""
         return self._ask("capture-pane", "-p")
+
+    @property
+    def transcript(self) -> str:
+        """All that stood on it until the command ended, with its colours as control sequences."""
+        shown = self._ask("capture-pane", "-p", "-e", "-S", "-")
+        return re.split(r"\n[^\n]*Pane is dead", shown)[0].rstrip() + "\n"
 
     def type(self, text: str) -> None:
         """Type a text."""
@@ -62,7 +71,7 @@ class Terminal:
 
     def exit_code(self, *, seconds: float = 60) -> int:
         """Wait until the command has ended; its exit code. Raises AssertionError."""
-        # The terminal may be closed a moment before tmux hears how the command ended.
+        # A pane is dead when its terminal is closed, which may be before its command was waited for.
         self._until(lambda _: self._pane("pane_dead_status") != "", "the end", seconds)
         return int(self._pane("pane_dead_status"))
 
