@@ -451,13 +451,15 @@ class StateHome:
 
     def require_free(self, name: str, *, but: Identity | None = None) -> None:
         """Refuse a second name that means a bottle here `but` one, or is the beginning of its identity. NameTaken."""
+        left = "nothing was changed"
         for other in self.identities():
             if other == but:
                 continue
             if self._name(other) == name:
-                raise NameTaken(f"the name {name} is that of {other}", next_step=f"bottle inspect {other}")
+                raise NameTaken(f"the name {name} is that of {other}", left=left, next_step=f"bottle inspect {other}")
             if str(other).startswith(name):
-                raise NameTaken(f"the name {name} is the beginning of {other}, and means that", next_step="bottle list")
+                what = f"the name {name} is the beginning of {other}, and means that"
+                raise NameTaken(what, left=left, next_step="bottle list")
 
     def find(self, text: str) -> BottleState:
         """The bottle that is meant by an identity, a second name, or an unambiguous beginning of an identity.
