@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import json
+import logging
 import os
 import socket
 import stat
@@ -16,6 +17,7 @@ from bottle.atomic import cannot_write
 from bottle.errors import Locked, NotFound
 from bottle.regular import read_regular
 
+_log = logging.getLogger(__name__)
 _PATIENCE = 10.0  # seconds that others wait for who said that it will be brief
 _INTERVAL = 0.05
 
@@ -52,6 +54,8 @@ def hold(path: Path, *, subject: str, purpose: str, brief: bool = False) -> Iter
             os.pwrite(descriptor, json.dumps(note).encode(), 0)
         except OSError as exc:
             raise cannot_write(path, exc) from exc
+        if not brief:
+            _log.info("%s is locked for `%s`", subject, purpose)
         yield
     finally:
         # Closing it is not enough: what another thread has just forked has it, too, until it executes its program.

@@ -133,10 +133,12 @@ class Metadata:
 
     `image` is what the bottle's first container was made from, with its `defaults`; a commit restores these in its
     config, and a resume runs from them, never from what a committed image says of itself. `base` are that image's
-    layers, shared with other bottles. `copied_from` is where a copy came from.
+    layers, shared with other bottles. `copied_from` is where a copy came from. `name` is a second name, which its user
+    gave it: it is this one bottle's, and no copy has it.
     """
 
     identity: Identity
+    name: str | None = None
     agent: Agent
     backend: str = DOCKER_BACKEND
     cwd: Path | None = None
@@ -160,7 +162,10 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerMark:
-    """Which container a commit was made of, and which of its runs: enough to see later whether it worked on since."""
+    """Which container a commit was made of, and which of its runs: enough to see later whether it worked on since.
+
+    `running`: what is in it may have changed after the commit, as it ran, or as something was put into it.
+    """
 
     container_id: str
     started_at: datetime | None

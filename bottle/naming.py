@@ -14,6 +14,7 @@ SUFFIX_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 # https://github.com/distribution/reference/blob/main/reference.go
 _AGENT_NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 _AGENT_NAME_LENGTH = 64
+_BOTTLE_NAME_LENGTH = 64
 # What would make an agent's built image look like a bottle's commit.
 _RESERVED_PREFIXES = ("committed-", "rebuilt-")
 _IDENTITY = re.compile(rf"(?P<agent>[a-z0-9][a-z0-9_.-]*)-(?P<suffix>[0-9a-z]{{{SUFFIX_LENGTH}}})")
@@ -128,6 +129,11 @@ def declared_volume(target: str) -> str:
 def built_image(agent: str) -> str:
     """Tag of the image built from an agent's Dockerfile."""
     return f"bottle-{agent}:latest"
+
+
+def is_bottle_name(text: str) -> bool:
+    """Whether `text` can be a bottle's second name, as people call it: it is typed where an identity may be."""
+    return len(text) <= _BOTTLE_NAME_LENGTH and is_identity_prefix(text)
 
 
 def is_identity_prefix(text: str) -> bool:

@@ -322,6 +322,16 @@ def is_frozen_in(container: ContainerFacts, commits: tuple[CommitRecord, ...]) -
     )
 
 
+def with_more_in(container: ContainerFacts, commits: tuple[CommitRecord, ...]) -> tuple[CommitRecord, ...]:
+    """The history once something is put into a stopped container: its commits are as those made while it ran on."""
+    return tuple(
+        replace(commit, mark=replace(commit.mark, running=True))
+        if commit.mark is not None and commit.mark.container_id == container.id
+        else commit
+        for commit in commits
+    )
+
+
 def plan_resume(facts: ResumeFacts, request: ResumeRequest) -> ResumePlan:
     """The first row of the resume table that is true (docs/ARCHITECTURE.md, "resume").
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -259,8 +260,11 @@ class Engine(Protocol):
         """A tar of `path` in a container, its last component being the first member. Raises NotFound."""
         ...
 
-    def write_archive(self, ref: str, path: str, tar: BinaryIO) -> None:
-        """Unpack a tar into folder `path` of a container."""
+    def write_archive(self, ref: str, path: str, tar: BinaryIO, *, replace: bool = True) -> None:
+        """Unpack a tar into folder `path` of a container.
+
+        Without `replace` no folder gives way to something else, nor the other way round: EngineError.
+        """
         ...
 
     def save(self, ref: str) -> Iterator[bytes]:
@@ -271,8 +275,19 @@ class Engine(Protocol):
         """Read an archive as `save` writes it. Success is no proof: look at the image afterwards."""
         ...
 
-    def logs(self, ref: str, *, follow: bool = False, tail: int | None = None) -> Iterator[bytes]:
-        """What a container wrote to its standard streams."""
+    def logs(
+        self,
+        ref: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: datetime | None = None,
+        timestamps: bool = False,
+    ) -> Iterator[bytes]:
+        """What a container wrote to its standard streams, all of it or from a moment on.
+
+        `timestamps` puts in front of each line when it was written: RFC 3339 with nanoseconds, UTC, and a space.
+        """
         ...
 
     def attach(self, ref: str) -> Session:

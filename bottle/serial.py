@@ -31,7 +31,7 @@ from bottle.model import (
     Retention,
     Tombstone,
 )
-from bottle.naming import Identity
+from bottle.naming import Identity, is_bottle_name
 from bottle.portbinding import PortBinding
 
 T = TypeVar("T")
@@ -73,6 +73,7 @@ def metadata_to_json(metadata: Metadata) -> Json:
     """`metadata.json` without its schema."""
     return {
         "identity": str(metadata.identity),
+        "name": metadata.name,
         "agent_name": metadata.agent.name,
         "backend": metadata.backend,
         "cwd": str(metadata.cwd) if metadata.cwd else None,
@@ -95,6 +96,7 @@ def metadata_from_json(data: Json) -> Metadata:
         raise ValueError(f"agent_name {agent.name!r} does not fit identity {str(identity)!r}")
     return Metadata(
         identity=identity,
+        name=optional(_bottle_name, data, "name") if "name" in data else None,
         agent=agent,
         backend=text(data, "backend"),
         cwd=optional(location, data, "cwd"),
@@ -105,6 +107,21 @@ def metadata_from_json(data: Json) -> Metadata:
         base=texts(data, "base"),
         copied_from=optional(_lineage, data, "copied_from"),
     )
+
+
+def name_in(document: bytes) -> str | None:
+    """The second name in a `metadata.json`, None also where that cannot be read: looked for in many, it is no error."""
+    try:
+        return _bottle_name(json.loads(document), "name")
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _bottle_name(data: Json, key: str) -> str:
+    name = text(data, key)
+    if not is_bottle_name(name):
+        raise ValueError(f"`{key}` can be no name of a bottle")
+    return name
 
 
 def agent_to_json(agent: Agent) -> Json:

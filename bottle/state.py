@@ -127,6 +127,14 @@ class BottleState:
             )
         return metadata
 
+    @property
+    def name(self) -> str | None:
+        """The bottle's second name, if it has one and its metadata can be read."""
+        try:
+            return serial.name_in(read_regular(self.path / METADATA))
+        except OSError:
+            return None
+
     def write_metadata(self, metadata: Metadata) -> None:
         """Keep what the bottle is."""
         write_atomic(self.path / METADATA, serial.dump(serial.metadata_to_json(metadata)))
@@ -437,31 +445,51 @@ class StateHome:
                 continue  # a folder that is not ours
         return tuple(sorted(found))
 
-    def find(self, text: str) -> BottleState:
-        """The bottle named by an identity or an unambiguous prefix of one.
+    def named(self, name: str) -> tuple[Identity, ...]:
+        """The bottles with this second name: one, but for those that came here with a name that one here had."""
+        return tuple(identity for identity in self.identities() if self._name(identity) == name)
 
-        Raises InvalidIdentity, NotFound or AmbiguousIdentity.
+    def require_free(self, name: str, *, but: Identity | None = None) -> None:
+        """Refuse a second name that means a bottle here `but` one, or is the beginning of its identity. NameTaken."""
+        left = "nothing was changed"
+        for other in self.identities():
+            if other == but:
+                continue
+            if self._name(other) == name:
+                raise NameTaken(f"the name {name} is that of {other}", left=left, next_step=f"bottle inspect {other}")
+            if str(other).startswith(name):
+                what = f"the name {name} is the beginning of {other}, and means that"
+                raise NameTaken(what, left=left, next_step="bottle list")
+
+    def find(self, text: str) -> BottleState:
+        """The bottle that is meant by an identity, a second name, or an unambiguous beginning of an identity.
+
+        In this order: a name hides what it is the beginning of. Raises InvalidIdentity, NotFound or AmbiguousIdentity.
         """
         if not is_identity_prefix(text):
             Identity.parse(text)
-        matches = [identity for identity in self.identities() if str(identity).startswith(text)]
+        identities = self.identities()
+        matches = [identity for identity in identities if str(identity).startswith(text)]
         exact = [identity for identity in matches if str(identity) == text]
-        match exact or matches:
+        match exact or self.named(text) or matches:
             case [identity]:
                 return self.bottle(identity)
             case []:
-                near = did_you_mean(text, map(str, self.identities()))
+                near = did_you_mean(text, [*map(str, identities), *filter(None, map(self._name, identities))])
                 raise NotFound(f"there is no bottle {text!r} in {self.states}{near}", next_step="bottle list")
             case several:
                 names = ", ".join(map(str, several[:8])) + (" …" if len(several) > 8 else "")
                 raise AmbiguousIdentity(f"{text!r} fits {len(several)} bottles: {names}", next_step="type more of it")
 
-    def named(self, text: str) -> Identity | None:
+    def meant(self, text: str) -> Identity | None:
         """The bottle that `find` finds, None where there is none. Raises AmbiguousIdentity."""
         try:
             return self.find(text).identity
         except (InvalidIdentity, NotFound):
             return None
+
+    def _name(self, identity: Identity) -> str | None:
+        return self.bottle(identity).name
 
 
 def request_number(name: str) -> int | None:

@@ -9,6 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -300,6 +301,12 @@ class Tree:
         """A new file, of this user alone, to be written."""
         folder, _, name = path.rpartition("/")
         return os.fdopen(os.open(name, _CREATE, 0o600, dir_fd=self.folder(folder, make=True)), "wb")
+
+    def clear(self, path: str) -> None:
+        """Make room for something new: a file or a link goes. Raises OSError where there is a folder."""
+        folder, _, name = path.rpartition("/")
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self.folder(folder))
 
     def symlink(self, path: str, target: str) -> None:
         """A new symlink."""

@@ -11,7 +11,7 @@ import os
 import posixpath
 import re
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -242,8 +242,12 @@ def receive(
     *,
     hard_links: bool = False,
     special: bool = True,
+    replace: bool = False,
+    renamed: Callable[[str], str] = lambda path: path,
 ) -> Iterator[Entry]:
-    """Write the files of a tar below the empty or new `folder`, and tell of every entry, its path behind `prefix`.
+    """Write the files of a tar below `folder`, and tell of every entry, its path behind `prefix`, as `renamed`.
+
+    The folder is new or empty; with `replace`, files and links in it that have an entry's path give way.
 
     Folders and symlinks are told of; only what files need is created. Hard links become copies, or links
     to what the archive holds, where `hard_links` says so; these are told of without size and digest. Fifos and devices
@@ -258,7 +262,7 @@ def receive(
             Tree(folder) as below,
             tarfile.open(mode="r|", fileobj=source) as archive,  # type: ignore[call-overload]
         ):
-            receiver = _Receiver(below, prefix, limits, hard_links=hard_links)
+            receiver = _Receiver(below, prefix, limits, hard_links=hard_links, replace=replace, renamed=renamed)
             for member in archive:
                 source.grant(max(0, member.size))
                 entry = receiver.take(archive, member)
@@ -279,9 +283,20 @@ def receive(
 
 
 class _Receiver:
-    def __init__(self, below: Tree, prefix: str, limits: Limits, *, hard_links: bool) -> None:
+    def __init__(
+        self,
+        below: Tree,
+        prefix: str,
+        limits: Limits,
+        *,
+        hard_links: bool,
+        replace: bool,
+        renamed: Callable[[str], str],
+    ) -> None:
         self._below = below
         self._hard_links = hard_links
+        self._replace = replace
+        self._renamed = renamed
         self._prefix = prefix
         self._limits = limits
         self._seen = Paths("an archive", EntryType.FOLDER)
@@ -297,6 +312,8 @@ class _Receiver:
         if type_ is None:
             return None
         self._seen.put(path, type_)
+        if self._replace and type_ is not EntryType.FOLDER:
+            self._below.clear(path)
         size, digest = self._store(archive, member, path) if type_ is EntryType.FILE else (0, "")
         mtime, nanoseconds = divmod(_nanoseconds(member), 10**9)
         return Entry(
@@ -351,7 +368,7 @@ class _Receiver:
             )
 
     def _path(self, name: str) -> str:
-        return relative(posixpath.join(self._prefix, relative(name)))
+        return relative(posixpath.join(self._prefix, self._renamed(relative(name))))
 
 
 def _type(member: tarfile.TarInfo) -> EntryType | None:

@@ -42,7 +42,9 @@ def copy_in(
     with tempfile.TemporaryFile() as spool:
         try:
             with tarfile.open(fileobj=spool, mode="w", format=tarfile.PAX_FORMAT) as archive:
-                _pack(archive, folder, owner, wanted)
+                if wanted("."):
+                    archive.addfile(_member(".", folder.stat(), owner, tarfile.DIRTYPE))
+                    _pack(archive, folder, owner, wanted)
         except OSError as exc:
             raise BottleError(
                 f"cannot copy {folder} into the bottle: {exc}", left="nothing was started", next_step=f"ls -la {folder}"
@@ -51,16 +53,41 @@ def copy_in(
         engine.write_archive(container, workdir, spool)
 
 
-def _pack(archive: tarfile.TarFile, folder: Path, owner: tuple[int, int], wanted: Callable[[str], bool]) -> None:
-    if not wanted("."):
-        return
-    archive.addfile(_member(".", folder.stat(), owner, tarfile.DIRTYPE))
+def pack_as(archive: tarfile.TarFile, source: Path, name: str, owner: tuple[int, int] | None) -> None:
+    """Put a file, a link or a folder with all in it into a tar as `name`, owned by `owner` or, if None, as it is.
+
+    Of what is called `.` only that which is in it. Sockets, fifos and devices stay behind. Raises OSError, PathTooLong.
+    """
+    facts = source.lstat()
+    if stat.S_ISDIR(facts.st_mode):
+        if name != ".":
+            archive.addfile(_member(name, facts, owner, tarfile.DIRTYPE))
+        _pack(archive, source, owner, lambda _: True, top=name, left="nothing was copied")
+    elif stat.S_ISLNK(facts.st_mode):
+        archive.addfile(_member(name, facts, owner, tarfile.SYMTYPE, str(source.readlink())))
+    else:
+        with source.open("rb") as file:
+            member = _member(name, facts, owner, tarfile.REGTYPE)
+            member.size = facts.st_size
+            archive.addfile(member, file)
+
+
+def _pack(
+    archive: tarfile.TarFile,
+    folder: Path,
+    owner: tuple[int, int] | None,
+    wanted: Callable[[str], bool],
+    *,
+    top: str = ".",
+    left: str = "nothing was started",
+) -> None:
+    """Put what is in a folder into a tar, below `top`."""
     first_names: dict[tuple[int, int], str] = {}
     for node in walk(folder, entered=lambda node: wanted(node.path)):
         if not (node.is_file or node.is_folder or node.is_symlink) or not wanted(node.path):
             continue
-        require_openable(node.path, str(folder), left="nothing was started")
-        name = f"./{node.path}"
+        require_openable(node.path, str(folder), left=left)
+        name = f"{top}/{node.path}"
         if node.is_folder:
             archive.addfile(_member(name, node.facts, owner, tarfile.DIRTYPE))
         elif node.is_symlink:
@@ -75,10 +102,12 @@ def _pack(archive: tarfile.TarFile, folder: Path, owner: tuple[int, int], wanted
                 archive.addfile(member, file)
 
 
-def _member(name: str, facts: os.stat_result, owner: tuple[int, int], type_: bytes, link: str = "") -> tarfile.TarInfo:
+def _member(
+    name: str, facts: os.stat_result, owner: tuple[int, int] | None, type_: bytes, link: str = ""
+) -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
     member.type, member.linkname, member.mtime = type_, link, facts.st_mtime
-    member.mode, (member.uid, member.gid) = stat.S_IMODE(facts.st_mode), owner
+    member.mode, (member.uid, member.gid) = stat.S_IMODE(facts.st_mode), owner or (facts.st_uid, facts.st_gid)
     return member
 
 

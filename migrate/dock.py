@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import IO
 
 from bottle import tree
-from bottle.errors import BottleError, EngineError, NeedsConsent, RemoteError, VerificationFailed
+from bottle.errors import BottleError, EngineError, NameTaken, NeedsConsent, RemoteError, VerificationFailed
 from bottle.home import user_home
-from bottle.model import CommitRecord, Store
+from bottle.model import CommitRecord, Metadata, Store
 from bottle.naming import Identity
 from bottle.plan import commit_in_force
 from bottle.ports import Engine, Progress
 from bottle.regular import read_regular
-from bottle.state import ARRIVED, TOMBSTONE, BottleState
+from bottle.state import ARRIVED, TOMBSTONE, BottleState, StateHome
 from bottle.text import printable
 from bottle.tree import LONGEST_PATH
 from migrate.archive import Archive, KnownBlob, Layer, compose
@@ -404,7 +404,7 @@ class Dock:
                 tree.remove(path)
         reopen_requests(state)
         granted = grant(arrived.metadata, self._state.path, rebuild=arrived.rebuild)
-        state.write_metadata(granted.metadata)
+        state.write_metadata(self._named_here(granted.metadata))
         state.write_commits(history_here(arrived.commits, self._guard.identity, self._before()))
         state.write_committed_image(arrived.commit.tag)
         for each in granted.refused:
@@ -412,6 +412,17 @@ class Dock:
         rebuilt = rebuilt_from(granted.metadata.agent, dockerfile=arrived.dockerfile, rebuild=arrived.rebuild)
         for each in rebuilt:
             self._progress.note(f"its agent has: {printable(each, _SHOWN)}")
+
+    def _named_here(self, metadata: Metadata) -> Metadata:
+        """The metadata without a second name that means another bottle here."""
+        if metadata.name is None:
+            return metadata
+        try:
+            StateHome(self._terms.bottle_home).require_free(metadata.name, but=metadata.identity)
+        except NameTaken as exc:
+            self._progress.note(f"{metadata.identity} has no second name any more: {exc.what}")
+            return replace(metadata, name=None)
+        return metadata
 
     def _before(self) -> tuple[CommitRecord, ...]:
         """The history that this host wrote before the bottle moved away."""

@@ -103,7 +103,7 @@ class _Import:
         require_room(demands(context.home.path, manifest, seen, self._workspace))
         contents = inspect(self._file, context.progress)
         origin = Lineage(identity=manifest.identity, commit=manifest.number)
-        moved = replace(contents.metadata, identity=self._identity, copied_from=origin)
+        moved = replace(contents.metadata, identity=self._identity, name=None, copied_from=origin)
         if not moved.copy_cwd:
             moved = replace(moved, cwd=self._workspace)
         granted = grant(moved, context.home.bottle(self._identity).path, rebuild=contents.rebuild)

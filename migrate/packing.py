@@ -166,7 +166,7 @@ def metadata_there(metadata: Metadata, arrives_as: Identity, commit: int, worksp
         metadata = replace(metadata, cwd=Path(workspace))
     if arrives_as != metadata.identity:
         origin = Lineage(identity=metadata.identity, commit=commit)
-        metadata = replace(metadata, identity=arrives_as, copied_from=origin)
+        metadata = replace(metadata, identity=arrives_as, name=None, copied_from=origin)
     return metadata
 
 

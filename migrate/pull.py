@@ -71,7 +71,7 @@ class Conversing(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequest:
-    """What the user asked for: an identity, or a prefix of one that is unambiguous there. `rate` is in bytes a second.
+    """What the user asked for: an identity, its beginning, or a second name there. `rate` is in bytes a second.
 
     `workspace` is where the workspace lands here. `consent`: what it needs of its host may stay there.
     `agree` is asked about what the bottle would be given here.
@@ -246,8 +246,6 @@ class _Session:
                 f"the bottle installed on {self._remote.name} speaks in another way than this one",
                 next_step="install the same version on both: pip install --upgrade agent-bottle",
             )
-        if not str(identity).startswith(self._request.identity):
-            raise RemoteError(f"{self._remote.name} offers {identity}, and {self._request.identity} was asked for")
         return identity
 
     def _granted(self, hello: Mapping[str, Any], identity: Identity) -> Granted:
@@ -256,6 +254,9 @@ class _Session:
             metadata, rebuild = metadata_from_json(dict(hello["metadata"])), flag(dict(hello), "rebuild")
         except (KeyError, ValueError, TypeError, AttributeError, OverflowError, BottleError) as exc:
             raise RemoteError(f"{self._remote.name} describes {identity} in a way that makes no sense") from exc
+        asked = self._request.identity
+        if not str(identity).startswith(asked) and metadata.name != asked:
+            raise RemoteError(f"{self._remote.name} offers {identity}, and {asked} was asked for")
         wrong = "it is another's" if metadata.identity != identity else odd(metadata, verb="migrate")
         if wrong:
             raise VerificationFailed(

@@ -1,6 +1,7 @@
 """`bottle attach`, `bottle exec` and `bottle logs`: what people expect of docker's own."""
 
 from contextlib import closing
+from datetime import datetime
 
 import click
 
@@ -9,6 +10,7 @@ from bottle.cli.output import JSON, answer, note, raw
 from bottle.cli.relay import Console, OutputClosed
 from bottle.cli.session import attend
 from bottle.cli.shared import choose, command, format_option, make_context
+from bottle.cli.since import Since
 from bottle.errors import BottleError, Conflict, NotFound, UsageError
 from bottle.launch import with_secrets
 from bottle.model import ContainerFacts, Status
@@ -70,18 +72,22 @@ def exec_command(identity: str, words: tuple[str, ...], form: str) -> None:
 @click.argument("identity", shell_complete=identities)
 @click.option("-f", "--follow", is_flag=True, help="Go on until the agent ends.")
 @click.option("-n", "--tail", type=click.IntRange(0), metavar="N", help="Only the last N lines.")
+@click.option("--since", type=Since(), metavar="WHEN", help="Only from then on: 10m ago, or 2026-01-02T15:04:05.")
+@click.option("-t", "--timestamps", is_flag=True, help="When each line was written, in front of it.")
 @format_option
 @command
-def logs(identity: str, follow: bool, tail: int | None, form: str) -> None:
+def logs(identity: str, *, follow: bool, tail: int | None, since: datetime | None, timestamps: bool, form: str) -> None:
     """Show what a bottle's agent wrote to its terminal.
 
-    It is shown as it was written, control sequences and all.
+    It is shown as it was written, control sequences and all. WHEN is as docker takes it: a duration before now (90s,
+    1h30m), a date or a time (of this machine, where it has no zone), or seconds since 1970.
 
     \b
     Example:
       bottle logs claude-x7k2p --tail 20 -f
+      bottle logs claude-x7k2p --since 10m -t
 
-    Exit codes that matter: 3 no such bottle or no container, 5 Docker.
+    Exit codes that matter: 2 no such time, 3 no such bottle or no container, 5 Docker.
     """
     if follow and form == JSON:
         raise UsageError("--follow has no end that a JSON document could be printed at", next_step="leave one out")
@@ -93,7 +99,7 @@ def logs(identity: str, follow: bool, tail: int | None, form: str) -> None:
             f"{state.identity} has no container, and its output went with it",
             next_step=f"bottle resume {state.identity}",
         )
-    chunks = context.engine.logs(container.id, follow=follow, tail=tail)
+    chunks = context.engine.logs(container.id, follow=follow, tail=tail, since=since, timestamps=timestamps)
     if form == JSON:
         output = b"".join(chunks).decode("utf-8", "replace")
         answer(form, {"identity": str(state.identity), "output": output}, ())

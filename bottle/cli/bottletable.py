@@ -1,11 +1,15 @@
 """The table of bottles: what `list` shows, and what a picker lets choose from."""
 
+from collections.abc import Sequence
+
 from bottle.cli.table import Coloured, Column
 from bottle.operations import BottleView
 from bottle.words import NOTHING, age, counted, size
 
+_NAME = Column("NAME")
 COLUMNS = (
     Column("IDENTITY"),
+    _NAME,
     Column("STATE", cut=True),
     Column("STARTED", drop=2),
     Column("COMMIT", drop=1),
@@ -14,6 +18,9 @@ COLUMNS = (
     Column("SHARED", drop=5),
     Column("NOTE", cut=True),
 )
+
+Row = tuple[str | Coloured, ...]
+
 _COLOURS = {
     "running": "green",
     "paused": "yellow",
@@ -24,11 +31,19 @@ _COLOURS = {
 }
 
 
-def row(view: BottleView) -> tuple[str | Coloured, ...]:
+def bottle_table(views: Sequence[BottleView]) -> tuple[list[Column], list[Row]]:
+    """The columns and rows of the table; second names are in it where any bottle has one."""
+    named = any(view.name for view in views)
+    columns = [column for column in COLUMNS if named or column is not _NAME]
+    return columns, [_row(view, named=named) for view in views]
+
+
+def _row(view: BottleView, *, named: bool) -> Row:
     """The cells of one bottle."""
     own, shared = (size(view.weight.own), size(view.weight.shared)) if view.weight is not None else (NOTHING, NOTHING)
     return (
         str(view.identity),
+        *([view.name or ""] if named else []),
         Coloured(_state(view), _colour(view)),
         age(view.started_at),
         str(view.commit) if view.commit is not None else NOTHING,

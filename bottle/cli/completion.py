@@ -39,10 +39,18 @@ def _quiet(offer: Callable[[click.Context, str], Iterator[CompletionItem]]) -> _
 
 @_quiet
 def identities(ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
-    """Every bottle that has a state folder, but for those that were named before."""
-    for identity in map(str, StateHome(default_home()).identities()):
-        if identity not in (ctx.params.get("names") or ()):
-            yield CompletionItem(identity)
+    """Every bottle that has a state folder, by either of its names, but for those that were named before."""
+    for item in _bottles(StateHome(default_home())):
+        if item.value not in (ctx.params.get("names") or ()):
+            yield item
+
+
+@_quiet
+def places(_ctx: click.Context, incomplete: str) -> Iterator[CompletionItem]:
+    """What `cp` takes: a bottle, with the colon before a path in it, or a file of this host."""
+    for item in _bottles(StateHome(default_home())):
+        yield CompletionItem(f"{item.value}:", help=item.help)
+    yield CompletionItem(incomplete, type="file")
 
 
 @_quiet
@@ -67,8 +75,7 @@ def origins(_ctx: click.Context, incomplete: str) -> Iterator[CompletionItem]:
         for commit in _commits(home, name):
             yield _item(f"{name}@{commit.number}", commit)
         return
-    for identity in home.identities():
-        yield CompletionItem(str(identity))
+    yield from _bottles(home)
 
 
 @_quiet
@@ -95,6 +102,14 @@ def templates(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]
     """What `init` can write."""
     for name, summary in SUMMARIES.items():
         yield CompletionItem(name, help=summary)
+
+
+def _bottles(home: StateHome) -> Iterator[CompletionItem]:
+    for identity in home.identities():
+        yield CompletionItem(str(identity))
+        name = home.bottle(identity).name
+        if name is not None:
+            yield CompletionItem(name, help=str(identity))
 
 
 def _commits(home: StateHome, name: str) -> Iterator[CommitRecord]:

@@ -21,6 +21,7 @@ LEFT = {
     "attach": _NOTHING,
     "exec": "a command that was begun in the bottle may go on there",
     "logs": _NOTHING,
+    "cp": "what was copied by then is there, and the rest is not",
     "commit": "the last commit stays in force, and the agent goes on",
     "history": _NOTHING,
     "resume": "all its work is where it was; what was begun is settled by the next resume",

@@ -1,17 +1,24 @@
-"""The full story of a run, in a file that an error can name: `$BOTTLE_HOME/logs/`, the newest fifty."""
+"""The full story of a run, in a file that an error can name: `$BOTTLE_HOME/logs/`, the newest twenty of each command.
+
+It begins when something happens: there is none of a command that is mistyped, names no bottle, or only looks and does
+not fail.
+"""
 
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 from bottle.cli.output import quoted
+from bottle.errors import NotFound, UsageError
 from bottle.ports import Progress
 from bottle.text import printable
 
-_KEPT = 50
+_KEPT = 20
 _LONGEST = 4000  # characters of a line
 _WORDS = "words"  # what the arguments are called that are a command of the user's own
 _log = logging.getLogger("bottle")
@@ -28,20 +35,27 @@ class OneLine(logging.Formatter):
         return "\n".join((self.formatMessage(record), *(f"  {line}" for line in quoted(trace))))
 
 
-class _File(logging.Handler):
-    """Writes to `descriptor`, unbuffered; `on_failure` is called when the disk takes no more."""
+class _Story(logging.Handler):
+    """Holds what it is told until a record of level INFO, and writes from then on, unbuffered, all of it.
 
-    def __init__(self, descriptor: int, on_failure: Callable[[], None]) -> None:
+    `begin` opens the file; `on_failure` is called when the disk takes none, or no more.
+    """
+
+    def __init__(self, begin: Callable[[], int], on_failure: Callable[[], None]) -> None:
         super().__init__()
-        self._file = os.fdopen(descriptor, "wb", buffering=0)
+        self._begin = begin
         self._on_failure = on_failure
+        self._held = b""
+        self._file: IO[bytes] | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record."""
+        """Hold or write one record."""
         try:
-            data = f"{self.format(record)}\n".encode("utf-8", "backslashreplace")
-            while data:
-                data = data[self._file.write(data) :]
+            self._held += f"{self.format(record)}\n".encode("utf-8", "backslashreplace")
+            if self._file is None and record.levelno >= logging.INFO:
+                self._file = os.fdopen(self._begin(), "wb", buffering=0)
+            while self._file is not None and self._held:
+                self._held = self._held[self._file.write(self._held) :]
         except OSError:
             self._on_failure()
         except (TypeError, ValueError, KeyError):  # a message and its arguments that do not fit
@@ -49,48 +63,56 @@ class _File(logging.Handler):
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
         super().close()
 
 
 class Journal:
-    """Where this run's story goes; a disk that takes no log stops no work."""
+    """Where this run's story goes; a disk that takes no log stops no work. `path` is None until there is a file."""
 
     path: Path | None = None
-    _file: _File | None = None
+    _story: _Story | None = None
 
     def open(self, home: Path, command: str) -> None:
-        """Begin the story of `command`, and let the oldest ones go."""
+        """Be ready for the story of `command`."""
         self.close()
-        folder = home / "logs"
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-            path = folder / f"{stamp}-{command}-{os.getpid()}.log"
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        except OSError:
-            return
-        self._file, self.path = _File(descriptor, self.close), path
-        self._file.setFormatter(OneLine("%(asctime)s %(name)s %(levelname)s %(message)s"))
+        self._story = _Story(lambda: self._begin(home / "logs", command), self.close)
+        self._story.setFormatter(OneLine("%(asctime)s %(name)s %(levelname)s %(message)s"))
         root = logging.getLogger()
-        root.addHandler(self._file)
+        root.addHandler(self._story)
         root.setLevel(logging.INFO)
         _log.setLevel(logging.DEBUG)
-        for old in sorted(folder.glob("*.log"))[:-_KEPT]:
+
+    def _begin(self, folder: Path, command: str) -> int:
+        """Open a new file, and let the oldest ones of this command go: what is typed often pushes out no other's."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        path = folder / f"{stamp}-{command}-{os.getpid()}.log"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        self.path = path
+        of_it = re.compile(rf"[0-9]{{8}}-[0-9]{{6}}-{re.escape(command)}-[0-9]+\.log")
+        for old in sorted(each for each in folder.iterdir() if of_it.fullmatch(each.name))[:-_KEPT]:
             with suppress(OSError):
                 old.unlink()
+        return descriptor
 
     def close(self) -> None:
         """Tell no more; errors name no story that is not whole."""
-        if self._file is not None:
-            logging.getLogger().removeHandler(self._file)
-            self._file.close()
-        self._file, self.path = None, None
+        if self._story is not None:
+            logging.getLogger().removeHandler(self._story)
+            self._story.close()
+        self._story, self.path = None, None
 
     def asked(self, command: str, options: Mapping[str, object]) -> None:
         """Tell what was asked for. Not the words of a command that is to run inside: there may be a secret in them."""
         given = {name: value for name, value in options.items() if value not in (None, False, ()) and name != _WORDS}
-        _log.info("%s %s", command, " ".join(printable(f"{name}={value}") for name, value in given.items()))
+        _log.debug("%s %s", command, " ".join(printable(f"{name}={value}") for name, value in given.items()))
+
+    def failed(self, error: BaseException) -> None:
+        """Tell what ended it. A wrong word, the name of what is not there or a Ctrl-C is nothing that has happened."""
+        happened = not isinstance(error, UsageError | NotFound | KeyboardInterrupt)
+        _log.log(logging.INFO if happened else logging.DEBUG, "failed", exc_info=error)
 
 
 JOURNAL = Journal()

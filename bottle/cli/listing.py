@@ -2,7 +2,7 @@
 
 import click
 
-from bottle.cli.bottletable import COLUMNS, row
+from bottle.cli.bottletable import bottle_table
 from bottle.cli.output import Verbatim, answer, table
 from bottle.cli.selection import Template, fields_of, filtered
 from bottle.cli.shared import command, make_context
@@ -12,6 +12,7 @@ from bottle.operations import BottleView, list_bottles
 
 _FIELDS = (
     "identity",
+    "name",
     "agent",
     "state",
     "status",
@@ -28,6 +29,7 @@ _FIELDS = (
 )  # of a bottle, as JSON has them
 _FILTERS = {
     "identity": lambda view, value: str(view.identity).startswith(value),
+    "name": lambda view, value: view.name == value,
     "agent": lambda view, value: view.agent == value,
     "state": lambda view, value: value in {view.state, view.status},
     "host": lambda view, value: view.moved_to is not None and value in {view.moved_to, view.moved_to.split("@")[-1]},
@@ -52,7 +54,7 @@ class _Form(click.Choice[str]):
     "words",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Only those with this identity (or its beginning), agent, state or host. May be given more than once.",
+    help="Only those with this identity (or its beginning), name, agent, state or host. May be given more than once.",
 )
 @click.option(
     "--format",
@@ -70,7 +72,7 @@ def list_command(_everything: bool, quiet: bool, words: tuple[str, ...], form: s
     STATE is that of a bottle's container. Without one, `bottle resume` makes another from the last commit. SIZE is what
     a bottle's commits add to the image its agent began with, and would be free without it; SHARED is what they stand on
     together with others. Where that image is not here, as of a bottle that arrived, all is its own that stands on no
-    other image. What has no room on the terminal is left out.
+    other image. NAME is there where any has one. What has no room on the terminal is left out.
 
     \b
     Example:
@@ -88,7 +90,7 @@ def list_command(_everything: bool, quiet: bool, words: tuple[str, ...], form: s
     if template is not None:
         answer(form, {}, _filled(template, documents))
         return
-    lines = table(COLUMNS, [row(view) for view in views])
+    lines = table(*bottle_table(views))
     answer(form, {"bottles": [{name: each[name] for name in names} for each in documents]}, lines)
 
 
@@ -119,6 +121,7 @@ def _filled(template: Template, documents: list[dict[str, object]]) -> list[Line
 def _document(view: BottleView) -> dict[str, object]:
     return {
         "identity": str(view.identity),
+        "name": view.name,
         "agent": view.agent,
         "state": view.state,
         "status": view.status,

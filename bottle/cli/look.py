@@ -183,6 +183,7 @@ def _lines(seen: Inspection) -> list[str]:
     how = "copied to" if metadata.copy_cwd else "mounted at"
     rows = [
         ("identity", str(metadata.identity)),
+        ("name", metadata.name or ""),
         ("agent", agent.name),
         ("started", age(metadata.started_at)),
         *(("moved to", line) for line in _moved_lines(seen)),

@@ -31,6 +31,7 @@ _COMMANDS = {
     "inspect": "look:inspect_command",
     "attach": "attach:attach",
     "exec": "attach:exec_command",
+    "cp": "cp:cp",
     "logs": "attach:logs",
     "commit": "commit:commit",
     "history": "look:history_command",
@@ -54,7 +55,7 @@ _COMMANDS = {
 
 # What `bottle --help` shows, in the order in which people meet it; what stands in none of them is for other programs.
 _SECTIONS = {
-    "Run agents": ("init", "start", "list", "attach", "exec", "logs", "stop"),
+    "Run agents": ("init", "start", "list", "attach", "exec", "cp", "logs", "stop"),
     "Keep their work": ("commit", "resume", "history", "fork", "inspect"),
     "Move it": ("migrate", "export", "import"),
     "Decide what they ask for": ("capability", "dashboard", "mcp"),

@@ -105,7 +105,7 @@ def migrate(
     8 refused before anything was sent: no room, another architecture, credentials in the image.
     """
     context = make_context()
-    named_here = (lambda _: None) if pulls else context.home.named  # what is pulled is a bottle of the other host
+    named_here = (lambda _: None) if pulls else context.home.meant  # what is pulled is a bottle of the other host
     identity, target = bottle_and_host(names, named_here, named_hosts(user_home()))
     goal = Target.parse(target)
     if port is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from shutil import get_terminal_size
 
-from bottle.cli.bottletable import COLUMNS, row
+from bottle.cli.bottletable import bottle_table
 from bottle.cli.table import fitted
 from bottle.errors import Interrupted
 from bottle.naming import Identity
@@ -43,4 +43,4 @@ def pick(views: Sequence[BottleView], verb: str) -> Identity:
 
 def choices(views: Sequence[BottleView], width: int) -> list[str]:
     """A header, and a line for each bottle, no wider than a terminal of `width` has room for behind the pointer."""
-    return [line.text for line in fitted(COLUMNS, [row(view) for view in views], width - _POINTER - 1)]
+    return [line.text for line in fitted(*bottle_table(views), width - _POINTER - 1)]

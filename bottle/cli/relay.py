@@ -58,6 +58,7 @@ class Line:
     raw: bool = field(init=False)
     _modes: Modes = field(default_factory=Modes, init=False)
     _last: bytes = field(default=b"\n", init=False)
+    _ended: bool = field(default=False, init=False)
     _stack: ExitStack = field(default_factory=ExitStack, init=False)
 
     def __post_init__(self) -> None:
@@ -86,6 +87,7 @@ class Line:
         except EngineError:
             if not inlet.left:
                 raise
+        self._ended = not inlet.left
         return inlet.left
 
     def _put(self, data: bytes) -> None:
@@ -98,9 +100,10 @@ class Line:
             self._last = data[-1:]
 
     def _tidy(self) -> None:
-        """Leave the terminal in its usual modes, at the beginning of a line."""
+        """Leave the terminal as usual, at the beginning of a line, below what a program that goes on shows."""
+        undone = self._modes.undo(drawn=not self._ended)
         with suppress(OSError):
-            _write(self.console.sink, self._modes.undo() + (b"" if self._last == b"\n" else b"\r\n"))
+            _write(self.console.sink, undone + (b"" if b"\n" in {undone[-1:], self._last} else b"\r\n"))
 
 
 class _Inlet:

@@ -1,7 +1,6 @@
 """What every command needs: the context it acts in, its options, and errors that become exit codes."""
 
 import functools
-import logging
 import os
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -26,7 +25,6 @@ from bottle.progress import Silent
 from bottle.state import BottleState, StateHome
 from migrate.fold import Folder
 
-_log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
@@ -52,7 +50,7 @@ def command(function: F) -> F:
             error = _told_as(exc, asked)
             if error is None:
                 raise
-            _log.debug("failed", exc_info=True)
+            JOURNAL.failed(exc)
             _tell(error, kwargs.get("form", "text"))
             raise SystemExit(error.exit_code) from exc
 

@@ -22,6 +22,7 @@ from bottle.serial import agent_to_json
 
 @click.command(cls=WithCommand)
 @click.argument("agent", shell_complete=agents)
+@click.option("--name", metavar="NAME", help="A second name for it, which every command takes for its identity.")
 @click.option("--cwd", type=click.Path(path_type=Path), default=Path(), help="Folder the agent works in [default: .].")
 @click.option("--copy-cwd", is_flag=True, help="Copy that folder into the bottle instead of mounting it.")
 @click.option("-d", "--detach", is_flag=True, help="Leave it running in the background.")
@@ -34,6 +35,7 @@ def start(
     agent: str,
     words: tuple[str, ...],
     *,
+    name: str | None,
     cwd: Path,
     copy_cwd: bool,
     detach: bool,
@@ -48,12 +50,14 @@ def start(
     Example:
       bottle start claude                   attached, in this folder
       bottle start claude -d --copy-cwd     in the background, on a copy
+      bottle start claude --name work       then: bottle attach work
       bottle start demo -- /bin/sh          with another command
       bottle start claude --remote-control  with the arguments for that from the manifest
 
     --remote-control adds them behind CMD too, and is forgotten afterwards: a `resume` asks for it anew.
 
-    Exit codes that matter: the agent's own when attached; 2 manifest or usage, 3 no such agent, 5 Docker.
+    Exit codes that matter: the agent's own when attached; 2 manifest or usage, 3 no such agent,
+    4 the name is taken, 5 Docker.
     """
     if remove and detach:
         raise UsageError("--rm cleans up at the end of an attached session, so it does not go with -d")
@@ -67,6 +71,7 @@ def start(
             command=words,
             tty=detach or on_terminal(),
             remote_control=remote_control,
+            name=name,
         ),
     )
     if dry_run:
@@ -109,6 +114,7 @@ def _agent(context: Context, name: str) -> Agent:
 def _document(plan: StartPlan) -> dict[str, object]:
     return {
         "agent": {"name": plan.agent.name, **agent_to_json(plan.agent)},
+        "named": plan.name,
         "image": plan.source.tag,
         "build": str(plan.source.dockerfile) if isinstance(plan.source, Build) else None,
         "cwd": str(plan.cwd),
@@ -124,6 +130,7 @@ def _lines(plan: StartPlan) -> list[str]:
     lines = [
         f"would {source} {plan.source.tag}",
         f"would create a container bottle-{plan.agent.name}-<suffix>",
+        *([f"would call it {plan.name}"] if plan.name is not None else []),
         f"would {'copy' if plan.copy_cwd else 'mount'} {plan.cwd} at {plan.agent.workdir}",
     ]
     lines += [f"would mount {volume.source} at {volume.target}" for volume in plan.agent.volumes]

@@ -12,11 +12,24 @@ from types import FrameType
 # Ctrl-P Ctrl-Q, as docker's.
 DETACH_KEYS = b"\x10\x11"
 
-# DECSET and DECRST, "DEC Private Mode Set": https://invisible-island.net/xterm/ctlseqs/ctlseqs.html
-_MODES = re.compile(rb"\x1b\[\?([0-9;]{1,40})([hl])")
-_LONGEST_MODES = len(b"\x1b[?") + 40 + len(b"h")
+# What a program writes to command a terminal, "Controls beginning with CSI":
+# https://invisible-island.net/xterm/ctlseqs/ctlseqs.html; keys as kitty tells them, which other terminals do too:
+# https://sw.kovidgoyal.net/kitty/keyboard-protocol/
+_CONTROL = re.compile(rb"\x1b\[(?P<kind>[?>=<]?)(?P<values>[0-9;:]{0,40})(?P<verb> ?[@-~])")
+_LONGEST = len(b"\x1b[?") + 40 + len(b" q")
 _ON_BY_DEFAULT = frozenset({b"7", b"25"})  # lines wrap, the cursor shows
+_OTHER_SCREENS = frozenset({b"47", b"1047", b"1049"})
+_MOVES = frozenset(b"ABEFHdf")  # the cursor goes to another line, written on or not
+# What has one usual state, by the command that leaves it, without values to go back: the lines that scroll (that moves
+# the cursor too), the cursor's form, xterm's keys, kitty's.
+_USUAL = {
+    (b"", b"r"): b"\x1b7\x1b[r\x1b8",
+    (b"", b" q"): b"\x1b[ q",
+    (b">", b"m"): b"\x1b[>4m",
+    (b"=", b"u"): b"\x1b[=0u",
+}
 _RESET_COLOURS = b"\x1b[m"
+_BELOW_ALL = b"\x1b[999;1H\r\n"  # the last line that there is, and one more
 
 
 class DetachKeys:
@@ -54,32 +67,59 @@ class DetachKeys:
 
 
 class Modes:
-    """The private modes that a session's output has switched and that the terminal would be left in.
+    """What a session's output has made of the terminal, and what that would be left in.
 
-    The alternate screen, the mouse, bracketed paste, a hidden cursor: a program that is left, or dies, ends none.
+    The alternate screen, the mouse, bracketed paste, a hidden cursor, keys in another spelling: a program that is left,
+    or dies, ends none.
     """
 
     def __init__(self) -> None:
         self._switched: dict[bytes, bool] = {}
+        self._usual: dict[bytes, bool] = {}
+        self._keyboards = 0
         self._tail = b""
         self._escapes = False
+        self._moved = False
 
     def see(self, data: bytes) -> None:
         """Take in a piece of output, cut anywhere."""
         text = self._tail + data
         end = 0
-        for match in _MODES.finditer(text):
+        for match in _CONTROL.finditer(text):
             end = match.end()
-            for mode in match[1].split(b";"):
-                self._switch(mode, match[2] == b"h")
+            self._obey(match["kind"], match["values"], match["verb"])
         self._escapes = self._escapes or b"\x1b" in data
-        self._tail = text[max(end, len(text) - _LONGEST_MODES) :]
+        self._tail = text[max(end, len(text) - _LONGEST) :]
 
-    def undo(self) -> bytes:
-        """What gives the terminal its usual modes back; empty where nothing was changed."""
-        modes = [b"\x1b[?%s%s" % (mode, b"l" if on else b"h") for mode, on in reversed(self._switched.items())]
+    def undo(self, *, drawn: bool) -> bytes:
+        """What gives the terminal its usual modes back; empty where nothing was changed.
+
+        `drawn` says that what the program shows stays on the screen: whatever is written next stands below all of it.
+        """
+        elsewhere = any(mode in self._switched for mode in _OTHER_SCREENS)
+        done = [b"\x1b[<%du" % self._keyboards] if self._keyboards else []
+        done += [b"\x1b[?%s%s" % (mode, b"l" if on else b"h") for mode, on in reversed(self._switched.items())]
+        done += [usual for usual, left in self._usual.items() if left]
+        done += [_RESET_COLOURS] if self._escapes else []
+        done += [_BELOW_ALL] if drawn and self._moved and not elsewhere else []
         self._switched.clear()
-        return b"".join(modes) + (_RESET_COLOURS if self._escapes else b"")
+        self._usual.clear()
+        self._keyboards = 0
+        return b"".join(done)
+
+    def _obey(self, kind: bytes, values: bytes, verb: bytes) -> None:
+        match kind, verb:
+            case b"?", b"h" | b"l":
+                for mode in values.split(b";"):
+                    self._switch(mode, verb == b"h")
+            case b">", b"u":
+                self._keyboards += 1
+            case b"<", b"u":
+                self._keyboards = max(0, self._keyboards - (int(values) if values.isdigit() else 1))
+            case _:
+                self._moved = self._moved or (not kind and verb[0] in _MOVES)
+                if usual := _USUAL.get((kind, verb)):
+                    self._usual[usual] = bool(values)
 
     def _switch(self, mode: bytes, on: bool) -> None:
         if on == (mode in _ON_BY_DEFAULT):

@@ -182,6 +182,14 @@ class Connection:
                 for event in events(response.iter_content(None), doing):
                     raise_error_of(event, doing)
 
+    def put(self, endpoint: str, doing: str, body: Iterable[bytes], **params: str | int) -> None:
+        """Send `body`, a tar. An error of `body` itself is raised as is."""
+        source = Source(body)
+        with source, self.asked_to(doing):
+            headers = {"Content-Type": "application/x-tar"}
+            url = self._url(endpoint)
+            _checked(self.patient.put(url, params=params, headers=headers, data=iter(source), timeout=PATIENT_SECONDS))
+
     def upgrade(
         self, endpoint: str, doing: str, body: Mapping[str, Any] | None = None, **params: str | int
     ) -> requests.Response:

@@ -3,13 +3,14 @@
 import os
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from bottle import facts, tree
 from bottle.docker_engine.base import Part, readable_folder
-from bottle.docker_engine.connection import CHUNK, Source, container_ref
+from bottle.docker_engine.connection import CHUNK, container_ref
 from bottle.docker_engine.failures import TOO_LONG
 from bottle.docker_engine.streams import DockerExecution, DockerSession, unframed
 from bottle.errors import EngineError, PathTooLong
@@ -70,14 +71,26 @@ class Contents(Part):
             f"/containers/{container_ref(ref)}/archive", f"read {path} in container {ref}", path=path
         )
 
-    def write_archive(self, ref: str, path: str, tar: BinaryIO) -> None:
+    def write_archive(self, ref: str, path: str, tar: BinaryIO, *, replace: bool = True) -> None:
         """Unpack a tar into folder `path` of a container. An error of `tar` itself is raised as it is."""
-        source = Source(iter(partial(tar.read, CHUNK), b""))
-        with source, self._asked_to(f"write to {path} in container {ref}"):
-            self._patient.put_archive(container_ref(ref), path, iter(source))
+        self._connection.put(
+            f"/containers/{container_ref(ref)}/archive",
+            f"write to {path} in container {ref}",
+            iter(partial(tar.read, CHUNK), b""),
+            path=path,
+            noOverwriteDirNonDir=int(not replace),
+        )
 
-    def logs(self, ref: str, *, follow: bool = False, tail: int | None = None) -> Iterator[bytes]:
-        """What a container wrote to its standard streams, both in one."""
+    def logs(
+        self,
+        ref: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: datetime | None = None,
+        timestamps: bool = False,
+    ) -> Iterator[bytes]:
+        """What a container wrote to its standard streams, both in one, all of it or from a moment on."""
         framed = not self._has_tty(ref)
         chunks = self._connection.stream(
             f"/containers/{container_ref(ref)}/logs",
@@ -86,6 +99,8 @@ class Contents(Part):
             stderr=1,
             follow=int(follow),
             tail="all" if tail is None else tail,
+            since=f"{since.timestamp():.6f}" if since is not None else 0,
+            timestamps=int(timestamps),
         )
         return unframed(chunks) if framed else chunks
 

@@ -13,6 +13,7 @@ from bottle.operations.capability import (
 )
 from bottle.operations.commit import Committed, commit
 from bottle.operations.context import Context
+from bottle.operations.copy import Copied, copy_in, copy_out, pack_out, unpack_in
 from bottle.operations.doctor import Check, examine, exit_code
 from bottle.operations.firstmoments import Ended
 from bottle.operations.fork import Forked, ForkRequest, fork
@@ -32,6 +33,7 @@ __all__ = [
     "Check",
     "Committed",
     "Context",
+    "Copied",
     "Denied",
     "Ended",
     "ForkRequest",
@@ -52,6 +54,8 @@ __all__ = [
     "abandon",
     "approve",
     "commit",
+    "copy_in",
+    "copy_out",
     "deny",
     "end_session",
     "examine",
@@ -63,6 +67,7 @@ __all__ = [
     "list_bottles",
     "list_requests",
     "observe_resume",
+    "pack_out",
     "plan_for",
     "plan_start",
     "prune",
@@ -72,4 +77,5 @@ __all__ = [
     "show",
     "start",
     "stop",
+    "unpack_in",
 ]

@@ -15,11 +15,12 @@ from typing import BinaryIO, cast
 from bottle import transcript, tree
 from bottle.atomic import cannot_write, write_atomic
 from bottle.errors import BottleError, EngineError, NotFound, UsageError, VerificationFailed
-from bottle.launch import bare_spec, container_mounts
+from bottle.launch import container_mounts
 from bottle.losses import dropped_by_archive, unseen, worth_telling
 from bottle.model import CommitRecord, Lineage, Metadata, Mount, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
+from bottle.operations.images import holder
 from bottle.operations.pause import paused
 from bottle.operations.settle import settle
 from bottle.operations.start import git_note
@@ -84,6 +85,7 @@ def plan_fork(
         metadata=replace(
             then,
             identity=new,
+            name=None,
             cwd=_workspace(metadata, request),
             copied_from=Lineage(identity=identity, commit=origin.number),
         ),
@@ -237,7 +239,7 @@ def _copy_transcript(context: Context, draft: BottleState, plan: ForkPlan) -> tu
     paths, mounted = plan.metadata.agent.transcript, container_mounts(plan.metadata)
     if not paths:
         return ()
-    with _holder(context, plan.origin.tag) as container:
+    with holder(context, plan.origin.tag) as container:
         try:
             transcript.capture(context.engine, container, paths, draft.transcript, mounted=mounted)
         except (EngineError, VerificationFailed) as exc:  # what there is of it is in the image too
@@ -279,8 +281,8 @@ def _copy_volume(context: Context, image: str, source: str, target: str) -> None
     place = f"/bottle-volume-{secrets.token_hex(6)}"
     old, new = (Mount(kind=MountKind.VOLUME, source=name, target=place) for name in (source, target))
     with (
-        _holder(context, image, old) as reader,
-        _holder(context, image, new) as writer,
+        holder(context, image, old) as reader,
+        holder(context, image, new) as writer,
         reading(context.engine.read_archive(reader, place)) as chunks,
     ):
         tar = whole(
@@ -290,14 +292,3 @@ def _copy_volume(context: Context, image: str, source: str, target: str) -> None
             next_step="look at Docker's log and disk: bottle doctor",
         )
         context.engine.write_archive(writer, posixpath.dirname(place), cast("BinaryIO", ChunkReader(tar)))
-
-
-@contextmanager
-def _holder(context: Context, image: str, *mounts: Mount) -> Iterator[str]:
-    """A container that never runs, through which the engine shows an image's or a volume's content."""
-    name = f"bottle-read-{secrets.token_hex(6)}"
-    try:
-        context.engine.create(bare_spec(name, image, mounts))
-        yield name
-    finally:
-        context.engine.remove_container(name)

@@ -1,5 +1,6 @@
 """Getting the image that a container is to be made from."""
 
+import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,7 +8,8 @@ from pathlib import Path
 
 from bottle.dockerfile import declared_args
 from bottle.errors import BuildFailed, EngineError, NotFound
-from bottle.model import ImageFacts
+from bottle.launch import bare_spec
+from bottle.model import ImageFacts, Mount
 from bottle.naming import LABEL_AGENT, LABEL_SCHEMA
 from bottle.operations.context import Context
 from bottle.plan import Build, ImageSource, Pull
@@ -70,6 +72,17 @@ def build_image(
             secrets={name: context.environ[name] for name in source.secrets if name in context.environ},
             progress=context.progress,
         )
+
+
+@contextmanager
+def holder(context: Context, image: str, *mounts: Mount) -> Iterator[str]:
+    """A container that never runs, through which the engine shows an image's or a volume's content."""
+    name = f"bottle-read-{secrets.token_hex(6)}"
+    try:
+        context.engine.create(bare_spec(name, image, mounts))
+        yield name
+    finally:
+        context.engine.remove_container(name)
 
 
 @contextmanager

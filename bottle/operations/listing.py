@@ -54,6 +54,7 @@ class BottleView:
     runs_here: bool = False
     requests: int = 0
     rebuild_due: bool = False
+    name: str | None = None
 
     @property
     def status(self) -> str:
@@ -140,6 +141,7 @@ def _view(known: _Read, found: tuple[ContainerSummary, ...], images: Mapping[str
         runs_here=runs_here,
         requests=sum(each.status.open for each in state.requests()),
         rebuild_due=state.rebuild_due,
+        name=known.metadata.name,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bottle import runtime
-from bottle.errors import BottleError, Conflict, EndedAtOnce, EngineError, NameTaken, NotFound
+from bottle.errors import BottleError, Conflict, EndedAtOnce, EngineError, NameTaken, NotFound, UsageError
 from bottle.gitfile import kept_elsewhere
 from bottle.launch import (
     LAUNCH,
@@ -20,7 +20,7 @@ from bottle.launch import (
     with_declared_volumes,
 )
 from bottle.model import Agent, ContainerFacts, LaunchSpec, Metadata, Mount, MountKind
-from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
+from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity, is_bottle_name
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers, find_drafts
 from bottle.operations.firstmoments import Ended, lacks_shell, require_user, see_it_run
@@ -47,6 +47,7 @@ class StartRequest:
     command: tuple[str, ...] = ()
     tty: bool = True
     remote_control: bool = False
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,7 @@ class StartPlan:
     remote_control: bool
     missing_secrets: tuple[str, ...]
     doubts: tuple[str, ...] = ()
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +77,13 @@ class Launched:
 
 
 def plan_start(context: Context, request: StartRequest) -> StartPlan:
-    """Decide a launch; nothing is changed. Raises UsageError, PreflightRefused, PortTaken or EngineError."""
+    """Decide a launch; nothing is changed.
+
+    Raises UsageError, NameTaken, PreflightRefused, PortTaken or EngineError.
+    """
     agent = request.agent
+    if request.name is not None:
+        _require_name(context, request.name)
     if request.command:
         agent = replace(agent, command=request.command, resume_command=None)
     if request.remote_control:
@@ -91,7 +98,18 @@ def plan_start(context: Context, request: StartRequest) -> StartPlan:
         remote_control=request.remote_control,
         missing_secrets=missing_secrets(context, agent),
         doubts=require_launchable(context, agent),
+        name=request.name,
     )
+
+
+def _require_name(context: Context, name: str) -> None:
+    if not is_bottle_name(name):
+        raise UsageError(
+            f"{name!r} can be no name of a bottle: expected at most 64 of a-z, 0-9, `.`, `_` and `-`, and a letter or "
+            "digit first",
+            left="nothing was started",
+        )
+    context.home.require_free(name)
 
 
 def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
@@ -104,6 +122,7 @@ def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
     agent = with_declared_volumes(plan.agent, image.declared_volumes, copy_cwd=plan.copy_cwd)
     metadata = Metadata(
         identity=plan.identity,
+        name=plan.name,
         agent=agent,
         cwd=plan.cwd,
         copy_cwd=plan.copy_cwd,

@@ -88,6 +88,18 @@ class FakeExecution(FakeSession):
         self.hang_up()
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A line, or a piece of one, and when a container printed it."""
+
+    at: datetime
+    line: bytes
+
+    def shown(self, *, timestamps: bool) -> bytes:
+        """As the engine's log has it."""
+        return f"{self.at:%Y-%m-%dT%H:%M:%S.%f}000Z ".encode() + self.line if timestamps else self.line
+
+
 @dataclass(kw_only=True)
 class FakeContainer:
     """A container: `base` is its image's filesystem, `tree` what it has become."""
@@ -105,7 +117,7 @@ class FakeContainer:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     exit_code: int = 0
-    output: bytearray = field(default_factory=bytearray)
+    said: list[Said] = field(default_factory=list)
     stdin: bytearray = field(default_factory=bytearray)
     sessions: list[FakeSession] = field(default_factory=list)
     executions: list[FakeExecution] = field(default_factory=list)
@@ -136,15 +148,15 @@ class FakeContainer:
         while execution := self.execution:
             execution.end(137)
 
-    def say(self, data: bytes) -> None:
+    def say(self, data: bytes, clock: Callable[[], datetime]) -> None:
         """It prints."""
-        self.output += data
+        self.said += [Said(clock(), line) for line in data.splitlines(keepends=True)]
         for session in self.sessions:
             session.show(data)
 
     def has_news(self, done: int) -> bool:
-        """Whether it has printed more than `done` bytes, or will print no more."""
-        return len(self.output) > done or not self.status.alive
+        """Whether it has printed more than `done` pieces, or will print no more."""
+        return len(self.said) > done or not self.status.alive
 
     def facts(self) -> ContainerFacts:
         """What an inspect would say."""

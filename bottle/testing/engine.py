@@ -48,6 +48,7 @@ from bottle.testing.tree import (
     below,
     exists,
     follow,
+    is_of_another_kind,
     layer_between,
     parents,
     put,
@@ -132,7 +133,7 @@ class FakeEngine(Faults):
             if execution := container.execution:
                 execution.show(data)
             else:
-                container.say(data)
+                container.say(data, self.clock)
             self._changed.notify_all()
 
     def heard(self, ref: str) -> bytes:
@@ -547,7 +548,7 @@ class FakeEngine(Faults):
         return iter([archive[start : start + 65536] for start in range(0, len(archive), 65536)])
 
     @recorded
-    def write_archive(self, ref: str, path: str, tar: BinaryIO) -> None:
+    def write_archive(self, ref: str, path: str, tar: BinaryIO, *, replace: bool = True) -> None:
         """Unpack a tar into folder `path` of a container."""
         container = self._container(ref)
         tree, inside = self._tree_at(container, path)
@@ -559,6 +560,8 @@ class FakeEngine(Faults):
             raise EngineError(f"Docker could not write to {path} in container {ref}: {error}") from error
         for name, node in nodes.items():
             into, where = self._tree_at(container, absolute(path + name))
+            if not replace and is_of_another_kind(into, where, node):
+                raise EngineError(f"Docker could not write to {path} in container {ref}: {where} is of another kind")
             put(into, where, node)
 
     @recorded
@@ -583,22 +586,32 @@ class FakeEngine(Faults):
             raise EngineError(f"Docker could not load an archive: {error}") from error
 
     @recorded
-    def logs(self, ref: str, *, follow: bool = False, tail: int | None = None) -> Iterator[bytes]:
+    def logs(
+        self,
+        ref: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: datetime | None = None,
+        timestamps: bool = False,
+    ) -> Iterator[bytes]:
         """What a container has said, and with `follow` what it says until it ends."""
-        return self._log(self._container(ref), follow=follow, tail=tail)
+        return self._log(self._container(ref), follow=follow, tail=tail, since=since, timestamps=timestamps)
 
-    def _log(self, container: FakeContainer, *, follow: bool, tail: int | None) -> Iterator[bytes]:
-        lines = bytes(container.output).splitlines(keepends=True)
-        done = len(container.output)
+    def _log(
+        self, container: FakeContainer, *, follow: bool, tail: int | None, since: datetime | None, timestamps: bool
+    ) -> Iterator[bytes]:
+        done = len(container.said)
+        lines = [each.shown(timestamps=timestamps) for each in container.said if since is None or each.at >= since]
         yield from lines if tail is None else lines[len(lines) - min(tail, len(lines)) :]
         while follow:
             with self._changed:
                 self._changed.wait_for(partial(container.has_news, done))
-                news = bytes(container.output[done:])
+                news = container.said[done:]
             if not news:
                 return
             done += len(news)
-            yield news
+            yield from (each.shown(timestamps=timestamps) for each in news)
 
     @recorded
     def attach(self, ref: str) -> FakeSession:
@@ -624,7 +637,7 @@ class FakeEngine(Faults):
 
     def _play_cat(self, container: FakeContainer, data: bytes) -> None:
         if container.is_cat and container.status.alive and data:
-            container.say(data)
+            container.say(data, self.clock)
             self._changed.notify_all()
 
     @recorded

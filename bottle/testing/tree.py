@@ -40,6 +40,12 @@ def absolute(path: str) -> str:
     return "/" + posixpath.normpath("/" + path).strip("/")
 
 
+def is_of_another_kind(tree: Tree, path: str, node: Node) -> bool:
+    """Whether a node at `path` would take the place of a folder, or a folder that of something else."""
+    above = any(each in tree and tree[each].type == tarfile.REGTYPE for each in parents(path))
+    return above or (path in tree and tree[path].is_folder != node.is_folder)
+
+
 def put(tree: Tree, path: str, node: Node) -> None:
     """Place a node, making the folders above it; what it replaces goes with all that is below."""
     path = absolute(path)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 import secrets
 import select
 import tarfile
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -631,6 +632,18 @@ class EngineContract(BuilderContract):
         assert b"".join(rig.engine.logs(ref, tail=1)) == b"two\n"
         assert b"".join(rig.engine.logs(ref, tail=0)) == b""
 
+    def test_logs_say_when_a_line_was_written_and_begin_where_they_are_told_to(self, rig: Rig) -> None:
+        ref = rig.running(entrypoint=("/bin/sh", "-c", "echo one; sleep 0.1; echo two"))
+        rig.play(ref, b"one\ntwo\n", 0)
+        rig.engine.wait(ref)
+        lines = b"".join(rig.engine.logs(ref, timestamps=True)).decode().splitlines()
+        assert [line.partition(" ")[2] for line in lines] == ["one", "two"]
+        assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z ", line) for line in lines), lines
+        second = datetime.strptime(lines[1][:26] + "+0000", "%Y-%m-%dT%H:%M:%S.%f%z")
+        assert b"".join(rig.engine.logs(ref, since=second)) == b"two\n"
+        assert b"".join(rig.engine.logs(ref, since=second, tail=5, follow=True)) == b"two\n"
+        assert b"".join(rig.engine.logs(ref, since=second + timedelta(seconds=1))) == b""
+
     def test_wait_for_one_that_never_ran_does_not_block(self, rig: Rig) -> None:
         assert rig.engine.wait(rig.create()) == 0
 
@@ -793,6 +806,16 @@ class EngineContract(BuilderContract):
         assert read_tar(rig.engine.read_archive(ref, "/srv/a")) == {"a": b"", "a/one": b"1", "a/two": b"2" * 200_000}
         first = next(iter(read_tar(rig.engine.read_archive(ref, "/srv/a/one"))))
         assert first == "one"
+
+    def test_an_archive_may_be_told_to_put_nothing_in_the_place_of_another_kind(self, rig: Rig) -> None:
+        ref = rig.create()
+        rig.engine.write_archive(ref, "/srv", io.BytesIO(tar_of(("kept/one", b"1"), ("file", b"2"))))
+        for other in (tar_of(("kept", b"no folder")), tar_of(("file/below", b"a folder"))):
+            with pytest.raises(EngineError):
+                rig.engine.write_archive(ref, "/srv", io.BytesIO(other), replace=False)
+        rig.engine.write_archive(ref, "/srv", io.BytesIO(tar_of(("kept/two", b"3"), ("file", b"4"))), replace=False)
+        assert read_tar(rig.engine.read_archive(ref, "/srv/kept")) == {"kept": b"", "kept/one": b"1", "kept/two": b"3"}
+        assert read_tar(rig.engine.read_archive(ref, "/srv/file")) == {"file": b"4"}
 
     def test_the_archive_of_a_link_is_the_link(self, rig: Rig) -> None:
         ref = rig.create()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,8 +15,10 @@ from typing import Any
 
 import docker
 import pytest
+from click.testing import CliRunner
 from docker.errors import APIError, NotFound
 
+from bottle.cli.main import main
 from tests.hosts import DockerHost
 from tests.hosts.keys import path_with_config
 
@@ -228,3 +231,105 @@ def test_init_and_then_the_first_bottle(desk: Desk) -> None:
     desk.run("init")
     desk.run("init", code=4)
     assert "would use debian:trixie-slim" in desk.run("start", "shell", "-d", "--dry-run").stdout
+
+
+SCENE = """
+rm -rf /srv/* && cd /srv && mkdir -p dir/below empty && echo 1 > dir/one && echo 2 > dir/below/two && echo 3 > file
+ln -s dir to-dir && ln -s file to-file && ln -s nowhere dangling && mkdir dir/file && chmod 750 dir/below
+"""
+INTO = [
+    *(("file", f"/srv/{place}") for place in ("new", "new/", "dir", "dir/", "file", "to-file", "to-dir", "no/such")),
+    *(("stuff", f"/srv/{place}") for place in ("new", "new/", "dir", "to-dir", "file")),
+    *((f"stuff/{end}", "/srv/empty") for end in (".", "")),
+    ("stuff/.", "/srv/new"),
+    ("stuff/link", "/srv/empty"),
+    ("file", "/srv/dir/."),
+]
+OUT_OF = [
+    *(("/srv/file", place) for place in ("new", "new/", "stuff", "file", "no/such")),
+    *(("/srv/dir", place) for place in ("new", "new/", "stuff", "file")),
+    *((f"/srv/dir/{end}", "stuff") for end in (".", "")),
+    ("/srv/dir/.", "new"),
+    ("/srv/to-file", "new"),
+    ("/srv/dangling", "new"),
+    ("/srv/to-dir", "stuff"),
+    ("/srv/to-dir/", "stuff"),
+    ("/srv/no-such", "new"),
+]
+
+
+def lay(folder: Path) -> None:
+    """Files of this host, always the same."""
+    (folder / "stuff" / "deep").mkdir(parents=True)
+    (folder / "stuff" / "deep" / "a").write_text("a")
+    (folder / "stuff" / "b").write_text("b")
+    (folder / "stuff" / "link").symlink_to("b")
+    (folder / "file").write_text("f")
+
+
+def laid(folder: Path) -> dict[str, tuple[int, str]]:
+    """What is in a folder: modes, contents, and where links lead."""
+    return {
+        str(each.relative_to(folder)): (
+            each.lstat().st_mode,
+            str(each.readlink()) if each.is_symlink() else each.read_text() if each.is_file() else "",
+        )
+        for each in folder.rglob("*")
+    }
+
+
+def copied(desk: Desk, folder: Path, source: str, place: str) -> bool:
+    """Whether docker's own client copies that, in a folder."""
+    words = ("docker", "cp", source, place)
+    return subprocess.run(words, cwd=folder, env=desk.environ, capture_output=True, check=False).returncode == 0
+
+
+def test_cp_puts_everything_where_dockers_own_does(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing where docker refuses. Owners are the agent's, so they are not looked at here."""
+    monkeypatch.setenv("BOTTLE_HOME", desk.environ["BOTTLE_HOME"])
+    identity, other = desk.start(), desk.start()
+    show = "cd /srv && find . -printf '%p %m %l ' -type f -exec cat {} + -o -printf '\\n' | sort"
+    mine, reference = tmp_path / "mine", tmp_path / "reference"
+    done = 0
+    for source, place in INTO:
+        lay(mine)
+        monkeypatch.chdir(mine)
+        for each in (identity, other):
+            desk.inside(each, SCENE)
+        expected = copied(desk, mine, source, f"bottle-{other}:{place}")
+        result = CliRunner().invoke(main, ["cp", source, f"{identity}:{place}"])
+        assert (result.exit_code == 0) == expected, (source, place, result.output)
+        assert desk.inside(identity, show) == desk.inside(other, show), (source, place)
+        shutil.rmtree(mine)
+        done += expected
+    desk.inside(identity, SCENE)
+    for source, place in OUT_OF:
+        lay(mine)
+        lay(reference)
+        monkeypatch.chdir(mine)
+        expected = copied(desk, reference, f"bottle-{identity}:{source}", place)
+        result = CliRunner().invoke(main, ["cp", f"{identity}:{source}", place])
+        assert (result.exit_code == 0) == expected, (source, place, result.output)
+        assert laid(mine) == laid(reference), (source, place)
+        shutil.rmtree(mine)
+        shutil.rmtree(reference)
+        done += expected
+    assert done > len(INTO + OUT_OF) / 2
+
+
+def test_cp_into_a_stopped_bottle_is_work_that_comes_along(desk: Desk) -> None:
+    identity = desk.start()
+    desk.run("stop", identity, "--grace", "1")
+    desk.run("commit", identity)
+    (desk.folder / "new").write_text("put in")
+    desk.run("cp", "new", f"{identity}:/srv/")
+    pipe = f"{sys.executable} -m bottle cp {identity}:/ - | tar -xf - -O ./srv/new"
+    listed = subprocess.run(["sh", "-c", pipe], cwd=desk.folder, env=desk.environ, capture_output=True, check=True)
+    assert listed.stdout == b"put in"
+    assert "holds work that no commit has" in desk.run("resume", identity, "-d", "--at", "1", code=4).stderr
+    desk.run("commit", identity)
+    desk.engine.containers.get(f"bottle-{identity}").remove(force=True)
+    desk.run("cp", f"{identity}:/srv/new", "back")
+    assert (desk.folder / "back").read_text() == "put in"
+    desk.run("resume", identity, "-d")
+    assert desk.inside(identity, "cat /srv/new; stat -c %u /srv/new") == "put in0\n"

@@ -25,6 +25,7 @@ from docker.errors import NotFound
 
 from bottle import runtime
 from bottle.naming import Identity
+from tests.support.terminal import Terminal
 
 BOTTLE = ("-c", "from bottle.cli.main import main; main(prog_name='bottle')")
 DETACH = "\x10\x11"
@@ -53,6 +54,24 @@ command = ["/bin/bash", "--norc", "--noprofile", "-i"]
 env = {{ PS1 = "{prompt}" }}
 secrets = ["SESSION_TEST_SECRET"]
 network = "none"
+"""
+
+# An agent that fills the screen with lines that name another bottle, again whenever the window changes, and leaves the
+# cursor in their midst; with or without a screen of its own.
+DRAWS = r"""
+draw() {
+    set -- $(stty size)
+    printf '%b\033[2J' "$SCREEN"
+    i=1
+    while [ $i -le $1 ]; do
+        printf '\033[%d;1Hrow-%d: bottle attach other-zzzzz %*s' $i $i $(($2 - 40)) '<'
+        i=$((i + 1))
+    done
+    printf '\033[5;9H'
+}
+trap draw WINCH
+draw
+while :; do sleep 0.2; done
 """
 
 
@@ -318,6 +337,26 @@ def test_modes_that_the_agent_switched_are_undone(desk: Desk) -> None:
     session.send(DETACH)
     session.expect_exact("\x1b[?25h\x1b[?2004l\x1b[?1049l")
     assert finish(session) == 0
+
+
+@pytest.mark.parametrize("columns", [60, 120])
+@pytest.mark.parametrize("screen", ["", r"\033[?1049h\033[?25l"], ids=["on the screen", "on a screen of its own"])
+def test_what_detaching_says_stands_on_lines_of_its_own(desk: Desk, columns: int, screen: str) -> None:
+    """Also the second time, when bottle has not seen how the agent began."""
+    words = ("start", "shell", "--", "/bin/bash", "-c", f"SCREEN='{screen}'{DRAWS}")
+    for _ in range(2):
+        with Terminal(
+            (sys.executable, *BOTTLE, *words), cwd=desk.folder, environ=desk.environ, columns=columns, rows=20
+        ) as terminal:
+            terminal.shows("(?m)^row-19: ")
+            terminal.press("C-p", "C-q")
+            assert terminal.exit_code() == 0
+            lines = terminal.screen.splitlines()
+        said = lines.index(f"detached; {desk.identity} goes on")
+        assert lines[said + 1] == f"  come back: bottle attach {desk.identity}"
+        assert lines[said + 2] == f"  after it has ended: bottle resume {desk.identity}"
+        assert not any("other-zzzzz" in line for line in lines[said:])
+        words = ("attach", desk.identity)
 
 
 def test_rm_removes_what_was_never_committed(desk: Desk) -> None:

@@ -36,7 +36,7 @@ from bottle.model import (
     Tombstone,
 )
 from bottle.naming import Identity
-from bottle.state import BottleState
+from bottle.state import BottleState, StateHome
 from bottle.testing import RecordingProgress
 from bottle.tree import LONGEST_PATH
 from migrate.archive import Layer, compose
@@ -861,6 +861,31 @@ def test_what_is_for_this_host_to_say_does_not_arrive(meet: Callable[..., Any], 
         found = [(each.number, each.status, each.note, each.decided_at) for each in here.requests()]
         assert found == [(number, RequestStatus.PENDING, "", None) for number in (1, 2)]
         assert here.metadata() == metadata()
+
+
+@pytest.mark.parametrize(
+    ("here", "name", "kept"),
+    [
+        ({}, "work", "work"),
+        ({"name": "other"}, "work", "work"),
+        ({"name": "work"}, "work", None),
+        ({}, "other-x", None),  # the beginning of an identity here, which it would hide
+        ({}, "demo", "demo"),  # that of its own
+    ],
+)
+def test_a_second_name_arrives_unless_it_means_another_bottle_here(
+    meet: Callable[..., Any], tmp_path: Path, here: dict[str, Any], name: str, kept: str | None
+) -> None:
+    folder = state_folder(tmp_path / "state", metadata(name=name))
+    with meet() as owner:
+        agent = Agent(name="other", image="debian", command=("sh",))
+        other = Metadata(identity=Identity.parse("other-x7k2p"), agent=agent, started_at=NOW, **here)
+        StateHome(owner.world.bottle_home).create(other)
+        assert deliver(owner, folder, "state", tmp_path / "spool").status == 0
+        assert owner.run("register", NAME, NONCE, "").status == 0
+        assert BottleState(IDENTITY, owner.world.state).metadata().name == kept
+        told = [line for line in owner.world.progress.notes if "no second name any more" in line]
+        assert len(told) == (kept is None)
 
 
 WISHES = [

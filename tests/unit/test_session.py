@@ -96,12 +96,21 @@ def test_how_the_keys_are_cut_changes_nothing(typed: bytes, places: list[int]) -
         (b"\x1b[?25h\x1b[?7h", b"\x1b[m"),
         (b"\x1b[?1000;1006h", b"\x1b[?1006l\x1b[?1000l\x1b[m"),
         (b"\x1b[?;h", b"\x1b[m"),
+        (b"\x1b[3;20r", b"\x1b7\x1b[r\x1b8\x1b[m"),
+        (b"\x1b[3;20r\x1b[r", b"\x1b[m"),
+        (b"\x1b[5 q", b"\x1b[ q\x1b[m"),
+        (b"\x1b[>4;2m", b"\x1b[>4m\x1b[m"),
+        (b"\x1b[=5u", b"\x1b[=0u\x1b[m"),
+        (b"\x1b[>1u\x1b[>5u", b"\x1b[<2u\x1b[m"),
+        (b"\x1b[>1u\x1b[<u", b"\x1b[m"),
+        (b"\x1b[>1u\x1b[<1:2u\x1b[<9999u", b"\x1b[m"),
+        (b"\x1b[10;1Hdrawn", b"\x1b[m"),
     ],
 )
 def test_the_modes_an_agent_leaves_behind_are_undone(output: bytes, undone: bytes) -> None:
     modes = Modes()
     modes.see(output)
-    assert modes.undo() == undone
+    assert modes.undo(drawn=False) == undone
 
 
 @given(st.lists(st.integers(0, 60)))
@@ -109,7 +118,29 @@ def test_how_the_output_is_cut_changes_nothing(places: list[int]) -> None:
     modes = Modes()
     for piece in cut(b"text\x1b[?1049h\x1b[?25l\x1b[?2004htext\x1b[?2004l\x1b[?1002;1006h", places):
         modes.see(piece)
-    assert modes.undo() == b"\x1b[?1006l\x1b[?1002l\x1b[?25h\x1b[?1049l\x1b[m"
+    assert modes.undo(drawn=False) == b"\x1b[?1006l\x1b[?1002l\x1b[?25h\x1b[?1049l\x1b[m"
+
+
+@pytest.mark.parametrize(
+    "output", [b"\x1b[10;1Hdrawn", b"\x1b[3Adrawn", b"\x1b[?1049h\x1b[2;2H\x1b[?1049ldrawn\x1b[1;1H"]
+)
+def test_what_is_written_next_stands_below_a_screen_that_stays(output: bytes) -> None:
+    modes = Modes()
+    modes.see(output)
+    assert modes.undo(drawn=True) == b"\x1b[m\x1b[999;1H\r\n"
+
+
+@pytest.mark.parametrize(
+    ("output", "undone"),
+    [
+        (b"lines\n\x1b[31mof colour\n", b"\x1b[m"),  # the cursor is below them
+        (b"\x1b[?1049h\x1b[10;1Hdrawn", b"\x1b[?1049l\x1b[m"),  # the screen from before knows where it was
+    ],
+)
+def test_no_line_is_skipped_where_nothing_stands_below(output: bytes, undone: bytes) -> None:
+    modes = Modes()
+    modes.see(output)
+    assert modes.undo(drawn=True) == undone
 
 
 # --- a terminal ------------------------------------------------------------------------------------------------------

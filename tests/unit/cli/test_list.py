@@ -61,7 +61,7 @@ def test_filters(cli: Cli, bottles: dict[str, BottleState]) -> None:
     assert states(cli, "-f", "host=newhost") == states(cli, "-f", "host=me@newhost") == {"moved to me@newhost"}
     assert states(cli, "-f", f"identity={str(bottles['lost'].identity)[:-1]}") == {"no container"}
     assert states(cli, "-f", "agent=other") == set()
-    assert "identity, agent, state, host" in cli("ls", "-f", "nonsense=1").stderr
+    assert "identity, name, agent, state, host" in cli("ls", "-f", "nonsense=1").stderr
 
 
 def test_templates_and_fields(cli: Cli, bottles: dict[str, BottleState]) -> None:

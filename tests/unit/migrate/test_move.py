@@ -145,6 +145,13 @@ def test_a_home_on_the_same_engine_is_no_other_host(rig: Rig, keep: bool) -> Non
     assert rig.world.content(rig.bottle, "/work.txt") == b"1"
 
 
+@pytest.mark.parametrize("keep", [False, True], ids=["move", "copy"])
+def test_a_second_name_goes_along_with_the_bottle_and_with_no_copy(rig: Rig, keep: bool) -> None:
+    rig.bottle.write_metadata(replace(rig.bottle.metadata(), name="work"))
+    arrived = rig.move(keep=keep).arrived_as
+    assert StateHome(rig.far / ".bottle").bottle(arrived).metadata().name == (None if keep else "work")
+
+
 def test_a_copy_holds_the_bottle_still_and_lets_it_go_on(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     world, bottle = rig.world, rig.bottle
     monkeypatch.setattr(world.engine, "pause", lambda _: None)

@@ -85,10 +85,10 @@ def bottle(world: World) -> BottleState:
     return made
 
 
-def fetched(world: World, bottle: BottleState, say: Say, **more: Any) -> Moved:
+def fetched(world: World, bottle: BottleState, say: Say, *, asked: str = "", **more: Any) -> Moved:
     far = Far(bottle, say)
     try:
-        request = PullRequest(identity=str(bottle.identity), agree=lambda _: True, **more)
+        request = PullRequest(identity=asked or str(bottle.identity), agree=lambda _: True, **more)
         return cast("Moved", pull(world.context, far, request))
     finally:
         far.join()
@@ -142,3 +142,14 @@ def test_what_was_brought_is_told_as_it_is_here(world: World, bottle: BottleStat
     copied = replace(bottle.metadata(), copy_cwd=True)
     bottle.write_metadata(copied)
     assert fetched(world, bottle, boast(bottle.identity, ("withdraw", str(bottle.identity), NONCE))).workspace is None
+
+
+def test_a_bottle_is_asked_for_by_its_second_name_and_no_other_is_offered_for_it(
+    world: World, bottle: BottleState
+) -> None:
+    bottle.write_metadata(replace(bottle.metadata(), name="work"))
+    for asked in ("work", str(bottle.identity)):
+        with pytest.raises(NameTaken, match="does not show that it brought it"):
+            fetched(world, bottle, boast(bottle.identity), asked=asked)
+    with pytest.raises(RemoteError, match=f"offers {bottle.identity}, and play was asked for"):
+        fetched(world, bottle, boast(bottle.identity), asked="play")
