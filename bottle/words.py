@@ -20,11 +20,11 @@ def size(count: int) -> str:
     return f"{amount:.1f} TB"
 
 
-def age(moment: datetime | None) -> str:
-    """How long ago."""
+def age(moment: datetime | None, now: datetime | None = None) -> str:
+    """How long ago, as seen from `now`."""
     if moment is None:
         return NOTHING
-    seconds = max(0, int((datetime.now(UTC) - moment).total_seconds()))
+    seconds = max(0, int(((now or datetime.now(UTC)) - moment).total_seconds()))
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= length:
             return f"{seconds // length}{unit} ago"

@@ -17,7 +17,8 @@ from pathlib import Path
 from bottle import dockerfile
 from bottle.capability import digest_of
 from bottle.dashboard.app import Dashboard
-from bottle.dashboard.desk import Desk, Outcome
+from bottle.dashboard.desk import Desk
+from bottle.dashboard.operating import Outcome
 from bottle.model import CapabilityRequest, ContainerEvent, Usage
 from bottle.naming import Identity
 from bottle.operations import BottleView, Context

@@ -13,12 +13,13 @@ from bottle.operations.capability import (
 )
 from bottle.operations.commit import Committed, commit
 from bottle.operations.context import Context
+from bottle.operations.describing import described, lineage
 from bottle.operations.doctor import Check, examine, exit_code
 from bottle.operations.firstmoments import Ended
 from bottle.operations.fork import Forked, ForkRequest, fork
 from bottle.operations.init import init
 from bottle.operations.inspection import History, HistoryEntry, Inspection, history, inspect
-from bottle.operations.listing import BottleView, list_bottles
+from bottle.operations.listing import BottleView, list_bottles, unfinished
 from bottle.operations.preflight import require_launchable
 from bottle.operations.prune import Pruned, plan_for, prune
 from bottle.operations.remove import Removed, remove
@@ -53,6 +54,7 @@ __all__ = [
     "approve",
     "commit",
     "deny",
+    "described",
     "end_session",
     "examine",
     "exit_code",
@@ -60,6 +62,7 @@ __all__ = [
     "history",
     "init",
     "inspect",
+    "lineage",
     "list_bottles",
     "list_requests",
     "observe_resume",
@@ -72,4 +75,5 @@ __all__ = [
     "show",
     "start",
     "stop",
+    "unfinished",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -51,6 +52,14 @@ class Screen:
     def text(self) -> str:
         """All that is on the screen, line by line."""
         return "\n".join(strip.text for strip in self.app.screen._compositor.render_strips())
+
+    async def read_words(self, *texts: str) -> None:
+        """Wait until the screen has all of `texts`, wherever their lines are folded."""
+        await self.until(lambda: all(text in self.words() for text in texts))
+
+    def words(self) -> str:
+        """What is on the screen, without the lines that frame it."""
+        return " ".join(re.sub("[─-╿▁-▟]", " ", self.text()).split())
 
     def part(self, id: str) -> str:
         """What one of the texts says."""
