@@ -195,7 +195,7 @@ def test_an_agent_asks_and_the_operator_approves_with_keys(place: Place) -> None
             await screen.press("a", "b", "y")
             await screen.until(lambda: "is approved" in screen.part("said"), 90)
             await screen.see(f"next:  bottle resume {key}")
-            await screen.until(lambda: screen.row("bottles", key)[1] == "committed")
+            await screen.until(lambda: screen.row("bottles", key)[1] == "no container")
             await screen.press("r")
             await screen.until(lambda: f"{key} is running" in screen.part("said"), 90)
             await screen.until(lambda: screen.row("bottles", key)[1] == "running")

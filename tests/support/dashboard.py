@@ -19,7 +19,7 @@ from bottle.dashboard.desk import Desk
 from bottle.dashboard.diffview import Pane
 from bottle.dashboard.tables import Listing
 from bottle.model import CapabilityRequest, RequestStatus
-from bottle.operations import Context
+from bottle.operations import BottleView, Context
 from bottle.state import BottleState
 
 SECONDS = 20
@@ -74,7 +74,7 @@ class Screen:
         listing = self.app.query_one(f"#{table}", Listing)
         return [str(cell) for cell in listing.get_row(key)] if key in listing.rows else []
 
-    async def choose(self, bottle: BottleState) -> None:
+    async def choose(self, bottle: BottleState | BottleView) -> None:
         """Put the cursor on a bottle."""
         listing = self.app.query_one("#bottles", Listing)
         await self.until(lambda: str(bottle.identity) in listing.rows)
