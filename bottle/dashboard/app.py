@@ -128,7 +128,8 @@ class Dashboard(Acting):
 
     def _show_selected(self) -> None:
         """Show the bottle and the request under the cursors."""
-        key = self.query_one("#bottles", Listing).selected
+        bottles = self.query_one("#bottles", Listing)
+        key = bottles.selected
         view = self._sight.views.get(key) if key is not None else None
         requests = self._sight.requests.get(key, ()) if key is not None else ()
         listing = self.query_one("#requests", Listing)
@@ -137,7 +138,7 @@ class Dashboard(Acting):
         self._static("about").update(rows.about(view) if view is not None else nothing)
         self.default_screen.set_class(bool(requests), "asking")
         cells = {str(each.number): rows.request_cells(each, now) for each in requests}
-        listing.show(cells, rows.request_columns(listing.room))
+        listing.show(cells, rows.request_columns(bottles.room))  # of the same width, and always there
         if _key(view) != _key(self._bottle):
             waiting = [each.number for each in requests if each.status.open]
             listing.point_at(str(waiting[0]) if waiting else None)

@@ -52,13 +52,16 @@ class Details(Pane):
         self._desk = desk
         self._now = now
         self._view: BottleView | None = None
+        self._seen: Inspection | None = None
         self._since = 0.0
 
     def describe(self, view: BottleView | None) -> None:
         """Show a bottle, which it may do already."""
         if view == self._view and time.monotonic() - self._since < _FRESH:
+            self._tell()  # the ages are others now
             return
         if view is None or self._view is None or view.identity != self._view.identity:
+            self._seen = None
             self.show((("reading …", ""),) if view is not None else ())
         self._view, self._since = view, time.monotonic()
         if view is not None:
@@ -67,10 +70,15 @@ class Details(Pane):
     async def _read(self, view: BottleView) -> None:
         await asyncio.sleep(_SETTLED)
         try:
-            lines = tuple(detail_lines(await aside(self._desk.inspect, view.identity), self._now()))
+            self._seen = await aside(self._desk.inspect, view.identity)
         except BottleError as exc:
-            lines = tuple((line, "warning") for line in Message.of_error(exc).full())
-        self.replace(lines)
+            self._seen = None
+            self.replace(tuple((line, "warning") for line in Message.of_error(exc).full()))
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._seen is not None:
+            self.replace(tuple(detail_lines(self._seen, self._now())))
 
 
 class DetailScreen(ModalScreen[None]):

@@ -79,6 +79,8 @@ class Pane(ScrollView, can_focus=True):
 
     def replace(self, lines: Sequence[Line]) -> None:
         """Show `lines`, from where it is."""
+        if tuple(lines) == self._lines:
+            return
         self._lines = tuple(lines)
         self._folded_at = 0
         self._fold()

@@ -9,6 +9,7 @@ from bottle.dashboard.commits import Commits
 from bottle.dashboard.dialogs import Confirm
 from bottle.dashboard.forms import ForkForm, StartForm
 from bottle.dashboard.reading import Reader
+from bottle.dashboard.tables import Listing
 from bottle.model import Status, Tombstone
 from bottle.operations import commit
 from bottle.state import BottleState
@@ -47,14 +48,17 @@ def committed(world: World, message: str = "", **options: bool) -> BottleState:
     return bottle
 
 
-def narrow(screen: Screen) -> None:
-    """No line is longer than the terminal."""
-    width = screen.app.size.width
-    assert all(len(line) <= width for line in screen.text().splitlines())
+def fits(screen: Screen) -> None:
+    """Nothing is beyond an edge of the terminal, and no table has columns that are out of sight."""
+    shown = screen.app.screen
+    for box in shown.query(".dialog, .reader"):
+        assert shown.region.contains_region(box.region)
+    for listing in shown.query(Listing):
+        assert listing.virtual_size.width <= listing.size.width or not listing.display
 
 
 def keys_shown(screen: Screen) -> list[str]:
-    return list(screen.app.query_one("#bottles")._cells)  # type: ignore[attr-defined]
+    return list(screen.app.query_one("#bottles", Listing)._cells)
 
 
 # --- start
@@ -68,7 +72,7 @@ def test_an_agent_of_the_manifest_is_started(world: World, size: tuple[int, int]
             await screen.see("no bottle yet: n starts one")
             await screen.press("n")
             await screen.see("Start an agent", "demo", "other", "work on a copy", "Enter starts it")
-            narrow(screen)
+            fits(screen)
             await screen.press("down", "b", "enter")
             await screen.see("is running: in the background", "next:  bottle attach other-")
             await screen.until(lambda: [screen.row("bottles", key)[1] for key in keys_shown(screen)] == ["running"])
@@ -84,10 +88,10 @@ def test_where_there_is_no_manifest_the_next_command_is_told(world: World) -> No
     async def play() -> None:
         async with opened(world.context) as screen:
             await screen.press("n")
-            await screen.see("no bottle.toml", "next:  bottle init")
+            await screen.read_words("no bottle.toml", "next: bottle init")
             (world.cwd / "bottle.toml").write_text("[agents]\n")
             await screen.press("n")
-            await screen.see("has no agents")
+            await screen.read_words("has no agents", "next: bottle init --list")
 
     run(play)
 
@@ -121,7 +125,7 @@ def test_work_that_is_nowhere_else_is_named_before_it_goes(world: World, size: t
             await screen.see(f"Delete {bottle.identity}", "Its workspace stays")
             await screen.press("y")
             await screen.read_words("would delete it: commit 1", "Go on, and let it go?")
-            narrow(screen)
+            fits(screen)
             await screen.press("n")
             assert bottle.exists()
             await screen.see("state: nothing was deleted")
@@ -176,7 +180,7 @@ def test_a_fork_of_a_mounted_workspace_needs_a_folder(world: World, size: tuple[
             await screen.choose(bottle)
             await screen.press("f")
             await screen.read_words("is mounted", "overwrite each other's files", "Enter in the field forks")
-            narrow(screen)
+            fits(screen)
             await screen.press("enter")
             await screen.see("which folder?")
             await screen.type(str(copy))
@@ -197,7 +201,7 @@ def test_a_fork_may_share_the_folder_if_that_is_said(world: World) -> None:
             await screen.press("f", "x", "tab", "space", "shift+tab", "enter")
             await screen.see("either a folder of its own, or the same one")
             await screen.press("backspace", "enter")
-            await screen.see("was forked off", "what one writes, both see")
+            await screen.read_words("was forked off", "what one writes, both see")
 
     run(play)
 
@@ -238,7 +242,7 @@ def test_the_history_leads_back_and_to_forks(world: World, size: tuple[int, int]
             await screen.choose(bottle)
             await screen.press("h")
             await screen.see("* 2", "  1", "before [bold]", "commit 2 · made of 1 · in force · after", "present")
-            narrow(screen)
+            fits(screen)
             await screen.press("down")
             await screen.see("commit 1 · before [bold]")
             await screen.press("f")
@@ -271,7 +275,7 @@ def test_a_history_that_cannot_be_read_says_why(world: World) -> None:
             await screen.choose(bottle)
             (bottle.path / "commits.json").write_text("{")
             await screen.press("h")
-            await screen.see("commits.json")
+            await screen.read_words("commits.json")
 
     run(play)
 
@@ -290,7 +294,7 @@ def test_logs_are_followed_to_their_end(world: World, size: tuple[int, int]) -> 
             await screen.see("one", "prompt>", "Escape goes back")
             world.engine.say(bottle.identity.container, b"answer\r\n" + b"y" * 300 + b"\r\n")
             await screen.see("prompt> answer", "yyyy")
-            narrow(screen)
+            fits(screen)
             await screen.press("escape", "l")
             await screen.see("one", "prompt> answer")
             world.engine.exit(bottle.identity.container)
@@ -328,13 +332,13 @@ def test_a_filter_is_typed_and_escape_ends_it(world: World, size: tuple[int, int
             await screen.type("stopped")
             await screen.until(lambda: keys_shown(screen) == [str(first.identity)])
             await screen.see("1 of 2 bottles", "filter: stopped")
-            narrow(screen)
+            fits(screen)
             await screen.press("enter", "i")  # it holds, and keys are keys again
             if size[0] < 120:
                 await screen.see("Escape goes back")
                 await screen.press("escape")
             await screen.press("slash")
-            await screen.type("q")
+            await screen.type("quite another")
             await screen.see("no bottle fits")
             await screen.press("escape")
             await screen.until(lambda: len(keys_shown(screen)) == 2)
@@ -388,7 +392,7 @@ def test_details_are_beside_the_table_or_a_screen(world: World, size: tuple[int,
             if not wide:
                 await screen.press("i")
             await screen.see(*known)
-            narrow(screen)
+            fits(screen)
             if not wide:
                 await screen.press("escape")
                 await screen.see("IDENTITY", "running")
@@ -446,7 +450,7 @@ def test_a_bottle_that_moved_says_where_it_is_and_what_to_type_there(world: Worl
             if size[0] < 120:
                 await screen.press("i")
             await screen.read_words("me@newhost.example.org", moment, f"there bottle resume {bottle.identity}")
-            narrow(screen)
+            fits(screen)
             if size[0] < 120:
                 await screen.press("escape")
             await screen.press("t")
