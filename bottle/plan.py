@@ -90,12 +90,16 @@ def require_remote_control(agent: Agent) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """Build a Dockerfile. `context` None: with no files to copy from. `args` are the agent's `build_args`."""
+    """Build a Dockerfile. `context` None: with no files to copy from. `args` are the agent's `build_args`.
+
+    `secrets` are names of the environment, whose values its steps may mount.
+    """
 
     dockerfile: Path
     context: Path | None
     tag: str
     args: tuple[tuple[str, str], ...] = ()
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +126,13 @@ def own_build(metadata: Metadata, dockerfile: Path, *, dockerfile_exists: bool) 
     context = agent.dockerfile.parent if agent.dockerfile is not None and dockerfile_exists else None
     if context == dockerfile.parent:  # a bottle from a bundle has no other Dockerfile
         context = None
-    return Build(dockerfile=dockerfile, context=context, tag=metadata.identity.rebuilt, args=agent.build_args)
+    return Build(
+        dockerfile=dockerfile,
+        context=context,
+        tag=metadata.identity.rebuilt,
+        args=agent.build_args,
+        secrets=agent.secrets,
+    )
 
 
 def agent_image(agent: Agent) -> ImageSource:
@@ -133,6 +143,7 @@ def agent_image(agent: Agent) -> ImageSource:
             context=agent.dockerfile.parent,
             tag=built_image(agent.name),
             args=agent.build_args,
+            secrets=agent.secrets,
         )
     assert agent.image is not None  # the manifest sees to it that one of the two is set
     return Pull(image=agent.image)

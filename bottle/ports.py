@@ -174,11 +174,13 @@ class Engine(Protocol):
         tag: str,
         labels: Mapping[str, str],
         args: Mapping[str, str],
+        secrets: Mapping[str, str],
         progress: Progress,
     ) -> None:
         """Build `dockerfile` in `context`, honouring its .dockerignore, and tag the image. Raises BuildFailed.
 
-        `args` are values for what the Dockerfile declares with ARG. Each step is a note of progress, all else output.
+        `args` are values for what the Dockerfile declares with ARG, `secrets` those that a step of it may mount, by id,
+        where the builder can. Each step is a note of progress, all else output.
         """
         ...
 

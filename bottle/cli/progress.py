@@ -12,6 +12,7 @@ from bottle.cli.output import note, relayed
 from bottle.cli.tail import Tail
 from bottle.cli.ticker import Ticker
 from bottle.text import printable
+from bottle.words import size
 
 _SECOND = 1.0
 
@@ -85,12 +86,12 @@ class Lines:
     @contextmanager
     def phase(self, name: str, total: int | None = None) -> Iterator[None]:
         """Say that the phase begins, and how much it did in what time."""
-        self.note(name if total is None else f"{name}: {total} bytes")
+        self.note(name if total is None else f"{name}: {size(total)}")
         outer, self._done, began = self._done, 0, time.monotonic()
         try:
             yield
             if total is not None:
-                self.note(f"{name}: {self._done} bytes done in {time.monotonic() - began:.1f} s")
+                self.note(f"{name}: {size(self._done)} done in {time.monotonic() - began:.1f} s")
         finally:
             self._done = outer
 

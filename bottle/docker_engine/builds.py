@@ -37,6 +37,7 @@ class Builds(Part):
         tag: str,
         labels: Mapping[str, str],
         args: Mapping[str, str],
+        secrets: Mapping[str, str],
         progress: Progress,
     ) -> None:
         """Build; see the module for who does."""
@@ -44,7 +45,7 @@ class Builds(Part):
         environ = {**os.environ, **self._connection.client_environment()}
         with self._asked_to(f"build {tag}"):
             if self._has_buildkit() and has_buildx(environ):
-                build = BuildxBuild(context=context, tag=tag, labels=labels, args=args)
+                build = BuildxBuild(context=context, tag=tag, labels=labels, args=args, secrets=secrets)
                 _by_buildx(build, dockerfile, environ, log)
                 return
             with build_context(context, dockerfile) as (tar, name):

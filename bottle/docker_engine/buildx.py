@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _CLIENT = "docker"
-_BUILD = ("buildx", "build", "--builder", "default", "--progress", "plain")
+_BUILD = ("buildx", "build", "--progress", "plain")
 _PROBE_SECONDS = 20
 _GRACE = 10  # seconds in which a client that is told to end may take back what it began
 _LONGEST = 64 * 1024  # characters of a line
@@ -42,28 +42,36 @@ class BuildxBuild:
     tag: str
     labels: Mapping[str, str]
     args: Mapping[str, str]
+    secrets: Mapping[str, str]
 
-    def command(self, dockerfile: Path) -> tuple[str, ...]:
-        """The arguments behind `docker`.
-
-        The builder called default is the engine's own BuildKit, whichever one is selected: what any other builds is
-        not in the engine.
-        """
+    def command(self, dockerfile: Path, builder: str) -> tuple[str, ...]:
+        """The arguments behind `docker`."""
         pairs = [("--label", pair) for pair in self.labels.items()]
         pairs += [("--build-arg", pair) for pair in self.args.items()]
         options = [word for option, (key, value) in pairs for word in (option, f"{key}={value}")]
-        return (*_BUILD, "-t", self.tag, "-f", str(dockerfile), *options, str(self.context.absolute()))
+        options += [word for name in self.secrets for word in ("--secret", f"id={name},env={name}")]
+        return (
+            *_BUILD,
+            "--builder",
+            builder,
+            "-t",
+            self.tag,
+            "-f",
+            str(dockerfile),
+            *options,
+            str(self.context.absolute()),
+        )
 
 
 @contextmanager
 def running(build: BuildxBuild, dockerfile: bytes, environ: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """The docker client at work, with all that it says on its standard output. It has ended when the context has."""
     # An attestation would make an index of the image, with an entry that no engine can run.
-    env = {**environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+    env = {**build.secrets, **environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
     with tempfile.TemporaryDirectory(prefix="bottle-dockerfile-") as folder:
         file = Path(folder, "Dockerfile")
         file.write_bytes(dockerfile)
-        command = [_client(environ) or _CLIENT, *build.command(file)]
+        command = [_client(environ) or _CLIENT, *build.command(file, _builder(environ))]
         client = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env
         )
@@ -94,6 +102,15 @@ def _end(client: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         client.kill()
         client.wait()
+
+
+def _builder(environ: Mapping[str, str]) -> str:
+    """The engine's own BuildKit, whichever builder is selected: what any other builds is not in the engine.
+
+    It is called after the context that names the engine (https://docs.docker.com/build/builders/drivers/docker/).
+    """
+    named = "" if environ.get("DOCKER_HOST") else environ.get("DOCKER_CONTEXT")
+    return named or "default"
 
 
 def _client(environ: Mapping[str, str]) -> str | None:

@@ -419,7 +419,7 @@ def _try(context: Context, metadata: Metadata, request: CapabilityRequest, *, ow
     source, text = own_build(metadata, own, dockerfile_exists=exists), request.dockerfile.encode()
     args = build_args(text, source.args, metadata.mounted)
     try:
-        build_image(context, text, folder=source.context, tag=identity.trial, agent=agent.name, args=args)
+        build_image(context, text, source, tag=identity.trial, agent=agent.name, args=args)
     except BuildFailed as exc:
         begun = request.status is RequestStatus.APPROVING
         raise BuildFailed(

@@ -26,7 +26,7 @@ def obtain(context: Context, source: ImageSource, agent: str, *, mounted: Path |
                     f"cannot read {source.dockerfile}: {exc.strerror}", next_step=f"ls -l {source.dockerfile}"
                 ) from exc
             args = build_args(dockerfile, source.args, mounted)
-            build_image(context, dockerfile, folder=source.context, tag=source.tag, agent=agent, args=args)
+            build_image(context, dockerfile, source, tag=source.tag, agent=agent, args=args)
         case Pull() if context.engine.image(source.image) is None:
             with context.progress.phase(f"pulling {source.image}"):
                 try:
@@ -57,16 +57,17 @@ def build_args(dockerfile: bytes, given: tuple[tuple[str, str], ...], mounted: P
 
 
 def build_image(
-    context: Context, dockerfile: bytes, *, folder: Path | None, tag: str, agent: str, args: Mapping[str, str]
+    context: Context, dockerfile: bytes, source: Build, *, tag: str, agent: str, args: Mapping[str, str]
 ) -> None:
-    """Build `dockerfile` with the files of `folder`, or with none. Raises BuildFailed or EngineError."""
-    with _files_of(folder) as files, context.progress.phase(f"building {tag}"):
+    """Build `dockerfile` with the files and the secrets of `source`. Raises BuildFailed or EngineError."""
+    with _files_of(source.context) as files, context.progress.phase(f"building {tag}"):
         context.engine.build(
             dockerfile=dockerfile,
             context=files,
             tag=tag,
             labels={LABEL_SCHEMA: "1", LABEL_AGENT: agent},
             args=args,
+            secrets={name: context.environ[name] for name in source.secrets if name in context.environ},
             progress=context.progress,
         )
 

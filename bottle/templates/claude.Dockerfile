@@ -18,6 +18,7 @@ RUN old="$(getent passwd "$BOTTLE_UID" | cut -d: -f1)"; \
     [ -z "$old" ] || [ "$old" = root ] || userdel --remove "$old"; \
     getent group "$BOTTLE_GID" || groupadd --gid "$BOTTLE_GID" agent; \
     useradd --non-unique --uid "$BOTTLE_UID" --gid "$BOTTLE_GID" --create-home --shell /bin/bash agent
+ENV HOME=/home/agent
 
 # A project that somebody else owns is one that git works in, too.
 RUN git config --system --add safe.directory '*'

@@ -257,6 +257,7 @@ class FakeEngine(Faults):
         tag: str,
         labels: Mapping[str, str],
         args: Mapping[str, str],
+        secrets: Mapping[str, str],
         progress: Progress,
     ) -> None:
         """Build; see `builder` for what it knows of Dockerfiles."""

@@ -66,7 +66,7 @@ CODEX = Kind(
     name="codex",
     ready="Ask Codex to do anything",
     heard="Reconnecting|Connection failed",
-    bye=("C-c", "C-c"),
+    bye=("/quit", "Enter"),
     sandbox='"--dangerously-bypass-approvals-and-sandbox"',
     added=', "--config", "model_provider=key"',  # as the manifest says, for who has a key
     environ={"OPENAI_API_KEY": "sk-test"},
@@ -121,7 +121,7 @@ class Shop:
             terminal.shows(self.kind.heard)
             (identity,) = (each.name for each in self.desk.states.iterdir())
             who, weight = self.bottle("exec", identity, "--", "sh", "-c", WORK).splitlines()
-            assert who == 'Ada "L" <ada@example.org>'
+            assert who == 'Ada "L" King <ada@example.org>'
             assert int(weight.split()[0]) < LIGHT
             assert (self.project / "mine").stat().st_uid == self.owner
             assert f"bottle resume {identity}" in self.end(terminal)
@@ -171,7 +171,7 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path, engine: docker.DockerCl
             each.chmod(0o755)
         for each in (desk.folder, *desk.folder.rglob("*")):
             os.chown(each, owner, owner)
-        for key, value in (("user.name", 'Ada "L"'), ("user.email", "ada@example.org")):
+        for key, value in (("user.name", 'Ada "L" King'), ("user.email", "ada@example.org")):
             shop_git = (*shop._as_user, "git", "config", "--global", key, value)
             subprocess.run(shop_git, cwd=desk.folder, env=desk.environ, check=True)
         shop.bottle("init", kind.name)

@@ -76,6 +76,7 @@ class Rig:
         tag: str = "built",
         files: Mapping[str, str] | None = None,
         args: Mapping[str, str] | None = None,
+        secret: Mapping[str, str] | None = None,
         progress: RecordingProgress | None = None,
     ) -> ImageFacts:
         context = self.folder / f"context-{secrets.token_hex(4)}"
@@ -89,6 +90,7 @@ class Rig:
             tag=self.image(tag),
             labels=self.labels,
             args=args or {},
+            secrets=secret or {},
             progress=progress or RecordingProgress(),
         )
         return self.look_at(self.image(tag))
@@ -279,6 +281,7 @@ class BuilderContract:
             tag=rig.image("built"),
             labels=rig.labels,
             args={},
+            secrets={},
             progress=progress,
         )
         assert [note for note in progress.notes if note.startswith("Step 1/")]
@@ -312,6 +315,7 @@ class BuilderContract:
                 tag=rig.image("built"),
                 labels={},
                 args={},
+                secrets={},
                 progress=RecordingProgress(),
             )
 

@@ -39,7 +39,9 @@ from bottle.cli.progress import Lines
 
 base, folder, tag = sys.argv[1:]
 dockerfile = f"FROM {base}\\nRUN echo it works; sleep 600\\n".encode()
-DockerEngine().build(dockerfile=dockerfile, context=Path(folder), tag=tag, labels={}, args={}, progress=Lines())
+DockerEngine().build(
+    dockerfile=dockerfile, context=Path(folder), tag=tag, labels={}, args={}, secrets={}, progress=Lines()
+)
 """
 
 
@@ -60,6 +62,13 @@ class TestBuildx(BuilderContract):
             files={"a": ""},
         )
         assert rig.read(rig.create(image=rig.image("built")), "/x") == b"cached\n"
+
+    def test_a_secret_is_mounted_and_is_in_no_layer(self, rig: Rig) -> None:
+        step = "RUN --mount=type=secret,id=TOKEN cat /run/secrets/TOKEN | wc -c > /length"
+        rig.build(f"{step}\nRUN find /run/secrets -type f > /left || true", secret={"TOKEN": "hush-4711"})
+        container = rig.create(image=rig.image("built"))
+        assert rig.read(container, "/length") == b"9\n"
+        assert rig.read(container, "/left") == b""
 
     def test_an_error_has_the_last_lines_of_its_step_whole(self, rig: Rig) -> None:
         with pytest.raises(BuildFailed) as caught:

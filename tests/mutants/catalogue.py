@@ -126,8 +126,8 @@ MUTANTS: tuple[Mutant, ...] = (
         ("a bottle with an unknown owner resumes", "        require_settled(identity, facts.migration)\n", ""),
         (
             "newer work gives way to the commit",
-            "if again is not None and not overridden:",
-            "if again is None and not overridden:",
+            "if reason is not None and not overridden:",
+            "if reason is None and not overridden:",
         ),
         (
             "newer work goes without consent",
@@ -213,12 +213,36 @@ MUTANTS: tuple[Mutant, ...] = (
     *_in(
         "bottle/workspace.py",
         "test_workspace",
-        ("an agent is to be root", "            if facts.st_uid != 0:\n", "            if facts:\n"),
+        (
+            "an agent is not whoever owns its work",
+            "            return facts.st_uid, facts.st_gid\n",
+            "            pass\n",
+        ),
     ),
     *_in(
         "bottle/operations/resume.py",
         "operations/test_preflight",
         ("a resume does not look first", "        require_launchable(context, metadata.agent)\n", "        pass\n"),
+    ),
+    *_in(
+        "bottle/plan.py",
+        "operations/test_resume",
+        (
+            "what is started again runs what it was made to run",
+            "once=wanted if wanted != made else None",
+            "once=None",
+        ),
+        ("what never ran goes on", "if container.ever_ran else made", "if container.argv else made"),
+        ("what runs is told something else", "    if once.command:\n", "    if once.command and False:\n"),
+    ),
+    *_in(
+        "bottle/runtime.py",
+        "test_runtime",
+        (
+            "what was told once is told for good",
+            "        path.unlink(missing_ok=True)\n    else:",
+            "        pass\n    else:",
+        ),
     ),
     *_in(
         "bottle/model.py",

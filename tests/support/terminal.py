@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-import secrets
 import shlex
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from bottle import tree
+
 _LOOK = 0.1  # seconds
+# The screen stays when the command has ended, whose exit code is in a file. Ctrl-C is for the command.
+_RUN = 'trap : INT; "$@"; echo $? >"$0.new" && mv "$0.new" "$0"; exec sleep 86400'
 
 
 class Terminal:
@@ -21,16 +25,21 @@ class Terminal:
     def __init__(
         self, words: Sequence[str], *, cwd: Path, environ: Mapping[str, str], columns: int = 120, rows: int = 40
     ) -> None:
-        self._server = f"bottle-tests-{secrets.token_hex(6)}"
+        self._folder = Path(tempfile.mkdtemp(prefix="bottle-tests-tmux-", dir="/tmp"))  # a socket's path is short
         size = ("-x", str(columns), "-y", str(rows))
-        command = ("new-session", "-d", *size, "-c", str(cwd), shlex.join(words))
-        # Of a command that has ended the last screen stays, and its exit code.
-        stays = ("set-option", "-g", "remain-on-exit", "on")
-        subprocess.run((*self._tmux, *stays, ";", *command), check=True, env={**environ, "TERM": "xterm-256color"})
+        command = shlex.join(("/bin/sh", "-c", _RUN, str(self._code), *words))
+        # tmux 3.3a may end at a window that renames itself while nobody looks at it.
+        named = ("set-option", "-g", "automatic-rename", "off")
+        session = (*self._tmux, *named, ";", "new-session", "-d", *size, "-c", str(cwd), command)
+        subprocess.run(session, check=True, env={**environ, "TERM": "xterm-256color"})
+
+    @property
+    def _code(self) -> Path:
+        return self._folder / "exit-code"
 
     @property
     def _tmux(self) -> tuple[str, ...]:
-        return ("tmux", "-L", self._server, "-f", "/dev/null")
+        return ("tmux", "-S", str(self._folder / "socket"), "-f", "/dev/null")
 
     def __enter__(self) -> Self:
         return self
@@ -39,6 +48,7 @@ class Terminal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         subprocess.run((*self._tmux, "kill-server"), check=False, capture_output=True)
+        tree.discard(self._folder)
 
     def _ask(self, *words: str) -> str:
         return subprocess.run((*self._tmux, *words), check=True, capture_output=True, text=True).stdout
@@ -47,6 +57,11 @@ class Terminal:
     def screen(self) -> str:
         """What stands on it now."""
         return self._ask("capture-pane", "-p")
+
+    @property
+    def transcript(self) -> str:
+        """All that stood on it until the command ended, with its colours as control sequences."""
+        return self._ask("capture-pane", "-p", "-e", "-S", "-").rstrip() + "\n"
 
     def type(self, text: str) -> None:
         """Type a text."""
@@ -62,11 +77,8 @@ class Terminal:
 
     def exit_code(self, *, seconds: float = 60) -> int:
         """Wait until the command has ended; its exit code. Raises AssertionError."""
-        self._until(lambda _: self._pane("pane_dead") == "1", "the end", seconds)
-        return int(self._pane("pane_dead_status"))
-
-    def _pane(self, name: str) -> str:
-        return self._ask("display-message", "-p", f"#{{{name}}}").strip()
+        self._until(lambda _: self._code.exists(), "the end", seconds)
+        return int(self._code.read_text())
 
     def _until(self, done: Callable[[str], bool], what: str, seconds: float) -> str:
         deadline = time.monotonic() + seconds

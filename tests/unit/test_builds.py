@@ -143,7 +143,7 @@ def test_an_error_before_any_step_has_its_cause_only(log: BuildLog) -> None:
 
 # The docker client.
 
-BUILD = BuildxBuild(context=Path("/src"), tag="x:1", labels={"l": "v w"}, args={"A": "1"})
+BUILD = BuildxBuild(context=Path("/src"), tag="x:1", labels={"l": "v w"}, args={"A": "1"}, secrets={"TOKEN": "hush"})
 
 
 @pytest.fixture
@@ -178,16 +178,32 @@ def test_without_a_client_there_is_no_buildx(tmp_path: Path) -> None:
 def test_what_the_client_is_asked(client: Callable[[str], dict[str, str]]) -> None:
     environ = client(
         "file = sys.argv[sys.argv.index('-f') + 1]\n"
-        "given = [os.environ[name] for name in ('DOCKER_HOST', 'BUILDX_NO_DEFAULT_ATTESTATIONS')]\n"
+        "given = [os.environ[name] for name in ('DOCKER_HOST', 'BUILDX_NO_DEFAULT_ATTESTATIONS', 'TOKEN')]\n"
         "print(json.dumps([sys.argv[1:], open(file).read(), given, file]))"
     )
     with running(BUILD, b"FROM x", environ) as process:
         [line] = lines_of(process)
     words, dockerfile, given, file = json.loads(line)
-    assert (dockerfile, given) == ("FROM x", ["unix:///there", "1"])
-    standard = ["buildx", "build", "--builder", "default", "--progress", "plain", "-t", "x:1", "-f", file]
-    assert words == [*standard, "--label", "l=v w", "--build-arg", "A=1", "/src"]
+    assert (dockerfile, given) == ("FROM x", ["unix:///there", "1", "hush"])
+    standard = ["buildx", "build", "--progress", "plain", "--builder", "default", "-t", "x:1", "-f", file]
+    assert words == [*standard, "--label", "l=v w", "--build-arg", "A=1", "--secret", "id=TOKEN,env=TOKEN", "/src"]
     assert not Path(file).exists()
+
+
+@pytest.mark.parametrize(
+    ("environ", "builder"),
+    [
+        ({"DOCKER_HOST": "", "DOCKER_CONTEXT": "there"}, "there"),
+        ({"DOCKER_HOST": "", "DOCKER_CONTEXT": ""}, "default"),
+        ({"DOCKER_HOST": "unix:///there", "DOCKER_CONTEXT": "other"}, "default"),
+    ],
+)
+def test_the_builder_is_the_one_of_the_engine_that_is_meant(
+    client: Callable[[str], dict[str, str]], environ: dict[str, str], builder: str
+) -> None:
+    script = client("print(sys.argv[sys.argv.index('--builder') + 1])")
+    with running(BUILD, b"", {**script, **environ}) as process:
+        assert list(lines_of(process)) == [builder]
 
 
 def test_output_comes_as_it_is_written_and_no_letter_is_cut(client: Callable[[str], dict[str, str]]) -> None:

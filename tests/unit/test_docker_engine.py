@@ -308,7 +308,9 @@ def commit_spec(**fields: Any) -> CommitSpec:
 
 
 def build(engine: DockerEngine, folder: Path) -> None:
-    engine.build(dockerfile=b"FROM x", context=folder, tag="x", labels={}, args={}, progress=RecordingProgress())
+    engine.build(
+        dockerfile=b"FROM x", context=folder, tag="x", labels={}, args={}, secrets={}, progress=RecordingProgress()
+    )
 
 
 CALLS: dict[str, Callable[[DockerEngine, Path], object]] = {

@@ -210,6 +210,7 @@ def test_builds_do_what_tests_need(tmp_path: Path) -> None:
         tag="built",
         labels={"l": "v"},
         args={"WHAT": "words"},
+        secrets={},
         progress=progress,
     )
     image = engine.image("built:latest")

@@ -142,7 +142,7 @@ def test_progress_off_a_terminal_is_lines(capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(BottleError), lines.phase("failing", 3):
         raise BottleError("x")
     said = capsys.readouterr().err.splitlines()
-    assert said[0] == "copying: 10 bytes"
-    assert said[2].startswith("inner: 5 bytes done")
-    assert said[3].startswith("copying: 10 bytes done")
-    assert said[4:] == ["failing: 3 bytes"]
+    assert said[0] == "copying: 10 B"
+    assert said[2].startswith("inner: 5 B done")
+    assert said[3].startswith("copying: 10 B done")
+    assert said[4:] == ["failing: 3 B"]

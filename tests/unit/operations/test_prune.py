@@ -180,6 +180,7 @@ def test_trial_builds_go_once_they_are_of_no_use(world: World) -> None:
             tag=tag,
             labels=labels,
             args={},
+            secrets={},
             progress=world.progress,
         )
     young = plan_for(world.context, timedelta(days=36500))

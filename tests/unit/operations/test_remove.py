@@ -94,6 +94,7 @@ def test_an_image_that_somebody_built_on_a_commit_stays(world: World) -> None:
         tag="mine:1",
         labels={},
         args={},
+        secrets={},
         progress=world.progress,
     )
     remove(world.context, bottle, consent=True)

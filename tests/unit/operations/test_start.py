@@ -134,6 +134,17 @@ def test_a_build_is_told_no_more_than_its_dockerfile_declares(
     assert given == [{"VERSION": "2"}, {"VERSION": "2", "BOTTLE_UID": str(owner)}]
 
 
+def test_a_build_is_offered_the_agents_secrets_as_they_are_now(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Mapping[str, str]] = []
+    build = world.engine.build
+    monkeypatch.setattr(world.engine, "build", lambda **how: (given.append(how["secrets"]), build(**how)))
+    dockerfile = world.cwd / "Dockerfile"
+    dockerfile.write_text(f"FROM {BASE}\n")
+    world.environ.update(TOKEN="hush", OTHER="not for it")
+    world.start(replace(AGENT, image=None, dockerfile=dockerfile, secrets=("TOKEN", "LACKING")))
+    assert given == [{"TOKEN": "hush"}]
+
+
 WITH_AGENT = b"root:x:0:0::/root:/bin/sh\nagent:x:1234:1235::/home/agent:/bin/sh\n"
 
 
