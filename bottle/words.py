@@ -29,11 +29,11 @@ def ssh_to(place: str, *, options: str = "") -> str:
     return " ".join(filter(None, words))
 
 
-def age(moment: datetime | None) -> str:
-    """How long ago."""
+def age(moment: datetime | None, now: datetime | None = None) -> str:
+    """How long ago, as seen from `now`."""
     if moment is None:
         return NOTHING
-    seconds = max(0, int((datetime.now(UTC) - moment).total_seconds()))
+    seconds = max(0, int(((now or datetime.now(UTC)) - moment).total_seconds()))
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= length:
             return f"{seconds // length}{unit} ago"

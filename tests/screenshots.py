@@ -17,11 +17,22 @@ from pathlib import Path
 from bottle import dockerfile
 from bottle.capability import digest_of
 from bottle.dashboard.app import Dashboard
-from bottle.dashboard.desk import Desk, Outcome
-from bottle.model import CapabilityRequest, ContainerEvent, Usage
+from bottle.dashboard.desk import Desk
+from bottle.dashboard.operating import Outcome
+from bottle.model import (
+    Agent,
+    CapabilityRequest,
+    CommitRecord,
+    ContainerEvent,
+    ImageDefaults,
+    ImageFacts,
+    Metadata,
+    Usage,
+)
 from bottle.naming import Identity
-from bottle.operations import BottleView, Context
+from bottle.operations import BottleView, Context, History, HistoryEntry, Inspection
 from bottle.operations.capability import RequestDetail
+from bottle.operations.inspection import TranscriptSize
 from bottle.sizes import Weight
 from bottle.state import StateHome
 from bottle.testing import FakeEngine
@@ -76,6 +87,21 @@ REQUEST = CapabilityRequest(
 )
 
 
+IMAGE = ImageFacts(
+    id="sha256:4",
+    tags=(),
+    labels={},
+    diff_ids=(),
+    size=1_900_000_000,
+    created_at=NOW,
+    architecture="amd64",
+    os="linux",
+    config_digest="sha256:5",
+    defaults=ImageDefaults(),
+)
+MESSAGES = ("set up", "the importer reads CSV", "", "tests pass", "before the rewrite", "", "rewrite, half done")
+
+
 class Quiet:
     """Events of which there are none."""
 
@@ -118,6 +144,57 @@ class Scene(Desk):
             notes=(),
         )
 
+    def inspect(self, identity: Identity) -> Inspection:
+        seen = next(each for each in VIEWS if each.identity == identity)
+        return Inspection(
+            metadata=Metadata(
+                identity=identity,
+                agent=Agent(name=seen.agent, image="debian", user="agent"),
+                cwd=Path("/home/me/shop"),
+                started_at=NOW - timedelta(hours=200),
+                image=f"bottle-{seen.agent}:latest",
+                base=("sha256:1", "sha256:2", "sha256:3"),
+            ),
+            path=Path(f"/home/me/.bottle/state/{identity}"),
+            container=None,
+            written=None,
+            committed_tag=identity.committed(7),
+            image=IMAGE,
+            history=self.history(identity),
+            mounts=(),
+            own_dockerfile=None,
+            requests=(),
+            asked=(),
+            preserved=True,
+            tombstone=None,
+            migration=None,
+            intent=None,
+            unfinished="",
+            transcript=TranscriptSize(files=48, bytes=3_100_000),
+            state_size=3_400_000,
+        )
+
+    def history(self, identity: Identity) -> History:
+        entries = tuple(
+            HistoryEntry(
+                commit=CommitRecord(
+                    number=number,
+                    tag=identity.committed(number),
+                    config_digest="",
+                    diff_ids=(),
+                    message=message,
+                    created_at=NOW - timedelta(hours=100 + 12 * (7 - number)),
+                    parent=number - 1 or None,
+                ),
+                image="present" if number > 2 else "expired",
+                size=31_000_000 * number if number > 2 else None,
+                in_force=number == 7,
+                forks=(Identity.parse("gemini-t5r1a"),) if number == 4 else (),
+            )
+            for number, message in enumerate(MESSAGES, 1)
+        )
+        return History(identity=identity, origin=None, entries=entries, rebuild_due=False)
+
     def approve(self, identity: Identity, digest: str, *, build: bool) -> Outcome:
         return Outcome(
             text=f"request 1 of {identity} is approved; bottle resume {identity} --at 4 goes back",
@@ -125,25 +202,29 @@ class Scene(Desk):
         )
 
 
-# name, size, the keys that lead there, and what is seen then
+# name, size, the bottle under the cursor, the keys that lead there, and what is seen then
 PICTURES = (
-    ("dashboard", (80, 24), ("down", "down"), "exited with 0"),
-    ("dashboard-request", (100, 32), (), "digest "),
-    ("dashboard-approve", (80, 24), ("a",), "try the build first"),
-    ("dashboard-approved", (80, 24), ("a", "y"), "next:  bottle resume"),
-    ("dashboard-move", (80, 24), ("down", "m"), "keep it here too"),
-    ("dashboard-help", (80, 24), ("question_mark",), "approve the request"),
+    ("dashboard", (80, 24), "codex-9d1zz", (), "exited with 0"),
+    ("dashboard-details", (150, 28), "gemini-m3n8c", (), "commits     7"),
+    ("dashboard-request", (100, 32), ASKER, (), "digest "),
+    ("dashboard-approve", (80, 24), ASKER, ("a",), "try the build first"),
+    ("dashboard-approved", (80, 24), ASKER, ("a", "y"), "next:  bottle resume"),
+    ("dashboard-history", (80, 24), "gemini-m3n8c", ("h",), "in force"),
+    ("dashboard-move", (80, 24), "codex-04qab", ("m",), "keep it here too"),
+    ("dashboard-help", (80, 32), ASKER, ("question_mark",), "leave; bottles go on"),
 )
 
 
 async def draw(folder: Path) -> None:
     """Make all of them."""
-    for name, size, keys, seen in PICTURES:
+    for name, size, chosen, keys, seen in PICTURES:
         app = Dashboard(Scene(), now=lambda: NOW)
         async with app.run_test(size=size) as pilot:
             screen = Screen(app, pilot)
             await screen.until(lambda screen=screen: screen.row("bottles", "codex-04qab")[-2:] == ["2%", "96 MB"])
-            await screen.until(lambda screen=screen: "digest " in screen.read())
+            await screen.choose(next(each for each in VIEWS if str(each.identity) == chosen))
+            if chosen == ASKER:
+                await screen.until(lambda screen=screen: "digest " in screen.read())
             await screen.press(*keys)
             await screen.see(seen)
             await pilot.pause()

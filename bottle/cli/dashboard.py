@@ -15,6 +15,9 @@ from bottle.errors import UsageError
 def dashboard() -> None:
     """Show bottles and their capability requests on the whole terminal, and decide there; ? lists the keys.
 
+    Keys start agents, join them and follow what they write; they commit, resume, stop, fork, move and delete bottles,
+    go back to commits, filter and order. From 120 columns on, what is known of a bottle stands beside the table.
+
     It needs Textual: pip install 'agent-bottle[dashboard]'.
 
     \b

@@ -7,7 +7,7 @@ from bottle.cli.output import Shown, answer, table
 from bottle.cli.shared import choose, command, format_option, make_context
 from bottle.cli.table import Cell, Coloured, Column
 from bottle.model import ContainerFacts, ImageFacts, Mount
-from bottle.operations import History, HistoryEntry, Inspection
+from bottle.operations import History, HistoryEntry, Inspection, described, lineage
 from bottle.operations import history as list_commits
 from bottle.operations import inspect as look_at
 from bottle.serial import (
@@ -18,7 +18,7 @@ from bottle.serial import (
     request_to_json,
     tombstone_to_json,
 )
-from bottle.words import age, counted, size
+from bottle.words import age, size
 
 _COLUMNS = (
     Column("CURRENT", drop=1),
@@ -79,7 +79,7 @@ def history_command(identity: str | None, form: str) -> None:
     if history.rebuild_due:
         lines.append(f"its own Dockerfile was approved since: bottle resume {history.identity} builds it")
     document = {"identity": str(history.identity), **_history_document(history)}
-    answer(form, document, [*_origin(history), *lines])
+    answer(form, document, [*lineage(history), *lines])
 
 
 def _row(history: History, entry: HistoryEntry) -> tuple[Cell, ...]:
@@ -95,12 +95,6 @@ def _row(history: History, entry: HistoryEntry) -> tuple[Cell, ...]:
         commit.message,
         " ".join(map(str, entry.forks)),
     )
-
-
-def _origin(history: History) -> list[str]:
-    if history.origin is None:
-        return []
-    return [f"{history.identity} descends from commit {history.origin.commit} of {history.origin.identity}"]
 
 
 def _history_document(history: History) -> dict[str, object]:
@@ -178,62 +172,4 @@ def _mount(mount: Mount) -> dict[str, object]:
 
 
 def _lines(seen: Inspection) -> list[str]:
-    metadata, agent = seen.metadata, seen.metadata.agent
-    cwd = str(metadata.cwd) if metadata.cwd is not None else "-"
-    how = "copied to" if metadata.copy_cwd else "mounted at"
-    rows = [
-        ("identity", str(metadata.identity)),
-        ("name", metadata.name or ""),
-        ("agent", agent.name),
-        ("started", age(metadata.started_at)),
-        *(("moved to", line) for line in _moved_lines(seen)),
-        ("unfinished", seen.unfinished),
-        *(("asked", line) for line in seen.asked),
-        ("container", _container_line(seen)),
-        ("committed", _image_line(seen)),
-        *(("dropped", line) for entry in seen.history.entries if entry.in_force for line in entry.commit.dropped),
-        ("began with", f"{metadata.image} ({counted(len(metadata.base), 'layer')})"),
-        ("workspace", f"{cwd}, {how} {agent.workdir}"),
-        *(("mount", _mount_line(mount)) for mount in seen.mounts if mount.target != agent.workdir),
-        ("user", metadata.user),
-        *(("port", f"{port.place} leads to its port {port.container}") for port in agent.ports),
-        *(("host", f"{name} is {address}") for name, address in agent.hosts),
-        ("gpus", agent.gpus or ""),
-        ("secrets", ", ".join(agent.secrets)),
-        ("dockerfile", f"{seen.own_dockerfile}, its own" if seen.own_dockerfile else ""),
-        ("transcript", f"{counted(seen.transcript.files, 'file')}, {size(seen.transcript.bytes)}"),
-        ("kept in", f"{seen.path}, {size(seen.state_size)}{', preserved' if seen.preserved else ''}"),
-        *(("history", line) for line in _origin(seen.history)),
-        ("commits", f"{len(seen.history.entries)}:  bottle history {metadata.identity}"),
-    ]
-    return [f"{name + ':':<12} {value}" for name, value in rows if value]
-
-
-def _moved_lines(seen: Inspection) -> list[str]:
-    if seen.tombstone is None:
-        return []
-    lines = [f"{seen.tombstone.host}, {age(seen.tombstone.moved_at)}"]
-    if seen.container is not None and seen.container.status.alive:
-        lines.append(f"YET ITS CONTAINER RUNS HERE: bottle stop {seen.metadata.identity}")
-    return lines
-
-
-def _container_line(seen: Inspection) -> str:
-    container = seen.container
-    if container is None:
-        return "none"
-    ended = f" with {container.exit_code}" if container.exit_code is not None else ""
-    since = container.started_at if container.status.alive else container.finished_at or container.created_at
-    return f"{container.name}, {container.status.value}{ended} {age(since)}, {size(seen.written or 0)} written"
-
-
-def _image_line(seen: Inspection) -> str:
-    if seen.committed_tag is None:
-        return "never"
-    if seen.image is None:
-        return f"{seen.committed_tag}, WHICH IS GONE from this engine"
-    return f"{seen.committed_tag}, present, {size(seen.image.size)} with what it stands on"
-
-
-def _mount_line(mount: Mount) -> str:
-    return f"{mount.kind.value} {mount.source} at {mount.target}{', read-only' if mount.read_only else ''}"
+    return [f"{name + ':':<12} {value}" for name, value in described(seen)]

@@ -1,60 +1,57 @@
-"""What the dashboard does with the world. Every call here may take long, raises BottleError, and may be made from any
-thread: two of this program do not get into each other's way as two programs would, with Locked."""
+"""What the dashboard knows of the world, and does with it.
+
+Every call here may take long, raises BottleError, and may be made from any thread.
+"""
 
 import hashlib
-import sys
-import threading
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Generator
+from dataclasses import replace
 
-from bottle.errors import BottleError, NotFound
+from bottle.dashboard.operating import Operator, own_errors
+from bottle.errors import NotFound
 from bottle.launch import REQUESTS
 from bottle.model import CapabilityRequest, Usage
 from bottle.naming import LABEL_IDENTITY, Identity
-from bottle.operations import BottleView, Context, capability, commit, list_bottles, resume, stop
-from bottle.plan import ResumeRequest
+from bottle.operations import (
+    BottleView,
+    Context,
+    History,
+    Inspection,
+    capability,
+    history,
+    inspect,
+    list_bottles,
+    unfinished,
+)
 from bottle.ports import Events
 from bottle.progress import Silent
 from bottle.requestfolder import MAX_STREAM
-from bottle.text import printable
 
 _SHORT = 1.0  # seconds, more than taking requests in takes
 _HAS_REQUESTS = {"running", "paused", "stopped"}  # the states in which a bottle may have something new
 _TAIL = 500  # lines of output that are shown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What an action did: a sentence, the line to type next, and what else there is to know."""
-
-    text: str
-    line: str
-    notes: tuple[str, ...] = ()
-
-
-class Desk:
+class Desk(Operator):
     """The operator's desk: the bottles of one context."""
 
     def __init__(self, context: Context) -> None:
-        self._context = context
+        super().__init__(context)
         self._seen: dict[Identity, str] = {}
-        self._turns: defaultdict[Identity, threading.Lock] = defaultdict(threading.Lock)
 
     def bottles(self) -> tuple[BottleView, ...]:
         """Every bottle that is known here."""
-        with _own_errors():
+        with own_errors():
             return list_bottles(self._context)
 
     def events(self) -> Events:
         """What happens from now on to containers of bottles."""
-        with _own_errors():
+        with own_errors():
             return self._context.engine.events({LABEL_IDENTITY: None})
 
     def usage(self, identity: Identity) -> Usage | None:
         """What a running bottle uses; None where it does not run any more."""
-        with _own_errors():
+        with own_errors():
             container = self._context.container(identity)
             try:
                 return self._context.engine.usage(container.id) if container is not None else None
@@ -67,7 +64,7 @@ class Desk:
         Taking requests in needs the bottle's lock, which would turn away a command that comes at that moment. So it is
         not done for nothing, and where somebody else is working on the bottle it is tried again the next time.
         """
-        with _own_errors():
+        with own_errors():
             if view.state in _HAS_REQUESTS:
                 seen = self._last_run(view.identity) if view.state == "stopped" else self._fingerprint(view.identity)
                 if seen != self._seen.get(view.identity):
@@ -111,75 +108,38 @@ class Desk:
         turn = self._turns[identity]
         ours = turn.acquire(timeout=_SHORT)  # where an action goes on, what was known before is shown
         try:
-            with _own_errors():
+            with own_errors():
                 quiet = replace(self._context, progress=Silent())  # what there is to note was noted when it came
                 return capability.show(quiet, self._context.home.bottle(identity), digest)
         finally:
             if ours:
                 turn.release()
 
-    def approve(self, identity: Identity, digest: str, *, build: bool) -> Outcome:
-        """Carry a request out."""
-        with self._turns[identity], _own_errors():
-            done = capability.approve(self._context, self._context.home.bottle(identity), digest, build=build)
-        kept = f"; {done.back_line} goes back" if done.back_line else ""
-        verb = "was approved before" if done.already else "is approved"
-        return Outcome(
-            text=f"request {done.request.number} of {identity} {verb}{kept}", line=done.resume_line, notes=done.notes
-        )
+    def inspect(self, identity: Identity) -> Inspection:
+        """All that is known of a bottle."""
+        with own_errors():
+            return inspect(self._context, self._context.home.bottle(identity))
 
-    def deny(self, identity: Identity, digest: str, note: str) -> Outcome:
-        """Turn a request down."""
-        with self._turns[identity], _own_errors():
-            done = capability.deny(self._context, self._context.home.bottle(identity), digest, note=note)
-        verb = "had been denied" if done.already else "is denied"
-        return Outcome(
-            text=f"request {done.request.number} of {identity} {verb}", line=f"bottle capability list {identity}"
-        )
+    def history(self, identity: Identity) -> History:
+        """A bottle's commits."""
+        with own_errors():
+            return history(self._context, self._context.home.bottle(identity))
 
-    def commit(self, identity: Identity) -> Outcome:
-        """Snapshot a bottle."""
-        with self._turns[identity], _own_errors():
-            done = commit(self._context, self._context.home.bottle(identity))
-        notes = tuple(f"not in the commit: {each}" for each in (*done.left_out, *done.told))
-        return Outcome(text=f"{identity}: commit {done.commit.number} is made", line=done.resume_line, notes=notes)
+    def whereabouts(self, identity: Identity) -> str:
+        """Which host owns a bottle, by what is on record of its moves here."""
+        with own_errors():
+            state = self._context.home.bottle(identity)
+            tombstone = state.tombstone()
+            if tombstone is not None:
+                return f"{tombstone.host} owns the bottle"
+            return unfinished(state) or "this host owns the bottle"
 
-    def stop(self, identity: Identity) -> Outcome:
-        """End a bottle's processes."""
-        with self._turns[identity], _own_errors():
-            done = stop(self._context, self._context.home.bottle(identity))
-        verb = "is stopped" if done.was_running else "was stopped already"
-        return Outcome(text=f"{identity} {verb}", line=f"bottle resume {identity}", notes=done.notes)
-
-    def resume(self, identity: Identity) -> Outcome:
-        """Bring a bottle back, detached."""
-        with self._turns[identity], _own_errors():
-            done = resume(self._context, self._context.home.bottle(identity), ResumeRequest())
-        return Outcome(
-            text=f"{identity} is running: {done.plan.row}", line=f"bottle attach {identity}", notes=done.warnings
-        )
-
-    def logs(self, identity: Identity) -> tuple[str, ...]:
-        """The last lines that a bottle's agent wrote."""
-        with _own_errors():
+    def output(self, identity: Identity) -> Generator[bytes]:
+        """The last that a bottle's agent wrote, and what it writes until it ends."""
+        with own_errors():
             container = self._context.container(identity)
             if container is None:
                 raise NotFound(
                     f"{identity} has no container, and its output went with it", next_step=f"bottle resume {identity}"
                 )
-            output = b"".join(self._context.engine.logs(container.id, tail=_TAIL))
-        return tuple(printable(line, 1000) for line in output.decode("utf-8", "replace").splitlines())
-
-
-def command_line(*words: str) -> tuple[str, ...]:
-    """This program once more, with `words`; `-P` because the folder we are in is no place for its modules."""
-    return (sys.executable, "-P", "-m", "bottle", *words)
-
-
-@contextmanager
-def _own_errors() -> Iterator[None]:
-    """What the operating system refuses is an error as any other."""
-    try:
-        yield
-    except OSError as exc:
-        raise BottleError(f"the operating system refused: {exc}", next_step="ls -ld .; df -h .") from exc
+            yield from self._context.engine.logs(container.id, follow=True, tail=_TAIL)

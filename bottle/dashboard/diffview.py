@@ -1,5 +1,6 @@
 """A request as the operator reads it: who asks for what and why, warnings on top, then the coloured diff."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
@@ -59,8 +60,9 @@ class Pane(ScrollView, can_focus=True):
         "pane--added", "pane--removed", "pane--place", "pane--warning", "pane--strong",
     }  # fmt: skip
 
-    def __init__(self, *, id: str) -> None:
+    def __init__(self, *, id: str, hang: int = 0) -> None:
         super().__init__(id=id)
+        self._hang = hang  # columns by which what was folded stands further in
         self._lines: tuple[Line, ...] = ()
         self._folded: list[Line] = []
         self._folded_at = 0
@@ -72,10 +74,16 @@ class Pane(ScrollView, can_focus=True):
 
     def show(self, lines: Sequence[Line]) -> None:
         """Show `lines`, from the first."""
+        self.replace(lines)
+        self.scroll_home(animate=False)
+
+    def replace(self, lines: Sequence[Line]) -> None:
+        """Show `lines`, from where it is."""
+        if tuple(lines) == self._lines:
+            return
         self._lines = tuple(lines)
         self._folded_at = 0
         self._fold()
-        self.scroll_home(animate=False)
         self.refresh()
 
     def on_resize(self) -> None:
@@ -85,7 +93,7 @@ class Pane(ScrollView, can_focus=True):
     def _fold(self) -> None:
         width = max(self.scrollable_content_region.width, 10)
         if width != self._folded_at:
-            self._folded = [(part, style) for text, style in self._lines for part in folded(text, width)]
+            self._folded = [(part, style) for text, style in self._lines for part in folded(text, width, self._hang)]
             self._folded_at = width
             self.virtual_size = Size(width, len(self._folded))
 
@@ -100,6 +108,15 @@ class Pane(ScrollView, can_focus=True):
         return Strip([Segment(text, style)]).adjust_cell_length(width, self.rich_style)
 
 
-def folded(text: str, width: int) -> list[str]:
-    """`text` in pieces of `width` columns or less."""
-    return [text] if len(text) <= width and cell_len(text) <= width else chop_cells(text, width)
+def folded(text: str, width: int, hang: int = 0) -> list[str]:
+    """`text` in pieces of `width` columns or less, none of it lost.
+
+    With `hang` it is folded between words where that is possible, and all but the first piece stand so far in.
+    """
+    if len(text) <= width and cell_len(text) <= width:
+        return [text]
+    if hang:
+        pieces = textwrap.wrap(text, width, subsequent_indent=" " * hang, break_on_hyphens=False)
+        if all(cell_len(piece) <= width for piece in pieces):  # as no character of it is a wide one
+            return pieces
+    return chop_cells(text, width)

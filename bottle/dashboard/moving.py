@@ -5,13 +5,15 @@ import os
 import signal
 import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from bottle.dashboard.desk import Outcome, command_line
+from bottle.dashboard.lines import Lines
+from bottle.dashboard.operating import Outcome, command_line
+from bottle.dashboard.status import Message
 from bottle.errors import BottleError
 from bottle.naming import Identity
-from bottle.text import printable
 
 _TOLD = {
     "missing_there": "missing there",
@@ -23,7 +25,6 @@ _TOLD = {
     "dropped": "dropped",
     "newer_here": "edited during the hand-over, so newer here than there",
 }
-_LINES = 2000  # of what is said, that are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,15 +43,45 @@ class MoveFailed(BottleError):
 
 @dataclass
 class Move:
-    """One run of `bottle migrate`. `lines` grow while it runs, for as long as `run` has not returned."""
+    """One run of `bottle migrate`. `lines` are what it says, and in the end how it ended.
+
+    `whereabouts` says which host owns the bottle, for a run that does not.
+    """
 
     identity: Identity
     wish: Wish
-    lines: list[str] = field(default_factory=list)
+    whereabouts: Callable[[], str]
+    lines: Lines = field(default_factory=Lines)
     process: subprocess.Popen[str] | None = None
+    interrupted: bool = False
+    ended: bool = False
 
     def run(self) -> Outcome:
-        """Move it, to the end. Raises BottleError with what the command said."""
+        """Move it, to the end. Raises BottleError with what the command said, and who owns the bottle then."""
+        try:
+            done = self._answered()
+        except BottleError as exc:
+            exc.left = exc.left or self._owner()
+            self._end(Message.of_error(exc))
+            raise
+        self._end(Message.of_outcome(done))
+        return done
+
+    def says(self) -> str:
+        """How it stands."""
+        if self.ended:
+            return "it has ended; Escape goes back"
+        if self.interrupted:
+            return "it was interrupted, and is about to end; Escape goes back"
+        return "Escape goes back, and it goes on; x interrupts it"
+
+    def interrupt(self) -> None:
+        """End it as Ctrl-C would: this host still owns the bottle, and the same move goes on where it was."""
+        self.interrupted = True
+        if self.process is not None and self.process.poll() is None:
+            os.kill(self.process.pid, signal.SIGINT)
+
+    def _answered(self) -> Outcome:
         try:
             # A file takes an answer of any length while the other stream is being read; a pipe holds so much only.
             with tempfile.TemporaryFile() as answer:
@@ -66,17 +97,25 @@ class Move:
             arguments(self.identity, self.wish), stdin=subprocess.DEVNULL, stdout=answer,
             stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace", start_new_session=True,
         )  # fmt: skip
+        if self.interrupted:
+            self.interrupt()  # while it was being started
         with self.process as process:
             assert process.stderr is not None  # it is a pipe
             for line in process.stderr:
-                self.lines.append(printable(line, 1000))
-                del self.lines[:-_LINES]
+                self.lines.write(line)
         return process.returncode
 
-    def interrupt(self) -> None:
-        """End it as Ctrl-C would: this host still owns the bottle, and the same move goes on where it was."""
-        if self.process is not None and self.process.poll() is None:
-            os.kill(self.process.pid, signal.SIGINT)
+    def _owner(self) -> str:
+        try:
+            return self.whereabouts()
+        except BottleError as exc:
+            return exc.what
+
+    def _end(self, message: Message) -> None:
+        self.lines.end()
+        for line in message.full():
+            self.lines.write(f"{line}\n")
+        self.ended = True
 
 
 def arguments(identity: Identity, wish: Wish) -> tuple[str, ...]:
@@ -104,6 +143,5 @@ def outcome(identity: Identity, answer: str, exit_code: int) -> Outcome:
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise MoveFailed(
             f"the move of {identity} ended with exit code {exit_code} and no answer",
-            left="this host owns the bottle, unless it was just being handed over",
             next_step=f"bottle inspect {identity}",
         ) from exc

@@ -1,24 +1,22 @@
-"""Screens to read: lines that grow, and the keys."""
+"""Screens to read: lines that grow, and texts that do not."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import VerticalGroup, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import RichLog, Static
 
-from bottle.dashboard.aside import aside
-from bottle.errors import BottleError
-from bottle.text import printable
+from bottle.dashboard.lines import KEPT, Lines
 
-_INTERVAL = 1.0  # seconds between two looks at the lines
+_INTERVAL = 0.2  # seconds between two looks at the lines
 
 
 class Reader(ModalScreen[None]):
-    """Lines that `read` gives, again and again while the screen is open; they are fit to be shown."""
+    """Lines as they come. `says` is how it stands, and what the keys do then; `stop` ends what is read about."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss", "back"),
@@ -26,45 +24,52 @@ class Reader(ModalScreen[None]):
     ]
 
     def __init__(
-        self, title: str, read: Callable[[], Sequence[str]], *, stop: Callable[[], None] | None = None
+        self,
+        title: str,
+        lines: Lines,
+        says: Callable[[], str],
+        *,
+        stop: Callable[[], None] = lambda: None,
+        left: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__()
         self._title = title
-        self._read = read
+        self._lines = lines
+        self._says = says
         self._stop = stop
-        self._shown: list[str] = []
+        self._left = left
+        self._seen = 0
 
     def compose(self) -> ComposeResult:
         """A title above the lines."""
-        ways = "Escape goes back; it goes on. x interrupts it" if self._stop is not None else "Escape goes back"
-        with VerticalScroll(classes="reader"):
+        with VerticalGroup(classes="reader"):
             yield Static(self._title, classes="title", markup=False)
-            yield RichLog(markup=False, highlight=False, wrap=True, min_width=20)
-            yield Static(ways, classes="hint", markup=False)
+            yield RichLog(max_lines=KEPT, markup=False, highlight=False, wrap=True, min_width=20)
+            yield Static("", id="begun", markup=False)
+            yield Static("", classes="hint", markup=False)
 
     def on_mount(self) -> None:
         """Look now, and then regularly."""
         self.query_one(RichLog).focus()
-        self.run_worker(self._look())
-        self.set_interval(_INTERVAL, lambda: self.run_worker(self._look(), exclusive=True))
+        self._look()
+        self.set_interval(_INTERVAL, self._look)
 
-    async def _look(self) -> None:
-        try:
-            lines = list(await aside(self._read))
-        except BottleError as exc:
-            lines = [printable(exc.what), printable(exc.next_step)]
+    def on_unmount(self) -> None:
+        """Nobody looks any more."""
+        self._left()
+
+    def _look(self) -> None:
+        says = self._says()  # first: what it says of the end is true of all the lines
+        self._seen, lines = self._lines.after(self._seen)
         log = self.query_one(RichLog)
-        if lines[: len(self._shown)] != self._shown:
-            log.clear()
-            self._shown = []
-        for line in lines[len(self._shown) :]:
-            log.write(Text(line))
-        self._shown = lines
+        for line in lines:
+            log.write(Text(line), scroll_end=log.is_vertical_scroll_end)  # who reads further up stays there
+        self.query_one("#begun", Static).update(self._lines.begun)
+        self.query_one(".hint", Static).update(says)
 
     def action_stop(self) -> None:
         """End what is being read about."""
-        if self._stop is not None:
-            self._stop()
+        self._stop()
 
 
 class Page(ModalScreen[None]):
@@ -79,7 +84,8 @@ class Page(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """A title above the text."""
-        with VerticalScroll(classes="reader"):
+        with VerticalGroup(classes="reader"):
             yield Static(self._title, classes="title", markup=False)
-            yield Static("\n".join(self._lines), markup=False)
+            with VerticalScroll():
+                yield Static("\n".join(self._lines), markup=False)
             yield Static("Escape goes back", classes="hint", markup=False)

@@ -1,6 +1,6 @@
 """What the dashboard's tables say, as pure functions: facts in, cells out. Cells are plain text, fit to be shown."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from bottle.capability import SHORT_DIGEST
@@ -9,8 +9,10 @@ from bottle.operations import BottleView
 from bottle.text import printable
 from bottle.words import NOTHING, counted
 
-BOTTLE_COLUMNS = (
-    ("IDENTITY", 19),
+Columns = tuple[tuple[str, int], ...]  # names, with widths without the space around them
+
+BOTTLE_COLUMNS: Columns = (
+    ("IDENTITY", 12),
     ("STATE", 12),
     ("REQ", 3),
     ("AGE", 4),
@@ -19,15 +21,37 @@ BOTTLE_COLUMNS = (
     ("CPU", 4),
     ("MEMORY", 6),
 )
-REQUEST_COLUMNS = (("#", 3), ("STATUS", 9), ("AGE", 4), ("DIGEST", 12), ("REASON", 39))
+_FIRST = ("REQ", "AGE", "COMMIT", "CPU", "MEMORY", "SIZE")  # which of the others have room first
+_STATE = 20  # columns of a state that an identity leaves it
+REQUEST_COLUMNS: Columns = (("#", 3), ("STATUS", 9), ("AGE", 4), ("DIGEST", 12), ("REASON", 10))
+
+
+def bottle_columns(width: int, rows: Collection[tuple[str, ...]]) -> Columns:
+    """The columns that `width` has room for: identity and state as long as they are, of the others as many as fit."""
+    wanted = [max(least, *(len(row[index]) for row in rows), 0) for index, (_, least) in enumerate(BOTTLE_COLUMNS[:2])]
+    identity = min(wanted[0], width - 4 - min(wanted[1], _STATE))
+    state = min(wanted[1], width - 4 - identity)
+    widths = dict(BOTTLE_COLUMNS) | {"IDENTITY": identity, "STATE": state}
+    left, shown = width - 4 - identity - state, {"IDENTITY", "STATE"}
+    for name in _FIRST:
+        if widths[name] + 2 <= left:
+            left -= widths[name] + 2
+            shown.add(name)
+    return tuple((name, widths[name]) for name, _ in BOTTLE_COLUMNS if name in shown)
+
+
+def request_columns(width: int) -> Columns:
+    """The columns of the requests; the reason, which comes last, takes what is left."""
+    *others, (name, least) = REQUEST_COLUMNS
+    return (*others, (name, max(least, width - 2 - sum(each + 2 for _, each in others))))
 
 
 def bottle_cells(view: BottleView, usage: Usage | None, waiting: int, now: datetime) -> tuple[str, ...]:
-    """One bottle. `waiting` are the requests that wait for a decision."""
+    """One bottle, in all columns. `waiting` are the requests that wait for a decision."""
     committed = f"#{view.commit} {age(view.committed_at, now)}" if view.commit is not None else NOTHING
     return (
-        shortened(str(view.identity), BOTTLE_COLUMNS[0][1]),
-        view.status,
+        str(view.identity),
+        printable(view.status),
         f"!{waiting}" if waiting else "",
         age(view.started_at, now),
         committed,
@@ -53,12 +77,14 @@ def waiting(requests: Iterable[CapabilityRequest]) -> int:
     return sum(request.status.open for request in requests)
 
 
-def headline(views: Iterable[BottleView], requests: int) -> str:
-    """What all of it comes to."""
-    known = tuple(views)
-    running = sum(view.state == "running" for view in known)
-    parts = [counted(len(known), "bottle"), f"{running} running"]
-    return " · ".join([*parts, counted(requests, "request") + " waiting"] if requests else parts)
+def headline(views: Collection[BottleView], known: int, requests: int, words: str, order: str) -> str:
+    """What all of it comes to, and which of it is shown how: those of `known` bottles that fit `words`, by `order`."""
+    running = sum(view.state == "running" for view in views)
+    of = f" of {known}" if words else ""
+    parts = [f"{len(views)}{of} {'bottle' if known == 1 else 'bottles'}", f"{running} running"]
+    parts += [counted(requests, "request") + " waiting"] if requests else []
+    parts += [f"filter: {printable(words)}"] if words else []
+    return " · ".join([*parts, order])
 
 
 def about(view: BottleView) -> str:

@@ -9,11 +9,11 @@ from textual.containers import VerticalGroup
 from textual.content import Content
 from textual.widgets import Static
 
-from bottle.dashboard.desk import Outcome
+from bottle.dashboard.operating import Outcome
 from bottle.errors import BottleError
 from bottle.text import laid_out, printable
 
-_LINES = 3  # that are shown; `e` shows all of them
+_LINES = 4  # that are shown; `e` shows all of them
 _ALL = 10_000  # characters of each part
 
 

@@ -14,12 +14,13 @@ from bottle.operations.capability import (
 from bottle.operations.commit import Committed, commit
 from bottle.operations.context import Context
 from bottle.operations.copy import Copied, copy_in, copy_out, pack_out, unpack_in
+from bottle.operations.describing import described, lineage
 from bottle.operations.doctor import Check, examine, exit_code
 from bottle.operations.firstmoments import Ended
 from bottle.operations.fork import Forked, ForkRequest, fork
 from bottle.operations.init import init
 from bottle.operations.inspection import History, HistoryEntry, Inspection, history, inspect
-from bottle.operations.listing import BottleView, list_bottles
+from bottle.operations.listing import BottleView, list_bottles, unfinished
 from bottle.operations.preflight import require_launchable
 from bottle.operations.prune import Pruned, plan_for, prune
 from bottle.operations.remove import Removed, remove
@@ -57,6 +58,7 @@ __all__ = [
     "copy_in",
     "copy_out",
     "deny",
+    "described",
     "end_session",
     "examine",
     "exit_code",
@@ -64,6 +66,7 @@ __all__ = [
     "history",
     "init",
     "inspect",
+    "lineage",
     "list_bottles",
     "list_requests",
     "observe_resume",
@@ -77,5 +80,6 @@ __all__ = [
     "show",
     "start",
     "stop",
+    "unfinished",
     "unpack_in",
 ]

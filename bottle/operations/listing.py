@@ -6,6 +6,7 @@ It asks the engine a number of questions that does not grow with the number of b
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 from bottle.capability import SHORT_DIGEST
 from bottle.errors import StateDamaged
@@ -35,7 +36,7 @@ class BottleView:
 
     `state` is one of: running, paused, stopped, created, committed, moved, ambiguous, damaged, gone. `committed` is one
     that has no container, and `gone` one that has no image either. `weight` is that of its commits' images, None where
-    its state is damaged. `moved_to` is the host that has it now.
+    its state is damaged. `moved_to` is the host that has it now. `cwd` is the folder that it works in or has a copy of.
     `runs_here`: a container of it has processes on this host, as it should not where it has moved.
     `requests` counts those that were taken in and that something is still to be done about; `rebuild_due` says that
     `resume` builds its own Dockerfile.
@@ -51,6 +52,8 @@ class BottleView:
     preserved: bool
     weight: Weight | None = None
     moved_to: str | None = None
+    cwd: Path | None = None
+    copy_cwd: bool = False
     runs_here: bool = False
     requests: int = 0
     rebuild_due: bool = False
@@ -138,6 +141,8 @@ def _view(known: _Read, found: tuple[ContainerSummary, ...], images: Mapping[str
         committed_at=commit.created_at if commit else None,
         preserved=state.preserved,
         moved_to=tombstone.host if tombstone else None,
+        cwd=known.metadata.cwd,
+        copy_cwd=known.metadata.copy_cwd,
         runs_here=runs_here,
         requests=sum(each.status.open for each in state.requests()),
         rebuild_due=state.rebuild_due,

@@ -133,6 +133,52 @@ def test_a_bottle_is_seen_measured_and_stopped(place: Place) -> None:
     run(play)
 
 
+def test_a_bottle_from_its_start_to_its_end_with_keys(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place.folder)
+    copy = place.folder / "copy"
+    copy.mkdir()
+
+    async def play() -> None:
+        async with opened(place.context, (160, 40)) as screen:
+            await screen.see("no bottle yet")
+            await screen.press("n")
+            await screen.see("Start an agent", "asker")
+            await screen.press("enter")
+            await screen.until(lambda: "is running: in the background" in screen.part("said"), 90)
+            (identity,) = place.context.home.identities()
+            bottle, key = place.context.home.bottle(identity), str(identity)
+            await screen.until(lambda: screen.row("bottles", key)[1:2] == ["running"])
+            await screen.see(f"identity    {key}", "mounted at")
+            await screen.press("l")
+            await screen.until(lambda: screen.text().count("ready") > 3)
+            await screen.press("escape", "c")
+            await screen.until(lambda: "commit 1 is made" in screen.part("said"), 90)
+            await screen.press("h")
+            await screen.see("commit 1 · in force", "present")
+            await screen.press("f")
+            await screen.see(f"Fork {key} off commit 1")
+            await screen.type(str(copy))
+            await screen.press("enter")
+            await screen.until(lambda: "was forked off commit 1" in screen.part("said"), 90)
+            (fork,) = [each for each in place.context.home.identities() if each != identity]
+            await screen.choose(place.context.home.bottle(fork))
+            await screen.press("r")
+            await screen.until(lambda: f"{fork} is running" in screen.part("said"), 90)
+            await screen.choose(bottle)
+            await screen.press("s", "y")
+            await screen.see(f"{key} is stopped")
+            await screen.press("D", "y")
+            await screen.read_words("would delete it: a container", "let it go?")  # its commit is the fork's, too
+            await screen.press("y")
+            await screen.until(lambda: f"{key} is gone" in screen.part("said"), 90)
+            await screen.until(lambda: screen.row("bottles", key) == [])
+            await screen.until(lambda: screen.row("bottles", str(fork))[1:2] == ["running"])
+
+    run(play)
+    (left,) = place.context.home.identities()
+    assert place.context.home.bottle(left).metadata().cwd == copy
+
+
 def test_an_agent_asks_and_the_operator_approves_with_keys(place: Place) -> None:
     bottle = place.start()
     key = str(bottle.identity)
@@ -149,7 +195,7 @@ def test_an_agent_asks_and_the_operator_approves_with_keys(place: Place) -> None
             await screen.press("a", "b", "y")
             await screen.until(lambda: "is approved" in screen.part("said"), 90)
             await screen.see(f"next:  bottle resume {key}")
-            await screen.until(lambda: screen.row("bottles", key)[1] == "committed")
+            await screen.until(lambda: screen.row("bottles", key)[1] == "no container")
             await screen.press("r")
             await screen.until(lambda: f"{key} is running" in screen.part("said"), 90)
             await screen.until(lambda: screen.row("bottles", key)[1] == "running")
@@ -264,6 +310,8 @@ def test_a_move_to_a_real_host(
             screen.expect_exact("to another host over SSH")
             screen.send("nowhere.invalid\r")
             screen.expect_exact("to nowhere.invalid")
+            screen.expect_exact("cannot be reached")
+            screen.expect_exact("it has ended")
             screen.send("\x1b")
             screen.expect_exact("cannot be reached")
             screen.send("m")

@@ -637,4 +637,23 @@ MUTANTS: tuple[Mutant, ...] = (
             "if mark else text",
         ),
     ),
+    # --- what the dashboard deletes, keeps in memory and says of a move ---
+    *_in(
+        "bottle/dashboard/operating.py",
+        "dashboard/test_acting",
+        ("work that is nowhere else goes unasked", "consent=False, agreed=agreed)", "consent=True, agreed=agreed)"),
+    ),
+    *_in(
+        "bottle/dashboard/moving.py",
+        "dashboard/test_moving",
+        ("a move that failed does not say who owns the bottle", "exc.left = exc.left or self._owner()", "pass"),
+        ("a move that has ended seems to go on", "        self.ended = True\n", ""),
+    ),
+    *_in(
+        "bottle/dashboard/lines.py",
+        "dashboard/test_following",
+        ("an agent that writes much fills the memory", "deque(maxlen=KEPT)", "deque()"),
+        ("a line that never ends fills the memory", "if len(self._begun) > _UNENDED:", "if not self._begun:"),
+        ("what an agent writes acts on the terminal", "return laid_out(", "return (lambda text, _: text)("),
+    ),
 )

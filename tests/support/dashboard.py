@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -18,7 +19,7 @@ from bottle.dashboard.desk import Desk
 from bottle.dashboard.diffview import Pane
 from bottle.dashboard.tables import Listing
 from bottle.model import CapabilityRequest, RequestStatus
-from bottle.operations import Context
+from bottle.operations import BottleView, Context
 from bottle.state import BottleState
 
 SECONDS = 20
@@ -52,6 +53,14 @@ class Screen:
         """All that is on the screen, line by line."""
         return "\n".join(strip.text for strip in self.app.screen._compositor.render_strips())
 
+    async def read_words(self, *texts: str) -> None:
+        """Wait until the screen has all of `texts`, wherever their lines are folded."""
+        await self.until(lambda: all(text in self.words() for text in texts))
+
+    def words(self) -> str:
+        """What is on the screen, without the lines that frame it."""
+        return " ".join(re.sub("[─-╿▁-▟]", " ", self.text()).split())
+
     def part(self, id: str) -> str:
         """What one of the texts says."""
         return str(self.app.query_one(f"#{id}", Static).visual)
@@ -65,7 +74,7 @@ class Screen:
         listing = self.app.query_one(f"#{table}", Listing)
         return [str(cell) for cell in listing.get_row(key)] if key in listing.rows else []
 
-    async def choose(self, bottle: BottleState) -> None:
+    async def choose(self, bottle: BottleState | BottleView) -> None:
         """Put the cursor on a bottle."""
         listing = self.app.query_one("#bottles", Listing)
         await self.until(lambda: str(bottle.identity) in listing.rows)

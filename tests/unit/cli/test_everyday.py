@@ -101,7 +101,9 @@ def test_a_moved_bottle_in_the_list(run: Run, bottle: BottleState, world: World)
     assert "moved to me@there" in run("list").stdout
     (shown,) = json.loads(run("list", "--format", "json").stdout)["bottles"]
     assert (shown["state"], shown["status"], shown["moved_to"]) == ("moved", "moved to me@there", "me@there")
-    assert "moved to:    me@there" in run("inspect", "demo").stdout
+    moved = run("inspect", "demo").stdout
+    assert "moved to:    me@there" in moved
+    assert f"there:       bottle resume {bottle.identity}" in moved
 
 
 def test_inspect(run: Run, bottle: BottleState, world: World) -> None:

@@ -51,10 +51,10 @@ def test_bottles_are_listed_with_what_they_use(world: World) -> None:
 def test_no_bottle_yet(world: World) -> None:
     async def play() -> None:
         async with opened(world.context) as screen:
-            await screen.see("0 bottles", "no bottle yet: bottle start AGENT")
-            for key in ("a", "d", "t", "c", "r", "s", "m", "l", "y", "enter"):
+            await screen.see("0 bottles", "no bottle yet: n starts one")
+            for key in ("a", "d", "t", "c", "r", "s", "m", "l", "h", "f", "i", "D", "o", "y", "escape", "enter"):
                 await screen.press(key)
-            await screen.see("there is no bottle")
+            await screen.see("no bottle is selected")
 
     run(play)
 
@@ -286,7 +286,7 @@ def test_an_operating_system_that_refuses_is_an_error_as_any(world: World, monke
     def refuse(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("bottle.dashboard.desk.commit", refuse)
+    monkeypatch.setattr("bottle.dashboard.operating.commit", refuse)
 
     async def play() -> None:
         async with opened(world.context) as screen:
@@ -318,7 +318,9 @@ def test_the_help_lists_every_key(world: World) -> None:
     async def play() -> None:
         async with opened(world.context) as screen:
             await screen.press("question_mark")
-            await screen.see("approve the request", "deny it", "join the agent's", "snapshot", "bring it back", "leave")
+            await screen.see("approve the request", "deny it", "join the agent's", "snapshot", "bring it back")
+            await screen.press("end")
+            await screen.see("delete it", "show all bottles", "leave", "Escape goes back")
             await screen.press("question_mark")
             await screen.see("IDENTITY")
 

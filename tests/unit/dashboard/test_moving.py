@@ -10,9 +10,12 @@ import pytest
 from textual.widgets import Input
 
 from bottle.dashboard import moving
-from bottle.dashboard.desk import Outcome
+from bottle.dashboard.desk import Desk
 from bottle.dashboard.dialogs import MoveForm, objections
 from bottle.dashboard.moving import Move, MoveFailed, Wish, arguments, outcome
+from bottle.dashboard.operating import Outcome
+from bottle.errors import BottleError
+from bottle.model import MigrationPhase, MigrationRecord, Tombstone
 from bottle.naming import Identity
 from tests.support.dashboard import opened, run
 from tests.support.world import World
@@ -118,7 +121,7 @@ def test_what_did_not_travel_and_what_did_is_told() -> None:
 def test_an_answer_of_any_length_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
     script = f"import json; print(json.dumps({{**{ANSWER!r}, 'stays': ['x' * 1000] * 1000}}), flush=True)"
     pretend(monkeypatch, script)
-    move, done = Move(IDENTITY, Wish(host="newhost")), Queue[Outcome]()
+    move, done = Move(IDENTITY, Wish(host="newhost"), lambda: "here"), Queue[Outcome]()
     thread = threading.Thread(target=lambda: done.put(move.run()), daemon=True)
     thread.start()
     thread.join(20)
@@ -173,10 +176,100 @@ def test_a_move_that_fails_shows_its_error_and_next_step(world: World, monkeypat
             await screen.choose(bottle)
             await screen.press("m")
             await screen.type("newhost")
-            await screen.press("enter", "escape")
+            await screen.press("enter")
+            await screen.see("no route [to] host", "state: it is here", "next:  bottle migrate again", "it has ended")
+            assert "it goes on" not in screen.text()
+            assert "interrupt" not in screen.text()
+            await screen.press("x", "escape")
             await screen.see("no route [to] host", "state: it is here", "next:  bottle migrate again")
+            await screen.press("m")
+            assert isinstance(screen.app.screen, MoveForm)  # there is none to be shown again
 
     run(play)
+
+
+@pytest.mark.parametrize("size", [(60, 24), (80, 24), (160, 40)])
+@pytest.mark.parametrize(
+    ("script", "truth"),
+    [
+        ("raise SystemExit(137)", "ended with exit code 137 and no answer"),
+        (f"print({json.dumps({'error': {'what': 'cut off', 'left': '', 'next': 'again'}})!r})", "cut off"),
+    ],
+)
+@pytest.mark.parametrize("phase", [None, MigrationPhase.STAGING, MigrationPhase.HANDING_OFF])
+def test_a_move_that_does_not_say_who_owns_the_bottle_is_told_with_what_is_on_record(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int],
+    script: str,
+    truth: str,
+    phase: MigrationPhase | None,
+) -> None:
+    bottle = world.start()
+    if phase is not None:
+        bottle.write_migration(
+            MigrationRecord(phase=phase, host="newhost", nonce="n", commit=1, started_at=world.context.now())
+        )
+    pretend(monkeypatch, script)
+    owner = {
+        None: "state: this host owns the bottle",
+        MigrationPhase.STAGING: "state: a move to newhost was cut: bottle migrate",
+        MigrationPhase.HANDING_OFF: "state: a move to newhost was cut while it was handed over: bottle migrate",
+    }[phase]
+
+    async def play() -> None:
+        async with opened(world.context, size) as screen:
+            await screen.choose(bottle)
+            await screen.press("m", *"newhost", "enter")
+            await screen.read_words(truth, owner, "it has ended; Escape goes back")
+            assert "it goes on" not in screen.text()
+            await screen.press("escape")
+            await screen.read_words(truth, owner)
+
+    run(play)
+
+
+def test_a_move_that_handed_over_before_it_died_says_where_the_bottle_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bottle = world.start()
+    pretend(monkeypatch, "raise SystemExit(137)")
+    bottle.write_tombstone(Tombstone(host="me@newhost", moved_at=world.context.now()))
+    move = Move(bottle.identity, Wish(host="newhost"), lambda: Desk(world.context).whereabouts(bottle.identity))
+    with pytest.raises(MoveFailed) as caught:
+        move.run()
+    assert caught.value.left == "me@newhost owns the bottle"
+
+
+def test_where_nobody_can_tell_who_owns_it_that_is_what_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    bottle = world.start()
+    pretend(monkeypatch, "raise SystemExit(1)")
+    (bottle.path / "moved-to.json").write_text("{")
+    move = Move(bottle.identity, Wish(host="newhost"), lambda: Desk(world.context).whereabouts(bottle.identity))
+    with pytest.raises(MoveFailed) as caught:
+        move.run()
+    assert "moved-to.json" in caught.value.left
+
+
+def test_a_move_that_is_interrupted_says_so_until_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, LONG)
+    move, failed = Move(IDENTITY, Wish(host="newhost"), lambda: "here"), Queue[BottleError]()
+
+    def run_it() -> None:
+        try:
+            move.run()
+        except BottleError as exc:
+            failed.put(exc)
+
+    assert move.says() == "Escape goes back, and it goes on; x interrupts it"
+    threading.Thread(target=run_it, daemon=True).start()
+    while not move.lines.after(0)[0]:
+        threading.Event().wait(0.01)
+    move.interrupt()
+    assert move.says() == "it was interrupted, and is about to end; Escape goes back"
+    assert failed.get(timeout=20).left == "it is here"
+    assert move.says() == "it has ended; Escape goes back"
+    assert move.lines.after(1)[1] == ["no route [to] host", "state: it is here", "next:  bottle migrate again"]
 
 
 def test_a_move_goes_on_out_of_sight_and_can_be_interrupted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,12 +282,14 @@ def test_a_move_goes_on_out_of_sight_and_can_be_interrupted(world: World, monkey
             await screen.press("m")
             await screen.type("newhost")
             await screen.press("enter")
-            await screen.see("begun", "x interrupts it")
+            await screen.see("begun", "it goes on; x interrupts it")
             await screen.press("escape", "s", "y")
             await screen.see("moving still goes on")
             await screen.press("m")
             await screen.see("begun")
-            await screen.press("x", "escape")
+            await screen.press("x")
+            await screen.see("no route [to] host", "it has ended")
+            await screen.press("escape")
             await screen.see("no route [to] host")
             await screen.press("m")
             assert isinstance(screen.app.screen, MoveForm)

@@ -85,8 +85,10 @@ def test_what_waits_is_what_is_open() -> None:
 
 
 def test_headlines() -> None:
-    assert rows.headline([VIEW, replace(VIEW, state="stopped")], 0) == "2 bottles · 1 running"
-    assert rows.headline([VIEW], 2) == "1 bottle · 1 running · 2 requests waiting"
+    two = [VIEW, replace(VIEW, state="stopped")]
+    assert rows.headline(two, 2, 0, "", "by AGE ↑") == "2 bottles · 1 running · by AGE ↑"
+    assert rows.headline([VIEW], 1, 2, "", "x") == "1 bottle · 1 running · 2 requests waiting · x"
+    assert rows.headline([VIEW], 3, 0, "cla\x1b[2J", "x") == "1 of 3 bottles · 1 running · filter: cla · x"
 
 
 def test_warnings_come_before_the_diff_and_lines_have_their_colours() -> None:
@@ -125,3 +127,9 @@ def test_folding_loses_nothing(text: str) -> None:
     pieces = folded(text, 10)
     assert "".join(pieces) == text
     assert all(cell_len(piece) <= 10 for piece in pieces)
+
+
+def test_folding_between_words_hangs() -> None:
+    assert folded("name  of a long thing", 14, 6) == ["name  of a", "      long", "      thing"]
+    assert folded("name  " + "x" * 20, 14, 6)[-1].startswith("      x")
+    assert "".join(folded("name  " + "界" * 20, 14, 6)) == "name  " + "界" * 20

@@ -1,0 +1,111 @@
+"""An app that does slow things beside its screen, and leaves when they have ended."""
+
+from collections.abc import Callable
+
+from rich.text import Text
+from textual.app import App
+
+from bottle.dashboard.aside import aside
+from bottle.dashboard.dialogs import Confirm, Consent, Leave
+from bottle.dashboard.operating import Outcome
+from bottle.dashboard.status import Message, StatusLine
+from bottle.errors import BottleError, NeedsConsent
+
+MOVING = "moving"
+_CUT = ", and what is cut short is taken up by the next command on its bottle"
+
+Agreed = Callable[[NeedsConsent], Outcome]
+
+
+class Working(App[None]):
+    """What goes on has a key, for there is one thing at a time for each bottle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._jobs: dict[str, str] = {}
+        self._leaving = False  # as soon as nothing goes on any more
+        self._last_words: list[str] = []
+
+    def look_again(self) -> None:
+        """Something has changed."""
+
+    def interrupt(self) -> None:
+        """End what would go on for long."""
+
+    def tell(self, message: Message) -> None:
+        """Show it in the status."""
+        if self.is_running:
+            self.query_one("#status", StatusLine).show(message)
+
+    def begin(self, key: str, doing: str, call: Callable[[], Outcome], *, agreed: Agreed | None = None) -> bool:
+        """Do something slow; its end is told in the status. False where it cannot be begun now.
+
+        Where it needs consent, that is asked for, and `agreed` is what does it then.
+        """
+        if self._leaving:
+            self.tell(Message(text=f"leaving: nothing more is begun; q leaves now{_CUT}", style="$text-warning"))
+            return False
+        if key in self._jobs:
+            self.tell(Message(text=f"{key}: {self._jobs[key]} still goes on", style="$text-warning"))
+            return False
+        self._jobs[key] = doing
+        self.tell(Message(text=f"{doing} {key} …"))
+        self.run_worker(self._do(key, doing, call, agreed))
+        return True
+
+    async def _do(self, key: str, doing: str, call: Callable[[], Outcome], agreed: Agreed | None) -> None:
+        refused: NeedsConsent | None = None
+        try:
+            message = Message.of_outcome(await aside(call))
+        except BottleError as exc:
+            message = Message.of_error(exc)
+            refused = exc if isinstance(exc, NeedsConsent) else None
+        finally:
+            del self._jobs[key]
+        if self._leaving:
+            self._last_words += message.full()
+            self._leave_or_wait()
+            return
+        self.tell(message)
+        self.look_again()
+        if refused is not None and agreed is not None:
+            self._ask(refused, key, doing, agreed)
+
+    def _ask(self, refused: NeedsConsent, key: str, doing: str, agreed: Agreed) -> None:
+        def decided(consent: Consent | None) -> None:
+            if consent is not None:
+                self.begin(key, doing, lambda: agreed(refused), agreed=agreed)
+
+        question = "\n".join((*Message.of_error(refused).full(), "Go on, and let it go?"))
+        self.push_screen(Confirm(question), decided)
+
+    async def action_quit(self) -> None:
+        """Leave, as soon as what goes on has ended; once it is waited for, the same again does not wait.
+
+        A commit that is cut short would leave its agent frozen until the next command looks after it.
+        """
+        if not self._jobs or self._leaving:
+            self.exit()
+            return
+        if isinstance(self.screen, Leave):
+            return  # Ctrl-Q, which is heard there too, is no answer
+
+        def decided(consent: Consent | None) -> None:
+            if consent is None:
+                return
+            self._leaving = True
+            self.interrupt()
+            self._leave_or_wait()
+
+        moves = "\nA move is interrupted: the same again goes on." if MOVING in self._jobs.values() else ""
+        question = f"Still going on: {self._works()}.\nLeave as soon as it has ended?{moves}"
+        self.push_screen(Leave(question), decided)
+
+    def _leave_or_wait(self) -> None:
+        if self._jobs:
+            self.tell(Message(text=f"leaving after {self._works()}; q leaves now{_CUT}", style="$text-warning"))
+        else:
+            self.exit(message=Text("\n".join(self._last_words)))  # nobody else tells how it ended
+
+    def _works(self) -> str:
+        return ", ".join(f"{doing} {key}" for key, doing in self._jobs.items())
