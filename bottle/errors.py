@@ -170,6 +170,10 @@ class ContextUnusable(EngineUnreachable):
     """The Docker context that is named is not there, or cannot be read: which engine is meant is not known."""
 
 
+class CannotPause(EngineError):
+    """The engine pauses no containers."""
+
+
 class StillPaused(EngineError):
     """A container that was paused for a moment cannot be let go on: its agent is frozen."""
 

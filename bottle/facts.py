@@ -25,6 +25,7 @@ from bottle.model import (
     Mount,
     MountKind,
     NetworkFacts,
+    Product,
     Status,
     Store,
     Usage,
@@ -41,6 +42,7 @@ _ANYWHERE = "0.0.0.0"  # noqa: S104  (what an engine means that names no address
 _LISTS = ("Env", "Cmd", "Entrypoint", "Shell", "OnBuild")
 _SETS = ("Volumes", "ExposedPorts")
 _STATUSES = {status.value for status in Status}
+_LIMITS = {"memory": "MemoryLimit", "cpus": "CpuCfsQuota", "pids": "PidsLimit"}
 _KINDS = {kind.value for kind in MountKind}
 _TEXTS = ("WorkingDir", "User", "StopSignal")
 
@@ -180,19 +182,21 @@ def image_summary(listed: Json) -> ImageSummary:
 def container_summary(listed: Json) -> ContainerSummary:
     """The facts in one entry of the answer to a containers list, which has the exit code only in a text for people.
 
-    One that is linked to by others has their names for it too, behind a second slash.
+    One that is linked to by others has their names for it too, behind a second slash. Podman lists the ports of one
+    that does not run, too.
     """
+    status = _status({"Status": listed.get("State")})
     names = [str(name) for name in listed.get("Names") or ()]
     exited = _EXITED.match(str(listed.get("Status") or ""))
     return ContainerSummary(
         id=listed["Id"],
         name=next((name[1:] for name in names if "/" not in name[1:]), ""),
         image=listed.get("ImageID") or "",
-        status=_status({"Status": listed.get("State")}),
+        status=status,
         exit_code=int(exited[1]) if exited else None,
         created_at=_seconds(listed) or datetime.fromtimestamp(0, UTC),
         labels=dict(listed.get("Labels") or {}),
-        ports=tuple(sorted(_ports(listed))),
+        ports=tuple(sorted(_ports(listed))) if status.alive else (),
     )
 
 
@@ -251,8 +255,14 @@ def _seconds(listed: Json) -> datetime | None:
     return datetime.fromtimestamp(created, UTC) if isinstance(created, int) and created > 0 else None
 
 
-def engine_info(info: Json, version: Json) -> EngineInfo:
-    """Who answered, from `/info` and `/version`: only the latter names the architecture as images do (`amd64`)."""
+def engine_info(info: Json, version: Json, product: Product = Product.DOCKER, owner: int | None = None) -> EngineInfo:
+    """Who answered, from `/info` and `/version`: only the latter names the architecture as images do (`amd64`).
+
+    `owner` is the user of this machine who has the engine's socket, where it is here.
+    """
+    told = any("name=rootless" in str(option) for option in info.get("SecurityOptions") or ())
+    rootless = told or info.get("Rootless") is True  # the latter is Podman's
+    freezes = info.get("CgroupDriver") != "none" and not (rootless and str(info.get("CgroupVersion")) == "1")
     return EngineInfo(
         version=version.get("Version") or info.get("ServerVersion") or "",
         api_version=version.get("ApiVersion") or "",
@@ -260,10 +270,15 @@ def engine_info(info: Json, version: Json) -> EngineInfo:
         os=version.get("Os") or info.get("OSType") or "",
         store=store_of(info),
         root_dir=info.get("DockerRootDir") or "",
-        id=engine_id(info),
+        id=engine_id(info) if product is Product.DOCKER else "",  # Podman makes one up each time
         cpus=info.get("NCPU") or 0,
         memory=info.get("MemTotal") or 0,
         runtimes=tuple(sorted(info.get("Runtimes") or ())),
+        product=product,
+        rootless=rootless,
+        owner=owner if rootless else None,
+        unlimited=tuple(key for key, flag in _LIMITS.items() if info.get(flag) is False),
+        freezes=freezes,
     )
 
 

@@ -221,11 +221,21 @@ class Endpoint:
         return f'{self.address} (context "{self.context}"{said}{passed_over})'
 
 
+class Product(Enum):
+    """Whose engine it is, behind Docker's API."""
+
+    DOCKER = "Docker"
+    PODMAN = "Podman"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
     """What answered, and where it keeps its data. `id` tells it from every other engine, empty where it has none.
 
     `cpus` and `memory`, in bytes, are its machine's, 0 where it does not say; `runtimes` are those of its containers.
+    `rootless`: it runs as a user who is not root, whose number `owner` is where it is on this machine; that user is
+    root in its containers. `unlimited` are the keys of a manifest that limit nothing there, and `freezes` says whether
+    it can pause.
     """
 
     version: str
@@ -238,6 +248,11 @@ class EngineInfo:
     cpus: int = 0
     memory: int = 0
     runtimes: tuple[str, ...] = ()
+    product: Product = Product.DOCKER
+    rootless: bool = False
+    owner: int | None = None
+    unlimited: tuple[str, ...] = ()
+    freezes: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

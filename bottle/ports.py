@@ -127,6 +127,11 @@ class Engine(Protocol):
         """Whether it is reached through a socket of this machine, and so can mount this machine's folders."""
         ...
 
+    @property
+    def mounts_memory(self) -> bool:
+        """Whether files can be copied into and out of a container that has a folder in memory mounted read-only."""
+        ...
+
     def info(self) -> EngineInfo:
         """Who answers."""
         ...

@@ -29,13 +29,16 @@ class PortHolder:
 class LaunchFacts:
     """What of an engine and its machine decides about a launch. `cpus` and `memory`, in bytes, are 0 where not known.
 
-    Of what an agent does not ask for, nothing need be known.
+    `unlimited` are the keys of a manifest that limit nothing there; `keeps_secrets` says whether secrets can be handed
+    over in memory. Of what an agent does not ask for, nothing need be known.
     """
 
     networks: tuple[NetworkFacts, ...] = ()
     cpus: int = 0
     memory: int = 0
     runtimes: tuple[str, ...] = ()
+    unlimited: tuple[str, ...] = ()
+    keeps_secrets: bool = True
     holders: tuple[PortHolder, ...] = ()
 
 
@@ -64,6 +67,12 @@ def _problems(agent: Agent, facts: LaunchFacts) -> Iterator[Problem]:
             what=f"`ports`: on the network none, nothing leads to port {agent.ports[0].container} of the agent",
             next_step='network = "bridge" in bottle.toml, or no ports',
         )
+    if agent.secrets and not facts.keeps_secrets:
+        yield Problem(
+            what="`secrets`: a rootless Docker cannot read a container that has a folder in memory mounted read-only, "
+            "and on disk there shall be none",
+            next_step="no `secrets` in bottle.toml (`carry` takes a login along), or Docker as root, or Podman",
+        )
     if agent.cpus is not None and 0 < facts.cpus < agent.cpus:
         yield Problem(
             what=f"`cpus`: {agent.cpus:g} are more than the {facts.cpus} of the engine's machine",
@@ -91,5 +100,8 @@ def _doubts(agent: Agent, facts: LaunchFacts) -> Iterator[str]:
     for key, amount in (("memory", agent.memory), ("shm_size", agent.shm_size)):
         if amount is not None and 0 < facts.memory < amount:
             yield f"`{key}` is more than the engine's machine has, so it limits nothing"
+    for key, wanted in (("memory", agent.memory), ("cpus", agent.cpus)):
+        if wanted is not None and key in facts.unlimited:
+            yield f"`{key}` limits nothing here: the engine has no cgroups for it (rootless, without cgroup v2)"
     if agent.gpus is not None and _NVIDIA not in facts.runtimes:
         yield "`gpus`: the engine lists no runtime for GPUs (docker info), so it may have no driver for them"

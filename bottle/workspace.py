@@ -146,35 +146,46 @@ def user_id(engine: Engine, container: str, user: str) -> int | None:
         return None
 
 
-def workspace_owner(mounted: Path | None) -> tuple[int, int]:
+def workspace_owner(mounted: Path | None, engine_owner: int | None = None) -> tuple[int, int]:
     """The user and group that an agent has to be to write what is `mounted`: whoever owns that folder, and be it root.
 
-    Where there is none, who runs this, or 1000 instead of root: what is copied belongs to the agent, whoever that is.
+    `engine_owner` is who runs a rootless engine, and is root in its containers. Where nothing is mounted, it is who
+    runs this, or 1000 instead of root: what is copied belongs to the agent, whoever that is.
     """
     if mounted is not None:
         with suppress(OSError):
             facts = mounted.stat()
-            return facts.st_uid, facts.st_gid
+            return (0, 0) if facts.st_uid == engine_owner else (facts.st_uid, facts.st_gid)
     return (os.getuid(), os.getgid()) if os.getuid() != 0 else (_FIRST_USER, _FIRST_USER)
 
 
-def may_not_write(folder: Path, uid: int | None, cap_add: tuple[str, ...]) -> str | None:
+def may_not_write(
+    folder: Path, uid: int | None, cap_add: tuple[str, ...], engine_owner: int | None = None
+) -> str | None:
     """Why an agent that runs as user `uid`, None for an unknown one, would fail to write a mounted folder.
 
     Root without CAP_DAC_OVERRIDE, which is what a bottle's root is, is stopped by permissions like everybody else; and
-    nobody else has a capability of those that are added.
+    nobody else has a capability of those that are added. `engine_owner` is who runs a rootless engine: that user's
+    files are root's in its containers, and those of other users of the host are nobody's, so that nothing is known of
+    users that it was given besides.
     """
     try:
         facts = folder.stat()
     except OSError:
         return None  # gone, or not to be looked at from here: nothing is known
-    if uid is None or uid == facts.st_uid or facts.st_mode & stat.S_IWOTH or (uid == 0 and "DAC_OVERRIDE" in cap_add):
+    owner = facts.st_uid
+    if engine_owner is not None:
+        if owner != engine_owner:
+            return None
+        owner = 0
+    if uid is None or uid == owner or facts.st_mode & stat.S_IWOTH or (uid == 0 and "DAC_OVERRIDE" in cap_add):
         return None
-    remedies = ["--copy-cwd", f'user = "{facts.st_uid}"' if facts.st_uid != 0 else f"chown -R {uid} {folder}"]
+    changed = f"chown -R {uid} {folder}" if engine_owner is None and owner == 0 else f'user = "{owner}"'
+    remedies = ["--copy-cwd", changed]
     if uid == 0:
         remedies.append('cap_add = ["DAC_OVERRIDE"]')
     return (
-        f"the agent runs as user {uid} and {folder} belongs to user {facts.st_uid}, so it may be unable to write "
+        f"the agent runs as user {uid} and {folder} belongs to user {owner}, so it may be unable to write "
         f"there; use {' or '.join(remedies)}"
     )
 

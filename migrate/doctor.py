@@ -48,6 +48,13 @@ def _docker(host: HostFacts, here: EngineInfo | None, name: str) -> Iterator[Che
     if not host.docker:
         yield _bad("docker there", "there is no docker command on its PATH", f"install Docker on {name}")
         return
+    if host.podman:
+        yield _bad(
+            "docker there",
+            f"{host.docker} leads to Podman: bottles move from there, and not to it",
+            "take a bottle there as a file: bottle export, bottle import",
+        )
+        return
     if host.refused is not None:
         yield _bad(
             "docker there",

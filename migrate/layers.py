@@ -1,11 +1,13 @@
-"""Where layers are read from: one pass over the engine's save stream, whichever of its three forms that has.
+"""Where layers are read from: one pass over the engine's save stream, whichever of its four forms that has.
 
 - Docker before 25: `<name>/layer.tar` under names that are no digests, `<digest>.json`, `manifest.json` last.
+- Podman: `<digest>.tar`, each layer plain under its diff id, `<digest>.json`, and the above as links to them.
 - The classic store from 25 on: an OCI layout, each layer plain under its diff id.
 - The containerd store: an OCI layout, layers as the store holds them, compressed ones under another digest.
 
-(moby, image/tarexport/save.go; OCI image-spec, image-layout.md.) Nothing is believed but hashes: a name in the archive
-serves to skip what need not be read, and no wanted layer counts before its bytes have the diff id.
+(moby, image/tarexport/save.go; containers/image, docker/internal/tarfile/writer.go; OCI image-spec, image-layout.md.)
+Nothing is believed but hashes: a name in the archive serves to skip what need not be read, and no wanted layer counts
+before its bytes have the diff id.
 """
 
 import json
@@ -32,6 +34,7 @@ _MAX_KEPT = 32 << 20
 
 _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
 _LEGACY_CONFIG = re.compile(r"([0-9a-f]{64})\.json")
+_PLAIN_LAYER = re.compile(r"([0-9a-f]{64})\.tar")
 _LEGACY_LAYER = re.compile(r"([0-9a-f]{64})/layer\.tar")
 
 
@@ -146,6 +149,9 @@ class _Pass:
             self._blob(f"sha256:{match[1]}", member.size)
         elif match := _LEGACY_CONFIG.fullmatch(member.name):
             self._document(f"sha256:{match[1]}", self._tar.whole(MAX_DOCUMENT))
+        elif match := _PLAIN_LAYER.fullmatch(member.name):
+            if (digest := f"sha256:{match[1]}") in self._missing:
+                self._layer(self._tar.data(), expected=digest)
         elif (match := _LEGACY_LAYER.fullmatch(member.name)) and self._may_be_wanted(self._legacy.get(match[1])):
             self._layer(self._tar.data())
 

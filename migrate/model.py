@@ -142,7 +142,7 @@ class HostFacts:
     when neither way reached an engine. `disk_…` says on which filesystem a path is: two with one value share its space.
     `staged` is what an earlier run of this move has brought there. `engine_id` is what its engine calls itself.
     `ran_since` names containers that the bottle left there when it moved away, and that run or were run since. `root`:
-    its user may read what nobody may.
+    its user may read what nobody may. `podman`: its engine is Podman, under Docker's name or behind Docker's API.
     """
 
     bottle_home: str
@@ -168,6 +168,7 @@ class HostFacts:
     engine_id: str = ""
     ran_since: tuple[str, ...] = ()
     root: bool = False
+    podman: bool = False
 
     @property
     def file_codec(self) -> Codec:

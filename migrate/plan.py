@@ -271,6 +271,12 @@ def _require_engine(facts: MoveFacts) -> None:
     host, name = facts.host, facts.host_name
     if not host.docker:
         raise PreflightRefused(f"{name} has no docker", left=_UNCHANGED, next_step=f"bottle doctor {name}")
+    if host.podman:
+        raise PreflightRefused(
+            f"the engine of {name} is Podman: bottles move from there, and not to it",
+            left=_UNCHANGED,
+            next_step=f"carry it as a file: bottle export {facts.metadata.identity} FILE; there: bottle import FILE",
+        )
     if host.refused is not None:
         raise PreflightRefused(
             f"the user there may not use Docker on {name}, not with `sudo -n` either: {host.refused}",

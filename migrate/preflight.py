@@ -78,6 +78,7 @@ def parse_probe(text: str) -> HostFacts:
         engine_id=engine_id(info),
         ran_since=tuple(ran_since),
         root=values.get("root") == "yes",
+        podman=values.get("podman") == "yes",
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bottle.docker_engine.connection import Connection
+from bottle.docker_engine.dialect import Dialect
 
 
 class Part:
@@ -25,6 +26,10 @@ class Part:
     def _patient(self) -> Any:
         return self._connection.patient
 
+    @property
+    def _dialect(self) -> Dialect:
+        return self._connection.dialect
+
     def _asked_to(self, doing: str) -> AbstractContextManager[None]:
         return self._connection.asked_to(doing)
 
@@ -34,6 +39,12 @@ def label_filters(labels: Mapping[str, str | None]) -> dict[str, list[str]]:
     if not labels:
         return {}
     return {"label": [key if value is None else f"{key}={value}" for key, value in labels.items()]}
+
+
+def has_labels(listed: Mapping[str, Any], labels: Mapping[str, str | None]) -> bool:
+    """Whether what is listed has all of these labels (None: any value): Podman takes several for alternatives."""
+    has: Mapping[str, str] = listed.get("Labels") or {}
+    return all(key in has and value in {None, has[key]} for key, value in labels.items())
 
 
 def readable_folder(path: str) -> bool:

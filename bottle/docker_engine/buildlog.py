@@ -128,7 +128,7 @@ class EngineOutput:
     def _take(self, line: str) -> None:
         text = printable(line)
         if _ENGINE_STEP.fullmatch(text):
-            self._log.begin("", text)
+            self._log.begin("", text.replace("STEP ", "Step ", 1))
         elif _CHORES.fullmatch(line) is None:
             self._log.say("", line)
 

@@ -13,6 +13,7 @@ from bottle.docker_engine.buildlog import BuildLog, BuildxOutput, EngineOutput
 from bottle.docker_engine.buildx import BuildxBuild, has_buildx, lines_of, running
 from bottle.docker_engine.connection import events
 from bottle.docker_engine.context import build_context
+from bottle.model import Product
 from bottle.ports import Progress
 
 # A heredoc, which only BuildKit knows, reads as instructions that nobody knows.
@@ -52,9 +53,8 @@ class Builds(Part):
                 self._by_engine(tar, log, dockerfile=name, tag=tag, labels=dict(labels), buildargs=dict(args))
 
     def _has_buildkit(self) -> bool:
-        """Whether the engine speaks BuildKit, as Docker's do since 18.09. Podman's service says who it is."""
-        answer = self._quick.get(f"{self._quick.base_url}/_ping")
-        return "Libpod-API-Version" not in answer.headers
+        """Whether the engine speaks BuildKit, as Docker's do since 18.09."""
+        return self._dialect.product is Product.DOCKER
 
     def _by_engine(self, tar: IO[bytes], log: BuildLog, **options: object) -> None:
         output = EngineOutput(log)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -15,6 +16,7 @@ import requests
 import requests.adapters
 from docker.constants import MINIMUM_DOCKER_API_VERSION
 
+from bottle.docker_engine.dialect import Dialect, dialect_of
 from bottle.docker_engine.endpoint import VARIABLES, Resolved, config_folder, resolve
 from bottle.docker_engine.failures import FOREIGN, refused, translated, unreachable
 from bottle.docker_engine.security import tls_config
@@ -43,6 +45,8 @@ class _Client(docker.APIClient):
     A proxy between may write anything; docker-py raises KeyError or TypeError then.
     """
 
+    dialect = Dialect()
+
     @classmethod
     def over(cls, adapter: requests.adapters.BaseAdapter, *, version: str, timeout: int) -> "_Client":
         """A client whose every request goes through `adapter`."""
@@ -51,6 +55,7 @@ class _Client(docker.APIClient):
         return client
 
     def _raise_for_status(self, response: requests.Response) -> None:
+        self.dialect = dialect_of(response.headers)
         _checked(response)
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
@@ -85,6 +90,15 @@ class Connection:
         """Whether the engine is reached through a socket of this machine."""
         return self.endpoint.is_local
 
+    def socket_owner(self) -> int | None:
+        """The user of this machine who has the engine's socket, None where it is elsewhere or cannot be looked at."""
+        if not self.is_local:
+            return None
+        try:
+            return Path(self.endpoint.address.removeprefix("unix://")).stat().st_uid
+        except OSError:
+            return None
+
     def client_environment(self) -> Mapping[str, str]:
         """What to lay over this process's environment for a docker client that is to talk to this very engine.
 
@@ -98,6 +112,11 @@ class Connection:
     def quick(self) -> _Client:
         """The client whose calls fail after QUERY_SECONDS of silence."""
         return self._connected()[0]
+
+    @property
+    def dialect(self) -> Dialect:
+        """What the engine says otherwise than Docker."""
+        return self.quick.dialect
 
     @property
     def patient(self) -> _Client:
@@ -124,8 +143,9 @@ class Connection:
         address = self.endpoint.address
         if address.startswith("ssh://"):
             adapter = SshAdapter(ssh_command(address))
-            version = _version_through(adapter)
+            version, dialect = _met_through(adapter)
             quick = _Client.over(adapter, version=version, timeout=QUERY_SECONDS)
+            quick.dialect = dialect
             return quick, _Client.over(adapter, version=version, timeout=PATIENT_SECONDS)
         tls = self._resolved.tls
         settings: Any = {"base_url": address, "tls": tls_config(tls, self.endpoint) if tls is not None else False}
@@ -207,11 +227,11 @@ class Connection:
         return f"{self.patient.base_url}/v{self.patient.api_version}{endpoint}"
 
 
-def _version_through(adapter: requests.adapters.BaseAdapter) -> str:
-    """The newest version of its API that the engine behind `adapter` speaks."""
+def _met_through(adapter: requests.adapters.BaseAdapter) -> tuple[str, Dialect]:
+    """The newest version of its API that the engine behind `adapter` speaks, and its dialect."""
     client = _Client.over(adapter, version=MINIMUM_DOCKER_API_VERSION, timeout=QUERY_SECONDS)
     try:
-        return str(client.version(api_version=False)["ApiVersion"])
+        return str(client.version(api_version=False)["ApiVersion"]), client.dialect
     except (KeyError, TypeError) as error:
         raise docker.errors.DockerException("it does not say its version") from error
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from bottle import facts
@@ -13,8 +14,18 @@ from bottle.docker_engine.configs import commit_config, create_config
 from bottle.docker_engine.connection import container_ref, image_ref
 from bottle.docker_engine.events import DockerEvents
 from bottle.docker_engine.failures import refused
-from bottle.errors import Conflict, NameTaken, NotFound
-from bottle.model import CommitSpec, ContainerFacts, ContainerSummary, EventKind, ImageFacts, LaunchSpec, Usage
+from bottle.errors import Conflict, EngineError, NameTaken, NotFound
+from bottle.model import (
+    CommitSpec,
+    ContainerFacts,
+    ContainerSummary,
+    EventKind,
+    ImageFacts,
+    LaunchSpec,
+    MountKind,
+    Status,
+    Usage,
+)
 from bottle.ports import Events
 
 _SETTLED = 5.0  # seconds that the daemon has to say of a container what is so
@@ -28,7 +39,7 @@ class Containers(Part):
     def container(self, ref: str) -> ContainerFacts | None:
         """The container, or None."""
         with suppress(NotFound), self._asked_to(f"look at container {ref}"):
-            return facts.container_facts(self._quick.inspect_container(container_ref(ref)))
+            return facts.container_facts(self._dialect.container(self._quick.inspect_container(container_ref(ref))))
         return None
 
     def containers(self, labels: Mapping[str, str | None]) -> tuple[ContainerFacts, ...]:
@@ -48,21 +59,31 @@ class Containers(Part):
     def events(self, labels: Mapping[str, str | None]) -> Events:
         """What happens from now on to containers with these labels."""
         doing = "tell what happens to containers"
-        filters = {"type": ["container"], "event": [kind.value for kind in EventKind], **label_filters(labels)}
+        filters = {"type": ["container"], "event": self._dialect.event_words(EventKind), **label_filters(labels)}
         response = self._connection.listen("/events", doing, filters=json.dumps(filters))
-        return DockerEvents(response, doing, partial(self._asked_to, doing))
+        return DockerEvents(response, doing, partial(self._asked_to, doing), self._dialect, labels)
 
     def usage(self, ref: str) -> Usage | None:
         """What a container uses right now, None where it does not run; the engine takes two readings for it."""
         with self._asked_to(f"measure container {ref}"):
+            if not self._quick.inspect_container(container_ref(ref))["State"]["Running"]:
+                return None  # of which Podman says nothing at all
             return facts.usage(self._quick.stats(container_ref(ref), stream=False))
 
     def create(self, spec: LaunchSpec) -> str:
         """Create a container, not started. Raises NameTaken; NotFound where there is no such image."""
+        self._require_binds(spec)
         with _name_conflicts(spec.name), self._asked_to(f"create container {spec.name}"):
             image = self._quick.inspect_image(image_ref(spec.image))
             answer = self._patient.create_container_from_config(create_config(spec, image), name=spec.name)
         return str(answer["Id"])
+
+    def _require_binds(self, spec: LaunchSpec) -> None:
+        if not (self._dialect.makes_binds and self._connection.is_local):
+            return
+        for mount in spec.mounts:
+            if mount.kind is MountKind.BIND and not Path(mount.source).exists():
+                raise EngineError(f"cannot create container {spec.name}: there is no {mount.source} to mount")
 
     def start(self, ref: str) -> None:
         """Start a created or stopped container; a running one stays as it is. Raises PortTaken."""
@@ -71,8 +92,17 @@ class Containers(Part):
 
     def stop(self, ref: str, grace: int = 10) -> None:
         """End a container's processes, by force after `grace` seconds; a paused one is woken for it."""
-        with self._asked_to(f"stop container {ref}"):
-            self._patient.stop(container_ref(ref), timeout=grace)
+        doing = f"stop container {ref}"
+        try:
+            with self._asked_to(doing):
+                self._patient.stop(container_ref(ref), timeout=grace)
+        except Conflict:  # of Podman, which stops none that is paused
+            container = self.container(ref)
+            if container is None or container.status is not Status.PAUSED:
+                raise
+            self.unpause(ref)
+            with self._asked_to(doing):
+                self._patient.stop(container_ref(ref), timeout=grace)
 
     def pause(self, ref: str) -> None:
         """Freeze a running container's processes. Raises Conflict where it does not run, or is paused already."""
@@ -92,8 +122,14 @@ class Containers(Part):
 
     def update(self, ref: str, *, restart: str) -> None:
         """Give a container another restart policy, in Docker's words; it runs, or does not, as before."""
-        with self._asked_to(f"change the restart policy of container {ref}"):
-            self._quick.update_container(container_ref(ref), restart_policy={"Name": restart})
+        doing = f"change the restart policy of container {ref}"
+        try:
+            with self._asked_to(doing):
+                self._quick.update_container(container_ref(ref), restart_policy={"Name": restart})
+        except NotFound as exc:
+            if self.container(ref) is None:
+                raise
+            raise EngineError(f"{self._dialect.product.value} cannot {doing}: it has no call for that") from exc
 
     def rename(self, ref: str, name: str) -> None:
         """Give a container another name. Raises NameTaken."""
@@ -122,7 +158,7 @@ class Containers(Part):
         message = (answer.get("Error") or {}).get("Message")
         if message:
             raise refused(message, doing)
-        return int(answer["StatusCode"])
+        return max(int(answer["StatusCode"]), 0)  # -1 is Podman's for one that never ran
 
     def ended_within(self, ref: str, seconds: float) -> int | None:
         """The exit code of a container that stops within that time; None for one that goes on."""
@@ -146,10 +182,11 @@ class Containers(Part):
         with self._asked_to(f"commit container {ref}"):
             container = self._quick.inspect_container(container_ref(ref))
             config = commit_config(spec, container, self._image_of(container))
+            told = self._dialect.commit(config)
             answer = self._patient.commit(
-                container["Id"], repository=repository, tag=tag, message=spec.message, pause=False, conf=config
+                container["Id"], repository=repository, tag=tag, message=spec.message, pause=False, **told
             )
-            return facts.image_facts(self._patient.inspect_image(answer["Id"]))
+            return facts.image_facts(self._dialect.image(self._patient.inspect_image(answer["Id"])))
 
     def _image_of(self, container: Mapping[str, Any]) -> Mapping[str, Any]:
         """The inspect answer of a container's image; empty where the image is gone, which a containerd store allows."""

@@ -1,6 +1,7 @@
 """`ports.Engine` on a Docker Engine, put together from its parts."""
 
 from collections.abc import Mapping
+from functools import cached_property
 
 from bottle import facts
 from bottle.docker_engine.builds import Builds
@@ -9,7 +10,8 @@ from bottle.docker_engine.containers import Containers
 from bottle.docker_engine.contents import Contents
 from bottle.docker_engine.images import Images
 from bottle.docker_engine.volumes import Volumes
-from bottle.model import Endpoint, EngineInfo, NetworkFacts
+from bottle.errors import EngineError
+from bottle.model import Endpoint, EngineInfo, NetworkFacts, Product
 
 
 class DockerEngine(Builds, Containers, Contents, Images, Volumes):
@@ -31,10 +33,26 @@ class DockerEngine(Builds, Containers, Contents, Images, Volumes):
         """Whether it is reached through a socket of this machine, and so can mount this machine's folders."""
         return self._connection.is_local
 
+    @cached_property
+    def mounts_memory(self) -> bool:
+        """Whether files can be copied into and out of a container that has a folder in memory mounted read-only.
+
+        A rootless dockerd mounts it once more for that, and without the flags nosuid and nodev, which it may not take
+        away (moby, daemon/containerfs_linux.go, as of 26.1). Of one that does not answer nothing is known.
+        """
+        if self._connection.socket_owner() in {None, 0}:
+            return True
+        try:
+            info = self.info()
+        except EngineError:
+            return True
+        return not (info.rootless and info.product is Product.DOCKER)
+
     def info(self) -> EngineInfo:
         """Who answers."""
         with self._asked_to("say who it is"):
-            return facts.engine_info(self._quick.info(), self._quick.version())
+            info, version = self._quick.info(), self._quick.version()
+        return facts.engine_info(info, version, self._dialect.product, self._connection.socket_owner())
 
     def networks(self) -> tuple[NetworkFacts, ...]:
         """The networks that a container can be in, sorted by name."""

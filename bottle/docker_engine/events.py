@@ -1,14 +1,16 @@
 """The engine's events, as a stream that another thread can end."""
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import requests
 
 from bottle import facts
+from bottle.docker_engine.base import has_labels
 from bottle.docker_engine.connection import events, raise_error_of
+from bottle.docker_engine.dialect import Dialect
 from bottle.docker_engine.failures import refused
 from bottle.errors import BottleError, EngineError
 from bottle.model import ContainerEvent
@@ -18,9 +20,16 @@ class DockerEvents:
     """`ports.Events` over the answer to an events request."""
 
     def __init__(
-        self, response: requests.Response, doing: str, translated: Callable[[], AbstractContextManager[None]]
+        self,
+        response: requests.Response,
+        doing: str,
+        translated: Callable[[], AbstractContextManager[None]],
+        dialect: Dialect,
+        labels: Mapping[str, str | None],
     ) -> None:
         self._response = response
+        self._dialect = dialect
+        self._labels = labels
         self._doing = doing
         self._translated = translated
         self._closed = False
@@ -33,7 +42,9 @@ class DockerEvents:
             with self._response, self._translated():
                 for event in events(self._response.iter_content(None), self._doing):
                     raise_error_of(event, self._doing)
-                    yield self._read(event)
+                    read = self._read(event)
+                    if has_labels({"Labels": read.labels}, self._labels):  # Podman takes several for alternatives
+                        yield read
         except BottleError:
             if not self._closed:
                 raise
@@ -42,7 +53,7 @@ class DockerEvents:
 
     def _read(self, event: dict[str, Any]) -> ContainerEvent:
         try:
-            return facts.container_event(event)
+            return facts.container_event(self._dialect.event(event))
         except (KeyError, ValueError) as error:
             raise refused(f"it told of an event that is none: {str(event)[:200]}", self._doing) from error
 

@@ -11,7 +11,8 @@ import requests
 import urllib3.exceptions
 from docker.credentials.errors import StoreError
 
-from bottle.errors import BottleError, Conflict, EngineError, EngineUnreachable, NotFound, PortTaken
+from bottle.docker_engine.dialect import dialect_of
+from bottle.errors import BottleError, CannotPause, Conflict, EngineError, EngineUnreachable, NotFound, PortTaken
 from bottle.text import printable, shortened
 
 FOREIGN: tuple[type[Exception], ...] = (
@@ -42,8 +43,9 @@ _NEVER_CONNECTED = (
 )
 _SILENT = (requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError)
 
-# Answers of 20.10 with status 500 that later engines give with 409.
-_CONFLICTS_WITH_STATUS_500 = ("is not paused",)
+# Answers with status 500, of Docker 20.10 and of Podman, that later engines of Docker give with 409 and 404.
+_CONFLICTS_WITH_STATUS_500 = ("is not paused", "container state improper", "that name is already in use")
+_MISSING_WITH_STATUS_500 = ("layer not known",)
 
 # What a start says of a port that is taken, in the words of several engines:
 # Bind for 127.0.0.1:80 failed: port is already allocated · listen tcp4 127.0.0.1:80: bind: address already in use ·
@@ -52,7 +54,27 @@ _IN_USE = ("already allocated", "already in use")
 _PORT = re.compile(
     r"(?:Bind for|listen (?:tcp|udp)[46]?|host port(?: for)?) (?P<place>(?:[0-9.]+|\[[0-9a-fA-F:]+\]|):(?P<port>\d+))"
 )
-_NO_GPU = re.compile(r"could not select device driver .*gpu|no known GPU vendor")
+# What an engine lacks, by its own words: the cause in ours, and what mends it.
+_CAUSES: tuple[tuple[re.Pattern[str], type[EngineError], str, str], ...] = (
+    (
+        re.compile(r"could not select device driver .*gpu|no known GPU vendor"),
+        EngineError,
+        "it has no driver for the GPUs that it asks for",
+        "install the NVIDIA Container Toolkit on the engine's machine, or start it without `gpus`",
+    ),
+    (
+        re.compile(r"cannot toggle freezer: cgroups not configured|pause .*cgroup"),
+        CannotPause,
+        "it is rootless, and has no cgroups to pause with",
+        "give the engine cgroup v2 and systemd",
+    ),
+    (
+        re.compile(r"container-init binary not found"),
+        EngineError,
+        "it has no init for containers",
+        "install the package catatonit on the engine's machine",
+    ),
+)
 
 
 @contextmanager
@@ -75,7 +97,8 @@ def translated(doing: str, address: str) -> Iterator[None]:
 def translate(error: Exception, doing: str, address: str) -> BottleError:
     """What `error` is in bottle's words; see `translated`."""
     if isinstance(error, docker.errors.APIError) and error.status_code is not None:
-        return _refusal(error.status_code, str(error.explanation or error), doing)
+        product = dialect_of(error.response.headers if error.response is not None else {}).product.value
+        return _refusal(error.status_code, str(error.explanation or error), doing, product)
     chain = tuple(_causes(error))
     if any(isinstance(cause, OSError) and cause.errno in _NO_DESCRIPTOR for cause in chain):
         return EngineError(
@@ -105,21 +128,19 @@ def refused(message: str, doing: str) -> EngineError:
     return EngineError(f"Docker could not {doing}: {printable(message, _MESSAGE_LIMIT)}")
 
 
-def _refusal(status: int, message: str, doing: str) -> BottleError:
+def _refusal(status: int, message: str, doing: str, product: str) -> BottleError:
     if message.rstrip().endswith(TOO_LONG):
         message = f"{shortened(message.rstrip().removesuffix(TOO_LONG))}: {TOO_LONG}"
-    text = f"Docker could not {doing}: {printable(message, _MESSAGE_LIMIT)}"
+    text = f"{product} could not {doing}: {printable(message, _MESSAGE_LIMIT)}"
     if any(word in message for word in _IN_USE) and (port := _PORT.search(message)) is not None:
         return PortTaken(
-            f"Docker could not {doing}: port {port['place']} of the host is taken by another program",
+            f"{product} could not {doing}: port {port['place']} of the host is taken by another program",
             next_step=f"docker ps --filter publish={port['port']}; ss -lntup; then the same command again",
         )
-    if _NO_GPU.search(message):
-        return EngineError(
-            f"Docker could not {doing}: it has no driver for the GPUs that it asks for",
-            next_step="install the NVIDIA Container Toolkit on the engine's machine, or start it without `gpus`",
-        )
-    if status == requests.codes.not_found:
+    for pattern, error, cause, next_step in _CAUSES:
+        if pattern.search(message):
+            return error(f"{product} could not {doing}: {cause}", next_step=next_step)
+    if status == requests.codes.not_found or message.rstrip().endswith(_MISSING_WITH_STATUS_500):
         return NotFound(text)
     if status == requests.codes.conflict or message.rstrip().endswith(_CONFLICTS_WITH_STATUS_500):
         return Conflict(text)

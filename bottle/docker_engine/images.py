@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from typing import Any
 
 from bottle import facts
-from bottle.docker_engine.base import Part, label_filters, split_tag
+from bottle.docker_engine.base import Part, has_labels, label_filters, split_tag
 from bottle.docker_engine.buildlog import Layers
 from bottle.docker_engine.connection import events, image_ref, raise_error_of
 from bottle.errors import NotFound
@@ -18,22 +19,26 @@ class Images(Part):
     def image(self, ref: str) -> ImageFacts | None:
         """The image, or None."""
         with suppress(NotFound), self._asked_to(f"look at image {ref}"):
-            return facts.image_facts(self._quick.inspect_image(image_ref(ref)))
+            return facts.image_facts(self._dialect.image(self._quick.inspect_image(image_ref(ref))))
         return None
 
     def images(self, labels: Mapping[str, str | None]) -> tuple[ImageFacts, ...]:
         """All images with these labels, those without a tag and those that others are built on among them."""
         with self._asked_to("list images"):
-            listed = self._quick.images(all=True, filters=label_filters(labels))
-        ids = dict.fromkeys(each["Id"] for each in listed)
+            ids = dict.fromkeys(each["Id"] for each in self._listed(labels))
         # One that was removed meanwhile is none.
         return tuple(image for image in map(self.image, ids) if image is not None)
 
     def image_summaries(self, labels: Mapping[str, str | None]) -> tuple[ImageSummary, ...]:
         """As `images`, in one question."""
         with self._asked_to("list images"):
-            listed = self._quick.images(all=True, filters=label_filters(labels))
-        return tuple({each["Id"]: facts.image_summary(each) for each in listed}.values())
+            listed = self._listed(labels)
+        return tuple({each["Id"]: facts.image_summary(self._dialect.image(each)) for each in listed}.values())
+
+    def _listed(self, labels: Mapping[str, str | None]) -> list[dict[str, Any]]:
+        asked = labels if self._dialect.joins_labels else dict(list(labels.items())[:1])
+        listed = self._quick.images(all=True, filters=label_filters(asked))
+        return [each for each in listed if asked is labels or has_labels(each, labels)]
 
     def pull(self, ref: str, progress: Progress) -> None:
         """Fetch an image from its registry, with the credentials of Docker's own configuration."""

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bottle import facts
-from bottle.docker_engine.base import Part, label_filters, readable_folder
+from bottle.docker_engine.base import Part, has_labels, label_filters, readable_folder
 from bottle.docker_engine.connection import container_ref
 from bottle.errors import NotFound
 from bottle.model import VolumeFacts
@@ -21,15 +21,13 @@ class Volumes(Part):
 
     def volumes(self, labels: Mapping[str, str | None]) -> tuple[str, ...]:
         """Names of the volumes with these labels, sorted."""
-        with self._asked_to("list volumes"):
-            answer = self._quick.volumes(filters=label_filters(labels))
-        return tuple(sorted(volume["Name"] for volume in answer.get("Volumes") or ()))
+        return tuple(volume.name for volume in self.volume_facts(labels))
 
     def volume_facts(self, labels: Mapping[str, str | None]) -> tuple[VolumeFacts, ...]:
         """The volumes with these labels, sorted by name."""
         with self._asked_to("list volumes"):
             answer = self._quick.volumes(filters=label_filters(labels))
-        found = map(facts.volume_facts, answer.get("Volumes") or ())
+        found = [facts.volume_facts(each) for each in answer.get("Volumes") or () if has_labels(each, labels)]
         return tuple(sorted(found, key=lambda volume: volume.name))
 
     def volume_folder(self, name: str) -> Path | None:

@@ -417,7 +417,7 @@ def _try(context: Context, metadata: Metadata, request: CapabilityRequest, *, ow
     identity, agent = metadata.identity, metadata.agent
     exists = agent.dockerfile is not None and agent.dockerfile.is_file()
     source, text = own_build(metadata, own, dockerfile_exists=exists), request.dockerfile.encode()
-    args = build_args(text, source.args, metadata.mounted)
+    args = build_args(text, source.args, metadata.mounted, context.engine.info().owner)
     try:
         build_image(context, text, source, tag=identity.trial, agent=agent.name, args=args)
     except BuildFailed as exc:

@@ -35,6 +35,14 @@ class Context:
     now: Callable[[], datetime] = _utc_now
     folder: LayerFolder | None = None
 
+    @property
+    def handed(self) -> Path:
+        """The folder of all that containers see as /run/bottle: `runtime`, which is in memory.
+
+        Where the engine cannot deal with that, it is one on disk, and no secret is written there.
+        """
+        return self.runtime if self.engine.mounts_memory else self.home.path / "run"
+
     def container(self, identity: Identity) -> ContainerFacts | None:
         """The bottle's container, whatever it is called now.
 

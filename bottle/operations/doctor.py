@@ -21,7 +21,7 @@ from bottle.errors import (
     TwoContainers,
 )
 from bottle.manifest import FILE_NAME, Manifest, find_manifest, read_manifest
-from bottle.model import DEFAULT_CONTEXT, NO_RESTART, ContainerSummary, Endpoint, EngineInfo, Tombstone
+from bottle.model import DEFAULT_CONTEXT, NO_RESTART, ContainerSummary, Endpoint, EngineInfo, Product, Tombstone
 from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers
@@ -132,7 +132,8 @@ def _engine(context: Context) -> Iterator[Check]:
         yield failed("docker", exc)
         return
     yield good("docker", f"{describe(info)}, at {where}")
-    if too_old(info.version):
+    yield from _shortcomings(info)
+    if info.product is Product.DOCKER and too_old(info.version):
         yield Check(
             name="docker version",
             verdict=Verdict.WARNING,
@@ -140,6 +141,18 @@ def _engine(context: Context) -> Iterator[Check]:
             next_step="upgrade Docker to 20.10 or later",
         )
     yield _engine_disk(context, info)
+
+
+def _shortcomings(info: EngineInfo) -> Iterator[Check]:
+    """What an engine cannot do, where that is known before it is tried."""
+    if info.unlimited or not info.freezes:
+        lacks = [f"no limit of {key}" for key in info.unlimited] + ["no pause"] * (not info.freezes)
+        yield Check(
+            name="docker cgroups",
+            verdict=Verdict.WARNING,
+            detail=f"{info.product.value} has no cgroups here: {', '.join(lacks)}",
+            next_step="give a rootless engine cgroup v2 and systemd; until then, bottle stop IDENTITY before a commit",
+        )
 
 
 def _engine_disk(context: Context, info: EngineInfo) -> Check:
@@ -155,7 +168,11 @@ def _engine_disk(context: Context, info: EngineInfo) -> Check:
 
 def describe(info: EngineInfo) -> str:
     """An engine in a line."""
-    return f"Docker {info.version}, {info.store.value} image store, {info.os}/{info.architecture}, in {info.root_dir}"
+    rootless = " (rootless)" if info.rootless else ""
+    return (
+        f"{info.product.value} {info.version}{rootless}, {info.store.value} image store, "
+        f"{info.os}/{info.architecture}, in {info.root_dir}"
+    )
 
 
 def _reach(what: str, where: Endpoint) -> str:

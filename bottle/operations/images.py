@@ -27,7 +27,7 @@ def obtain(context: Context, source: ImageSource, agent: str, *, mounted: Path |
                 raise BuildFailed(
                     f"cannot read {source.dockerfile}: {exc.strerror}", next_step=f"ls -l {source.dockerfile}"
                 ) from exc
-            args = build_args(dockerfile, source.args, mounted)
+            args = build_args(dockerfile, source.args, mounted, context.engine.info().owner)
             build_image(context, dockerfile, source, tag=source.tag, agent=agent, args=args)
         case Pull() if context.engine.image(source.image) is None:
             with context.progress.phase(f"pulling {source.image}"):
@@ -47,12 +47,15 @@ def obtain(context: Context, source: ImageSource, agent: str, *, mounted: Path |
     return image
 
 
-def build_args(dockerfile: bytes, given: tuple[tuple[str, str], ...], mounted: Path | None) -> dict[str, str]:
+def build_args(
+    dockerfile: bytes, given: tuple[tuple[str, str], ...], mounted: Path | None, engine_owner: int | None
+) -> dict[str, str]:
     """What a build is told: what is `given`, and as far as it declares them the ids of whoever owns the work.
 
-    `mounted` is the folder of the host that the agent is to write, None where there is none.
+    `mounted` is the folder of the host that the agent is to write, None where there is none; `engine_owner` is who
+    runs a rootless engine.
     """
-    uid, gid = workspace_owner(mounted)
+    uid, gid = workspace_owner(mounted, engine_owner)
     ours = {"BOTTLE_UID": str(uid), "BOTTLE_GID": str(gid)}
     wanted = declared_args(dockerfile.decode("utf-8", "replace"))  # of what is not declared, the engine complains
     return {name: value for name, value in ours.items() if name in wanted} | dict(given)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 
-from bottle.errors import BottleError, Conflict, EngineError, NotFound, PreflightRefused, StillPaused
+from bottle.errors import BottleError, CannotPause, Conflict, EngineError, NotFound, PreflightRefused, StillPaused
 from bottle.model import ContainerFacts, Status
 from bottle.naming import Identity
 from bottle.operations.context import Context
@@ -63,7 +63,14 @@ def _reserve(spare: ExitStack, container: ContainerFacts) -> None:
 
 def _freeze(engine: Engine, identity: Identity, container: ContainerFacts) -> None:
     """Pause, and look whether that is so: the daemon may say that it did, and not have."""
-    engine.pause(container.id)
+    try:
+        engine.pause(container.id)
+    except CannotPause as exc:
+        raise CannotPause(
+            exc.what,
+            left="nothing was made of it; it goes on",
+            next_step=f"bottle stop {identity}, then the same again",
+        ) from exc
     now = engine.container(container.id)
     if now is None or now.status is not Status.PAUSED:
         raise EngineError(

@@ -1,6 +1,7 @@
 """Looking, before anything is built or made, whether an agent can start; nothing is changed."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from bottle.errors import PortTaken, PreflightRefused
 from bottle.model import Agent, ContainerSummary
@@ -18,10 +19,11 @@ def observe_launch(context: Context, agent: Agent) -> LaunchFacts:
     engine = context.engine
     networks = engine.networks() if agent.network not in BUILT_IN_NETWORKS else ()
     holders = tuple(_holders(context, agent.ports)) if agent.ports else ()
+    facts = LaunchFacts(networks=networks, holders=holders, keeps_secrets=not agent.secrets or engine.mounts_memory)
     if agent.cpus is None and agent.memory is None and agent.shm_size is None and agent.gpus is None:
-        return LaunchFacts(networks=networks, holders=holders)
+        return facts
     info = engine.info()
-    return LaunchFacts(networks=networks, holders=holders, cpus=info.cpus, memory=info.memory, runtimes=info.runtimes)
+    return replace(facts, cpus=info.cpus, memory=info.memory, runtimes=info.runtimes, unlimited=info.unlimited)
 
 
 def _holders(context: Context, wanted: tuple[PortBinding, ...]) -> Iterator[PortHolder]:

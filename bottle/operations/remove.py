@@ -108,7 +108,7 @@ def remove_locked(context: Context, state: BottleState) -> Removed:
     volumes = engine.volumes({LABEL_IDENTITY: str(identity)})
     for volume in volumes:
         engine.remove_volume(volume)
-    runtime.forget(context.runtime, identity)
+    runtime.forget(context.handed, identity)
     workspace, moved_to = _that_stays(state)
     if moved_to is None:  # no move brings it back, and the one that had brought it is over
         temporary.forget_placed(context.home.path, identity)

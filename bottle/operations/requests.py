@@ -55,7 +55,7 @@ def collect_notes(context: Context, state: BottleState) -> tuple[str, ...]:
 
 def publish(context: Context, identity: Identity, request: CapabilityRequest) -> None:
     """Let the bottle see what became of its request, if it can see anything now."""
-    runtime.answer(context.runtime, identity, request.number, answer_to(request))
+    runtime.answer(context.handed, identity, request.number, answer_to(request))
 
 
 def admit_requests(context: Context, identity: Identity, image: str) -> None:
@@ -75,7 +75,7 @@ def admit_requests(context: Context, identity: Identity, image: str) -> None:
 def _read(context: Context, container: ContainerFacts | None) -> Folder:
     if container is None or all(mount.target != REQUESTS for mount in container.mounts):
         return Folder(asked=())  # also a container that an older version made
-    if not runtime.is_prepared(context.runtime, Identity.parse(container.labels[LABEL_IDENTITY])):
+    if not runtime.is_prepared(context.handed, Identity.parse(container.labels[LABEL_IDENTITY])):
         hide_secrets(context, container)  # after a reboot the engine could not mount what is to be read
     with closing(_generator(context.engine.read_archive(container.id, REQUESTS))) as chunks:
         return read_folder(chunks)

@@ -79,7 +79,7 @@ def observe_resume(context: Context, state: BottleState, request: ResumeRequest)
         dockerfile_exists=dockerfile is not None and dockerfile.is_file(),
         has_transcript=bool(transcript.read_index(state.transcript)),
         looked_in=str(state.path),
-        told=runtime.told(context.runtime, metadata.identity),
+        told=runtime.told(context.handed, metadata.identity),
     )
 
 

@@ -17,7 +17,7 @@ def hand_over(context: Context, metadata: Metadata, command: tuple[str, ...] | N
     `command` is the argument vector that it runs this time, None for the one that its container was made to run.
     The answers to its requests are there again, too: the folder is in memory, and another one after a move.
     """
-    names = metadata.agent.secrets
+    names = metadata.agent.secrets if context.engine.mounts_memory else ()  # they would be on disk
     values = {name: context.environ[name] for name in names if name in context.environ}
     try:
         requests = context.home.bottle(metadata.identity).requests()
@@ -25,7 +25,7 @@ def hand_over(context: Context, metadata: Metadata, command: tuple[str, ...] | N
         context.progress.note(f"{metadata.identity} does not see the answers to its requests: {exc.what}")
         requests = ()
     answers = {request.number: answer_to(request) for request in requests}
-    return runtime.prepare(context.runtime, metadata.identity, values, answers, command=command)
+    return runtime.prepare(context.handed, metadata.identity, values, answers, command=command)
 
 
 def hide_secrets(context: Context, container: ContainerFacts) -> None:
@@ -37,7 +37,7 @@ def hide_secrets(context: Context, container: ContainerFacts) -> None:
     if container.status.alive or all(mount.target != RESERVED for mount in container.mounts):
         return
     try:
-        runtime.hide(context.runtime, Identity.parse(container.labels[LABEL_IDENTITY]))
+        runtime.hide(context.handed, Identity.parse(container.labels[LABEL_IDENTITY]))
     except BottleError as exc:
         context.progress.note(f"{exc.what}; what its agent had of secrets may be there still: {exc.next_step}")
 

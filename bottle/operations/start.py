@@ -303,7 +303,7 @@ def launch_notes(context: Context, metadata: Metadata) -> tuple[str, ...]:
         ]
     elif metadata.mounted is not None:
         uid = user_id(context.engine, metadata.identity.container, metadata.user)
-        trouble = may_not_write(metadata.mounted, uid, metadata.agent.cap_add)
+        trouble = may_not_write(metadata.mounted, uid, metadata.agent.cap_add, context.engine.info().owner)
         if trouble:
             notes.append(trouble)
     notes += git_note(metadata)
@@ -328,7 +328,7 @@ def _undo(context: Context, state: BottleState) -> None:
     """Take away a launch that failed, hiding none of its error: what cannot be taken away is listed by `list -a`."""
     mine = {LABEL_IDENTITY: str(state.identity)}
     with suppress(BottleError):
-        runtime.forget(context.runtime, state.identity)
+        runtime.forget(context.handed, state.identity)
     with suppress(BottleError):
         found = context.engine.container_summaries(mine)
         for container in (*find_drafts(context.engine, state, found), *find_containers(context.engine, state, found)):

@@ -71,6 +71,7 @@ class FakeEngine(Faults):
         self.id = str(uuid.uuid4())
         self.store = store
         self.is_local = True
+        self.mounts_memory = True
         self.cpus, self.memory, self.runtimes = 4, 8 << 30, ("runc",)
         self.more_networks: set[str] = set()
         self.endpoint = Endpoint(address="unix:///var/run/docker.sock")

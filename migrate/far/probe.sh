@@ -49,9 +49,17 @@ fi
 
 docker=$(command -v docker) || exit 0
 printf 'docker=%s\n' "$docker"
+case $("$docker" --version 2>/dev/null) in podman*) # its own command, under Docker's name
+	printf 'podman=yes\n'
+	exit 0
+	;;
+esac
 ask() { # DOCKER…: what the engine says of itself, if it answers
 	architecture=$("$@" version --format '{{.Server.Arch}}' 2>/dev/null) || return 1
 	printf 'architecture=%s\n' "$architecture" # as images call it; `info` says what the kernel calls it
+	case $("$@" version --format '{{range .Server.Components}}{{.Name}};{{end}}' 2>/dev/null) in
+	*Podman*) printf 'podman=yes\n' ;;
+	esac
 	printf 'info=%s\n' "$("$@" info --format '{{json .}}' 2>/dev/null)"
 	root=$("$@" info --format '{{.DockerRootDir}}' 2>/dev/null)
 }

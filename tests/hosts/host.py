@@ -88,6 +88,7 @@ class DockerHost:
     """
 
     address = ADDRESS
+    data = "/var/lib/docker"
 
     def __init__(
         self,
@@ -143,7 +144,7 @@ class DockerHost:
             shutil.rmtree(self._directory, ignore_errors=True)
 
     def _start(self) -> None:
-        image = ensure_host_image(self._client)
+        image = self._image()
         powers = docker_in_docker(self._client, image)
         labels = {LABEL_NAME: self.name, LABEL_RUN: self.run_id}
         host_key, user_key = make_key_pair(), make_key_pair()
@@ -151,12 +152,11 @@ class DockerHost:
         container = (
             DockerContainer(image)
             .with_name(self.name)
-            .with_volume_mapping(self._volume, "/var/lib/docker", "rw")
-            .with_env("DATA_DISK_MB", str(self._data_disk_mb or ""))
-            .with_copy_into_container(self._daemon_json(), "/etc/docker/daemon.json")
+            .with_volume_mapping(self._volume, self.data, "rw")
             .with_copy_into_container(host_key.private, "/etc/ssh/testhost_ed25519", 0o600)
             .with_kwargs(labels=labels, hostname=self.name, init=True, network="bridge", **powers.arguments)
         )
+        self._furnish(container)
         for folder in powers.mounts:
             container.with_volume_mapping(folder, folder, "rw")
         add_host_config(container.get_docker_client().client, powers.host_config)
@@ -169,6 +169,14 @@ class DockerHost:
         for login in self.logins:
             self._add_login(login, user_key.public)
         self.wait_ready()
+
+    def _image(self) -> str:
+        return ensure_host_image(self._client)
+
+    def _furnish(self, container: DockerContainer) -> None:
+        """Give the container what its engine is told."""
+        container.with_env("DATA_DISK_MB", str(self._data_disk_mb or ""))
+        container.with_copy_into_container(self._daemon_json(), "/etc/docker/daemon.json")
 
     def _daemon_json(self) -> bytes:
         options: dict[str, object] = {"storage-driver": "overlay2"}

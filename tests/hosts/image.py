@@ -28,6 +28,12 @@ CONTEXT: dict[str, tuple[Path, int]] = {
     "sshd.conf": (HERE / "sshd.conf", 0o644),
     "kernel.sh": (SCRIPTS / "lib" / "kernel.sh", 0o644),
 }
+OTHER_REPOSITORY = "agent-bottle-otherhost"
+OTHER_CONTEXT: dict[str, tuple[Path, int]] = {
+    "Dockerfile": (HERE / "other.Dockerfile", 0o644),
+    "containers.conf": (HERE / "containers.conf", 0o644),
+    "otherctl": (HERE / "otherctl", 0o755),
+}
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
@@ -48,12 +54,16 @@ def ensure_base_image(client: docker.DockerClient) -> str:
 
 def host_image_tag() -> str:
     """The tag that belongs to the files as they are now."""
-    digest = hashlib.sha256()
-    for name, (path, mode) in sorted(CONTEXT.items()):
+    return _tag(HOST_REPOSITORY, CONTEXT)
+
+
+def _tag(repository: str, context: dict[str, tuple[Path, int]], base: str = "") -> str:
+    digest = hashlib.sha256(base.encode())
+    for name, (path, mode) in sorted(context.items()):
         content = path.read_bytes()
         digest.update(f"{name} {mode} {len(content)}\n".encode())
         digest.update(content)
-    return f"{HOST_REPOSITORY}:{digest.hexdigest()[:12]}"
+    return f"{repository}:{digest.hexdigest()[:12]}"
 
 
 def ensure_host_image(client: docker.DockerClient) -> str:
@@ -65,7 +75,20 @@ def ensure_host_image(client: docker.DockerClient) -> str:
         except ImageNotFound:
             ensure_base_image(client)
             progress(f"building {tag}; this takes a while")
-            _build(client, tag)
+            _build(client, tag, CONTEXT)
+    return tag
+
+
+def ensure_other_image(client: docker.DockerClient) -> str:
+    """Return the name of the image of hosts with other engines, built on the host image if it has not been yet."""
+    base = ensure_host_image(client)
+    tag = _tag(OTHER_REPOSITORY, OTHER_CONTEXT, base)
+    with _alone():
+        try:
+            client.images.get(tag)
+        except ImageNotFound:
+            progress(f"building {tag}; this takes a while")
+            _build(client, tag, OTHER_CONTEXT, HOST_IMAGE=base)
     return tag
 
 
@@ -77,26 +100,26 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _build(client: docker.DockerClient, tag: str) -> None:
+def _build(client: docker.DockerClient, tag: str, context: dict[str, tuple[Path, int]], **args: str) -> None:
     try:
         client.images.build(
-            fileobj=_context(),
+            fileobj=_packed(context),
             custom_context=True,
             tag=tag,
             rm=True,
             forcerm=True,
-            buildargs={name: os.environ[name] for name in PROXIES if name in os.environ},
+            buildargs={name: os.environ[name] for name in PROXIES if name in os.environ} | args,
         )
     except BuildError as error:
         log = "".join(str(line.get("stream", "")) for line in error.build_log if isinstance(line, dict))
         raise RuntimeError(f"the host image could not be built: {error}\n{log[-4000:]}") from error
 
 
-def _context() -> io.BytesIO:
+def _packed(context: dict[str, tuple[Path, int]]) -> io.BytesIO:
     """The build context, with fixed times and owners so that the builder's cache works across clones."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, (path, mode) in CONTEXT.items():
+        for name, (path, mode) in context.items():
             content = path.read_bytes()
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(content), mode

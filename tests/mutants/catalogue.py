@@ -215,8 +215,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_workspace",
         (
             "an agent is not whoever owns its work",
-            "            return facts.st_uid, facts.st_gid\n",
+            "            return (0, 0) if facts.st_uid == engine_owner else (facts.st_uid, facts.st_gid)\n",
             "            pass\n",
+        ),
+        (
+            "who runs a rootless engine is not root in its containers",
+            "return (0, 0) if facts.st_uid == engine_owner else (facts.st_uid",
+            "return (0, 0) if facts.st_uid is engine_owner is None else (facts.st_uid",
         ),
     ),
     *_in(

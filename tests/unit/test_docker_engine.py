@@ -31,6 +31,7 @@ from bottle.docker_engine.streams import Demultiplexer, unframed
 from bottle.errors import (
     BottleError,
     BuildFailed,
+    CannotPause,
     Conflict,
     EngineError,
     EngineUnreachable,
@@ -123,6 +124,11 @@ def test_no_foreign_class_gets_out(kind: type[Exception]) -> None:
         (api_error(404, "No such container: x"), NotFound, "No such container: x"),
         (api_error(409, "is in use"), Conflict, "is in use"),
         (api_error(500, "Container x is not paused"), Conflict, "is not paused"),
+        (api_error(500, "can't pause: container state improper"), Conflict, "state improper"),
+        (api_error(500, "create: the name x is in use by y: that name is already in use"), Conflict, "in use by"),
+        (api_error(500, "x not found: layer not known"), NotFound, "layer not known"),
+        (api_error(500, "cannot toggle freezer: cgroups not configured for container"), CannotPause, "rootless"),
+        (api_error(500, "container-init binary not found on the host"), EngineError, "no init for containers"),
         (api_error(500, "no space left on device"), EngineError, "no space left on device"),
         (
             api_error(500, f"{PORT_FAILED}Bind for 0.0.0.0:80 failed: port is already allocated"),
@@ -222,6 +228,7 @@ def test_tls_without_its_files_is_unreachable(tmp_path: Path) -> None:
 # A daemon that misbehaves.
 
 VERSION = json.dumps({"ApiVersion": "1.41", "Version": "20.10", "Arch": "amd64", "Os": "linux"}).encode()
+PODMAN = b"Libpod-API-Version: 4.3.1\r\n"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 FAULTS = {
     "hangs up": b"",
@@ -256,7 +263,8 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
                             pass
                         self.rfile.readline()
                     if b"/version " in line:
-                        self.wfile.write(HEAD + b"Content-Length: %d\r\n\r\n" % len(VERSION) + VERSION)
+                        whose = PODMAN if PODMAN in (answer or b"") else b""  # is in each of its answers
+                        self.wfile.write(HEAD + whose + b"Content-Length: %d\r\n\r\n" % len(VERSION) + VERSION)
                         continue
                     if answer is None:
                         stop.wait(20)
@@ -419,7 +427,7 @@ def test_a_build_that_fails_shows_its_step_and_last_lines(
     assert "0123" not in caught.value.what
 
 
-@pytest.mark.parametrize(("header", "by_client"), [(b"", True), (b"Libpod-API-Version: 4.3.1\r\n", False)])
+@pytest.mark.parametrize(("header", "by_client"), [(b"", True), (PODMAN, False)])
 def test_the_client_builds_where_the_engine_has_buildkit(
     daemon: Callable[[bytes | None], DockerEngine],
     tmp_path: Path,

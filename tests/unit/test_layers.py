@@ -111,6 +111,19 @@ def legacy(layers: tuple[bytes, ...] = LAYERS, *, names: tuple[str, ...] | None 
     return entries
 
 
+def podman() -> Entries:
+    """Form of Podman: layers under their diff ids, and the form above as links to them."""
+    entries = Entries()
+    for content in dict.fromkeys(LAYERS):
+        entries.add(f"{hexes(content)}.tar", content)
+    entries.add(f"{hexes(CONFIG)}.json", CONFIG)
+    for content in LAYERS:
+        entries.add(f"{hexes(b'top' + content)}/layer.tar", f"../{hexes(content)}.tar")
+    manifest = [{"Config": f"{hexes(CONFIG)}.json", "RepoTags": [REF], "Layers": [f"{hexes(n)}.tar" for n in LAYERS]}]
+    entries.add("manifest.json", json.dumps(manifest).encode())
+    return entries
+
+
 def oci(*, pack: Pack = bytes, strangers: bool = False, manifest_first: bool = False) -> Entries:
     """Form of Docker from 25 on: plain layers for the classic store, `pack`ed ones for the containerd store."""
     blobs = [pack(each) for each in LAYERS]
@@ -198,6 +211,7 @@ class Engine:
 FORMS: dict[str, Callable[[], Entries]] = {
     "legacy": legacy,
     "legacy-unforeseen": lambda: legacy(names=tuple(hexes(each[:512]) for each in LAYERS)),
+    "podman": podman,
     "oci-plain": oci,
     "oci-gzip": lambda: oci(pack=gz),
     "oci-zstd": lambda: oci(pack=zstd),
@@ -232,6 +246,11 @@ def refused(archive: bytes, spool: DirectorySpool, wanted: tuple[str, ...] = DIF
     assert engine.closed
     assert not [path for path in spool._folder.iterdir() if path.name.startswith(".")]
     return caught.value.what
+
+
+def test_a_layer_that_is_not_what_its_name_says_is_refused(spool: DirectorySpool) -> None:
+    name = f"{hexes(LAYERS[0])}.tar"
+    assert "not those that its name says" in refused(podman().replaced(name, LAYERS[0] + b" ").tar(), spool)
 
 
 @pytest.mark.parametrize("piece", [1, 511, 512, 513, 1 << 20])

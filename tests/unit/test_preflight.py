@@ -71,3 +71,17 @@ def test_what_limits_nothing_is_told(asked: dict[str, object], told: str) -> Non
 def test_an_engine_without_a_runtime_for_gpus_is_told_of() -> None:
     assert "no runtime for GPUs" in doubts(replace(AGENT, gpus="1"), replace(FACTS, runtimes=("runc",)))[0]
     assert doubts(replace(AGENT, memory=9 << 30), replace(FACTS, memory=0)) == ()
+
+
+def test_limits_that_the_engine_does_not_have_are_told() -> None:
+    facts = replace(FACTS, unlimited=("memory", "pids"))
+    (told,) = doubts(replace(AGENT, memory=1 << 30, cpus=1.0), facts)
+    assert told.startswith("`memory` limits nothing here")
+    assert doubts(AGENT, facts) == ()
+
+
+def test_secrets_need_a_folder_in_memory() -> None:
+    facts = replace(FACTS, keeps_secrets=False)
+    (problem,) = problems(replace(AGENT, secrets=("TOKEN",)), facts)
+    assert "rootless Docker" in problem.what
+    assert problems(AGENT, facts) == ()

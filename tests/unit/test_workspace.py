@@ -153,6 +153,19 @@ def test_an_agent_is_to_be_whoever_owns_the_work(
     assert workspace_owner(tmp_path if mounted is not None else None) == ids
 
 
+def test_in_a_rootless_engine_the_files_of_who_runs_it_are_roots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owned(monkeypatch, tmp_path, 1000, 100)
+    assert workspace_owner(tmp_path, 1000) == (0, 0)
+    assert workspace_owner(tmp_path, 1001) == (1000, 100)
+    assert may_not_write(tmp_path, 0, (), 1000) is None
+    trouble = may_not_write(tmp_path, 1000, (), 1000)
+    assert trouble is not None
+    assert 'use --copy-cwd or user = "0"' in trouble
+    assert may_not_write(tmp_path, 1000, (), 1001) is None
+
+
 def test_a_workspace_that_is_gone_is_nobodys(tmp_path: Path) -> None:
     assert workspace_owner(tmp_path / "gone") == workspace_owner(None)
 

@@ -183,6 +183,7 @@ def test_a_commit_whose_image_is_not_here_is_made_again(layers: tuple[str, ...] 
     ("host", "said"),
     [
         ({"docker": ""}, "has no docker"),
+        ({"podman": True}, "is Podman: bottles move from there"),
         ({"refused": "permission denied"}, "may not use Docker .* permission denied"),
         ({"architecture": "arm64"}, "is arm64, and this bottle's image is amd64"),
         ({"tools": frozenset({"find", "awk", "sha256sum"})}, "lacks tar"),

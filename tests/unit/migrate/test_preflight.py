@@ -55,6 +55,16 @@ def test_a_host_with_docker(remote: LocalRemote, identity: Identity, far: Path, 
     assert list(far.iterdir()) == []
 
 
+def test_podman_is_known_behind_both_names(remote: LocalRemote, identity: Identity, programs: Path) -> None:
+    docker(programs)
+    assert not probe(remote, identity, "").podman
+    components = "*.Server.Components*) echo 'Podman Engine;Conmon;' ;;\nversion*)"
+    put(programs / "docker", DOCKER.replace("version*)", components).format(info=json.dumps(INFO), refusal=""))
+    assert probe(remote, identity, "").podman
+    put(programs / "docker", '#!/bin/sh\n[ "$1" != --version ] || echo podman version 4.3.1\n')
+    assert probe(remote, identity, "").podman
+
+
 def test_the_containerd_store_is_known_by_its_driver(remote: LocalRemote, identity: Identity, programs: Path) -> None:
     docker(programs, CONTAINERD)
     assert probe(remote, identity, "").store is Store.CONTAINERD

@@ -12,7 +12,7 @@ import pytest
 from bottle.errors import EngineUnreachable, NameTaken, StateDamaged, UsageError
 from bottle.launch import bare_spec
 from bottle.manifest import parse_manifest, read_manifest
-from bottle.model import CommitIntent, Endpoint, EngineInfo, Store
+from bottle.model import CommitIntent, Endpoint, EngineInfo, Product, Store
 from bottle.operations import Check, examine, exit_code, init
 from bottle.operations.doctor import Verdict, failed, too_old
 from bottle.template import PLAIN, entry_of
@@ -86,6 +86,19 @@ def test_a_disk_that_cannot_be_looked_at_is_no_warning(world: World, monkeypatch
     monkeypatch.setattr(os, "statvfs", refused)
     check = found(world)["docker disk"]
     assert (check.verdict, check.next_step, "not known" in check.detail) == (Verdict.GOOD, "", True)
+
+
+def test_an_engine_says_whose_it_is_and_what_it_lacks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "docker cgroups" not in found(world)
+    said = replace(world.engine.info(), rootless=True, owner=1000, unlimited=("memory", "pids"), freezes=False)
+    monkeypatch.setattr(world.engine, "info", lambda: said)
+    assert found(world)["docker"].detail.startswith(f"Docker {said.version} (rootless), ")
+    check = found(world)["docker cgroups"]
+    assert (check.verdict, "no limit of memory, no limit of pids, no pause" in check.detail) == (Verdict.WARNING, True)
+    podman = replace(world.engine.info(), product=Product.PODMAN, version="4.3.1")
+    monkeypatch.setattr(world.engine, "info", lambda: podman)
+    assert found(world)["docker"].detail.startswith("Podman 4.3.1 (rootless), ")
+    assert "docker version" not in found(world)
 
 
 def test_missing_rights_are_told_apart(world: World) -> None:

@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 
 from bottle.cli.terminal import ending_signals
-from bottle.errors import BottleError, Conflict, EngineError, EngineUnreachable, PreflightRefused, StillPaused
+from bottle.errors import (
+    BottleError,
+    CannotPause,
+    Conflict,
+    EngineError,
+    EngineUnreachable,
+    PreflightRefused,
+    StillPaused,
+)
 from bottle.model import Agent, ContainerFacts, Mount, MountKind, Status
 from bottle.operations import ForkRequest, commit, fork, list_bottles, resume, stop
 from bottle.operations import pause as pausing
@@ -189,6 +197,15 @@ def test_a_pause_or_an_unpause_that_does_nothing_is_noticed(
     with pytest.raises(StillPaused), paused(world.context, bottle, container, "a test"):
         pass
     assert bottle.paused_by == "a test"
+
+
+def test_an_engine_that_cannot_pause_is_told_of_with_what_works(world: World, bottle: BottleState) -> None:
+    world.engine.fail_next("pause", CannotPause("it has no cgroups to pause with", next_step="another engine"))
+    with pytest.raises(CannotPause) as caught, paused(world.context, bottle, container_of(world, bottle), "a test"):
+        raise AssertionError("it was not paused")
+    assert caught.value.next_step == f"bottle stop {bottle.identity}, then the same again"
+    assert bottle.paused_by is None
+    assert world.status(bottle) is Status.RUNNING
 
 
 def test_descriptors_that_run_out_within_are_there_to_let_it_go_on(

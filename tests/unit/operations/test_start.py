@@ -195,6 +195,23 @@ def test_secrets_are_in_no_config_and_no_state(world: World) -> None:
     assert b"hunter2" in (world.runtime / str(bottle.identity) / "secrets").read_bytes()
 
 
+def test_where_no_folder_in_memory_can_be_mounted_there_is_one_on_disk_and_no_secret(world: World) -> None:
+    world.engine.mounts_memory = False
+    world.environ["TOKEN"] = "hunter2"
+    with pytest.raises(PreflightRefused, match="`secrets`: a rootless Docker"):
+        world.start(KEEPER)
+    bottle = world.start(replace(KEEPER, secrets=()))
+    folder = world.home.path / "run" / str(bottle.identity)
+    assert (folder / "launch").exists()
+    container = world.engine.container(bottle.identity.container)
+    assert container is not None
+    assert str(folder) in {mount.source for mount in container.mounts}
+    assert list(world.runtime.iterdir()) == []
+    world.engine.stop(container.id)
+    remove(world.context, bottle, consent=True)
+    assert not folder.exists()
+
+
 def test_an_engine_elsewhere_mounts_no_folder_of_this_host(world: World) -> None:
     world.engine.is_local = False
     plan = plan_start(world.context, StartRequest(agent=KEEPER, cwd=world.cwd, copy_cwd=True))

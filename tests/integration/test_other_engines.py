@@ -1,0 +1,346 @@
+"""Engines that are not the system's dockerd against the contract of all engines, and the main job on each.
+
+What such an engine does otherwise is a test of its own name here, so that it is known, and noticed when it ends.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+pytest.register_assert_rewrite("tests.contract.engine")
+
+from bottle.docker_engine import DockerEngine  # noqa: E402
+from bottle.errors import EngineError, NotFound  # noqa: E402
+from bottle.model import NO_RESTART, Mount, MountKind, Product, Status  # noqa: E402
+from tests.contract.engine import EngineContract, Rig, eventually, read_tar, tar_of  # noqa: E402
+from tests.hosts import DockerHost, OtherHost, RunResult, ensure_other_image  # noqa: E402
+from tests.hosts.other import OtherEngine  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def other_image(engine: docker.DockerClient, host_image: str) -> str:
+    """The name of the image that these hosts run."""
+    return ensure_other_image(engine)
+
+
+@pytest.fixture(scope="session")
+def make_other(
+    run_id: str, base_image: str, other_image: str, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[OtherEngine], OtherHost]:
+    """Make a host with another engine, which has the base image once it is started."""
+
+    def make(engine: OtherEngine) -> OtherHost:
+        shared = tmp_path_factory.mktemp(engine)
+        shared.chmod(0o755)  # for the host's users; nobody else enters the folder above it
+        return OtherHost(engine, shared, run_id=run_id)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def podman_host(make_other: Callable[[OtherEngine], OtherHost], base_image: str) -> Iterator[OtherHost]:
+    """A host with Podman's API service, run by root."""
+    with make_other("podman") as host:
+        host.load_image(base_image)
+        yield host
+
+
+@pytest.fixture(scope="session")
+def rootless_host(make_other: Callable[[OtherEngine], OtherHost], base_image: str) -> Iterator[OtherHost]:
+    """A host with a dockerd that a user runs. The machines of tests have cgroups of version 1: it has none, so."""
+    with make_other("rootless") as host:
+        host.load_image(base_image)
+        yield host
+
+
+def rig_on(host: OtherHost, base: str, name: str) -> Iterator[Rig]:
+    folder = host.shared / f"work-{name}"
+    folder.mkdir()
+    rig = Rig(engine=DockerEngine(host.environment), base=base, folder=folder)
+    yield rig
+    rig.clean()
+
+
+@pytest.mark.campaign
+class TestPodman(EngineContract):
+    """Podman 4.3."""
+
+    tells_of_ends_in_order = False
+
+    @pytest.fixture
+    def rig(self, podman_host: OtherHost, base_image: str, tmp_path: Path) -> Iterator[Rig]:
+        yield from rig_on(podman_host, base_image, tmp_path.name)
+
+    def test_info_says_what_answers(self, rig: Rig) -> None:
+        info = rig.engine.info()
+        assert (info.product, info.version[:3], info.rootless, info.freezes) == (Product.PODMAN, "4.3", False, True)
+        assert info.id == ""  # it makes one up each time
+        assert info.architecture == rig.look_at(rig.base).architecture
+
+    def test_a_restart_policy_is_given_and_taken_away(self, rig: Rig) -> None:
+        """It cannot be changed, and so nobody gives one to a bottle's container."""
+        ref = rig.running()
+        assert rig.look(ref).restart in {"", NO_RESTART}
+        with pytest.raises(EngineError, match="Podman cannot change the restart policy"):
+            rig.engine.update(ref, restart="always")
+
+    def test_a_commit_leaves_volumes_out(self, rig: Rig) -> None:
+        """So it does, and the volume of a container that does not run cannot be written through the container."""
+        rig.engine.create_volume(rig.name("volume"), rig.labels)
+        mount = Mount(kind=MountKind.VOLUME, source=rig.name("volume"), target="/data")
+        ref = rig.running("one", mounts=(mount,), entrypoint=("sh", "-c", "echo v >/data/kept; exec sleep 600"))
+        assert rig.engine.ended_within(ref, 0.5) is None
+        assert rig.read(ref, "/data/kept") == b"v\n"
+        rig.engine.commit(ref, rig.commit_spec("1"))
+        bare = rig.create("two", image=rig.image("1"))
+        with pytest.raises(NotFound):
+            rig.engine.read_archive(bare, "/data/kept")
+
+    def test_a_commit_keeps_a_health_check_that_containers_do_not_run(self, rig: Rig) -> None:
+        """Its builder leaves health checks out, which OCI images do not have."""
+        checked, plain = rig.build("HEALTHCHECK CMD true", tag="checked"), rig.build(tag="other")
+        assert checked.config_digest == plain.config_digest
+
+    def test_the_archive_of_a_link_is_the_link(self, rig: Rig) -> None:
+        """It is what the link leads to, in the container."""
+        ref = rig.create()
+        rig.write(ref, "/srv/real/one", b"1")
+        rig.write(ref, "/srv/link", b"", type=tarfile.SYMTYPE, linkname="/srv/real")
+        assert read_tar(rig.engine.read_archive(ref, "/srv/link")) == {"link": b"", "link/one": b"1"}
+
+    @pytest.mark.parametrize("path", ["/srv/loop", "/srv/loop/x", "/srv/there", "/srv/file/x", "/srv/" + "x" * 300])
+    def test_an_archive_that_leads_nowhere_is_refused_and_not_missing(self, rig: Rig, path: str) -> None:
+        """It may be called missing."""
+        ref = rig.create()
+        rig.write(ref, "/srv/file", b"x")
+        for name, target in (("loop", "/srv/loop"), ("there", "/srv/back"), ("back", "/srv/there")):
+            rig.write(ref, f"/srv/{name}", b"", type=tarfile.SYMTYPE, linkname=target)
+        with pytest.raises((EngineError, NotFound)):
+            rig.engine.read_archive(ref, path)
+
+    def test_an_archive_keeps_owner_and_mode(self, rig: Rig) -> None:
+        """On the way in; on the way out all is the user's that the container runs as."""
+        ref = rig.running()
+        rig.write(ref, "/work/key", b"k", mode=0o600, uid=1234, gid=4321, mtime=1_600_000_000)
+        with tarfile.open(fileobj=io.BytesIO(b"".join(rig.engine.read_archive(ref, "/work/key")))) as tar:
+            (member,) = tar.getmembers()
+        assert (member.mode & 0o7777, member.uid, member.gid, int(member.mtime)) == (0o600, 0, 0, 1_600_000_000)
+        layer = rig.engine.writable_layer(ref)
+        assert layer is None or (layer / "work" / "key").stat().st_uid == 1234
+
+    def test_archives_need_their_places(self, rig: Rig) -> None:
+        """A folder that is missing is made."""
+        ref = rig.create()
+        with pytest.raises(NotFound):
+            rig.engine.read_archive(ref, "/no/such/file")
+        rig.engine.write_archive(ref, "/no/such/folder", io.BytesIO(tar_of(("a", b"a"))))
+        assert rig.read(ref, "/no/such/folder/a") == b"a"
+        with pytest.raises(EngineError):
+            rig.engine.write_archive(ref, "/", io.BytesIO(b"this is no tar" * 100))
+
+
+@pytest.mark.campaign
+class TestRootlessDocker(EngineContract):
+    """Docker 26.1 run by a user, without cgroups."""
+
+    freezes = False
+
+    @pytest.fixture
+    def rig(self, rootless_host: OtherHost, base_image: str, tmp_path: Path) -> Iterator[Rig]:
+        yield from rig_on(rootless_host, base_image, tmp_path.name)
+
+    def test_info_says_what_it_cannot(self, rig: Rig) -> None:
+        info = rig.engine.info()
+        assert (info.product, info.rootless, info.freezes) == (Product.DOCKER, True, False)
+        assert info.unlimited == ("memory", "cpus", "pids")
+        assert info.owner == rig.folder.joinpath("../socket/engine").stat().st_uid
+        assert not rig.engine.mounts_memory
+
+    def test_a_folder_in_memory_that_is_mounted_read_only_is_in_the_way_of_archives(
+        self, rig: Rig, rootless_host: OtherHost
+    ) -> None:
+        """That is what `mounts_memory` is for."""
+        rootless_host.exec(["install", "-d", "-o", "op", "/dev/shm/handed"])
+        mount = Mount(kind=MountKind.BIND, source="/dev/shm/handed", target="/handed", read_only=True)
+        with pytest.raises(EngineError, match="operation not permitted"):
+            rig.read(rig.create(mounts=(mount,)), "/etc/passwd")
+
+    def test_pause_and_unpause(self, rig: Rig) -> None:
+        """It says what keeps it from that."""
+        ref = rig.running()
+        with pytest.raises(EngineError, match="rootless, and has no cgroups"):
+            rig.engine.pause(ref)
+        assert rig.status(ref) is Status.RUNNING
+
+    def test_a_paused_container_can_be_stopped_and_removed(self, rig: Rig) -> None:
+        """There is none; one that was to be paused can."""
+        ref = rig.running()
+        with pytest.raises(EngineError):
+            rig.engine.pause(ref)
+        rig.engine.stop(ref, grace=1)
+        assert rig.status(ref) is Status.EXITED
+        rig.engine.remove_container(ref)
+
+    def test_an_archive_tells_of_dangling_links_and_of_what_is_no_file(self, rig: Rig) -> None:
+        """A user makes no devices."""
+        ref = rig.create()
+        rig.write(ref, "/srv/kinds/pipe", b"", type=tarfile.FIFOTYPE)
+        with pytest.raises(EngineError):
+            rig.write(ref, "/srv/kinds/device", b"", type=tarfile.CHRTYPE, devmajor=1, devminor=3)
+        rig.write(ref, "/srv/kinds/link", b"", type=tarfile.SYMTYPE, linkname="/srv/nowhere")
+        with pytest.raises(NotFound):
+            rig.engine.read_archive(ref, "/srv/kinds/link/x")
+
+
+# --- the main job -----------------------------------------------------------------------------------------------------
+
+DOCKERFILE = """\
+FROM debian:trixie-slim
+ARG BOTTLE_UID=1000
+RUN [ "$BOTTLE_UID" = 0 ] || useradd --uid "$BOTTLE_UID" agent
+WORKDIR /workspace
+"""
+MANIFEST = """\
+[agents.worker]
+dockerfile = "Dockerfile"
+command = ["sh", "-c", "echo first >>/workspace/seen; echo first >>/var/tmp/journal; exec sleep 600"]
+resume_command = ["sh", "-c", "echo again >>/workspace/seen; echo again >>/var/tmp/journal; exec sleep 600"]
+transcript = ["/var/tmp/journal"]
+network = "none"
+memory = "256m"
+"""
+
+
+@dataclass
+class Bench:
+    """A user of a host: `bottle` typed in a folder of theirs."""
+
+    host: OtherHost
+    user: str
+    home: str
+
+    @property
+    def work(self) -> str:
+        return f"{self.home}/work"
+
+    def run(self, *words: str, cwd: str = "") -> RunResult:
+        script = f'cd "{cwd or self.work}" && exec "$@"'
+        return self.host.exec(["sh", "-c", script, "sh", *words], user=self.user, env={"HOME": self.home}, check=False)
+
+    def ok(self, *words: str) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self.run("bottle", *words, "--format", "json").check().stdout)
+        return answer
+
+    def refused(self, code: int, *words: str) -> str:
+        done = self.run("bottle", *words)
+        assert done.returncode == code, done.stderr.decode()
+        return done.stderr.decode()
+
+    def seen(self, folder: str = "") -> list[str]:
+        return self.run("cat", f"{folder or self.work}/seen").check().text.splitlines()
+
+    def journal(self, identity: str) -> list[str]:
+        return self.host.docker("exec", f"bottle-{identity}", "cat", "/var/tmp/journal").text.splitlines()
+
+    def wait_for(self, identity: str, lines: list[str]) -> None:
+        assert eventually(lambda: self.journal(identity) == lines), self.journal(identity)
+
+
+@contextmanager
+def bench_on(host: OtherHost, user: str, home: str) -> Iterator[Bench]:
+    bench = Bench(host, user, home)
+    bench.run("mkdir", "-p", bench.work, cwd=home).check()
+    for name, text in (("Dockerfile", DOCKERFILE), ("bottle.toml", MANIFEST)):
+        bench.run("sh", "-c", 'printf %s "$1" >"$2"', "sh", text, name).check()
+    yield bench
+    for each in host.docker("ps", "-aq", "--filter", "label=bottle.identity").text.split():
+        host.docker("rm", "-f", each, check=False)
+    bench.run("rm", "-rf", bench.work, f"{home}/.bottle", f"{home}/copy", f"{home}/landed", cwd=home)
+
+
+def the_main_job(bench: Bench, *, pauses: bool) -> str:
+    """Start, commit, resume without the container, fork, export, import, stop; the identity of what was committed."""
+    identity = str(bench.ok("start", "worker", "-d")["identity"])
+    bench.wait_for(identity, ["first"])
+    if not pauses:
+        assert "rootless, and has no cgroups to pause with" in bench.refused(5, "commit", identity)
+        bench.ok("stop", identity)
+    bench.ok("commit", identity)
+    bench.host.docker("rm", "-f", f"bottle-{identity}")
+    bench.ok("resume", identity, "-d")
+    bench.wait_for(identity, ["first", "again"])
+    assert bench.seen() == ["first", "again"]
+    assert bench.run("stat", "-c", "%U", "seen").check().text == bench.user
+    bench.run("mkdir", f"{bench.home}/copy").check()
+    fork = str(bench.ok("fork", f"{identity}@1", "--cwd", f"{bench.home}/copy")["identity"])
+    bench.ok("resume", fork, "-d")
+    bench.wait_for(fork, ["first", "again"])
+    bench.ok("stop", identity)
+    bench.ok("export", identity, f"{bench.work}/{identity}.bottle")
+    arrived = bench.ok("import", f"{bench.work}/{identity}.bottle", "--workspace", f"{bench.home}/landed", "--yes")
+    twin = str(arrived["identity"])
+    bench.ok("resume", twin, "-d")
+    bench.wait_for(twin, ["first", "again", "again"])
+    assert bench.seen(f"{bench.home}/landed")[:2] == ["first", "again"]
+    return identity
+
+
+def introduce(bench: Bench, destination: DockerHost) -> None:
+    """Let root of a host log in at another one as `there`, both being containers on one bridge."""
+    destination.container.reload()
+    address = destination.container.attrs["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
+    public = destination.known_hosts.read_text().split(maxsplit=1)[1]
+    config = f"Host there\n  HostName {address}\n  User root\n  IdentitiesOnly yes\n"
+    bench.run("mkdir", "-p", "-m", "700", ".ssh", cwd=bench.home).check()
+    files = {"id_ed25519": destination.key_file.read_text(), "known_hosts": f"{address} {public}", "config": config}
+    for name, text in files.items():
+        put = 'umask 077; printf %s "$1" >".ssh/$2"'
+        bench.run("sh", "-c", put, "sh", text, name, cwd=bench.home).check()
+
+
+def it_moves(bench: Bench, identity: str, destination: DockerHost) -> None:
+    """It moves to `destination`, which is introduced as `there`, and goes on there."""
+    bench.ok("migrate", identity, "there", "--yes")
+    destination.exec(["bottle", "resume", identity, "-d"], env={"HOME": "/root"})
+    journal = destination.docker("exec", f"bottle-{identity}", "cat", "/var/tmp/journal").text.splitlines()
+    assert journal[:2] == ["first", "again"]
+    destination.docker("rm", "-f", f"bottle-{identity}")
+
+
+def test_the_main_job_on_podman(
+    podman_host: OtherHost, classic_host: DockerHost, with_bottle: Callable[[DockerHost], DockerHost]
+) -> None:
+    with_bottle(podman_host)
+    with_bottle(classic_host)
+    with bench_on(podman_host, "root", "/root") as bench:
+        assert "Podman 4.3" in bench.run("bottle", "doctor").stdout.decode()
+        identity = the_main_job(bench, pauses=True)
+        introduce(bench, podman_host)
+        assert "is Podman: bottles move from there" in bench.refused(8, "migrate", identity, "there", "--yes")
+        introduce(bench, classic_host)
+        it_moves(bench, identity, classic_host)
+
+
+@pytest.mark.campaign
+def test_the_main_job_on_a_rootless_docker(
+    rootless_host: OtherHost, classic_host: DockerHost, with_bottle: Callable[[DockerHost], DockerHost]
+) -> None:
+    with_bottle(rootless_host)
+    with_bottle(classic_host)
+    with bench_on(rootless_host, "op", "/home/op") as bench:
+        doctor = bench.run("bottle", "doctor").stdout.decode()
+        assert "(rootless)" in doctor
+        assert "no pause" in doctor
+        identity = the_main_job(bench, pauses=False)
+        introduce(bench, classic_host)
+        it_moves(bench, identity, classic_host)
