@@ -1,6 +1,7 @@
 """`bottle list`."""
 
 import click
+from click.shell_completion import CompletionItem
 
 from bottle.cli.bottletable import bottle_table
 from bottle.cli.output import Verbatim, answer, table
@@ -37,12 +38,19 @@ _FILTERS = {
 _IDENTITIES = "{{.Identity}}"
 
 
-class _Form(click.Choice[str]):
+class _Form(click.ParamType):
     """A form that every command knows, or a template."""
+
+    name = "form"
+    choices = ("text", "json")
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """`value`, if it is one of them."""
-        return value if "{{" in value else super().convert(value, param, ctx)
+        return value if "{{" in value else click.Choice(self.choices).convert(value, param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The forms; a template is the user's own."""
+        return click.Choice(self.choices).shell_complete(ctx, param, incomplete)
 
 
 @click.command("list")
@@ -59,7 +67,7 @@ class _Form(click.Choice[str]):
 @click.option(
     "--format",
     "form",
-    type=_Form(["text", "json"]),
+    type=_Form(),
     default="text",
     metavar="[text|json]|TEMPLATE",
     help="How the answer is printed; a template such as '{{.Identity}}\\t{{.State}}' makes a line of each bottle.",
