@@ -21,6 +21,8 @@ from bottle.text import printable
 
 _Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
+FORMS = ("text", "json")
+
 
 def _quiet(offer: Callable[[click.Context, str], Iterator[CompletionItem]]) -> _Completer:
     """What `offer` yields and the incomplete word begins, up to where something went wrong."""
@@ -95,6 +97,13 @@ def agents(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
 
     for name in sorted(read_manifest(find_manifest(Path.cwd(), default_home())).agents):
         yield CompletionItem(name)
+
+
+@_quiet
+def forms(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
+    """How an answer is printed; a template is the user's own."""
+    for form in FORMS:
+        yield CompletionItem(form)
 
 
 @_quiet

@@ -1,9 +1,9 @@
 """`bottle list`."""
 
 import click
-from click.shell_completion import CompletionItem
 
 from bottle.cli.bottletable import bottle_table
+from bottle.cli.completion import FORMS, forms
 from bottle.cli.output import Verbatim, answer, table
 from bottle.cli.selection import Template, fields_of, filtered
 from bottle.cli.shared import command, make_context
@@ -38,19 +38,11 @@ _FILTERS = {
 _IDENTITIES = "{{.Identity}}"
 
 
-class _Form(click.ParamType):
-    """A form that every command knows, or a template."""
-
-    name = "form"
-    choices = ("text", "json")
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """`value`, if it is one of them."""
-        return value if "{{" in value else click.Choice(self.choices).convert(value, param, ctx)
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """The forms; a template is the user's own."""
-        return click.Choice(self.choices).shell_complete(ctx, param, incomplete)
+def _known(_context: click.Context, _option: click.Parameter, form: str) -> str:
+    """The form, if it is one that every command knows, or a template."""
+    if form in FORMS or "{{" in form:
+        return form
+    raise click.BadParameter(f"{form!r} is none of {', '.join(FORMS)}, and no template such as '{_IDENTITIES}'.")
 
 
 @click.command("list")
@@ -67,7 +59,8 @@ class _Form(click.ParamType):
 @click.option(
     "--format",
     "form",
-    type=_Form(),
+    callback=_known,
+    shell_complete=forms,
     default="text",
     metavar="[text|json]|TEMPLATE",
     help="How the answer is printed; a template such as '{{.Identity}}\\t{{.State}}' makes a line of each bottle.",

@@ -37,7 +37,7 @@ def _described(param: click.Parameter) -> dict[str, Any]:
     words = {
         "names": [param.name, *(param.opts if isinstance(param, click.Option) else ())],
         "nargs": param.nargs if param.nargs != 1 else None,
-        "choices": list(getattr(param.type, "choices", ())) or None,
+        "choices": list(param.type.choices) if isinstance(param.type, click.Choice) else None,
         "path": isinstance(param.type, click.Path),
         "complete": completer.__name__ if completer is not None else None,
     }
