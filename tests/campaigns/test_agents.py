@@ -17,6 +17,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from bottle import tree
 from tests.hosts import DockerHost
 from tests.integration import migration
 from tests.integration.migration import BOTTLE, Desk, forgotten
@@ -81,6 +82,7 @@ class Shop:
     kind: Kind
     owner: int
     user: int
+    columns: int
 
     @property
     def project(self) -> Path:
@@ -109,7 +111,8 @@ class Shop:
 
     def terminal(self, *words: str) -> Terminal:
         """Run the real command on a terminal."""
-        return Terminal((*self._as_user, sys.executable, *BOTTLE, *words), cwd=self.project, environ=self._environ)
+        words = (*self._as_user, sys.executable, *BOTTLE, *words)
+        return Terminal(words, cwd=self.project, environ=self._environ, columns=self.columns)
 
     def session(self) -> str:
         """A bottle whose agent was told something, did some work, and was ended; its identity."""
@@ -161,12 +164,12 @@ def node(engine: docker.DockerClient, base_image: str, tmp_path_factory: pytest.
 @pytest.fixture
 def shop(request: pytest.FixtureRequest, tmp_path: Path, engine: docker.DockerClient, node: str) -> Iterator[Shop]:
     """A project with an agent, as `bottle init` and its user's few changes make it."""
-    kind, owner, user = request.param
+    kind, owner, user, columns = request.param
     with migration.desk_in(tmp_path / "desk", engine) as desk:
         (desk.folder / "bottle.toml").unlink()
         desk.workspace.mkdir()
         git(desk.workspace, "init", "--quiet")
-        shop = Shop(desk, kind, owner, user)
+        shop = Shop(desk, kind, owner, user, columns)
         for each in (tmp_path.parent, tmp_path):
             each.chmod(0o755)
         for each in (desk.folder, *desk.folder.rglob("*")):
@@ -180,20 +183,22 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path, engine: docker.DockerCl
         ours = f'user = "agent"\nnetwork = "none"\nbuild_args = {{ BASE = "{node}" }}'
         manifest.write_text(text.replace('user = "agent"', ours))
         yield shop
+        if user:
+            tree.discard(Path(f"/dev/shm/bottle-{user}"))  # where its bottles' /run/bottle are
 
 
 COMES_BACK = pytest.mark.parametrize(
     "shop",
     [
-        pytest.param((CLAUDE, 0, 0), id="claude, root"),
-        pytest.param((CODEX, SOMEBODY, 0), id="codex, root in a folder of somebody's"),
-        pytest.param((CLAUDE, SOMEBODY, SOMEBODY), id="claude, a member of the docker group"),
-        pytest.param((CODEX, SOMEBODY, SOMEBODY), id="codex, a member of the docker group"),
+        pytest.param((CLAUDE, 0, 0, 60), id="claude, root"),
+        pytest.param((CODEX, SOMEBODY, 0, 80), id="codex, root in a folder of somebody's"),
+        pytest.param((CLAUDE, SOMEBODY, SOMEBODY, 160), id="claude, a member of the docker group"),
+        pytest.param((CODEX, SOMEBODY, SOMEBODY, 60), id="codex, a member of the docker group"),
     ],
     indirect=True,
 )
 MOVES = pytest.mark.parametrize(
-    "shop", [pytest.param((each, 0, 0), id=each.name) for each in (CLAUDE, CODEX)], indirect=True
+    "shop", [pytest.param((each, 0, 0, 80), id=each.name) for each in (CLAUDE, CODEX)], indirect=True
 )
 
 
