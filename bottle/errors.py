@@ -23,6 +23,7 @@ BottleError                 1  failed
 ├── EngineError             5  Docker not reachable, or it refused
 │   ├── EngineUnreachable   5
 │   │   └── ContextUnusable 5
+│   ├── CannotPause         5
 │   └── StillPaused         5
 ├── RemoteError             6  SSH or remote failure
 │   ├── HostKeyRejected     6

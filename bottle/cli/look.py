@@ -172,4 +172,6 @@ def _mount(mount: Mount) -> dict[str, object]:
 
 
 def _lines(seen: Inspection) -> list[str]:
-    return [f"{name + ':':<12} {value}" for name, value in described(seen)]
+    dropped = [line for entry in seen.history.entries if entry.in_force for line in entry.commit.dropped]
+    rows = [*described(seen), *(("dropped", line) for line in dropped)]
+    return [f"{name + ':':<12} {value}" for name, value in rows]

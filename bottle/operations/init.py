@@ -87,7 +87,7 @@ def _write_dockerfile(folder: Path, template: str) -> Path | None:
         raise NameTaken(
             f"{path} exists already, and is another one",
             left="nothing was written",
-            next_step=f"mv {path} {path}.old, then the same again",
+            next_step=f"mv {path} {path}.mine, then the same again",
         )
     if same is None:
         write_atomic(path, text.encode(), _MODE)

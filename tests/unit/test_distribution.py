@@ -74,7 +74,7 @@ def test_the_wheel_has_each_file_of_the_packages_and_no_other(wheel: Path) -> No
 
 def test_the_wheel_says_what_it_is(wheel: Path) -> None:
     files = {name.partition(".dist-info/")[2]: data.decode() for name, data in in_wheel(wheel).items()}
-    assert "bottle = bottle.cli.main:main" in files["entry_points.txt"]
+    assert "bottle = bottle.cli.entry:main" in files["entry_points.txt"]
     assert "License-Expression: Apache-2.0" in files["METADATA"]
     assert "Requires-Python: >=3.11" in files["METADATA"]
     extras = re.findall(r"^Provides-Extra: (.*)$", files["METADATA"], flags=re.MULTILINE)

@@ -158,7 +158,7 @@ def test_ctrl_c_at_a_question_is_130(source: dict[str, str]) -> None:
 def test_a_command_in_the_foreground_gets_the_ctrl_c_and_the_dashboard_does_not(source: dict[str, str]) -> None:
     inner = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler); raise SystemExit(7)"
     script = (
-        "import os, signal, sys\nfrom bottle.dashboard.app import _in_foreground\n"
+        "import os, signal, sys\nfrom bottle.dashboard.acting import _in_foreground\n"
         "import builtins\n"
         "def wait(_):\n    os.kill(os.getpid(), signal.SIGINT)\n    raise EOFError\n"
         "builtins.input = wait\n"

@@ -61,7 +61,7 @@ def test_those_that_look_find_it(cli: Cli, renamed: BottleState) -> None:
     assert row.state == "running"
     assert desk.usage(renamed.identity) is not None
     assert desk.requests(row) == ()
-    assert desk.logs(renamed.identity)
+    assert next(desk.output(renamed.identity))
     assert only_ours(cli.world)
 
 
