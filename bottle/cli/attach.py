@@ -10,7 +10,7 @@ from bottle.cli.output import JSON, answer, note, raw
 from bottle.cli.relay import Console, OutputClosed
 from bottle.cli.session import attend
 from bottle.cli.shared import choose, command, format_option, make_context
-from bottle.cli.since import Since
+from bottle.cli.since import since as moment
 from bottle.errors import BottleError, Conflict, NotFound, UsageError
 from bottle.launch import with_secrets
 from bottle.model import ContainerFacts, Status
@@ -72,7 +72,7 @@ def exec_command(identity: str, words: tuple[str, ...], form: str) -> None:
 @click.argument("identity", shell_complete=identities)
 @click.option("-f", "--follow", is_flag=True, help="Go on until the agent ends.")
 @click.option("-n", "--tail", type=click.IntRange(0), metavar="N", help="Only the last N lines.")
-@click.option("--since", type=Since(), metavar="WHEN", help="Only from then on: 10m ago, or 2026-01-02T15:04:05.")
+@click.option("--since", type=moment, metavar="WHEN", help="Only from then on: 10m ago, or 2026-01-02T15:04:05.")
 @click.option("-t", "--timestamps", is_flag=True, help="When each line was written, in front of it.")
 @format_option
 @command

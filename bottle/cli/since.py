@@ -14,19 +14,12 @@ _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0
 _EXPECTED = "expected a duration such as 10m or 1h30m, or a time such as 2026-01-02T15:04:05"
 
 
-class Since(click.ParamType[datetime]):
-    """A moment; one without a zone is this machine's."""
-
-    name = "since"
-
-    def convert(self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """The moment that is meant."""
-        if isinstance(value, datetime):
-            return value
-        try:
-            return moment(value, datetime.now().astimezone())
-        except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no moment: {_EXPECTED}.", param, ctx)
+def since(text: str) -> datetime:
+    """The moment that is meant; one without a zone is this machine's. Raises BadParameter."""
+    try:
+        return moment(text, datetime.now().astimezone())
+    except (ValueError, OverflowError) as exc:
+        raise click.BadParameter(f"{text!r} is no moment: {_EXPECTED}.") from exc
 
 
 def moment(text: str, now: datetime) -> datetime:

@@ -313,6 +313,7 @@ def test_a_move_to_a_real_host(
             screen.expect_exact("cannot be reached")
             screen.expect_exact("it has ended")
             screen.send("\x1b")
+            screen.expect_exact("IDENTITY")  # the table is there again, and takes the next key
             screen.expect_exact("cannot be reached")
             screen.send("m")
             screen.expect_exact("to another host over SSH")

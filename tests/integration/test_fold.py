@@ -35,6 +35,7 @@ ENGINES = ("outer", "classic", "containerd")
 TOOLS = "sh cat chmod head ln ls mkdir mkfifo mv rm seq sleep test touch wc"
 FILES = "/etc /usr/share"
 # Each is one commit's work. What one makes, a later one changes, hides or makes anew, in the base and above it.
+LAUNCHER = Path(plan.__file__).parent / "launch.sh"
 WORK = (
     r"""mkdir -p /work/d/e /work/stays; echo one >/work/d/e/f; echo linked >/work/a; ln /work/a /work/b
     ln /work/a /work/c; ln -s a /work/link; ln /work/link /work/link-again; mkfifo /work/pipe
@@ -210,7 +211,9 @@ def bench(place: Place, tmp_path: Path) -> Iterator[Bench]:
     request = StartRequest(agent=agent, cwd=tmp_path / "project", copy_cwd=True, tty=False)
     planned = plan_start(context, request)
     if place.host is not None:  # an engine that sees other folders than we do: that one has to be there all the same
-        place.host.exec(["mkdir", "-p", str(context.runtime / str(planned.identity) / "requests")])
+        seen = context.runtime / str(planned.identity)
+        place.host.exec(["mkdir", "-p", str(seen / "requests")])
+        place.host.put(LAUNCHER, str(seen / "launch"))
     bottle = context.home.bottle(start(context, planned).identity)
     try:
         yield Bench(place, context, bottle)
