@@ -211,9 +211,9 @@ def bench(place: Place, tmp_path: Path) -> Iterator[Bench]:
     request = StartRequest(agent=agent, cwd=tmp_path / "project", copy_cwd=True, tty=False)
     planned = plan_start(context, request)
     if place.host is not None:  # an engine that sees other folders than we do: that one has to be there all the same
-        seen = context.runtime / str(planned.identity)
-        place.host.exec(["mkdir", "-p", str(seen / "requests")])
-        place.host.put(LAUNCHER, str(seen / "launch"))
+        put = 'mkdir -p "$1/requests" && cat >"$1/launch"'
+        seen = str(context.runtime / str(planned.identity))
+        place.host.exec(["sh", "-c", put, "put", seen], stdin=LAUNCHER.read_bytes())
     bottle = context.home.bottle(start(context, planned).identity)
     try:
         yield Bench(place, context, bottle)

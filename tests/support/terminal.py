@@ -31,7 +31,8 @@ class Terminal:
         # tmux 3.3a may end at a window that renames itself while nobody looks at it.
         named = ("set-option", "-g", "automatic-rename", "off")
         session = (*self._tmux, *named, ";", "new-session", "-d", *size, "-c", str(cwd), command)
-        subprocess.run(session, check=True, env={**environ, "TERM": "xterm-256color"})
+        own = {name: value for name, value in environ.items() if name not in {"COLUMNS", "LINES"}}  # xdist sets them
+        subprocess.run(session, check=True, env={**own, "TERM": "xterm-256color"})
 
     @property
     def _code(self) -> Path:
