@@ -84,7 +84,8 @@ class Rig:
         for path, content in {".keep": "", **(files or {})}.items():
             (context / path).parent.mkdir(parents=True, exist_ok=True)
             (context / path).write_text(content)
-        whole = f"FROM {self.base}\nRUN echo hello > /greeting\n{dockerfile}\n"
+        # Layers of its own: those that builds share go from under one when another test removes its image.
+        whole = f"FROM {self.base}\nLABEL agent-bottle.build={context.name}\nRUN echo hello > /greeting\n{dockerfile}\n"
         self.engine.build(
             dockerfile=whole.encode(),
             context=context,
