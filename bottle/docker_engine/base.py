@@ -49,7 +49,9 @@ def has_labels(listed: Mapping[str, Any], labels: Mapping[str, str | None]) -> b
 
 def readable_folder(path: str) -> bool:
     """Whether a folder of the engine's can be looked into by this process."""
-    return Path(path).is_dir() and os.access(path, os.R_OK | os.X_OK)
+    # In this order: of what lies where nobody may enter, Python 3.11 and 3.12 raise an error when asked what it is.
+    effective = os.access in os.supports_effective_ids
+    return os.access(path, os.R_OK | os.X_OK, effective_ids=effective) and Path(path).is_dir()
 
 
 def split_tag(reference: str) -> tuple[str, str]:

@@ -23,6 +23,7 @@ from tests.integration import migration
 from tests.integration.migration import BOTTLE, Desk, forgotten
 from tests.support.git import git
 from tests.support.terminal import Terminal
+from tests.support.users import users_folder
 
 pytestmark = pytest.mark.campaign
 
@@ -162,16 +163,14 @@ def node(engine: docker.DockerClient, base_image: str, tmp_path_factory: pytest.
 
 
 @pytest.fixture
-def shop(request: pytest.FixtureRequest, tmp_path: Path, engine: docker.DockerClient, node: str) -> Iterator[Shop]:
+def shop(request: pytest.FixtureRequest, engine: docker.DockerClient, node: str) -> Iterator[Shop]:
     """A project with an agent, as `bottle init` and its user's few changes make it."""
     kind, owner, user, columns = request.param
-    with migration.desk_in(tmp_path / "desk", engine) as desk:
+    with users_folder() as folder, migration.desk_in(folder / "desk", engine) as desk:
         (desk.folder / "bottle.toml").unlink()
         desk.workspace.mkdir()
         git(desk.workspace, "init", "--quiet")
         shop = Shop(desk, kind, owner, user, columns)
-        for each in (tmp_path.parent, tmp_path):
-            each.chmod(0o755)
         for each in (desk.folder, *desk.folder.rglob("*")):
             os.chown(each, owner, owner)
         for key, value in (("user.name", 'Ada "L" King'), ("user.email", "ada@example.org")):

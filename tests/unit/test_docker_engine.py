@@ -21,7 +21,7 @@ import urllib3.exceptions
 from docker.credentials.errors import CredentialsNotFound, StoreError
 
 from bottle.docker_engine import DockerEngine, connection
-from bottle.docker_engine.base import label_filters, split_tag
+from bottle.docker_engine.base import label_filters, readable_folder, split_tag
 from bottle.docker_engine.configs import NO_HEALTHCHECK, commit_config, create_config
 from bottle.docker_engine.connection import Source, container_ref, events, image_ref
 from bottle.docker_engine.contents import upper_folder
@@ -42,6 +42,7 @@ from bottle.errors import (
 from bottle.model import CommitSpec, ImageDefaults, LaunchSpec, Mount, MountKind
 from bottle.portbinding import PortBinding
 from bottle.testing import RecordingProgress
+from tests.support.users import as_user, users_folder
 
 ADDRESS = "unix:///engine.sock"
 PORT_FAILED = "driver failed programming external connectivity on endpoint bottle-x (3f6): "
@@ -709,3 +710,14 @@ def test_a_context_that_cannot_be_read_is_a_failed_build(tmp_path: Path) -> None
 def test_an_error_of_the_build_is_none_of_the_context(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="elsewhere"), build_context(tmp_path, b"FROM x"):
         raise OSError(5, "elsewhere")
+
+
+def test_a_folder_where_this_user_may_not_go_is_none_to_be_read() -> None:
+    with users_folder() as folder:
+        (folder / "closed" / "inner").mkdir(parents=True)
+        (folder / "file").touch(mode=0o755)
+        (folder / "closed").chmod(0)
+        with as_user():
+            found = [readable_folder(str(folder / name)) for name in ("", "closed", "closed/inner", "missing", "file")]
+        (folder / "closed").chmod(0o755)
+    assert found == [True, False, False, False, False]
