@@ -19,11 +19,11 @@ from bottle.naming import (
     declared_volume,
 )
 
+# What stands before the command of a container that can be told another one; `runtime.prepare` puts both there.
 LAUNCH = ("/bin/sh", f"{RESERVED}/launch")
-"""What stands before the command of a container that can be told another one: `runtime.prepare` puts both there."""
+REQUESTS = f"{RESERVED}/requests"
 
 _WITH_SECRETS = f'[ ! -r {RESERVED}/secrets ] || . {RESERVED}/secrets; exec "$@"'
-REQUESTS = f"{RESERVED}/requests"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Once:
         return bool(self.command) or self.remote_control
 
 
-NOTHING = Once()
+AS_USUAL = Once()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

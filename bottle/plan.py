@@ -16,7 +16,7 @@ from bottle.errors import (
     VerificationFailed,
 )
 from bottle.launch import (
-    NOTHING,
+    AS_USUAL,
     Command,
     Once,
     can_be_told,
@@ -164,7 +164,7 @@ class ResumeRequest:
     rebuild: bool = False
     force: bool = False
     consent: bool = False
-    once: Once = NOTHING
+    once: Once = AS_USUAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

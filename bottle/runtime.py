@@ -1,4 +1,4 @@
-"""The folder on the host that a container sees as /run/bottle, read-only: in memory, never on disk.
+"""The folder on the host that a container sees as /run/bottle, read-only: in memory, or on disk and without secrets.
 
 ```
 launch                   what its container runs, which becomes the agent
