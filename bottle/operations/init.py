@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from bottle.atomic import cannot_write, write_atomic
+from bottle.atomic import cannot_write, sync_folder, write_atomic
 from bottle.errors import NameTaken, NotFound
 from bottle.manifest import FILE_NAME, read_manifest
 from bottle.regular import read_regular
@@ -53,12 +53,10 @@ def init(folder: Path, template: str = PLAIN) -> Written:
     entry = entry_of(template)
     if dockerfile is not None:
         entry += _identity(path.parent, template)
-    try:
-        before = f"{read_regular(path, follow=True).decode().rstrip()}\n\n" if added else ""
-        mode = stat.S_IMODE(path.stat().st_mode) if added else _MODE
-    except OSError as exc:
-        raise cannot_write(path, exc) from exc
-    write_atomic(path.resolve(), f"{before}{entry}".encode(), mode)
+    if added:
+        _append(path, entry)
+    else:
+        _create(path, entry)
     return Written(agent=template, manifest=path, added=added, dockerfile=dockerfile)
 
 
@@ -70,6 +68,31 @@ def _require_room(path: Path, template: str) -> None:
         raise NameTaken(
             f"{path} has an agent {template!r} already", left="it is unchanged", next_step=f"bottle start {template}"
         )
+
+
+def _append(path: Path, entry: str) -> None:
+    """Put an entry behind what is in a manifest: it is the old one or the new one, whole."""
+    try:
+        before = read_regular(path, follow=True).decode().rstrip()
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as exc:
+        raise cannot_write(path, exc) from exc
+    write_atomic(path.resolve(), f"{before}\n\n{entry}".encode(), mode)
+
+
+def _create(path: Path, entry: str) -> None:
+    """Write a first manifest. Raises NameTaken where there is one by now."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _MODE)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(entry)
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(path.parent)
+    except FileExistsError as exc:
+        raise NameTaken(f"{path} exists already", left="it is unchanged", next_step="the same command again") from exc
+    except OSError as exc:
+        raise cannot_write(path, exc) from exc
 
 
 def _write_dockerfile(folder: Path, template: str) -> Path | None:

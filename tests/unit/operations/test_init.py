@@ -111,6 +111,16 @@ def test_a_dockerfile_that_a_run_wrote_before_it_died_is_used(folder: Path) -> N
     assert init(folder, "claude").dockerfile is not None
 
 
+def test_a_manifest_that_somebody_writes_meanwhile_is_not_overwritten(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "bottle.toml").write_text("mine")
+    monkeypatch.setattr("os.path.lexists", lambda _: False)
+    with pytest.raises(NameTaken):
+        init(folder)
+    assert (folder / "bottle.toml").read_text() == "mine"
+
+
 def test_no_such_template(folder: Path) -> None:
     with pytest.raises(NotFound, match="there are: shell, claude, codex"):
         init(folder, "clade")
