@@ -153,7 +153,7 @@ class Engine(Protocol):
         ...
 
     def events(self, labels: Mapping[str, str | None]) -> Events:
-        """What happens from now on to containers with these labels (None: any value)."""
+        """What happens from now on to containers with these labels (None: any value); a pause may be told twice."""
         ...
 
     def usage(self, ref: str) -> Usage | None:

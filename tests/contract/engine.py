@@ -483,6 +483,8 @@ class EngineContract(BuilderContract):
         freezing = ["pause", "unpause"] if self.freezes else []
         ending = ["die"] if self.tells_of_ends_in_order else []
         told = [event.kind.value for event in heard if self.tells_of_ends_in_order or event.kind is not EventKind.DIE]
+        # Docker tells of a pause a second time where its containerd's word of it comes after the unpause.
+        told = [kind for place, kind in enumerate(told) if kind not in freezing or kind not in told[:place]]
         assert told == ["create", "start", *freezing, "commit", *ending, "rename", "destroy"]
         assert {event.container for event in heard} == {ref}
         assert heard[0].name == rig.name("red")
