@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,19 @@ class Desk:
             check=False,
             **options,
         )
+
+    @contextmanager
+    def watch(self, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+        """A command off a terminal whose output is read while it runs, which ends with what is done to it."""
+        argv = [sys.executable, *BOTTLE, *words]
+        with subprocess.Popen(
+            argv, cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+        ) as process:
+            try:
+                yield process
+                process.wait(60)
+            finally:
+                process.kill()
 
     def identities(self) -> list[str]:
         return sorted(each.name for each in self.states.iterdir()) if self.states.is_dir() else []
@@ -443,10 +456,14 @@ def test_a_bottle_that_began_off_a_terminal_is_resumed_on_one(desk: Desk) -> Non
 
 
 def test_a_bottle_with_a_terminal_is_watched_from_off_one(desk: Desk) -> None:
-    script = "sleep 2; echo done-$MARK; exit 2"
+    script = "until [ -e go ]; do echo not yet; sleep 0.1; done; echo done-$MARK; exit 2"
     assert desk.run("start", "-d", "shell", "--", "/bin/sh", "-c", script).returncode == 0
-    done = desk.run("attach", desk.identity)
-    assert (done.returncode, done.stdout) == (2, b"done-42\r\n")
+    with desk.watch("attach", desk.identity) as watching:
+        assert watching.stdout is not None
+        assert watching.stdout.readline() == b"not yet\r\n"
+        (desk.folder / "go").touch()
+        assert set(watching.stdout) - {b"not yet\r\n"} == {b"done-42\r\n"}
+    assert watching.returncode == 2
 
 
 def test_a_container_that_is_removed_under_a_session(desk: Desk) -> None:
@@ -537,12 +554,15 @@ def test_exec_runs_a_command_beside_the_agent(desk: Desk) -> None:
 
 
 def test_logs_show_what_the_agent_wrote(desk: Desk) -> None:
-    script = "for i in 1 2 3; do echo line-$i; done; sleep 2; echo last"
+    script = "for i in 1 2 3; do echo line-$i; done; until [ -e go ]; do sleep 0.1; done; echo last"
     assert desk.run("start", "-d", "shell", "--", "/bin/sh", "-c", script).returncode == 0
-    time.sleep(0.5)
-    assert desk.run("logs", desk.identity, "--tail", "1").stdout == b"line-3\r\n"
-    followed = desk.run("logs", desk.identity, "-f").stdout
-    assert followed == b"line-1\r\nline-2\r\nline-3\r\nlast\r\n"
+    with desk.watch("logs", desk.identity, "-f") as following:
+        assert following.stdout is not None
+        assert [following.stdout.readline() for _ in range(3)] == [b"line-1\r\n", b"line-2\r\n", b"line-3\r\n"]
+        assert desk.run("logs", desk.identity, "--tail", "1").stdout == b"line-3\r\n"
+        (desk.folder / "go").touch()
+        assert following.stdout.read() == b"last\r\n"
+    assert following.returncode == 0
     document = json.loads(desk.run("logs", desk.identity, "--format", "json").stdout)
     assert document["output"].endswith("last\r\n")
     desk.engine.containers.get(f"bottle-{desk.identity}").remove(force=True)
