@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,12 +76,16 @@ class Desk:
         """What `list -a` says of each, in its order."""
         return {each["identity"]: each for each in self.json("list", "-a")["bottles"]}
 
+    def states(self) -> list[tuple[str, str, int | None]]:
+        """Which bottles there are, with what becomes of them by a command."""
+        return [(name, each["state"], each["commit"]) for name, each in self.bottles().items()]
 
-@pytest.fixture
-def desk(tmp_path: Path, engine: docker.DockerClient, base_image: str) -> Iterator[Desk]:
-    """A fresh desk with three running bottles, one of them committed; all are removed afterwards."""
-    (tmp_path / "bottle.toml").write_text(MANIFEST.format(image=base_image))
-    desk = Desk(tmp_path, engine)
+
+@contextmanager
+def desk_in(folder: Path, engine: docker.DockerClient, image: str) -> Iterator[Desk]:
+    """A desk with three running bottles, one of them committed; all are removed afterwards."""
+    (folder / "bottle.toml").write_text(MANIFEST.format(image=image))
+    desk = Desk(folder, engine)
     try:
         for agent in ("apple", "apple", "pear"):
             desk.json("start", "-d", agent)
@@ -90,6 +95,30 @@ def desk(tmp_path: Path, engine: docker.DockerClient, base_image: str) -> Iterat
         for identity in desk.bottles():
             desk.json("stop", "--grace", "0", identity)
             desk.json("rm", "--yes", identity)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, engine: docker.DockerClient, base_image: str) -> Iterator[Desk]:
+    """A fresh one."""
+    with desk_in(tmp_path, engine, base_image) as desk:
+        yield desk
+
+
+@pytest.fixture(scope="module")
+def common_desk(
+    tmp_path_factory: pytest.TempPathFactory, engine: docker.DockerClient, base_image: str
+) -> Iterator[Desk]:
+    """One for all who change nothing."""
+    with desk_in(tmp_path_factory.mktemp("desk"), engine, base_image) as desk:
+        yield desk
+
+
+@pytest.fixture
+def unchanged(common_desk: Desk) -> Iterator[Desk]:
+    """It; its bottles are as they were after each test."""
+    before = common_desk.states()
+    yield common_desk
+    assert common_desk.states() == before
 
 
 def asked(picker: pexpect.spawn, verb: str) -> None:
@@ -134,23 +163,20 @@ def test_typing_filters(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("key", [ESCAPE, CTRL_C], ids=["esc", "ctrl-c"])
-def test_whoever_leaves_changes_nothing(desk: Desk, key: str) -> None:
-    before = desk.bottles()
+def test_whoever_leaves_changes_nothing(unchanged: Desk, key: str) -> None:
     for verb, words in {
         "committed": ("commit",),
         "stopped": ("stop",),
         "attached": ("attach",),
         "moved": ("migrate", "nobody@127.0.0.1:1"),
     }.items():
-        picker = desk.spawn(*words)
+        picker = unchanged.spawn(*words)
         asked(picker, verb)
         picker.send(key)
         code, said = finish(picker)
         assert (code, "Traceback" in said) == (130, False), said
         assert ("no bottle was chosen; nothing was changed" if key == ESCAPE else "bottle: interrupted") in said
         assert ("bottle: " in said) == (key == CTRL_C)
-    for identity, each in desk.bottles().items():
-        assert (each["state"], each["commit"]) == (before[identity]["state"], before[identity]["commit"])
 
 
 def test_stop_and_resume_and_attach_go_by_keyboard_too(desk: Desk) -> None:
@@ -180,20 +206,19 @@ def test_stop_and_resume_and_attach_go_by_keyboard_too(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("columns", [60, 80, 160])
-def test_it_fits_the_terminal_and_has_headers(desk: Desk, columns: int) -> None:
+def test_it_fits_the_terminal_and_has_headers(unchanged: Desk, columns: int) -> None:
     words = (sys.executable, *BOTTLE, "commit")
-    with Terminal(words, cwd=desk.folder, environ=desk.environ, columns=columns, rows=24) as screen:
+    with Terminal(words, cwd=unchanged.folder, environ=unchanged.environ, columns=columns, rows=24) as screen:
         shown = screen.shows(r"(?s)Which bottle is to be committed\?.*IDENTITY +STATE.*pear-\w{5}").splitlines()
         header = next(index for index, line in enumerate(shown) if "IDENTITY" in line)
         rows = [line.replace("»", " ").split()[0] for line in shown[header + 1 : header + 4]]
-        assert rows == list(desk.bottles())
+        assert rows == list(unchanged.bottles())
         screen.press("Escape")
         assert screen.exit_code() == 130
 
 
-def test_migrate_asks_before_it_calls_anybody(desk: Desk) -> None:
-    picker = desk.spawn("migrate", "nobody@127.0.0.1:1", "--plan")
+def test_migrate_asks_before_it_calls_anybody(unchanged: Desk) -> None:
+    picker = unchanged.spawn("migrate", "nobody@127.0.0.1:1", "--plan")
     asked(picker, "moved")
     picker.send(ENTER)
     assert finish(picker)[0] == 6
-    assert {each["state"] for each in desk.bottles().values()} == {"running"}
