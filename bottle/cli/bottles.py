@@ -35,11 +35,8 @@ def stop(names: tuple[str, ...], grace: int, form: str) -> None:
     Exit codes that matter: 3 no such bottle, 4 locked or moved, 5 Docker.
     """
     context = make_context()
-    one_by_one(
-        names or (str(choose(context, None, "stopped").identity),),
-        form,
-        lambda name: _stopped(end(context, context.home.find(name), grace=grace)),
-    )
+    names = names or (str(choose(context, None, "stopped").identity),)
+    one_by_one(context.home, names, form, lambda state: _stopped(end(context, state, grace=grace)))
 
 
 def _stopped(stopped: Stopped) -> Done:
@@ -81,7 +78,7 @@ def rm(names: tuple[str, ...], yes: bool, form: str) -> None:
     is on its way here, or other containers stand on its images; 5 Docker.
     """
     context = make_context()
-    one_by_one(names, form, lambda name: _removed(_delete(context, context.home.find(name), yes=yes)))
+    one_by_one(context.home, names, form, lambda state: _removed(_delete(context, state, yes=yes)))
 
 
 def _delete(context: Context, state: BottleState, *, yes: bool) -> Removed:

@@ -47,7 +47,7 @@ def command(function: F) -> F:
         try:
             return function(*args, **kwargs)
         except (Exception, KeyboardInterrupt) as exc:
-            error = _told_as(exc, asked)
+            error = told_as(exc, asked)
             if error is None:
                 raise
             JOURNAL.failed(exc)
@@ -57,7 +57,7 @@ def command(function: F) -> F:
     return cast("F", run)
 
 
-def _told_as(exc: BaseException, asked: click.Context | None) -> BottleError | None:
+def told_as(exc: BaseException, asked: click.Context | None) -> BottleError | None:
     """What is told of what a command raised; None where that is no error of ours."""
     if is_interruption(exc) and not isinstance(exc, Interrupted):
         return interrupted(exc, command_name(asked), typed(asked))
