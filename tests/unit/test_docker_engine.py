@@ -129,6 +129,12 @@ def test_no_foreign_class_gets_out(kind: type[Exception]) -> None:
         (api_error(500, "create: the name x is in use by y: that name is already in use"), Conflict, "in use by"),
         (api_error(500, "x not found: layer not known"), NotFound, "layer not known"),
         (api_error(500, "cannot toggle freezer: cgroups not configured for container"), CannotPause, "rootless"),
+        (api_error(500, "crun: cannot pause the container without a cgroup"), CannotPause, "rootless"),
+        (
+            api_error(500, "OCI runtime pause failed: /sys/fs/cgroup/x/cgroup.freeze: no such file"),
+            EngineError,
+            "freeze",
+        ),
         (api_error(500, "container-init binary not found on the host"), EngineError, "no init for containers"),
         (api_error(500, "no space left on device"), EngineError, "no space left on device"),
         (
