@@ -13,6 +13,7 @@ from bottle.docker_engine import DockerEngine  # noqa: E402
 from bottle.errors import BuildFailed, PortTaken  # noqa: E402
 from bottle.model import NetworkFacts  # noqa: E402
 from bottle.portbinding import PortBinding  # noqa: E402
+from bottle.testing import RecordingProgress  # noqa: E402
 from tests.contract.engine import EngineContract, Rig  # noqa: E402
 from tests.support.ports import free_port  # noqa: E402
 
