@@ -6,6 +6,8 @@ import json
 import os
 import socket
 import socketserver
+import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -727,3 +729,9 @@ def test_a_folder_where_this_user_may_not_go_is_none_to_be_read() -> None:
             found = [readable_folder(str(folder / name)) for name in ("", "closed", "closed/inner", "missing", "file")]
         (folder / "closed").chmod(0o755)
     assert found == [True, False, False, False, False]
+
+
+def test_nothing_is_loaded_that_only_other_ways_to_an_engine_need() -> None:
+    loaded = "import sys, bottle.docker_engine; print('docker' in sys.modules, 'paramiko' in sys.modules)"
+    said = subprocess.run((sys.executable, "-c", loaded), capture_output=True, text=True, check=True)
+    assert said.stdout == "True False\n"
