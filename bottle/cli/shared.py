@@ -62,6 +62,9 @@ def told_as(exc: BaseException, asked: click.Context | None) -> BottleError | No
     if is_interruption(exc) and not isinstance(exc, Interrupted):
         return interrupted(exc, command_name(asked), typed(asked))
     match exc:
+        case UsageError() if not exc.next_step and asked is not None:
+            exc.next_step = f"{asked.command_path} --help"
+            return exc
         case BottleError():
             return exc
         case BrokenPipeError():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -83,6 +84,15 @@ def test_what_is_wrong_before_a_command_begins(
     assert result.exit_code == 2
     assert "bottle: here is a relative path" in result.stderr
     assert (json.loads(result.stdout)["exit_code"] == 2) if form == "json" else not result.stdout
+
+
+@pytest.mark.parametrize(
+    "words", [("ls", "--filter", "foo=1"), ("ls", "--format", "{{.Foo}}"), ("start", "--rm", "-d", "x")]
+)
+def test_a_word_that_is_wrong_leads_to_the_help(cli: Cli, words: tuple[str, ...]) -> None:
+    result = cli(*words)
+    assert result.exit_code == 2
+    assert re.search(r"^  next:  bottle (ls|start) --help$", result.stderr, re.MULTILINE)
 
 
 NAMED = ["commit", "resume", "stop", "rm", "attach", "logs", "inspect", "history", "fork"]
