@@ -15,12 +15,11 @@ from textual.widgets import Static
 from bottle.dashboard.aside import aside
 from bottle.dashboard.desk import Desk
 from bottle.dashboard.diffview import Line, Pane
-from bottle.dashboard.rows import age
 from bottle.dashboard.status import Message
 from bottle.errors import BottleError
 from bottle.operations import BottleView, History, Inspection, described
 from bottle.text import printable
-from bottle.words import NOTHING, size
+from bottle.words import NOTHING, elapsed, size
 
 _NAME = 11  # columns of what is told of
 _FRESH = 30.0  # seconds after which a bottle is looked at again, though nothing seems to have changed
@@ -40,7 +39,7 @@ def commit_lines(history: History, now: datetime) -> Iterator[Line]:
     for entry in reversed(history.entries):
         commit = entry.commit
         adds = size(entry.size) if entry.size is not None else NOTHING
-        facts = f"{commit.number:<3} {age(commit.created_at, now):>4}  {adds:>8}  {entry.image}"
+        facts = f"{commit.number:<3} {elapsed(commit.created_at, now):>4}  {adds:>8}  {entry.image}"
         yield f"{'*' if entry.in_force else ' '} {facts}  {printable(commit.message)}".rstrip(), ""
 
 
