@@ -63,8 +63,9 @@ class Details(Pane):
             self._seen = None
             self.show((("reading …", ""),) if view is not None else ())
         self._view, self._since = view, time.monotonic()
+        self.workers.cancel_node(self)  # what is being read is of another bottle, or of how this one was
         if view is not None:
-            self.run_worker(self._read(view), exclusive=True)
+            self.run_worker(self._read(view))
 
     async def _read(self, view: BottleView) -> None:
         await asyncio.sleep(_SETTLED)
@@ -81,14 +82,14 @@ class Details(Pane):
 
 
 class DetailScreen(ModalScreen[None]):
-    """The same on the whole terminal."""
+    """The same on the whole terminal. `latest` is what the table knows now of the bottle, None where it is gone."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,i,enter", "dismiss", "back")]
 
-    def __init__(self, desk: Desk, view: BottleView, now: Callable[[], datetime]) -> None:
+    def __init__(self, desk: Desk, latest: Callable[[], BottleView | None], now: Callable[[], datetime]) -> None:
         super().__init__()
         self._details = Details(desk, now, id="about-one")
-        self._view = view
+        self._latest = latest
 
     def compose(self) -> ComposeResult:
         """The pane above its hint."""
@@ -98,6 +99,12 @@ class DetailScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Look now, and now and then."""
-        self._details.describe(self._view)
         self._details.focus()
-        self.set_interval(1.0, lambda: self._details.describe(self._view))
+        self._look()
+        self.set_interval(1.0, self._look)
+
+    def _look(self) -> None:
+        view = self._latest()
+        self._details.describe(view)
+        if view is None:
+            self._details.show((("it is no longer here", "warning"),))
