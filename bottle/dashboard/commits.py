@@ -117,7 +117,7 @@ def _cells(entry: HistoryEntry, now: datetime) -> tuple[str, ...]:
 
 def _notes(history: History) -> list[str]:
     """What is to know of all of them."""
-    due = "its own Dockerfile was approved since: a resume without a commit builds it"
+    due = "its own Dockerfile was approved since, and is in no commit yet"
     return [*lineage(history), *((due,) if history.rebuild_due else ())]
 
 
