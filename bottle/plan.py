@@ -308,7 +308,7 @@ def find_commit(identity: Identity, commits: tuple[CommitRecord, ...], number: i
         if commit.number == number:
             return commit
     known = ", ".join(str(commit.number) for commit in commits) or "none"
-    raise NotFound(f"{identity} has no commit {number}; it has: {known}", next_step=f"bottle inspect {identity}")
+    raise NotFound(f"{identity} has no commit {number}; it has: {known}", next_step=f"bottle history {identity}")
 
 
 def is_frozen_in(container: ContainerFacts, commits: tuple[CommitRecord, ...]) -> bool:

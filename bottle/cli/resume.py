@@ -95,7 +95,10 @@ def _require_one(names: tuple[str, ...], *, at: int | None, seen: bool) -> None:
     if at is not None:
         raise UsageError("--at N is a commit of one bottle, and several are named", next_step="name one")
     if seen:
-        raise UsageError("a terminal shows one bottle, and several are named", next_step="the same command with -d")
+        raise UsageError(
+            "a terminal shows one bottle, and several are named",
+            next_step="the same command with -d; what is to run instead of the agent goes behind --",
+        )
 
 
 def _foreseen(context: Context, state: BottleState, request: ResumeRequest) -> Done:

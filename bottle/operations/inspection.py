@@ -47,7 +47,7 @@ class HistoryEntry:
 class History:
     """The commits of a bottle, oldest first, and where its first one came from, when it is a fork or a copy.
 
-    `rebuild_due`: `resume` builds its own Dockerfile, which was approved after them.
+    `rebuild_due`: its own Dockerfile was approved after them.
     """
 
     identity: Identity

@@ -29,18 +29,19 @@ from bottle.sizes import Weight
 from bottle.state import BottleState
 
 _DAMAGED = "damaged"
+STATES = ("running", "paused", "stopped", "created", "committed", "moved", "gone", "ambiguous", _DAMAGED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BottleView:
     """One line of `list`.
 
-    `state` is one of: running, paused, stopped, created, committed, moved, ambiguous, damaged, gone. `committed` is one
+    `state` is one of STATES. `committed` is one
     that has no container, and `gone` one that has no image either. `weight` is that of its commits' images, None where
     its state is damaged. `moved_to` is the host that has it now. `cwd` is the folder that it works in or has a copy of.
     `runs_here`: a container of it has processes on this host, as it should not where it has moved.
     `requests` counts those that were taken in and that something is still to be done about; `rebuild_due` says that
-    `resume` builds its own Dockerfile.
+    its own Dockerfile was approved after its last commit.
     """
 
     identity: Identity
@@ -198,7 +199,7 @@ def asked(state: BottleState) -> tuple[str, ...]:
     if waiting:
         found.append(f"{waiting} request{'s wait' if waiting > 1 else ' waits'}: bottle capability list {identity}")
     if state.rebuild_due:
-        found.append("resume builds its own Dockerfile")
+        found.append("its own Dockerfile is in no commit yet")
     return tuple(found)
 
 

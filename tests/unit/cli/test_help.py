@@ -78,6 +78,10 @@ def test_a_bottle_is_called_identity_everywhere() -> None:
         (["ps"], "No such command 'ps'; did you mean list?"),  # docker's name of it
         (["capability", "aprove"], "No such command 'aprove'; did you mean approve?"),
         (["frobnicate"], "No such command 'frobnicate'."),
+        (
+            ["start", "x", "ls"],
+            "Got unexpected extra argument (ls); what is to run instead of the agent goes behind --",
+        ),
     ],
 )
 def test_a_mistyped_command_is_led_on(words: list[str], meant: str) -> None:
