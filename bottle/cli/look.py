@@ -67,7 +67,7 @@ def history_command(identity: str | None, form: str) -> None:
     Example:
       bottle history claude-x7k2p
       bottle resume claude-x7k2p --at 2
-      bottle fork claude-x7k2p@2
+      cp -a . ../try-b && bottle fork claude-x7k2p@2 --cwd ../try-b
 
     Exit codes that matter: 3 no such bottle, 5 Docker.
     """

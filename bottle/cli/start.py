@@ -51,7 +51,7 @@ def start(
       bottle start claude                   attached, in this folder
       bottle start claude -d --copy-cwd     in the background, on a copy
       bottle start claude --name work       then: bottle attach work
-      bottle start demo -- /bin/sh          with another command
+      bottle start shell -- /bin/sh         with another command
       bottle start claude --remote-control  with the arguments for that from the manifest
 
     --remote-control adds them behind CMD too, and is forgotten afterwards: a `resume` asks for it anew.
