@@ -7,6 +7,7 @@ SUMMARIES = {
     PLAIN: "a shell in Debian, with every key of bottle.toml explained",
     "claude": "Claude Code, of Anthropic",
     "codex": "Codex, of OpenAI",
+    "gemini": "Gemini CLI, of Google",
 }
 
 

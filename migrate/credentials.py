@@ -117,6 +117,9 @@ _FILES = (
     NamedFile("a Claude login", re.compile(r"/\.claude/\.credentials\.json")),
     NamedFile("a Codex login", re.compile(r"/\.codex/auth\.json")),
     NamedFile(
+        "a Gemini login", re.compile(r"/\.gemini/(?:oauth_creds|gemini-credentials|(?:mcp|a2a)-oauth-tokens)\.json")
+    ),
+    NamedFile(
         "registry logins",
         re.compile(r"/\.docker/config\.json|/\.dockercfg"),
         re.compile(rb'"(?:auth|identitytoken|registrytoken|password)"\s*:\s*"[^"]'),
