@@ -8,6 +8,7 @@ SUMMARIES = {
     "claude": "Claude Code, of Anthropic",
     "codex": "Codex, of OpenAI",
     "gemini": "Gemini CLI, of Google",
+    "opencode": "opencode, of Anomaly, for models of many providers",
 }
 
 

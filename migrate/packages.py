@@ -26,7 +26,7 @@ _PYC = re.compile(r"(?P<folder>.*/)__pycache__/(?P<module>[^/.]+)\.[^/]+\.pyc")
 _MERGED = re.compile(r"/(?=(?:bin|sbin|lib|lib32|lib64|libx32)/)")
 _OF_PERSONS = re.compile(r"/(?:root|home)/")
 _LOGINS = re.compile(
-    r"/\.(?:aws|azure|claude|codex|config|docker|gemini|gnupg|kube|ssh)/(?!.*/(?:site|dist)-packages/)"
+    r"/\.(?:aws|azure|claude|codex|config|docker|gemini|gnupg|kube|local/share/opencode|ssh)/(?!.*/(?:site|dist)-packages/)"
 )
 
 

@@ -42,10 +42,12 @@ AUTHORITIES = Path("/usr/local/share/ca-certificates")
 WORD = "marmalade"
 SOMEBODY = 4321
 BUILD_SECONDS = 900
-WORK = "echo mine >mine && git add mine && git commit -qm mine && git log -1 --format='%an <%ae>' && du -sk ~"
+WORK = "echo mine >mine && git add mine && git commit -qm mine && git log -1 --format='%an <%ae>'"
+# What the bottle has in its home that its image has not: since its start, whatever times the files were given.
+WEIGHT = r"find ~ -type f -cnewer /etc/hostname -printf '%k\n' | awk '{ kB += $1 } END { print kB }'"
 # In the bottle, where it is all that Gemini CLI reaches: a model, and a wait until it listens.
 MODEL = 'node -e "$1" >/dev/null 2>&1 & exec curl --silent --retry 60 --retry-connrefused http://127.0.0.1:4141'
-LIGHT = 50_000  # kB of a home: no copy of the agent, and no cache
+LIGHT = 50_000  # kB: no copy of the agent, and no cache
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,13 @@ GEMINI = Kind(
     model=Path(__file__).with_name("gemini.js").read_text(),
     # Without a model's name it asks a model for one.
     variables='GEMINI_MODEL = "test"\nGOOGLE_GEMINI_BASE_URL = "http://127.0.0.1:4141"\n',
+)
+OPENCODE = Kind(
+    name="opencode",
+    ready=r"ctrl\+p commands",
+    heard="Cannot connect",
+    bye=("/exit", "Enter"),
+    sandbox='"--auto"',
 )
 
 
@@ -146,9 +155,9 @@ class Shop:
             terminal.shows(WORD)
             terminal.press("Enter")
             terminal.shows(self.kind.heard)
-            who, weight = self.bottle("exec", identity, "--", "sh", "-c", WORK).splitlines()
+            who, weight = self.bottle("exec", identity, "--", "sh", "-c", f"{WORK} && {WEIGHT}").splitlines()
             assert who == 'Ada "L" King <ada@example.org>'
-            assert int(weight.split()[0]) < LIGHT
+            assert 0 < int(weight) < LIGHT
             assert (self.project / "mine").stat().st_uid == self.owner
             assert f"bottle resume {identity}" in self.end(terminal)
         return identity
@@ -217,11 +226,13 @@ COMES_BACK = pytest.mark.parametrize(
         pytest.param((CODEX, SOMEBODY, SOMEBODY, 60), id="codex, a member of the docker group"),
         pytest.param((GEMINI, 0, 0, 80), id="gemini, root"),
         pytest.param((GEMINI, SOMEBODY, SOMEBODY, 60), id="gemini, a member of the docker group"),
+        pytest.param((OPENCODE, 0, 0, 80), id="opencode, root"),
+        pytest.param((OPENCODE, SOMEBODY, SOMEBODY, 120), id="opencode, a member of the docker group"),
     ],
     indirect=True,
 )
 MOVES = pytest.mark.parametrize(
-    "shop", [pytest.param((each, 0, 0, 80), id=each.name) for each in (CLAUDE, CODEX, GEMINI)], indirect=True
+    "shop", [pytest.param((each, 0, 0, 80), id=each.name) for each in (CLAUDE, CODEX, GEMINI, OPENCODE)], indirect=True
 )
 
 

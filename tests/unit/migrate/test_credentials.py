@@ -154,6 +154,8 @@ def test_random_data_holds_none() -> None:
         ("/root/.gemini/gemini-credentials.json", b"00:11:22", "a Gemini login"),
         ("/root/.gemini/mcp-oauth-tokens.json", b"[{}]", "a Gemini login"),
         ("/root/.gemini/settings.json", b"{}", None),
+        ("/root/.local/share/opencode/auth.json", b"{}", "an opencode login"),
+        ("/root/.local/share/opencode/opencode.db", b"SQLite", None),
         ("/etc/passwd", b"root", None),
         ("/usr/share/netrc", b"x", None),
     ],

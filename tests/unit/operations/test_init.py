@@ -123,7 +123,7 @@ def test_a_manifest_that_somebody_writes_meanwhile_is_not_overwritten(
 
 
 def test_no_such_template(folder: Path) -> None:
-    with pytest.raises(NotFound, match="there are: shell, claude, codex, gemini"):
+    with pytest.raises(NotFound, match="there are: shell, claude, codex, gemini, opencode"):
         init(folder, "clade")
     assert list(folder.iterdir()) == []
 
