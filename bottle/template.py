@@ -7,6 +7,8 @@ SUMMARIES = {
     PLAIN: "a shell in Debian, with every key of bottle.toml explained",
     "claude": "Claude Code, of Anthropic",
     "codex": "Codex, of OpenAI",
+    "gemini": "Gemini CLI, of Google",
+    "opencode": "opencode, of Anomaly, for models of many providers",
 }
 
 

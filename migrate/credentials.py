@@ -116,6 +116,10 @@ _FILES = (
     NamedFile("a Cargo token", re.compile(r"/\.cargo/credentials(?:\.toml)?")),
     NamedFile("a Claude login", re.compile(r"/\.claude/\.credentials\.json")),
     NamedFile("a Codex login", re.compile(r"/\.codex/auth\.json")),
+    NamedFile("an opencode login", re.compile(r"/\.local/share/opencode/(?:mcp-)?auth\.json")),
+    NamedFile(
+        "a Gemini login", re.compile(r"/\.gemini/(?:oauth_creds|gemini-credentials|(?:mcp|a2a)-oauth-tokens)\.json")
+    ),
     NamedFile(
         "registry logins",
         re.compile(r"/\.docker/config\.json|/\.dockercfg"),

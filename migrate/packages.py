@@ -25,7 +25,9 @@ _DIRECT = ".dist-info/direct_url.json"  # PEP 610
 _PYC = re.compile(r"(?P<folder>.*/)__pycache__/(?P<module>[^/.]+)\.[^/]+\.pyc")
 _MERGED = re.compile(r"/(?=(?:bin|sbin|lib|lib32|lib64|libx32)/)")
 _OF_PERSONS = re.compile(r"/(?:root|home)/")
-_LOGINS = re.compile(r"/\.(?:aws|azure|claude|codex|config|docker|gnupg|kube|ssh)/(?!.*/(?:site|dist)-packages/)")
+_LOGINS = re.compile(
+    r"/\.(?:aws|azure|claude|codex|config|docker|gemini|gnupg|kube|local/share/opencode|ssh)/(?!.*/(?:site|dist)-packages/)"
+)
 
 
 def digests(pieces: Iterable[bytes]) -> frozenset[str]:

@@ -1,12 +1,14 @@
 """The agents that people run, as npm has them today: started in a terminal, ended, resumed, rebuilt and moved.
 
-They have no network and no login, and keep what was said to them all the same: that is the session to be found again.
+They have no network and no login, and keep what was said to them all the same, Gemini CLI once it was answered: that is
+the session to be found again.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -40,13 +42,20 @@ AUTHORITIES = Path("/usr/local/share/ca-certificates")
 WORD = "marmalade"
 SOMEBODY = 4321
 BUILD_SECONDS = 900
-WORK = "echo mine >mine && git add mine && git commit -qm mine && git log -1 --format='%an <%ae>' && du -sk ~"
-LIGHT = 50_000  # kB of a home: no copy of the agent, and no cache
+WORK = "echo mine >mine && git add mine && git commit -qm mine && git log -1 --format='%an <%ae>'"
+# What the bottle has in its home that its image has not: since its start, whatever times the files were given.
+WEIGHT = r"find ~ -type f -cnewer /etc/hostname -printf '%k\n' | awk '{ kB += $1 } END { print kB }'"
+# In the bottle, where it is all that Gemini CLI reaches: a model, and a wait until it listens.
+MODEL = 'node -e "$1" >/dev/null 2>&1 & exec curl --silent --retry 60 --retry-connrefused http://127.0.0.1:4141'
+LIGHT = 50_000  # kB: no copy of the agent, and no cache
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How an agent is used: what it shows when it is `ready` and when it has `heard` something, and how it is ended."""
+    """How an agent is used: what it shows when it is `ready` and when it has `heard` something, and how it is ended.
+
+    `model` is a program of Node.js that answers it, `variables` are lines for the end of its entry: its environment.
+    """
 
     name: str
     ready: str
@@ -55,6 +64,8 @@ class Kind:
     sandbox: str
     added: str = ""
     environ: dict[str, str] = field(default_factory=dict)
+    model: str = ""
+    variables: str = ""
 
 
 CLAUDE = Kind(
@@ -72,6 +83,24 @@ CODEX = Kind(
     sandbox='"--dangerously-bypass-approvals-and-sandbox"',
     added=', "--config", "model_provider=key"',  # as the manifest says, for who has a key
     environ={"OPENAI_API_KEY": "sk-test"},
+)
+GEMINI = Kind(
+    name="gemini",
+    ready="Type your message",
+    heard="So be it",
+    bye=("/quit", "Enter"),
+    sandbox='"--approval-mode=yolo"',
+    environ={"GEMINI_API_KEY": "test"},
+    model=Path(__file__).with_name("gemini.js").read_text(),
+    # Without a model's name it asks a model for one.
+    variables='GEMINI_MODEL = "test"\nGOOGLE_GEMINI_BASE_URL = "http://127.0.0.1:4141"\n',
+)
+OPENCODE = Kind(
+    name="opencode",
+    ready=r"ctrl\+p commands",
+    heard="Cannot connect",
+    bye=("/exit", "Enter"),
+    sandbox='"--auto"',
 )
 
 
@@ -119,14 +148,16 @@ class Shop:
         """A bottle whose agent was told something, did some work, and was ended; its identity."""
         with self.terminal("start", self.kind.name) as terminal:
             terminal.shows(self.kind.ready, seconds=BUILD_SECONDS)
+            (identity,) = (each.name for each in self.desk.states.iterdir())
+            if self.kind.model:
+                self.bottle("exec", identity, "--", "sh", "-c", MODEL, "model", self.kind.model)
             terminal.type(f"remember the word {WORD}")
             terminal.shows(WORD)
             terminal.press("Enter")
             terminal.shows(self.kind.heard)
-            (identity,) = (each.name for each in self.desk.states.iterdir())
-            who, weight = self.bottle("exec", identity, "--", "sh", "-c", WORK).splitlines()
+            who, weight = self.bottle("exec", identity, "--", "sh", "-c", f"{WORK} && {WEIGHT}").splitlines()
             assert who == 'Ada "L" King <ada@example.org>'
-            assert int(weight.split()[0]) < LIGHT
+            assert 0 < int(weight) < LIGHT
             assert (self.project / "mine").stat().st_uid == self.owner
             assert f"bottle resume {identity}" in self.end(terminal)
         return identity
@@ -180,7 +211,7 @@ def shop(request: pytest.FixtureRequest, engine: docker.DockerClient, node: str)
         manifest = desk.workspace / "bottle.toml"
         text = manifest.read_text().replace(f"{kind.sandbox}]", f"{kind.sandbox}{kind.added}]")
         ours = f'user = "agent"\nnetwork = "none"\nbuild_args = {{ BASE = "{node}" }}'
-        manifest.write_text(text.replace('user = "agent"', ours))
+        manifest.write_text(text.replace('user = "agent"', ours) + kind.variables)
         yield shop
         if user:
             tree.discard(Path(f"/dev/shm/bottle-{user}"))  # where its bottles' /run/bottle are
@@ -193,11 +224,15 @@ COMES_BACK = pytest.mark.parametrize(
         pytest.param((CODEX, SOMEBODY, 0, 80), id="codex, root in a folder of somebody's"),
         pytest.param((CLAUDE, SOMEBODY, SOMEBODY, 160), id="claude, a member of the docker group"),
         pytest.param((CODEX, SOMEBODY, SOMEBODY, 60), id="codex, a member of the docker group"),
+        pytest.param((GEMINI, 0, 0, 80), id="gemini, root"),
+        pytest.param((GEMINI, SOMEBODY, SOMEBODY, 60), id="gemini, a member of the docker group"),
+        pytest.param((OPENCODE, 0, 0, 80), id="opencode, root"),
+        pytest.param((OPENCODE, SOMEBODY, SOMEBODY, 120), id="opencode, a member of the docker group"),
     ],
     indirect=True,
 )
 MOVES = pytest.mark.parametrize(
-    "shop", [pytest.param((each, 0, 0, 80), id=each.name) for each in (CLAUDE, CODEX)], indirect=True
+    "shop", [pytest.param((each, 0, 0, 80), id=each.name) for each in (CLAUDE, CODEX, GEMINI, OPENCODE)], indirect=True
 )
 
 
@@ -221,7 +256,8 @@ def test_a_session_is_there_when_its_bottle_has_moved(shop: Shop, classic_host: 
     identity = shop.session()
     with forgotten(classic_host, identity):
         shop.bottle("migrate", identity, shop.desk.target(classic_host))
-        words = classic_host.ssh_command(f"bottle resume {identity}", options=("-t",))
+        keys = shlex.join(f"{name}={value}" for name, value in shop.kind.environ.items())
+        words = classic_host.ssh_command(f"env {keys} bottle resume {identity}", options=("-t",))
         with Terminal(words, cwd=shop.project, environ=shop.desk.environ) as terminal:
             terminal.shows(WORD)
             shop.end(terminal)

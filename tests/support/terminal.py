@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -25,7 +26,8 @@ class Terminal:
     def __init__(
         self, words: Sequence[str], *, cwd: Path, environ: Mapping[str, str], columns: int = 120, rows: int = 40
     ) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="bottle-tests-tmux-", dir="/tmp"))  # a socket's path is short
+        # A socket's path is short; and without the number of this process another run of the tests would take it away.
+        self._folder = Path(tempfile.mkdtemp(prefix=f"bottle-tests-{os.getpid()}-", dir="/tmp"))
         size = ("-x", str(columns), "-y", str(rows))
         command = shlex.join(("/bin/sh", "-c", _RUN, str(self._code), *words))
         # tmux 3.3a may end at a window that renames itself while nobody looks at it.

@@ -44,6 +44,7 @@ def test_an_agent_has_an_entry_and_a_dockerfile_that_fit_each_other(folder: Path
     assert agent.dockerfile == written.dockerfile == folder / "agents" / name / "Dockerfile"
     text = dockerfile_of(name)
     assert text is not None
+    assert all(f"`bottle start {name}`" in each for each in (text, entry_of(name)))
     assert {"BASE", "BOTTLE_UID", "BOTTLE_GID"} <= set(declared_args(text))
     assert (agent.user, agent.workdir) == ("agent", "/workspace")
     assert agent.transcript
@@ -128,7 +129,7 @@ def test_a_manifest_that_somebody_writes_meanwhile_is_not_overwritten(
 
 
 def test_no_such_template(folder: Path) -> None:
-    with pytest.raises(NotFound, match="there are: shell, claude, codex"):
+    with pytest.raises(NotFound, match="there are: shell, claude, codex, gemini, opencode"):
         init(folder, "clade")
     assert list(folder.iterdir()) == []
 
