@@ -22,7 +22,8 @@ from bottle.errors import BottleError
 def mcp(folder: Path) -> None:
     """Serve an agent inside a bottle the tools `capability-block` and `capability-status`, by MCP over stdio.
 
-    They do what /run/bottle/request-capability does. Needed in the agent's image: pip install 'agent-bottle[mcp]'
+    They do what /run/bottle/request-capability does. Needed in the agent's image: pipx install --global
+    'agent-bottle[mcp]'
 
     \b
     Example:
@@ -39,7 +40,7 @@ def mcp(folder: Path) -> None:
             raise
         raise BottleError(
             "`bottle mcp` needs the MCP SDK, which is not installed",
-            next_step="pip install 'agent-bottle[mcp]'",
+            next_step="pipx install --global 'agent-bottle[mcp]'",
         ) from exc
     if not (folder / "requests").is_dir():
         raise BottleError(

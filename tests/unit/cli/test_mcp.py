@@ -99,7 +99,7 @@ def test_it_says_what_is_missing(tmp_path: Path) -> None:
     without = "import sys; sys.modules['mcp'] = None; from bottle.cli.main import main; main()"
     done = subprocess.run((sys.executable, "-c", without, *words), capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "pip install 'agent-bottle[mcp]'" in done.stderr
+    assert "pipx install --global 'agent-bottle[mcp]'" in done.stderr
 
 
 def test_a_signal_ends_it_though_its_input_goes_on(folder: Path) -> None:
