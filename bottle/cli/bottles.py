@@ -2,10 +2,12 @@
 
 import click
 
+from bottle.cli.aftermath import rm_interrupted, standing, stop_interrupted
 from bottle.cli.completion import identities
+from bottle.cli.interruption import explained
 from bottle.cli.output import confirmed, note, on_terminal
 from bottle.cli.several import Done, one_by_one
-from bottle.cli.shared import choose, command, format_option, make_context
+from bottle.cli.shared import choose, command, format_option, make_context, typed
 from bottle.copies import named_commits
 from bottle.errors import NeedsConsent
 from bottle.operations import Context, Removed, Stopped
@@ -38,8 +40,13 @@ def stop(names: tuple[str, ...], grace: int, form: str) -> None:
     one_by_one(
         names or (str(choose(context, None, "stopped").identity),),
         form,
-        lambda name: _stopped(end(context, context.home.find(name), grace=grace)),
+        lambda name: _stop(context, context.home.find(name), grace=grace),
     )
+
+
+def _stop(context: Context, state: BottleState, *, grace: int) -> Done:
+    with explained(lambda: stop_interrupted(standing(context, state), typed())):
+        return _stopped(end(context, state, grace=grace))
 
 
 def _stopped(stopped: Stopped) -> Done:
@@ -81,7 +88,12 @@ def rm(names: tuple[str, ...], yes: bool, form: str) -> None:
     is on its way here, or other containers stand on its images; 5 Docker.
     """
     context = make_context()
-    one_by_one(names, form, lambda name: _removed(_delete(context, context.home.find(name), yes=yes)))
+    one_by_one(names, form, lambda name: _rm(context, context.home.find(name), yes=yes))
+
+
+def _rm(context: Context, state: BottleState, *, yes: bool) -> Done:
+    with explained(lambda: rm_interrupted(standing(context, state), typed())):
+        return _removed(_delete(context, state, yes=yes))
 
 
 def _delete(context: Context, state: BottleState, *, yes: bool) -> Removed:

@@ -5,19 +5,22 @@ from shlex import join
 
 import click
 
+from bottle.cli.aftermath import resume_again, resume_interrupted, standing
 from bottle.cli.begun import begun_document, begun_lines
 from bottle.cli.behind import WithCommand
 from bottle.cli.completion import commits, identities
 from bottle.cli.far import settle_by_asking
+from bottle.cli.interruption import explained
 from bottle.cli.output import answer, confirmed, note, on_terminal
 from bottle.cli.session import attend
-from bottle.cli.shared import choose, command, format_option, make_context
+from bottle.cli.shared import choose, command, format_option, make_context, typed
 from bottle.errors import NeedsConsent, UsageError
 from bottle.launch import Once
 from bottle.model import Agent
-from bottle.operations import observe_resume, require_launchable
+from bottle.operations import Context, observe_resume, require_launchable
 from bottle.operations import resume as bring_back
 from bottle.plan import Attach, FromCommit, ResumePlan, ResumeRequest, StartAgain, plan_resume
+from bottle.state import BottleState
 
 
 @click.command(cls=WithCommand)
@@ -92,6 +95,13 @@ def resume(
         }
         answer(form, decided, [f"would resume {state.identity}: {plan.row}{_runs(plan, state.metadata().agent, once)}"])
         return
+    before, unasked = state.container_id(), resume_again(state.identity, request, detach=detach)
+    with explained(lambda: resume_interrupted(standing(context, state), before, typed(), unasked)):
+        _resume(context, state, request, detach=detach, form=form)
+
+
+def _resume(context: Context, state: BottleState, request: ResumeRequest, *, detach: bool, form: str) -> None:
+    """Bring it back, and stay with it unless it is to be left in the background."""
     try:
         resumed = bring_back(context, state, request, begin=detach, tty=detach or on_terminal())
     except NeedsConsent as exc:
