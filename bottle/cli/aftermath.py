@@ -1,13 +1,13 @@
 """What an interrupted command left: the facts as they are then, and what is said of them."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bottle.cli.interruption import again
 from bottle.errors import Interrupted
-from bottle.model import ContainerFacts, Status
+from bottle.model import CapabilityRequest, ContainerFacts, RequestStatus, Status
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.plan import ResumeRequest, commit_in_force
@@ -140,6 +140,18 @@ def rm_interrupted(now: Standing, words: Sequence[str]) -> Interrupted:
         return Interrupted("interrupted", left=f"{now.identity} is there, with its container", next_step=again(words))
     left = f"what was deleted of {now.identity} is gone; the rest goes with the same command"
     return Interrupted("interrupted", left=left, next_step=again(words))
+
+
+def approve_interrupted(
+    now: Standing, requests: Iterable[CapabilityRequest], digest: str, words: Sequence[str]
+) -> Interrupted:
+    """An approval of the request that has `digest`, or begins so."""
+    status = next((each.status for each in requests if each.digest.startswith(digest)), None)
+    if status is RequestStatus.APPROVED:
+        following = f"bottle resume {now.identity}"
+        return Interrupted("interrupted", left=f"the request is approved; {now.agent}", next_step=following)
+    left = "the approval was begun" if status is RequestStatus.APPROVING else "nothing was decided"
+    return Interrupted("interrupted", left=f"{left}; {now.agent}", next_step=again(words))
 
 
 def living(home: StateHome) -> frozenset[Identity]:

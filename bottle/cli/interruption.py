@@ -28,7 +28,7 @@ LEFT = {
     "prune": "what was taken away is gone; the rest is there, and goes with the same command",
     "capability list": _NOTHING,
     "capability show": _NOTHING,
-    "capability approve": "the request waits, or its approval was begun, and the same command goes on with it",
+    "capability approve": _NOTHING,
     "capability deny": "the request waits, or is denied",
     "migrate": "nothing was sent, and nothing here was changed",
     "export": _NOTHING,

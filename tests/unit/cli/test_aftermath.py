@@ -8,21 +8,27 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from bottle.capability import digest_of
 from bottle.cli.aftermath import in_force, resume_again
 from bottle.errors import EngineUnreachable
 from bottle.garbage import is_helper
 from bottle.launch import Once
-from bottle.model import Status
+from bottle.model import CapabilityRequest, RequestStatus, Status
 from bottle.naming import Identity
 from bottle.plan import ResumeRequest
 from bottle.state import BottleState
+from tests.support.world import BASE
 from tests.unit.cli.conftest import Cli
 
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
 BUNDLE = "demo.bottle"
+DOCKERFILE = f"FROM {BASE}\nRUN true\n"
+DIGEST = digest_of("need jq", DOCKERFILE)
 ASKED = ("list", "inspect {}", "history {}", "logs {}", "doctor", "capability list")
 DONE = (
     "start -d demo",
@@ -37,8 +43,11 @@ DONE = (
     "prune --yes",
     f"export {{}} {BUNDLE}",
     f"import {BUNDLE} --yes",
+    "cp notes.md {}:/root/",
+    f"capability approve {{}} {DIGEST[:12]} --build",
+    f"capability deny {{}} {DIGEST[:12]}",
 )
-_STRIDES = {"export": 4}  # of what asks the engine most, not every call is struck
+_STRIDES = {"export": 4, "capability": 3}  # of what asks the engine most, not every call is struck
 _STOPPED = ("resume", "rm")  # what wants a bottle that does not run
 
 
@@ -104,6 +113,12 @@ class Then:
         """The bottles that were not there before."""
         return self.now.bottles - self.before.bottles
 
+    @property
+    def request(self) -> RequestStatus:
+        """What was decided about the bottle's one request."""
+        (request,) = self.bottle.requests()
+        return request.status
+
     def status(self, identity: str) -> Status | None:
         return self.cli.world.status(self.cli.world.home.bottle(Identity.parse(identity)))
 
@@ -164,6 +179,13 @@ CLAIMS: dict[str, Callable[[Then, re.Match[str]], bool]] = {
     "what was taken away is gone": lambda *_: True,
     "the rest is there, and goes with the same command": lambda *_: True,
     "the rest goes with the same command": lambda *_: True,
+    "nothing was decided": lambda then, _: then.request is RequestStatus.PENDING,
+    "the approval was begun": lambda then, _: then.request is RequestStatus.APPROVING,
+    "the request is approved": lambda then, _: then.request is RequestStatus.APPROVED,
+    "the request waits, or is denied": lambda then, _: (
+        then.request in {RequestStatus.PENDING, RequestStatus.DENIED} and then.now == then.before
+    ),
+    "what was copied by then is there, and the rest is not": lambda *_: True,
     "there is no (.+)": lambda then, said: not (then.cli.world.cwd / said[1]).exists(),
     "(.+) is written, and whole": lambda then, said: then.cli("import", said[1], "--yes").exit_code == 0,
 }
@@ -181,6 +203,8 @@ REACHED: dict[str, Callable[[Then], bool]] = {
     "prune": lambda then: then.now == then.before,
     "export": lambda then: (then.cli.world.cwd / BUNDLE).exists(),
     "import": lambda then: len(then.new) == 1,
+    "cp": lambda then: then.cli.world.content(then.bottle, "/root/notes.md") == b"notes",
+    "capability": lambda then: then.request in {RequestStatus.APPROVED, RequestStatus.DENIED},
 }
 
 
@@ -200,6 +224,11 @@ def prepared(cli: Cli, words: str) -> BottleState:
     if verb == "import":
         (cli.world.cwd / BUNDLE).unlink(missing_ok=True)
         assert cli("export", str(bottle.identity), BUNDLE).exit_code == 0
+    if verb == "capability":
+        bottle.write_request(
+            CapabilityRequest(number=1, digest=DIGEST, reason="need jq", dockerfile=DOCKERFILE, received_at=NOW)
+        )
+    (cli.world.cwd / "notes.md").write_text("notes")
     cli.world.work(bottle, "/root/new", b"work")
     if verb in _STOPPED:
         cli("stop", str(bottle.identity))
