@@ -52,12 +52,11 @@ _STOPPED = ("resume", "rm")  # what wants a bottle that does not run
 
 
 class Struck:
-    """An engine whose call numbered `moment` is interrupted, once: `late`, when it was done."""
+    """An engine whose call numbered `moment` is interrupted, once, when it was done: nobody hears its answer."""
 
-    def __init__(self, engine: object, moment: int, *, late: bool) -> None:
+    def __init__(self, engine: object, moment: int) -> None:
         self._engine = engine
         self._moment = moment
-        self._late = late
         self.calls = 0
 
     @property
@@ -72,14 +71,10 @@ class Struck:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             self.calls += 1
-            if self.calls != self._moment + 1:
-                return found(*args, **kwargs)
-            if not self._late:
-                signal.raise_signal(signal.SIGINT)
             try:
                 return found(*args, **kwargs)
             finally:
-                if self._late:
+                if self.calls == self._moment + 1:
                     signal.raise_signal(signal.SIGINT)
 
         return call
@@ -236,20 +231,20 @@ def prepared(cli: Cli, words: str) -> BottleState:
 
 
 @contextmanager
-def struck(cli: Cli, moment: int, *, late: bool) -> Iterator[Struck]:
+def struck(cli: Cli, moment: int) -> Iterator[Struck]:
     """Have the engine be one that is struck."""
-    engine = Struck(cli.world.engine, moment, late=late)
+    engine = Struck(cli.world.engine, moment)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("bottle.cli.shared.DockerEngine", lambda: engine)
         yield engine
 
 
-def interruptions(cli: Cli, words: str, *, late: bool) -> Iterator[tuple[Then, dict[str, Any]]]:
+def interruptions(cli: Cli, words: str) -> Iterator[tuple[Then, dict[str, Any]]]:
     """A world, and the error that was told, for each moment of a command; it is cleared before the next."""
     for moment in range(0, 1000, _STRIDES.get(words.split(maxsplit=1)[0], 1)):
         bottle = prepared(cli, words)
         then = Then(cli, bottle, seen(cli, bottle))
-        with struck(cli, moment, late=late) as engine:
+        with struck(cli, moment) as engine:
             result = cli(*words.format(bottle.identity).split())
         if not engine.came:
             assert moment
@@ -287,15 +282,14 @@ def follow(cli: Cli, following: str) -> None:
 
 @pytest.mark.parametrize("words", ASKED)
 def test_what_only_looks_has_changed_nothing(cli: Cli, words: str) -> None:
-    for then, told in interruptions(cli, words, late=False):
+    for then, told in interruptions(cli, words):
         assert told == {"left": "nothing was changed", "next": f"bottle {words.format(then.bottle.identity)}"}
         assert then.now == then.before
 
 
-@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("words", DONE)
-def test_what_is_told_is_so_and_goes_on(cli: Cli, words: str, late: bool) -> None:
-    for then, told in interruptions(cli, words, late=late):
+def test_what_is_told_is_so_and_goes_on(cli: Cli, words: str) -> None:
+    for then, told in interruptions(cli, words):
         assert not unheld(then, told["left"]), told
         if then.now.container != then.before.container and not words.startswith("rm"):
             assert "--yes" not in told["next"], told
