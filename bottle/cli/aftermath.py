@@ -102,9 +102,11 @@ def resume_interrupted(now: Standing, before: str | None, words: Sequence[str], 
     `unasked` is the same command without a consent: what was there to be let go when that was given is no more.
     """
     identity = now.identity
+    same = now.container is not None and now.container.id == before
     if now.runs:
-        return Interrupted("interrupted", left=now.agent, next_step=now.joining)
-    if before is not None and now.container is not None and now.container.id == before:
+        new = "" if same or before is None else ", in a new container"
+        return Interrupted("interrupted", left=f"{now.agent}{new}", next_step=now.joining)
+    if same:
         return Interrupted("interrupted", left=f"{now.agent}; its container is as it was", next_step=again(words))
     if now.container is None:
         return Interrupted(

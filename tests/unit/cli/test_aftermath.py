@@ -152,6 +152,9 @@ CLAIMS: dict[str, Callable[[Then, re.Match[str]], bool]] = {
     f"{_ID} was being taken away again: its container is gone": lambda then, said: then.status(said[1]) is None,
     _ID + " has ended": lambda then, said: then.status(said[1]) is Status.EXITED,
     _ID + " was left running": lambda then, said: then.status(said[1]) is Status.RUNNING,
+    _ID + " runs, in a new container": lambda then, said: (
+        then.status(said[1]) is Status.RUNNING and then.now.container != then.before.container
+    ),
     _ID + " runs still, unless Docker is ending it": lambda then, said: then.status(said[1]) is Status.RUNNING,
     _ID + " does not run": lambda then, said: then.runs_not(said[1]),
     _ID + " stays, with all its work": lambda then, said: then.status(said[1]) in {Status.CREATED, Status.EXITED},
