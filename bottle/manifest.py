@@ -16,7 +16,8 @@ from bottle.model import Agent, Mount, MountKind, Retention
 from bottle.naming import is_agent_name
 from bottle.portbinding import EXPECTED, PortBinding
 from bottle.regular import read_regular
-from bottle.suggest import did_you_mean
+from bottle.suggest import alike, did_you_mean
+from bottle.template import SUMMARIES
 
 FILE_NAME = "bottle.toml"
 
@@ -37,15 +38,19 @@ class Manifest:
             return self.agents[name]
         except KeyError:
             known = ", ".join(sorted(self.agents)) or "none"
-            near = did_you_mean(name, self.agents)
+            near = alike(name, self.agents)
+            step = f"bottle init {name}" if name in SUMMARIES else f"add [agents.{name}] to {self.path}"
             raise NotFound(
-                f"{self.path} has no agent {name!r}; it has: {known}{near}",
-                next_step=f"add [agents.{name}] to {self.path}",
+                f"{self.path} has no agent {name!r}; it has: {known}{did_you_mean(name, self.agents)}",
+                next_step=f"bottle start {near[0]}" if near else step,
             ) from None
 
 
-def find_manifest(start: Path, home: Path) -> Path:
-    """The manifest in `start` or the nearest folder above it, else the one in `home`. Raises ManifestError."""
+def find_manifest(start: Path, home: Path, agent: str = "") -> Path:
+    """The manifest in `start` or the nearest folder above it, else the one in `home`.
+
+    Raises ManifestError, which says how one is made that has `agent`.
+    """
     start = start.absolute()
     for folder in (start, *start.parents, home):
         path = folder / FILE_NAME
@@ -53,7 +58,7 @@ def find_manifest(start: Path, home: Path) -> Path:
             return path
     raise ManifestError(
         f"no {FILE_NAME} in {start}, in a folder above it, or in {home}",
-        next_step="bottle init",
+        next_step=f"bottle init {agent}" if agent in SUMMARIES else "bottle init",
     )
 
 

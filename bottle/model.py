@@ -301,7 +301,11 @@ class ContainerFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSummary:
-    """What the engine's list says of an image, without looking at each. `size` as in `ImageFacts`."""
+    """What the engine's list says of an image, without looking at each.
+
+    `size` is in bytes and counts shared layers; in containerd's store, where that of `ImageFacts` counts them as they
+    are packed, it counts them unpacked too.
+    """
 
     id: str
     tags: tuple[str, ...]

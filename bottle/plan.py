@@ -75,6 +75,20 @@ def require_here(identity: Identity, tombstone: Tombstone | None, verb: str) -> 
         )
 
 
+def require_output(identity: Identity, container: ContainerFacts | None, tombstone: Tombstone | None) -> ContainerFacts:
+    """The container that has what an agent wrote; one that moved may have left it. Raises MovedAway or NotFound."""
+    if container is not None:
+        return container
+    if tombstone is not None:
+        raise MovedAway(
+            f"{identity} moved to {tombstone.host}, and left no output here",
+            left="nothing was changed",
+            next_step=f"there: bottle logs {identity}   (to have it here again: "
+            f"bottle migrate {identity} {tombstone.host} --from)",
+        )
+    raise NotFound(f"{identity} has no container, and its output went with it", next_step=f"bottle resume {identity}")
+
+
 def require_remote_control(agent: Agent) -> None:
     """Refuse `--remote-control` for an agent that has no arguments for it. Raises UsageError."""
     if not agent.remote_control:
@@ -308,7 +322,7 @@ def find_commit(identity: Identity, commits: tuple[CommitRecord, ...], number: i
         if commit.number == number:
             return commit
     known = ", ".join(str(commit.number) for commit in commits) or "none"
-    raise NotFound(f"{identity} has no commit {number}; it has: {known}", next_step=f"bottle inspect {identity}")
+    raise NotFound(f"{identity} has no commit {number}; it has: {known}", next_step=f"bottle history {identity}")
 
 
 def is_frozen_in(container: ContainerFacts, commits: tuple[CommitRecord, ...]) -> bool:

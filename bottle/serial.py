@@ -56,7 +56,7 @@ def load(data: bytes, path: Path, read: Callable[[Json], T]) -> T:
             raise StateTooNew(
                 f"{path} has schema {schema}, and this version of bottle reads up to {SCHEMA}",
                 left=left,
-                next_step="upgrade bottle: pip install --upgrade agent-bottle",
+                next_step="upgrade bottle: pipx upgrade agent-bottle",
             )
         return read(document)
     except StateTooNew:

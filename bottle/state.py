@@ -456,7 +456,11 @@ class StateHome:
             if other == but:
                 continue
             if self._name(other) == name:
-                raise NameTaken(f"the name {name} is that of {other}", left=left, next_step=f"bottle inspect {other}")
+                raise NameTaken(
+                    f"the name {name} is that of {other}",
+                    left=left,
+                    next_step=f"another --name, or: bottle resume {name}",
+                )
             if str(other).startswith(name):
                 what = f"the name {name} is the beginning of {other}, and means that"
                 raise NameTaken(what, left=left, next_step="bottle list")

@@ -5,6 +5,7 @@ each line begins, and what was printed by somebody else can begin none.
 """
 
 import re
+import unicodedata
 
 # ECMA-48 sequences: CSI; the strings OSC, DCS, SOS, PM and APC up to their end (a string that has none ends with its
 # line); and the short ESC ones. The C1 forms are one character.
@@ -41,6 +42,24 @@ def printable(text: str | bytes, limit: int = 500) -> str:
     return _cut(_UNPRINTABLE.sub("", " ".join(_BLANK.sub(" ", _decoded(text)).split())), limit)
 
 
+def cells(text: str) -> int:
+    """How many columns of a terminal printable text takes: wide characters two (UAX #11), combining ones none."""
+    return len(text) if text.isascii() else sum(map(_cells_of, text))
+
+
+def fitting(text: str, room: int) -> str:
+    """Printable text, cut to `room` columns of a terminal with `…` at the end."""
+    if cells(text) <= room:
+        return text
+    kept, left = "", room - 1
+    for character in text:
+        left -= _cells_of(character)
+        if left < 0:
+            break
+        kept += character
+    return f"{kept}…"
+
+
 def encodable(text: str) -> str:
     """`text` with U+FFFD for what a command line or a path had in place of UTF-8: no document takes that."""
     return _SURROGATES.sub("\ufffd", text)
@@ -65,6 +84,12 @@ def _decoded(text: str | bytes) -> str:
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
     return encodable(_SEQUENCES.sub("", text))
+
+
+def _cells_of(character: str) -> int:
+    if unicodedata.category(character) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
 
 
 def _cut(text: str, limit: int) -> str:

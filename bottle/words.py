@@ -11,13 +11,15 @@ def counted(count: int, noun: str, plural: str = "") -> str:
 
 
 def size(count: int) -> str:
-    """A number of bytes, in powers of 1000 as Docker counts them."""
+    """A number of bytes, in powers of 1000 as Docker counts them; in eight characters or less up to 999.9 TB."""
+    if count < 1000:
+        return f"{count} B"
     amount = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+    for unit in ("kB", "MB", "GB"):
         amount /= 1000
-    return f"{amount:.1f} TB"
+        if round(amount, 1) < 1000:  # as it is shown: 999,960 bytes are 1.0 MB
+            return f"{amount:.1f} {unit}"
+    return f"{amount / 1000:.1f} TB"
 
 
 def ssh_to(place: str, *, options: str = "") -> str:
@@ -31,10 +33,15 @@ def ssh_to(place: str, *, options: str = "") -> str:
 
 def age(moment: datetime | None, now: datetime | None = None) -> str:
     """How long ago, as seen from `now`."""
+    return NOTHING if moment is None else f"{elapsed(moment, now)} ago"
+
+
+def elapsed(moment: datetime | None, now: datetime | None = None) -> str:
+    """The time from `moment` to `now`, in the largest whole unit."""
     if moment is None:
         return NOTHING
     seconds = max(0, int(((now or datetime.now(UTC)) - moment).total_seconds()))
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= length:
-            return f"{seconds // length}{unit} ago"
-    return f"{seconds}s ago"
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"

@@ -38,7 +38,7 @@ def judge(host: HostFacts, here: EngineInfo | None, name: str) -> Iterator[Check
             name="bottle there",
             verdict=Verdict.WARNING,
             detail="not installed: a bottle can arrive, and `bottle resume` there needs it",
-            next_step="there: pip install agent-bottle",
+            next_step="there: pipx install agent-bottle",
         )
     else:
         yield good("bottle there", f"{host.bottle} (here: {__version__})")

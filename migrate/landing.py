@@ -27,7 +27,7 @@ def landing(home: Path, manifest: Manifest, identity: Identity, wanted: Path | N
     """Where the workspace lands: where the user says, else below the bottle home; None where there is none.
 
     Never where the bundle says that it was: a folder of its choosing could be one that this host's programs go by.
-    Raises Conflict for a folder that is not empty.
+    Raises Conflict for what is no empty folder.
     """
     if not manifest.of(Kind.WORKSPACE):
         if wanted is not None:

@@ -127,7 +127,7 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
         raise PreflightRefused(
             f"{facts.host_name} has no bottle to resume with",
             left=_UNCHANGED,
-            next_step="there: pip install agent-bottle   (or move without --resume)",
+            next_step="there: pipx install agent-bottle   (or move without --resume)",
         )
     if host.presence is Presence.OWNED:
         raise NameTaken(
@@ -324,7 +324,7 @@ def _require_place(facts: MoveFacts, workspace: str) -> None:
         )
     if place is Place.FULL:
         raise Conflict(
-            f"{workspace} on {facts.host_name} exists and is not empty; it is never overwritten",
+            f"{workspace} on {facts.host_name} exists and is no empty folder; it is never overwritten",
             left=_UNCHANGED,
             next_step="the same command with --workspace DIR, a folder there that is new or empty",
         )
@@ -418,7 +418,7 @@ def require_room(host: HostFacts, name: str, needed: int) -> None:
 def _missing_there(facts: MoveFacts) -> tuple[str, ...]:
     missing = []
     if facts.host.bottle is None:
-        missing.append("bottle itself: pip install agent-bottle there, before `bottle resume`")
+        missing.append("bottle itself: pipx install agent-bottle there, before `bottle resume`")
     if facts.host.sudo:
         missing.append(
             "the right to use Docker without sudo: there, "

@@ -244,7 +244,7 @@ class _Session:
         if hello.get("protocol") != PROTOCOL:
             raise RemoteError(
                 f"the bottle installed on {self._remote.name} speaks in another way than this one",
-                next_step="install the same version on both: pip install --upgrade agent-bottle",
+                next_step="install the same version on both: pipx upgrade agent-bottle",
             )
         return identity
 
@@ -337,6 +337,6 @@ class _Session:
             return PreflightRefused(
                 f"the bottle installed on {host} cannot be pulled from: {exc.what}",
                 left=UNCHANGED,
-                next_step="there: pip install --upgrade agent-bottle",
+                next_step="there: pipx upgrade agent-bottle",
             )
         return exc

@@ -204,7 +204,7 @@ class Scene(Desk):
 
 # name, size, the bottle under the cursor, the keys that lead there, and what is seen then
 PICTURES = (
-    ("dashboard", (80, 24), "codex-9d1zz", (), "exited with 0"),
+    ("dashboard", (84, 24), "codex-9d1zz", (), "exited with 0"),
     ("dashboard-details", (150, 28), "gemini-m3n8c", (), "commits     7"),
     ("dashboard-request", (100, 32), ASKER, (), "digest "),
     ("dashboard-approve", (80, 24), ASKER, ("a",), "try the build first"),
@@ -221,7 +221,7 @@ async def draw(folder: Path) -> None:
         app = Dashboard(Scene(), now=lambda: NOW)
         async with app.run_test(size=size) as pilot:
             screen = Screen(app, pilot)
-            await screen.until(lambda screen=screen: screen.row("bottles", "codex-04qab")[-2:] == ["2%", "96 MB"])
+            await screen.until(lambda screen=screen: screen.row("bottles", "codex-04qab")[-2:] == ["2%", "96.0 MB"])
             await screen.choose(next(each for each in VIEWS if str(each.identity) == chosen))
             if chosen == ASKER:
                 await screen.until(lambda screen=screen: "digest " in screen.read())

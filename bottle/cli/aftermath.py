@@ -96,18 +96,18 @@ def commit_interrupted(now: Standing, before: int, words: Sequence[str]) -> Inte
     return Interrupted("interrupted", left=f"{left}; {now.agent}", next_step=following)
 
 
-def resume_interrupted(now: Standing, before: str | None, words: Sequence[str], unasked: str) -> Interrupted:
+def resume_interrupted(now: Standing, before: str | None, same: str, unasked: str) -> Interrupted:
     """A resume; `before` is the id of the container that the bottle had.
 
-    `unasked` is the same command without a consent: what was there to be let go when that was given is no more.
+    `same` is the same command, and `unasked` the one without a consent: what that let go is no more.
     """
     identity = now.identity
-    same = now.container is not None and now.container.id == before
+    kept = now.container is not None and now.container.id == before
     if now.runs:
-        new = "" if same or before is None else ", in a new container"
+        new = "" if kept or before is None else ", in a new container"
         return Interrupted("interrupted", left=f"{now.agent}{new}", next_step=now.joining)
-    if same:
-        return Interrupted("interrupted", left=f"{now.agent}; its container is as it was", next_step=again(words))
+    if kept:
+        return Interrupted("interrupted", left=f"{now.agent}; its container is as it was", next_step=same)
     if now.container is None:
         return Interrupted(
             "interrupted", left=f"{identity} has no container; its commits are all there", next_step=unasked

@@ -15,7 +15,7 @@ from bottle.errors import BottleError, Conflict, NotFound, UsageError
 from bottle.launch import with_secrets
 from bottle.model import ContainerFacts, Status
 from bottle.operations import Context
-from bottle.plan import require_here
+from bottle.plan import require_here, require_output
 from bottle.state import BottleState
 
 
@@ -87,18 +87,13 @@ def logs(identity: str, *, follow: bool, tail: int | None, since: datetime | Non
       bottle logs claude-x7k2p --tail 20 -f
       bottle logs claude-x7k2p --since 10m -t
 
-    Exit codes that matter: 2 no such time, 3 no such bottle or no container, 5 Docker.
+    Exit codes that matter: 2 no such time, 3 no such bottle or no container, 4 it moved away, 5 Docker.
     """
     if follow and form == JSON:
         raise UsageError("--follow has no end that a JSON document could be printed at", next_step="leave one out")
     context = make_context()
     state = context.home.find(identity)
-    container = context.container(state.identity)
-    if container is None:
-        raise NotFound(
-            f"{state.identity} has no container, and its output went with it",
-            next_step=f"bottle resume {state.identity}",
-        )
+    container = require_output(state.identity, context.container(state.identity), state.tombstone())
     chunks = context.engine.logs(container.id, follow=follow, tail=tail, since=since, timestamps=timestamps)
     if form == JSON:
         output = b"".join(chunks).decode("utf-8", "replace")

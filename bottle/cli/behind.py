@@ -11,7 +11,12 @@ class WithCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse what stands before `--` as any other command does."""
         end = args.index(_DASHES) if _DASHES in args else len(args)
-        rest = super().parse_args(ctx, args[:end])
+        try:
+            rest = super().parse_args(ctx, args[:end])
+        except click.UsageError as exc:
+            if not exc.message.startswith("Got unexpected extra argument"):
+                raise
+            raise click.UsageError(f"{exc.message}; what is to run instead of the agent goes behind --", ctx) from exc
         ctx.params["words"] = tuple(args[end + 1 :])
         return rest
 

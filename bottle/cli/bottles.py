@@ -37,11 +37,8 @@ def stop(names: tuple[str, ...], grace: int, form: str) -> None:
     Exit codes that matter: 3 no such bottle, 4 locked or moved, 5 Docker.
     """
     context = make_context()
-    one_by_one(
-        names or (str(choose(context, None, "stopped").identity),),
-        form,
-        lambda name: _stop(context, context.home.find(name), grace=grace),
-    )
+    names = names or (str(choose(context, None, "stopped").identity),)
+    one_by_one(context.home, names, form, lambda state: _stop(context, state, grace=grace))
 
 
 def _stop(context: Context, state: BottleState, *, grace: int) -> Done:
@@ -88,7 +85,7 @@ def rm(names: tuple[str, ...], yes: bool, form: str) -> None:
     is on its way here, or other containers stand on its images; 5 Docker.
     """
     context = make_context()
-    one_by_one(names, form, lambda name: _rm(context, context.home.find(name), yes=yes))
+    one_by_one(context.home, names, form, lambda state: _rm(context, state, yes=yes))
 
 
 def _rm(context: Context, state: BottleState, *, yes: bool) -> Done:

@@ -84,7 +84,7 @@ def origins(_ctx: click.Context, incomplete: str) -> Iterator[CompletionItem]:
 def commits(ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
     """The numbers of the commits of the bottle that was named before."""
     # Without the value that is being typed, click reads no argument: the words are there all the same.
-    name = ctx.params.get("identity") or next(iter(ctx.args), None)
+    name = next(iter(ctx.params.get("names") or ctx.args), None)
     if isinstance(name, str):
         for commit in _commits(StateHome(default_home()), name):
             yield _item(str(commit.number), commit)

@@ -29,9 +29,9 @@ def cp(source: str, target: str, *, archive: bool, follow: bool, form: str) -> N
 
     \b
     Example:
-      bottle cp notes.md claude-x7k2p:/root/
-      bottle cp claude-x7k2p:/work/build ./build
-      bottle cp claude-x7k2p:/root/.claude - | tar t
+      bottle cp notes.md claude-x7k2p:/workspace/
+      bottle cp claude-x7k2p:/workspace/build ./build
+      bottle cp claude-x7k2p:/home/agent/.claude - | tar t
 
     Exit codes that matter: 2 usage, 3 no such bottle, container or path, 4 locked or moved, 5 Docker; 7 what came out
     is no whole tar, or does not fit what is there.

@@ -18,7 +18,7 @@ def dashboard() -> None:
     Keys start agents, join them and follow what they write; they commit, resume, stop, fork, move and delete bottles,
     go back to commits, filter and order. From 120 columns on, what is known of a bottle stands beside the table.
 
-    It needs Textual: pip install 'agent-bottle[dashboard]'.
+    It needs Textual: pipx install --force 'agent-bottle[dashboard]'.
 
     \b
     Example:
@@ -42,7 +42,7 @@ def dashboard() -> None:
         raise UsageError(
             "the dashboard needs Textual, which is not installed",
             left="nothing was done",
-            next_step="pip install 'agent-bottle[dashboard]'",
+            next_step="pipx install --force 'agent-bottle[dashboard]'",
         ) from exc
     _keep_logs_off_the_screen()
     teller = Teller()

@@ -17,18 +17,22 @@ def bottle_and_host(
         raise UsageError(
             f"one bottle and one host are expected, not {len(names)} names", next_step="bottle migrate --help"
         )
-    *before, last = names
-    bottle = named_here(last) if last not in hosts else None
-    if bottle is None:
-        return (before[0] if before else None), last
-    if before:
+    if len(names) == 2:
+        identity, host = names
+        bottle = named_here(host) if host not in hosts and named_here(identity) is None else None
+        if bottle is None:
+            return identity, host
         raise UsageError(
-            f"{last} is a bottle here, and no host: the bottle comes first, then the host",
+            f"{host} is a bottle here, and no host: the bottle comes first, then the host",
             left="nothing was changed",
-            next_step=f"bottle migrate {bottle} {before[0]}",
+            next_step=f"bottle migrate {bottle} {identity}",
         )
+    (name,) = names
+    bottle = named_here(name) if name not in hosts else None
+    if bottle is None:
+        return None, name
     raise UsageError(
         f"the host that {bottle} is to move to is missing",
         left="nothing was changed",
-        next_step=f"bottle migrate {bottle} [USER@]HOST   (or, if {last} is a host: bottle migrate IDENTITY {last})",
+        next_step=f"bottle migrate {bottle} [USER@]HOST   (or, if {name} is a host: bottle migrate IDENTITY {name})",
     )

@@ -1,6 +1,7 @@
 """A group of commands that explains itself to who asks for nothing, or for what there is not."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import click
 
@@ -10,7 +11,12 @@ _WHOLE = 1000  # characters of a summary, which is one sentence: click cuts long
 
 
 class Group(click.Group):
-    """Prints its help where no command is named, and says which one a mistyped name may have meant."""
+    """Prints its help where no command is named, and says which one a mistyped name may have meant.
+
+    `elsewhere` are names that other tools have for what a command here does.
+    """
+
+    elsewhere: Mapping[str, str] = MappingProxyType({})
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the words; none at all ask for help."""
@@ -41,5 +47,6 @@ class Group(click.Group):
         """Find the command that is meant. Raises click's UsageError where there is none."""
         name = args[0]
         if not ctx.resilient_parsing and not name.startswith("-") and self.get_command(ctx, name) is None:
-            ctx.fail(f"No such command {name!r}{did_you_mean(name, self.list_commands(ctx)) or '.'}")
+            near = f"; did you mean {self.elsewhere[name]}?" if name in self.elsewhere else None
+            ctx.fail(f"No such command {name!r}{near or did_you_mean(name, self.list_commands(ctx)) or '.'}")
         return super().resolve_command(ctx, args)

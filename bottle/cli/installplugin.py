@@ -12,9 +12,9 @@ from bottle.docker_engine.endpoint import config_folder
 from bottle.operations.plugin import Outcome, install_plugin, remove_plugin
 
 _TOLD = {
-    Outcome.INSTALLED: "wrote {path}: `docker bottle` is this bottle",
-    Outcome.REPLACED: "replaced {path}: `docker bottle` is this bottle now",
-    Outcome.UNCHANGED: "nothing to do: {path} runs this bottle",
+    Outcome.INSTALLED: "wrote {path}: `docker bottle` runs this program",
+    Outcome.REPLACED: "replaced {path}: `docker bottle` runs this program now",
+    Outcome.UNCHANGED: "nothing to do: {path} runs this program",
     Outcome.REMOVED: "removed {path}",
     Outcome.ABSENT: "nothing to do: there is no {path}",
 }

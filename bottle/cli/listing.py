@@ -1,5 +1,8 @@
 """`bottle list`."""
 
+import re
+from collections.abc import Sequence
+
 import click
 
 from bottle.cli.bottletable import bottle_table
@@ -9,7 +12,7 @@ from bottle.cli.selection import Template, fields_of, filtered
 from bottle.cli.shared import command, make_context
 from bottle.cli.table import Line
 from bottle.errors import UsageError
-from bottle.operations import BottleView, list_bottles
+from bottle.operations import STATES, BottleView, list_bottles
 
 _FIELDS = (
     "identity",
@@ -35,6 +38,7 @@ _FILTERS = {
     "state": lambda view, value: value in {view.state, view.status},
     "host": lambda view, value: view.moved_to is not None and value in {view.moved_to, view.moved_to.split("@")[-1]},
 }
+_STATUSES = re.compile("no container|image gone|moved to .+")  # what the table says, where that is another word
 _IDENTITIES = "{{.Identity}}"
 
 
@@ -70,7 +74,9 @@ def _known(_context: click.Context, _option: click.Parameter, form: str) -> str:
 def list_command(_everything: bool, quiet: bool, words: tuple[str, ...], form: str, fields: str | None) -> None:
     """Show the bottles that are here, and those that moved away.
 
-    STATE is that of a bottle's container. Without one, `bottle resume` makes another from the last commit. SIZE is what
+    STATE is that of a bottle's container. Without one, `bottle resume` makes another from the last commit. To filters,
+    templates and JSON it is running, paused, stopped, created, committed (no container), moved, gone (neither container
+    nor image), ambiguous (two containers) or damaged. SIZE is what
     a bottle's commits add to the image its agent began with, and would be free without it; SHARED is what they stand on
     together with others. Where that image is not here, as of a bottle that arrived, all is its own that stands on no
     other image. NAME is there where any has one. What has no room on the terminal is left out.
@@ -86,6 +92,7 @@ def list_command(_everything: bool, quiet: bool, words: tuple[str, ...], form: s
     """
     template = _template(form, quiet=quiet)
     names = _names(fields, form)
+    _require_states(words)
     views = filtered(list_bottles(make_context()), words, _FILTERS)
     documents = [_document(view) for view in views]
     if template is not None:
@@ -93,6 +100,12 @@ def list_command(_everything: bool, quiet: bool, words: tuple[str, ...], form: s
         return
     lines = table(*bottle_table(views))
     answer(form, {"bottles": [{name: each[name] for name in names} for each in documents]}, lines)
+
+
+def _require_states(words: Sequence[str]) -> None:
+    for state in (word.removeprefix("state=") for word in words if word.startswith("state=")):
+        if state not in STATES and not _STATUSES.fullmatch(state):
+            raise UsageError(f"there is no state {state!r}: expected one of {', '.join(STATES)}")
 
 
 def _template(form: str, *, quiet: bool) -> Template | None:

@@ -67,7 +67,7 @@ def history_command(identity: str | None, form: str) -> None:
     Example:
       bottle history claude-x7k2p
       bottle resume claude-x7k2p --at 2
-      bottle fork claude-x7k2p@2
+      cp -a . ../try-b && bottle fork claude-x7k2p@2 --cwd ../try-b
 
     Exit codes that matter: 3 no such bottle, 5 Docker.
     """
@@ -77,7 +77,7 @@ def history_command(identity: str | None, form: str) -> None:
     if not history.entries:
         lines = [f"{history.identity} was never committed:  bottle commit {history.identity}"]
     if history.rebuild_due:
-        lines.append(f"its own Dockerfile was approved since: bottle resume {history.identity} builds it")
+        lines.append("its own Dockerfile was approved since, and is in no commit yet")
     document = {"identity": str(history.identity), **_history_document(history)}
     answer(form, document, [*lineage(history), *lines])
 

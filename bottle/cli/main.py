@@ -62,6 +62,18 @@ _SECTIONS = {
     "Tidy up": ("rm", "prune", "doctor", "version", "completion", "install-plugin"),
 }
 _ALIASES = {"list": "list, ls"}
+_DOCKERS = {
+    "run": "start",
+    "create": "start",
+    "ps": "list",
+    "kill": "stop",
+    "images": "history",
+    "save": "export",
+    "load": "import",
+    "push": "migrate",
+    "pull": "migrate --from",
+    "help": "--help",
+}
 
 add_completion_class(Bash)
 
@@ -75,6 +87,8 @@ Exit codes: 0 done, 1 failed, 2 usage,
 
 class Commands(Group):
     """Imports a command's module when the command is called: most of them need no SSH, and `--version` no Docker."""
+
+    elsewhere = _DOCKERS
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
         """Run, and end the process, as click does; but what click calls `Aborted!` is an interruption like others."""

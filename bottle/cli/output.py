@@ -65,10 +65,14 @@ def _print(form: str, document: Mapping[str, Any], lines: Iterable[Shown]) -> No
             case Coloured():
                 click.echo(_painted(_own_line(line.text, len(line.text)), line.colour, sys.stdout))
             case Line():
-                mark = _QUOTED if _LABELS.match(line.text) else ""
-                click.echo(mark + "".join(_painted(part.text, part.colour, sys.stdout) for part in line.parts))
+                click.echo(_row(line, sys.stdout))
             case _:
                 click.echo(_painted(_own_line(line), None, sys.stdout))
+
+
+def _row(line: Line, stream: TextIO) -> str:
+    mark = _QUOTED if _LABELS.match(line.text) else ""
+    return mark + "".join(_painted(part.text, part.colour, stream) for part in line.parts)
 
 
 def wants_colour(environ: Mapping[str, str]) -> bool | None:
@@ -129,6 +133,12 @@ def note(text: str) -> None:
     """A line on stderr; it may be indented, and has no columns."""
     indentation = " " * (len(text) - len(text.lstrip(" ")))
     click.echo(_painted(_own_line(indentation + printable(text, 4000)), None, sys.stderr), err=True)
+
+
+def note_table(lines: Iterable[Line]) -> None:
+    """A table on stderr."""
+    for line in lines:
+        click.echo(_row(line, sys.stderr), err=True)
 
 
 def relayed(line: str) -> None:

@@ -20,7 +20,9 @@ class NothingChosen(Interrupted):
 def pick(views: Sequence[BottleView], verb: str) -> Identity:
     """Ask which bottle is to be `verb`. Raises NothingChosen, or KeyboardInterrupt as for Ctrl-C."""
     import questionary  # noqa: PLC0415  (a terminal library that most commands never need)
+    from prompt_toolkit.filters import Condition  # noqa: PLC0415
     from prompt_toolkit.key_binding import KeyBindings  # noqa: PLC0415
+    from questionary.prompts.common import InquirerControl  # noqa: PLC0415
 
     header, *lines = choices(views, get_terminal_size().columns)
     question = questionary.select(
@@ -31,9 +33,18 @@ def pick(views: Sequence[BottleView], verb: str) -> Identity:
         instruction=f"{_HELP}\n{' ' * _POINTER}{header}",  # it stands right above the choices
     )
 
+    (shown,) = (each for each in question.application.layout.find_all_controls() if isinstance(each, InquirerControl))
+
+    @Condition
+    def nothing_fits() -> bool:
+        typed = (shown.search_filter or "").lower()
+        return not any(typed in str(choice.title).lower() for choice in shown.choices)
+
     bindings = question.application.key_bindings
     assert isinstance(bindings, KeyBindings)  # what questionary makes; Esc is not among its keys
     bindings.add("escape", eager=True)(lambda event: event.app.exit(result=None))
+    # Where nothing has what was typed, questionary shows everything: the first of them is not what is meant.
+    bindings.add("enter", eager=True, filter=nothing_fits)(lambda _: None)
     chosen = question.unsafe_ask()
     if chosen is None:
         raise NothingChosen("no bottle was chosen", left="nothing was changed", next_step="bottle list")

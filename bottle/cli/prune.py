@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import click
 
-from bottle.cli.output import Shown, answer, confirmed, note, on_terminal, table
+from bottle.cli.output import Shown, answer, confirmed, note_table, on_terminal, table
 from bottle.cli.shared import command, format_option, make_context
 from bottle.cli.table import Line
 from bottle.garbage import Garbage, Kept, PrunePlan
@@ -68,8 +68,7 @@ def _asked(plan: PrunePlan) -> bool:
     asking = [each for each in plan.garbage if each.consent]
     if not asking or not on_terminal():
         return False
-    for line in _table(asking):
-        note(line.text)
+    note_table(_table(asking))
     return confirmed("Take these away too?")
 
 
@@ -77,7 +76,7 @@ def _table(garbage: list[Garbage]) -> list[Line]:
     rows = [
         (each.kind.value, each.name, size(each.size) if each.size is not None else "-", each.why) for each in garbage
     ]
-    return table(("WHAT", "NAME", "SIZE", "WHY"), rows)
+    return table(("WHAT", "NAME", "SIZE", "WHY"), rows)  # whole, on any terminal: it is what somebody agrees to
 
 
 def _plan_lines(plan: PrunePlan) -> list[Shown]:

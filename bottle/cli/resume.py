@@ -1,5 +1,6 @@
 """`bottle resume`."""
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from shlex import join
 
@@ -10,21 +11,22 @@ from bottle.cli.begun import begun_document, begun_lines
 from bottle.cli.behind import WithCommand
 from bottle.cli.completion import commits, identities
 from bottle.cli.far import settle_by_asking
-from bottle.cli.interruption import explained
-from bottle.cli.output import answer, confirmed, note, on_terminal
+from bottle.cli.interruption import again, explained
+from bottle.cli.output import confirmed, note, on_terminal
 from bottle.cli.session import attend
+from bottle.cli.several import Done, one_by_one
 from bottle.cli.shared import choose, command, format_option, make_context, typed
-from bottle.errors import NeedsConsent, UsageError
+from bottle.errors import Interrupted, NeedsConsent, UsageError
 from bottle.launch import Once
 from bottle.model import Agent
-from bottle.operations import Context, observe_resume, require_launchable
+from bottle.operations import Context, Resumed, observe_resume, require_launchable
 from bottle.operations import resume as bring_back
 from bottle.plan import Attach, FromCommit, ResumePlan, ResumeRequest, StartAgain, plan_resume
 from bottle.state import BottleState
 
 
 @click.command(cls=WithCommand)
-@click.argument("identity", required=False, shell_complete=identities)
+@click.argument("names", metavar="[IDENTITY]…", nargs=-1, shell_complete=identities)
 @click.option("--at", type=int, metavar="N", shell_complete=commits, help="Go back to commit N.")
 @click.option("--rebuild", is_flag=True, help="Build from the Dockerfile though a commit exists.")
 @click.option("-d", "--detach", is_flag=True, help="Leave it running in the background.")
@@ -35,7 +37,7 @@ from bottle.state import BottleState
 @format_option
 @command
 def resume(
-    identity: str | None,
+    names: tuple[str, ...],
     words: tuple[str, ...],
     *,
     at: int | None,
@@ -62,6 +64,7 @@ def resume(
       bottle resume claude-x7k2p --at 2
       bottle resume claude-x7k2p --remote-control
       bottle resume claude-x7k2p -- /bin/sh     this once, instead of the agent
+      bottle resume -d $(bottle list -q)        all of them, in the background
 
     Where a move was cut while it was handed over, the other host is asked who owns the bottle, and the answer is
     written down: with --dry-run too, as nothing can be said without it.
@@ -74,54 +77,102 @@ def resume(
     """
     if rebuild and at is not None:
         raise UsageError("--at goes back to a commit and --rebuild does without one", next_step="leave one out")
+    _require_one(names, at=at, seen=not detach and not dry_run)
     context = make_context()
-    state = choose(context, identity, "taken back" if force else "resumed")
+    names = names or (str(choose(context, None, "taken back" if force else "resumed").identity),)
     once = Once(command=words, remote_control=remote_control)
     request = ResumeRequest(at=at, rebuild=rebuild, force=force, consent=yes, once=once)
-    if not force:
-        settle_by_asking(context, state)
     if dry_run:
-        if state.intent() is not None:
-            note("a commit that was cut is settled first, which may change the answer")
-        plan = plan_resume(observe_resume(context, state, request), request)
-        if not isinstance(plan, Attach):
-            require_launchable(context, state.metadata().agent)
-        decided = {
-            "identity": str(state.identity),
-            "plan": type(plan).__name__,
-            "row": plan.row,
-            "remote_control": remote_control,
-            "command": list(plan.command.now) if isinstance(plan, StartAgain | FromCommit) else None,
-        }
-        answer(form, decided, [f"would resume {state.identity}: {plan.row}{_runs(plan, state.metadata().agent, once)}"])
-        return
+        one_by_one(context.home, names, form, lambda state: _foreseen(context, state, request))
+    elif detach:
+        with explained(_between):
+            one_by_one(context.home, names, form, lambda state: _begun(context, state, request, alone=len(names) == 1))
+    else:
+        state = context.home.find(names[0])
+        with _looked_at(context, state, request, detach=False, alone=True):
+            resumed, document = _resumed(context, state, request, begin=False, tty=on_terminal())
+            attend(context, state, form=form, document=document, remove=False, begin=not resumed.running)
+
+
+def _looked_at(
+    context: Context, state: BottleState, request: ResumeRequest, *, detach: bool, alone: bool
+) -> AbstractContextManager[None]:
+    """Where the resume of one bottle is interrupted, say what is so then. `alone`: it was the only one named."""
     before, unasked = state.container_id(), resume_again(state.identity, request, detach=detach)
-    with explained(lambda: resume_interrupted(standing(context, state), before, typed(), unasked)):
-        _resume(context, state, request, detach=detach, form=form)
+    same = again(typed()) if alone else unasked
+    return explained(lambda: resume_interrupted(standing(context, state), before, same, unasked))
 
 
-def _resume(context: Context, state: BottleState, request: ResumeRequest, *, detach: bool, form: str) -> None:
-    """Bring it back, and stay with it unless it is to be left in the background."""
+def _between() -> Interrupted:
+    """What holds before one of several is resumed, and when the last one was."""
+    return Interrupted(
+        "interrupted", left="what was resumed is resumed; the rest is as it was", next_step="bottle list"
+    )
+
+
+def _require_one(names: tuple[str, ...], *, at: int | None, seen: bool) -> None:
+    if len(names) < 2:
+        return
+    if at is not None:
+        raise UsageError("--at N is a commit of one bottle, and several are named", next_step="name one")
+    if seen:
+        raise UsageError(
+            "a terminal shows one bottle, and several are named",
+            next_step="the same command with -d; what is to run instead of the agent goes behind --",
+        )
+
+
+def _foreseen(context: Context, state: BottleState, request: ResumeRequest) -> Done:
+    if not request.force:
+        settle_by_asking(context, state)
+    if state.intent() is not None:
+        note("a commit that was cut is settled first, which may change the answer")
+    agent = state.metadata().agent
+    plan = plan_resume(observe_resume(context, state, request), request)
+    if not isinstance(plan, Attach):
+        require_launchable(context, agent)
+    document = {
+        "identity": str(state.identity),
+        "plan": type(plan).__name__,
+        "row": plan.row,
+        "remote_control": request.once.remote_control,
+        "command": list(plan.command.now) if isinstance(plan, StartAgain | FromCommit) else None,
+    }
+    return Done(
+        document=document, lines=[f"would resume {state.identity}: {plan.row}{_runs(plan, agent, request.once)}"]
+    )
+
+
+def _begun(context: Context, state: BottleState, request: ResumeRequest, *, alone: bool) -> Done:
+    with _looked_at(context, state, request, detach=True, alone=alone):
+        resumed, document = _resumed(context, state, request, begin=True, tty=True)
+    return Done(
+        document={**document, **begun_document(resumed.ended)}, lines=begun_lines(resumed.identity, resumed.ended)
+    )
+
+
+def _resumed(
+    context: Context, state: BottleState, request: ResumeRequest, *, begin: bool, tty: bool
+) -> tuple[Resumed, dict[str, object]]:
+    """Bring one back and say how; what it was, for programs."""
+    if not request.force:
+        settle_by_asking(context, state)
     try:
-        resumed = bring_back(context, state, request, begin=detach, tty=detach or on_terminal())
+        resumed = bring_back(context, state, request, begin=begin, tty=tty)
     except NeedsConsent as exc:
         if not on_terminal() or not confirmed(f"{exc.what}. Let it go?"):
             raise
-        resumed = bring_back(context, state, replace(request, consent=True), begin=detach)
+        resumed = bring_back(context, state, replace(request, consent=True), begin=begin, tty=tty)
     note(f"resuming {resumed.identity}: {resumed.plan.row}")
     for warning in resumed.warnings:
         note(f"WARNING: {warning}")
-    document: dict[str, object] = {
+    return resumed, {
         "identity": str(resumed.identity),
         "container": resumed.container,
         "plan": type(resumed.plan).__name__,
         "row": resumed.plan.row,
         "warnings": list(resumed.warnings),
     }
-    if detach:
-        answer(form, {**document, **begun_document(resumed.ended)}, begun_lines(resumed.identity, resumed.ended))
-        return
-    attend(context, state, form=form, document=document, remove=False, begin=not resumed.running)
 
 
 def _runs(plan: ResumePlan, agent: Agent, once: Once) -> str:

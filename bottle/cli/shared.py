@@ -47,7 +47,7 @@ def command(function: F) -> F:
         try:
             return function(*args, **kwargs)
         except (Exception, KeyboardInterrupt) as exc:
-            error = _told_as(exc, asked)
+            error = told_as(exc, asked)
             if error is None:
                 raise
             with held_off():
@@ -58,11 +58,14 @@ def command(function: F) -> F:
     return cast("F", run)
 
 
-def _told_as(exc: BaseException, asked: click.Context | None) -> BottleError | None:
+def told_as(exc: BaseException, asked: click.Context | None) -> BottleError | None:
     """What is told of what a command raised; None where that is no error of ours."""
     if is_interruption(exc) and not isinstance(exc, Interrupted):
         return interrupted(exc, command_name(asked), typed(asked))
     match exc:
+        case UsageError() if not exc.next_step and asked is not None:
+            exc.next_step = f"{asked.command_path} --help"
+            return exc
         case BottleError():
             return exc
         case BrokenPipeError():

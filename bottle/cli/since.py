@@ -18,12 +18,12 @@ def since(text: str) -> datetime:
     """The moment that is meant; one without a zone is this machine's. Raises BadParameter."""
     try:
         return moment(text, datetime.now().astimezone())
-    except (ValueError, OverflowError) as exc:
+    except (ValueError, OverflowError, OSError) as exc:
         raise click.BadParameter(f"{text!r} is no moment: {_EXPECTED}.") from exc
 
 
 def moment(text: str, now: datetime) -> datetime:
-    """The moment that `text` means `now`. Raises ValueError or OverflowError."""
+    """The moment that `text` means `now`. Raises ValueError, OverflowError, or OSError as the clock does."""
     if _DURATION.fullmatch(text):
         return now - timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text)))
     if re.fullmatch(r"[0-9]+(?:\.[0-9]+)?", text):

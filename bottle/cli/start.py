@@ -52,7 +52,7 @@ def start(
       bottle start claude                   attached, in this folder
       bottle start claude -d --copy-cwd     in the background, on a copy
       bottle start claude --name work       then: bottle attach work
-      bottle start demo -- /bin/sh          with another command
+      bottle start shell -- /bin/sh         with another command
       bottle start claude --remote-control  with the arguments for that from the manifest
 
     --remote-control adds them behind CMD too, and is forgotten afterwards: a `resume` asks for it anew.
@@ -99,17 +99,24 @@ def _launch(context: Context, plan: StartPlan, *, detach: bool, remove: bool, fo
 def _agent(context: Context, name: str) -> Agent:
     """The agent of the manifest. Who names a bottle instead is told how it is brought back. Raises NotFound."""
     try:
-        return read_manifest(find_manifest(Path.cwd(), context.home.path)).agent(name)
+        return read_manifest(find_manifest(Path.cwd(), context.home.path, name)).agent(name)
     except (NotFound, ManifestError) as exc:
-        meant = [each for each in context.home.identities() if name.startswith(f"{each.agent}-")]
-        bottle = next((each for each in meant if str(each).startswith(name)), None)
-        if bottle is None:
-            raise
-        raise NotFound(
-            f"{name} is a bottle that is here already, and no agent: start makes new ones",
-            left="nothing was begun",
-            next_step=f"bottle resume {bottle}",
-        ) from exc
+        bottles = context.home.named(name) or [
+            each
+            for each in context.home.identities()
+            if name.startswith(f"{each.agent}-") and str(each).startswith(name)
+        ]
+        match bottles:
+            case []:
+                raise
+            case [bottle]:
+                what, step = f"{name} is a bottle that is here already, and no agent", f"bottle resume {bottle}"
+            case several:
+                what, step = (
+                    f"{name} fits bottles that are here, {', '.join(map(str, several))}, and no agent",
+                    "bottle list",
+                )
+        raise NotFound(f"{what}: start makes new ones", left="nothing was begun", next_step=step) from exc
 
 
 def _document(plan: StartPlan) -> dict[str, object]:

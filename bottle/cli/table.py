@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bottle.text import printable
+from bottle.text import cells, fitting, printable
 
 _GAP = "  "
-_READABLE = 24  # characters of a text that is cut: with fewer it says too little, and a column goes instead
+_READABLE = 24  # columns of a text that is cut: with fewer it says too little, and a column goes instead
 _LEAST = 8  # that are left of a text when no column is left that may go
 _LONGEST = 4000  # characters of a cell, however much room there is
 
@@ -46,10 +46,10 @@ Cell = str | Coloured
 def fitted(columns: Sequence[str | Column], rows: Sequence[Sequence[Cell]], width: int | None) -> list[Line]:
     """A header and a line for each row, no wider than `width`, as far as columns may be cut or left out."""
     known = [column if isinstance(column, Column) else Column(column) for column in columns]
-    cells = [[_printable(cell) for cell in row] for row in ([column.name for column in known], *rows)]
-    natural = [max(len(row[index].text) for row in cells) for index in range(len(known))]
+    shown = [[_printable(cell) for cell in row] for row in ([column.name for column in known], *rows)]
+    natural = [max(cells(row[index].text) for row in shown) for index in range(len(known))]
     widths = natural if width is None else _widths(known, natural, width)
-    return [_line(row, widths) for row in cells]
+    return [_line(row, widths) for row in shown]
 
 
 def _printable(cell: Cell) -> Coloured:
@@ -84,12 +84,10 @@ def _total(widths: Sequence[int]) -> int:
 
 def _line(row: Sequence[Coloured], widths: Sequence[int]) -> Line:
     """The cells that are shown, padded but for the last that says something."""
-    shown = [
-        (printable(cell.text, width), width, cell.colour) for cell, width in zip(row, widths, strict=True) if width
-    ]
+    shown = [(fitting(cell.text, width), width, cell.colour) for cell, width in zip(row, widths, strict=True) if width]
     while shown and not shown[-1][0]:
         shown.pop()
     parts = []
     for text, width, colour in shown:
-        parts += [Coloured(text, colour), Coloured(" " * (width - len(text)) + _GAP)]
+        parts += [Coloured(text, colour), Coloured(" " * (width - cells(text)) + _GAP)]
     return Line(tuple(parts[:-1]))

@@ -39,6 +39,10 @@ class Acting(Working):
         self._moves: dict[str, Move] = {}
         self._followed: dict[str, Following] = {}
 
+    def known(self, key: str) -> BottleView | None:
+        """What is known now of a bottle; None where there is none."""
+        return None
+
     def _selected(self) -> BottleView | None:
         if self._bottle is None:
             self.tell(Message(text="no bottle is selected; n starts one", style="$text-warning"))
@@ -126,7 +130,8 @@ class Acting(Working):
                 self._fork(view, chosen.number)
             elif chosen is not None:
                 back = partial(self._desk.resume, view.identity, at=chosen.number)
-                self.begin(str(view.identity), "resuming", back, agreed=lambda _: back(consent=True))
+                doing = f"going back to commit {chosen.number} of"
+                self.begin(str(view.identity), doing, back, agreed=lambda _: back(consent=True))
 
         self.push_screen(Commits(self._desk, view.identity, self._now()), decided)
 
@@ -192,7 +197,7 @@ class Acting(Working):
         if details.display:
             details.focus()
         else:
-            self.push_screen(DetailScreen(self._desk, view, self._now))
+            self.push_screen(DetailScreen(self._desk, partial(self.known, str(view.identity)), self._now))
 
 
 def _does_not_run(view: BottleView) -> BottleError:

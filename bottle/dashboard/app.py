@@ -59,6 +59,7 @@ class Dashboard(Acting):
         self._order = Order()
         self._wanted: tuple[object, ...] = ()
         self._detail: RequestDetail | None = None
+        self._changed = False  # under the eyes of who reads it: what was pressed for what it was decides nothing
 
     def compose(self) -> ComposeResult:
         """The screen."""
@@ -101,6 +102,10 @@ class Dashboard(Acting):
     def look_again(self) -> None:
         """Something has changed."""
         self._sight.stale.set()
+
+    def known(self, key: str) -> BottleView | None:
+        """As the table knows it."""
+        return self._sight.views.get(key)
 
     def _show(self) -> None:
         if not self.is_running:
@@ -154,7 +159,9 @@ class Dashboard(Acting):
         key = (_key(view), request.number, request.digest, request.status) if view and request else ()
         if key == self._wanted:
             return
+        self._changed = False
         if key[:2] == self._wanted[:2] and key and key[2] != self._wanted[2]:
+            self._changed = True
             self.tell(
                 Message(text=f"request {key[1]} of {key[0]} has changed: look at it again", style="$text-warning")
             )
@@ -236,6 +243,10 @@ class Dashboard(Acting):
         """The request in the pane, which is what gets decided, whatever comes meanwhile."""
         if self._detail is None or not self._detail.request.status.open:
             self.tell(Message(text="no request that waits for a decision is shown", style="$text-warning"))
+            return None
+        if self._changed:
+            self._changed = False
+            self.tell(Message(text="it has changed: the same key again is about what it is now", style="$text-warning"))
             return None
         return self._detail
 

@@ -12,15 +12,15 @@ from textual.widgets import DataTable, Static
 
 from bottle.dashboard.aside import aside
 from bottle.dashboard.desk import Desk
-from bottle.dashboard.rows import Columns, age, size
+from bottle.dashboard.rows import Columns
 from bottle.dashboard.tables import Listing
 from bottle.errors import BottleError
 from bottle.naming import Identity
 from bottle.operations import History, HistoryEntry, lineage
 from bottle.text import printable
-from bottle.words import NOTHING
+from bottle.words import NOTHING, elapsed, size
 
-_COLUMNS: Columns = (("COMMIT", 6), ("AGE", 4), ("IMAGE", 8), ("SIZE", 6), ("MESSAGE", 16))
+_COLUMNS: Columns = (("COMMIT", 6), ("AGE", 4), ("IMAGE", 8), ("SIZE", 8), ("MESSAGE", 16))
 _BORDER = 4  # columns of the screen around the table
 
 
@@ -108,7 +108,7 @@ def _cells(entry: HistoryEntry, now: datetime) -> tuple[str, ...]:
     commit = entry.commit
     return (
         f"{'*' if entry.in_force else ' '} {commit.number}",
-        age(commit.created_at, now),
+        elapsed(commit.created_at, now),
         entry.image,
         size(entry.size) if entry.size is not None else NOTHING,
         printable(commit.message),
@@ -117,7 +117,7 @@ def _cells(entry: HistoryEntry, now: datetime) -> tuple[str, ...]:
 
 def _notes(history: History) -> list[str]:
     """What is to know of all of them."""
-    due = "its own Dockerfile was approved since: a resume without a commit builds it"
+    due = "its own Dockerfile was approved since, and is in no commit yet"
     return [*lineage(history), *((due,) if history.rebuild_due else ())]
 
 

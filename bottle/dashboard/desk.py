@@ -23,6 +23,7 @@ from bottle.operations import (
     list_bottles,
     unfinished,
 )
+from bottle.plan import require_output
 from bottle.ports import Events
 from bottle.progress import Silent
 from bottle.requestfolder import MAX_STREAM
@@ -137,9 +138,6 @@ class Desk(Operator):
     def output(self, identity: Identity) -> Generator[bytes]:
         """The last that a bottle's agent wrote, and what it writes until it ends."""
         with own_errors():
-            container = self._context.container(identity)
-            if container is None:
-                raise NotFound(
-                    f"{identity} has no container, and its output went with it", next_step=f"bottle resume {identity}"
-                )
+            tombstone = self._context.home.bottle(identity).tombstone()
+            container = require_output(identity, self._context.container(identity), tombstone)
             yield from self._context.engine.logs(container.id, follow=True, tail=_TAIL)

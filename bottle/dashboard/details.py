@@ -15,12 +15,11 @@ from textual.widgets import Static
 from bottle.dashboard.aside import aside
 from bottle.dashboard.desk import Desk
 from bottle.dashboard.diffview import Line, Pane
-from bottle.dashboard.rows import age
 from bottle.dashboard.status import Message
 from bottle.errors import BottleError
 from bottle.operations import BottleView, History, Inspection, described
 from bottle.text import printable
-from bottle.words import NOTHING, size
+from bottle.words import NOTHING, elapsed, size
 
 _NAME = 11  # columns of what is told of
 _FRESH = 30.0  # seconds after which a bottle is looked at again, though nothing seems to have changed
@@ -40,7 +39,7 @@ def commit_lines(history: History, now: datetime) -> Iterator[Line]:
     for entry in reversed(history.entries):
         commit = entry.commit
         adds = size(entry.size) if entry.size is not None else NOTHING
-        facts = f"{commit.number:<3} {age(commit.created_at, now):>4}  {adds:>8}  {entry.image}"
+        facts = f"{commit.number:<3} {elapsed(commit.created_at, now):>4}  {adds:>8}  {entry.image}"
         yield f"{'*' if entry.in_force else ' '} {facts}  {printable(commit.message)}".rstrip(), ""
 
 
@@ -64,8 +63,9 @@ class Details(Pane):
             self._seen = None
             self.show((("reading …", ""),) if view is not None else ())
         self._view, self._since = view, time.monotonic()
+        self.workers.cancel_node(self)  # what is being read is of another bottle, or of how this one was
         if view is not None:
-            self.run_worker(self._read(view), exclusive=True)
+            self.run_worker(self._read(view))
 
     async def _read(self, view: BottleView) -> None:
         await asyncio.sleep(_SETTLED)
@@ -82,14 +82,14 @@ class Details(Pane):
 
 
 class DetailScreen(ModalScreen[None]):
-    """The same on the whole terminal."""
+    """The same on the whole terminal. `latest` is what the table knows now of the bottle, None where it is gone."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,i,enter", "dismiss", "back")]
 
-    def __init__(self, desk: Desk, view: BottleView, now: Callable[[], datetime]) -> None:
+    def __init__(self, desk: Desk, latest: Callable[[], BottleView | None], now: Callable[[], datetime]) -> None:
         super().__init__()
         self._details = Details(desk, now, id="about-one")
-        self._view = view
+        self._latest = latest
 
     def compose(self) -> ComposeResult:
         """The pane above its hint."""
@@ -99,6 +99,12 @@ class DetailScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Look now, and now and then."""
-        self._details.describe(self._view)
         self._details.focus()
-        self.set_interval(1.0, lambda: self._details.describe(self._view))
+        self._look()
+        self.set_interval(1.0, self._look)
+
+    def _look(self) -> None:
+        view = self._latest()
+        self._details.describe(view)
+        if view is None:
+            self._details.show((("it is no longer here", "warning"),))

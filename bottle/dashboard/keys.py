@@ -28,7 +28,7 @@ _KEYS = (
 )
 _ALWAYS = {"help", "quit"}  # are shown, however narrow the terminal is
 _PLACES = (
-    ("Tab", "from the bottles to the requests, to the diff, and back"),
+    ("Tab", "from the bottles to requests, diff, details, and back"),
     ("↑ ↓ PgUp PgDn", "move there"),
 )
 

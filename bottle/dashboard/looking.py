@@ -35,12 +35,12 @@ class Sight:
         self._changed = changed
         self._limit = asyncio.Semaphore(_AT_ONCE)
         self._trouble = ""
-        self._looking_since: float | None = None
+        self._silent_since: float | None = None  # while it is being asked: since then, or since its last answer
 
     @property
     def trouble(self) -> str:
         """Why this may be out of date."""
-        since = self._looking_since
+        since = self._silent_since
         if since is not None and (seconds := time.monotonic() - since) > _PATIENCE:
             return f"Docker has not answered for {seconds:.0f} seconds; still waiting"
         return self._trouble
@@ -49,7 +49,9 @@ class Sight:
         """Look whenever `stale` is set, and every now and then."""
         while True:
             self.stale.clear()
+            self._silent_since = time.monotonic()
             await self._look()
+            self._silent_since = None
             try:
                 await asyncio.wait_for(self.stale.wait(), _SLOW)
                 await asyncio.sleep(_BURST)
@@ -57,15 +59,13 @@ class Sight:
                 continue
 
     async def _look(self) -> None:
-        self._looking_since = time.monotonic()
         try:
             views = await aside(self._desk.bottles)
         except BottleError as exc:
             self._trouble = f"{exc.what}; looking again" + (f" (next: {exc.next_step})" if exc.next_step else "")
             self._changed()
             return
-        finally:
-            self._looking_since = None
+        self._silent_since = time.monotonic()
         self._trouble = ""
         self.views = {str(view.identity): view for view in views}
         self.usage = {key: usage for key, usage in self.usage.items() if self._runs(key)}
@@ -80,6 +80,7 @@ class Sight:
                 self.requests[str(view.identity)] = await aside(self._desk.requests, view)
         except BottleError as exc:
             self._trouble = f"{view.identity}: {exc.what}"
+        self._silent_since = time.monotonic()
 
     async def keep_measuring(self) -> None:
         """Measure what runs, again and again."""

@@ -7,7 +7,7 @@ from bottle.capability import SHORT_DIGEST
 from bottle.model import CapabilityRequest, Usage
 from bottle.operations import BottleView
 from bottle.text import printable
-from bottle.words import NOTHING, counted
+from bottle.words import NOTHING, counted, elapsed, size
 
 Columns = tuple[tuple[str, int], ...]  # names, with widths without the space around them
 
@@ -17,9 +17,9 @@ BOTTLE_COLUMNS: Columns = (
     ("REQ", 3),
     ("AGE", 4),
     ("COMMIT", 9),
-    ("SIZE", 6),
+    ("SIZE", 8),
     ("CPU", 4),
-    ("MEMORY", 6),
+    ("MEMORY", 8),
 )
 _FIRST = ("REQ", "AGE", "COMMIT", "CPU", "MEMORY", "SIZE")  # which of the others have room first
 _STATE = 20  # columns of a state that an identity leaves it
@@ -48,12 +48,12 @@ def request_columns(width: int) -> Columns:
 
 def bottle_cells(view: BottleView, usage: Usage | None, waiting: int, now: datetime) -> tuple[str, ...]:
     """One bottle, in all columns. `waiting` are the requests that wait for a decision."""
-    committed = f"#{view.commit} {age(view.committed_at, now)}" if view.commit is not None else NOTHING
+    committed = f"#{view.commit} {elapsed(view.committed_at, now)}" if view.commit is not None else NOTHING
     return (
         str(view.identity),
         printable(view.status),
         f"!{waiting}" if waiting else "",
-        age(view.started_at, now),
+        elapsed(view.started_at, now),
         committed,
         size(view.weight.own) if view.weight is not None else NOTHING,
         f"{usage.cpu:.0f}%" if usage is not None else NOTHING,
@@ -66,7 +66,7 @@ def request_cells(request: CapabilityRequest, now: datetime) -> tuple[str, ...]:
     return (
         str(request.number),
         request.status.value,
-        age(request.received_at, now),
+        elapsed(request.received_at, now),
         request.digest[:SHORT_DIGEST],
         printable(request.reason),
     )
@@ -90,28 +90,6 @@ def headline(views: Collection[BottleView], known: int, requests: int, words: st
 def about(view: BottleView) -> str:
     """The line below the table: the selected bottle, in full."""
     return printable(" · ".join(filter(None, (str(view.identity), view.status, view.detail))))
-
-
-def age(moment: datetime | None, now: datetime) -> str:
-    """How long ago, in the largest whole unit."""
-    if moment is None:
-        return NOTHING
-    seconds = max(0, int((now - moment).total_seconds()))
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= length:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"
-
-
-def size(count: int) -> str:
-    """A number of bytes, in six characters or less."""
-    amount = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 999.5:
-            digits = 1 if unit != "B" and amount < 99.5 and len(f"{amount:.1f} {unit}") <= 6 else 0
-            return f"{amount:.{digits}f} {unit}"
-        amount /= 1000
-    return f"{amount:.0f} TB"
 
 
 def shortened(text: str, width: int) -> str:

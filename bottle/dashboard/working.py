@@ -1,20 +1,30 @@
 """An app that does slow things beside its screen, and leaves when they have ended."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from rich.text import Text
 from textual.app import App
 
 from bottle.dashboard.aside import aside
-from bottle.dashboard.dialogs import Confirm, Consent, Leave
+from bottle.dashboard.dialogs import AskNote, Consent, Leave
 from bottle.dashboard.operating import Outcome
 from bottle.dashboard.status import Message, StatusLine
 from bottle.errors import BottleError, NeedsConsent
 
 MOVING = "moving"
+_CONSENT = "yes"
 _CUT = ", and what is cut short is taken up by the next command on its bottle"
 
 Agreed = Callable[[NeedsConsent], Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What was not done for want of consent."""
+
+    doing: str
+    error: NeedsConsent
 
 
 class Working(App[None]):
@@ -23,6 +33,7 @@ class Working(App[None]):
     def __init__(self) -> None:
         super().__init__()
         self._jobs: dict[str, str] = {}
+        self._refusals: dict[str, Refusal] = {}
         self._leaving = False  # as soon as nothing goes on any more
         self._last_words: list[str] = []
 
@@ -38,15 +49,20 @@ class Working(App[None]):
             self.query_one("#status", StatusLine).show(message)
 
     def begin(self, key: str, doing: str, call: Callable[[], Outcome], *, agreed: Agreed | None = None) -> bool:
-        """Do something slow; its end is told in the status. False where it cannot be begun now.
+        """Do something slow; its end is told in the status. False where it is not begun now.
 
-        Where it needs consent, that is asked for, and `agreed` is what does it then.
+        Where it needs consent, the status says so, and the same once more asks for that: a question that came by itself
+        would be answered by keys that were meant for something else. `agreed` is what does it then.
         """
         if self._leaving:
             self.tell(Message(text=f"leaving: nothing more is begun; q leaves now{_CUT}", style="$text-warning"))
             return False
         if key in self._jobs:
-            self.tell(Message(text=f"{key}: {self._jobs[key]} still goes on", style="$text-warning"))
+            self.tell(Message(text=f"{self._jobs[key]} {key} still goes on", style="$text-warning"))
+            return False
+        refusal = self._refusals.pop(key, None)
+        if agreed is not None and refusal is not None and refusal.doing == doing:
+            self._ask(refusal, key, agreed)
             return False
         self._jobs[key] = doing
         self.tell(Message(text=f"{doing} {key} …"))
@@ -66,18 +82,23 @@ class Working(App[None]):
             self._last_words += message.full()
             self._leave_or_wait()
             return
+        if refused is not None and agreed is not None:
+            self._refusals[key] = Refusal(doing, refused)
+            message = replace(message, notes=("the same again asks whether to let it go", *message.notes))
         self.tell(message)
         self.look_again()
-        if refused is not None and agreed is not None:
-            self._ask(refused, key, doing, agreed)
 
-    def _ask(self, refused: NeedsConsent, key: str, doing: str, agreed: Agreed) -> None:
-        def decided(consent: Consent | None) -> None:
-            if consent is not None:
-                self.begin(key, doing, lambda: agreed(refused), agreed=agreed)
+    def _ask(self, refusal: Refusal, key: str, agreed: Agreed) -> None:
+        """Ask for consent, which a whole word gives: no key that was pressed for something else does."""
 
-        question = "\n".join((*Message.of_error(refused).full(), "Go on, and let it go?"))
-        self.push_screen(Confirm(question), decided)
+        def decided(answer: str | None) -> None:
+            if (answer or "").strip().lower() == _CONSENT:
+                self.begin(key, refusal.doing, lambda: agreed(refusal.error), agreed=agreed)
+            else:
+                self.tell(Message(text=f"{key} stays as it is"))
+
+        question = "\n".join((*Message.of_error(refusal.error).full(), f"Go on, and let it go? Only {_CONSENT} does."))
+        self.push_screen(AskNote(question, f"{_CONSENT}, or nothing"), decided)
 
     async def action_quit(self) -> None:
         """Leave, as soon as what goes on has ended; once it is waited for, the same again does not wait.

@@ -19,6 +19,14 @@ from bottle.ports import Progress
 # A heredoc, which only BuildKit knows, reads as instructions that nobody knows.
 _NEEDS_BUILDKIT = re.compile(r"requires BuildKit|unknown instruction")
 _MEND = "mend the Dockerfile and run the same command again"
+# What stands in the way of an image that a Dockerfile begins with, in the words of both builders.
+_UNREACHED = re.compile(
+    r"registry.* lookup |dial tcp|failed to resolve source metadata|failed to do request|pull access denied"
+)
+_REACH = (
+    "docker pull of the image after FROM says whether its registry can be reached and has it; then the same command "
+    'again, or another image (build_args = { BASE = "…" } in bottle.toml, where the Dockerfile has ARG BASE)'
+)
 _FOR_BUILDKIT = (
     f"{_MEND}; for what only BuildKit can, give the docker client its buildx: the package docker-buildx-plugin of "
     "Docker's own, docker-buildx of Debian's"
@@ -80,4 +88,6 @@ def _by_buildx(build: BuildxBuild, dockerfile: bytes, environ: Mapping[str, str]
 
 
 def _advice(message: str, for_buildkit: str) -> str:
+    if _UNREACHED.search(message):
+        return _REACH
     return for_buildkit if _NEEDS_BUILDKIT.search(message) else _MEND

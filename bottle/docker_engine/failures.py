@@ -63,7 +63,7 @@ _CAUSES: tuple[tuple[re.Pattern[str], type[EngineError], str, str], ...] = (
         "install the NVIDIA Container Toolkit on the engine's machine, or start it without `gpus`",
     ),
     (
-        re.compile(r"cannot toggle freezer: cgroups not configured|pause .*cgroup"),
+        re.compile(r"cannot toggle freezer: cgroups not configured|cannot pause the container without a cgroup"),
         CannotPause,
         "it is rootless, and has no cgroups to pause with",
         "give the engine cgroup v2 and systemd",
@@ -125,7 +125,7 @@ def translate(error: Exception, doing: str, address: str) -> BottleError:
 
 def refused(message: str, doing: str) -> EngineError:
     """The error for an answer that begins well and ends with `message`."""
-    return EngineError(f"Docker could not {doing}: {printable(message, _MESSAGE_LIMIT)}")
+    return EngineError(f"Docker could not {doing}: {printable(message, _MESSAGE_LIMIT)}", next_step=_DOCTOR)
 
 
 def _refusal(status: int, message: str, doing: str, product: str) -> BottleError:
@@ -139,12 +139,13 @@ def _refusal(status: int, message: str, doing: str, product: str) -> BottleError
         )
     for pattern, error, cause, next_step in _CAUSES:
         if pattern.search(message):
-            return error(f"{product} could not {doing}: {cause}", next_step=next_step)
+            said = printable(message, _MESSAGE_LIMIT)
+            return error(f"{product} could not {doing}: {cause}", details=(said,), next_step=next_step)
     if status == requests.codes.not_found or message.rstrip().endswith(_MISSING_WITH_STATUS_500):
         return NotFound(text)
     if status == requests.codes.conflict or message.rstrip().endswith(_CONFLICTS_WITH_STATUS_500):
         return Conflict(text)
-    return EngineError(text)
+    return EngineError(text, next_step=_DOCTOR)
 
 
 def unreachable(error: BaseException, address: str) -> EngineUnreachable:

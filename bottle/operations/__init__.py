@@ -20,7 +20,7 @@ from bottle.operations.firstmoments import Ended
 from bottle.operations.fork import Forked, ForkRequest, fork
 from bottle.operations.init import init
 from bottle.operations.inspection import History, HistoryEntry, Inspection, history, inspect
-from bottle.operations.listing import BottleView, list_bottles, unfinished
+from bottle.operations.listing import STATES, BottleView, list_bottles, unfinished
 from bottle.operations.preflight import require_launchable
 from bottle.operations.prune import Pruned, plan_for, prune
 from bottle.operations.remove import Removed, remove
@@ -29,6 +29,7 @@ from bottle.operations.start import Launched, StartPlan, StartRequest, abandon, 
 from bottle.operations.stop import Stopped, end_session, stop
 
 __all__ = [
+    "STATES",
     "Approved",
     "BottleView",
     "Check",

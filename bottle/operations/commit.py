@@ -31,12 +31,12 @@ from bottle.naming import (
     Identity,
 )
 from bottle.operations.context import Context
-from bottle.operations.listing import added_by_commits
 from bottle.operations.pause import paused
 from bottle.operations.requests import collect_notes
 from bottle.operations.retain import retain
 from bottle.operations.secrets import hide_secrets
 from bottle.operations.settle import settle, take_over
+from bottle.operations.weighing import added_by_commits
 from bottle.plan import DEEPEST, CommitFacts, CommitPlan, layers_to_fold, plan_commit, require_docker, targets_of
 from bottle.ports import Engine
 from bottle.state import BottleState
@@ -153,9 +153,7 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
 def _added(context: Context, state: BottleState) -> int | None:
     """What the last commit adds. It is made, and good, also where the engine does not tell."""
     with suppress(BottleError):
-        summaries = context.engine.image_summaries({LABEL_IDENTITY: str(state.identity)})
-        images = {tag: image.size for image in summaries for tag in image.tags}
-        return added_by_commits(context, state.metadata(), state.commits(), images)[-1]
+        return added_by_commits(context, state.metadata(), state.commits(), context.engine.image_summaries({}))[-1]
     return None
 
 

@@ -13,6 +13,7 @@ from bottle.ownership import the_one
 from bottle.ports import Engine, LayerFolder, Progress
 from bottle.progress import Silent
 from bottle.runtime import default_runtime
+from bottle.sizes import Chain
 from bottle.state import StateHome
 
 
@@ -24,7 +25,8 @@ def _utc_now() -> datetime:
 class Context:
     """State, engine, environment, clock and an audience. `runtime` is where secrets are handed to containers.
 
-    Without a `folder` of layers, commits get deeper until Docker allows no more.
+    Without a `folder` of layers, commits get deeper until Docker allows no more. `chains` are the layers of images that
+    were looked at, by id.
     """
 
     home: StateHome
@@ -34,6 +36,7 @@ class Context:
     progress: Progress = field(default_factory=Silent)
     now: Callable[[], datetime] = _utc_now
     folder: LayerFolder | None = None
+    chains: dict[str, Chain] = field(default_factory=dict)
 
     @property
     def handed(self) -> Path:

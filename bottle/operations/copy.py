@@ -5,6 +5,7 @@ What is put into a stopped container is work that no commit has, and is noted be
 
 import os
 import posixpath
+import shlex
 import stat
 import tarfile
 import tempfile
@@ -173,7 +174,9 @@ def _type_of(member: tarfile.TarInfo | None) -> EntryType | None:
 
 def _require(seen: _Looked, state: BottleState) -> _Looked:
     if seen.type is None or (seen.path.endswith("/") and seen.type is not EntryType.FOLDER):
-        raise NotFound(f"{state.identity} has no {seen.path}", left=_NOTHING)
+        look = shlex.join(["ls", "-la", posixpath.dirname(seen.path.rstrip("/")) or "/"])
+        step = f"where it runs: bottle exec {state.identity} -- {look}"
+        raise NotFound(f"{state.identity} has no {seen.path}", left=_NOTHING, next_step=step)
     return seen
 
 

@@ -215,7 +215,7 @@ def _home(context: Context) -> Iterator[Check]:
             exit_code=BottleError.exit_code,
         )
     else:
-        yield good("home", f"{path} is writable, and closed to others")
+        yield good("home", f"{path} is writable, and its bottles are closed to others")
 
 
 def _state_folders(context: Context) -> tuple[Path, ...]:

@@ -37,6 +37,10 @@ def obtain(context: Context, source: ImageSource, agent: str, *, mounted: Path |
                     raise EngineError(
                         f"there is no image {source.image}, here or in its registry", next_step="edit bottle.toml"
                     ) from exc
+                except EngineError as exc:
+                    exc.left = exc.left or "nothing was started"
+                    exc.next_step = f"docker pull {source.image} says what is in the way; then the same command again"
+                    raise
         case Pull():
             pass
     image = context.engine.image(source.tag)

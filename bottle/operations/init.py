@@ -62,8 +62,6 @@ def init(folder: Path, template: str = PLAIN) -> Written:
 
 def _require_room(path: Path, template: str) -> None:
     """Raises NameTaken or ManifestError where the manifest that is there cannot have the entry at its end."""
-    if template == PLAIN:
-        raise NameTaken(f"{path} exists already", left="it is unchanged", next_step=f"edit {path}")
     if template in read_manifest(path).agents:
         raise NameTaken(
             f"{path} has an agent {template!r} already", left="it is unchanged", next_step=f"bottle start {template}"

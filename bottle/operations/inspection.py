@@ -21,7 +21,8 @@ from bottle.model import (
 )
 from bottle.naming import Identity
 from bottle.operations.context import Context
-from bottle.operations.listing import added_by_commits, asked, unfinished
+from bottle.operations.listing import asked, unfinished
+from bottle.operations.weighing import added_by_commits
 from bottle.plan import commit_in_force
 from bottle.state import BottleState
 from bottle.unpack import EntryType
@@ -46,7 +47,7 @@ class HistoryEntry:
 class History:
     """The commits of a bottle, oldest first, and where its first one came from, when it is a fork or a copy.
 
-    `rebuild_due`: `resume` builds its own Dockerfile, which was approved after them.
+    `rebuild_due`: its own Dockerfile was approved after them.
     """
 
     identity: Identity
@@ -127,8 +128,7 @@ def history(context: Context, state: BottleState) -> History:
     metadata, commits = state.metadata(), state.commits()
     in_force = commit_in_force(commits, state.committed_image())
     images = {commit.number: context.engine.image(commit.tag) for commit in commits}
-    sizes = {tag: image.size for image in images.values() if image is not None for tag in image.tags}
-    added = added_by_commits(context, metadata, commits, sizes)
+    added = added_by_commits(context, metadata, commits, context.engine.image_summaries({}))
     forks = _forks(context, state.identity)
     return History(
         identity=state.identity,

@@ -3,7 +3,7 @@
 It asks the engine a number of questions that does not grow with the number of bottles: see benchmarks/list.py.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -23,23 +23,25 @@ from bottle.model import (
 from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers
+from bottle.operations.weighing import weigh
 from bottle.plan import commit_in_force, finishing
-from bottle.sizes import Chain, Weight, growth, weights
+from bottle.sizes import Weight
 from bottle.state import BottleState
 
 _DAMAGED = "damaged"
+STATES = ("running", "paused", "stopped", "created", "committed", "moved", "gone", "ambiguous", _DAMAGED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BottleView:
     """One line of `list`.
 
-    `state` is one of: running, paused, stopped, created, committed, moved, ambiguous, damaged, gone. `committed` is one
+    `state` is one of STATES. `committed` is one
     that has no container, and `gone` one that has no image either. `weight` is that of its commits' images, None where
     its state is damaged. `moved_to` is the host that has it now. `cwd` is the folder that it works in or has a copy of.
     `runs_here`: a container of it has processes on this host, as it should not where it has moved.
     `requests` counts those that were taken in and that something is still to be done about; `rebuild_due` says that
-    `resume` builds its own Dockerfile.
+    its own Dockerfile was approved after its last commit.
     """
 
     identity: Identity
@@ -87,7 +89,8 @@ def list_bottles(context: Context) -> tuple[BottleView, ...]:
     """Every bottle that has a state folder here, sorted. Raises EngineError."""
     engine = context.engine
     containers = engine.container_summaries({LABEL_IDENTITY: None})
-    images = {tag: image for image in engine.image_summaries({LABEL_IDENTITY: None}) for tag in image.tags}
+    listed = engine.image_summaries({})
+    images = {tag: image for image in listed if LABEL_IDENTITY in image.labels for tag in image.tags}
     views: dict[Identity, BottleView] = {}
     read: list[_Read] = []
     for identity in context.home.identities():
@@ -98,7 +101,7 @@ def list_bottles(context: Context) -> tuple[BottleView, ...]:
             read.append(known)
         except StateDamaged as exc:
             views[identity] = _damaged(state, exc)
-    weighed = _weigh(context, read, images)
+    weighed = weigh(context, {str(each.state.identity): (each.metadata, each.commits) for each in read}, listed)
     return tuple(replace(view, weight=weighed.get(str(identity))) for identity, view in views.items())
 
 
@@ -196,7 +199,7 @@ def asked(state: BottleState) -> tuple[str, ...]:
     if waiting:
         found.append(f"{waiting} request{'s wait' if waiting > 1 else ' waits'}: bottle capability list {identity}")
     if state.rebuild_due:
-        found.append("resume builds its own Dockerfile")
+        found.append("its own Dockerfile is in no commit yet")
     return tuple(found)
 
 
@@ -207,47 +210,3 @@ def _cut_move(identity: Identity, migration: MigrationRecord) -> str:
     when = " while it was handed over" if migration.phase is MigrationPhase.HANDING_OFF else ""
     keep = " --keep" if verb == "copy" else ""
     return f"a {verb} to {migration.host} was cut{when}: bottle migrate {identity} {migration.host}{keep}"
-
-
-def _weigh(context: Context, read: Iterable[_Read], images: Mapping[str, ImageSummary]) -> dict[str, Weight]:
-    """The weight of each bottle's commits, as far as the engine has them."""
-    known = tuple(read)
-    chains = {
-        str(each.state.identity): [commit.diff_ids for commit in each.commits if commit.tag in images] for each in known
-    }
-    sizes: dict[Chain, int] = {
-        commit.diff_ids: images[commit.tag].size for each in known for commit in each.commits if commit.tag in images
-    }
-    wanted = {each.metadata.base: each.metadata.image for each in known if chains[str(each.state.identity)]}
-    bases = _bases(context, wanted)
-    return weights(chains, bases, sizes | bases)
-
-
-def added_by_commits(
-    context: Context, metadata: Metadata, commits: Sequence[CommitRecord], sizes: Mapping[str, int]
-) -> list[int | None]:
-    """What each of a bottle's commits adds to what it stands on, None where nobody can tell. `sizes` are by tag."""
-    known = {commit.diff_ids: sizes[commit.tag] for commit in commits if commit.tag in sizes}
-    bases = _bases(context, {metadata.base: metadata.image})
-    base = {metadata.base: bases[metadata.base]} if metadata.base in bases else {}
-    return growth([commit.diff_ids for commit in commits], known | base)
-
-
-def _bases(context: Context, wanted: Mapping[Chain, str]) -> dict[Chain, int]:
-    """The sizes of the images that bottles began with, by chain: as many questions as agents have images.
-
-    One whose tag went to a newer build may be here without a tag; of one that is not, as where a bottle arrived, there
-    may be the image that it was built on. So where one is missing, all images are looked at that are no bottle's.
-    """
-    found: dict[Chain, int] = {}
-    missing = dict(wanted)
-    pending = [*dict.fromkeys(filter(None, wanted.values()))]
-    for ref in pending:
-        image = context.engine.image(ref)
-        if image is not None and missing.pop(image.diff_ids, None) is not None:
-            found[image.diff_ids] = image.size
-    for summary in context.engine.image_summaries({}) if missing else ():
-        image = context.engine.image(summary.id) if LABEL_IDENTITY not in summary.labels else None
-        if image is not None and any(chain[: len(image.diff_ids)] == image.diff_ids for chain in missing):
-            found[image.diff_ids] = image.size
-    return found

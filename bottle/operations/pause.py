@@ -68,6 +68,7 @@ def _freeze(engine: Engine, identity: Identity, container: ContainerFacts) -> No
     except CannotPause as exc:
         raise CannotPause(
             exc.what,
+            details=exc.details,
             left="nothing was made of it; it goes on",
             next_step=f"bottle stop {identity}, then the same again",
         ) from exc

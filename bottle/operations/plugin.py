@@ -1,4 +1,4 @@
-"""`install-plugin`: the program by which the docker client runs this bottle as `docker bottle …`.
+"""`install-plugin`: the program by which the docker client runs bottle as `docker bottle …`.
 
 The docker client looks for `docker-NAME` in the folder `cli-plugins` of its configuration. Source:
 https://github.com/docker/cli/blob/master/cli-plugins/manager/manager.go.

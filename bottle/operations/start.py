@@ -270,11 +270,12 @@ def _created(context: Context, spec: LaunchSpec) -> str:
         unseen = [folder for folder in _bound(spec.mounts) if folder in exc.what and Path(folder).exists()]
         if not unseen or _LACKS.search(exc.what) is None:
             raise
+        secret = any(Path(folder).is_relative_to(context.handed) for folder in unseen)
+        mend = "no `secrets` in bottle.toml" if secret else "bottle start … --copy-cwd, with no folders in `volumes`"
         raise EngineError(
             f"{exc.what}: the engine at {context.engine.endpoint} mounts folders of its own machine, not of this one",
-            left=exc.left,
-            next_step="bottle start … --copy-cwd, for an agent without secrets and folders of this machine; "
-            "or run bottle where that engine runs",
+            left=exc.left or "nothing was started",
+            next_step=f"{mend}; or run bottle where that engine runs",
         ) from exc
 
 
@@ -325,7 +326,7 @@ def git_note(metadata: Metadata) -> tuple[str, ...]:
 
 
 def _undo(context: Context, state: BottleState) -> None:
-    """Take away a launch that failed, hiding none of its error: what cannot be taken away is listed by `list -a`."""
+    """Take away a launch that failed, hiding none of its error: what cannot be taken away is listed by `list`."""
     mine = {LABEL_IDENTITY: str(state.identity)}
     with suppress(BottleError):
         runtime.forget(context.handed, state.identity)

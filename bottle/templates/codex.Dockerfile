@@ -10,8 +10,8 @@ RUN apt-get update \
 RUN npm install --global @openai/codex \
     && rm -rf /root/.npm /root/.cache
 
-# A user of its own, with the numbers of who owns the folder that you start in: bottle gives them. So the agent may write
-# there, and what it writes is theirs.
+# A user of its own, with the UID and GID of the owner of the folder that you start in: bottle gives them. So the agent may
+# write there, and what it writes is theirs.
 ARG BOTTLE_UID=1000
 ARG BOTTLE_GID=1000
 RUN old="$(getent passwd "$BOTTLE_UID" | cut -d: -f1)"; \

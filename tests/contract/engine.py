@@ -417,7 +417,8 @@ class EngineContract(BuilderContract):
         for id_ in (built.id, committed.id):
             full, summary = rig.look_at(id_), summaries[id_]
             assert sorted(summary.tags) == sorted(full.tags)
-            assert summary.size == full.size
+            packed_only = rig.engine.info().store is Store.CONTAINERD
+            assert summary.size > full.size if packed_only else summary.size == full.size
             assert summary.labels == full.labels
             assert apparent_time(summary.created_at)
         assert rig.engine.image_summaries({**rig.labels, "bottle.colour": "red"}) == ()

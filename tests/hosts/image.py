@@ -34,6 +34,8 @@ OTHER_CONTEXT: dict[str, tuple[Path, int]] = {
     "containers.conf": (HERE / "containers.conf", 0o644),
     "otherctl": (HERE / "otherctl", 0o755),
 }
+SID_REPOSITORY = "agent-bottle-sidhost"
+SID_CONTEXT: dict[str, tuple[Path, int]] = {"Dockerfile": (HERE / "sid.Dockerfile", 0o644)}
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
@@ -80,15 +82,24 @@ def ensure_host_image(client: docker.DockerClient) -> str:
 
 
 def ensure_other_image(client: docker.DockerClient) -> str:
-    """Return the name of the image of hosts with other engines, built on the host image if it has not been yet."""
+    """Return the name of the image of hosts with Podman and a rootless Docker, built if it has not been yet."""
+    return _ensure_on_host_image(client, OTHER_REPOSITORY, OTHER_CONTEXT)
+
+
+def ensure_sid_image(client: docker.DockerClient) -> str:
+    """Return the name of the image of hosts with the Docker of Debian sid, built if it has not been yet."""
+    return _ensure_on_host_image(client, SID_REPOSITORY, SID_CONTEXT)
+
+
+def _ensure_on_host_image(client: docker.DockerClient, repository: str, context: dict[str, tuple[Path, int]]) -> str:
     base = ensure_host_image(client)
-    tag = _tag(OTHER_REPOSITORY, OTHER_CONTEXT, base)
+    tag = _tag(repository, context, base)
     with _alone():
         try:
             client.images.get(tag)
         except ImageNotFound:
             progress(f"building {tag}; this takes a while")
-            _build(client, tag, OTHER_CONTEXT, HOST_IMAGE=base)
+            _build(client, tag, context, HOST_IMAGE=base)
     return tag
 
 

@@ -18,11 +18,11 @@ import pytest
 from docker.errors import NotFound
 
 from bottle import runtime
-from bottle.dashboard.rows import size
 from bottle.docker_engine import DockerEngine
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.state import BottleState, StateHome
+from bottle.words import size
 from tests.hosts import DockerHost
 from tests.integration import migration
 from tests.support.dashboard import opened, run
@@ -168,8 +168,13 @@ def test_a_bottle_from_its_start_to_its_end_with_keys(place: Place, monkeypatch:
             await screen.press("s", "y")
             await screen.see(f"{key} is stopped")
             await screen.press("D", "y")
-            await screen.read_words("would delete it: a container", "let it go?")  # its commit is the fork's, too
-            await screen.press("y")
+            await screen.read_words(
+                "would delete it: a container", "the same again asks"
+            )  # its commit is the fork's, too
+            await screen.press("D", "y")
+            await screen.read_words("Only yes does.")
+            await screen.type("yes")
+            await screen.press("enter")
             await screen.until(lambda: f"{key} is gone" in screen.part("said"), 90)
             await screen.until(lambda: screen.row("bottles", key) == [])
             await screen.until(lambda: screen.row("bottles", str(fork))[1:2] == ["running"])

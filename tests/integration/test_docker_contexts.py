@@ -285,6 +285,7 @@ def test_a_bottle_on_another_machine(far: Shell) -> None:
     assert far.bottle("list", "-a")["bottles"] == []
     said = far.bottle("start", "keeper", "-d", "--copy-cwd", code=5, TOKEN="t")
     assert "mounts folders of its own machine" in said
+    assert "next:  no `secrets` in bottle.toml" in said
     (far.folder / "work").write_text("work\n")
     begun = far.bottle("start", "worker", "-d", "--copy-cwd")
     identity = begun["identity"]

@@ -13,6 +13,7 @@ from bottle.docker_engine import DockerEngine  # noqa: E402
 from bottle.errors import BuildFailed, PortTaken  # noqa: E402
 from bottle.model import NetworkFacts  # noqa: E402
 from bottle.portbinding import PortBinding  # noqa: E402
+from bottle.testing import RecordingProgress  # noqa: E402
 from tests.contract.engine import EngineContract, Rig  # noqa: E402
 from tests.support.ports import free_port  # noqa: E402
 
@@ -38,6 +39,19 @@ class TestDockerEngine(EngineContract):
         with pytest.raises(BuildFailed) as caught:
             rig.build(step)
         assert "buildx" in caught.value.next_step
+
+    def test_a_registry_that_does_not_answer_is_told_apart_from_a_mistake(self, rig: Rig) -> None:
+        with pytest.raises(BuildFailed) as caught:
+            rig.engine.build(
+                dockerfile=b"FROM localhost:1/no-such-image:1\n",
+                context=rig.folder,
+                tag=rig.image("never"),
+                labels=rig.labels,
+                args={},
+                secrets={},
+                progress=RecordingProgress(),
+            )
+        assert caught.value.next_step.startswith("docker pull of the image after FROM")
 
     def test_a_network_is_listed_as_long_as_it_is_there(self, rig: Rig, engine: docker.DockerClient) -> None:
         network = engine.networks.create(rig.name("lab"))

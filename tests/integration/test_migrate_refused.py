@@ -72,7 +72,7 @@ def test_what_makes_a_move_impossible_is_found_before_anything_is_changed(desk: 
 
         there.exec(["sh", "-c", 'mkdir -p "$1" && echo theirs >"$1/file"', "make", folder])
         with unchanged(desk, identity, there):
-            assert "not empty" in desk.refused(4, "migrate", identity, target, "--workspace", folder)
+            assert "is no empty folder" in desk.refused(4, "migrate", identity, target, "--workspace", folder)
         there.exec(["ln", "-s", "/nowhere", f"{folder}-link"])
         with unchanged(desk, identity, there):
             desk.refused(4, "migrate", identity, target, "--workspace", f"{folder}-link")

@@ -179,6 +179,14 @@ def test_whoever_leaves_changes_nothing(unchanged: Desk, key: str) -> None:
         assert ("bottle: " in said) == (key == CTRL_C)
 
 
+def test_what_fits_none_chooses_none(unchanged: Desk) -> None:
+    picker = unchanged.spawn("stop", "--grace", "0")
+    asked(picker, "stopped")
+    picker.send("codex" + ENTER)
+    picker.send(ESCAPE)
+    assert finish(picker)[0] == 130
+
+
 def test_stop_and_resume_and_attach_go_by_keyboard_too(desk: Desk) -> None:
     *_, pear = desk.bottles()
     picker = desk.spawn("stop", "--grace", "0")

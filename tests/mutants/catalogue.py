@@ -649,6 +649,21 @@ MUTANTS: tuple[Mutant, ...] = (
         ("work that is nowhere else goes unasked", "consent=False, agreed=agreed)", "consent=True, agreed=agreed)"),
     ),
     *_in(
+        "bottle/dashboard/working.py",
+        "dashboard/test_acting",
+        ("the only copy goes for any key", '(answer or "").strip().lower() == _CONSENT', "answer is not None"),
+        (
+            "a yes to one thing is a yes to another",
+            "and refusal is not None and refusal.doing == doing:",
+            "and refusal is not None:",
+        ),
+    ),
+    *_in(
+        "bottle/dashboard/details.py",
+        "dashboard/test_acting",
+        ("details that come too late are shown", "        self.workers.cancel_node(self)  # what", "        # what"),
+    ),
+    *_in(
         "bottle/dashboard/moving.py",
         "dashboard/test_moving",
         ("a move that failed does not say who owns the bottle", "exc.left = exc.left or self._owner()", "pass"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -80,6 +82,24 @@ class Screen:
         await self.until(lambda: str(bottle.identity) in listing.rows)
         listing.point_at(str(bottle.identity))
         await self.until(lambda: self.part("about").startswith(str(bottle.identity)))
+
+
+class Gate:
+    """Holds calls of what `owner` has by that name up until a test lets them go on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> None:
+        self.reached, self.open, self.passed = threading.Event(), threading.Event(), threading.Event()
+        real = getattr(owner, name)
+
+        def held(*args: Any, **kwargs: Any) -> Any:
+            self.reached.set()
+            assert self.open.wait(SECONDS)
+            try:
+                return real(*args, **kwargs)
+            finally:
+                self.passed.set()
+
+        monkeypatch.setattr(owner, name, held)
 
 
 @asynccontextmanager

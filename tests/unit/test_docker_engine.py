@@ -6,6 +6,8 @@ import json
 import os
 import socket
 import socketserver
+import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -129,6 +131,12 @@ def test_no_foreign_class_gets_out(kind: type[Exception]) -> None:
         (api_error(500, "create: the name x is in use by y: that name is already in use"), Conflict, "in use by"),
         (api_error(500, "x not found: layer not known"), NotFound, "layer not known"),
         (api_error(500, "cannot toggle freezer: cgroups not configured for container"), CannotPause, "rootless"),
+        (api_error(500, "crun: cannot pause the container without a cgroup"), CannotPause, "rootless"),
+        (
+            api_error(500, "OCI runtime pause failed: /sys/fs/cgroup/x/cgroup.freeze: no such file"),
+            EngineError,
+            "freeze",
+        ),
         (api_error(500, "container-init binary not found on the host"), EngineError, "no init for containers"),
         (api_error(500, "no space left on device"), EngineError, "no space left on device"),
         (
@@ -721,3 +729,9 @@ def test_a_folder_where_this_user_may_not_go_is_none_to_be_read() -> None:
             found = [readable_folder(str(folder / name)) for name in ("", "closed", "closed/inner", "missing", "file")]
         (folder / "closed").chmod(0o755)
     assert found == [True, False, False, False, False]
+
+
+def test_nothing_is_loaded_that_only_other_ways_to_an_engine_need() -> None:
+    loaded = "import sys, bottle.docker_engine; print('docker' in sys.modules, 'paramiko' in sys.modules)"
+    said = subprocess.run((sys.executable, "-c", loaded), capture_output=True, text=True, check=True)
+    assert said.stdout == "True False\n"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bottle.text import laid_out, printable, printable_lines
+from bottle.text import cells, fitting, laid_out, printable, printable_lines
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,19 @@ def test_nothing_that_acts_is_left(text: str | bytes, clean: Callable[..., str |
         assert not [each for each in line if unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp")]
         line.encode()
         assert printable(printable(line)).split() == printable(line).split()
+
+
+@pytest.mark.parametrize(
+    ("text", "room", "cut"),
+    [
+        ("plain", 5, "plain"),
+        ("plain", 4, "pla…"),
+        ("\u4fee\u6b63\u304c\u5165\u3063\u305f", 12, "\u4fee\u6b63\u304c\u5165\u3063\u305f"),
+        ("\u4fee\u6b63\u304c\u5165\u3063\u305f", 8, "\u4fee\u6b63\u304c…"),
+        ("e\u0301te\u0301", 3, "e\u0301te\u0301"),
+        ("\u4fee", 1, "…"),
+    ],
+)
+def test_what_is_wide_is_cut_by_its_columns(text: str, room: int, cut: str) -> None:
+    assert fitting(text, room) == cut
+    assert cells(cut) <= room

@@ -322,3 +322,30 @@ def test_a_consent_is_not_repeated_once_its_container_is_gone() -> None:
     assert again == "bottle resume demo-abcde --at 2 -d --force --remote-control -- sh -c 'a b'"
     again = resume_again(Identity.parse("demo-abcde"), ResumeRequest(rebuild=True, consent=True), detach=False)
     assert again == "bottle resume demo-abcde --rebuild"
+
+
+def test_of_several_none_is_resumed_again_by_a_consent_for_all(cli: Cli) -> None:
+    for moment in range(0, 1000, 5):
+        first, second = (prepared(cli, "resume") for _ in range(2))
+        words = ("resume", "-d", str(first.identity), str(second.identity), "--rebuild", "--yes")
+        with struck(cli, moment) as engine:
+            result = cli(*words)
+        if not engine.came:
+            break
+        assert result.exit_code == 130, result.output
+        assert "--yes" not in result.stderr, result.stderr
+        clear(cli)
+    assert moment > 20
+
+
+def test_what_was_resumed_is_not_resumed_again_as_its_answer_is_cut(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    bottle = prepared(cli, "resume")
+
+    def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bottle.cli.several.answer", cut)
+    result = cli("resume", "-d", str(bottle.identity), "--at", "1", "--yes")
+    assert result.exit_code == 130
+    assert "state: what was resumed is resumed; the rest is as it was\n  next:  bottle list\n" in result.stderr
+    assert cli.world.status(bottle) is Status.RUNNING

@@ -64,7 +64,7 @@ def test_a_request_is_listed_shown_and_approved(cli: Cli) -> None:
     assert approved.exit_code == 0, approved.output
     assert approved.stdout.splitlines()[-1] == f"bottle resume {identity}"
     assert f"bottle resume {identity} --at 1" in approved.stdout
-    assert "resume builds its own Dockerfile" in cli("list", "-a").stdout
+    assert "its own Dockerfile is in no commit yet" in cli("list", "-a").stdout
     assert "its own Dockerfile was approved since" in cli("history", identity).stdout
     assert "answer    fine" in cli("capability", "show", identity, digest).stdout
     assert "already" in cli("capability", "approve", identity, digest).stdout

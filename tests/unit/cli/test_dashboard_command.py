@@ -31,4 +31,4 @@ def test_without_textual_it_says_how_to_get_it(cli: Cli, monkeypatch: pytest.Mon
     result = cli("dashboard")
     assert result.exit_code == 2
     assert "needs Textual" in result.stderr
-    assert "pip install 'agent-bottle[dashboard]'" in result.stderr
+    assert "pipx install --force 'agent-bottle[dashboard]'" in result.stderr

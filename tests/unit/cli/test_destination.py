@@ -25,6 +25,7 @@ def named(text: str) -> Identity | None:
         (("cl", "me@new:22"), ("cl", "me@new:22")),
         (("claude",), (None, "claude")),  # a host of ssh_config
         (("claude-x7k2p", "claude"), ("claude-x7k2p", "claude")),
+        (("claude-x7k2p", "cl"), ("claude-x7k2p", "cl")),  # no host that is known, and it begins a bottle's identity
     ],
 )
 def test_which_is_which(names: tuple[str, ...], meant: tuple[str | None, str]) -> None:
@@ -65,3 +66,13 @@ def test_start_of_what_is_here_already_is_a_resume(cli: Cli) -> None:
     (cli.world.cwd / "bottle.toml").unlink()
     assert cli.json("start", "-d", identity, exit_code=3)["error"]["next"] == f"bottle resume {identity}"
     assert cli.json("start", "-d", "demo", exit_code=2)["error"]["next"] == "bottle init"  # an agent is meant
+    assert cli.json("start", "-d", "codex", exit_code=2)["error"]["next"] == "bottle init codex"
+
+
+def test_start_of_what_fits_several_bottles_or_a_second_name_names_them(cli: Cli) -> None:
+    named = str(cli.json("start", "-d", "demo", "--name", "work")["identity"])
+    cli.start()
+    assert cli.json("start", "-d", "work", exit_code=3)["error"]["next"] == f"bottle resume {named}"
+    error = cli.json("start", "-d", "demo-", exit_code=3)["error"]
+    assert all(str(each) in error["what"] for each in cli.world.home.identities())
+    assert error["next"] == "bottle list"

@@ -192,7 +192,7 @@ def test_of_a_command_that_had_begun_it_is_never_said_that_nothing_was(
 ) -> None:
     bottle = cli.start()
     monkeypatch.setattr("bottle.cli.commit.freeze", strike)
-    monkeypatch.setattr("bottle.cli.shared._told_as", strike)
+    monkeypatch.setattr("bottle.cli.shared.told_as", strike)
     result = cli("commit", str(bottle.identity))
     assert (result.exit_code, is_told(result.stderr, "bottle list")) == (130, True), result.stderr
     assert "state: what was done by then is done" in result.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -85,6 +86,15 @@ def test_what_is_wrong_before_a_command_begins(
     assert (json.loads(result.stdout)["exit_code"] == 2) if form == "json" else not result.stdout
 
 
+@pytest.mark.parametrize(
+    "words", [("ls", "--filter", "foo=1"), ("ls", "--format", "{{.Foo}}"), ("start", "--rm", "-d", "x")]
+)
+def test_a_word_that_is_wrong_leads_to_the_help(cli: Cli, words: tuple[str, ...]) -> None:
+    result = cli(*words)
+    assert result.exit_code == 2
+    assert re.search(r"^  next:  bottle (ls|start) --help$", result.stderr, re.MULTILINE)
+
+
 NAMED = ["commit", "resume", "stop", "rm", "attach", "logs", "inspect", "history", "fork"]
 
 
@@ -133,6 +143,27 @@ def test_a_bottle_that_moved_is_4_and_its_host_named(cli: Cli, command: str) -> 
     cli("stop", str(bottle.identity))
     bottle.write_tombstone(Tombstone(host="far.example", moved_at=cli.world.engine.clock()))
     refused(cli, command, str(bottle.identity), exit_code=4, says="far.example", code="MovedAway")
+
+
+def test_the_output_of_a_bottle_that_moved_is_where_the_bottle_is(cli: Cli) -> None:
+    bottle = cli.start()
+    identity = str(bottle.identity)
+    cli.world.engine.say(bottle.identity.container, b"said here\n")
+    cli("stop", identity)
+    bottle.write_tombstone(Tombstone(host="far.example", moved_at=cli.world.engine.clock()))
+    assert cli("logs", identity).stdout == "said here\n"
+    cli.world.lose_container(bottle)
+    refused(cli, "logs", identity, exit_code=4, says="moved to far.example", code="MovedAway")
+    following = cli.json("logs", identity, exit_code=4)["error"]["next"]
+    assert following.startswith(f"there: bottle logs {identity} ")
+    assert f"bottle migrate {identity} far.example --from" in following
+
+
+def test_the_output_of_a_bottle_without_a_container_went_with_it(cli: Cli) -> None:
+    bottle = cli.start()
+    cli("stop", str(bottle.identity))
+    cli.world.lose_container(bottle)
+    refused(cli, "logs", str(bottle.identity), exit_code=3, says="its output went with it", code="NotFound")
 
 
 @pytest.mark.parametrize("command", ["commit", "resume", "stop", "rm"])

@@ -75,8 +75,13 @@ def test_a_bottle_is_called_identity_everywhere() -> None:
     ("words", "meant"),
     [
         (["comit"], "No such command 'comit'; did you mean commit?"),
+        (["ps"], "No such command 'ps'; did you mean list?"),  # docker's name of it
         (["capability", "aprove"], "No such command 'aprove'; did you mean approve?"),
         (["frobnicate"], "No such command 'frobnicate'."),
+        (
+            ["start", "x", "ls"],
+            "Got unexpected extra argument (ls); what is to run instead of the agent goes behind --",
+        ),
     ],
 )
 def test_a_mistyped_command_is_led_on(words: list[str], meant: str) -> None:
@@ -90,7 +95,9 @@ def test_a_mistyped_command_is_led_on(words: list[str], meant: str) -> None:
 def test_mistyped_identities_and_agents_are_led_on(cli: Cli) -> None:
     identity = str(cli.start().identity)
     assert f"; did you mean {identity}?" in cli("logs", identity[:-1] + ("a" if identity[-1] != "a" else "b")).stderr
-    assert "it has: demo; did you mean demo?" in cli("start", "dmeo").stderr
+    mistyped = cli("start", "dmeo").stderr
+    assert "it has: demo; did you mean demo?" in mistyped
+    assert "next:  bottle start demo" in mistyped
 
 
 def test_a_mistyped_host_is_led_on(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

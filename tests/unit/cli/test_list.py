@@ -56,6 +56,7 @@ def test_quiet_is_for_scripts(cli: Cli, bottles: dict[str, BottleState]) -> None
 
 def test_filters(cli: Cli, bottles: dict[str, BottleState]) -> None:
     assert states(cli, "--filter", "state=running") == {"running"}
+    assert "there is no state 'bogus': expected one of running, paused" in cli("ls", "--filter", "state=bogus").stderr
     assert states(cli, "-f", "state=committed", "-f", "state=moved") == {"no container", "moved to me@newhost"}
     assert states(cli, "-f", "state=no container", "-f", "agent=demo") == {"no container"}
     assert states(cli, "-f", "host=newhost") == states(cli, "-f", "host=me@newhost") == {"moved to me@newhost"}

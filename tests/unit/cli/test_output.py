@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 
 import click
 import pytest
@@ -16,7 +15,6 @@ from bottle.cli.output import answer, confirmed, note, prompted, quoted, report,
 from bottle.cli.progress import Bars, Lines
 from bottle.cli.table import Coloured
 from bottle.errors import BottleError, NotFound
-from bottle.words import age, size
 
 TEXTS = st.text(st.one_of(st.characters(), st.sampled_from("\x1b\x9b\x07\r\n\t\x7f\u202e\udcff")), max_size=30)
 
@@ -116,22 +114,6 @@ def test_indentation_survives(capsys: pytest.CaptureFixture[str]) -> None:
 def test_columns_are_as_wide_as_they_must_be() -> None:
     shown = table(("A", "LONG"), [("long", "b"), ("x", "\x1b[2Jy")])
     assert [line.text for line in shown] == ["A     LONG", "long  b", "x     y"]
-
-
-@pytest.mark.parametrize(
-    ("ago", "shown"),
-    [(0, "0s ago"), (59, "59s ago"), (60, "1m ago"), (7200, "2h ago"), (90_000, "1d ago"), (-60, "0s ago")],
-)
-def test_ages(ago: int, shown: str) -> None:
-    assert age(datetime.now(UTC) - timedelta(seconds=ago)) == shown
-    assert age(None) == "-"
-
-
-@pytest.mark.parametrize(
-    ("count", "shown"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2 * 10**9, "2.0 GB"), (10**13, "10.0 TB")]
-)
-def test_sizes(count: int, shown: str) -> None:
-    assert size(count) == shown
 
 
 def test_progress_off_a_terminal_is_lines(capsys: pytest.CaptureFixture[str]) -> None:

@@ -194,7 +194,7 @@ def test_install_plugin_answers(cli: Cli, tmp_path: Path, monkeypatch: pytest.Mo
     outcomes = [cli.json("install-plugin")["outcome"] for _ in range(2)]
     assert cli.json("install-plugin", "--remove") == {"schema": 1, "plugin": path, "outcome": "removed"}
     assert outcomes == ["installed", "unchanged"]
-    assert cli("install-plugin").output.startswith(f"wrote {path}")
+    assert cli("install-plugin").stdout == f"wrote {path}: `docker bottle` runs this program\n"
     Path(path).write_text("mine")
     assert cli.json("install-plugin", exit_code=4)["error"]["code"] == "NameTaken"
 

@@ -3,17 +3,19 @@
 from pathlib import Path
 
 import pytest
-from textual.widgets import OptionList
+from textual.widgets import Input, OptionList
 
+from bottle.dashboard import desk, operating
 from bottle.dashboard.commits import Commits
+from bottle.dashboard.details import Details
 from bottle.dashboard.dialogs import Confirm
 from bottle.dashboard.forms import ForkForm, StartForm
 from bottle.dashboard.reading import Reader
 from bottle.dashboard.tables import Listing
 from bottle.model import Status, Tombstone
-from bottle.operations import commit
+from bottle.operations import commit, remove
 from bottle.state import BottleState
-from tests.support.dashboard import Screen, opened, run
+from tests.support.dashboard import Gate, Screen, ask, opened, run
 from tests.support.world import BASE, World
 
 MANIFEST = f"""
@@ -124,18 +126,57 @@ def test_work_that_is_nowhere_else_is_named_before_it_goes(world: World, size: t
             await screen.press("D")
             await screen.see(f"Delete {bottle.identity}", "Its workspace stays")
             await screen.press("y")
-            await screen.read_words("would delete it: commit 1", "Go on, and let it go?")
-            fits(screen)
-            await screen.press("n")
-            assert bottle.exists()
-            await screen.see("state: nothing was deleted")
+            await screen.read_words("would delete it: commit 1", "the same again asks whether", "nothing was deleted")
             await screen.press("delete", "y")
-            await screen.see("Go on, and let it go?")
-            await screen.press("y")
+            await screen.read_words("would delete it: commit 1", "Go on, and let it go? Only yes does.")
+            fits(screen)
+            await screen.press("enter")
+            await screen.see(f"{bottle.identity} stays as it is")
+            await screen.press("D", "y")
+            await screen.read_words("would delete it: commit 1", "the same again asks whether")
+            await screen.press("D", "y", *"yes", "enter")
             await screen.see(f"{bottle.identity} is gone, with commit 1", "its workspace stays", "no bottle yet")
 
     run(play)
     assert not bottle.exists()
+
+
+AHEAD = {
+    "nothing": ((), ("y", "enter", "n")),
+    "the same again": (("D",), ("y", "y", "enter")),
+    "a filter": (("slash", *"my"), tuple("-agenty")),
+    "a move of another": (("down", "m", *"new"), tuple("yhost.mycompany.org")),
+    "a folder to fork to": (("down", "f", "slash"), tuple("my")),
+    "what another writes": (("down", "l"), ("y", "n", "enter")),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), AHEAD.values(), ids=AHEAD)
+def test_what_is_typed_for_something_else_deletes_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, before: tuple[str, ...], after: tuple[str, ...]
+) -> None:
+    first, second = sorted((committed(world), committed(world)), key=lambda each: each.identity)
+    world.engine.stop(first.identity.container)
+    gate = Gate(monkeypatch, operating, "remove")
+
+    async def play() -> None:
+        async with opened(world.context) as screen:
+            await screen.choose(first)
+            await screen.press("D", "y")
+            await screen.until(gate.reached.is_set)
+            await screen.press(*before)
+            shown, focused = screen.app.screen, screen.app.focused
+            gate.open.set()
+            await screen.until(lambda: "would delete it" in screen.part("said"))
+            assert (screen.app.screen, screen.app.focused) == (shown, focused)
+            await screen.press(*after)
+            if isinstance(focused, Input):
+                assert focused.value.endswith("".join(after))
+            await screen.until(lambda: not screen.app._jobs)
+
+    run(play)
+    assert first.exists()
+    assert second.exists()
 
 
 def test_what_has_nothing_to_lose_is_asked_about_once(world: World) -> None:
@@ -170,10 +211,13 @@ def test_a_bottle_that_runs_is_not_deleted(world: World) -> None:
 # --- fork and history
 
 
-def test_a_fork_of_a_mounted_workspace_needs_a_folder(world: World, size: tuple[int, int]) -> None:
+def test_a_fork_of_a_mounted_workspace_needs_a_folder(
+    world: World, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     bottle = committed(world)
     copy = world.folder / "copy"
     copy.mkdir()
+    monkeypatch.setenv("HOME", str(world.folder))
 
     async def play() -> None:
         async with opened(world.context, size) as screen:
@@ -183,7 +227,7 @@ def test_a_fork_of_a_mounted_workspace_needs_a_folder(world: World, size: tuple[
             fits(screen)
             await screen.press("enter")
             await screen.see("which folder?")
-            await screen.type(str(copy))
+            await screen.type("~/copy")
             await screen.press("enter")
             await screen.see(f"was forked off commit 1 of {bottle.identity}", "next:  bottle resume demo-")
 
@@ -258,8 +302,19 @@ def test_the_history_leads_back_and_to_forks(world: World, size: tuple[int, int]
             await screen.press("h")
             await screen.see("* 2")
             await screen.press("down", "enter")
-            await screen.read_words("work that no commit has", "Go on, and let it go?")
-            await screen.press("y")
+            await screen.read_words("work that no commit has", "the same again asks whether")
+            await screen.press("h")
+            await screen.see("* 2")
+            await screen.press("enter")  # another commit is not the same again
+            await screen.read_words("work that no commit has", "the same again asks whether")
+            for _ in range(2):
+                await screen.press("h")
+                await screen.see("* 2")
+                await screen.press("down", "enter")
+                await screen.read_words("work that no commit has")
+            await screen.read_words("Go on, and let it go? Only yes does.")
+            await screen.type("yes")
+            await screen.press("enter")
             await screen.see("a new container from commit 1")
 
     run(play)
@@ -318,6 +373,22 @@ def test_logs_of_what_has_no_container_say_so(world: World) -> None:
     run(play)
 
 
+def test_logs_of_what_moved_away_lead_to_where_it_is(world: World) -> None:
+    bottle = committed(world)
+    world.lose_container(bottle)
+    bottle.write_tombstone(Tombstone(host="me@newhost", moved_at=world.context.now()))
+
+    async def play() -> None:
+        async with opened(world.context) as screen:
+            await screen.choose(bottle)
+            await screen.press("l")
+            await screen.read_words(
+                f"{bottle.identity} moved to me@newhost", f"there: bottle logs {bottle.identity}", "me@newhost --from"
+            )
+
+    run(play)
+
+
 # --- filter and order
 
 
@@ -329,21 +400,21 @@ def test_a_filter_is_typed_and_escape_ends_it(world: World, size: tuple[int, int
         async with opened(world.context, size) as screen:
             await screen.choose(first)
             await screen.press("slash")
-            await screen.type("stopped")
+            await screen.type("stop")
             await screen.until(lambda: keys_shown(screen) == [str(first.identity)])
-            await screen.see("1 of 2 bottles", "filter: stopped")
+            await screen.see("1 of 2 bottles", "filter: stop")
             fits(screen)
             await screen.press("enter", "i")  # it holds, and keys are keys again
             if size[0] < 120:
                 await screen.see("Escape goes back")
                 await screen.press("escape")
             await screen.press("slash")
-            await screen.type("quite another")
+            await screen.type("q x")
             await screen.see("no bottle fits")
             await screen.press("escape")
             await screen.until(lambda: len(keys_shown(screen)) == 2)
             await screen.see("2 bottles")
-            await screen.press("slash", *"stopped", "enter", "escape")
+            await screen.press("slash", *"stop", "enter", "escape")
             await screen.until(lambda: len(keys_shown(screen)) == 2)
             assert str(second.identity) in screen.text()
 
@@ -418,6 +489,68 @@ def test_details_follow_the_cursor_and_what_happens(world: World) -> None:
             await screen.pilot.resize_terminal(80, 24)
             await screen.until(lambda: not screen.app.query_one("#details").display)
             await screen.see("MEMORY")
+
+    run(play)
+
+
+def test_details_that_come_too_late_are_not_shown(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    bottle = committed(world)
+    gate = Gate(monkeypatch, desk, "inspect")
+
+    async def play() -> None:
+        async with opened(world.context, (160, 40)) as screen:
+            details = screen.app.query_one("#details", Details)
+            await screen.choose(bottle)
+            await screen.until(gate.reached.is_set)
+            await screen.press("slash", "q", "x")
+            await screen.see("no bottle fits")
+            gate.open.set()
+            await screen.until(gate.passed.is_set)
+            await screen.press("space")  # what the thread told the screen came before
+            assert details.plain == ""
+            await screen.press("escape")
+            await screen.see(f"identity    {bottle.identity}")
+
+    run(play)
+
+
+def test_the_screen_of_details_follows_what_happens(world: World) -> None:
+    bottle = committed(world)
+
+    async def play() -> None:
+        async with opened(world.context) as screen:
+            await screen.choose(bottle)
+            await screen.press("i")
+            await screen.see(f"identity    {bottle.identity}", ", running ")
+            world.engine.exit(bottle.identity.container)
+            await screen.until(lambda: ", exited with 0 " in screen.text(), 5)
+            world.lose_container(bottle)
+            world.lose_images(bottle)
+            remove(world.context, bottle, consent=True)
+            await screen.until(lambda: "it is no longer here" in screen.text(), 8)
+            await screen.press("escape")
+            await screen.see("no bottle yet")
+
+    run(play)
+
+
+def test_tab_goes_where_the_help_says(world: World) -> None:
+    bottle = committed(world)
+    ask(world.context, bottle, f"FROM {BASE}\nRUN true\n")
+
+    async def play() -> None:
+        async with opened(world.context, (160, 40)) as screen:
+            await screen.choose(bottle)
+            await screen.until(lambda: screen.row("requests", "1") != [])
+            places = []
+            for _ in range(4):
+                await screen.press("tab")
+                assert screen.app.focused is not None
+                places.append(screen.app.focused.id)
+            assert places == ["requests", "pane", "details", "bottles"]
+            await screen.press("question_mark")
+            await screen.press("end")
+            await screen.see("from the bottles to requests, diff, details, and back")
 
     run(play)
 

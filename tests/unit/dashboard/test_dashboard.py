@@ -13,7 +13,7 @@ from bottle.dashboard.dialogs import AskNote, Confirm
 from bottle.errors import EngineError
 from bottle.model import RequestStatus, Status, Usage
 from bottle.state import BottleState
-from tests.support.dashboard import Screen, ask, opened, run
+from tests.support.dashboard import Gate, Screen, ask, opened, run
 from tests.support.world import AGENT, BASE, World
 
 JQ = f"FROM {BASE}\nRUN echo jq > /usr/bin/jq\n"
@@ -37,7 +37,7 @@ def test_bottles_are_listed_with_what_they_use(world: World) -> None:
 
     async def play() -> None:
         async with opened(world.context) as screen:
-            await screen.until(lambda: screen.row("bottles", str(busy.identity))[-2:] == ["42%", "64 MB"])
+            await screen.until(lambda: screen.row("bottles", str(busy.identity))[-2:] == ["42%", "64.0 MB"])
             assert screen.row("bottles", str(busy.identity))[:3] == [str(busy.identity), "running", ""]
             assert screen.row("bottles", str(idle.identity))[1] == "stopped"
             await screen.see(str(busy.identity), "MEMORY", "2 bottles · 1 running", "a approve")
@@ -200,10 +200,17 @@ def test_a_request_that_changes_while_it_is_read_is_said_to(world: World) -> Non
         async with opened(world.context) as screen:
             await shown(screen, bottle)
             newer = ask(world.context, bottle, JQ + "RUN echo evil > /evil\n")
+            screen.app.look_again()
             await screen.until(lambda: newer.digest in screen.read())
             await screen.see("has changed: look at it again")
+            await screen.press("a", "y")  # as for what it was
+            await screen.see("the same key again is about what it is now")
+            await screen.press("d")
+            await screen.see("Deny request 1", newer.digest[:12])
+            await screen.press("escape")
 
     run(play)
+    assert bottle.requests()[0].status is RequestStatus.PENDING
 
 
 def test_deny_with_a_note(world: World) -> None:
@@ -376,7 +383,7 @@ def test_a_slow_engine_does_not_hold_up_the_keys(world: World) -> None:
                 await screen.press("escape")
                 assert time.monotonic() - began < 1
             await screen.press("c")
-            await screen.see("committing still goes on")
+            await screen.see(f"committing {bottle.identity} still goes on")
             await screen.press("q")
             await screen.see("Still going on: committing")
             await screen.press("n")
@@ -386,45 +393,32 @@ def test_a_slow_engine_does_not_hold_up_the_keys(world: World) -> None:
     run(play)
 
 
-def test_an_engine_that_says_nothing_is_spoken_of(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("question", ["container_summaries", "read_archive"])
+def test_an_engine_that_says_nothing_is_spoken_of(world: World, monkeypatch: pytest.MonkeyPatch, question: str) -> None:
     bottle = world.start()
-    slow = SlowEngine(world.engine, 0.0)
+    hung = HungEngine(world.engine, question)
+    hung.answers.set()
     context = world.context
-    object.__setattr__(context, "engine", slow)
+    object.__setattr__(context, "engine", hung)
     monkeypatch.setattr("bottle.dashboard.looking._PATIENCE", 0.5)
 
     async def play() -> None:
         async with opened(context) as screen:
             await screen.choose(bottle)
-            slow.seconds = 1.0
+            hung.answers.clear()
             world.engine.exit(bottle.identity.container)
             await screen.see("Docker has not answered for")
-            slow.seconds = 0.0
+            hung.answers.set()
             await screen.until(lambda: screen.part("trouble") == "")
             await screen.until(lambda: screen.row("bottles", str(bottle.identity))[1] == "stopped")
 
     run(play)
 
 
-class Gate:
-    """Lets the commit that freezes an agent go on when a test says so."""
-
-    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.reached, self.open = threading.Event(), threading.Event()
-        real = world.engine.commit
-
-        def commit(*args: Any, **kwargs: Any) -> Any:
-            self.reached.set()
-            assert self.open.wait(20)
-            return real(*args, **kwargs)
-
-        monkeypatch.setattr(world.engine, "commit", commit)
-
-
 @pytest.mark.parametrize("fails", [False, True])
 def test_leaving_waits_for_a_commit(world: World, monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
     bottle = world.start()
-    gate = Gate(world, monkeypatch)
+    gate = Gate(monkeypatch, world.engine, "commit")
     if fails:
         world.engine.fail_next("commit", EngineError("no space [left] on device", next_step="bottle prune"))
     words: list[str] = []
@@ -454,7 +448,7 @@ def test_leaving_waits_for_a_commit(world: World, monkeypatch: pytest.MonkeyPatc
 
 def test_leaving_can_be_had_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     bottle = world.start()
-    gate = Gate(world, monkeypatch)
+    gate = Gate(monkeypatch, world.engine, "commit")
 
     async def play() -> None:
         async with opened(world.context) as screen:
@@ -471,14 +465,16 @@ def test_leaving_can_be_had_at_once(world: World, monkeypatch: pytest.MonkeyPatc
 
 
 class HungEngine:
-    """An engine that does not answer until it is told to, or for a minute."""
+    """An engine that does not answer until it is told to, or for a minute; only some questions, if they are named."""
 
-    def __init__(self, engine: Any) -> None:
+    def __init__(self, engine: Any, *questions: str) -> None:
         self._engine = engine
+        self._questions = questions
         self.answers = threading.Event()
 
     def __getattr__(self, name: str) -> Any:
-        self.answers.wait(60)
+        if not self._questions or name in self._questions:
+            self.answers.wait(60)
         return getattr(self._engine, name)
 
 

@@ -284,7 +284,7 @@ def test_a_move_goes_on_out_of_sight_and_can_be_interrupted(world: World, monkey
             await screen.press("enter")
             await screen.see("begun", "it goes on; x interrupts it")
             await screen.press("escape", "s", "y")
-            await screen.see("moving still goes on")
+            await screen.see(f"moving {bottle.identity} still goes on")
             await screen.press("m")
             await screen.see("begun")
             await screen.press("x")

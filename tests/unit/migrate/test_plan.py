@@ -138,7 +138,7 @@ def test_what_stays_and_what_is_missing_is_named() -> None:
     ):
         assert word in stays
     assert "mounted at /workspace" not in stays
-    for word in ("pip install agent-bottle", "KEY", "sudo BOTTLE_HOME=/root/.bottle bottle resume demo-abc12"):
+    for word in ("pipx install agent-bottle", "KEY", "sudo BOTTLE_HOME=/root/.bottle bottle resume demo-abc12"):
         assert word in missing
 
 

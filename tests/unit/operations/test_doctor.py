@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bottle.errors import EngineUnreachable, NameTaken, StateDamaged, UsageError
+from bottle.errors import EngineUnreachable, ManifestError, StateDamaged, UsageError
 from bottle.launch import bare_spec
 from bottle.manifest import parse_manifest, read_manifest
 from bottle.model import CommitIntent, Endpoint, EngineInfo, Product, Store
@@ -259,7 +259,7 @@ def test_every_example_in_it_is_valid_too(tmp_path: Path) -> None:
 
 def test_init_overwrites_nothing(tmp_path: Path) -> None:
     (tmp_path / "bottle.toml").write_text("mine")
-    with pytest.raises(NameTaken):
+    with pytest.raises(ManifestError):
         init(tmp_path)
     assert (tmp_path / "bottle.toml").read_text() == "mine"
     with pytest.raises(UsageError):

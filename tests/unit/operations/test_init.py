@@ -72,6 +72,12 @@ def test_entries_are_put_behind_what_is_there(folder: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_the_plain_entry_is_put_behind_others_too(folder: Path) -> None:
+    init(folder, "claude")
+    assert init(folder).added
+    assert set(read_manifest(folder / "bottle.toml").agents) == {"claude", PLAIN}
+
+
 def test_a_manifest_that_is_linked_to_stays_a_link(folder: Path, tmp_path: Path) -> None:
     real = tmp_path / "real.toml"
     real.write_text(entry_of(PLAIN))
@@ -87,7 +93,7 @@ def test_what_is_there_stays_as_it_is(folder: Path, there: str) -> None:
     if there == "agent":
         (folder / "bottle.toml").write_text('[agents.claude]\nimage = "mine"\n')
     elif there == "plain":
-        init(folder, name)
+        init(folder)
         name = PLAIN
     elif there == "dockerfile":
         (folder / "agents" / name).mkdir(parents=True)

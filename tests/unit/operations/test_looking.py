@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from bottle.errors import StateDamaged
-from bottle.model import CommitIntent, MigrationPhase, MigrationRecord, Mount, MountKind, Tombstone
+from bottle.model import CommitIntent, MigrationPhase, MigrationRecord, Mount, MountKind, Store, Tombstone
 from bottle.naming import Identity
 from bottle.operations import ForkRequest, commit, fork, history, inspect, list_bottles, stop
 from bottle.sizes import Weight, added, steps, weights
+from bottle.testing import FakeEngine
 from tests.support.world import AGENT, BASE, World
 
 MOVED_AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -185,6 +188,33 @@ def test_the_number_of_questions_does_not_grow(world: World) -> None:
         add()
     assert questions() == few
     assert sum(few.values()) <= 4
+
+
+def test_images_that_are_no_bases_are_looked_at_once(world: World) -> None:
+    bottle = world.start()
+    commit(world.context, bottle)
+    bottle.write_metadata(replace(bottle.metadata(), base=("sha256:" + "0" * 64,), image="bottle-demo:latest"))
+    for number in range(9):
+        world.engine.add_image(f"foreign:{number}", {"/number": str(number).encode()})
+    context = world.context
+    list_bottles(context)
+    world.engine.calls.clear()
+    list_bottles(context)
+    assert Counter(world.engine.methods)["image"] == 1  # that of the agent, which may be here by now
+
+
+@pytest.mark.parametrize("store", Store)
+def test_what_a_commit_adds_is_in_one_measure(tmp_path: Path, store: Store) -> None:
+    world = World(tmp_path / "world", FakeEngine(store=store))
+    world.engine.add_image(BASE, {"/large": os.urandom(200_000)})
+    bottle = world.start()
+    world.work(bottle, "/work", b"x" * 100)
+    commit(world.context, bottle)
+    (view,) = list_bottles(world.context)
+    (entry,) = history(world.context, bottle).entries
+    assert view.weight is not None
+    assert view.weight.own == entry.size
+    assert 100 <= view.weight.own < 50_000 < view.weight.shared
 
 
 def test_steps_and_what_one_adds() -> None:
