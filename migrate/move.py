@@ -105,15 +105,22 @@ def _decided(context: Context, state: BottleState, seen: Observed) -> MovePlan:
     return decided
 
 
-def move(context: Context, state: BottleState, remote: Remote, request: MoveRequest) -> Moved:
+def move(
+    context: Context,
+    state: BottleState,
+    remote: Remote,
+    request: MoveRequest,
+    registered: Callable[[Identity], None] = lambda _: None,
+) -> Moved:
     """Move a bottle to another host, or copy it there.
 
+    `registered` is told what it is called there as soon as it is there: what follows is clearing up, and its resume.
     Raises Locked, MovedAway, NotFound, NameTaken, Conflict, PreflightRefused, RemoteError and its kinds, or
     VerificationFailed. On any of them this host still owns the bottle, and the same call goes on where this one
     stopped.
     """
     with state.locked(f"bottle migrate to {remote.name}"):
-        return _Move(context, state, remote, request).run()
+        return _Move(context, state, remote, request, registered).run()
 
 
 def _look_ahead(
@@ -177,11 +184,19 @@ def _went_on_since(context: Context, state: BottleState, number: int | None) -> 
 
 
 class _Move:
-    def __init__(self, context: Context, state: BottleState, remote: Remote, request: MoveRequest) -> None:
+    def __init__(
+        self,
+        context: Context,
+        state: BottleState,
+        remote: Remote,
+        request: MoveRequest,
+        registered: Callable[[Identity], None],
+    ) -> None:
         self._context = context
         self._state = state
         self._remote = remote
         self._request = request
+        self._registered = registered
         self._identity = state.identity
         self._there = _name_there(state, remote, request)
         self._nonce = secrets.token_hex(16)
@@ -237,7 +252,7 @@ class _Move:
             left_behind=packed.outside.left,
         )
         self._hand_over(arrival, decided, commit, packed)
-        return self._moved(self._account, arrival)
+        return self._follow_up(self._account, arrival)
 
     def _arrived_before(self) -> bool:
         """Whether an earlier run had brought the bottle to this very host, and only its end was cut off."""
@@ -298,10 +313,15 @@ class _Move:
             self._context.progress.note(
                 f"{self._there} is on {self._remote.name} since an earlier run, which did not write down what it sent"
             )
-        arrival = self._arrival(probe(self._remote, self._there, ""))
-        state.clear_migration()
+        return self._follow_up(account, self._arrival(probe(self._remote, self._there, "")))
+
+    def _follow_up(self, account: MoveAccount, arrival: Arrival) -> Moved:
+        """What comes once it is there. A copy stays on record until the end: a run that is cut here is gone on with."""
+        self._registered(self._there)
         self._clear(arrival)
-        return self._moved(account, arrival)
+        moved = self._moved(account, arrival)
+        self._state.clear_migration()
+        return moved
 
     def _moved(self, account: MoveAccount, arrival: Arrival) -> Moved:
         return Moved(
@@ -549,11 +569,8 @@ class _Move:
                 if isinstance(exc, ConnectionLost) or not self._arrived_all_the_same():
                     raise
         self._edited = self._edited_at_last(live) if live is not None else ()
-        if self._request.keep:
-            self._state.clear_migration()
-        else:
+        if not self._request.keep:
             let_go(self._context, self._state, self._remote.name, commit.number, self._edited)
-        self._clear(arrival)
 
     def _edited_at_last(self, live: LiveFolder) -> tuple[str, ...]:
         """The bottle is there: whatever is found here now, it is to be said and no more."""

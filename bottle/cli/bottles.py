@@ -2,10 +2,12 @@
 
 import click
 
+from bottle.cli.aftermath import rm_interrupted, standing, stop_interrupted
 from bottle.cli.completion import identities
+from bottle.cli.interruption import explained
 from bottle.cli.output import confirmed, note, on_terminal
 from bottle.cli.several import Done, one_by_one
-from bottle.cli.shared import choose, command, format_option, make_context
+from bottle.cli.shared import choose, command, format_option, make_context, typed
 from bottle.copies import named_commits
 from bottle.errors import NeedsConsent
 from bottle.operations import Context, Removed, Stopped
@@ -36,7 +38,12 @@ def stop(names: tuple[str, ...], grace: int, form: str) -> None:
     """
     context = make_context()
     names = names or (str(choose(context, None, "stopped").identity),)
-    one_by_one(context.home, names, form, lambda state: _stopped(end(context, state, grace=grace)))
+    one_by_one(context.home, names, form, lambda state: _stop(context, state, grace=grace))
+
+
+def _stop(context: Context, state: BottleState, *, grace: int) -> Done:
+    with explained(lambda: stop_interrupted(standing(context, state), typed())):
+        return _stopped(end(context, state, grace=grace))
 
 
 def _stopped(stopped: Stopped) -> Done:
@@ -78,7 +85,12 @@ def rm(names: tuple[str, ...], yes: bool, form: str) -> None:
     is on its way here, or other containers stand on its images; 5 Docker.
     """
     context = make_context()
-    one_by_one(context.home, names, form, lambda state: _removed(_delete(context, state, yes=yes)))
+    one_by_one(context.home, names, form, lambda state: _rm(context, state, yes=yes))
+
+
+def _rm(context: Context, state: BottleState, *, yes: bool) -> Done:
+    with explained(lambda: rm_interrupted(standing(context, state), typed())):
+        return _removed(_delete(context, state, yes=yes))
 
 
 def _delete(context: Context, state: BottleState, *, yes: bool) -> Removed:

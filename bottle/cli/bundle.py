@@ -4,11 +4,13 @@ from pathlib import Path
 
 import click
 
+from bottle.cli.aftermath import export_interrupted, living, making_interrupted, standing
 from bottle.cli.completion import identities
 from bottle.cli.consent import agreement, yes_option
 from bottle.cli.hygiene import allow_secrets_option, carried
+from bottle.cli.interruption import explained
 from bottle.cli.output import answer, note
-from bottle.cli.shared import choose, command, consenting, format_option, make_context
+from bottle.cli.shared import choose, command, consenting, format_option, make_context, typed
 from bottle.losses import worth_telling
 from bottle.words import counted, size
 from migrate.bundle import LEFT, Kind, Member
@@ -43,10 +45,12 @@ def export_command(identity: str, file: Path, *, allow_secrets: bool, yes: bool,
     context = make_context()
     state = choose(context, identity, "exported")
     allowed = Allowed(everything=allow_secrets, carry=carried(context, state))
-    exported = consenting(lambda consent: export(context, state, file, allowed, consent=consent), yes=yes)
-    for link in exported.links:
-        note(f"WARNING: not in the bundle, as it points out of the workspace: {link}")
-    answer(form, _exported_document(exported), _exported(exported))
+    there = file.exists()
+    with explained(lambda: export_interrupted(standing(context, state), file, typed(), there=there)):
+        exported = consenting(lambda consent: export(context, state, file, allowed, consent=consent), yes=yes)
+        for link in exported.links:
+            note(f"WARNING: not in the bundle, as it points out of the workspace: {link}")
+        answer(form, _exported_document(exported), _exported(exported))
 
 
 @click.command("import")
@@ -76,12 +80,15 @@ def import_command(file: Path, workspace: Path | None, *, yes: bool, form: str) 
     given, 5 Docker, 7 FILE was changed, cut short, or holds what no bundle may, 8 another architecture, or no room.
     """
     request = ImportRequest(file=file, workspace=workspace, agree=agreement(yes=yes, left=LEFT))
-    imported = import_bundle(make_context(), request)
-    for item in imported.refused:
-        note(f"WARNING: not granted here: {item}")
-    for path in imported.unset:
-        note(f"WARNING: set-id bits were taken away: {path}")
-    answer(form, _imported_document(imported), _imported(imported))
+    context = make_context()
+    before = living(context.home)
+    with explained(lambda: making_interrupted(context.home, before, typed(), noun="bottle")):
+        imported = import_bundle(context, request)
+        for item in imported.refused:
+            note(f"WARNING: not granted here: {item}")
+        for path in imported.unset:
+            note(f"WARNING: set-id bits were taken away: {path}")
+        answer(form, _imported_document(imported), _imported(imported))
 
 
 def _exported_document(exported: Exported) -> dict[str, object]:

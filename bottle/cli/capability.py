@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import click
 
 from bottle.capability import MAX_DOCKERFILE, SHORT_DIGEST
+from bottle.cli.aftermath import approve_interrupted, standing
 from bottle.cli.completion import identities
 from bottle.cli.group import Group
+from bottle.cli.interruption import explained
 from bottle.cli.output import Shown, answer, note, quoted, table
-from bottle.cli.shared import command, format_option, make_context
+from bottle.cli.shared import command, format_option, make_context, typed
 from bottle.cli.table import Cell, Coloured, Column
 from bottle.model import CapabilityRequest
 from bottle.operations import Approved, Denied, RequestDetail, RequestView, list_requests
@@ -130,10 +132,12 @@ def approve(identity: str, digest: str, *, build: bool, word: str, form: str) ->
     Exit codes that matter: 1 it does not build, 3 no such request, 4 it changed or was denied, 5 Docker.
     """
     context = make_context()
-    approved = carry_out(context, context.home.find(identity), digest, build=build, note=word)
-    for line in approved.notes:
-        note(f"WARNING: {line}")
-    answer(form, _approved_document(approved), _approved_lines(approved))
+    state = context.home.find(identity)
+    with explained(lambda: approve_interrupted(standing(context, state), state.requests(), digest, typed())):
+        approved = carry_out(context, state, digest, build=build, note=word)
+        for line in approved.notes:
+            note(f"WARNING: {line}")
+        answer(form, _approved_document(approved), _approved_lines(approved))
 
 
 @capability.command()

@@ -2,9 +2,11 @@
 
 import click
 
+from bottle.cli.aftermath import commit_interrupted, in_force, standing
 from bottle.cli.completion import identities
+from bottle.cli.interruption import explained
 from bottle.cli.output import answer
-from bottle.cli.shared import choose, command, format_option, make_context
+from bottle.cli.shared import choose, command, format_option, make_context, typed
 from bottle.operations import Committed
 from bottle.operations import commit as freeze
 from bottle.serial import commit_to_json
@@ -27,8 +29,11 @@ def commit(identity: str | None, message: str, no_pause: bool, form: str) -> Non
     Exit codes that matter: 3 no such bottle, 4 locked, moved or another backend, 5 Docker, 8 cannot be frozen.
     """
     context = make_context()
-    committed = freeze(context, choose(context, identity, "committed"), message=message, pause=not no_pause)
-    answer(form, _document(committed), _lines(committed))
+    state = choose(context, identity, "committed")
+    before = in_force(state)
+    with explained(lambda: commit_interrupted(standing(context, state), before, typed())):
+        committed = freeze(context, state, message=message, pause=not no_pause)
+        answer(form, _document(committed), _lines(committed))
 
 
 def _document(committed: Committed) -> dict[str, object]:

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import click
 
+from bottle.cli.aftermath import living, making_interrupted
 from bottle.cli.completion import origins
+from bottle.cli.interruption import explained
 from bottle.cli.output import answer, note
-from bottle.cli.shared import command, format_option, make_context
+from bottle.cli.shared import command, format_option, make_context, typed
 from bottle.errors import UsageError
 from bottle.operations import Forked, ForkRequest
 from bottle.operations import fork as branch
@@ -44,7 +46,13 @@ def fork(origin: str, cwd: Path | None, share_cwd: bool, form: str) -> None:
         raise UsageError(f"{origin!r}: expected the number of a commit after @, such as claude-x7k2p@2")
     context = make_context()
     state = context.home.find(identity)
-    forked = branch(context, state, ForkRequest(at=int(number) if at else None, cwd=cwd, share_cwd=share_cwd))
+    request = ForkRequest(at=int(number) if at else None, cwd=cwd, share_cwd=share_cwd)
+    before = living(context.home)
+    with explained(lambda: making_interrupted(context.home, before, typed(), noun="fork")):
+        _tell(branch(context, state, request), form)
+
+
+def _tell(forked: Forked, form: str) -> None:
     if forked.shared is not None:
         note(
             f"WARNING: {forked.identity} and {forked.origin.identity} SHARE {forked.shared}: what one writes, both see"

@@ -69,9 +69,13 @@ class _Story(logging.Handler):
 
 
 class Journal:
-    """Where this run's story goes; a disk that takes no log stops no work. `path` is None until there is a file."""
+    """Where this run's story goes; a disk that takes no log stops no work. `path` is None until there is a file.
+
+    `begun` says that a command was called.
+    """
 
     path: Path | None = None
+    begun = False
     _story: _Story | None = None
 
     def open(self, home: Path, command: str) -> None:
@@ -106,6 +110,7 @@ class Journal:
 
     def asked(self, command: str, options: Mapping[str, object]) -> None:
         """Tell what was asked for. Not the words of a command that is to run inside: there may be a secret in them."""
+        self.begun = True
         given = {name: value for name, value in options.items() if value not in (None, False, ()) and name != _WORDS}
         _log.debug("%s %s", command, " ".join(printable(f"{name}={value}") for name, value in given.items()))
 

@@ -93,6 +93,7 @@ class Commands(Group):
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
         """Run, and end the process, as click does; but what click calls `Aborted!` is an interruption like others."""
         words = list(sys.argv[1:] if args is None else args)
+        JOURNAL.begun = False
         try:
             code = super().main(words, *rest, **{**extra, "standalone_mode": False})
         except click.ClickException as exc:
@@ -145,11 +146,14 @@ class Commands(Group):
 
 
 def leave(words: Sequence[str]) -> NoReturn:
-    """End a run that was interrupted before a command began, and say so."""
+    """End a run that was interrupted before a command began, or after it had said what it left, and say so."""
     from bottle.cli.interruption import again  # noqa: PLC0415  (a Tab needs none of it)
 
-    untouched = Interrupted("interrupted", left="nothing was begun", next_step=again(words))
-    report(untouched, JSON if wants_json(words) else TEXT)
+    if JOURNAL.begun:
+        told = Interrupted("interrupted", left="what was done by then is done", next_step="bottle list")
+    else:
+        told = Interrupted("interrupted", left="nothing was begun", next_step=again(words))
+    report(told, JSON if wants_json(words) else TEXT)
     raise SystemExit(Interrupted.exit_code)
 
 

@@ -11,14 +11,16 @@ from bottle.cli.destination import bottle_and_host
 from bottle.cli.far import connect, identity_file_option, ssh_options
 from bottle.cli.hosts import named_hosts
 from bottle.cli.hygiene import allow_secrets_option, carried
-from bottle.cli.interruption import explained, same_command, sending_interrupted
+from bottle.cli.interruption import explained
+from bottle.cli.movecut import same_command, sending_interrupted
 from bottle.cli.moved import moved_document, moved_lines
 from bottle.cli.moveplan import SENDING, plan_document, plan_lines
 from bottle.cli.output import answer
-from bottle.cli.pull import Wanted, pull_from, require_pullable
+from bottle.cli.pull import Wanted, fetch, require_pullable
 from bottle.cli.shared import choose, command, consenting, format_option, make_context
 from bottle.errors import UsageError
 from bottle.home import user_home
+from bottle.naming import Identity
 from bottle.plan import require_docker
 from migrate.model import Target
 from migrate.move import move
@@ -126,8 +128,7 @@ def migrate(
             keys=keys,
             yes=yes,
         )
-        with connect(goal, options) as remote:
-            pull_from(context, remote, goal, wanted, form)
+        fetch(context, goal, options, wanted, form)
         return
     state = choose(context, identity, "moved")
     require_docker(state.metadata(), "migrate")  # before anybody is called
@@ -143,29 +144,33 @@ def migrate(
         allow_secrets=allow_secrets,
         carry=carried(context, state),
     )
-    with connect(goal, options) as remote:
-        if plan:
+    if plan:
+        with connect(goal, options) as remote:
             decided = plan_only(context, state, remote, request)
-            missing = decided.missing_there
-            document = {
-                "identity": str(state.identity),
-                "host": str(goal),
-                "plan": plan_document(decided, SENDING, missing),
-            }
-            answer(form, document, plan_lines(decided, SENDING, missing))
-            return
-        again = same_command(
-            str(state.identity),
-            goal,
-            keep=keep,
-            resume=resume_there,
-            allow_secrets=allow_secrets,
-            yes=yes,
-            workspace=workspace,
-            keys=keys,
+        document = {
+            "identity": str(state.identity),
+            "host": str(goal),
+            "plan": plan_document(decided, SENDING, decided.missing_there),
+        }
+        answer(form, document, plan_lines(decided, SENDING, decided.missing_there))
+        return
+    again = same_command(
+        str(state.identity),
+        goal,
+        keep=keep,
+        resume=resume_there,
+        allow_secrets=allow_secrets,
+        yes=yes,
+        workspace=workspace,
+        keys=keys,
+    )
+    registered: list[Identity] = []
+    with (
+        explained(lambda: sending_interrupted(state, goal, again, keep=keep, registered=registered)),
+        connect(goal, options) as remote,
+    ):
+        moved = consenting(
+            lambda consent: move(context, state, remote, replace(request, consent=consent), registered.append), yes=yes
         )
-        with explained(lambda: sending_interrupted(state, again, keep=keep)):
-            moved = consenting(lambda consent: move(context, state, remote, replace(request, consent=consent)), yes=yes)
-            missing = moved.missing_there
-            told = moved_document(moved, SENDING, missing, moved.host)
-            answer(form, told, moved_lines(moved, SENDING, missing, moved.host))
+        told = moved_document(moved, SENDING, moved.missing_there, moved.host)
+        answer(form, told, moved_lines(moved, SENDING, moved.missing_there, moved.host))

@@ -38,8 +38,8 @@ def newer_lines(edited: tuple[str, ...], workspace: str | None, sides: Sides) ->
     return [*lines, f"bring them to {workspace} {sides.destination}, before the agent goes on there"]
 
 
-def moved_lines(moved: Moved, sides: Sides, missing: tuple[str, ...], other: str) -> list[str]:
-    """The move for people; `other` is what the other host is called."""
+def account_lines(moved: Moved, sides: Sides, missing: tuple[str, ...], other: str) -> list[str]:
+    """What became of all that was to move, for people; `other` is what the other host is called."""
     fetched = sides == FETCHING
     where = f"here now, from {other}" if fetched else f"on {other} now"
     verb = "lives" if moved.arrived_as == moved.identity else f"is copied, as {moved.arrived_as}: that lives"
@@ -53,7 +53,12 @@ def moved_lines(moved: Moved, sides: Sides, missing: tuple[str, ...], other: str
     lines += [f"  did not travel: {item}" for item in moved.stays]
     lines += [f"  dropped: {item}" for item in worth_telling(moved.dropped, first=True)]
     lines += [f"  a credential went along: {item}" for item in moved.along]
-    lines += [f"  missing {sides.destination}: {item}" for item in missing]
+    return [*lines, *(f"  missing {sides.destination}: {item}" for item in missing)]
+
+
+def moved_lines(moved: Moved, sides: Sides, missing: tuple[str, ...], other: str) -> list[str]:
+    """The move for people, and how to go on."""
+    fetched, lines = sides == FETCHING, account_lines(moved, sides, missing, other)
     after = "" if fetched else "there:  "
     if moved.resumed is None:
         return [*lines, f"{after}bottle resume {moved.arrived_as}"]

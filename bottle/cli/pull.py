@@ -3,19 +3,25 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bottle.cli.aftermath import living
 from bottle.cli.consent import agreement
-from bottle.cli.interruption import explained, same_command
-from bottle.cli.moved import moved_document, moved_lines
+from bottle.cli.far import connect
+from bottle.cli.interruption import explained, untouched
+from bottle.cli.movecut import has_arrived, pulling_interrupted, same_command
+from bottle.cli.moved import account_lines, moved_document, moved_lines
 from bottle.cli.moveplan import FETCHING, plan_document, plan_lines, plan_rows
 from bottle.cli.output import answer
-from bottle.errors import Interrupted, UsageError
+from bottle.cli.shared import typed
+from bottle.errors import BottleError, Interrupted, UsageError
 from bottle.naming import Identity, is_identity_prefix
 from bottle.operations import Context
 from bottle.operations import resume as bring_back
 from bottle.plan import ResumeRequest
+from bottle.state import StateHome
 from bottle.words import ssh_to
 from migrate.model import Target
 from migrate.pull import UNCHANGED, Conversing, PullPlan, PullRequest, pull
+from migrate.ssh import SshOptions
 
 _NOT_OURS = "bottle itself"
 
@@ -51,8 +57,18 @@ def require_pullable(identity: str | None, goal: Target, workspace: Path | None)
     return identity
 
 
-def pull_from(context: Context, remote: Conversing, goal: Target, wanted: Wanted, form: str) -> None:
-    """Fetch it, or print what that would take."""
+def fetch(context: Context, goal: Target, options: SshOptions, wanted: Wanted, form: str) -> None:
+    """Log in to the host that has it, and fetch it from there, or print what that would take."""
+    here: Identity | None = None
+    with (
+        explained(lambda: has_arrived(here, goal) if here is not None else untouched("migrate", typed())),
+        connect(goal, options) as remote,
+    ):
+        here = _pull(context, remote, goal, wanted, form)
+
+
+def _pull(context: Context, remote: Conversing, goal: Target, wanted: Wanted, form: str) -> Identity | None:
+    """What it is called here; None where only what it would take was to be told."""
     request = PullRequest(
         identity=wanted.identity,
         plan=wanted.plan,
@@ -64,44 +80,65 @@ def pull_from(context: Context, remote: Conversing, goal: Target, wanted: Wanted
         rate=wanted.rate,
         agree=agreement(yes=wanted.yes, left=UNCHANGED),
     )
-    with explained(lambda: _pulling_interrupted(goal, wanted)):
+    before = living(context.home)
+    with explained(lambda: _interrupted(context.home, before, goal, wanted)):
         result = pull(context, remote, request)
     if isinstance(result, PullPlan):
-        missing = _missing(result.move.missing_there)
-        document = {
-            "identity": wanted.identity,
-            "from": str(goal),
-            "plan": plan_document(result.move, FETCHING, missing)
-            | {"asks": list(result.asks), "not_taken_over": list(result.refused)},
-        }
-        rows = [("would ask", f"let it have {item}?") for item in result.asks]
-        rows += [("not taken over", item) for item in result.refused]
-        answer(form, document, [*plan_lines(result.move, FETCHING, missing), *plan_rows(rows)])
-        return
-    if wanted.resume:
-        back = bring_back(context, context.home.bottle(result.arrived_as), ResumeRequest())
-        result = replace(result, resumed=back.plan.row + ("; it ended at once, with exit code 0" if back.ended else ""))
-    missing = _missing(result.missing_there)
-    told = moved_document(result, FETCHING, missing, str(goal))
-    answer(form, told, moved_lines(result, FETCHING, missing, str(goal)))
+        _tell_plan(result, goal, wanted, form)
+        return None
+    here = result.arrived_as
+    told = tuple(account_lines(result, FETCHING, _missing(result.missing_there), str(goal)))
+    with explained(lambda: has_arrived(here, goal, details=told)):
+        if wanted.resume:
+            result = replace(result, resumed=_resumed(context, here, goal, told))
+        missing = _missing(result.missing_there)
+        document = moved_document(result, FETCHING, missing, str(goal))
+        answer(form, document, moved_lines(result, FETCHING, missing, str(goal)))
+    return here
 
 
-def _pulling_interrupted(goal: Target, wanted: Wanted) -> Interrupted:
-    return Interrupted(
-        f"pulling {wanted.identity} was interrupted",
-        left=f"{goal} owns the bottle, unless it was being handed over; what arrived here is kept",
-        next_step=same_command(
-            wanted.identity,
-            goal,
-            pulls=True,
-            keep=wanted.keep,
-            resume=wanted.resume,
-            allow_secrets=wanted.allow_secrets,
-            workspace=wanted.workspace,
-            keys=wanted.keys,
-            yes=wanted.yes,
-        ),
+def _resumed(context: Context, here: Identity, goal: Target, told: tuple[str, ...]) -> str:
+    """Resume what has arrived; what is said of it. Whatever that fails of, it has arrived, and `told` is told."""
+    following = f"bottle resume {here}"
+    try:
+        back = bring_back(context, context.home.bottle(here), ResumeRequest())
+    except BottleError as exc:
+        first = exc.next_step
+        exc.left = f"{here} is here now, from {goal}"
+        exc.next_step = first if following in first else f"{first}; then {following}" if first else following
+        exc.details = (*exc.details, *told)
+        raise
+    return back.plan.row + ("; it ended at once, with exit code 0" if back.ended else "")
+
+
+def _tell_plan(result: PullPlan, goal: Target, wanted: Wanted, form: str) -> None:
+    missing = _missing(result.move.missing_there)
+    document = {
+        "identity": wanted.identity,
+        "from": str(goal),
+        "plan": plan_document(result.move, FETCHING, missing)
+        | {"asks": list(result.asks), "not_taken_over": list(result.refused)},
+    }
+    rows = [("would ask", f"let it have {item}?") for item in result.asks]
+    rows += [("not taken over", item) for item in result.refused]
+    answer(form, document, [*plan_lines(result.move, FETCHING, missing), *plan_rows(rows)])
+
+
+def _interrupted(home: StateHome, before: frozenset[Identity], goal: Target, wanted: Wanted) -> Interrupted:
+    if wanted.plan:
+        return untouched("migrate", typed())
+    again = same_command(
+        wanted.identity,
+        goal,
+        pulls=True,
+        keep=wanted.keep,
+        resume=wanted.resume,
+        allow_secrets=wanted.allow_secrets,
+        workspace=wanted.workspace,
+        keys=wanted.keys,
+        yes=wanted.yes,
     )
+    return pulling_interrupted(wanted.identity, goal, again, keep=wanted.keep, arrived=living(home) - before)
 
 
 def _missing(missing: tuple[str, ...]) -> tuple[str, ...]:

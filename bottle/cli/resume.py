@@ -1,19 +1,22 @@
 """`bottle resume`."""
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from shlex import join
 
 import click
 
+from bottle.cli.aftermath import resume_again, resume_interrupted, standing
 from bottle.cli.begun import begun_document, begun_lines
 from bottle.cli.behind import WithCommand
 from bottle.cli.completion import commits, identities
 from bottle.cli.far import settle_by_asking
+from bottle.cli.interruption import again, explained
 from bottle.cli.output import confirmed, note, on_terminal
 from bottle.cli.session import attend
 from bottle.cli.several import Done, one_by_one
-from bottle.cli.shared import choose, command, format_option, make_context
-from bottle.errors import NeedsConsent, UsageError
+from bottle.cli.shared import choose, command, format_option, make_context, typed
+from bottle.errors import Interrupted, NeedsConsent, UsageError
 from bottle.launch import Once
 from bottle.model import Agent
 from bottle.operations import Context, Resumed, observe_resume, require_launchable
@@ -82,11 +85,29 @@ def resume(
     if dry_run:
         one_by_one(context.home, names, form, lambda state: _foreseen(context, state, request))
     elif detach:
-        one_by_one(context.home, names, form, lambda state: _begun(context, state, request))
+        with explained(_between):
+            one_by_one(context.home, names, form, lambda state: _begun(context, state, request, alone=len(names) == 1))
     else:
         state = context.home.find(names[0])
-        resumed, document = _resumed(context, state, request, begin=False, tty=on_terminal())
-        attend(context, state, form=form, document=document, remove=False, begin=not resumed.running)
+        with _looked_at(context, state, request, detach=False, alone=True):
+            resumed, document = _resumed(context, state, request, begin=False, tty=on_terminal())
+            attend(context, state, form=form, document=document, remove=False, begin=not resumed.running)
+
+
+def _looked_at(
+    context: Context, state: BottleState, request: ResumeRequest, *, detach: bool, alone: bool
+) -> AbstractContextManager[None]:
+    """Where the resume of one bottle is interrupted, say what is so then. `alone`: it was the only one named."""
+    before, unasked = state.container_id(), resume_again(state.identity, request, detach=detach)
+    same = again(typed()) if alone else unasked
+    return explained(lambda: resume_interrupted(standing(context, state), before, same, unasked))
+
+
+def _between() -> Interrupted:
+    """What holds before one of several is resumed, and when the last one was."""
+    return Interrupted(
+        "interrupted", left="what was resumed is resumed; the rest is as it was", next_step="bottle list"
+    )
 
 
 def _require_one(names: tuple[str, ...], *, at: int | None, seen: bool) -> None:
@@ -122,8 +143,9 @@ def _foreseen(context: Context, state: BottleState, request: ResumeRequest) -> D
     )
 
 
-def _begun(context: Context, state: BottleState, request: ResumeRequest) -> Done:
-    resumed, document = _resumed(context, state, request, begin=True, tty=True)
+def _begun(context: Context, state: BottleState, request: ResumeRequest, *, alone: bool) -> Done:
+    with _looked_at(context, state, request, detach=True, alone=alone):
+        resumed, document = _resumed(context, state, request, begin=True, tty=True)
     return Done(
         document={**document, **begun_document(resumed.ended)}, lines=begun_lines(resumed.identity, resumed.ended)
     )

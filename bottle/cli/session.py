@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
+from bottle.cli.interruption import found_out
 from bottle.cli.output import JSON, answer, note
 from bottle.cli.relay import Console, OutputClosed
 from bottle.errors import BottleError, EngineError, Interrupted, Locked, NotFound
@@ -70,7 +71,7 @@ def _begin(context: Context, state: BottleState, form: str, *, fresh: bool) -> b
         if not begun and fresh:
             abandon(context, state)
         if begun:
-            _explain(exc, state.identity)
+            _explain(exc, context, state.identity)
         raise
 
 
@@ -85,7 +86,7 @@ def _rejoin(context: Context, state: BottleState, form: str) -> bool:
                 return False  # the engine joins stopped ones too, and waits until they start
             return line.relay(lambda rows, columns: engine.resize(ref, rows=rows, columns=columns), nudge=True)
     except BaseException as exc:
-        _explain(exc, state.identity)
+        _explain(exc, context, state.identity)
         raise
 
 
@@ -96,17 +97,27 @@ def _container(context: Context, identity: Identity) -> ContainerFacts:
     return container
 
 
-def _explain(exc: BaseException, identity: Identity) -> None:
+def _explain(exc: BaseException, context: Context, identity: Identity) -> None:
     """Raise what broke a session off as an error that says what became of the agent."""
     left, next_step = f"{identity} was left running", f"bottle attach {identity}"
     match exc:
         case KeyboardInterrupt():
-            raise Interrupted("the session was interrupted", left=left, next_step=next_step) from exc
+            raise found_out(lambda: _interrupted(context, identity)) from exc
         case OutputClosed():
             raise BottleError("the session was left: nobody reads its output", left=left, next_step=next_step) from exc
         case EngineError():
             what = f"the session with {identity} broke off: {exc.what}"
             raise type(exc)(what, left="the agent may still be running", next_step=next_step) from exc
+
+
+def _interrupted(context: Context, identity: Identity) -> Interrupted:
+    container = context.container(identity)
+    runs = container is not None and container.status.alive
+    return Interrupted(
+        "the session was interrupted",
+        left=f"{identity} was left running" if runs else f"{identity} has ended",
+        next_step=f"bottle {'attach' if runs else 'resume'} {identity}",
+    )
 
 
 def _end(context: Context, state: BottleState, *, remove: bool) -> Ending:
@@ -121,7 +132,7 @@ def _end(context: Context, state: BottleState, *, remove: bool) -> Ending:
             next_step=f"bottle resume {identity}",
         ) from exc
     except (KeyboardInterrupt, EngineError) as exc:
-        _explain(exc, identity)
+        _explain(exc, context, identity)
         raise
     try:
         stopped = end_session(context, state, remove=remove)

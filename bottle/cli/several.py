@@ -8,6 +8,7 @@ import click
 from bottle.cli.journal import JOURNAL
 from bottle.cli.output import JSON, TEXT, Shown, answer, error_document, report
 from bottle.cli.shared import told_as
+from bottle.cli.terminal import held_off
 from bottle.errors import AnswerLost, BottleError, Interrupted
 from bottle.state import BottleState, StateHome
 
@@ -41,8 +42,9 @@ def one_by_one(home: StateHome, names: Sequence[str], form: str, act: Callable[[
             error = told_as(exc, click.get_current_context(silent=True))
             if error is None:
                 raise
-            JOURNAL.failed(exc)
-            report(error, TEXT, log=JOURNAL.path)
+            with held_off():
+                JOURNAL.failed(exc)
+                report(error, TEXT, log=JOURNAL.path)
             documents.append({"identity": name, "error": error_document(error)})
             codes.append(error.exit_code)
             if isinstance(error, Interrupted):

@@ -50,8 +50,9 @@ def command(function: F) -> F:
             error = told_as(exc, asked)
             if error is None:
                 raise
-            JOURNAL.failed(exc)
-            _tell(error, kwargs.get("form", "text"))
+            with held_off():
+                JOURNAL.failed(exc)
+                _tell(error, kwargs.get("form", "text"))
             raise SystemExit(error.exit_code) from exc
 
     return cast("F", run)
@@ -76,11 +77,10 @@ def told_as(exc: BaseException, asked: click.Context | None) -> BottleError | No
 
 def _tell(error: BottleError, form: str) -> None:
     """Tell of an error; that nothing was chosen is none."""
-    with held_off():
-        if isinstance(error, NothingChosen) and form != JSON:
-            note(f"{error.what}; {error.left}")
-        else:
-            report(error, form, log=None if isinstance(error, Interrupted) else JOURNAL.path)
+    if isinstance(error, NothingChosen) and form != JSON:
+        note(f"{error.what}; {error.left}")
+    else:
+        report(error, form, log=None if isinstance(error, Interrupted) else JOURNAL.path)
 
 
 def command_name(context: click.Context | None) -> str:

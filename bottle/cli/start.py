@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
+from bottle.cli.aftermath import standing, start_interrupted
 from bottle.cli.begun import begun_document, begun_lines
 from bottle.cli.behind import WithCommand
 from bottle.cli.completion import agents
-from bottle.cli.interruption import explained, start_interrupted
+from bottle.cli.interruption import explained
 from bottle.cli.output import answer, note, on_terminal
 from bottle.cli.session import attend
 from bottle.cli.shared import command, format_option, make_context, typed
@@ -78,7 +79,7 @@ def start(
         answer(form, {"plan": _document(plan)}, _lines(plan))
         return
     state = context.home.bottle(plan.identity)
-    with explained(lambda: start_interrupted(state, typed())):
+    with explained(lambda: start_interrupted(standing(context, state), typed())):
         _launch(context, plan, detach=detach, remove=remove, form=form)
 
 

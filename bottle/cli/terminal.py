@@ -182,12 +182,13 @@ def ending_signals() -> Iterator[None]:
 
 @contextmanager
 def held_off() -> Iterator[None]:
-    """Hear no Ctrl-C while the context is open: what is said there is said whole. Not for what may take long."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Hear no Ctrl-C, or its like, while the context is open: what is said is said whole. Not for what takes long."""
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 @contextmanager

@@ -562,12 +562,21 @@ def test_an_engine_that_goes_away_is_named(stage: Stage) -> None:
     assert "may still be running" in error.value.left
 
 
-def test_an_interrupt_says_that_the_agent_goes_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("status", "left", "following"),
+    [(Status.RUNNING, "was left running", "attach"), (Status.EXITED, "has ended", "resume")],
+)
+def test_an_interrupt_says_whether_the_agent_goes_on(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, status: Status, left: str, following: str
+) -> None:
+    stage.status_at_the_end = status
+
     def interrupted(self: Wire, size: int) -> bytes:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Wire, "recv", interrupted)
     with pytest.raises(Interrupted) as error:
         stage.attend(fresh=True)
-    assert "left running" in error.value.left
+    assert error.value.left == f"{IDENTITY} {left}"
+    assert error.value.next_step == f"bottle {following} {IDENTITY}"
     assert "abandon" not in stage.calls

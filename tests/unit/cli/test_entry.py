@@ -15,30 +15,37 @@ import pytest
 
 from bottle.cli.entry import is_interruption
 from bottle.cli.interruption import LEFT
+from bottle.cli.journal import OneLine
 from bottle.cli.main import main
 from bottle.cli.progress import Bars
 from bottle.errors import EngineError, RemoteError, StillPaused
-from bottle.state import BottleState
 from tests.unit.cli.conftest import Cli
 
 SOURCE = Path(__file__).parents[3]
-# Strikes when a module is about to be loaded, by its place among those of the run.
+# When one of the modules is about to be loaded, a child of the run is struck there, and the run goes on. What a child
+# said, and how it ended, is in files that are called by the module's place among those of the run.
 STRUCK = """
 import os, signal, sys
-place, sys.argv[:] = int(sys.argv[1]), ["bottle", *sys.argv[2:]]
+folder, sys.argv[:] = sys.argv[1], ["bottle", *sys.argv[2:]]
 class Finder:
     count = 0
     def find_spec(self, name, path=None, target=None):
         Finder.count += 1
-        if Finder.count == place:
-            os.kill(os.getpid(), signal.SIGINT)
+        if Finder.count not in (4, 9) and Finder.count % 100:
+            return
+        place = f"{folder}/{Finder.count}"
+        child = os.fork()
+        if child:
+            with open(f"{place}.code", "w") as file:
+                file.write(str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
+            return
+        sys.meta_path.remove(self)
+        for descriptor, name in ((1, "out"), (2, "err")):
+            os.dup2(os.open(f"{place}.{name}", os.O_WRONLY | os.O_CREAT, 0o600), descriptor)
+        os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Finder())
 from bottle.cli.entry import main
-try:
-    main()
-finally:
-    if place == 0:
-        print(Finder.count, file=sys.stderr)
+main()
 """
 
 
@@ -57,19 +64,13 @@ def is_told(stderr: str, again: str) -> bool:
 
 
 def test_while_anything_is_loaded(tmp_path: Path) -> None:
-    words = ("doctor", "--format", "text")
-    count = int(run(STRUCK, "0", *words, home=tmp_path).stderr.split()[-1])
-    assert count > 300
-    for place in (4, 9, *range(40, count, count // 6)):
-        done = run(STRUCK, str(place), *words, home=tmp_path)
-        assert done.returncode == 130, (place, done.stderr)
-        assert is_told(done.stderr, "bottle doctor --format text"), (place, done.stderr)
-
-
-def test_while_anything_is_loaded_a_program_is_told_too(tmp_path: Path) -> None:
-    done = run(STRUCK, "60", "list", "--format", "json", home=tmp_path)
-    assert done.returncode == 130
-    assert '"code": "Interrupted"' in done.stdout
+    run(STRUCK, str(tmp_path), "doctor", "--format", "json", home=tmp_path / "home")
+    places = [path.with_suffix("") for path in tmp_path.glob("*.code")]
+    assert len(places) > 8
+    for place in places:
+        code, out, err = (place.with_suffix(f".{name}").read_text() for name in ("code", "out", "err"))
+        assert (code, is_told(err, "bottle doctor --format json")) == ("130", True), (place, err)
+        assert '"code": "Interrupted"' in out, place
 
 
 LOST = """
@@ -168,7 +169,33 @@ def test_while_a_bar_is_made(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tqdm.tqdm.get_lock", strike)
     result = cli("commit", str(bottle.identity))
     assert result.exit_code == 130
-    assert "bottle: interrupted\n  state: the last commit stays in force" in result.stderr
+    assert "bottle: interrupted\n  state: the next commit, or resume, finds out whether it was made" in result.stderr
+
+
+def test_a_second_one_while_the_first_is_told_is_not_heard(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    bottle, written = cli.start(), OneLine.formatException
+
+    def struck(formatter: OneLine, info: Any) -> str:
+        os.kill(os.getpid(), signal.SIGINT)
+        return written(formatter, info)
+
+    monkeypatch.setattr("bottle.cli.commit.freeze", strike)
+    monkeypatch.setattr(OneLine, "formatException", struck)
+    result = cli("commit", str(bottle.identity))
+    assert result.exit_code == 130
+    assert f"state: no commit was made; {bottle.identity} runs" in result.stderr
+    assert result.stderr.count("bottle: interrupted") == 1
+
+
+def test_of_a_command_that_had_begun_it_is_never_said_that_nothing_was(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bottle = cli.start()
+    monkeypatch.setattr("bottle.cli.commit.freeze", strike)
+    monkeypatch.setattr("bottle.cli.shared.told_as", strike)
+    result = cli("commit", str(bottle.identity))
+    assert (result.exit_code, is_told(result.stderr, "bottle list")) == (130, True), result.stderr
+    assert "state: what was done by then is done" in result.stderr
 
 
 def test_an_error_that_it_led_to_says_what_is_left(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,75 +234,6 @@ def all_commands(group: click.Group, above: str = "") -> list[str]:
 def test_each_command_says_what_it_leaves() -> None:
     assert set(LEFT) == set(all_commands(main))
     assert all(LEFT.values())
-
-
-class Interrupting:
-    """An engine whose call numbered `moment` is interrupted."""
-
-    def __init__(self, engine: object, moment: int) -> None:
-        self._engine = engine
-        self.left = moment
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._engine, name)
-        if not callable(found):
-            return found
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            self.left -= 1
-            if self.left < 0:
-                strike()
-            return found(*args, **kwargs)
-
-        return call
-
-
-COMMANDS = (
-    ("list",),
-    ("inspect", "{}"),
-    ("history", "{}"),
-    ("logs", "{}"),
-    ("commit", "{}"),
-    ("fork", "{}", "--share-cwd"),
-    ("resume", "-d", "{}"),
-    ("stop", "{}"),
-    ("rm", "{}", "--yes"),
-    ("prune", "--yes"),
-    ("doctor",),
-    ("start", "-d", "demo"),
-    ("capability", "list"),
-)
-
-
-@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_whatever_the_engine_is_asked(cli: Cli, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    struck = 0
-    for moment in range(60):
-        bottle = prepared(cli, words)
-        engine = Interrupting(cli.world.engine, moment)
-        monkeypatch.setattr("bottle.cli.shared.DockerEngine", lambda engine=engine: engine)
-        typed = tuple(word.format(bottle.identity) for word in words)
-        result = cli(*typed)
-        monkeypatch.setattr("bottle.cli.shared.DockerEngine", lambda: cli.world.engine)
-        cli("rm", str(bottle.identity), "--yes")
-        if engine.left >= 0:
-            break
-        struck += 1
-        lines = result.stderr.splitlines()
-        at = next(index for index, line in enumerate(lines) if line.startswith("bottle: interrupted"))
-        assert result.exit_code == 130, result.output
-        assert lines[at + 1].startswith("  state: "), result.output
-        assert lines[at + 2].startswith("  next:  bottle "), result.output
-    assert struck
-
-
-def prepared(cli: Cli, words: tuple[str, ...]) -> BottleState:
-    """A bottle with a commit, that does not run where it is to be resumed or deleted."""
-    bottle = cli.start()
-    cli("commit", str(bottle.identity))
-    if words[0] in {"resume", "rm"}:
-        cli("stop", str(bottle.identity))
-    return bottle
 
 
 def test_a_start_that_was_interrupted_says_what_there_is(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

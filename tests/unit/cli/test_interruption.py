@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -15,30 +16,42 @@ from typing import Any, cast
 import pexpect
 import pytest
 
+from bottle.errors import EngineError
 from bottle.model import MigrationPhase, MigrationRecord, Status, Tombstone
+from bottle.naming import Identity
 from bottle.state import BottleState
+from migrate.move import Moved
 from tests.unit.cli.conftest import Cli
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 HANDING_OFF = MigrationRecord(
     phase=MigrationPhase.HANDING_OFF, host="me@new:2222", nonce="0" * 32, commit=1, started_at=NOW
 )
+STAGING = replace(HANDING_OFF, phase=MigrationPhase.STAGING)
+OLD = Identity.parse("demo-abcde")
+
+
+@contextmanager
+def connected(*_: object, **__: object) -> Iterator[None]:
+    """A host that can be called."""
+    yield None
+
+
+def strike(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.fixture
 def cut(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
     """Have every move cut after something had happened."""
 
-    @contextmanager
-    def connect(*_: object, **__: object) -> Iterator[None]:
-        yield None
-
     def after(happened: Callable[[], None]) -> None:
         def interrupted(*_: object) -> None:
             happened()
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("bottle.cli.far.SshRemote.connect", connect)
+        monkeypatch.setattr("bottle.cli.migrate.plan_only", interrupted)
+        monkeypatch.setattr("bottle.cli.far.SshRemote.connect", connected)
         monkeypatch.setattr("bottle.cli.migrate.move", interrupted)
         monkeypatch.setattr("bottle.cli.pull.pull", interrupted)
 
@@ -59,7 +72,7 @@ def said(cli: Cli, *words: str) -> tuple[str, str]:
 
 def test_a_move_is_still_here_and_goes_on(cli: Cli, cut: Callable[[Callable[[], None]], None]) -> None:
     bottle = cli.start()
-    cut(lambda: None)
+    cut(lambda: bottle.write_migration(STAGING))
     key = cli.world.folder / "k 1"
     subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)), check=True)
     left, following = said(
@@ -72,17 +85,139 @@ def test_a_move_is_still_here_and_goes_on(cli: Cli, cut: Callable[[Callable[[], 
 
 def test_a_copy_stays_a_copy(cli: Cli, cut: Callable[[Callable[[], None]], None]) -> None:
     bottle = cli.start()
-    cut(lambda: None)
+    cut(lambda: bottle.write_migration(STAGING))
     left, following = said(cli, str(bottle.identity), "me@new", "--keep", "--workspace", "/srv/x")
     assert left.startswith("the bottle is here as it was")
     assert following == f"bottle migrate {bottle.identity} me@new --keep --workspace /srv/x"
 
 
+@pytest.mark.parametrize("words", [(), ("--keep",)])
+def test_before_anything_is_on_record_nothing_was_sent(
+    cli: Cli, cut: Callable[[Callable[[], None]], None], words: tuple[str, ...]
+) -> None:
+    bottle = cli.start()
+    cut(lambda: None)
+    left, following = said(cli, str(bottle.identity), "me@new", *words)
+    assert left == "nothing was sent; this host owns the bottle"
+    assert following == " ".join(("bottle migrate", str(bottle.identity), "me@new", *words))
+
+
+def test_a_copy_that_is_there_is_not_made_again(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    bottle = cli.start()
+
+    def registered(*asked: Any) -> None:
+        asked[-1](OLD)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bottle.cli.far.SshRemote.connect", connected)
+    monkeypatch.setattr("bottle.cli.migrate.move", registered)
+    left, following = said(cli, str(bottle.identity), "me@new", "--keep", "--resume")
+    assert left == f"me@new has the copy, {OLD}; {bottle.identity} is here as it was"
+    assert following == f"there: bottle resume {OLD}"
+
+
+@pytest.mark.parametrize("words", [(), ("--from",)])
+def test_a_plan_that_was_interrupted_does_not_become_a_move(
+    cli: Cli, cut: Callable[[Callable[[], None]], None], words: tuple[str, ...]
+) -> None:
+    bottle = cli.start()
+    cut(lambda: None)
+    left, following = said(cli, str(bottle.identity), "me@new", "--plan", *words)
+    assert left == "nothing was sent, and nothing here was changed"
+    assert following.split()[:2] == ["bottle", "migrate"]
+    assert "--plan" in following
+
+
 def test_what_is_pulled_is_pulled_again(cli: Cli, cut: Callable[[Callable[[], None]], None]) -> None:
     cut(lambda: None)
-    left, following = said(cli, "demo-abcde", "me@old", "--from", "--keep")
+    left, following = said(cli, str(OLD), "me@old", "--from")
     assert left.startswith("me@old owns the bottle, unless")
-    assert following == "bottle migrate demo-abcde me@old --from --keep"
+    assert following == f"bottle migrate {OLD} me@old --from"
+    left, following = said(cli, str(OLD), "me@old", "--from", "--keep")
+    assert left == "me@old has the bottle as it was; what arrived here is kept"
+    assert following == f"bottle migrate {OLD} me@old --from --keep"
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["move", "copy"])
+def test_what_came_to_live_here_meanwhile_is_here(
+    cli: Cli, cut: Callable[[Callable[[], None]], None], keep: bool
+) -> None:
+    bottle = cli.start()
+    bottle.write_tombstone(Tombstone(host="me@old", moved_at=NOW))
+    cut(bottle.clear_tombstone)
+    words = (str(bottle.identity), "me@old", "--from", *(["--keep"] if keep else []))
+    left, following = said(cli, *words)
+    assert left == f"{bottle.identity} is here now, from me@old"
+    again = " ".join(("bottle migrate", *words))
+    assert following == (f"bottle resume {bottle.identity}" if keep else f"{again}   (has me@old know it, too)")
+
+
+def pulled(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> BottleState:
+    """A bottle that every pull brings here."""
+    bottle = cli.start()
+    cli("stop", str(bottle.identity))
+    moved = Moved(
+        identity=bottle.identity, arrived_as=bottle.identity, host="here", commit=3, workspace="/srv/x", staged=5,
+        skipped=(), stays=(), missing_there=(), edited=("notes.md",),
+    )  # fmt: skip
+    monkeypatch.setattr("bottle.cli.far.SshRemote.connect", connected)
+    monkeypatch.setattr("bottle.cli.pull.pull", lambda *_: moved)
+    return bottle
+
+
+@pytest.mark.parametrize("place", ["bottle.cli.pull.bring_back", "bottle.cli.pull.answer"])
+def test_a_pull_that_happened_is_told_though_what_follows_is_interrupted(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    bottle = pulled(cli, monkeypatch)
+    monkeypatch.setattr(place, strike)
+    error = cli.json("migrate", str(bottle.identity), "me@old", "--from", "--resume", exit_code=130)["error"]
+    assert error["left"] == f"{bottle.identity} is here now, from me@old"
+    assert error["next"] == f"bottle resume {bottle.identity}"
+    assert any("newer there than here: notes.md" in line for line in error["details"])
+
+
+@pytest.mark.parametrize(
+    ("following", "told"),
+    [
+        ("", "bottle resume {0}"),
+        ("mkdir /srv/x", "mkdir /srv/x; then bottle resume {0}"),
+        ("bottle logs {0}; then bottle resume {0}", "bottle logs {0}; then bottle resume {0}"),
+    ],
+)
+def test_a_pull_that_happened_is_told_though_its_resume_fails(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, following: str, told: str
+) -> None:
+    bottle = pulled(cli, monkeypatch)
+
+    def failed(*_: object) -> None:
+        next_step = following.format(bottle.identity)
+        raise EngineError("Docker could not start it", left="nothing was changed", next_step=next_step)
+
+    monkeypatch.setattr("bottle.cli.pull.bring_back", failed)
+    error = cli.json("migrate", str(bottle.identity), "me@old", "--from", "--resume", exit_code=5)["error"]
+    assert error["what"] == "Docker could not start it"
+    assert error["left"] == f"{bottle.identity} is here now, from me@old"
+    assert error["next"] == told.format(bottle.identity)
+    assert error["details"][0].startswith(f"{bottle.identity} lives here now, from me@old (commit 3")
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_while_the_other_host_is_called_or_left(cli: Cli, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    bottle = pulled(cli, monkeypatch)
+
+    @contextmanager
+    def connect(*_: object, **__: object) -> Iterator[None]:
+        if when == "before":
+            raise KeyboardInterrupt
+        yield None
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bottle.cli.far.SshRemote.connect", connect)
+    result = cli("migrate", str(bottle.identity), "me@old", "--from")
+    assert result.exit_code == 130
+    is_here = f"state: {bottle.identity} is here now, from me@old" in result.stderr
+    assert (is_here, "state: nothing was sent" in result.stderr) == (when == "after", when == "before")
 
 
 @pytest.mark.parametrize(

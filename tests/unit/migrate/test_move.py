@@ -858,6 +858,31 @@ def test_a_copy_that_arrived_before_the_cut_is_finished_and_called_what_it_is(ri
     assert "what was done after that commit is not in it" in rig.world.progress.notes[-1]
 
 
+@pytest.mark.parametrize("script", ["register", "clear", "resume"])
+def test_a_copy_that_is_cut_once_it_is_there_is_finished_and_made_no_second_time(rig: Rig, script: str) -> None:
+    rig.program("bottle", "#!/bin/sh\n[ $1 = --version ] || echo it runs\n")
+    rig.die_after(script, keep=True, resume_there=True)
+    assert rig.bottle.migration() is not None
+    copy = rig.move(keep=True, resume_there=True)
+    assert (rig.there, copy.resumed, rig.bottle.migration()) == ((copy.arrived_as,), "it runs", None)
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["move", "copy"])
+def test_that_it_is_there_is_said_before_what_follows(rig: Rig, keep: bool) -> None:
+    known: list[Identity] = []
+    run, before = rig.remote.run, dict[str, int]()
+
+    def noted(command: RemoteCommand, *args: Any, **kwargs: Any) -> Reply:
+        before[command.name] = len(known)
+        return run(command, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rig.remote, "run", noted)
+        moved = move(rig.world.context, rig.bottle, rig.remote, MoveRequest(keep=keep), known.append)
+    assert known == [moved.arrived_as]
+    assert (before["register"], before["clear"]) == (0, 1)
+
+
 @pytest.mark.parametrize("stopped", [False, True], ids=["a newer commit", "newer work"])
 def test_a_copy_is_made_anew_when_work_went_on_since_the_cut(rig: Rig, stopped: bool) -> None:
     rig.die_after("register", keep=True)

@@ -1,0 +1,98 @@
+"""What is said of a move that was interrupted: which host owns the bottle then, and the command that goes on."""
+
+import shlex
+from collections.abc import Sequence, Set
+from pathlib import Path
+
+from bottle.errors import Interrupted
+from bottle.model import MigrationPhase
+from bottle.naming import Identity
+from bottle.state import BottleState
+from migrate.model import Target
+
+
+def same_command(
+    identity: str,
+    goal: Target,
+    *,
+    pulls: bool = False,
+    keep: bool,
+    resume: bool,
+    allow_secrets: bool,
+    workspace: Path | None,
+    keys: tuple[Path, ...],
+    yes: bool = False,
+) -> str:
+    """The command that goes on: all that decides what it does, without what decides how fast."""
+    words = ["bottle", "migrate", identity, str(goal)]
+    words += ["--from"] if pulls else []
+    words += ["--yes"] if yes else []
+    words += ["--keep"] if keep else []
+    words += ["--resume"] if resume else []
+    words += ["--allow-secrets"] if allow_secrets else []
+    words += ["--workspace", str(workspace)] if workspace is not None else []
+    for key in keys:
+        words += ["-i", str(key)]
+    return shlex.join(words)
+
+
+def sending_interrupted(
+    state: BottleState, goal: Target, again: str, *, keep: bool, registered: Sequence[Identity]
+) -> Interrupted:
+    """A move or copy to another host, by what is on record of it; `again` goes on with it.
+
+    `registered` has what it is called there once it is there: of a copy, nothing else tells that in the end.
+    """
+    identity, tombstone, migration = state.identity, state.tombstone(), state.migration()
+    if keep and registered:
+        return Interrupted(
+            f"interrupted, after {identity} had been copied",
+            left=f"{goal} has the copy, {registered[-1]}; {identity} is here as it was",
+            next_step=f"there: bottle resume {registered[-1]}",
+        )
+    if tombstone is not None:
+        return Interrupted(
+            f"interrupted, after {identity} had been handed over",
+            left=f"{tombstone.host} owns the bottle",
+            next_step=f"there: bottle resume {identity}",
+        )
+    if migration is None:
+        return Interrupted("interrupted", left="nothing was sent; this host owns the bottle", next_step=again)
+    if migration.phase is MigrationPhase.HANDING_OFF:
+        return Interrupted(
+            f"the move of {identity} was interrupted while it was handed over",
+            left=f"only {migration.host} knows which host owns the bottle",
+            next_step=f"{again}   (asks it, and finishes the move)",
+        )
+    if keep:
+        return Interrupted(
+            f"copying {identity} was interrupted",
+            left="the bottle is here as it was; what was staged is kept on both sides",
+            next_step=again,
+        )
+    return Interrupted(
+        f"the move of {identity} was interrupted",
+        left="this host still owns the bottle; what was staged is kept on both sides",
+        next_step=f"{again}   (or stay here: bottle resume {identity})",
+    )
+
+
+def pulling_interrupted(identity: str, goal: Target, again: str, *, keep: bool, arrived: Set[Identity]) -> Interrupted:
+    """A move or copy from another host; `arrived` are the bottles that have come to live here since it began."""
+    if arrived:
+        here = min(arrived, key=str)
+        return has_arrived(here, goal, f"bottle resume {here}" if keep else f"{again}   (has {goal} know it, too)")
+    owner = f"{goal} has the bottle as it was" if keep else f"{goal} owns the bottle, unless it was being handed over"
+    return Interrupted(
+        f"pulling {identity} was interrupted", left=f"{owner}; what arrived here is kept", next_step=again
+    )
+
+
+def has_arrived(here: Identity, goal: Target, following: str = "", details: tuple[str, ...] = ()) -> Interrupted:
+    """A move or copy from another host that had come to its end; `here` is what it is called on this one."""
+    return Interrupted(
+        "interrupted, after it had arrived",
+        left=f"{here} is here now, from {goal}",
+        next_step=following or f"bottle resume {here}",
+        details=details,
+    )
