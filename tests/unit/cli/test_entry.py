@@ -176,7 +176,7 @@ def test_a_second_one_while_the_first_is_told_is_not_heard(cli: Cli, monkeypatch
     bottle, written = cli.start(), OneLine.formatException
 
     def struck(formatter: OneLine, info: Any) -> str:
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         return written(formatter, info)
 
     monkeypatch.setattr("bottle.cli.commit.freeze", strike)

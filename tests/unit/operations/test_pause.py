@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import resource
 import signal
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -145,8 +144,7 @@ def test_an_interruption_waits_until_it_goes_on(
     unpause = world.engine.unpause
 
     def struck(ref: str) -> None:
-        os.kill(os.getpid(), number)
-        time.sleep(0.01)
+        signal.raise_signal(number)  # to this thread: one for the process may come late, to whatever runs then
         unpause(ref)
 
     def hold() -> None:
