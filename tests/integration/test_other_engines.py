@@ -21,6 +21,8 @@ from tests.hosts import DockerHost, OtherHost  # noqa: E402
 from tests.hosts.other import OtherEngine  # noqa: E402
 from tests.integration.mainjob import bench_on, introduce, it_moves, rig_on, the_main_job  # noqa: E402
 
+pytestmark = pytest.mark.campaign
+
 
 @pytest.fixture(scope="session")
 def make_other(
@@ -52,7 +54,6 @@ def rootless_host(make_other: Callable[[OtherEngine], OtherHost], base_image: st
         yield host
 
 
-@pytest.mark.campaign
 class TestPodman(EngineContract):
     """Podman 4.3."""
 
@@ -130,7 +131,6 @@ class TestPodman(EngineContract):
             rig.engine.write_archive(ref, "/", io.BytesIO(b"this is no tar" * 100))
 
 
-@pytest.mark.campaign
 class TestRootlessDocker(EngineContract):
     """Docker 26.1 run by a user, without cgroups."""
 
@@ -197,7 +197,6 @@ def test_the_main_job_on_podman(
         it_moves(bench, identity, classic_host)
 
 
-@pytest.mark.campaign
 def test_the_main_job_on_a_rootless_docker(
     rootless_host: OtherHost, classic_host: DockerHost, with_bottle: Callable[[DockerHost], DockerHost]
 ) -> None:
