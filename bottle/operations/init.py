@@ -82,10 +82,14 @@ def _create(path: Path, entry: str) -> None:
     """Write a first manifest. Raises NameTaken where there is one by now."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _MODE)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(entry)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(entry)
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            path.unlink()  # half of it would be in the way of the same command
+            raise
         sync_folder(path.parent)
     except FileExistsError as exc:
         raise NameTaken(f"{path} exists already", left="it is unchanged", next_step="the same command again") from exc

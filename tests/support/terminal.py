@@ -30,7 +30,7 @@ class Terminal:
         self._folder = Path(tempfile.mkdtemp(prefix=f"bottle-tests-{os.getpid()}-", dir="/tmp"))
         size = ("-x", str(columns), "-y", str(rows))
         command = shlex.join(("/bin/sh", "-c", _RUN, str(self._code), *words))
-        # tmux 3.3a may end at a window that renames itself while nobody looks at it.
+        # Nobody looks at the window's name.
         named = ("set-option", "-g", "automatic-rename", "off")
         session = (*self._tmux, *named, ";", "new-session", "-d", *size, "-c", str(cwd), command)
         own = {name: value for name, value in environ.items() if name not in {"COLUMNS", "LINES"}}  # xdist sets them

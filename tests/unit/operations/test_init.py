@@ -73,6 +73,21 @@ def test_entries_are_put_behind_what_is_there(folder: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("cause", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_a_first_manifest_that_is_cut_short_leaves_none(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, cause: BaseException
+) -> None:
+    def cut(_: int) -> None:
+        raise cause
+
+    monkeypatch.setattr("os.fsync", cut)
+    with pytest.raises((KeyboardInterrupt, StateDamaged)):
+        init(folder)
+    assert snapshot(folder) == {}
+    monkeypatch.undo()
+    assert not init(folder).added
+
+
 def test_the_plain_entry_is_put_behind_others_too(folder: Path) -> None:
     init(folder, "claude")
     assert init(folder).added
