@@ -1,6 +1,6 @@
 """bottle as a plugin of the docker client, which runs `docker-bottle` with all the words behind `docker`.
 
-`python -m bottle.cli.plugin WORDS…` is what `bottle install-plugin` has it run. Source:
+`python -m bottle.cli.dockerplugin WORDS…` is what `bottle install-plugin` has it run. Source:
 https://github.com/docker/cli/tree/master/cli-plugins: manager, metadata and socket.
 """
 
@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import socket
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import takewhile
@@ -124,7 +123,3 @@ def _await_end(line: socket.socket) -> None:
         while line.recv(1):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
-
-
-if __name__ == "__main__":
-    run(sys.argv[1:])

@@ -66,7 +66,7 @@ def remove_plugin(config: Path) -> Plugin:
 
 def _script(python: str) -> bytes:
     """-P: a folder in which somebody types `docker bottle` has no say in what is imported."""
-    return f'{_HEAD}exec {shlex.quote(python)} -P -m bottle.cli.plugin "$@"\n'.encode("utf-8", "surrogateescape")
+    return f'{_HEAD}exec {shlex.quote(python)} -P -m bottle.cli.dockerplugin "$@"\n'.encode("utf-8", "surrogateescape")
 
 
 def _standing(path: Path) -> bytes | None:

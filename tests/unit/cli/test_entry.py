@@ -25,8 +25,9 @@ SOURCE = Path(__file__).parents[3]
 # When one of the modules is about to be loaded, a child of the run is struck there, and the run goes on. What a child
 # said, and how it ended, is in files that are called by the module's place among those of the run.
 STRUCK = """
-import os, signal, sys
-folder, sys.argv[:] = sys.argv[1], ["bottle", *sys.argv[2:]]
+import importlib, os, signal, sys
+folder, module, sys.argv[:] = *sys.argv[1:3], ["bottle", *sys.argv[3:]]
+main = importlib.import_module(module).main
 class Finder:
     count = 0
     def find_spec(self, name, path=None, target=None):
@@ -44,7 +45,6 @@ class Finder:
             os.dup2(os.open(f"{place}.{name}", os.O_WRONLY | os.O_CREAT, 0o600), descriptor)
         os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Finder())
-from bottle.cli.entry import main
 main()
 """
 
@@ -63,8 +63,9 @@ def is_told(stderr: str, again: str) -> bool:
     return first == "bottle: interrupted" and state.startswith("  state: ") and following == f"  next:  {again}"
 
 
-def test_while_anything_is_loaded(tmp_path: Path) -> None:
-    run(STRUCK, str(tmp_path), "doctor", "--format", "json", home=tmp_path / "home")
+@pytest.mark.parametrize(("module", "before"), [("bottle.cli.entry", ()), ("bottle.cli.dockerplugin", ("bottle",))])
+def test_while_anything_is_loaded(tmp_path: Path, module: str, before: tuple[str, ...]) -> None:
+    run(STRUCK, str(tmp_path), module, *before, "doctor", "--format", "json", home=tmp_path / "home")
     places = [path.with_suffix("") for path in tmp_path.glob("*.code")]
     assert len(places) > 8
     for place in places:

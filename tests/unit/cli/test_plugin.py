@@ -26,7 +26,7 @@ def asked(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """What the plugin answers to the docker client."""
     outside = {name: value for name, value in os.environ.items() if name not in VARIABLES}
     return subprocess.run(
-        (sys.executable, "-P", "-m", "bottle.cli.plugin", *words),
+        (sys.executable, "-P", "-m", "bottle.cli.dockerplugin", *words),
         env={**outside, **environ}, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
 

@@ -35,7 +35,7 @@ def test_it_is_a_program_that_docker_can_run_with_all_its_words(config: Path, tm
     assert stat.S_IMODE(plugin.path.stat().st_mode) & 0o700 == 0o700
     assert [each.name for each in plugin.path.parent.iterdir()] == ["docker-bottle"]
     said = subprocess.run((plugin.path, "bottle", "a b", "*"), capture_output=True, text=True, check=True).stdout
-    assert said.splitlines() == ["-P", "-m", "bottle.cli.plugin", "bottle", "a b", "*"]
+    assert said.splitlines() == ["-P", "-m", "bottle.cli.dockerplugin", "bottle", "a b", "*"]
 
 
 def test_the_folder_in_which_it_is_called_has_no_say_in_what_is_imported(config: Path, tmp_path: Path) -> None:
