@@ -291,6 +291,13 @@ def test_the_file_is_private_and_whole_progress_is_told(world: World) -> None:
     assert dict(world.progress.phases)["checking the bundle"] == world.progress.done["checking the bundle"] > 0
 
 
+def test_each_step_of_an_import_counts_its_bytes(world: World, elsewhere: World) -> None:
+    brought_in(elsewhere, exported(world, working(world)))
+    steps, done = dict(elsewhere.progress.phases), elsewhere.progress.done
+    for step in ("checking the bundle", "loading the image", "unpacking the workspace", "unpacking the state"):
+        assert steps[step] == done[step] > 0, step
+
+
 def test_members_come_in_their_order(world: World) -> None:
     with BundleFile.open(exported(world, working(world))) as bundle:
         names = [member.name for member in bundle.manifest.members]

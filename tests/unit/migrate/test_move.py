@@ -1049,3 +1049,18 @@ def test_bottles_own_home_in_a_workspace_stays_and_holds_nothing_up(
     assert own in moved.stays
     assert moved.workspace is not None
     assert [each.name for each in Path(moved.workspace).iterdir()] == ["file"]
+
+
+def test_each_long_step_of_a_move_shows_itself_with_its_bytes_where_they_are_known(rig: Rig) -> None:
+    rig.move()
+    steps, there = dict(rig.world.progress.phases), rig.remote.name
+    assert {
+        "packing what lies beside the image",
+        f"checking what arrived on {there}",
+        f"loading the image on {there}",
+        f"unpacking the workspace on {there}",
+        f"unpacking the state on {there}",
+    } <= steps.keys()
+    for step in ("reading the image's layers", "looking for credentials", f"sending to {there}"):
+        assert steps[step]
+        assert rig.world.progress.done[step] > 0
