@@ -8,8 +8,10 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import docker
 import pytest
 
 pytest.register_assert_rewrite("tests.contract.engine")
@@ -88,10 +90,25 @@ class TestPodman(EngineContract):
         with pytest.raises(NotFound):
             rig.engine.read_archive(bare, "/data/kept")
 
-    def test_a_commit_keeps_a_health_check_that_containers_do_not_run(self, rig: Rig) -> None:
+    def test_a_commit_keeps_a_health_check_that_containers_do_not_run(self, rig: Rig, podman_host: OtherHost) -> None:
         """Its builder leaves health checks out, which OCI images do not have."""
-        checked, plain = rig.build("HEALTHCHECK CMD true", tag="checked"), rig.build(tag="other")
-        assert checked.config_digest == plain.config_digest
+        rig.build("HEALTHCHECK CMD true", tag="checked")
+        client = docker.DockerClient(podman_host.environment["DOCKER_HOST"])
+        try:
+            assert not client.images.get(rig.image("checked")).attrs["Config"].get("Healthcheck")
+        finally:
+            client.close()
+
+    def test_logs_say_when_a_line_was_written_and_begin_where_they_are_told_to(self, rig: Rig) -> None:
+        """In whole seconds."""
+        ref = rig.running(entrypoint=("/bin/sh", "-c", "echo one; sleep 2; echo two"))
+        rig.engine.wait(ref)
+        lines = b"".join(rig.engine.logs(ref, timestamps=True)).decode().splitlines()
+        assert [line.partition(" ")[2] for line in lines] == ["one", "two"]
+        one, two = (datetime.strptime(line[:20], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) for line in lines)
+        assert two > one
+        assert b"".join(rig.engine.logs(ref, since=two)) == b"two\n"
+        assert b"".join(rig.engine.logs(ref, since=two + timedelta(seconds=2))) == b""
 
     def test_the_archive_of_a_link_is_the_link(self, rig: Rig) -> None:
         """It is what the link leads to, in the container."""
