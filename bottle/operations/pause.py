@@ -117,7 +117,7 @@ def _uninterrupted() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
         for late in came[:1]:
-            os.kill(os.getpid(), late)
+            signal.raise_signal(late)  # to this thread, and now: one for the process is heard when it happens to be
 
 
 def _is_ours(number: signal.Signals) -> bool:

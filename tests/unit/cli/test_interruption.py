@@ -260,10 +260,10 @@ def test_a_signal_that_ends_a_command_leaves_no_agent_frozen(
 
     def struck(*_: object) -> None:
         assert cli.world.status(bottle) is Status.PAUSED
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
 
     def struck_again(ref: str) -> None:
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
         unpause(ref)
 
     monkeypatch.setattr(engine, call, struck)
