@@ -3,6 +3,7 @@
 import os
 import signal
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,14 @@ settings.load_profile("steady")
 # test sends would arrive.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c_is_heard_as_before() -> Iterator[None]:
+    """What a test made of SIGINT would end the whole run at the next test that sends one."""
+    yield
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
 
 # Tests leave folders that lie thousands deep in each other, at which pytest's own cleaning up, being recursive, dies.
 _TEMPORARY = "bottle-tests-"
