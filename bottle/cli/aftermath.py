@@ -161,12 +161,18 @@ def living(home: StateHome) -> frozenset[Identity]:
     return frozenset(each for each in home.identities() if not (home.bottle(each).path / TOMBSTONE).exists())
 
 
+def copied_since(home: StateHome, before: frozenset[Identity]) -> list[Identity]:
+    """The copies that have come to live here since `before` did: no bottle that somebody started meanwhile."""
+    new = (each for each in living(home) - before if home.bottle(each).metadata().copied_from is not None)
+    return sorted(new, key=str)
+
+
 def making_interrupted(home: StateHome, before: frozenset[Identity], words: Sequence[str], *, noun: str) -> Interrupted:
     """A fork or an import, before which the bottles `before` lived here: what it makes is one when it is whole."""
-    made = sorted(str(each) for each in living(home) - before if home.bottle(each).metadata().copied_from is not None)
+    made = copied_since(home, before)
     if not made:
         return Interrupted("interrupted", left=f"no {noun} was made", next_step=again(words))
-    left = f"the {noun} is made, and whole: {', '.join(made)}"
+    left = f"the {noun} is made, and whole: {', '.join(map(str, made))}"
     return Interrupted("interrupted", left=left, next_step=f"bottle resume {made[0]}")
 
 

@@ -1,7 +1,7 @@
 """What is said of a move that was interrupted: which host owns the bottle then, and the command that goes on."""
 
 import shlex
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from pathlib import Path
 
 from bottle.errors import Interrupted
@@ -77,10 +77,9 @@ def sending_interrupted(
     )
 
 
-def pulling_interrupted(identity: str, goal: Target, again: str, *, keep: bool, arrived: Set[Identity]) -> Interrupted:
-    """A move or copy from another host; `arrived` are the bottles that have come to live here since it began."""
-    if arrived:
-        here = min(arrived, key=str)
+def pulling_interrupted(identity: str, goal: Target, again: str, *, keep: bool, here: Identity | None) -> Interrupted:
+    """A move or copy from another host; `here` is what has come of it to live here, None where nothing has."""
+    if here is not None:
         return has_arrived(here, goal, f"bottle resume {here}" if keep else f"{again}   (has {goal} know it, too)")
     owner = f"{goal} has the bottle as it was" if keep else f"{goal} owns the bottle, unless it was being handed over"
     return Interrupted(

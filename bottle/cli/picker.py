@@ -20,7 +20,7 @@ class NothingChosen(Interrupted):
 def pick(views: Sequence[BottleView], verb: str) -> Identity:
     """Ask which bottle is to be `verb`. Raises NothingChosen, or KeyboardInterrupt as for Ctrl-C."""
     import questionary  # noqa: PLC0415  (a terminal library that most commands never need)
-    from prompt_toolkit.filters import Condition  # noqa: PLC0415
+    from prompt_toolkit.filters import Condition  # noqa: PLC0415  (its own, as the next two)
     from prompt_toolkit.key_binding import KeyBindings  # noqa: PLC0415
     from questionary.prompts.common import InquirerControl  # noqa: PLC0415
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bottle.cli.aftermath import living
+from bottle.cli.aftermath import copied_since, living
 from bottle.cli.consent import agreement
 from bottle.cli.far import connect
 from bottle.cli.interruption import explained, untouched
@@ -138,7 +138,14 @@ def _interrupted(home: StateHome, before: frozenset[Identity], goal: Target, wan
         keys=wanted.keys,
         yes=wanted.yes,
     )
-    return pulling_interrupted(wanted.identity, goal, again, keep=wanted.keep, arrived=living(home) - before)
+    return pulling_interrupted(wanted.identity, goal, again, keep=wanted.keep, here=_arrived(home, before, wanted))
+
+
+def _arrived(home: StateHome, before: frozenset[Identity], wanted: Wanted) -> Identity | None:
+    """What was wanted, if it has come to live here since `before` did: no bottle that somebody started meanwhile."""
+    if wanted.keep:
+        return next(iter(copied_since(home, before)), None)
+    return next((each for each in living(home) - before if str(each).startswith(wanted.identity)), None)
 
 
 def _missing(missing: tuple[str, ...]) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ def resume(
       bottle resume claude-x7k2p --at 2
       bottle resume claude-x7k2p --remote-control
       bottle resume claude-x7k2p -- /bin/sh     this once, instead of the agent
-      bottle resume -d $(bottle list -q)        all of them, in the background
+      bottle resume -d $(bottle list -q --filter state=stopped)
 
     Where a move was cut while it was handed over, the other host is asked who owns the bottle, and the answer is
     written down: with --dry-run too, as nothing can be said without it.

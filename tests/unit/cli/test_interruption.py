@@ -17,7 +17,7 @@ import pexpect
 import pytest
 
 from bottle.errors import EngineError
-from bottle.model import MigrationPhase, MigrationRecord, Status, Tombstone
+from bottle.model import Lineage, MigrationPhase, MigrationRecord, Status, Tombstone
 from bottle.naming import Identity
 from bottle.state import BottleState
 from migrate.move import Moved
@@ -42,10 +42,10 @@ def strike(*_: object, **__: object) -> None:
 
 
 @pytest.fixture
-def cut(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
+def cut(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
     """Have every move cut after something had happened."""
 
-    def after(happened: Callable[[], None]) -> None:
+    def after(happened: Callable[[], object]) -> None:
         def interrupted(*_: object) -> None:
             happened()
             raise KeyboardInterrupt
@@ -70,7 +70,7 @@ def said(cli: Cli, *words: str) -> tuple[str, str]:
     return error["left"], error["next"]
 
 
-def test_a_move_is_still_here_and_goes_on(cli: Cli, cut: Callable[[Callable[[], None]], None]) -> None:
+def test_a_move_is_still_here_and_goes_on(cli: Cli, cut: Callable[[Callable[[], object]], None]) -> None:
     bottle = cli.start()
     cut(lambda: bottle.write_migration(STAGING))
     key = cli.world.folder / "k 1"
@@ -83,7 +83,7 @@ def test_a_move_is_still_here_and_goes_on(cli: Cli, cut: Callable[[Callable[[], 
     assert following == f"{again}   (or stay here: bottle resume {bottle.identity})"
 
 
-def test_a_copy_stays_a_copy(cli: Cli, cut: Callable[[Callable[[], None]], None]) -> None:
+def test_a_copy_stays_a_copy(cli: Cli, cut: Callable[[Callable[[], object]], None]) -> None:
     bottle = cli.start()
     cut(lambda: bottle.write_migration(STAGING))
     left, following = said(cli, str(bottle.identity), "me@new", "--keep", "--workspace", "/srv/x")
@@ -93,7 +93,7 @@ def test_a_copy_stays_a_copy(cli: Cli, cut: Callable[[Callable[[], None]], None]
 
 @pytest.mark.parametrize("words", [(), ("--keep",)])
 def test_before_anything_is_on_record_nothing_was_sent(
-    cli: Cli, cut: Callable[[Callable[[], None]], None], words: tuple[str, ...]
+    cli: Cli, cut: Callable[[Callable[[], object]], None], words: tuple[str, ...]
 ) -> None:
     bottle = cli.start()
     cut(lambda: None)
@@ -118,7 +118,7 @@ def test_a_copy_that_is_there_is_not_made_again(cli: Cli, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("words", [(), ("--from",)])
 def test_a_plan_that_was_interrupted_does_not_become_a_move(
-    cli: Cli, cut: Callable[[Callable[[], None]], None], words: tuple[str, ...]
+    cli: Cli, cut: Callable[[Callable[[], object]], None], words: tuple[str, ...]
 ) -> None:
     bottle = cli.start()
     cut(lambda: None)
@@ -128,8 +128,8 @@ def test_a_plan_that_was_interrupted_does_not_become_a_move(
     assert "--plan" in following
 
 
-def test_what_is_pulled_is_pulled_again(cli: Cli, cut: Callable[[Callable[[], None]], None]) -> None:
-    cut(lambda: None)
+def test_what_is_pulled_is_pulled_again(cli: Cli, cut: Callable[[Callable[[], object]], None]) -> None:
+    cut(cli.start)  # by somebody else, meanwhile
     left, following = said(cli, str(OLD), "me@old", "--from")
     assert left.startswith("me@old owns the bottle, unless")
     assert following == f"bottle migrate {OLD} me@old --from"
@@ -140,11 +140,13 @@ def test_what_is_pulled_is_pulled_again(cli: Cli, cut: Callable[[Callable[[], No
 
 @pytest.mark.parametrize("keep", [False, True], ids=["move", "copy"])
 def test_what_came_to_live_here_meanwhile_is_here(
-    cli: Cli, cut: Callable[[Callable[[], None]], None], keep: bool
+    cli: Cli, cut: Callable[[Callable[[], object]], None], keep: bool
 ) -> None:
     bottle = cli.start()
+    if keep:
+        bottle.write_metadata(replace(bottle.metadata(), copied_from=Lineage(identity=OLD, commit=1)))
     bottle.write_tombstone(Tombstone(host="me@old", moved_at=NOW))
-    cut(bottle.clear_tombstone)
+    cut(lambda: (cli.start(), bottle.clear_tombstone(), cli.start()))
     words = (str(bottle.identity), "me@old", "--from", *(["--keep"] if keep else []))
     left, following = said(cli, *words)
     assert left == f"{bottle.identity} is here now, from me@old"
@@ -237,7 +239,7 @@ def test_while_the_other_host_is_called_or_left(cli: Cli, monkeypatch: pytest.Mo
 )
 def test_no_other_owner_is_named_than_the_one_there_is(
     cli: Cli,
-    cut: Callable[[Callable[[], None]], None],
+    cut: Callable[[Callable[[], object]], None],
     happened: Callable[[BottleState], None],
     owner: str,
     following: str,
