@@ -17,8 +17,8 @@ from pathlib import Path
 
 from benchmarks.packages import Installed, install
 from benchmarks.plants import VALUE, Plant, plants
-from migrate.credentials import Finder
-from migrate.scan import Entry, Find, Scan
+from migrate.secrets.patterns import Finder
+from migrate.secrets.scan import Entry, Find, Scan
 
 _FINDER = Finder({"SECRET": VALUE})
 _HOMES = ("/root", "/home/agent", "")  # the last is the folder of a package

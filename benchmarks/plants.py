@@ -126,7 +126,7 @@ def _files() -> Iterator[Plant]:
         (".codex/auth.json", json.dumps({"OPENAI_API_KEY": word})),
         (".config/gh/hosts.yml", f"example.org:\n    oauth_token: {word}"),
         (".config/gcloud/application_default_credentials.json", json.dumps({"refresh_token": word})),
-        (".cargo/credentials.toml", f'[registry]\ntoken = "{word}"'),
+        (".payload/credentials.toml", f'[registry]\ntoken = "{word}"'),
         (".pgpass", f"example.org:5432:*:me:{word}"),
         (".gnupg/private-keys-v1.d/0123.key", f"Key: (private-key {word})"),
         (".ssh/id_work", f"-----BEGIN {armour}\n\n{block}\n-----END {armour}\n"),

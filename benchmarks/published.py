@@ -11,10 +11,10 @@ from pathlib import Path
 
 from benchmarks.credentials import entries
 from benchmarks.packages import Installed, debian, npm, pypi
-from migrate.credentials import Finder
-from migrate.published import FILE
+from migrate.secrets.patterns import Finder
+from migrate.secrets.published import FILE
 
-_LIST = Path(__file__).resolve().parent.parent / "migrate" / FILE
+_LIST = Path(__file__).resolve().parent.parent / "migrate" / "secrets" / FILE
 _NPM = ("node-rsa", "request", "ssh2")
 _DEBIAN = ("golang-1.24-src", "libpython3.13-testsuite", "openssh-tests", "gnutls-bin")
 _PYPI = (

@@ -1,6 +1,6 @@
 """Make the work inside an agent's Docker container durable and movable.
 
-The public API is :mod:`bottle.operations` (what the commands do), :mod:`bottle.state` (where it is kept) and
+The public API is :mod:`bottle.operations` (what the commands do), :mod:`bottle.store.state` (where it is kept) and
 :mod:`bottle.errors` (what can go wrong). Moving a bottle to another host is :mod:`migrate`.
 """
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from bottle.regular import open_regular
+from bottle.files.regular import open_regular
 
 MOST = 64 * 1024  # bytes; git itself takes a path of no more than 4,096
 _PREFIX = b"gitdir: "

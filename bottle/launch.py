@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bottle.admission import RESERVED
+from bottle.agent.admission import RESERVED
 from bottle.errors import ManifestError
 from bottle.model import SCHEMA, Agent, ContainerFacts, LaunchSpec, Metadata, Mount, MountKind
 from bottle.naming import (

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from pathlib import Path
 
+from bottle.files.tree import Node, walk
 from bottle.launch import is_below
-from bottle.tree import Node, walk
 
 
 class Trait(Enum):

@@ -95,7 +95,7 @@ class Identity:
         return f"{self.committed_repository}:in-flight-{nonce}"
 
     def unfolded(self, nonce: str) -> str:
-        """Tag of a commit in flight that gives way to its folded form: without one it could be anybody's work."""
+        """Tag of a commit in flight that gives way to its squashed form: without one it could be anybody's work."""
         return f"{self.committing(nonce)}-unfolded"
 
     def is_in_flight(self, tag: str) -> bool:

@@ -44,10 +44,10 @@ class Progress(Protocol):
         ...
 
 
-class LayerFolder(Protocol):
+class LayerSquasher(Protocol):
     """Somebody who makes a deep image shallow."""
 
-    def fold(self, identity: Identity, ref: str, *, base: tuple[str, ...], tag: str) -> ImageFacts:
+    def squash(self, identity: Identity, ref: str, *, base: tuple[str, ...], tag: str) -> ImageFacts:
         """Make of image `ref`, a commit of `identity`, one with the same filesystem and config, and call it `tag`.
 
         Its layers are `base`, the diff ids that `ref` begins with, and one for all of the others. Raises a BottleError

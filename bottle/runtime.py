@@ -17,10 +17,10 @@ from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
-from bottle import tree
 from bottle.errors import BottleError
+from bottle.files import tree
+from bottle.files.regular import read_regular
 from bottle.naming import Identity
-from bottle.regular import read_regular
 
 _SET = ("set", "--")  # how a shell script replaces its arguments
 
@@ -54,7 +54,8 @@ def prepare(
         _put(folder / "launch", files("bottle").joinpath("launch.sh").read_bytes(), 0o555)
         _put(folder / "secrets", "".join(lines).encode("utf-8", "surrogateescape"), 0o444)
         _tell(folder / "command", command)
-        _put(folder / "request-capability", files("bottle").joinpath("request-capability.sh").read_bytes(), 0o555)
+        request = files("bottle.requests").joinpath("request-capability.sh")
+        _put(folder / "request-capability", request.read_bytes(), 0o555)
         for name in ("answers", "requests"):
             (folder / name).mkdir(mode=0o755, exist_ok=True)
             (folder / name).chmod(0o755)

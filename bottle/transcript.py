@@ -15,17 +15,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from bottle import serial, tree
-from bottle.admission import RESERVED
-from bottle.atomic import cannot_write, recover_tree, replace_tree, standing_tree, write_atomic
+from bottle.agent.admission import RESERVED
 from bottle.errors import NotFound, StateDamaged, VerificationFailed
+from bottle.files import tree
+from bottle.files.atomic import cannot_write, recover_tree, replace_tree, standing_tree, write_atomic
+from bottle.files.regular import read_regular
+from bottle.files.tree import Tree
+from bottle.files.unpack import Entry, EntryType, Limits, receive, relative
 from bottle.launch import is_below
 from bottle.model import Mount
 from bottle.ports import Engine
-from bottle.regular import read_regular
+from bottle.store import serial
 from bottle.text import printable
-from bottle.tree import Tree
-from bottle.unpack import Entry, EntryType, Limits, receive, relative
 
 _LIMITS = Limits(entries=200_000, size=4 * 1024**3)
 _MOST_ID = 2**32 - 1

@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from bottle.errors import BottleError, NotFound, UsageError
+from bottle.files.tree import require_openable, walk
+from bottle.files.unpack import ChunkReader
 from bottle.ports import Engine
-from bottle.tree import require_openable, walk
-from bottle.unpack import ChunkReader
 
 _FIRST_USER = 1000  # the number of the first user, and of its group, on most systems
 

@@ -46,8 +46,8 @@ class Target:
 class RemoteCommand:
     """A POSIX sh script and its arguments. It is quoted once, by the adapter that runs it, and never before.
 
-    `script` is constant text of this program, called `name` in migrate/far; whatever varies is in `args`, the script's
-    `$1`, `$2`, …
+    `script` is constant text of this program, called `name` in migrate/host/scripts; whatever varies is in `args`, the
+    script's `$1`, `$2`, …
     """
 
     script: str

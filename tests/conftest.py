@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from bottle import tree
+from bottle.files import tree
 
 # How long an example takes says how busy the machine is, and nothing of the program. A change is judged by examples
 # that are the same in each run; `scripts/test --full` looks for new ones.

@@ -14,8 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bottle import dockerfile
-from bottle.capability import digest_of
+from bottle.agent import dockerfile
 from bottle.dashboard.app import Dashboard
 from bottle.dashboard.desk import Desk
 from bottle.dashboard.operating import Outcome
@@ -33,8 +32,9 @@ from bottle.naming import Identity
 from bottle.operations import BottleView, Context, History, HistoryEntry, Inspection
 from bottle.operations.capability import RequestDetail
 from bottle.operations.inspection import TranscriptSize
-from bottle.sizes import Weight
-from bottle.state import StateHome
+from bottle.plan.sizes import Weight
+from bottle.requests.request import digest_of
+from bottle.store.state import StateHome
 from bottle.testing import FakeEngine
 from tests.support.dashboard import Screen
 

@@ -10,8 +10,8 @@ from bottle.errors import Interrupted
 from bottle.model import CapabilityRequest, ContainerFacts, RequestStatus, Status
 from bottle.naming import Identity
 from bottle.operations import Context
-from bottle.plan import ResumeRequest, commit_in_force
-from bottle.state import TOMBSTONE, BottleState, StateHome
+from bottle.plan.decisions import ResumeRequest, commit_in_force
+from bottle.store.state import TOMBSTONE, BottleState, StateHome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

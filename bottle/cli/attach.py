@@ -15,8 +15,8 @@ from bottle.errors import BottleError, Conflict, NotFound, UsageError
 from bottle.launch import with_secrets
 from bottle.model import ContainerFacts, Status
 from bottle.operations import Context
-from bottle.plan import require_here, require_output
-from bottle.state import BottleState
+from bottle.plan.decisions import require_here, require_output
+from bottle.store.state import BottleState
 
 
 @click.command()

@@ -8,12 +8,12 @@ from bottle.cli.interruption import explained
 from bottle.cli.output import confirmed, note, on_terminal
 from bottle.cli.several import Done, one_by_one
 from bottle.cli.shared import choose, command, format_option, make_context, typed
-from bottle.copies import named_commits
 from bottle.errors import NeedsConsent
 from bottle.operations import Context, Removed, Stopped
 from bottle.operations import remove as delete
 from bottle.operations import stop as end
-from bottle.state import BottleState
+from bottle.plan.copies import named_commits
+from bottle.store.state import BottleState
 from bottle.words import counted
 
 

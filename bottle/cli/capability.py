@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import click
 
-from bottle.capability import MAX_DOCKERFILE, SHORT_DIGEST
 from bottle.cli.aftermath import approve_interrupted, standing
 from bottle.cli.completion import identities
 from bottle.cli.group import Group
@@ -18,7 +17,8 @@ from bottle.operations import approve as carry_out
 from bottle.operations import deny as turn_down
 from bottle.operations import show as look_at
 from bottle.operations.capability import Standing
-from bottle.serial import request_to_json
+from bottle.requests.request import MAX_DOCKERFILE, SHORT_DIGEST
+from bottle.store.serial import request_to_json
 from bottle.text import printable, printable_lines
 from bottle.words import age
 

@@ -9,7 +9,7 @@ from bottle.cli.output import answer
 from bottle.cli.shared import choose, command, format_option, make_context, typed
 from bottle.operations import Committed
 from bottle.operations import commit as freeze
-from bottle.serial import commit_to_json
+from bottle.store.serial import commit_to_json
 from bottle.words import size
 
 
@@ -45,7 +45,7 @@ def _document(committed: Committed) -> dict[str, object]:
         "not_in_snapshot": list(committed.left_out),
         "dropped": list(committed.dropped),
         "expired": list(committed.expired),
-        "folded": committed.folded,
+        "folded": committed.squashed,
         "resume": committed.resume_line,
         "save": committed.save_line,
     }
@@ -61,6 +61,6 @@ def _lines(committed: Committed) -> list[str]:
     lines += [f"  mounted, so not in the snapshot: {item}" for item in committed.left_out]
     lines += [f"  dropped: {item}" for item in committed.told]
     lines += [f"  commit {number} was let go, as the agent's `keep` says" for number in committed.expired]
-    if committed.folded:
-        lines.append(f"  folded {committed.folded} layers of this bottle into one; base layers stay shared")
+    if committed.squashed:
+        lines.append(f"  squashed {committed.squashed} layers of this bottle into one; base layers stay shared")
     return [*lines, f"bring it back:     {committed.resume_line}", f"carry it by hand:  {committed.save_line}"]

@@ -11,12 +11,12 @@ from pathlib import Path
 import click
 from click.shell_completion import BashComplete, CompletionItem
 
+from bottle.agent.template import SUMMARIES
 from bottle.cli.hosts import named_hosts
 from bottle.errors import BottleError
 from bottle.home import default_home, user_home
 from bottle.model import CommitRecord
-from bottle.state import StateHome
-from bottle.template import SUMMARIES
+from bottle.store.state import StateHome
 from bottle.text import printable
 
 _Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
@@ -93,7 +93,7 @@ def commits(ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
 @_quiet
 def agents(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
     """The agents of the manifest."""
-    from bottle.manifest import find_manifest, read_manifest  # noqa: PLC0415  (takes longer than the rest of a Tab)
+    from bottle.agent.manifest import find_manifest, read_manifest  # noqa: PLC0415  (takes longer than the rest of a Tab)
 
     for name in sorted(read_manifest(find_manifest(Path.cwd(), default_home())).agents):
         yield CompletionItem(name)

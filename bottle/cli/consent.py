@@ -2,7 +2,7 @@
 
 import click
 
-from bottle.admission import LONGEST_DEMAND, Agree
+from bottle.agent.admission import LONGEST_DEMAND, Agree
 from bottle.cli.output import confirmed, note, on_terminal
 from bottle.errors import NeedsConsent
 from bottle.text import printable

@@ -6,11 +6,12 @@ Only what Python has loaded in any case is imported here. All else is loaded whe
 import signal
 import sys
 
+from bottle.cli.sigint import is_interruption
+
 TYPE_CHECKING = False  # as typing has it, which would have to be loaded
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-WORDS = "bottle.words"  # where click's root context keeps what was typed
 _MOMENT = 0.01  # seconds
 
 
@@ -41,24 +42,6 @@ def hearing(program: "Callable[[], None]", words: "Sequence[str]") -> None:
     finally:
         # From here on nothing is left to be said: one that waits for a thread's end is ended by the signal itself.
         signal.signal(signal.SIGINT, signal.SIG_DFL if is_heard else signal.SIG_IGN)
-
-
-def is_interruption(error: BaseException) -> bool:
-    """Whether it came of a Ctrl-C, or of a signal that is heard as one.
-
-    A library that tidies up after one may fail at that, or take it for a failure of its own: then the error that comes
-    out is another one, and the Ctrl-C stands behind it.
-    """
-    pending, seen = [error], set[int]()
-    while pending:
-        each = pending.pop()
-        if isinstance(each, KeyboardInterrupt):
-            return True
-        seen.add(id(each))
-        pending += [
-            behind for behind in (each.__cause__, each.__context__) if behind is not None and id(behind) not in seen
-        ]
-    return False
 
 
 def _hear_again(lost: "sys.UnraisableHookArgs") -> None:

@@ -15,11 +15,11 @@ from bottle.errors import RemoteError
 from bottle.home import user_home
 from bottle.model import MigrationPhase
 from bottle.operations import Context
-from bottle.state import BottleState
+from bottle.store.state import BottleState
 from bottle.suggest import did_you_mean
-from migrate.handoff import settle_handoff
 from migrate.model import Target
-from migrate.ssh import SshOptions, SshRemote, require_key_file
+from migrate.move.handoff import settle_handoff
+from migrate.transport.ssh import SshOptions, SshRemote, require_key_file
 
 
 class _KeyFile(click.Path):

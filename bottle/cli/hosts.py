@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from bottle.regular import read_regular
+from bottle.files.regular import read_regular
 
 _SYSTEM = Path("/etc/ssh/ssh_config")
 _DEEPEST = 16  # files that include each other, as ssh_config(5) has it

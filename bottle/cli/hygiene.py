@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
+from bottle.agent.manifest import find_manifest, read_manifest
 from bottle.errors import BottleError
-from bottle.manifest import find_manifest, read_manifest
 from bottle.operations import Context
-from bottle.state import BottleState
+from bottle.store.state import BottleState
 
 allow_secrets_option = click.option(
     "--allow-secrets", is_flag=True, help="Let credentials go along that are found in the image."

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
+from bottle.agent.template import PLAIN, SUMMARIES
 from bottle.cli.completion import templates
 from bottle.cli.output import answer, table
 from bottle.cli.shared import command, format_option
 from bottle.operations import init as write
-from bottle.template import PLAIN, SUMMARIES
 
 
 @click.command()

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from bottle.cli.entry import is_interruption
+from bottle.cli.sigint import is_interruption
 from bottle.errors import BottleError, Interrupted
 
 _NOTHING = "nothing was changed"

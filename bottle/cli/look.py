@@ -10,7 +10,7 @@ from bottle.model import ContainerFacts, ImageFacts, Mount
 from bottle.operations import History, HistoryEntry, Inspection, described, lineage
 from bottle.operations import history as list_commits
 from bottle.operations import inspect as look_at
-from bottle.serial import (
+from bottle.store.serial import (
     commit_to_json,
     intent_to_json,
     metadata_to_json,

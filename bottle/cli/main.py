@@ -15,11 +15,11 @@ from click.shell_completion import add_completion_class
 import bottle
 from bottle.cli import tab
 from bottle.cli.completion import Bash
-from bottle.cli.entry import WORDS, is_interruption
 from bottle.cli.group import Group
 from bottle.cli.journal import JOURNAL, OneLine
 from bottle.cli.loudness import Loudness
 from bottle.cli.output import JSON, TEXT, answer, report, wants_colour
+from bottle.cli.sigint import WORDS, is_interruption
 from bottle.errors import BottleError, Interrupted, UsageError
 from bottle.home import default_home
 

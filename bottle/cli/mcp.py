@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from bottle.admission import RESERVED
+from bottle.agent.admission import RESERVED
 from bottle.cli.shared import command
 from bottle.errors import BottleError
 
@@ -34,7 +34,7 @@ def mcp(folder: Path) -> None:
     Exit codes that matter: 1 the SDK is missing, or there is no such folder.
     """
     try:
-        from bottle.mcp_server import serve  # noqa: PLC0415  (an extra, and slow to import)
+        from bottle.requests.mcp_server import serve  # noqa: PLC0415  (an extra, and slow to import)
     except ModuleNotFoundError as exc:
         if exc.name is None or exc.name.split(".")[0] != "mcp":
             raise

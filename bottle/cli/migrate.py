@@ -21,11 +21,11 @@ from bottle.cli.shared import choose, command, consenting, format_option, make_c
 from bottle.errors import UsageError
 from bottle.home import user_home
 from bottle.naming import Identity
-from bottle.plan import require_docker
+from bottle.plan.decisions import require_docker
 from migrate.model import Target
-from migrate.move import move
-from migrate.move import plan as plan_only
-from migrate.observe import MoveRequest
+from migrate.move.facts import MoveRequest
+from migrate.move.steps import move
+from migrate.move.steps import plan as plan_only
 
 
 def bytes_a_second(text: str) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from bottle.errors import Interrupted
 from bottle.model import MigrationPhase
 from bottle.naming import Identity
-from bottle.state import BottleState
+from bottle.store.state import BottleState
 from migrate.model import Target
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bottle.words import size
-from migrate.plan import MovePlan
+from migrate.move.plan import MovePlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,9 @@ import click
 from bottle.cli.output import Shown, answer, confirmed, note_table, on_terminal, table
 from bottle.cli.shared import command, format_option, make_context
 from bottle.cli.table import Line
-from bottle.garbage import Garbage, Kept, PrunePlan
 from bottle.operations import Pruned, plan_for
 from bottle.operations import prune as take_away
+from bottle.plan.garbage import Garbage, Kept, PrunePlan
 from bottle.words import counted, size
 
 

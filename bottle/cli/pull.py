@@ -16,12 +16,12 @@ from bottle.errors import BottleError, Interrupted, UsageError
 from bottle.naming import Identity, is_identity_prefix
 from bottle.operations import Context
 from bottle.operations import resume as bring_back
-from bottle.plan import ResumeRequest
-from bottle.state import StateHome
+from bottle.plan.decisions import ResumeRequest
+from bottle.store.state import StateHome
 from bottle.words import ssh_to
 from migrate.model import Target
-from migrate.pull import UNCHANGED, Conversing, PullPlan, PullRequest, pull
-from migrate.ssh import SshOptions
+from migrate.pull.session import UNCHANGED, Conversing, PullPlan, PullRequest, pull
+from migrate.transport.ssh import SshOptions
 
 _NOT_OURS = "bottle itself"
 

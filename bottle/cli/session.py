@@ -13,7 +13,7 @@ from bottle.model import ContainerFacts
 from bottle.naming import Identity
 from bottle.operations import Context, abandon, end_session
 from bottle.operations.start import begin_container
-from bottle.state import BottleState
+from bottle.store.state import BottleState
 
 _MOMENT = 2.0  # seconds from the end of an agent's output to its container's stop, when all is well
 _INTERVAL = 0.05

@@ -8,13 +8,13 @@ from typing import Any, TypeVar, cast
 import click
 
 from bottle.cli.candidates import may_be
-from bottle.cli.entry import WORDS, is_interruption
 from bottle.cli.interruption import interrupted
 from bottle.cli.journal import JOURNAL, Told
 from bottle.cli.loudness import Loudness
 from bottle.cli.output import JSON, confirmed, note, on_terminal, report
 from bottle.cli.picker import NothingChosen, pick
 from bottle.cli.progress import for_stderr
+from bottle.cli.sigint import WORDS, is_interruption
 from bottle.cli.terminal import ending_signals, held_off
 from bottle.docker_engine import DockerEngine
 from bottle.errors import BottleError, Interrupted, NeedsConsent, UsageError
@@ -22,8 +22,8 @@ from bottle.home import default_home
 from bottle.operations import Context, list_bottles
 from bottle.ports import Progress
 from bottle.progress import Silent
-from bottle.state import BottleState, StateHome
-from migrate.fold import Folder
+from bottle.store.state import BottleState, StateHome
+from migrate.image.squash import Squasher
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -124,7 +124,7 @@ def make_context(shown: Progress | None = None) -> Context:
         engine=engine,
         environ=os.environ,
         progress=progress,
-        folder=Folder(engine, home.path, progress),
+        squasher=Squasher(engine, home.path, progress),
     )
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from bottle.agent.manifest import find_manifest, read_manifest
 from bottle.cli.aftermath import standing, start_interrupted
 from bottle.cli.begun import begun_document, begun_lines
 from bottle.cli.behind import WithCommand
@@ -13,12 +14,11 @@ from bottle.cli.output import answer, note, on_terminal
 from bottle.cli.session import attend
 from bottle.cli.shared import command, format_option, make_context, typed
 from bottle.errors import ManifestError, NotFound, UsageError
-from bottle.manifest import find_manifest, read_manifest
 from bottle.model import Agent
 from bottle.operations import Context, StartPlan, StartRequest, plan_start
 from bottle.operations import start as launch
-from bottle.plan import Build
-from bottle.serial import agent_to_json
+from bottle.plan.decisions import Build
+from bottle.store.serial import agent_to_json
 
 
 @click.command(cls=WithCommand)

@@ -23,10 +23,10 @@ from bottle.operations import (
     list_bottles,
     unfinished,
 )
-from bottle.plan import require_output
+from bottle.plan.decisions import require_output
 from bottle.ports import Events
 from bottle.progress import Silent
-from bottle.requestfolder import MAX_STREAM
+from bottle.requests.folder import MAX_STREAM
 
 _SHORT = 1.0  # seconds, more than taking requests in takes
 _HAS_REQUESTS = {"running", "paused", "stopped"}  # the states in which a bottle may have something new

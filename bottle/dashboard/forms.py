@@ -12,8 +12,8 @@ from textual.containers import VerticalGroup
 from textual.screen import ModalScreen
 from textual.widgets import Checkbox, Input, OptionList, Static
 
+from bottle.agent.manifest import Manifest
 from bottle.dashboard.dialogs import Box
-from bottle.manifest import Manifest
 from bottle.model import Agent
 from bottle.operations import BottleView
 from bottle.text import printable

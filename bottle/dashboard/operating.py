@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bottle.copies import named_commits
+from bottle.agent.manifest import Manifest, find_manifest, read_manifest
 from bottle.errors import BottleError
-from bottle.manifest import Manifest, find_manifest, read_manifest
 from bottle.model import Agent
 from bottle.naming import Identity
 from bottle.operations import (
@@ -28,7 +27,8 @@ from bottle.operations import (
     start,
     stop,
 )
-from bottle.plan import ResumeRequest
+from bottle.plan.copies import named_commits
+from bottle.plan.decisions import ResumeRequest
 from bottle.words import counted
 
 

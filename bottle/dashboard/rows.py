@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from bottle.capability import SHORT_DIGEST
 from bottle.model import CapabilityRequest, Usage
 from bottle.operations import BottleView
+from bottle.requests.request import SHORT_DIGEST
 from bottle.text import printable
 from bottle.words import NOTHING, counted, elapsed, size
 

@@ -8,12 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from bottle import facts, tree
+from bottle import facts
 from bottle.docker_engine.base import Part, readable_folder
 from bottle.docker_engine.connection import CHUNK, container_ref
 from bottle.docker_engine.failures import TOO_LONG
 from bottle.docker_engine.streams import DockerExecution, DockerSession, unframed
 from bottle.errors import EngineError, PathTooLong
+from bottle.files import tree
 from bottle.model import Change, Store
 from bottle.ports import Execution, Session
 

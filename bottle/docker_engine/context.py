@@ -15,8 +15,8 @@ from typing import IO
 from docker.utils.build import PatternMatcher
 
 from bottle.errors import BuildFailed
+from bottle.files.tree import OPENABLE, Node, walk
 from bottle.text import shortened
-from bottle.tree import OPENABLE, Node, walk
 
 _IGNORE_FILE = ".dockerignore"
 _TYPES = {stat.S_IFDIR: tarfile.DIRTYPE, stat.S_IFLNK: tarfile.SYMTYPE, stat.S_IFIFO: tarfile.FIFOTYPE}

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from bottle.errors import ContextUnusable
+from bottle.files.regular import read_regular
 from bottle.model import DEFAULT_CONTEXT, Endpoint
-from bottle.regular import read_regular
 from bottle.text import printable
 
 VARIABLES = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")

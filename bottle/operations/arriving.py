@@ -8,12 +8,12 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bottle import tree
-from bottle.atomic import cannot_write
 from bottle.errors import Locked
-from bottle.garbage import Area
+from bottle.files import tree
+from bottle.files.atomic import cannot_write
 from bottle.operations.context import Context
-from bottle.state import TOMBSTONE, BottleState
+from bottle.plan.garbage import Area
+from bottle.store.state import TOMBSTONE, BottleState
 
 PATIENCE = timedelta(days=1)
 

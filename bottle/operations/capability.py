@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
-from bottle import dockerfile, transcript
-from bottle.capability import SHORT_DIGEST
+from bottle import transcript
+from bottle.agent import dockerfile
 from bottle.errors import (
     BottleError,
     BuildFailed,
@@ -25,6 +25,7 @@ from bottle.errors import (
     StateDamaged,
     UsageError,
 )
+from bottle.files.regular import read_regular
 from bottle.launch import container_mounts, mount_over
 from bottle.model import CapabilityRequest, CommitRecord, ContainerFacts, Metadata, MigrationPhase, RequestStatus
 from bottle.naming import Identity
@@ -36,7 +37,7 @@ from bottle.operations.resume import kept_commits
 from bottle.operations.settle import settle
 from bottle.operations.start import give_up
 from bottle.operations.stop import stop_locked
-from bottle.plan import (
+from bottle.plan.decisions import (
     commit_in_force,
     is_frozen_in,
     nameless_volumes,
@@ -45,8 +46,8 @@ from bottle.plan import (
     require_here,
     require_settled,
 )
-from bottle.regular import read_regular
-from bottle.state import DOCKERFILE, BottleState
+from bottle.requests.request import SHORT_DIGEST
+from bottle.store.state import DOCKERFILE, BottleState
 from bottle.text import encodable
 
 _GRACE = 10  # seconds that an agent has to end in, as with `bottle stop`

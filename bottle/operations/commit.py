@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from bottle import transcript
 from bottle.errors import BottleError, EngineError, NotFound, StillPaused
+from bottle.files.unpack import ChunkReader, reading
 from bottle.launch import bare_spec, container_mounts
 from bottle.losses import dropped_by_commit, unseen, worth_telling
 from bottle.model import (
@@ -37,11 +38,18 @@ from bottle.operations.retain import retain
 from bottle.operations.secrets import hide_secrets
 from bottle.operations.settle import settle, take_over
 from bottle.operations.weighing import added_by_commits
-from bottle.plan import DEEPEST, CommitFacts, CommitPlan, layers_to_fold, plan_commit, require_docker, targets_of
+from bottle.plan.decisions import (
+    DEEPEST,
+    CommitFacts,
+    CommitPlan,
+    layers_to_fold,
+    plan_commit,
+    require_docker,
+    targets_of,
+)
 from bottle.ports import Engine
-from bottle.state import BottleState
+from bottle.store.state import BottleState
 from bottle.text import encodable
-from bottle.unpack import ChunkReader, reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +59,7 @@ class Committed:
     `size` are the bytes that its container has written since it was made, and `adds` those that the commit adds to what
     it stands on, as the history has it, None where nobody can tell. `left_out` names what is mounted and so no part of
     it, `dropped` what Docker's commit does not keep. `save_line` carries the image by hand. `expired` are the numbers
-    of older commits that the agent's `keep` let go, `folded` is how many of the bottle's own layers became one.
+    of older commits that the agent's `keep` let go, `squashed` is how many of the bottle's own layers became one.
     """
 
     identity: Identity
@@ -61,7 +69,7 @@ class Committed:
     size: int
     adds: int | None = None
     expired: tuple[int, ...] = ()
-    folded: int = 0
+    squashed: int = 0
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -121,7 +129,7 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
         frozen = exc
     if container.status.alive and not plan.pause and container.status is not Status.PAUSED:
         dropped += _skipped(context, container, image)
-    image, folded = _shallow(context, metadata, intent, image)
+    image, squashed = _shallow(context, metadata, intent, image)
     record = CommitRecord(
         number=plan.number,
         tag=metadata.identity.committed(plan.number),
@@ -146,7 +154,7 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
         left_out=plan.left_out,
         dropped=dropped,
         size=plan.size,
-        folded=folded,
+        squashed=squashed,
     )
 
 
@@ -160,12 +168,12 @@ def _added(context: Context, state: BottleState) -> int | None:
 def _shallow(context: Context, metadata: Metadata, intent: CommitIntent, image: ImageFacts) -> tuple[ImageFacts, int]:
     """Fold a commit that is deep, and say how many layers that took; where it fails, the commit stays what it is.
 
-    The folded one is made under the tag of a commit in flight: what dies here leaves one of the two in the commit's
+    The squashed one is made under the tag of a commit in flight: what dies here leaves one of the two in the commit's
     place, whole, for `settle` to adopt.
     """
     engine, identity = context.engine, metadata.identity
     count = layers_to_fold(metadata.base, image.diff_ids)
-    if context.folder is None or not count:
+    if context.squasher is None or not count:
         return image, 0
     tag, draft, given_up = (
         identity.committed(intent.number),
@@ -173,12 +181,12 @@ def _shallow(context: Context, metadata: Metadata, intent: CommitIntent, image: 
         identity.unfolded(intent.nonce),
     )
     try:
-        with context.progress.phase(f"folding {count} layers of {identity} into one, above those it shares"):
-            shallow = context.folder.fold(identity, tag, base=metadata.base, tag=draft)
+        with context.progress.phase(f"squashing {count} layers of {identity} into one, above those it shares"):
+            shallow = context.squasher.squash(identity, tag, base=metadata.base, tag=draft)
     except (BottleError, OSError) as exc:
         context.progress.note(
             f"{identity} has {len(image.diff_ids)} layers, of which Docker allows {DEEPEST}, and they could not be "
-            f"folded: {exc}; the commit is good as it is"
+            f"squashed: {exc}; the commit is good as it is"
         )
         return image, 0
     engine.tag(image.id, given_up)

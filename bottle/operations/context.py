@@ -9,12 +9,12 @@ from bottle.errors import NameTaken
 from bottle.model import ContainerFacts
 from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations.finding import find_containers
-from bottle.ownership import the_one
-from bottle.ports import Engine, LayerFolder, Progress
+from bottle.plan.ownership import the_one
+from bottle.plan.sizes import Chain
+from bottle.ports import Engine, LayerSquasher, Progress
 from bottle.progress import Silent
 from bottle.runtime import default_runtime
-from bottle.sizes import Chain
-from bottle.state import StateHome
+from bottle.store.state import StateHome
 
 
 def _utc_now() -> datetime:
@@ -35,7 +35,7 @@ class Context:
     runtime: Path = field(default_factory=default_runtime)
     progress: Progress = field(default_factory=Silent)
     now: Callable[[], datetime] = _utc_now
-    folder: LayerFolder | None = None
+    squasher: LayerSquasher | None = None
     chains: dict[str, Chain] = field(default_factory=dict)
 
     @property

@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from bottle.copyplace import CONTENTS, Landing, Source, landing, means_contents
 from bottle.errors import BottleError, NotFound, UsageError, VerificationFailed
+from bottle.files.copyplace import CONTENTS, Landing, Source, landing, means_contents
+from bottle.files.tree import Tree
+from bottle.files.unpack import ChunkReader, Entry, EntryType, Limits, reading, receive, whole
 from bottle.model import ContainerFacts
 from bottle.operations.context import Context
 from bottle.operations.images import holder
 from bottle.operations.settle import settle
-from bottle.plan import commit_in_force, require_here, with_more_in
-from bottle.state import BottleState
-from bottle.tree import Tree
-from bottle.unpack import ChunkReader, Entry, EntryType, Limits, reading, receive, whole
+from bottle.plan.decisions import commit_in_force, require_here, with_more_in
+from bottle.store.state import BottleState
 from bottle.workspace import pack_as, resolve_user
 
 _NOTHING = "nothing was copied"

@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from bottle.agent.manifest import FILE_NAME, Manifest, find_manifest, read_manifest
 from bottle.errors import (
     BottleError,
     ContextUnusable,
@@ -20,14 +21,13 @@ from bottle.errors import (
     StateDamaged,
     TwoContainers,
 )
-from bottle.manifest import FILE_NAME, Manifest, find_manifest, read_manifest
 from bottle.model import DEFAULT_CONTEXT, NO_RESTART, ContainerSummary, Endpoint, EngineInfo, Product, Tombstone
 from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers
 from bottle.operations.listing import unfinished
 from bottle.operations.preflight import obstacles
-from bottle.ownership import the_one
+from bottle.plan.ownership import the_one
 from bottle.words import size, ssh_to
 
 LITTLE = 2 * 1024**3  # bytes: less than a commit of an agent's installed tools needs, as a rule

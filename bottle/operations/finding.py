@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from bottle.model import ContainerSummary
 from bottle.naming import LABEL_IDENTITY, Identity
-from bottle.ownership import Claims, bears_our_marks, in_the_making, own_containers, strays
+from bottle.plan.ownership import Claims, bears_our_marks, in_the_making, own_containers, strays
 from bottle.ports import Engine
-from bottle.state import BottleState
+from bottle.store.state import BottleState
 
 
 def find_containers(

@@ -12,9 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from bottle import transcript, tree
-from bottle.atomic import cannot_write, write_atomic
+from bottle import transcript
 from bottle.errors import BottleError, EngineError, NotFound, UsageError, VerificationFailed
+from bottle.files import tree
+from bottle.files.atomic import cannot_write, write_atomic
+from bottle.files.regular import read_regular
+from bottle.files.unpack import ChunkReader, reading, whole
 from bottle.launch import container_mounts
 from bottle.losses import dropped_by_archive, unseen, worth_telling
 from bottle.model import CommitRecord, Lineage, Metadata, Mount, MountKind
@@ -24,10 +27,8 @@ from bottle.operations.images import holder
 from bottle.operations.pause import paused
 from bottle.operations.settle import settle
 from bottle.operations.start import git_note
-from bottle.plan import as_committed, commit_in_force, find_commit, require_docker, require_here
-from bottle.regular import read_regular
-from bottle.state import DOCKERFILE, BottleState
-from bottle.unpack import ChunkReader, reading, whole
+from bottle.plan.decisions import as_committed, commit_in_force, find_commit, require_docker, require_here
+from bottle.store.state import DOCKERFILE, BottleState
 from bottle.workspace import require_folder
 
 

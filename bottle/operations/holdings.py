@@ -1,12 +1,12 @@
-"""What a deletion would take of a bottle here, looked up; `bottle.copies` says what of it exists nowhere else."""
+"""What a deletion would take of a bottle here, looked up; `bottle.plan.copies` says what of it exists nowhere else."""
 
-from bottle.copies import Holdings, OnlyCopies, only_copies
 from bottle.launch import container_mounts, requests_volume
 from bottle.model import Arrived, ImageFacts, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA
 from bottle.operations.context import Context
-from bottle.plan import commit_in_force
-from bottle.state import BottleState
+from bottle.plan.copies import Holdings, OnlyCopies, only_copies
+from bottle.plan.decisions import commit_in_force
+from bottle.store.state import BottleState
 
 
 def at_stake(context: Context, state: BottleState) -> OnlyCopies:

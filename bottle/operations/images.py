@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from bottle.dockerfile import declared_args
+from bottle.agent.dockerfile import declared_args
 from bottle.errors import BuildFailed, EngineError, NotFound
+from bottle.files.regular import read_regular
 from bottle.launch import bare_spec
 from bottle.model import ImageFacts, Mount
 from bottle.naming import LABEL_AGENT, LABEL_SCHEMA
 from bottle.operations.context import Context
-from bottle.plan import Build, ImageSource, Pull
-from bottle.regular import read_regular
+from bottle.plan.decisions import Build, ImageSource, Pull
 from bottle.workspace import workspace_owner
 
 

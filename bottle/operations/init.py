@@ -7,11 +7,11 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from bottle.atomic import cannot_write, sync_folder, write_atomic
+from bottle.agent.manifest import FILE_NAME, read_manifest
+from bottle.agent.template import PLAIN, SUMMARIES, dockerfile_of, entry_of
 from bottle.errors import NameTaken, NotFound
-from bottle.manifest import FILE_NAME, read_manifest
-from bottle.regular import read_regular
-from bottle.template import PLAIN, SUMMARIES, dockerfile_of, entry_of
+from bottle.files.atomic import cannot_write, sync_folder, write_atomic
+from bottle.files.regular import read_regular
 from bottle.text import printable
 from bottle.workspace import require_folder
 

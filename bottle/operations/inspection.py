@@ -4,8 +4,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bottle import transcript, tree
+from bottle import transcript
 from bottle.errors import StateDamaged
+from bottle.files import tree
+from bottle.files.unpack import EntryType
 from bottle.launch import container_mounts, is_ours
 from bottle.model import (
     CapabilityRequest,
@@ -23,9 +25,8 @@ from bottle.naming import Identity
 from bottle.operations.context import Context
 from bottle.operations.listing import asked, unfinished
 from bottle.operations.weighing import added_by_commits
-from bottle.plan import commit_in_force
-from bottle.state import BottleState
-from bottle.unpack import EntryType
+from bottle.plan.decisions import commit_in_force
+from bottle.store.state import BottleState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from bottle.capability import SHORT_DIGEST
 from bottle.errors import StateDamaged
 from bottle.model import (
     CommitRecord,
@@ -24,9 +23,10 @@ from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers
 from bottle.operations.weighing import weigh
-from bottle.plan import commit_in_force, finishing
-from bottle.sizes import Weight
-from bottle.state import BottleState
+from bottle.plan.decisions import commit_in_force, finishing
+from bottle.plan.sizes import Weight
+from bottle.requests.request import SHORT_DIGEST
+from bottle.store.state import BottleState
 
 _DAMAGED = "damaged"
 STATES = ("running", "paused", "stopped", "created", "committed", "moved", "gone", "ambiguous", _DAMAGED)

@@ -5,11 +5,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bottle import temporary, tree
-from bottle.atomic import cannot_write, write_atomic
-from bottle.garbage import Area
+from bottle.files import tree
+from bottle.files.atomic import cannot_write, write_atomic
+from bottle.files.regular import read_regular
 from bottle.naming import Identity
-from bottle.regular import read_regular
+from bottle.plan.garbage import Area
+from bottle.store import temporary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from bottle.model import ContainerFacts, Status
 from bottle.naming import Identity
 from bottle.operations.context import Context
 from bottle.ports import Engine
-from bottle.state import BottleState
+from bottle.store.state import BottleState
 
 _DESCRIPTORS = 4  # for a connection to the engine and its certificate, and for the note
 _TRIES = (0.1, 0.5, 2.0)  # seconds from one try to let it go on to the next

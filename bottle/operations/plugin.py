@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from bottle.atomic import cannot_write, remove_file, write_atomic
 from bottle.errors import NameTaken
-from bottle.regular import read_regular
+from bottle.files.atomic import cannot_write, remove_file, write_atomic
+from bottle.files.regular import read_regular
 
 _FILE = Path("cli-plugins", "docker-bottle")
 _MODE = 0o755

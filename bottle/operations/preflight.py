@@ -7,8 +7,8 @@ from bottle.errors import PortTaken, PreflightRefused
 from bottle.model import Agent, ContainerSummary
 from bottle.naming import LABEL_IDENTITY
 from bottle.operations.context import Context
+from bottle.plan.preflight import BUILT_IN_NETWORKS, LaunchFacts, PortHolder, doubts, problems, taken
 from bottle.portbinding import PortBinding
-from bottle.preflight import BUILT_IN_NETWORKS, LaunchFacts, PortHolder, doubts, problems, taken
 from bottle.sockets import port_holder
 
 _LEFT = "nothing was started or changed"

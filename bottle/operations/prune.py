@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from bottle import tree
 from bottle.errors import Conflict, InvalidIdentity, NotFound, StateDamaged
-from bottle.garbage import Area, BottleFacts, FolderFacts, Garbage, GarbageFacts, Kept, Kind, PrunePlan, plan_prune
+from bottle.files import tree
 from bottle.model import ContainerSummary
 from bottle.naming import LABEL_SCHEMA, Identity
 from bottle.operations.arriving import PATIENCE, nothing_arriving, touched_at, undisturbed
@@ -19,9 +18,10 @@ from bottle.operations.holdings import at_stake
 from bottle.operations.outside import left_outside
 from bottle.operations.outside import remove as remove_path
 from bottle.operations.remove import remove_locked
-from bottle.sizes import Chain, weights
-from bottle.state import ARRIVED, DRAFT, BottleState, leftover_of
-from bottle.temporary import BESIDE, PLACED, WRITING
+from bottle.plan.garbage import Area, BottleFacts, FolderFacts, Garbage, GarbageFacts, Kept, Kind, PrunePlan, plan_prune
+from bottle.plan.sizes import Chain, weights
+from bottle.store.state import ARRIVED, DRAFT, BottleState, leftover_of
+from bottle.store.temporary import BESIDE, PLACED, WRITING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,20 +5,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bottle import runtime, temporary
-from bottle.copies import named_commits
+from bottle import runtime
 from bottle.errors import Conflict, MovedAway, NeedsConsent, StateDamaged
-from bottle.garbage import is_helper
 from bottle.model import ContainerSummary, ImageSummary, MigrationPhase
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.arriving import nothing_arriving
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers, find_drafts
 from bottle.operations.holdings import arrived, at_stake
-from bottle.ownership import the_one
-from bottle.plan import finishing
+from bottle.plan.copies import named_commits
+from bottle.plan.decisions import finishing
+from bottle.plan.garbage import is_helper
+from bottle.plan.ownership import the_one
 from bottle.ports import Engine
-from bottle.state import BottleState
+from bottle.store import temporary
+from bottle.store.state import BottleState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,15 +8,15 @@ from contextlib import closing
 from dataclasses import replace
 
 from bottle import runtime
-from bottle.capability import MAX_KEPT, MAX_OPEN, answer_to, take_in
 from bottle.errors import BottleError
 from bottle.launch import REQUESTS, bare_spec, requests_volume
 from bottle.model import SCHEMA, CapabilityRequest, ContainerFacts, Mount, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
 from bottle.operations.secrets import hide_secrets
-from bottle.requestfolder import Folder, read_folder
-from bottle.state import BottleState
+from bottle.requests.folder import Folder, read_folder
+from bottle.requests.request import MAX_KEPT, MAX_OPEN, answer_to, take_in
+from bottle.store.state import BottleState
 
 _MODE = 0o1777  # whatever user the agent is may write here
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bottle import runtime, transcript
-from bottle.admission import RESERVED
+from bottle.agent.admission import RESERVED
 from bottle.errors import BuildFailed, PreflightRefused
+from bottle.files.regular import read_regular
 from bottle.launch import Command, command_for, container_mounts, is_below, mount_over, with_declared_volumes
 from bottle.model import (
     CommitRecord,
@@ -27,7 +28,7 @@ from bottle.operations.preflight import require_launchable
 from bottle.operations.secrets import hand_over
 from bottle.operations.settle import settle, take_effect
 from bottle.operations.start import begin_container, launch_notes, new_container
-from bottle.plan import (
+from bottle.plan.decisions import (
     Attach,
     FromCommit,
     Rebuild,
@@ -37,8 +38,7 @@ from bottle.plan import (
     StartAgain,
     plan_resume,
 )
-from bottle.regular import read_regular
-from bottle.state import BottleState
+from bottle.store.state import BottleState
 from bottle.words import counted
 from bottle.workspace import copy_in
 

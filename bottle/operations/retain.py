@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from bottle import retention
 from bottle.errors import BottleError, Conflict
 from bottle.model import CommitRecord
 from bottle.operations.context import Context
-from bottle.state import BottleState
+from bottle.plan import retention
+from bottle.store.state import BottleState
 
 
 def retain(context: Context, state: BottleState) -> tuple[int, ...]:

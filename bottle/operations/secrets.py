@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from bottle import runtime
-from bottle.admission import RESERVED
-from bottle.capability import answer_to
+from bottle.agent.admission import RESERVED
 from bottle.errors import BottleError
 from bottle.model import Agent, ContainerFacts, Metadata
 from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations.context import Context
+from bottle.requests.request import answer_to
 
 
 def hand_over(context: Context, metadata: Metadata, command: tuple[str, ...] | None) -> Path:

@@ -18,8 +18,8 @@ from bottle.naming import LABEL_IDENTITY, LABEL_NONCE, Identity
 from bottle.operations.context import Context
 from bottle.operations.finding import find_drafts
 from bottle.operations.pause import let_go_on
-from bottle.plan import parent_of, targets_of
-from bottle.state import BottleState
+from bottle.plan.decisions import parent_of, targets_of
+from bottle.store.state import BottleState
 
 
 def settle(context: Context, state: BottleState) -> None:
@@ -44,7 +44,7 @@ def settle(context: Context, state: BottleState) -> None:
         _settle_copy(state, migration)
     if intent is None:
         return
-    # Of two, where a commit died while it was folded, the one that has its place is whole. What is called otherwise
+    # Of two, where a commit died while it was squashed, the one that has its place is whole. What is called otherwise
     # was made by hand, of a container that inherited the label.
     found = context.engine.images({LABEL_NONCE: intent.nonce})
     names = (state.identity.committed(intent.number), state.identity.committing(intent.nonce))
@@ -116,7 +116,7 @@ def take_over(
     engine, identity = context.engine, state.identity
     draft = identity.committing(intent.nonce)
     base = engine.image(container.image) if container is not None else None
-    placed = identity.committed(intent.number) in image.tags  # a folded one stands on less
+    placed = identity.committed(intent.number) in image.tags  # a squashed one stands on less
     if base is not None and not placed and image.diff_ids[: len(base.diff_ids)] != base.diff_ids:
         engine.remove_image(draft)
         state.clear_intent()

@@ -12,8 +12,8 @@ from bottle.operations.remove import remove_locked
 from bottle.operations.requests import collect_notes
 from bottle.operations.secrets import hide_secrets
 from bottle.operations.settle import settle
-from bottle.plan import require_here
-from bottle.state import BottleState
+from bottle.plan.decisions import require_here
+from bottle.store.state import BottleState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

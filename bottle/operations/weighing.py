@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from bottle.model import CommitRecord, ImageSummary, Metadata
 from bottle.naming import LABEL_IDENTITY
 from bottle.operations.context import Context
-from bottle.sizes import Chain, Weight, growth, weights
+from bottle.plan.sizes import Chain, Weight, growth, weights
 
 
 def weigh(

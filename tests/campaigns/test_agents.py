@@ -19,7 +19,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from bottle import tree
+from bottle.files import tree
 from tests.hosts import DockerHost
 from tests.integration import migration
 from tests.integration.migration import BOTTLE, Desk, forgotten

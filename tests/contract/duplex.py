@@ -12,9 +12,9 @@ from typing import Any, Self
 from bottle.errors import ConnectionLost
 from bottle.progress import Silent
 from migrate.model import RemoteCommand, Reply
-from migrate.receiver import Performer, Receiver
-from migrate.stdio_remote import StdioRemote
-from migrate.wire import MAGIC
+from migrate.pull.receiver import Perform, Receiver
+from migrate.transport.frames import MAGIC
+from migrate.transport.stdio import StdioRemote
 
 
 class End:
@@ -57,7 +57,7 @@ class OwnEnd(End):
 class Duplex:
     """An owner's StdioRemote, and a Receiver that serves it in a thread until it is closed."""
 
-    def __init__(self, perform: Performer, *, on_loss: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, perform: Perform, *, on_loss: Callable[[], None] = lambda: None) -> None:
         here, there = socket.socketpair()
         self.here, self.there = End(here), OwnEnd(there)
         self.remote = StdioRemote("puller.test", self.there, self.there, on_loss=on_loss)

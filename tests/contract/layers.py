@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from bottle.errors import NotFound, VerificationFailed
+from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec
 from migrate.ports import LayerSource
-from migrate.spool import DirectorySpool
-from migrate.stream import decompress
+from migrate.tar.compression import decompress
 from tests.support.blobs import is_whole
 
 UNKNOWN = "sha256:" + "0" * 64

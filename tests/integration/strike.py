@@ -17,9 +17,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from bottle import state
 from bottle.cli.main import main
-from migrate.ssh import SshRemote
+from bottle.store import state
+from migrate.transport.ssh import SshRemote
 
 _DURING = 0.02
 
@@ -34,7 +34,7 @@ class Striker:
         self._seen: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._scripts = {
-            each.read_text(): each.name.removesuffix(".sh") for each in (files("migrate") / "far").iterdir()
+            each.read_text(): each.name.removesuffix(".sh") for each in (files("migrate.host") / "scripts").iterdir()
         }
 
     def around(self, name: str, act: Callable[[], Any]) -> Any:

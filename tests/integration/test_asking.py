@@ -19,13 +19,13 @@ import pytest
 from docker.errors import ImageNotFound
 from mcp import Client, StdioServerParameters
 
-from bottle.capability import MAX_DOCKERFILE, MAX_OPEN
 from bottle.docker_engine import DockerEngine
 from bottle.model import CapabilityRequest, RequestStatus
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.operations.requests import collect, publish
-from bottle.state import BottleState, StateHome
+from bottle.requests.request import MAX_DOCKERFILE, MAX_OPEN
+from bottle.store.state import BottleState, StateHome
 from bottle.testing import RecordingProgress
 from tests.support.trees import snapshot
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bottle import tree
+from bottle.files import tree
 from tests.hosts import DockerHost
 from tests.integration import migration, trees
 from tests.integration.migration import Desk

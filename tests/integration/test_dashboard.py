@@ -21,7 +21,7 @@ from bottle import runtime
 from bottle.docker_engine import DockerEngine
 from bottle.naming import Identity
 from bottle.operations import Context
-from bottle.state import BottleState, StateHome
+from bottle.store.state import BottleState, StateHome
 from bottle.words import size
 from tests.hosts import DockerHost
 from tests.integration import migration

@@ -13,15 +13,15 @@ import pytest
 
 from bottle.model import Store
 from bottle.naming import Identity
-from migrate import archive
-from migrate.archive import Archive, Layer, compose
-from migrate.imagearchive import read_image
+from migrate.admission.image_archive import read_image
+from migrate.image import load_archive as archive
+from migrate.image.load_archive import Archive, Layer, compose
 from migrate.model import Blob, Codec
 from tests.hosts import DockerHost
 
 
 def evil(document: object, victim: str) -> bytes:
-    """A document as `migrate.archive` writes it, and behind it what Go takes instead."""
+    """A document as `migrate.image.load_archive` writes it, and behind it what Go takes instead."""
     match document:
         case [dict(entry)]:
             entry["repotags"] = [victim]

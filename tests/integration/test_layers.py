@@ -16,10 +16,10 @@ import pytest
 from bottle.facts import image_facts
 from bottle.model import ImageFacts, Store
 from bottle.naming import Identity
-from migrate.archive import Archive, KnownBlob, Layer, choose_codec, compose
-from migrate.layers import SaveStreamSource
+from migrate.image.load_archive import Archive, KnownBlob, Layer, choose_codec, compose
+from migrate.image.save_stream import SaveStreamSource
+from migrate.image.spool import DirectorySpool
 from migrate.model import Blob
-from migrate.spool import DirectorySpool
 from tests.contract.layers import LayerSourceContract, Subject
 from tests.hosts import DockerHost
 from tests.integration.smallimage import build_small

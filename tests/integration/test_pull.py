@@ -26,7 +26,7 @@ MEGA = 1 << 20
 # Kills itself around the COUNTth run of a script here: WHEN is before or after.
 STRIKE = """
 import os, signal, sys
-from migrate import dock
+from migrate.pull import perform as dock
 when, name, words = sys.argv[1], sys.argv[2], sys.argv[3:]
 def struck(perform, named):
     def run(self, what, *args, **options):
@@ -403,7 +403,7 @@ def instead_of_bottle(host: DockerHost, script: str) -> Iterator[None]:
 
 # An owner whose documents name another image to whoever reads JSON as Go does.
 RETAGGING = """#!/opt/bottle/bin/python
-from migrate import archive
+from migrate.image import load_archive as archive
 plain = archive._json
 def evil(document):
     if isinstance(document, list):

@@ -17,9 +17,9 @@ import pytest
 
 from bottle.errors import ConnectionLost, HostKeyRejected, LoginRefused, RemoteError, UsageError
 from migrate.model import Target
-from migrate.ssh import SshOptions, SshRemote
-from migrate.ssh.keys import fingerprint
-from migrate.ssh.known_hosts import hash_name
+from migrate.transport.ssh import SshOptions, SshRemote
+from migrate.transport.ssh.keys import fingerprint
+from migrate.transport.ssh.known_hosts import hash_name
 from tests.contract.remote import ARGUMENTS, RemoteContract, script
 from tests.integration.sshd import Sshd, free_port, make_key, running, user_with_shell
 
@@ -510,7 +510,7 @@ class TestBreakage:
 
     def test_ctrl_c_from_the_terminal(self, client: Client) -> None:
         program = (
-            "import sys\nfrom pathlib import Path\nfrom migrate.ssh import SshOptions, SshRemote\n"
+            "import sys\nfrom pathlib import Path\nfrom migrate.transport.ssh import SshOptions, SshRemote\n"
             "from migrate.model import RemoteCommand, Target\n"
             f"options = SshOptions(ssh_config=Path({str(client.config)!r}))\n"
             "remote = SshRemote.connect(Target('box'), options=options)\n"

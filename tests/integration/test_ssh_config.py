@@ -14,7 +14,7 @@ import pytest
 
 from bottle.errors import BottleError
 from migrate.model import Target
-from migrate.ssh import SshOptions, SshRemote
+from migrate.transport.ssh import SshOptions, SshRemote
 from tests.contract.remote import script
 from tests.integration.sshd import Sshd, free_port, make_key, running
 
@@ -285,7 +285,7 @@ KNOWN_WITHOUT = (
 @pytest.mark.parametrize("config", CONFIGURATIONS, indirect=True)
 def test_without_an_ssh_client(request: pytest.FixtureRequest, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = ssh_logs_in(config)
-    monkeypatch.setattr("migrate.ssh.lookup.shutil.which", lambda name: None)
+    monkeypatch.setattr("migrate.transport.ssh.lookup.shutil.which", lambda name: None)
     logged_in = bottle_logs_in(config)
     if request.node.callspec.params["config"] in KNOWN_WITHOUT:
         assert logged_in == expected

@@ -14,8 +14,8 @@ def _in(file: str, tests: str, *faults: tuple[str, str, str]) -> tuple[Mutant, .
 MUTANTS: tuple[Mutant, ...] = (
     # --- what is on disk is the old or the new ---
     *_in(
-        "bottle/atomic.py",
-        "test_durability test_atomic",
+        "bottle/files/atomic.py",
+        "store/test_durability files/test_atomic",
         ("a file is not synced before its name", "os.fsync(file.fileno())", "pass"),
         ("a tree is not synced before its name", "        tree.sync(new)\n", ""),
         (
@@ -26,21 +26,23 @@ MUTANTS: tuple[Mutant, ...] = (
         ("a failed write leaves its half", "            temporary.unlink(missing_ok=True)\n", ""),
     ),
     *_in(
-        "bottle/atomic.py",
-        "test_atomic",
+        "bottle/files/atomic.py",
+        "files/test_atomic",
         ("a tree that was being replaced is not put back", "        old.rename(target)\n", "        pass\n"),
     ),
     *_in(
-        "bottle/state.py", "test_durability", ("a draft is adopted unsynced", "            tree.sync(draft.path)\n", "")
+        "bottle/store/state.py",
+        "store/test_durability",
+        ("a draft is adopted unsynced", "            tree.sync(draft.path)\n", ""),
     ),
     *_in(
-        "bottle/tree.py",
-        "test_durability test_tree",
+        "bottle/files/tree.py",
+        "store/test_durability files/test_tree",
         ("the files of a tree are not synced", "                _sync(node)\n", "                pass\n"),
     ),
     *_in(
-        "bottle/tree.py",
-        "test_tree",
+        "bottle/files/tree.py",
+        "files/test_tree",
         ("a folder that may not be written stays", "_open_up(name, descent.folder)", "str(name)"),
     ),
     *_in(
@@ -54,11 +56,11 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         ("an unpause is tried once", "            if delay is None:", "            if exc:"),
     ),
-    *_in("migrate/bundlefile.py", "test_durability", ("a bundle is named unsynced", "os.fsync(", "int(")),
+    *_in("migrate/bundle/file.py", "store/test_durability", ("a bundle is named unsynced", "os.fsync(", "int(")),
     # --- the engine that is meant ---
     *_in(
         "bottle/docker_engine/endpoint.py",
-        "test_docker_endpoint",
+        "docker_engine/test_endpoint",
         (
             "a context beats DOCKER_HOST",
             '    if environment.get("DOCKER_HOST"):',
@@ -73,7 +75,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     *_in(
         "bottle/docker_engine/ssh.py",
-        "test_docker_ssh",
+        "docker_engine/test_ssh",
         (
             "ssh outlives its socket",
             "            self._process.terminate()\n            self._process.wait()",
@@ -83,8 +85,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     # --- one writer ---
     *_in(
-        "bottle/lock.py",
-        "test_lock",
+        "bottle/store/lock.py",
+        "store/test_lock",
         ("the lock is shared", "fcntl.LOCK_EX | fcntl.LOCK_NB", "fcntl.LOCK_SH | fcntl.LOCK_NB"),
         ("a lock in a folder that is gone counts", "if not _is_at(descriptor, path):", "if False:"),
         ("who is not brief is waited for", "if not _is_brief(note) or", "if"),
@@ -120,8 +122,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     # --- what resume does ---
     *_in(
-        "bottle/plan.py",
-        "test_plan operations/test_resume",
+        "bottle/plan/decisions.py",
+        "plan/test_plan operations/test_resume",
         ("a moved bottle resumes", '        require_here(identity, facts.tombstone, "resume")\n', ""),
         ("a bottle with an unknown owner resumes", "        require_settled(identity, facts.migration)\n", ""),
         (
@@ -153,8 +155,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     # --- nothing is deleted unasked ---
     *_in(
-        "bottle/retention.py",
-        "test_plan operations/test_retention",
+        "bottle/plan/retention.py",
+        "plan/test_plan operations/test_retention",
         ("the newest commit may expire", "standing[-max(1, keep.commits or 1) :]", "standing[len(standing) :]"),
         ("the commit in force may expire", " and commit.tag != in_force and", " and"),
         ("a commit that others need may expire", "kept = newest | set(needed)", "kept = newest"),
@@ -180,7 +182,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     *_in(
-        "bottle/garbage.py",
+        "bottle/plan/garbage.py",
         "operations/test_prune",
         ("prune does without consent", "if consent or not each.consent)", "if each)"),
         (
@@ -198,8 +200,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     # --- what keeps an agent from starting ---
     *_in(
-        "bottle/preflight.py",
-        "test_preflight",
+        "bottle/plan/preflight.py",
+        "plan/test_preflight",
         ("any network is there", "if agent.network not in BUILT_IN_NETWORKS and not", "if not agent.network and not"),
         ("any CPUs are there", "0 < facts.cpus < agent.cpus:", "0 < agent.cpus < facts.cpus < 0:"),
         ("a port that is taken is free", "if holder is not None)", "if holder is None)"),
@@ -230,7 +232,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ("a resume does not look first", "        require_launchable(context, metadata.agent)\n", "        pass\n"),
     ),
     *_in(
-        "bottle/plan.py",
+        "bottle/plan/decisions.py",
         "operations/test_resume",
         (
             "what is started again runs what it was made to run",
@@ -260,8 +262,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     # --- tars that nobody vouches for ---
     *_in(
-        "bottle/unpack.py",
-        "test_unpack",
+        "bottle/files/unpack.py",
+        "files/test_unpack",
         ("a name comes twice", "if path in self._types and", "if path not in self._types and"),
         ("a path that escapes is unpacked", '".." in path.split("/")', '"..." in path.split("/")'),
         ("an absolute path is unpacked", 'path.startswith("/") or', ""),
@@ -303,8 +305,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     # --- commands over there ---
     *_in(
-        "migrate/shell.py",
-        "test_shell",
+        "migrate/transport/framing.py",
+        "migrate/transport/test_framing",
         ("arguments are not quoted", '" " + shlex.quote(arg)', '" " + arg'),
         ("a zero byte is sent", r'if any("\0" in part', r'if any("\1" in part'),
         ("an answer has no limit", "> self.limit:", "> 1 << 60:"),
@@ -312,8 +314,8 @@ MUTANTS: tuple[Mutant, ...] = (
         ("noise has no limit", "if self._skipped > NOISE_LIMIT:", "if self._skipped < 0:"),
     ),
     *_in(
-        "migrate/ssh/known_hosts.py",
-        "test_host_key",
+        "migrate/transport/ssh/known_hosts.py",
+        "migrate/transport/ssh/test_host_key",
         (
             "a changed host key is unknown",
             "            return Verdict.CHANGED\n",
@@ -327,8 +329,8 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     *_in(
-        "migrate/ssh/host_key.py",
-        "test_host_key",
+        "migrate/transport/ssh/host_key.py",
+        "migrate/transport/ssh/test_host_key",
         ("an unknown host key is taken", "                raise self._unknown(shown)\n", "                return\n"),
         ("a changed host key is taken", "                raise self._changed(shown)\n", "                return\n"),
         (
@@ -338,14 +340,14 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     *_in(
-        "migrate/ssh/login.py",
-        "test_ssh_login",
+        "migrate/transport/ssh/login.py",
+        "migrate/transport/ssh/test_login",
         ("named keys of the agent are left out", "if blob in named - first),", "if blob in first - named),"),
         ("what is named by hand is read last", "self._files(by_user, held, locked, ", "self._files((), held, locked, "),
         ("a key file of no use is passed over", "if meant and path.exists():", "if not meant and path.exists():"),
     ),
     *_in(
-        "bottle/cli/entry.py",
+        "bottle/cli/sigint.py",
         "cli/test_entry",
         (
             "a Ctrl-C that is hidden is lost",
@@ -355,13 +357,13 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     # --- what was acknowledged is there ---
     *_in(
-        "migrate/transfer.py",
-        "migrate/test_transfer",
+        "migrate/host/upload.py",
+        "migrate/host/test_upload",
         ("a staged piece counts by its size", " and found[0] == piece.sha256()", ""),
         (
             "what arrived is not checked",
-            "            if not self._damaged(cargo):\n",
-            "            if cargo is not None:\n",
+            "            if not self._damaged(payload):\n",
+            "            if payload is not None:\n",
         ),
         (
             "a broken line is not tried again",
@@ -370,14 +372,14 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     *_in(
-        "migrate/far/piece.sh",
-        "migrate/test_transfer",
+        "migrate/host/scripts/piece.sh",
+        "migrate/host/test_upload",
         ("a piece has its name whatever it holds", ' || fail 23 "piece $3 was changed on its way"', ""),
         ("a piece that came short counts", '[ "$(size_of "$temporary")" = "$5" ] ||', "true ||"),
     ),
     *_in(
-        "migrate/far/check.sh",
-        "migrate/test_transfer",
+        "migrate/host/scripts/check.sh",
+        "migrate/host/test_upload",
         (
             "pieces make up another blob there",
             '	[ "$(cat "$blob"/[0-9]* 2>/dev/null | hash_file /dev/stdin)" = "$blob" ] && continue\n',
@@ -386,14 +388,14 @@ MUTANTS: tuple[Mutant, ...] = (
         ("pieces of another making stay there", '	[ -n "$found" ] || gone "$blob"\n', ""),
     ),
     *_in(
-        "migrate/untrusted.py",
-        "test_untrusted",
+        "migrate/admission/arrived_state.py",
+        "migrate/admission/test_arrived_state",
         ("pieces make up another blob here", "    if digest.hexdigest() != blob:\n", "    if not blob:\n"),
         ("a state keeps the rights it had", "if mode is not None and private:", "if mode is None and private:"),
     ),
     *_in(
-        "migrate/untrusted.py",
-        "test_dock",
+        "migrate/admission/arrived_state.py",
+        "migrate/pull/test_perform",
         (
             "a history of another bottle arrives",
             "if commit is None or commit.tag != identity.committed(commit.number):",
@@ -404,35 +406,43 @@ MUTANTS: tuple[Mutant, ...] = (
         ("a setuid bit arrives", "0o3777 if entry.type is EntryType.FOLDER else 0o777", "0o7777"),
     ),
     *_in(
-        "migrate/parcels.py",
-        "migrate/test_parcels",
+        "migrate/contents/archive.py",
+        "migrate/contents/test_archive",
         ("a torn tar of a volume counts", "            source.finish(archive.offset)\n", ""),
     ),
     *_in(
-        "migrate/repository.py",
-        "migrate/test_worktrees",
+        "migrate/contents/repository.py",
+        "migrate/contents/test_worktrees",
         ("what is left of a cherry-pick stays", 'name + b"^{commit}" for name in _LEFT.findall(content)', "()"),
     ),
     *_in(
-        "migrate/far/staged.sh",
-        "migrate/test_transfer",
+        "migrate/host/scripts/staged.sh",
+        "migrate/host/test_upload",
         ("what nobody wants stays staged", '\t*) rm -rf "./$blob" ;;\n', ""),
     ),
     # --- hand-over ---
     *_in(
-        "migrate/handoff.py",
-        "migrate/test_handoff migrate/test_move",
+        "migrate/host/destination.py",
+        "migrate/host/test_destination migrate/move/test_move",
         (
             "an image that differs is believed",
             "if diff_ids != commit.diff_ids or config_digest != commit.config_digest:",
             "if not diff_ids:",
         ),
-        ("a move leaves no tombstone", "    state.write_tombstone(\n", "    str(\n"),
         (
             "diff ids are a set",
             "if diff_ids != commit.diff_ids or",
             "if set(diff_ids) != set(commit.diff_ids) or",
         ),
+    ),
+    *_in(
+        "migrate/move/handoff.py",
+        "migrate/host/test_destination migrate/move/test_move",
+        ("a move leaves no tombstone", "    state.write_tombstone(\n", "    str(\n"),
+    ),
+    *_in(
+        "migrate/host/ownership.py",
+        "migrate/host/test_destination migrate/move/test_move",
         (
             "withdrawn counts as arrived",
             "            return False\n        case _:",
@@ -440,8 +450,8 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     *_in(
-        "migrate/move.py",
-        "migrate/test_move",
+        "migrate/move/steps.py",
+        "migrate/move/test_move",
         (
             "handing off is not noted",
             "if self._request.keep else MigrationPhase.HANDING_OFF, commit.number)",
@@ -449,19 +459,23 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         (
             "the image is loaded and not verified",
-            "            arrival.load(order)\n            arrival.verify_image(commit, tag)\n",
-            "            arrival.load(order)\n",
+            "            destination.load(order)\n            destination.verify_image(commit, tag)\n",
+            "            destination.load(order)\n",
         ),
         (
             "an image that is there is not verified",
-            "            arrival.tag(image.id, tag)\n            arrival.verify_image(commit, tag)\n",
-            "            arrival.tag(image.id, tag)\n",
+            "            destination.tag(image.id, tag)\n            destination.verify_image(commit, tag)\n",
+            "            destination.tag(image.id, tag)\n",
         ),
-        ("the far host keeps what failed its proof", "                arrival.unload(tag)\n", "                pass\n"),
+        (
+            "the far host keeps what failed its proof",
+            "                destination.unload(tag)\n",
+            "                pass\n",
+        ),
     ),
     *_in(
-        "migrate/far/register.sh",
-        "migrate/test_handoff migrate/test_far_places test_durability",
+        "migrate/host/scripts/register.sh",
+        "migrate/host/test_destination migrate/host/test_places store/test_durability",
         ("a bottle that is there is replaced", '[ ! -e "$state/moved-to.json" ]; then', '[ ! -e "$state" ]; then'),
         ("a workspace that is there is replaced", 'rmdir "$3" 2>/dev/null ||', 'rm -rf "$3" ||'),
         (
@@ -473,15 +487,15 @@ MUTANTS: tuple[Mutant, ...] = (
         ("the last name is not flushed", 'flush "$state"\nis_here', "is_here"),
     ),
     *_in(
-        "migrate/far/withdraw.sh",
-        "migrate/test_handoff migrate/test_far_places",
+        "migrate/host/scripts/withdraw.sh",
+        "migrate/host/test_destination migrate/host/test_places",
         ("what is withdrawn may still arrive", 'mv "$incoming/state-$2" "$incoming/withdrawn-$2" 2>/dev/null\n', ""),
         ("what somebody did in a placed workspace goes", '&& untouched "$landing"; then', "; then"),
     ),
     # --- bundles ---
     *_in(
-        "migrate/bundlefile.py",
-        "migrate/test_bundle_hostile migrate/test_bundle",
+        "migrate/bundle/file.py",
+        "migrate/bundle/test_hostile migrate/bundle/test_bundle",
         ("a changed member is taken", "        if meter.digest != member.digest:\n", "        if not meter:\n"),
         (
             "a member unpacks to more",
@@ -492,8 +506,8 @@ MUTANTS: tuple[Mutant, ...] = (
         ("a file that exists is overwritten", "    if os.path.lexists(target):\n", "    if not target:\n"),
     ),
     *_in(
-        "migrate/imports.py",
-        "migrate/test_bundle",
+        "migrate/bundle/imports.py",
+        "migrate/bundle/test_bundle",
         (
             "an import's image is not verified",
             "if image is None or (image.diff_ids, image.config_digest) !=",
@@ -504,8 +518,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     # --- what comes from elsewhere ---
     *_in(
-        "bottle/admission.py",
-        "test_manifest test_dock migrate/test_bundle_hostile",
+        "bottle/agent/admission.py",
+        "agent/test_manifest migrate/pull/test_perform migrate/bundle/test_hostile",
         ("a volume covers bottle's folder", '        and not value.startswith(RESERVED + "/")\n', ""),
         ("no limit of processes is one", "_is_whole(value, 1, _MOST_PIDS)", "_is_whole(value, -1, _MOST_PIDS)"),
         ("all capabilities are one", "value in linuxcapability.NAMES", 'value in {*linuxcapability.NAMES, "ALL"}'),
@@ -513,24 +527,19 @@ MUTANTS: tuple[Mutant, ...] = (
         ("an image is an option", '_IMAGE = re.compile(r"[A-Za-z0-9][', '_IMAGE = re.compile(r"[-A-Za-z0-9]['),
     ),
     *_in(
-        "bottle/admission.py",
-        "test_admission",
+        "bottle/agent/admission.py",
+        "agent/test_admission",
         ("a folder is named in a roundabout way", "posixpath.normpath(value) == value and", "value and"),
         ("what cannot be shown is asked for", "if printable(each, LONGEST_DEMAND) != each:", "if not each:"),
         ("any number of things is asked for", "if len(asked) > _MOST_DEMANDS:", "if not asked:"),
     ),
     *_in(
-        "migrate/trust.py",
-        "test_dock migrate/test_bundle_hostile migrate/test_bundle cli/test_bundle_commands",
+        "migrate/admission/grant.py",
+        "migrate/pull/test_perform migrate/bundle/test_hostile migrate/bundle/test_bundle cli/test_bundle_commands",
         (
             "nobody is asked",
             "if self.demands and not agree(self.demands):",
             "if not self.demands and not agree(self.demands):",
-        ),
-        (
-            "a bundle's state is another bottle's",
-            "    if metadata.identity != manifest.identity:\n",
-            "    if not metadata:\n",
         ),
         (
             "a far host says of which container a commit was made",
@@ -540,8 +549,17 @@ MUTANTS: tuple[Mutant, ...] = (
         ("a history names other images", "tag=identity.committed(commit.number), mark", "mark"),
     ),
     *_in(
-        "migrate/dock.py",
-        "test_dock migrate/test_pull",
+        "migrate/bundle/consistency.py",
+        "migrate/bundle/test_hostile migrate/bundle/test_bundle",
+        (
+            "a bundle's state is another bottle's",
+            "    if metadata.identity != manifest.identity:\n",
+            "    if not metadata:\n",
+        ),
+    ),
+    *_in(
+        "migrate/pull/perform.py",
+        "migrate/pull/test_perform migrate/pull/test_session",
         (
             "a bottle that lives here is replaced by a pull",
             "if not (rule.looks or rule.settles or again) and self.is_here():",
@@ -553,8 +571,8 @@ MUTANTS: tuple[Mutant, ...] = (
         ("an image that was here is taken away", 'case "unload" if command.args[2] not in self._given:', 'case "":'),
     ),
     *_in(
-        "migrate/disclosure.py",
-        "migrate/test_disclosure",
+        "migrate/pull/disclosure.py",
+        "migrate/pull/test_disclosure",
         (
             "all layers of an image are told",
             "takewhile(self._named.__contains__, chain)",
@@ -569,8 +587,8 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     *_in(
-        "migrate/report.py",
-        "migrate/test_report",
+        "migrate/pull/messages.py",
+        "migrate/pull/test_messages",
         (
             "a far host's advice is ours",
             "if following and not _ADVICE.fullmatch(said[2]):",
@@ -578,8 +596,8 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     *_in(
-        "migrate/guard.py",
-        "test_guard",
+        "migrate/pull/policy.py",
+        "migrate/pull/test_policy",
         (
             "a plan may change something",
             "if self.terms.looking and not rule.looks:",
@@ -599,8 +617,8 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     *_in(
-        "migrate/imagearchive.py",
-        "test_dock",
+        "migrate/admission/image_archive.py",
+        "migrate/pull/test_perform",
         ("foreign RepoTags are accepted", "    if ours is None:\n", "    if not tag:\n"),
         ("a layer is not what its name says", '    if packed.digest != f"sha256:{digest}":\n', "    if not digest:\n"),
         (
@@ -614,28 +632,28 @@ MUTANTS: tuple[Mutant, ...] = (
         ("the config reaches the engine as it came", "    made = composed(config)\n", "    made = config\n"),
     ),
     *_in(
-        "migrate/imageconfig.py",
-        "test_dock",
+        "migrate/admission/image_config.py",
+        "migrate/pull/test_perform",
         ("a key twice in a config", "    if len(found) != len(pairs):\n", "    if not pairs and found:\n"),
         ("a key in another case", "if known.get(key.casefold(), key) != key:", "if not isinstance(key, str):"),
     ),
     # --- credentials ---
     *_in(
-        "migrate/scan.py",
-        "migrate/test_scan",
+        "migrate/secrets/scan.py",
+        "migrate/secrets/test_scan",
         ("a package explains what it does not own", "if packages.own(each.path, each.digests)}", "if each.digests}"),
         ("a deleted file takes no find with it", "replace(seen, gone=True)", "replace(seen, gone=False)"),
         ("a known key explains its neighbours", "if one.fingerprint not in explained]", "if not explained]"),
     ),
     *_in(
-        "migrate/credentials.py",
-        "migrate/test_credentials",
+        "migrate/secrets/patterns.py",
+        "migrate/secrets/test_patterns",
         ("npm tokens are not known", 'rb"npm_[A-Za-z0-9]{36}"', 'rb"npm-[A-Za-z0-9]{36}"'),
         ("netrc is not known", r'r"/[._]netrc"', r'r"/[_]netrc"'),
     ),
     *_in(
-        "migrate/privatekey.py",
-        "migrate/test_credentials",
+        "migrate/secrets/private_key.py",
+        "migrate/secrets/test_patterns",
         (
             "a mark is repeated by chance",
             "if repeated.search(text, 0, len(last) + _NEAR) else text",

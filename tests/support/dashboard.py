@@ -15,14 +15,14 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from bottle.capability import digest_of
 from bottle.dashboard.app import Dashboard
 from bottle.dashboard.desk import Desk
 from bottle.dashboard.diffview import Pane
 from bottle.dashboard.tables import Listing
 from bottle.model import CapabilityRequest, RequestStatus
 from bottle.operations import BottleView, Context
-from bottle.state import BottleState
+from bottle.requests.request import digest_of
+from bottle.store.state import BottleState
 
 SECONDS = 20
 

@@ -14,8 +14,8 @@ from typing import Any
 import zstandard
 
 from bottle.progress import Silent
-from migrate import bundle
-from migrate.bundlefile import BundleFile
+from migrate.bundle import format as bundle
+from migrate.bundle.file import BundleFile
 
 
 def digest(data: bytes) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bottle import tree
+from bottle.files import tree
 
 _LOOK = 0.1  # seconds
 # The screen stays when the command has ended, whose exit code is in a file. Ctrl-C is for the command.

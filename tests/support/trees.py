@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from bottle.tree import Tree
-from migrate import packing, parcels
+from bottle.files.tree import Tree
+from migrate.contents import archive as tarballs
+from migrate.contents import packing
 
 Snapshot = dict[str, tuple[int, bytes, str]]
 
@@ -40,13 +41,13 @@ def edit_while_packed(monkeypatch: pytest.MonkeyPatch, journal: Path, *, rounds:
     """Have somebody add a line to a file whenever its folder has just been packed, for so many times."""
     done = 0
 
-    def edited(*args: Any, live: bool = False, **kwargs: Any) -> parcels.Parcel:
+    def edited(*args: Any, live: bool = False, **kwargs: Any) -> tarballs.Tarball:
         nonlocal done
-        parcel = parcels.pack_folder(*args, live=live, **kwargs)
+        tarball = tarballs.pack_folder(*args, live=live, **kwargs)
         if live and done < rounds:
             done += 1
             with journal.open("a") as file:
                 file.write("more\n")
-        return parcel
+        return tarball
 
     monkeypatch.setattr(packing, "pack_folder", edited)

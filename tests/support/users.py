@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bottle import tree
+from bottle.files import tree
 
 _NOBODY = 65534
 _ROOT = os.geteuid() == 0

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from bottle import runtime, state, transcript
+from bottle import runtime, transcript
 from bottle.errors import EngineError, StateDamaged
 from bottle.launch import can_be_told, made_to_run
 from bottle.model import Agent, Status
 from bottle.operations import Context, StartRequest, plan_start, start
-from bottle.state import BottleState, StateHome
+from bottle.store import state
+from bottle.store.state import BottleState, StateHome
 from bottle.testing import FakeEngine, RecordingProgress
 
 BASE = "debian:trixie-slim"

@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 import pytest
 
+from bottle.agent.template import entry_of
 from bottle.cli.group import Group
 from bottle.cli.main import main
-from bottle.template import entry_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")))

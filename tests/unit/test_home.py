@@ -8,7 +8,7 @@ import pytest
 
 from bottle.errors import UsageError
 from bottle.home import default_home, user_home
-from migrate.ssh.tokens import expand_home, local_user
+from migrate.transport.ssh.tokens import expand_home, local_user
 
 
 def test_the_folder_is_the_environments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

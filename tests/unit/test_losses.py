@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from bottle.files.tree import Tree, discard, walk
 from bottle.losses import _HELD, Account, Trait, Way, dropped_by_archive, dropped_by_commit, unseen, worth_telling
-from bottle.tree import Tree, discard, walk
 from tests.support.trees import make_deep
 
 CUT = 1_700_000_000

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from bottle.cli.main import main
 from bottle.operations import Context
-from bottle.state import BottleState
+from bottle.store.state import BottleState
 from tests.support.trees import Snapshot, snapshot
 from tests.support.world import BASE, World
 

@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from bottle.capability import digest_of
 from bottle.cli.aftermath import in_force, resume_again
 from bottle.errors import EngineUnreachable
-from bottle.garbage import is_helper
 from bottle.launch import Once
 from bottle.model import CapabilityRequest, RequestStatus, Status
 from bottle.naming import Identity
-from bottle.plan import ResumeRequest
-from bottle.state import BottleState
+from bottle.plan.decisions import ResumeRequest
+from bottle.plan.garbage import is_helper
+from bottle.requests.request import digest_of
+from bottle.store.state import BottleState
 from tests.support.world import BASE
 from tests.unit.cli.conftest import Cli
 

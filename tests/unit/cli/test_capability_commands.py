@@ -9,11 +9,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from bottle.capability import digest_of
 from bottle.cli.capability import capability
 from bottle.cli.main import main
 from bottle.model import CapabilityRequest, RequestStatus, Status
-from bottle.state import BottleState
+from bottle.requests.request import digest_of
+from bottle.store.state import BottleState
 from tests.support.world import BASE
 from tests.unit.cli.conftest import Cli
 

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bottle.admission import LONGEST_DEMAND
+from bottle.agent.admission import LONGEST_DEMAND
 from bottle.cli.consent import agreement
 from bottle.errors import NeedsConsent
 from bottle.model import Agent, Metadata
 from bottle.naming import Identity
-from migrate.trust import Granted
+from migrate.admission.grant import Granted
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from bottle.cli.main import main
-from bottle.state import BottleState
+from bottle.store.state import BottleState
 from bottle.testing.tree import Node
 from tests.unit.cli.conftest import Cli
 

@@ -13,11 +13,11 @@ from typing import Any
 import click
 import pytest
 
-from bottle.cli.entry import is_interruption
 from bottle.cli.interruption import LEFT
 from bottle.cli.journal import OneLine
 from bottle.cli.main import main
 from bottle.cli.progress import Bars
+from bottle.cli.sigint import is_interruption
 from bottle.errors import EngineError, RemoteError, StillPaused
 from tests.unit.cli.conftest import Cli
 

@@ -16,7 +16,7 @@ import pytest
 from bottle import errors
 from bottle.errors import BottleError, EngineError
 from bottle.model import Tombstone
-from bottle.state import BottleState
+from bottle.store.state import BottleState
 from tests.unit.cli.conftest import Cli
 
 

@@ -23,7 +23,7 @@ from bottle.cli.main import main
 from bottle.model import Mount, MountKind, Tombstone
 from bottle.naming import Identity
 from bottle.operations import Context, commit, stop
-from bottle.state import BottleState
+from bottle.store.state import BottleState
 from tests.support.world import AGENT, World
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -19,8 +19,8 @@ import pytest
 from bottle.errors import EngineError
 from bottle.model import Lineage, MigrationPhase, MigrationRecord, Status, Tombstone
 from bottle.naming import Identity
-from bottle.state import BottleState
-from migrate.move import Moved
+from bottle.store.state import BottleState
+from migrate.move.steps import Moved
 from tests.unit.cli.conftest import Cli
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

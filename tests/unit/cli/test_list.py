@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from bottle.cli.main import main
 from bottle.model import Tombstone
-from bottle.state import BottleState
+from bottle.store.state import BottleState
 from tests.unit.cli.conftest import Cli
 from tests.unit.cli.test_capability_commands import ask
 

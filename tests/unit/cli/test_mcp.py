@@ -104,8 +104,8 @@ def test_it_says_what_is_missing(tmp_path: Path) -> None:
 
 def test_a_signal_ends_it_though_its_input_goes_on(folder: Path) -> None:
     script = (
-        "import os, signal, sys\nfrom pathlib import Path\nimport bottle.mcp_server\n"
-        "bottle.mcp_server.serve = lambda _: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "import os, signal, sys\nfrom pathlib import Path\nimport bottle.requests.mcp_server\n"
+        "bottle.requests.mcp_server.serve = lambda _: os.kill(os.getpid(), signal.SIGTERM)\n"
         "from bottle.cli.main import main\nmain(['mcp', '--folder', sys.argv[1]], prog_name='bottle')\n"
     )
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "BOTTLE_HOME": str(folder.parent / "home")}

@@ -11,8 +11,8 @@ import pytest
 
 from bottle.cli import send
 from bottle.errors import NotFound
-from migrate.observe import MoveRequest
-from migrate.stdio_remote import StdioRemote
+from migrate.move.facts import MoveRequest
+from migrate.transport.stdio import StdioRemote
 
 
 class Puller:

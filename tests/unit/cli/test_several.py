@@ -8,7 +8,7 @@ import pytest
 
 from bottle.errors import BottleError, EngineError
 from bottle.model import Status
-from bottle.state import BottleState
+from bottle.store.state import BottleState
 from tests.unit.cli.conftest import Cli
 
 

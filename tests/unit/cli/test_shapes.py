@@ -22,8 +22,8 @@ from bottle.cli.moved import moved_document
 from bottle.cli.moveplan import FETCHING, SENDING, plan_document
 from bottle.naming import Identity
 from migrate.model import Codec
-from migrate.move import Moved
-from migrate.plan import MovePlan, Part
+from migrate.move.plan import MovePlan, Part
+from migrate.move.steps import Moved
 from tests.unit.cli.conftest import Cli
 
 GOLDEN = Path(__file__).parent / "golden" / "shapes.json"

@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 import pytest
 
+from bottle.agent.template import entry_of
 from bottle.cli import tab
 from bottle.cli.main import main
-from bottle.template import entry_of
 
 CONTEXT = click.Context(main)
 FILE = Path(tab.__file__).parent / tab.FILE

@@ -14,7 +14,7 @@ from bottle.dashboard.reading import Reader
 from bottle.dashboard.tables import Listing
 from bottle.model import Status, Tombstone
 from bottle.operations import commit, remove
-from bottle.state import BottleState
+from bottle.store.state import BottleState
 from tests.support.dashboard import Gate, Screen, ask, opened, run
 from tests.support.world import BASE, World
 

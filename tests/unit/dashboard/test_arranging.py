@@ -12,7 +12,7 @@ from bottle.dashboard.keys import key_line
 from bottle.model import Usage
 from bottle.naming import Identity
 from bottle.operations import BottleView
-from bottle.sizes import Weight
+from bottle.plan.sizes import Weight
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ from bottle.dashboard.app import theme_of
 from bottle.dashboard.dialogs import AskNote, Confirm
 from bottle.errors import EngineError
 from bottle.model import RequestStatus, Status, Usage
-from bottle.state import BottleState
+from bottle.store.state import BottleState
 from tests.support.dashboard import Gate, Screen, ask, opened, run
 from tests.support.world import AGENT, BASE, World
 

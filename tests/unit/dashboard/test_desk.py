@@ -9,8 +9,8 @@ from bottle.dashboard.desk import Desk
 from bottle.dashboard.telling import Teller
 from bottle.launch import REQUESTS
 from bottle.operations import capability, resume
-from bottle.plan import ResumeRequest
-from bottle.state import BottleState
+from bottle.plan.decisions import ResumeRequest
+from bottle.store.state import BottleState
 from tests.support.world import BASE, World
 
 

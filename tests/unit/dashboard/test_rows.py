@@ -12,7 +12,7 @@ from bottle.model import CapabilityRequest, RequestStatus, Usage
 from bottle.naming import Identity
 from bottle.operations import BottleView
 from bottle.operations.capability import RequestDetail
-from bottle.sizes import Weight
+from bottle.plan.sizes import Weight
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 VIEW = BottleView(

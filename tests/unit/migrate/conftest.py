@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bottle.naming import Identity
-from migrate.testing import LocalRemote
+from migrate.transport.testing import LocalRemote
 
 IDENTITY = Identity.parse("demo-abc12")
 

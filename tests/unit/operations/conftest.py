@@ -12,7 +12,7 @@ from tests.support.world import World
 
 @pytest.fixture(autouse=True)
 def _no_power_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spare the disk: what a process's death does to files is the same without fsync (tests/unit/test_atomic.py)."""
+    """Spare the disk: what a process's death does to files is the same without fsync (files/test_atomic.py)."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from bottle import transcript
-from bottle.capability import digest_of
 from bottle.errors import (
     BackendUnsupported,
     BottleError,
@@ -22,6 +21,7 @@ from bottle.errors import (
     UsageError,
     VerificationFailed,
 )
+from bottle.files.unpack import Limits
 from bottle.launch import bare_spec
 from bottle.model import (
     CapabilityRequest,
@@ -45,9 +45,9 @@ from bottle.operations import (
     stop,
 )
 from bottle.operations.capability import Standing
-from bottle.plan import Attach, FromCommit, Rebuild, ResumeRequest, StartAgain, targets_of
-from bottle.state import BottleState
-from bottle.unpack import Limits
+from bottle.plan.decisions import Attach, FromCommit, Rebuild, ResumeRequest, StartAgain, targets_of
+from bottle.requests.request import digest_of
+from bottle.store.state import BottleState
 from bottle.workspace import workspace_owner
 from tests.support.world import AGENT, BASE, Fate, Killed, World, every_moment
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from bottle.agent.manifest import parse_manifest, read_manifest
+from bottle.agent.template import PLAIN, entry_of
 from bottle.errors import EngineUnreachable, ManifestError, StateDamaged, UsageError
 from bottle.launch import bare_spec
-from bottle.manifest import parse_manifest, read_manifest
 from bottle.model import CommitIntent, Endpoint, EngineInfo, Product, Store
 from bottle.operations import Check, examine, exit_code, init
 from bottle.operations.doctor import Verdict, failed, too_old
-from bottle.template import PLAIN, entry_of
-from migrate.doctor import judge
+from migrate.host.doctor import judge
 from migrate.model import HostFacts, Presence
 from tests.support.world import BASE, World
 

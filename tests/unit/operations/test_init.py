@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from bottle.dockerfile import declared_args
+from bottle.agent.dockerfile import declared_args
+from bottle.agent.manifest import parse_manifest, read_manifest
+from bottle.agent.template import PLAIN, SUMMARIES, dockerfile_of, entry_of
 from bottle.errors import ManifestError, NameTaken, NotFound, StateDamaged
-from bottle.manifest import parse_manifest, read_manifest
 from bottle.operations.init import init
-from bottle.template import PLAIN, SUMMARIES, dockerfile_of, entry_of
 from tests.support.git import git
 from tests.support.trees import snapshot
 

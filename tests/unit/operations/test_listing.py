@@ -10,7 +10,7 @@ from bottle.errors import EngineUnreachable
 from bottle.launch import bare_spec
 from bottle.model import Tombstone
 from bottle.operations import BottleView, commit, list_bottles, stop
-from bottle.state import BottleState
+from bottle.store.state import BottleState
 from tests.support.trees import snapshot
 from tests.support.world import World
 

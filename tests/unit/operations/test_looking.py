@@ -14,7 +14,7 @@ from bottle.errors import StateDamaged
 from bottle.model import CommitIntent, MigrationPhase, MigrationRecord, Mount, MountKind, Store, Tombstone
 from bottle.naming import Identity
 from bottle.operations import ForkRequest, commit, fork, history, inspect, list_bottles, stop
-from bottle.sizes import Weight, added, steps, weights
+from bottle.plan.sizes import Weight, added, steps, weights
 from bottle.testing import FakeEngine
 from tests.support.world import AGENT, BASE, World
 

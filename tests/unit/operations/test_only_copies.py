@@ -10,7 +10,6 @@ from datetime import timedelta
 import pytest
 
 from bottle.errors import BottleError, NeedsConsent
-from bottle.garbage import plan_prune
 from bottle.model import (
     Arrived,
     CommitSpec,
@@ -25,8 +24,9 @@ from bottle.model import (
 from bottle.operations import ForkRequest, capability, commit, fork, plan_for, prune, remove, resume, stop
 from bottle.operations.prune import observe_prune
 from bottle.operations.stop import end_session
-from bottle.plan import ResumeRequest
-from bottle.state import BottleState
+from bottle.plan.decisions import ResumeRequest
+from bottle.plan.garbage import plan_prune
+from bottle.store.state import BottleState
 from bottle.testing import FakeEngine
 from tests.support.dashboard import ask
 from tests.support.world import AGENT, World

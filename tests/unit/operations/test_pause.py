@@ -26,8 +26,8 @@ from bottle.operations import ForkRequest, commit, fork, list_bottles, resume, s
 from bottle.operations import pause as pausing
 from bottle.operations.listing import unfinished
 from bottle.operations.pause import paused
-from bottle.plan import ResumeRequest
-from bottle.state import BottleState
+from bottle.plan.decisions import ResumeRequest
+from bottle.store.state import BottleState
 from tests.support.world import BASE, World
 
 AGENT = Agent(

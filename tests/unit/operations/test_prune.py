@@ -14,17 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bottle import tree
 from bottle.errors import Conflict, EngineError
-from bottle.garbage import (
-    Area,
-    BottleFacts,
-    FolderFacts,
-    Garbage,
-    GarbageFacts,
-    Kind,
-    plan_prune,
-)
+from bottle.files import tree
 from bottle.launch import bare_spec
 from bottle.model import (
     Arrived,
@@ -44,8 +35,17 @@ from bottle.model import (
 from bottle.naming import Identity
 from bottle.operations import ForkRequest, commit, fork, plan_for, prune, resume, stop
 from bottle.operations.arriving import touched_at, undisturbed
-from bottle.plan import ResumeRequest
-from bottle.state import BottleState
+from bottle.plan.decisions import ResumeRequest
+from bottle.plan.garbage import (
+    Area,
+    BottleFacts,
+    FolderFacts,
+    Garbage,
+    GarbageFacts,
+    Kind,
+    plan_prune,
+)
+from bottle.store.state import BottleState
 from tests.support.values import IDENTITIES
 from tests.support.world import AGENT, BASE, World
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from bottle.capability import MAX_DOCKERFILE, MAX_KEPT, MAX_OPEN, answer_to, digest_of
 from bottle.errors import EngineError
 from bottle.launch import REQUESTS, is_ours
 from bottle.model import RequestStatus
 from bottle.operations import commit, end_session, resume, stop
 from bottle.operations.requests import collect, publish
-from bottle.plan import ResumeRequest
-from bottle.state import BottleState
+from bottle.plan.decisions import ResumeRequest
+from bottle.requests.request import MAX_DOCKERFILE, MAX_KEPT, MAX_OPEN, answer_to, digest_of
+from bottle.store.state import BottleState
 from bottle.testing.tree import Node
 from tests.support.world import AGENT, World
 
@@ -178,7 +178,7 @@ def test_a_folder_that_is_too_full_is_read_in_part(world: World, bottle: BottleS
 def test_a_file_that_is_too_long_to_be_read_hides_what_came_before_it_from_nobody(
     world: World, bottle: BottleState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bottle.requestfolder.MAX_STREAM", 100_000)
+    monkeypatch.setattr("bottle.requests.folder.MAX_STREAM", 100_000)
     ask(world, bottle, 1)
     ask(world, bottle, 2)
     world.work(bottle, f"{REQUESTS}/2.Dockerfile", b"x" * 200_000)

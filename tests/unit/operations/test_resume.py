@@ -28,9 +28,9 @@ from bottle.errors import (
 from bottle.launch import Once, made_to_run
 from bottle.model import ContainerMark, LaunchSpec, Mount, MountKind, Status, Tombstone
 from bottle.operations import StartRequest, commit, observe_resume, plan_start, resume, start, stop
-from bottle.plan import Attach, FromCommit, Rebuild, ResumePlan, ResumeRequest, StartAgain, plan_resume
-from bottle.state import BottleState
-from migrate.hygiene import own_layers
+from bottle.plan.decisions import Attach, FromCommit, Rebuild, ResumePlan, ResumeRequest, StartAgain, plan_resume
+from bottle.store.state import BottleState
+from migrate.secrets.policy import own_layers
 from tests.support.trees import snapshot
 from tests.support.world import AGENT, BASE, Fate, Killed, World, every_moment
 

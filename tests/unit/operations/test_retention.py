@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from bottle.errors import EngineError
 from bottle.model import CommitRecord, Retention
 from bottle.operations import ForkRequest, commit, fork, history, resume, stop
-from bottle.plan import ResumeRequest
-from bottle.retention import expired
-from bottle.state import BottleState
+from bottle.plan.decisions import ResumeRequest
+from bottle.plan.retention import expired
+from bottle.store.state import BottleState
 from tests.support.values import HISTORIES, TIMES
 from tests.support.world import AGENT, World
 

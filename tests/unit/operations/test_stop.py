@@ -16,8 +16,8 @@ from bottle import runtime
 from bottle.errors import BottleError, EngineError, Locked, MovedAway, NotFound
 from bottle.model import CommitSpec, ImageDefaults, Status, Tombstone
 from bottle.operations import Context, commit, end_session, resume, stop
-from bottle.plan import ResumeRequest, StartAgain
-from bottle.state import BottleState
+from bottle.plan.decisions import ResumeRequest, StartAgain
+from bottle.store.state import BottleState
 from tests.support.trees import snapshot
 from tests.support.world import AGENT, Fate, Killed, World, every_moment
 
@@ -146,7 +146,7 @@ def test_with_rm_a_commit_that_was_cut_but_finished_is_kept(world: World) -> Non
     bottle = world.start()
     world.work(bottle, "/work", b"x")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bottle.state.BottleState.append_commit", lambda *_: (_ for _ in ()).throw(Killed))
+        patch.setattr("bottle.store.state.BottleState.append_commit", lambda *_: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             commit(world.context, bottle)
     world.engine.exit(bottle.identity.container)

@@ -10,12 +10,12 @@ import pytest
 
 from bottle import transcript
 from bottle.errors import EngineError, VerificationFailed
+from bottle.files.unpack import Limits
 from bottle.model import Mount, MountKind, Status
 from bottle.operations import ForkRequest, commit, end_session, fork, resume, stop
-from bottle.plan import ResumeRequest
-from bottle.state import BottleState
+from bottle.plan.decisions import ResumeRequest
+from bottle.store.state import BottleState
 from bottle.testing.tree import Node
-from bottle.unpack import Limits
 from tests.support.trees import snapshot
 from tests.support.world import AGENT, World
 

@@ -1,0 +1,1 @@
+"""Capability requests: what counts as one, and the side that asks from inside a bottle."""

@@ -1,0 +1,1 @@
+"""What a bottle from elsewhere may bring, and what it is granted."""

@@ -1,0 +1,1 @@
+"""The sealed file of `export` and `import` (docs/BUNDLE.md)."""

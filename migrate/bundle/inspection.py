@@ -1,0 +1,181 @@
+"""The first pass over a bundle: everything in it is looked at, and nothing is written anywhere."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bottle.errors import StateDamaged, StateTooNew, VerificationFailed
+from bottle.model import CommitRecord, Metadata
+from bottle.ports import Progress
+from bottle.requests import request as capability
+from bottle.store import serial
+from bottle.store.state import (
+    COMMITS,
+    DOCKERFILE,
+    HOST_ONLY,
+    METADATA,
+    REBUILD,
+    REQUESTS,
+    request_number,
+)
+from migrate.admission.arrived_state import TAKEN_OVER, WRITTEN_HERE, is_kept
+from migrate.admission.image_config import composed, strict
+from migrate.admission.tar_rules import LAYER, STATE, WORKSPACE, Rules, admitted, volume_rules
+from migrate.bundle import format as bundle
+from migrate.bundle.consistency import require_sound
+from migrate.bundle.file import BundleFile
+from migrate.bundle.format import Kind, Manifest, Member
+from migrate.tar.entries import InnerTar, Item, ItemType
+
+_DOCUMENTS = frozenset({METADATA, COMMITS})
+_SHAPES = {(REBUILD, ItemType.FILE), (REQUESTS, ItemType.FOLDER)}
+_MAX_DOCUMENT = 32 << 20
+_MAX_REQUEST = 4 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What a sound bundle says of its bottle. `config` is composed here of what was read, as an engine shall see it.
+
+    `left_out` are names of its state folder that mean nothing here.
+
+    `dockerfile`: it has one of its own. `rebuild`: a resume builds it.
+    """
+
+    config: bytes
+    metadata: Metadata
+    commits: tuple[CommitRecord, ...]
+    left_out: tuple[str, ...]
+    dockerfile: bool
+    rebuild: bool
+
+
+def inspect(file: BundleFile, progress: Progress) -> Contents:
+    """Look at every byte of a bundle. Raises VerificationFailed, StateTooNew or BackendUnsupported."""
+    manifest, config = file.manifest, b""
+    state = _State({}, (), False, False)
+    with progress.phase("checking the bundle", sum(member.size for member in manifest.members)):
+        for member in manifest.members:
+            try:
+                match member.kind:
+                    case Kind.CONFIG:
+                        config = composed(b"".join(file.plain(member, progress)))
+                        _require_config(config, manifest)
+                    case Kind.STATE:
+                        state = _read_state(file, member, progress)
+                    case _:
+                        tar = InnerTar(file.plain(member, progress), rooted=is_rooted(member))
+                        for _ in admitted(tar, rules_of(member)):
+                            pass
+            except VerificationFailed as exc:
+                raise exc if exc.left == bundle.LEFT else bundle.refusal(f"{member.name}: {exc.what}") from exc
+    metadata, commits = _parse(state.documents)
+    require_sound(metadata, commits, manifest)
+    return Contents(
+        config=config,
+        metadata=metadata,
+        commits=commits,
+        left_out=state.unknown,
+        dockerfile=state.dockerfile,
+        rebuild=state.rebuild,
+    )
+
+
+def rules_of(member: Member) -> Rules:
+    """What a member may hold."""
+    match member.kind:
+        case Kind.VOLUME if member.place is not None:
+            return volume_rules(member.place.volume, member.place.target)
+        case Kind.WORKSPACE:
+            return WORKSPACE
+        case Kind.STATE:
+            return STATE
+        case _:
+            return LAYER
+
+
+def is_rooted(member: Member) -> bool:
+    """Whether absolute paths are in order in a member."""
+    return member.kind is Kind.LAYER
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What counts of a state folder: its documents by name, names that nobody knows, and as `Contents` has it."""
+
+    documents: Mapping[str, bytes]
+    unknown: tuple[str, ...]
+    dockerfile: bool
+    rebuild: bool
+
+
+def _read_state(file: BundleFile, member: Member, progress: Progress) -> _State:
+    documents: dict[str, bytes] = {}
+    unknown: dict[str, None] = {}
+    dockerfile = rebuild = False
+    requests = 0
+    tar = InnerTar(file.plain(member, progress))
+    for item in admitted(tar, STATE):
+        top = item.path.split("/", 1)[0]
+        dockerfile = dockerfile or item.path == DOCKERFILE
+        rebuild = rebuild or top == REBUILD
+        if top in HOST_ONLY:
+            raise bundle.refusal(f"its state holds {top}, which only the host that owns a bottle writes")
+        if item.path in _DOCUMENTS and item.type is ItemType.FILE:
+            documents[item.path] = tar.whole(_MAX_DOCUMENT)
+        elif top == REQUESTS and item.path != REQUESTS:
+            requests += _is_request(item, tar)
+            if requests > capability.MAX_KEPT:
+                raise bundle.refusal(f"its state holds more than {capability.MAX_KEPT} capability requests")
+            if not is_kept(item.path) and not item.path.startswith(f"{REQUESTS}/."):
+                unknown[item.path] = None
+        elif top in {REBUILD, REQUESTS} and (item.path, item.type) not in _SHAPES:
+            raise bundle.refusal(f"its state holds {top}, which is not what is called so")
+        elif item.type is ItemType.HARDLINK and is_kept(item.path) and not is_kept(item.link):
+            raise bundle.refusal(f"its state holds {item.path[:200]!r}, a hard link to what is not taken over")
+        elif top not in TAKEN_OVER | WRITTEN_HERE and not top.startswith("."):
+            unknown[top] = None
+    return _State(documents, tuple(unknown), dockerfile, rebuild)
+
+
+def _is_request(item: Item, tar: InnerTar) -> bool:
+    """Whether an entry below `requests` is a capability request, and a sound one: else raises VerificationFailed."""
+    number = request_number(item.path.removeprefix(f"{REQUESTS}/"))
+    if number is None:
+        return False
+    if item.type is not ItemType.FILE:
+        raise bundle.refusal(f"its state holds {item.path}, which is no file")
+    try:
+        request = serial.load(tar.whole(_MAX_REQUEST), Path(item.path), serial.request_from_json)
+        capability.require_sound(request, number)
+    except StateTooNew:
+        raise
+    except (StateDamaged, ValueError) as exc:
+        raise bundle.refusal(f"its state holds {item.path}, which is no capability request: {exc}") from exc
+    return True
+
+
+def _parse(documents: Mapping[str, bytes]) -> tuple[Metadata, tuple[CommitRecord, ...]]:
+    missing = _DOCUMENTS - documents.keys()
+    if missing:
+        raise bundle.refusal(f"its state lacks {', '.join(sorted(missing))}")
+    try:
+        metadata = serial.load(documents[METADATA], Path(METADATA), serial.metadata_from_json)
+        commits = serial.load(documents[COMMITS], Path(COMMITS), _commits)
+    except StateTooNew:
+        raise
+    except StateDamaged as exc:
+        raise bundle.refusal(exc.what) from exc
+    return metadata, commits
+
+
+def _commits(data: serial.Json) -> tuple[CommitRecord, ...]:
+    return tuple(map(serial.commit_from_json, serial.tables(data, "commits")))
+
+
+def _require_config(config: bytes, manifest: Manifest) -> None:
+    """The image's config names the layers that come with it, and the machine that the manifest names."""
+    document = strict(config)
+    found = (document["architecture"], document["os"], tuple(document["rootfs"]["diff_ids"]))
+    if found != (manifest.architecture, manifest.os, manifest.diff_ids):
+        raise bundle.refusal("the image's config is that of another image")

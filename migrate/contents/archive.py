@@ -1,0 +1,304 @@
+"""Tars of what belongs to a bottle besides its image: state, workspace, volumes. They are spooled as layers are."""
+
+import hashlib
+import os
+import posixpath
+import stat
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from bottle.errors import PathTooLong, PreflightRefused, VerificationFailed
+from bottle.files.tree import LONGEST_PATH, MOST_NAMES, Node, ignore_gone, raise_it, require_openable, walk
+from bottle.files.unpack import ChunkReader, SealedReader, reading
+from bottle.losses import Account, Way
+from bottle.text import shortened
+from migrate.image.spool import DirectorySpool
+from migrate.model import Blob
+
+_CHUNK = 1024 * 1024
+_OURS = "this host still owns the bottle"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tarball:
+    """A spooled tar and how to prove that it was unpacked whole.
+
+    `sums` is a line `SHA256  ./PATH` for each file, as sha256sum reads it; names that sha256sum cannot spell plainly
+    are counted only. `breaks` are the line feeds in the names of `entries`. `content` is the sha256, in hex, of the
+    contents of all files, one after the other in the tar's order. `skipped` are sockets, fifos and devices: they hold
+    no content. `lost` is what else the tar does not hold of what was packed, a line for each kind. `members` is all
+    that is in a folder's, by relative path (`.` for itself), with its type as `stat.S_IFMT` gives it.
+    """
+
+    blob: Blob
+    files: int = 0
+    links: int = 0
+    folders: int = 0
+    entries: int = 0
+    breaks: int = 0
+    sums: bytes = b""
+    content: str = ""
+    skipped: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    members: Mapping[str, int] = field(default_factory=dict)
+
+
+# sha256sum escapes the first two, which not every implementation reads, and takes the last for a line's end.
+_UNSPELT = frozenset("\n\\\r")
+
+
+def _spelt(nanoseconds: int) -> str:
+    """A time as pax records have it; tarfile would spell a float, which is good for some hundred nanoseconds."""
+    seconds, rest = divmod(abs(nanoseconds), 10**9)
+    return f"{'-' if nanoseconds < 0 else ''}{seconds}.{rest:09d}"
+
+
+class _Writer:
+    """What tarfile needs of a file to write a stream to."""
+
+    def __init__(self, write: object) -> None:
+        self.write = write
+
+
+class _Hashing:
+    """A file that is hashed as it is read, so that what was packed is what is promised."""
+
+    def __init__(self, file: "BinaryIO | Exactly") -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self._digest.update(data)
+        return data
+
+    @property
+    def hex(self) -> str:
+        return self._digest.hexdigest()
+
+
+class Exactly:
+    """A file of which exactly `size` bytes are read, zeros behind its end: how long it is, its header has said."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file = file
+        self._left = size
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        size = self._left if size < 0 else min(size, self._left)
+        data = self._file.read(size)
+        self._left -= size
+        return data + bytes(size - len(data))
+
+
+def pack_folder(
+    folder: Path,
+    spool: DirectorySpool,
+    *,
+    leave_out: frozenset[str] = frozenset(),
+    instead: Mapping[str, bytes] = {},
+    wanted: frozenset[str] | None = None,
+    live: bool = False,
+    exchanged: Mapping[str, Path] = {},
+) -> Tarball:
+    """Spool all that is in `folder`: files with modes, owners, times and links, folders, symlinks.
+
+    The relative paths in `leave_out` stay behind; the names in `instead` travel with the content given here. In the
+    place of the paths in `exchanged` travels the only thing that is in the folder given here. Where `wanted` is given,
+    only those relative paths travel. In a `live` folder others may work: what vanishes is not in the tarball, what
+    changes while it is read is in there somehow. Raises PreflightRefused when something cannot be read.
+    """
+    packing = _Packing(folder, leave_out, instead, wanted=wanted, live=live, exchanged=exchanged)
+    with spool.writer() as writer:
+        try:
+            with tarfile.open(  # type: ignore[call-overload]
+                mode="w|", fileobj=_Writer(writer.write), format=tarfile.PAX_FORMAT, bufsize=_CHUNK
+            ) as archive:
+                packing.run(archive)
+        except OSError as exc:
+            raise PreflightRefused(
+                f"{folder} cannot be packed: {exc}",
+                left=_OURS,
+                next_step=f"let nobody write to {folder}, and see that it can be read: ls -la {folder}",
+            ) from exc
+        return packing.tarball(writer.keep())
+
+
+class _Packing:
+    def __init__(
+        self,
+        folder: Path,
+        leave_out: frozenset[str],
+        instead: Mapping[str, bytes],
+        *,
+        wanted: frozenset[str] | None,
+        live: bool,
+        exchanged: Mapping[str, Path],
+    ) -> None:
+        self._folder = folder
+        self._exchanged = exchanged
+        self._leave_out = leave_out | instead.keys()
+        self._instead = instead
+        self._wanted = wanted
+        self._live = live
+        self._members: dict[str, int] = {}
+        self._inodes: dict[tuple[int, int], tuple[str, str]] = {}
+        self._sums: list[str] = []
+        self._skipped: list[str] = []
+        self._files = self._links = 0
+        self._folders = self._names = 0
+        self._account = Account(Way.TAR)
+
+    def run(self, archive: tarfile.TarFile) -> None:
+        # The notes of a move change the top folder's time, and what is packed once more is to be the same.
+        top = self._member(".", self._folder.stat(), timeless=bool(self._leave_out))
+        top.type = tarfile.DIRTYPE
+        if self._is_wanted("."):
+            archive.addfile(top)
+            self._folders += 1
+            self._members["."] = stat.S_IFDIR
+        for node in self._nodes():
+            if node.path not in self._leave_out and self._is_wanted(node.path):
+                with self._vanishing(node.path):
+                    self._add(archive, node)
+        for name, content in sorted(self._instead.items()):
+            member = tarfile.TarInfo(f"./{name}")
+            member.size, member.mode = len(content), 0o600
+            archive.addfile(member, ChunkReader((content,)))
+            self._count_file(member.name, hashlib.sha256(content).hexdigest())
+
+    def _nodes(self) -> Iterator[Node]:
+        for node in walk(self._folder, lost=self._lost, entered=lambda node: node.path not in self._leave_out):
+            place = self._exchanged.get(node.path)
+            if place is None:
+                yield node
+                continue
+            above = posixpath.dirname(node.path)
+            for each in walk(place, lost=self._lost):
+                yield replace(each, path=posixpath.join(above, each.path))
+
+    def _is_wanted(self, path: str) -> bool:
+        return self._wanted is None or path in self._wanted
+
+    @contextmanager
+    def _vanishing(self, path: str) -> Iterator[None]:
+        """Nothing of what is gone is written yet when that shows."""
+        try:
+            yield
+        except OSError as exc:
+            self._lost(path, exc)
+
+    @property
+    def _lost(self) -> Callable[[str, OSError], None]:
+        return ignore_gone if self._live else raise_it
+
+    def tarball(self, blob: Blob) -> Tarball:
+        return Tarball(
+            blob=blob,
+            files=self._files,
+            links=self._links,
+            folders=self._folders,
+            sums="".join(self._sums).encode("utf-8", "surrogateescape"),
+            skipped=tuple(self._skipped),
+            lost=self._account.lines(),
+            members=self._members,
+        )
+
+    def _add(self, archive: tarfile.TarFile, node: Node) -> None:
+        self._require_short(node.path)
+        if not (node.is_file or node.is_folder or node.is_symlink):
+            self._skipped.append(str(self._folder / node.path))
+            return
+        self._account.see(node, node.path)
+        member = self._member(f"./{node.path}", node.facts)
+        if node.is_file:
+            self._add_file(archive, node, member)
+            self._members[node.path] = stat.S_IFREG
+            return
+        if node.is_symlink:
+            member.type, member.linkname = tarfile.SYMTYPE, node.target()
+            self._links += 1
+        else:
+            member.type = tarfile.DIRTYPE
+            self._folders += 1
+        archive.addfile(member)
+        self._members[node.path] = stat.S_IFMT(node.facts.st_mode)
+
+    @staticmethod
+    def _member(name: str, facts: os.stat_result, *, timeless: bool = False) -> tarfile.TarInfo:
+        member = tarfile.TarInfo(name)
+        member.mode, member.uid, member.gid = stat.S_IMODE(facts.st_mode), facts.st_uid, facts.st_gid
+        member.mtime = 0 if timeless else facts.st_mtime_ns // 10**9
+        if not timeless and facts.st_mtime_ns % 10**9:
+            member.pax_headers = {"mtime": _spelt(facts.st_mtime_ns)}
+        return member
+
+    def _require_short(self, path: str) -> None:
+        size = len(os.fsencode(path))
+        self._names += size
+        if size > LONGEST_PATH or self._names > MOST_NAMES:
+            raise PathTooLong(
+                f"{self._folder} cannot be packed: a tar of bottle's holds no path of more than {LONGEST_PATH} bytes, "
+                f"and no more than {MOST_NAMES} of all paths: {shortened(path)}",
+                left=_OURS,
+                next_step=f"remove or rename some of the folders that lie in each other in {self._folder}",
+            )
+
+    def _add_file(self, archive: tarfile.TarFile, node: Node, member: tarfile.TarInfo) -> None:
+        if node.identity in self._inodes:
+            original, digest = self._inodes[node.identity]
+            member.type, member.linkname = tarfile.LNKTYPE, original
+            archive.addfile(member)
+        else:
+            with node.open() as file:
+                member.size = os.fstat(file.fileno()).st_size if self._live else node.facts.st_size
+                hashing = _Hashing(Exactly(file, member.size) if self._live else file)
+                archive.addfile(member, hashing)
+            digest = hashing.hex
+            if node.facts.st_nlink > 1:
+                self._inodes[node.identity] = (member.name, digest)
+        self._count_file(member.name, digest)
+
+    def _count_file(self, name: str, digest: str) -> None:
+        self._files += 1
+        if not _UNSPELT.intersection(name):
+            self._sums.append(f"{digest}  {name}\n")
+
+
+def pack_stream(tar: Iterable[bytes], spool: DirectorySpool, what: str) -> Tarball:
+    """Spool a tar of `what` that the engine makes, as it is, counting its entries and hashing what is in them.
+
+    Raises VerificationFailed where it is torn, PathTooLong where the engine may have left out what lies too deep for
+    it, which it does without a word.
+    """
+    entries, breaks, content = 0, 0, hashlib.sha256()
+    with reading(tar), spool.writer() as writer:
+
+        def passing() -> Iterator[bytes]:
+            for chunk in tar:
+                writer.write(chunk)
+                yield chunk
+
+        source = SealedReader(passing())
+        try:
+            with tarfile.open(mode="r|", fileobj=source) as archive:  # type: ignore[call-overload]
+                for member in archive:
+                    entries += 1
+                    breaks += member.name.rstrip("/").count("\n")
+                    require_openable(member.name, what, left=_OURS)
+                    file = archive.extractfile(member) if member.isreg() else None
+                    while file is not None and (data := file.read(_CHUNK)):
+                        content.update(data)
+            source.finish(archive.offset)
+        except (tarfile.TarError, EOFError, ValueError) as exc:
+            raise VerificationFailed(
+                f"what Docker gave out of {what} is no whole tar: {exc}",
+                left=_OURS,
+                next_step="look at Docker's log and disk: bottle doctor",
+            ) from exc
+        return Tarball(blob=writer.keep(), entries=entries, breaks=breaks, content=content.hexdigest())

@@ -1,0 +1,212 @@
+"""What belongs to a bottle besides its image, packed as it is to arrive: state, workspace, volumes."""
+
+import posixpath
+import secrets
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from bottle.errors import Conflict
+from bottle.launch import bare_spec
+from bottle.losses import dropped_by_archive, unseen
+from bottle.model import CommitRecord, Lineage, Metadata, Mount
+from bottle.naming import Identity
+from bottle.operations import Context
+from bottle.store import serial
+from bottle.store.state import (
+    COMMITS,
+    COMMITTED_IMAGE,
+    HOST_ONLY,
+    METADATA,
+    BottleState,
+)
+from migrate.contents.archive import Tarball, pack_folder, pack_stream
+from migrate.contents.git import Git
+from migrate.contents.index import look
+from migrate.contents.live_folder import LiveFolder, listed
+from migrate.contents.outside import Outside, weigh
+from migrate.contents.repository import Repositories
+from migrate.contents.survey import survey
+from migrate.contents.travels import require_consent, volumes_of
+from migrate.image.spool import DirectorySpool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed:
+    """The tarballs of one move; `volumes` are by the mount they will have there, `unkept` is what their tars drop.
+
+    `outside` is what the workspace needs of this host.
+    """
+
+    state: Tarball
+    workspace: LiveFolder | None
+    volumes: Mapping[Mount, Tarball]
+    outside: Outside
+    unkept: tuple[str, ...] = ()
+
+    @property
+    def tarballs(self) -> tuple[Tarball, ...]:
+        """All of them."""
+        return (*self.volumes.values(), *(self.workspace.tarballs if self.workspace is not None else ()), self.state)
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """What holds no content, so does not travel."""
+        return tuple(dict.fromkeys(name for tarball in self.tarballs for name in tarball.skipped))
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """What the tars do not hold of workspace and volumes, a line for each kind, and for what changed later."""
+        workspace = self.workspace.tarballs if self.workspace is not None else ()
+        lost = dict.fromkeys(f"workspace: {line}" for tarball in workspace for line in tarball.lost)
+        return (*lost, *self.unkept)
+
+
+def pack(
+    context: Context,
+    state: BottleState,
+    spool: DirectorySpool,
+    *,
+    commit: CommitRecord,
+    arrives_as: Identity,
+    workspace: str | None,
+    left_behind: Collection[str],
+    consent: bool,
+) -> Packed:
+    """Pack what lies beside the image of `commit`, for a bottle that will be called `arrives_as`.
+
+    `workspace` is where the workspace will be there, None when none travels. `left_behind` is what it needs of this
+    host and cannot have there, as far as that was planned: more of it raises NeedsConsent without `consent`.
+    """
+    here = state.metadata()
+    there = metadata_there(here, arrives_as, commit.number, workspace)
+    with context.progress.phase("packing what lies beside the image"):
+        volumes = _pack_volumes(context, here, there, commit, spool)
+        packed, outside = None, Outside()
+        if workspace is not None and here.cwd is not None:
+            git = Git.find()
+            outside = weigh(survey(here.cwd, git), workdir=here.agent.workdir, lands=workspace)
+            if not consent:
+                new = [line for line in outside.left if line not in left_behind]
+                require_consent(new, state.identity, left="nothing was sent; this host still owns the bottle")
+            own = own_folder(context.home.path, here.cwd)
+            made = Repositories(outside.carried, here.cwd, repositories_of(context, state.identity), git, own)
+            packed = live_folder(here.cwd, spool, made, own)
+        instead = _documents(state, there, commit)
+        return Packed(
+            state=pack_folder(state.path, spool, leave_out=HOST_ONLY, instead=instead),
+            workspace=packed,
+            volumes=volumes,
+            unkept=tuple(line for volume in volumes_of(here) for line in _unkept(context, volume)),
+            outside=outside,
+        )
+
+
+def require_same_needs(metadata: Metadata, packed: Packed, *, workspace: str | None, left: str, next_step: str) -> None:
+    """Refuse a workspace that came to need more of this host after it was packed. Raises Conflict."""
+    if packed.workspace is None or not packed.workspace.updates:
+        return
+    found = survey(packed.workspace.folder, Git.find(), still=False)
+    now = weigh(found, workdir=metadata.agent.workdir, lands=workspace)
+    new = tuple(line for line in _needs(now) if line not in _needs(packed.outside))
+    if new:
+        raise Conflict(
+            f"{packed.workspace.folder} came to need what lies outside of it while it travelled: {listed(new)}",
+            left=left,
+            next_step=next_step,
+        )
+
+
+def _needs(outside: Outside) -> tuple[str, ...]:
+    return (*outside.left, *(each.line for each in outside.carried))
+
+
+def own_folder(home: Path, workspace: Path) -> frozenset[str]:
+    """The relative path of bottle's own home where it lies in a workspace: it is no work, and written to meanwhile."""
+    home, workspace = home.resolve(), workspace.resolve()
+    return frozenset({str(home.relative_to(workspace))}) if workspace in home.parents else frozenset()
+
+
+def live_folder(
+    folder: Path,
+    spool: DirectorySpool,
+    repositories: Repositories | None = None,
+    leave_out: frozenset[str] = frozenset(),
+) -> LiveFolder:
+    """A folder that is packed into a spool, and may be worked in; `repositories` travel in place of `.git` files."""
+    exchanged = repositories.exchanged if repositories is not None else {}
+
+    def packed(wanted: frozenset[str] | None) -> Tarball:
+        return pack_folder(folder, spool, leave_out=leave_out, wanted=wanted, live=True, exchanged=exchanged)
+
+    looking = repositories.look if repositories is not None else partial(look, folder, leave_out)
+    return LiveFolder(folder, packed, look=looking, wholes=frozenset(exchanged))
+
+
+def repositories_of(context: Context, identity: Identity) -> Path:
+    """Where worktrees become repositories of their own."""
+    return outgoing(context, identity) / "repositories"
+
+
+def packed_before(context: Context, identity: Identity) -> tuple[Path, ...]:
+    """The folders of what earlier moves packed and did not bring to an end."""
+    folder = outgoing(context, identity)
+    return (*folder.glob("files-*"), *folder.glob("layers-*"), repositories_of(context, identity))
+
+
+def outgoing(context: Context, identity: Identity) -> Path:
+    """Where what is to leave this host is put together."""
+    return context.home.path / "outgoing" / str(identity)
+
+
+def metadata_there(metadata: Metadata, arrives_as: Identity, commit: int, workspace: str | None) -> Metadata:
+    """What the bottle's metadata will say there; a copy tells what it descends from."""
+    if workspace is not None:
+        metadata = replace(metadata, cwd=Path(workspace))
+    if arrives_as != metadata.identity:
+        origin = Lineage(identity=metadata.identity, commit=commit)
+        metadata = replace(metadata, identity=arrives_as, name=None, copied_from=origin)
+    return metadata
+
+
+def tag_there(commit: CommitRecord, arrives_as: Identity) -> str:
+    """What the commit's image is called there."""
+    return arrives_as.committed(commit.number)
+
+
+def _documents(state: BottleState, there: Metadata, commit: CommitRecord) -> dict[str, bytes]:
+    """The files of the state folder that must say something else there than here."""
+    tag = tag_there(commit, there.identity)
+    history = [replace(each, tag=tag) if each.number == commit.number else each for each in state.commits()]
+    return {
+        METADATA: serial.dump(serial.metadata_to_json(there)),
+        COMMITS: serial.dump({"commits": [serial.commit_to_json(each) for each in history]}),
+        COMMITTED_IMAGE: f"{tag}\n".encode(),
+    }
+
+
+def _pack_volumes(
+    context: Context, here: Metadata, there: Metadata, commit: CommitRecord, spool: DirectorySpool
+) -> dict[Mount, Tarball]:
+    return {
+        arriving: _pack_volume(context, mounted, commit, spool)
+        for mounted, arriving in zip(volumes_of(here), volumes_of(there), strict=True)
+    }
+
+
+def _pack_volume(context: Context, volume: Mount, commit: CommitRecord, spool: DirectorySpool) -> Tarball:
+    """Through a container that never runs, at a path that no image has: an empty volume would be filled from there."""
+    name = f"bottle-read-{secrets.token_hex(6)}"
+    place = f"/{name}/{posixpath.basename(posixpath.normpath(volume.target))}"
+    context.engine.create(bare_spec(name, commit.tag, (replace(volume, target=place),)))
+    try:
+        return pack_stream(context.engine.read_archive(name, place), spool, f"volume {volume.source}")
+    finally:
+        context.engine.remove_container(name)
+
+
+def _unkept(context: Context, volume: Mount) -> tuple[str, ...]:
+    folder = context.engine.volume_folder(volume.source)
+    lines = dropped_by_archive(folder) if folder is not None else unseen()
+    return tuple(f"volume {volume.source}: {line}" for line in lines)

@@ -1,0 +1,35 @@
+"""How hard to compress: as hard as still keeps the CPU ahead of the link.
+
+Levels above 6 are not used: zstd's memory grows with them, and a move stays under 150 MB.
+"""
+
+import os
+import time
+from collections.abc import Callable
+
+from migrate.host.commands import plain
+from migrate.host.probe import require_done
+from migrate.model import Codec
+from migrate.ports import Remote
+
+_SAMPLE = 512 * 1024
+_SLOW = 8_000_000  # bytes a second; below it, two cores at level 6 are faster than the link
+_LEVELS = {Codec.ZSTD: (3, 6), Codec.GZIP: (1, 6), Codec.NONE: (None, None)}
+
+
+def choose_level(codec: Codec, rate: float, limit: int | None) -> int | None:
+    """The level for a link that carries `rate` bytes a second and may be used for `limit` of them."""
+    quick, thorough = _LEVELS[codec]
+    return thorough if min(rate, limit or rate) < _SLOW else quick
+
+
+def measure(remote: Remote, *, clock: Callable[[], float] = time.monotonic) -> float:
+    """Bytes a second that the link carries, by sending a little that does not compress. Raises what `run` raises."""
+
+    def took(payload: bytes) -> float:
+        began = clock()
+        require_done(remote, remote.run(plain("sink"), (payload,)), "measuring the link")
+        return clock() - began
+
+    overhead = min(took(b"") for _ in range(3))
+    return _SAMPLE / max(took(os.urandom(_SAMPLE)) - overhead, 1e-3)

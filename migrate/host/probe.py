@@ -1,0 +1,103 @@
+"""What the far host is and has, asked in one round and changing nothing there."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from bottle.errors import RemoteError
+from bottle.facts import engine_id
+from bottle.model import Store
+from bottle.naming import Identity
+from bottle.text import printable
+from migrate.host.commands import plain
+from migrate.model import HostFacts, Place, Presence, Reply
+from migrate.ports import Shell
+
+_MOST = 1 << 50  # kilobytes
+_CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
+_SNAPSHOTTER = ["driver-type", "io.containerd.snapshotter.v1"]
+
+
+def probe(remote: Shell, identity: Identity, workspace: str) -> HostFacts:
+    """Ask a host about itself, about `identity` and about the path where the workspace is to land ("" for none).
+
+    Raises RemoteError when the answer makes no sense.
+    """
+    reply = remote.run(plain("probe", str(identity), workspace))
+    try:
+        return parse_probe(_text(reply))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+        raise RemoteError(
+            f"{remote.name} gave an answer to the first questions that makes no sense: {exc}",
+            left="nothing was changed there",
+            next_step=f"bottle doctor {remote.name}",
+        ) from exc
+
+
+def parse_probe(text: str) -> HostFacts:
+    """Read what the probe printed. Raises ValueError, KeyError or TypeError for what it cannot have printed."""
+    values: dict[str, str] = {}
+    tools: set[str] = set()
+    ran_since: list[str] = []
+    for line in text.splitlines():
+        key, _, value = line.partition("=")
+        if key == "tool":
+            tools.add(value)
+        elif key == "ran_since":
+            if not _CONTAINER.fullmatch(value):
+                raise ValueError("`ran_since` is no container's name")
+            ran_since.append(value)
+        else:
+            values[key] = value  # what comes later is truer: `ours` after `full`
+    info: Mapping[str, Any] = json.loads(values["info"]) if values.get("info") else {}
+    home = values["bottle_home"]
+    if not home.startswith("/"):
+        raise ValueError(f"its bottle home is no absolute path: {home[:80]!r}")
+    return HostFacts(
+        bottle_home=home,
+        writable=values.get("writable") == "yes",
+        tools=frozenset(tools),
+        bottle=printable(values["bottle"], 80) if "bottle" in values else None,
+        presence=Presence(values["presence"]),
+        free_home=_kilobytes(values, "free_home"),
+        disk_home=values.get("disk_home", ""),
+        staged=_kilobytes(values, "staged"),
+        workspace=Place(values["workspace"]) if "workspace" in values else None,
+        free_workspace=_kilobytes(values, "free_workspace"),
+        disk_workspace=values.get("disk_workspace", ""),
+        docker=values.get("docker", ""),
+        sudo=values.get("sudo") == "yes",
+        refused=printable(values["refused"], 300) if "refused" in values else None,
+        engine_version=printable(str(info.get("ServerVersion", "")), 40),
+        architecture=printable(values.get("architecture", ""), 40),
+        store=Store.CONTAINERD if _SNAPSHOTTER in (info.get("DriverStatus") or []) else Store.CLASSIC,
+        docker_root=str(info.get("DockerRootDir", "")),
+        free_docker=_kilobytes(values, "free_docker"),
+        disk_docker=values.get("disk_docker", ""),
+        engine_id=engine_id(info),
+        ran_since=tuple(ran_since),
+        root=values.get("root") == "yes",
+        podman=values.get("podman") == "yes",
+    )
+
+
+def require_done(remote: Shell, reply: Reply, doing: str) -> Reply:
+    """The reply, if the command succeeded. Raises RemoteError with what the far side said."""
+    if reply.status != 0:
+        raise RemoteError(
+            f"{doing} failed on {remote.name}: {reply.err.strip() or f'exit status {reply.status}'}",
+            next_step="the same command again goes on where this one stopped",
+        )
+    return reply
+
+
+def _text(reply: Reply) -> str:
+    return reply.out.decode("utf-8", "replace")
+
+
+def _kilobytes(values: Mapping[str, str], key: str) -> int:
+    kilobytes = int(values.get(key) or 0)
+    if not 0 <= kilobytes < _MOST:
+        raise ValueError(f"`{key}` is no size of a disk")
+    return kilobytes * 1024

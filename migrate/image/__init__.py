@@ -1,0 +1,1 @@
+"""The layers of an image: read, spooled, squashed, and composed into what `docker load` is fed."""

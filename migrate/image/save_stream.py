@@ -1,0 +1,263 @@
+"""Where layers are read from: one pass over the engine's save stream, whichever of its four forms that has.
+
+- Docker before 25: `<name>/layer.tar` under names that are no digests, `<digest>.json`, `manifest.json` last.
+- Podman: `<digest>.tar`, each layer plain under its diff id, `<digest>.json`, and the above as links to them.
+- The classic store from 25 on: an OCI layout, each layer plain under its diff id.
+- The containerd store: an OCI layout, layers as the store holds them, compressed ones under another digest.
+
+(moby, image/tarexport/save.go; containers/image, docker/internal/tarfile/writer.go; OCI image-spec, image-layout.md.)
+Nothing is believed but hashes: a name in the archive serves to skip what need not be read, and no wanted layer counts
+before its bytes have the diff id.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import chain
+from typing import Protocol
+
+from bottle.errors import NotFound, VerificationFailed
+from bottle.model import ImageFacts
+from bottle.ports import Progress
+from bottle.progress import Silent
+from migrate.image.legacy import legacy_names
+from migrate.image.load_archive import KnownBlob
+from migrate.model import Codec
+from migrate.ports import Spool
+from migrate.tar.compression import SNIFF, Meter, Reader, decompress, sniff
+from migrate.tar.reader import Member, TarStream
+
+MAX_DOCUMENT = 8 << 20
+# What is kept of an archive until its manifest.json says which document is the config.
+_MAX_KEPT = 32 << 20
+
+_BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
+_LEGACY_CONFIG = re.compile(r"([0-9a-f]{64})\.json")
+_PLAIN_LAYER = re.compile(r"([0-9a-f]{64})\.tar")
+_LEGACY_LAYER = re.compile(r"([0-9a-f]{64})/layer\.tar")
+
+
+class ImageSaver(Protocol):
+    """The part of an Engine that is needed here."""
+
+    def image(self, ref: str) -> ImageFacts | None:
+        """The image, or None."""
+        ...
+
+    def save(self, ref: str) -> Iterator[bytes]:
+        """The engine's archive of an image, as `docker save` writes it."""
+        ...
+
+
+class SaveStreamSource:
+    """Implements LayerSource. Memory is a few chunks and the archive's JSON documents.
+
+    `known` says as what the engine's store holds the layers of the image that was read last, by diff id. Only a
+    containerd store says so, and only in a pass over its stream.
+    """
+
+    def __init__(self, engine: ImageSaver, progress: Progress | None = None) -> None:
+        """`progress` is told the bytes of the stream as they are read; the caller opens the phase."""
+        self._engine = engine
+        self._progress: Progress = progress or Silent()
+        self.known: Mapping[str, KnownBlob] = {}
+
+    def read(self, ref: str, wanted: frozenset[str], spool: Spool) -> bytes:
+        """Put the layers whose diff ids are `wanted` into `spool`, in one pass, and return the image's config.
+
+        What the spool holds already is not read again; with all of it there the engine is not asked for its stream.
+        Raises NotFound when there is no such image, VerificationFailed when a wanted layer does not come, or the
+        archive is damaged anywhere.
+        """
+        facts = self._engine.image(ref)
+        if facts is None:
+            raise NotFound(f"there is no image {ref}", next_step="docker image ls")
+        if stray := wanted.difference(facts.diff_ids):
+            raise VerificationFailed(f"image {ref} has no layer {', '.join(sorted(stray))}")
+        missing = {diff_id for diff_id in wanted if spool.blob(diff_id) is None}
+        config = spool.config(facts.id)
+        if config is None or missing:
+            config = self._pass(ref, facts, missing, spool)
+            spool.keep_config(facts.id, config)
+        if _diff_ids(_parse(config)) != facts.diff_ids:
+            raise VerificationFailed(f"the config that came with image {ref} is that of another image")
+        return config
+
+    def _pass(self, ref: str, facts: ImageFacts, missing: set[str], spool: Spool) -> bytes:
+        stream = self._engine.save(ref)
+        reading = _Pass(TarStream(self._counted(stream)), facts, missing, spool)
+        try:
+            config = reading.run()
+        except VerificationFailed as exc:
+            raise VerificationFailed(
+                f"the engine's archive of {ref} cannot be used: {exc.what}",
+                left="layers that came whole are kept for the next run",
+                next_step="the same command again; if it fails again, look at the engine's log and disk",
+            ) from exc
+        finally:
+            # A generator that holds a connection: the engine shall not go on writing to nobody.
+            close = getattr(stream, "close", None)
+            if close is not None:
+                close()
+        self.known = reading.known
+        return config
+
+    def _counted(self, stream: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in stream:
+            self._progress.advance(len(piece))
+            yield piece
+
+
+class _Pass:
+    """One pass over one archive: what came so far, and what is still to come."""
+
+    def __init__(self, tar: TarStream, facts: ImageFacts, missing: set[str], spool: Spool) -> None:
+        self._tar = tar
+        self._missing = missing
+        self._spool = spool
+        # Names the config in the classic store and the manifest in the containerd store.
+        self._image = facts.id
+        self._named = ""
+        # The archive's names of layers, as far as they are known; plain blobs need none, being named by diff id.
+        self._legacy = legacy_names(facts.diff_ids)
+        self._packed: dict[str, str] = {}
+        self.known: dict[str, KnownBlob] = {}
+        self._diff_ids = facts.diff_ids
+        self._documents: dict[str, bytes] = {}
+        self._kept = 0
+        self._manifest: bytes | None = None
+
+    def run(self) -> bytes:
+        """The config, once everything that was missing is in the spool."""
+        config_is_all = not self._missing
+        for member in self._tar.members():
+            if member.is_file:
+                self._take(member)
+            if config_is_all and (config := self._documents.get(self._named)) is not None:
+                return config  # its hash has come down from the image's id: the rest can add nothing
+        if self._missing:
+            raise VerificationFailed(f"it lacks the layers {', '.join(sorted(self._missing))}")
+        return self._config()
+
+    def _take(self, member: Member) -> None:
+        if member.name == "manifest.json":
+            if self._manifest is not None:
+                raise VerificationFailed("it has two manifests")
+            self._manifest = self._tar.whole(MAX_DOCUMENT)
+        elif match := _BLOB.fullmatch(member.name):
+            self._blob(f"sha256:{match[1]}", member.size)
+        elif match := _LEGACY_CONFIG.fullmatch(member.name):
+            self._document(f"sha256:{match[1]}", self._tar.whole(MAX_DOCUMENT))
+        elif match := _PLAIN_LAYER.fullmatch(member.name):
+            if (digest := f"sha256:{match[1]}") in self._missing:
+                self._layer(self._tar.data(), expected=digest)
+        elif (match := _LEGACY_LAYER.fullmatch(member.name)) and self._may_be_wanted(self._legacy.get(match[1])):
+            self._layer(self._tar.data())
+
+    def _may_be_wanted(self, diff_id: str | None) -> bool:
+        """Whether to read a layer of which only a guess of its diff id, or nothing, is known."""
+        return bool(self._missing) and (diff_id is None or diff_id in self._missing)
+
+    def _blob(self, digest: str, size: int) -> None:
+        """A blob of an OCI layout: a layer, plain or compressed, a config or a manifest. Only its bytes tell."""
+        if digest in self._missing:
+            self._layer(self._tar.data(), expected=digest)
+            return
+        wanted = self._may_be_wanted(self._packed.get(digest))
+        if digest in self._diff_ids or (size > MAX_DOCUMENT and not wanted):
+            return
+        reader = Reader(self._tar.data())
+        head = reader.exactly(SNIFF)
+        data = chain((head,), reader)
+        codec = sniff(head)
+        if codec is not Codec.NONE and wanted:
+            self._compressed(digest, codec, data)
+        elif head.startswith(b"{") and size <= MAX_DOCUMENT:
+            self._document(digest, b"".join(data))
+
+    def _compressed(self, digest: str, codec: Codec, data: Iterable[bytes]) -> None:
+        meter = Meter()
+        data = _metered(data, meter)
+        # Not everything that begins like compressed data is: that is damage only if the blob is not what it is called.
+        with suppress(VerificationFailed):
+            self._layer(decompress(data, codec))
+        for _ in data:
+            pass
+        if meter.digest != digest:
+            raise VerificationFailed(f"the bytes of blob {digest} are not those that its name says")
+
+    def _layer(self, pieces: Iterable[bytes], expected: str = "") -> None:
+        with self._spool.writer() as writer:
+            for piece in pieces:
+                writer.write(piece)
+            if expected and writer.diff_id != expected:
+                raise VerificationFailed(f"the bytes of layer {expected} are not those that its name says")
+            if writer.diff_id in self._missing:
+                self._missing.remove(writer.keep().diff_id)
+
+    def _document(self, digest: str, content: bytes) -> None:
+        """Keep what may be the config; learn from the image's manifest which compressed blob is which layer."""
+        meter = Meter()
+        meter.update(content)
+        if meter.digest != digest:
+            raise VerificationFailed(f"the bytes of {digest} are not those that its name says")
+        match _parse(content):
+            case {"rootfs": dict()}:
+                self._kept += len(content)
+                if self._kept > _MAX_KEPT:
+                    raise VerificationFailed("it has too many configs")
+                self._documents[digest] = content
+                if digest == self._image:
+                    self._named = digest
+            case {"config": {"digest": str(config)}, "layers": list(layers)} if digest == self._image:
+                self._named = config
+                blobs = [layer.get("digest") for layer in layers if isinstance(layer, dict)]
+                if len(blobs) == len(self._diff_ids):
+                    self._packed = {str(b): i for b, i in zip(blobs, self._diff_ids, strict=True)}
+                    self.known = dict(_known(layers, self._diff_ids))
+            case _:
+                pass
+
+    def _config(self) -> bytes:
+        """The config that manifest.json names, which is the one that the image's id leads to, where it leads to one."""
+        match None if self._manifest is None else _parse(self._manifest):
+            case [{"Config": str(name)}]:
+                match = _BLOB.fullmatch(name) or _LEGACY_CONFIG.fullmatch(name)
+            case _:
+                raise VerificationFailed("it has no manifest.json that names exactly one image")
+        digest = f"sha256:{match[1]}" if match else ""
+        config = self._documents.get(digest)
+        if config is None or (self._named and self._named != digest):
+            raise VerificationFailed("the config that its manifest.json names is not in it, or not that of the image")
+        return config
+
+
+def _metered(pieces: Iterable[bytes], meter: Meter) -> Iterator[bytes]:
+    for piece in pieces:
+        meter.update(piece)
+        yield piece
+
+
+def _known(layers: Sequence[object], diff_ids: Sequence[str]) -> Iterator[tuple[str, KnownBlob]]:
+    for layer, diff_id in zip(layers, diff_ids, strict=True):
+        match layer:
+            case {"digest": str(digest), "size": int(size), "mediaType": str(media_type)}:
+                yield diff_id, KnownBlob(digest=digest, size=size, media_type=media_type)
+            case _:
+                continue
+
+
+def _parse(document: bytes) -> object:
+    try:
+        return json.loads(document)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _diff_ids(config: object) -> tuple[str, ...]:
+    match config:
+        case {"rootfs": {"diff_ids": list(diff_ids)}} if all(isinstance(i, str) for i in diff_ids):
+            return tuple(diff_ids)
+        case _:
+            return ()

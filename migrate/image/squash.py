@@ -1,0 +1,188 @@
+"""Folds a bottle's own layers into one, by the engine's own archives, before the image gets too deep for Docker."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bottle.errors import BottleError, NotFound, VerificationFailed
+from bottle.files import tree
+from bottle.launch import bare_spec
+from bottle.model import ImageFacts
+from bottle.naming import Identity
+from bottle.ports import Engine, Progress
+from bottle.progress import Silent
+from migrate.image.load_archive import Archive, Layer, choose_codec, compose
+from migrate.image.merge import Names, ground_of, merge, names_in
+from migrate.image.save_stream import SaveStreamSource
+from migrate.image.spool import DirectorySpool
+from migrate.model import Blob, Codec
+from migrate.ports import LayerWriter, Spool
+from migrate.tar.compression import CHUNK, decompress
+
+_UNTOUCHED = "the image is as it was"
+
+
+class Squasher:
+    """Implements `bottle.ports.LayerSquasher`.
+
+    The disk under `home` needs room for the own layers, compressed, twice; the engine's needs what a load needs.
+    """
+
+    def __init__(self, engine: Engine, home: Path, progress: Progress | None = None) -> None:
+        self._engine = engine
+        self._home = home
+        self._progress: Progress = progress or Silent()
+
+    def squash(self, identity: Identity, ref: str, *, base: tuple[str, ...], tag: str) -> ImageFacts:
+        """As `bottle.ports.LayerSquasher.squash`."""
+        facts = self._engine.image(ref)
+        if facts is None:
+            raise NotFound(f"there is no image {ref}", next_step="docker image ls")
+        own = facts.diff_ids[len(base) :]
+        if not base or facts.diff_ids[: len(base)] != base or not own:
+            raise VerificationFailed(f"{ref} has no layers above those of its agent's image", left=_UNTOUCHED)
+        folder = self._home / "outgoing" / str(identity) / "fold"
+        tree.discard(folder)  # what a run that died has left
+        try:
+            archive, diff_ids = self._compose(ref, base, own, tag, folder)
+            self._engine.load(_pieces(archive))
+            return self._verified(identity, facts, diff_ids, tag)
+        except BaseException:
+            # After a load that failed, the containerd store has the tag and not the image.
+            with suppress(BottleError):
+                self._discard_draft(identity)
+                self._engine.remove_image(tag)
+            raise
+        finally:
+            tree.discard(folder)
+            with suppress(OSError):
+                folder.parent.rmdir()
+
+    def _compose(
+        self, ref: str, base: tuple[str, ...], own: tuple[str, ...], tag: str, folder: Path
+    ) -> tuple[Archive, tuple[str, ...]]:
+        """The archive of the squashed image, and its layers. What the engine has of it is not in the archive."""
+        info = self._engine.info()
+        apart = _Sieve(DirectorySpool(folder / "own", Codec.ZSTD, level=1, threads=2), base, own)
+        source = SaveStreamSource(self._engine, self._progress)
+        config = source.read(ref, frozenset((*base, *own)), apart)
+        ground = ground_of(apart.names[diff_id] for diff_id in base)
+        together = DirectorySpool(folder / "one", choose_codec(info.version, info.store), level=1, threads=2)
+        with together.writer() as writer:
+            for piece in merge([partial(_opened, _spooled(apart, diff_id)) for diff_id in own], ground):
+                writer.write(piece)
+            one = writer.keep()
+        tree.discard(folder / "own")
+        diff_ids = (*base, one.diff_id)
+        archive = compose(
+            config=squashed_config(config, len(base), one.diff_id),
+            diff_ids=diff_ids,
+            blobs={one.diff_id: one},
+            tag=tag,
+            store=info.store,
+            known=source.known,
+        )
+        return archive, diff_ids
+
+    def _verified(self, identity: Identity, before: ImageFacts, diff_ids: tuple[str, ...], tag: str) -> ImageFacts:
+        """What was loaded is the image, but for its layers, and a container can be made from it."""
+        squashed = self._engine.image(tag)
+        if squashed is None or (squashed.diff_ids, squashed.config_digest) != (diff_ids, before.config_digest):
+            raise VerificationFailed(f"the squashed image of {before.id} is not as it was made", left=_UNTOUCHED)
+        try:
+            self._engine.create(bare_spec(identity.draft, tag))
+        finally:
+            self._discard_draft(identity)
+        return squashed
+
+    def _discard_draft(self, identity: Identity) -> None:
+        """Remove the container that proved the image, unless somebody has started one of that name."""
+        draft = self._engine.container(identity.draft)
+        if draft is not None and not draft.ever_ran:
+            self._engine.remove_container(draft.id)
+
+
+class _Sieve:
+    """Implements Spool: of the base's layers it keeps only the names in them."""
+
+    def __init__(self, spool: DirectorySpool, base: tuple[str, ...], own: tuple[str, ...]) -> None:
+        self._spool = spool
+        self._base, self._own = frozenset(base), frozenset(own)
+        self.names: dict[str, Names] = {}
+        self.codec = spool.codec
+        self.blob, self.config, self.keep_config = spool.blob, spool.config, spool.keep_config
+
+    @contextmanager
+    def writer(self) -> Iterator[LayerWriter]:
+        with self._spool.writer() as writer:
+            yield _SieveWriter(writer, self._sift)
+
+    def _sift(self, blob: Blob) -> Blob:
+        if blob.diff_id in self._base:
+            self.names[blob.diff_id] = names_in(_opened(blob))
+            if blob.diff_id not in self._own:
+                self._spool.discard(blob.diff_id)
+        return blob
+
+
+@dataclass(frozen=True, slots=True)
+class _SieveWriter:
+    """Implements LayerWriter."""
+
+    _writer: LayerWriter
+    _sift: Callable[[Blob], Blob]
+
+    def write(self, chunk: bytes) -> None:
+        self._writer.write(chunk)
+
+    @property
+    def diff_id(self) -> str:
+        return self._writer.diff_id
+
+    def keep(self) -> Blob:
+        return self._sift(self._writer.keep())
+
+
+def squashed_config(config: bytes, base: int, diff_id: str) -> bytes:
+    """An image's config with the layers above its lowest `base` squashed into `diff_id` (OCI image-spec, config.md)."""
+    document: dict[str, Any] = json.loads(config)
+    diff_ids = document["rootfs"]["diff_ids"]
+    document["rootfs"] = {**document["rootfs"], "diff_ids": [*diff_ids[:base], diff_id]}
+    history = document.get("history")
+    if isinstance(history, list) and history:
+        document["history"] = _squashed_history(history, base, len(diff_ids))
+    return json.dumps(document, sort_keys=True).encode()
+
+
+def _squashed_history(history: list[Any], base: int, depth: int) -> list[Any]:
+    """The base's part and, for all else, one entry; of a history that does not fit the layers, that entry alone."""
+    full = [number for number, entry in enumerate(history) if not entry.get("empty_layer")]
+    kept = history[: full[base]] if len(full) == depth else []
+    last = {key: value for key, value in history[-1].items() if key != "empty_layer"}
+    said = f"{last.get('comment') or ''} ({depth - base} commits, squashed by bottle)".strip()
+    return [*kept, {**last, "comment": said}]
+
+
+def _spooled(spool: Spool, diff_id: str) -> Blob:
+    blob = spool.blob(diff_id)
+    assert blob is not None  # the source has put it there, or has raised
+    return blob
+
+
+def _opened(blob: Blob) -> Iterator[bytes]:
+    return decompress(_chunks(blob), blob.codec)
+
+
+def _pieces(archive: Archive) -> Iterator[bytes]:
+    for part in archive.parts:
+        yield from _chunks(part.blob) if isinstance(part, Layer) else (part.data,)
+
+
+def _chunks(blob: Blob) -> Iterable[bytes]:
+    with blob.path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            yield chunk

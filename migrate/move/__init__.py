@@ -1,0 +1,1 @@
+"""A move: facts, plan, steps."""

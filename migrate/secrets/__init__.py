@@ -1,0 +1,1 @@
+"""Credentials in what is about to leave this host."""

@@ -1,0 +1,135 @@
+"""Before an image leaves this machine: which credentials are in it. They are reported by path, never by value.
+
+Looked through are the layers that a bottle wrote itself, not those of its agent's image, and the image's config. What
+is compressed or encoded inside a file is not unpacked. `scan` says what counts as one.
+"""
+
+import fnmatch
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from tarfile import LNKTYPE
+
+from bottle.errors import PreflightRefused, VerificationFailed
+from bottle.model import CommitRecord, Metadata
+from bottle.ports import Progress
+from migrate.model import Blob
+from migrate.secrets.patterns import SHORTEST, Finder
+from migrate.secrets.scan import Entry, Find, Scan
+from migrate.tar.compression import decompress
+from migrate.tar.reader import TarStream
+
+CONFIG = "the image's config"
+_SHOWN = 20
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """What may leave all the same: everything, or what matches one of the globs `carry` or lies below it."""
+
+    everything: bool = False
+    carry: tuple[str, ...] = ()
+
+    def admits(self, find: Find) -> bool:
+        """Whether a find may go along. A `*` also stands for slashes."""
+        return self.everything or any(
+            fnmatch.fnmatchcase(find.path, glob) or fnmatch.fnmatchcase(find.path, f"{glob}/*") for glob in self.carry
+        )
+
+
+def own_layers(metadata: Metadata, commit: CommitRecord) -> tuple[str, ...]:
+    """The layers of a commit that the bottle wrote itself, lowest first; all where its base is not below."""
+    base = metadata.base
+    return commit.diff_ids[len(base) :] if commit.diff_ids[: len(base)] == base else commit.diff_ids
+
+
+def finder_for(metadata: Metadata, environ: Mapping[str, str], progress: Progress) -> Finder:
+    """A finder that also knows the values which the agent's secrets have now. Says which are not looked for."""
+    for name in metadata.agent.secrets:
+        if name not in environ:
+            progress.note(f"{name} is not in the environment: its value is not looked for in the image")
+    values = {
+        name: environ[name].encode("utf-8", "surrogateescape") for name in metadata.agent.secrets if name in environ
+    }
+    for name, value in values.items():
+        if len(value) < SHORTEST:
+            progress.note(f"the value of {name} is too short to be looked for in the image")
+    return Finder({name: value for name, value in values.items() if len(value) >= SHORTEST})
+
+
+def look_through(layers: Sequence[Blob], config: bytes, finder: Finder, progress: Progress) -> tuple[Find, ...]:
+    """What is in `layers`, lowest first, and in the config, by path. One pass; memory is a few pieces."""
+    scan = Scan(finder)
+    with progress.phase("looking for credentials", sum(layer.diff_size for layer in layers)):
+        for layer in layers:
+            try:
+                scan.layer(entries(_plain(layer, progress.advance)))
+            except VerificationFailed as exc:  # an archive in a form of its own: its bytes are all there all the same
+                progress.note(f"layer {layer.diff_id} is looked through without names of files: {exc.what}")
+                scan.nameless(f"layer {layer.diff_id}", _plain(layer, lambda _: None))
+    for where, text in _texts(json.loads(config), ""):
+        scan.nameless(f"{CONFIG}{where}", (text.encode("utf-8", "surrogateescape"),))
+    return scan.finds()
+
+
+def entries(tar: Iterable[bytes]) -> Iterator[Entry]:
+    """What a layer's tar holds. Raises VerificationFailed when it cannot be read entry by entry."""
+    stream = TarStream(tar, layer=True)
+    for member in stream.members():
+        yield Entry(
+            path="/" + member.name.removeprefix("./").strip("/"),
+            size=member.size,
+            data=stream.data() if member.is_file else None,
+            again=member.type == LNKTYPE,
+        )
+
+
+def require_clean(
+    finds: Iterable[Find], allowed: Allowed, *, subject: str, left: str, next_step: str
+) -> tuple[str, ...]:
+    """What goes along because that is allowed, a line each. Raises PreflightRefused where something is not."""
+    finds = tuple(finds)
+    refused = [str(find) for find in finds if not allowed.admits(find)]
+    if refused:
+        more = [f"and {len(refused) - _SHOWN} more"] if len(refused) > _SHOWN else []
+        raise PreflightRefused(
+            f"credentials would leave this machine in the image of {subject}",
+            details=(*refused[:_SHOWN], *more),
+            left=left,
+            next_step=next_step,
+        )
+    return tuple(map(str, finds))
+
+
+def send_along(metadata: Metadata) -> str:
+    """What to do about finds."""
+    return (
+        f'carry = ["/PATH"] in [agents.{metadata.agent.name}] of bottle.toml, for each that belongs to the bottle; '
+        "then the same command   (all of them, this once: with --allow-secrets)"
+    )
+
+
+def _plain(layer: Blob, advance: Callable[[int], None]) -> Iterator[bytes]:
+    with layer.path.open("rb") as file:
+        for piece in decompress(iter(lambda: file.read(_PIECE), b""), layer.codec):
+            advance(len(piece))
+            yield piece
+
+
+def _texts(value: object, where: str) -> Iterator[tuple[str, str]]:
+    """All texts of a JSON document, keys too, and where they are."""
+    match value:
+        case str():
+            name, equals, _ = value.partition("=")
+            known = where.endswith(".Env") and equals
+            yield (f", {where.rpartition('.')[2]} {name}" if known else f", {where.lstrip('.')}"), value
+        case list():
+            for index, each in enumerate(value):
+                yield from _texts(each, where if where.endswith(".Env") else f"{where}[{index}]")
+        case dict():
+            for key, each in value.items():
+                yield f", a key of {where.lstrip('.') or 'it'}", str(key)
+                yield from _texts(each, f"{where}.{key}")
+        case _:
+            return

@@ -1,0 +1,1 @@
+"""Tars and their compression: read strictly, written byte for byte."""

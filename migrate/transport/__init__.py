@@ -1,0 +1,1 @@
+"""How a command reaches another host, and its answer comes back."""

@@ -1,0 +1,109 @@
+"""A far host's shell over SSH."""
+
+import threading
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+from paramiko import Channel, ChannelException, Transport
+
+from bottle.errors import ConnectionLost, RemoteError
+from migrate.model import RemoteCommand, Reply, Target
+from migrate.transport.conversation import exchange
+from migrate.transport.duplex import Dialogue
+from migrate.transport.framing import wrap
+from migrate.transport.ssh.channel import SshLine
+from migrate.transport.ssh.connect import Route, open_route
+from migrate.transport.ssh.login import Prompter
+from migrate.transport.ssh.options import SshOptions
+from migrate.transport.ssh.translate import translated
+
+_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4)
+
+
+class SshRemote:
+    """A `migrate.ports.Remote`. All runs share one connection; when it broke, the next run makes a new one.
+
+    Retrying is the caller's affair: `run` raises ConnectionLost and has not repeated anything.
+    """
+
+    def __init__(self, target: Target, *, options: SshOptions) -> None:
+        self._target = target
+        self._options = options
+        self._prompter = Prompter(options.ask_password)
+        self._route: Route | None = None
+        self._stood = False
+        self._closed = False
+        self._lock = threading.Lock()
+
+    @classmethod
+    def connect(cls, target: Target, *, options: SshOptions) -> Self:
+        """Connect and log in. Raises HostKeyRejected, LoginRefused, UsageError (ssh_config), else RemoteError."""
+        remote = cls(target, options=options)
+        remote._transport()
+        return remote
+
+    @property
+    def name(self) -> str:
+        """The host, as messages call it."""
+        return str(self._target)
+
+    def run(self, command: RemoteCommand, stdin: Iterable[bytes] = (), *, silence: float = 60.0) -> Reply:
+        """As `migrate.ports.Remote.run`. Silence ends the whole connection, so every run on it."""
+        wrapped = wrap(command)
+        transport = self._transport()
+        return exchange(self._line(transport, silence), wrapped, stdin, silence=silence)
+
+    def converse(self, command: RemoteCommand, *, patience: float = 60.0) -> Dialogue:
+        """Start a command to talk with for as long as it runs. Raises as `run` does."""
+        return Dialogue(self._line(self._transport(), patience), wrap(command))
+
+    def close(self) -> None:
+        """Hang up; a run that is under way raises ConnectionLost."""
+        with self._lock:
+            self._closed = True
+            self._hang_up()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _line(self, transport: Transport, patience: float) -> SshLine:
+        try:
+            with translated(self.name, stood=True):
+                return SshLine(self.name, transport, _session(transport, patience))
+        except ConnectionLost:
+            transport.close()
+            raise
+
+    def _transport(self) -> Transport:
+        with self._lock:
+            if self._closed:
+                raise RemoteError(f"the connection to {self.name} was closed before")
+            if self._route is None or not self._route.alive:
+                self._hang_up()
+                self._route = open_route(self._target, self._options, self._prompter, stood=self._stood)
+                self._stood = True
+            if self._route.transport is None:
+                raise ConnectionLost(f"the connection to {self.name} broke")
+            return self._route.transport
+
+    def _hang_up(self) -> None:
+        if self._route is not None:
+            self._route.close()
+            self._route = None
+
+
+def _session(transport: Transport, patience: float) -> Channel:
+    """A new session channel. sshd counts one that was just closed against MaxSessions a little longer: ask again."""
+    for pause in _PAUSES:
+        try:
+            return transport.open_session(timeout=patience)
+        except ChannelException:
+            time.sleep(pause)
+    return transport.open_session(timeout=patience)

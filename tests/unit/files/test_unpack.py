@@ -1,0 +1,334 @@
+"""Tars that nobody vouches for: whatever they hold, only plain files come of them, and only inside."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bottle.errors import StateDamaged, VerificationFailed
+from bottle.files.tree import Tree
+from bottle.files.unpack import ChunkReader, Entry, EntryType, Limits, receive, relative, whole
+from tests.support.trees import snapshot
+
+Member = tuple[str, bytes, bytes, str]  # name, tarfile's type, content, link target
+WIDE = Limits()
+
+
+def tar_of(*members: Member, finish: bool = True) -> bytes:
+    buffer = io.BytesIO()
+    archive = tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115  (left unfinished below)
+    for name, kind, content, target in members:
+        member = tarfile.TarInfo(name)
+        member.type, member.size, member.linkname, member.mtime = kind, len(content), target, 1.5
+        archive.addfile(member, io.BytesIO(content))
+    if finish:
+        archive.close()
+    return buffer.getvalue()
+
+
+def file(name: str, content: bytes = b"data") -> Member:
+    return name, tarfile.REGTYPE, content, ""
+
+
+def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> Member:
+    return name, kind, b"", target
+
+
+def pieces(data: bytes, size: int = 999) -> Iterator[bytes]:
+    return (data[start : start + size] for start in range(0, len(data), size))
+
+
+def take(data: bytes, folder: Path, prefix: str = "root", limits: Limits = WIDE) -> tuple[Entry, ...]:
+    return tuple(receive(pieces(data), folder, prefix, limits))
+
+
+@pytest.fixture
+def inside(tmp_path: Path) -> Path:
+    """The folder to receive into, beside something precious."""
+    (tmp_path / "precious").write_bytes(b"precious")
+    folder = tmp_path / "inside"
+    folder.mkdir()
+    return folder
+
+
+def plain(folder: Path) -> bool:
+    """Whether nothing but folders and unlinked regular files is below."""
+    for root, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            facts = Path(root, name).lstat()
+            if not (stat.S_ISDIR(facts.st_mode) or (stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1)):
+                return False
+    return True
+
+
+def test_files_folders_and_links_arrive(inside: Path) -> None:
+    data = tar_of(
+        ("a", tarfile.DIRTYPE, b"", ""), file("a/x"), link("a/y", "../../etc"), link("a/z", "a/x", tarfile.LNKTYPE)
+    )
+    entries = {entry.path: entry for entry in take(data, inside)}
+    assert [(path, entry.type) for path, entry in entries.items()] == [
+        ("root/a", EntryType.FOLDER),
+        ("root/a/x", EntryType.FILE),
+        ("root/a/y", EntryType.SYMLINK),
+        ("root/a/z", EntryType.FILE),
+    ]
+    assert entries["root/a/y"].target == "../../etc"
+    assert entries["root/a/z"].sha256 == entries["root/a/x"].sha256
+    assert (inside / "root/a/z").read_bytes() == b"data"
+    assert not (inside / "root/a/y").exists()
+    assert plain(inside)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        (file("../precious"),),
+        (file("/precious"),),
+        (file("//precious"),),
+        (file("a/../../precious"),),
+        (file(".."),),
+        (file(""),),
+        (link("a", "/tmp"), file("a/x")),
+        (link("a", ".."), file("a/precious")),
+        (file("a/x"), link("a", "..")),
+        (file("a"), file("a/x")),
+        (file("a/x"), file("a")),
+        (file("a"), file("a")),
+        (file("a"), file("./a")),
+        (file("a"), link("a", "b")),
+        (("a", tarfile.DIRTYPE, b"", ""), file("a")),
+        (link("a", "../precious", tarfile.LNKTYPE),),
+        (link("a", "/etc/passwd", tarfile.LNKTYPE),),
+        (link("a", "missing", tarfile.LNKTYPE),),
+        (link("a", "a", tarfile.LNKTYPE),),
+        (link("s", "/etc/passwd"), link("a", "s", tarfile.LNKTYPE)),
+        (("d", tarfile.DIRTYPE, b"", ""), link("a", "d", tarfile.LNKTYPE)),
+        (file("x" * 300),),
+        (file("/".join(["x" * 200] * 330)),),
+    ],
+)
+def test_what_escapes_or_contradicts_itself_is_refused(inside: Path, members: tuple[Member, ...]) -> None:
+    before = snapshot(inside.parent)
+    with pytest.raises(VerificationFailed):
+        take(tar_of(*members), inside)
+    assert plain(inside)
+    after = snapshot(inside.parent)
+    assert {name: after[name] for name in before} == before
+    assert all(name in before or name.startswith("inside/") for name in after)
+
+
+def test_nothing_that_is_there_is_written_to_or_through(inside: Path) -> None:
+    (inside / "root").mkdir()
+    (inside / "root" / "link").symlink_to(inside.parent / "precious")
+    (inside / "root" / "file").write_bytes(b"here before")
+    for name in ("link", "file"):
+        with pytest.raises(VerificationFailed):
+            take(tar_of(file(name)), inside)
+    assert (inside.parent / "precious").read_bytes() == b"precious"
+    assert (inside / "root" / "file").read_bytes() == b"here before"
+
+
+@pytest.mark.parametrize("kind", [tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE])
+def test_devices_and_fifos_are_left_out(inside: Path, kind: bytes) -> None:
+    entries = take(tar_of(("dev", kind, b"", ""), file("x")), inside)
+    assert [entry.path for entry in entries] == ["root/x"]
+    assert plain(inside)
+
+
+@pytest.mark.parametrize(
+    ("members", "limits"),
+    [
+        ([file(str(number), b"") for number in range(6)], Limits(entries=5)),
+        ([("f", tarfile.FIFOTYPE, b"", "")] * 6, Limits(entries=5)),
+        ([("d", tarfile.DIRTYPE, b"", "")] * 6, Limits(entries=5)),
+        ([file("a", bytes(600)), file("b", bytes(600))], Limits(size=1000)),
+    ],
+)
+def test_more_than_allowed_is_refused(inside: Path, members: list[Member], limits: Limits) -> None:
+    with pytest.raises(VerificationFailed, match="larger than allowed"):
+        take(tar_of(*members), inside, limits=limits)
+
+
+def header(size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
+    member = tarfile.TarInfo("x")
+    member.size, member.type = size, kind
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+def test_a_size_that_is_claimed_is_refused_before_it_is_written(inside: Path) -> None:
+    with pytest.raises(VerificationFailed, match="larger than allowed"):
+        take(header(2**60), inside)
+    assert list(inside.iterdir()) == []
+
+
+def test_a_negative_size_makes_no_room(inside: Path) -> None:
+    data = header(-(10**9), tarfile.SYMTYPE) + tar_of(file("y", bytes(600)), file("z", bytes(600)))
+    with pytest.raises(VerificationFailed):
+        take(data, inside, limits=Limits(size=1000))
+
+
+def test_a_header_without_end_is_not_held_in_memory(inside: Path) -> None:
+    given_out = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal given_out
+        yield header(2**40, tarfile.XHDTYPE)
+        while True:
+            given_out += 2**20
+            yield bytes(2**20)
+
+    with pytest.raises(VerificationFailed, match="header"):
+        tuple(receive(endless(), inside, "root", WIDE))
+    assert given_out < 2**24
+
+
+def test_it_ends_where_the_tar_is_cut(inside: Path) -> None:
+    whole = tar_of(file("a", bytes(2000)), file("b", bytes(2000)))
+    for cut in (100, 512, 1500, 3000, 5000):
+        with pytest.raises(VerificationFailed):
+            take(whole[:cut], inside / str(cut))
+    assert plain(inside)
+
+
+def test_a_tar_that_is_torn_between_two_members_is_not_taken_for_a_whole_one(inside: Path) -> None:
+    first, whole = tar_of(file("a", bytes(2000)), finish=False), tar_of(file("a", bytes(2000)), file("b"))
+    assert whole.startswith(first)
+    error = b'{"message":"input/output error"}\n'
+    unreadable = first + b"#" * 512 + whole[len(first) + 512 :]
+    for number, torn in enumerate((first, first + bytes(512), first + error, first + b"#" * 4096, unreadable)):
+        with pytest.raises(VerificationFailed, match="torn"):
+            take(torn, inside / str(number))
+    assert len(take(first + bytes(1024), inside / "least")) == 1
+    assert len(take(first + bytes(20000), inside / "padded")) == 1
+
+
+def test_a_disk_that_is_full_is_said_to_be(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real: Callable[..., int] = os.open
+
+    def full(path: Path, flags: int, mode: int = 0o777, **options: int) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(path, flags, mode, **options)
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(StateDamaged, match="No space left"):
+        take(tar_of(file("a")), inside)
+
+
+def test_the_times_and_ids_that_a_header_can_hold_are_taken_or_refused(inside: Path) -> None:
+    for number, headers in enumerate([{"mtime": "nan"}, {"mtime": "inf"}, {"uid": "x"}, {"size": "-5"}, {"size": "x"}]):
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            member = tarfile.TarInfo("x")
+            member.pax_headers = headers
+            archive.addfile(member)
+        with suppress(VerificationFailed):
+            take(buffer.getvalue(), inside / str(number))
+        assert plain(inside)
+
+
+NAMES = st.lists(st.sampled_from(["a", "b", "..", ".", "", "\udcff", "c d"]), min_size=1, max_size=3).map("/".join)
+KINDS = st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+MEMBERS = st.lists(st.tuples(NAMES, KINDS, st.binary(max_size=20), NAMES), max_size=6)
+LENIENT = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def receive_anything(data: bytes, folder: Path) -> None:
+    """Receive, and hold it to what is promised of every tar there is."""
+    before = snapshot(folder.parent)
+    (folder / "new").mkdir()
+    try:
+        entries = take(data, folder / "new")
+    except VerificationFailed:
+        entries = ()
+    assert plain(folder)
+    for entry in entries:
+        assert relative(entry.path) == entry.path
+        assert entry.path == "root" or entry.path.startswith("root/")
+        if entry.type is EntryType.FILE:
+            with Tree(folder / "new") as below, below.open(entry.path) as content:
+                assert len(content.read()) == entry.size
+    for root, folders, names in os.walk(folder / "new", topdown=False):
+        for name in names:
+            Path(root, name).unlink()
+        for name in folders:
+            Path(root, name).rmdir()
+    (folder / "new").rmdir()
+    assert snapshot(folder.parent) == before
+
+
+@LENIENT
+@given(members=MEMBERS)
+def test_no_tar_gets_out(inside: Path, members: list[Member]) -> None:
+    receive_anything(tar_of(*[(n, k, c if k == tarfile.REGTYPE else b"", t) for n, k, c, t in members]), inside)
+
+
+@LENIENT
+@given(members=MEMBERS, damage=st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 255)), max_size=4))
+def test_no_damaged_tar_gets_out(inside: Path, members: list[Member], damage: list[tuple[int, int]]) -> None:
+    data = bytearray(tar_of(*[(n, k, c if k == tarfile.REGTYPE else b"", t) for n, k, c, t in members]))
+    for place, value in damage:
+        data[place % len(data)] = value
+    for start in range(0, len(data), 512):  # make the checksums right again, so that the damage is read
+        block = data[start : start + 512]
+        if any(block[:100]) and block[257:262] == b"ustar":
+            total = sum(block[:148]) + 8 * 32 + sum(block[156:512])
+            data[start + 148 : start + 156] = b"%06o\0 " % total
+    receive_anything(bytes(data), inside)
+
+
+@LENIENT
+@given(data=st.binary(max_size=1500))
+def test_no_bytes_get_out(inside: Path, data: bytes) -> None:
+    receive_anything(data, inside)
+
+
+@given(st.text())
+def test_a_relative_path_stays_below(name: str) -> None:
+    try:
+        path = relative(name)
+    except VerificationFailed:
+        return
+    assert not path.startswith("/")
+    assert ".." not in path.split("/")
+    assert relative(path) == path
+
+
+@given(st.lists(st.binary(max_size=5), max_size=6), st.lists(st.integers(-1, 9), max_size=6))
+def test_a_reader_of_chunks_reads_like_a_file(chunks: list[bytes], sizes: list[int]) -> None:
+    reader, file_like = ChunkReader(chunks), io.BytesIO(b"".join(chunks))
+    for size in sizes:
+        assert reader.read(size) == file_like.read(size)
+    assert reader.read() == file_like.read()
+
+
+# --- passed on as it is -----------------------------------------------------------------------------------------------
+
+LARGE = tar_of(file("a", b"a" * 5000), file("b", b""), link("c", "a"), file("d", b"d" * 70_000))
+
+
+def passed(data: bytes, size: int = 999) -> bytes:
+    return b"".join(whole(pieces(data, size), "the volume", left="all is as it was", next_step="look"))
+
+
+@pytest.mark.parametrize("size", [1, 512, 999, 1 << 20])
+def test_a_whole_tar_is_passed_on_byte_for_byte(size: int) -> None:
+    assert passed(LARGE, size) == LARGE
+    assert passed(tar_of(), size) == tar_of()
+
+
+def test_a_tar_that_is_torn_anywhere_is_not_passed_on_as_whole() -> None:
+    ends = len(LARGE.rstrip(b"\0"))
+    for end in (*range(0, ends, 512), *range(100, ends, 4096)):
+        with pytest.raises(VerificationFailed, match="the volume is no whole tar"):
+            passed(LARGE[:end])
