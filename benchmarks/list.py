@@ -24,6 +24,7 @@ from bottle.model import Agent
 from bottle.naming import LABEL_IDENTITY
 from bottle.operations import Context, StartRequest, commit, list_bottles, plan_start, remove, start
 from bottle.store.state import StateHome
+from migrate.image.save_stream import SaveStreamSource
 from tests.hosts import BASE_IMAGE, ensure_base_image
 
 AGENT = Agent(name="bench", image=BASE_IMAGE, command=("sleep", "1"), network="none")
@@ -100,7 +101,9 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="bottle-bench-") as name:
             folder = Path(name)
             state = StateHome(folder / "home")
-            context = Context(home=state, engine=DockerEngine(), environ={}, runtime=folder / "run")
+            engine = DockerEngine()
+            layers, runtime = SaveStreamSource(engine), folder / "run"
+            context = Context(home=state, engine=engine, layers=layers, environ={}, runtime=runtime)
             with bottles(context, folder, options.bottles):
                 for line in measure(context, count=options.bottles, rounds=options.rounds):
                     sys.stdout.write(f"{line}\n")

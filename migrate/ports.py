@@ -79,15 +79,3 @@ class Spool(Protocol):
     def keep_config(self, image: str, config: bytes) -> None:
         """Keep an image's config, so that a rerun with all layers here asks the engine for nothing."""
         ...
-
-
-class LayerSource(Protocol):
-    """Somebody who can read the layers of an image. Every implementation passes one contract suite."""
-
-    def read(self, ref: str, wanted: frozenset[str], spool: Spool) -> bytes:
-        """Put the layers whose diff ids are `wanted` into `spool`, in one pass, and return the image's config.
-
-        The config is the JSON document, byte for byte, whose `rootfs.diff_ids` name the layers (OCI image-spec,
-        config.md). Raises VerificationFailed when a wanted layer does not come, or is not what its name says.
-        """
-        ...

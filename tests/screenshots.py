@@ -36,6 +36,7 @@ from bottle.plan.sizes import Weight
 from bottle.requests.request import digest_of
 from bottle.store.state import StateHome
 from bottle.testing import FakeEngine
+from migrate.image.save_stream import SaveStreamSource
 from tests.support.dashboard import Screen
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -120,7 +121,8 @@ class Scene(Desk):
     """A desk on which nothing moves."""
 
     def __init__(self) -> None:
-        super().__init__(Context(home=StateHome(Path("/nowhere")), engine=FakeEngine(), environ={}))
+        engine, home = FakeEngine(), StateHome(Path("/nowhere"))
+        super().__init__(Context(home=home, engine=engine, layers=SaveStreamSource(engine), environ={}))
 
     def bottles(self) -> tuple[BottleView, ...]:
         return VIEWS

@@ -23,6 +23,7 @@ from bottle.operations import Context, list_bottles
 from bottle.ports import Progress
 from bottle.progress import Silent
 from bottle.store.state import BottleState, StateHome
+from migrate.image.save_stream import SaveStreamSource
 from migrate.image.squash import Squasher
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -119,12 +120,14 @@ def make_context(shown: Progress | None = None) -> Context:
         quiet = isinstance(loudness, Loudness) and loudness.quiet
         shown = Silent() if quiet else for_stderr()
     home, engine, progress = StateHome(default_home()), DockerEngine(), Told(shown)
+    layers = SaveStreamSource(engine)
     return Context(
         home=home,
         engine=engine,
+        layers=layers,
         environ=os.environ,
         progress=progress,
-        squasher=Squasher(engine, home.path, progress),
+        squasher=Squasher(engine, layers, home.path, progress),
     )
 
 

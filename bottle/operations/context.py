@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bottle.errors import NameTaken
+from bottle.layers import LayerSource
 from bottle.model import ContainerFacts
 from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations.finding import find_containers
@@ -23,7 +24,9 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """State, engine, environment, clock and an audience. `runtime` is where secrets are handed to containers.
+    """State, engine, environment, clock and an audience. `layers` is where an image's layers are read from.
+
+    `runtime` is where secrets are handed to containers.
 
     Without a `folder` of layers, commits get deeper until Docker allows no more. `chains` are the layers of images that
     were looked at, by id.
@@ -31,6 +34,7 @@ class Context:
 
     home: StateHome
     engine: Engine
+    layers: LayerSource
     environ: Mapping[str, str]
     runtime: Path = field(default_factory=default_runtime)
     progress: Progress = field(default_factory=Silent)

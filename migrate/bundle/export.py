@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from bottle.errors import MovedAway, NotFound, PreflightRefused
@@ -35,7 +34,7 @@ from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec
 from migrate.move.rehearsal import look_ahead, require_possible
 from migrate.secrets.policy import Allowed, finder_for, look_through, own_layers, require_clean, send_along
-from migrate.tar.compression import decompress
+from migrate.tar.blobs import plain
 from migrate.tar.entries import InnerTar, ItemType, item_header, write_tar
 
 _UNCHANGED = "nothing was changed; the bottle goes on as it was"
@@ -372,9 +371,8 @@ def _newest(
 ) -> Iterator[tuple[bytes, Iterator[bytes], int]]:
     """Of each path the entry that was packed last, if it is still there."""
     for number, tarball in enumerate(live.tarballs):
-        with tarball.blob.path.open("rb") as file:
-            tar = InnerTar(decompress(iter(partial(file.read, 1 << 20), b""), tarball.blob.codec))
-            for item in tar.items():
-                left_out = item.type is ItemType.SYMLINK and item.path in links
-                if newest.get(item.path) == number and item.path in live.members and not left_out:
-                    yield item_header(item, item.path, item.link), tar.data(), item.size
+        tar = InnerTar(plain(tarball.blob))
+        for item in tar.items():
+            left_out = item.type is ItemType.SYMLINK and item.path in links
+            if newest.get(item.path) == number and item.path in live.members and not left_out:
+                yield item_header(item, item.path, item.link), tar.data(), item.size

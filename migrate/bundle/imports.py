@@ -6,7 +6,7 @@ from. Until the state folder gets its name, which comes last, there is no such b
 
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,7 +35,7 @@ from migrate.bundle.file import BundleFile
 from migrate.bundle.format import LEFT, Kind, Member, refusal
 from migrate.bundle.inspection import Contents, inspect, rules_of
 from migrate.bundle.placement import demands, landing, require_engine, require_room
-from migrate.image.load_archive import Archive, Layer, compose
+from migrate.image.load_archive import compose, fed
 from migrate.model import Blob, Codec
 from migrate.tar.entries import InnerTar, ItemType, item_header, write_tar
 from migrate.tar.fingerprint import Fingerprint, below, of_tar
@@ -184,19 +184,13 @@ class _Import:
             store=engine.info().store,
         )
         with self._context.progress.phase("loading the image", archive.size):
-            engine.load(self._parts(archive, layers))
+            plain = fed(archive, lambda blob: self._file.plain(layers[blob.diff_id]), self._context.progress)
+            engine.load(plain)
         image = engine.image(self._tag)
         if image is None or (image.diff_ids, image.config_digest) != (manifest.diff_ids, manifest.config_digest):
             raise refusal("the image that the engine made of it is not the one that was committed")
         with self._holder("verify"):
             pass  # a container can be made of it
-
-    def _parts(self, archive: Archive, layers: Mapping[str, Member]) -> Iterator[bytes]:
-        for part in archive.parts:
-            pieces = self._file.plain(layers[part.blob.diff_id]) if isinstance(part, Layer) else (part.data,)
-            for piece in pieces:
-                self._context.progress.advance(len(piece))
-                yield piece
 
     def _fill(self, member: Member) -> str:
         """Make a volume and fill it, at a path that no image has: an empty volume would be filled from there."""

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 
 from bottle.errors import RemoteError
+from bottle.layers import KnownBlob
 from bottle.model import Store
 from migrate.host.commands import with_docker
 from migrate.host.probe import require_done
-from migrate.image.load_archive import KnownBlob
 from migrate.model import EngineAccess
 from migrate.ports import Shell
 

@@ -10,26 +10,20 @@ import hashlib
 import json
 import re
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bottle.errors import VerificationFailed
+from bottle.layers import KnownBlob
 from bottle.model import Store
+from bottle.ports import Progress
 from migrate.model import Blob, Codec
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _TAG = re.compile(r"(?P<repository>[a-z0-9][a-z0-9_.-]*):(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})")
 _MEDIA_TYPE = re.compile(r"application/vnd\.(?:oci\.image\.layer|docker\.image\.rootfs)\.[a-z0-9.+-]+")
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _FIRST_WITH_ZSTD = 23
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownBlob:
-    """A layer that the destination's content store holds: digest, size and media type are those of the blob there."""
-
-    digest: str
-    size: int
-    media_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,57 +97,56 @@ def compose(
     for diff_id in layers:
         _check_layer(diff_id, blobs, known, store)
     descriptors = [_descriptor(diff_id, blobs, known) for diff_id in layers]
-    config_digest = _digest(config)
-    manifest = _json(
-        {
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": {
-                "mediaType": "application/vnd.oci.image.config.v1+json",
-                "digest": config_digest,
-                "size": len(config),
-            },
-            "layers": descriptors,
-        }
-    )
-    index = _json(
-        {
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.index.v1+json",
-            "manifests": [
-                {
-                    "mediaType": "application/vnd.oci.image.manifest.v1+json",
-                    "digest": _digest(manifest),
-                    "size": len(manifest),
-                    "annotations": {
-                        "io.containerd.image.name": f"docker.io/library/{tag}",
-                        "org.opencontainers.image.ref.name": named["tag"],
-                    },
-                }
-            ],
-        }
-    )
-    legacy = _json(
-        [
-            {
-                "Config": _path(config_digest),
-                "RepoTags": [tag],
-                "Layers": [_path(str(descriptor["digest"])) for descriptor in descriptors],
-            }
-        ]
-    )
+    manifest = _manifest(config, descriptors)
     writer = _Writer()
     writer.file("oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
-    writer.file("index.json", index)
-    writer.file("manifest.json", legacy)
+    writer.file("index.json", _index(manifest, named))
+    writer.file("manifest.json", _legacy_manifest(config, descriptors, tag))
     writer.folder("blobs")
     writer.folder("blobs/sha256")
     writer.file(_path(_digest(manifest)), manifest)
-    writer.file(_path(config_digest), config)
+    writer.file(_path(_digest(config)), config)
     for diff_id in dict.fromkeys(layers):
         if diff_id in blobs:
             writer.layer(_path(blobs[diff_id].digest), blobs[diff_id])
     return writer.finish()
+
+
+def fed(archive: Archive, read: Callable[[Blob], Iterable[bytes]], progress: Progress) -> Iterator[bytes]:
+    """The bytes of an archive for an engine's `load`; `read` gives those of a blob as it stands in the archive."""
+    for part in archive.parts:
+        for piece in read(part.blob) if isinstance(part, Layer) else (part.data,):
+            progress.advance(len(piece))
+            yield piece
+
+
+def _manifest(config: bytes, layers: Sequence[Mapping[str, object]]) -> bytes:
+    described = {
+        "mediaType": "application/vnd.oci.image.config.v1+json",
+        "digest": _digest(config),
+        "size": len(config),
+    }
+    return _json({"schemaVersion": 2, "mediaType": _MANIFEST, "config": described, "layers": layers})
+
+
+def _index(manifest: bytes, named: re.Match[str]) -> bytes:
+    """`named` is the image's tag."""
+    described = {
+        "mediaType": _MANIFEST,
+        "digest": _digest(manifest),
+        "size": len(manifest),
+        "annotations": {
+            "io.containerd.image.name": f"docker.io/library/{named[0]}",
+            "org.opencontainers.image.ref.name": named["tag"],
+        },
+    }
+    media_type = "application/vnd.oci.image.index.v1+json"
+    return _json({"schemaVersion": 2, "mediaType": media_type, "manifests": [described]})
+
+
+def _legacy_manifest(config: bytes, layers: Sequence[Mapping[str, object]], tag: str) -> bytes:
+    paths = [_path(str(layer["digest"])) for layer in layers]
+    return _json([{"Config": _path(_digest(config)), "RepoTags": [tag], "Layers": paths}])
 
 
 class _Writer:

@@ -1,4 +1,4 @@
-"""Where layers are read from: one pass over the engine's save stream, whichever of its four forms that has.
+"""A source of layers: one pass over the engine's save stream, whichever of its four forms that has.
 
 - Docker before 25: `<name>/layer.tar` under names that are no digests, `<digest>.json`, `manifest.json` last.
 - Podman: `<digest>.tar`, each layer plain under its diff id, `<digest>.json`, and the above as links to them.
@@ -6,25 +6,22 @@
 - The containerd store: an OCI layout, layers as the store holds them, compressed ones under another digest.
 
 (moby, image/tarexport/save.go; containers/image, docker/internal/tarfile/writer.go; OCI image-spec, image-layout.md.)
-Nothing is believed but hashes: a name in the archive serves to skip what need not be read, and no wanted layer counts
-before its bytes have the diff id.
+A name in the archive serves to skip what need not be read; which layer something is, its bytes tell who reads them.
 """
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence, Set
 from contextlib import suppress
 from itertools import chain
 from typing import Protocol
 
 from bottle.errors import NotFound, VerificationFailed
+from bottle.layers import ImageDocuments, KnownBlob, LayerStream
 from bottle.model import ImageFacts
 from bottle.ports import Progress
-from bottle.progress import Silent
 from migrate.image.legacy import legacy_names
-from migrate.image.load_archive import KnownBlob
 from migrate.model import Codec
-from migrate.ports import Spool
 from migrate.tar.compression import SNIFF, Meter, Reader, decompress, sniff
 from migrate.tar.reader import Member, TarStream
 
@@ -51,118 +48,90 @@ class ImageSaver(Protocol):
 
 
 class SaveStreamSource:
-    """Implements LayerSource. Memory is a few chunks and the archive's JSON documents.
+    """Implements `bottle.layers.LayerSource`. Memory is a few chunks and the archive's JSON documents."""
 
-    `known` says as what the engine's store holds the layers of the image that was read last, by diff id. Only a
-    containerd store says so, and only in a pass over its stream.
-    """
-
-    def __init__(self, engine: ImageSaver, progress: Progress | None = None) -> None:
-        """`progress` is told the bytes of the stream as they are read; the caller opens the phase."""
+    def __init__(self, engine: ImageSaver) -> None:
         self._engine = engine
-        self._progress: Progress = progress or Silent()
-        self.known: Mapping[str, KnownBlob] = {}
 
-    def read(self, ref: str, wanted: frozenset[str], spool: Spool) -> bytes:
-        """Put the layers whose diff ids are `wanted` into `spool`, in one pass, and return the image's config.
-
-        What the spool holds already is not read again; with all of it there the engine is not asked for its stream.
-        Raises NotFound when there is no such image, VerificationFailed when a wanted layer does not come, or the
-        archive is damaged anywhere.
-        """
+    def image(self, ref: str) -> ImageFacts:
+        """As `LayerSource.image`."""
         facts = self._engine.image(ref)
         if facts is None:
             raise NotFound(f"there is no image {ref}", next_step="docker image ls")
-        if stray := wanted.difference(facts.diff_ids):
-            raise VerificationFailed(f"image {ref} has no layer {', '.join(sorted(stray))}")
-        missing = {diff_id for diff_id in wanted if spool.blob(diff_id) is None}
-        config = spool.config(facts.id)
-        if config is None or missing:
-            config = self._pass(ref, facts, missing, spool)
-            spool.keep_config(facts.id, config)
-        if _diff_ids(_parse(config)) != facts.diff_ids:
-            raise VerificationFailed(f"the config that came with image {ref} is that of another image")
-        return config
+        return facts
 
-    def _pass(self, ref: str, facts: ImageFacts, missing: set[str], spool: Spool) -> bytes:
+    def read(self, ref: str, wanted: Set[str], progress: Progress) -> Generator[LayerStream | ImageDocuments]:
+        """As `LayerSource.read`: the archive is read no further than it takes."""
+        facts = self.image(ref)
         stream = self._engine.save(ref)
-        reading = _Pass(TarStream(self._counted(stream)), facts, missing, spool)
         try:
-            config = reading.run()
-        except VerificationFailed as exc:
-            raise VerificationFailed(
-                f"the engine's archive of {ref} cannot be used: {exc.what}",
-                left="layers that came whole are kept for the next run",
-                next_step="the same command again; if it fails again, look at the engine's log and disk",
-            ) from exc
+            yield from _Pass(TarStream(_told(stream, progress)), facts, wanted).parts()
         finally:
             # A generator that holds a connection: the engine shall not go on writing to nobody.
             close = getattr(stream, "close", None)
             if close is not None:
                 close()
-        self.known = reading.known
-        return config
 
-    def _counted(self, stream: Iterable[bytes]) -> Iterator[bytes]:
-        for piece in stream:
-            self._progress.advance(len(piece))
-            yield piece
+
+def _told(stream: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
+    for piece in stream:
+        progress.advance(len(piece))
+        yield piece
 
 
 class _Pass:
     """One pass over one archive: what came so far, and what is still to come."""
 
-    def __init__(self, tar: TarStream, facts: ImageFacts, missing: set[str], spool: Spool) -> None:
+    def __init__(self, tar: TarStream, facts: ImageFacts, wanted: Set[str]) -> None:
         self._tar = tar
-        self._missing = missing
-        self._spool = spool
+        self._wanted = wanted
         # Names the config in the classic store and the manifest in the containerd store.
         self._image = facts.id
         self._named = ""
         # The archive's names of layers, as far as they are known; plain blobs need none, being named by diff id.
         self._legacy = legacy_names(facts.diff_ids)
         self._packed: dict[str, str] = {}
-        self.known: dict[str, KnownBlob] = {}
+        self._known: dict[str, KnownBlob] = {}
         self._diff_ids = facts.diff_ids
         self._documents: dict[str, bytes] = {}
         self._kept = 0
         self._manifest: bytes | None = None
 
-    def run(self) -> bytes:
-        """The config, once everything that was missing is in the spool."""
-        config_is_all = not self._missing
+    def parts(self) -> Iterator[LayerStream | ImageDocuments]:
+        """The layers, and the documents last, if no layer is lacking."""
+        config_is_all = not self._wanted
         for member in self._tar.members():
             if member.is_file:
-                self._take(member)
+                yield from self._take(member)
             if config_is_all and (config := self._documents.get(self._named)) is not None:
-                return config  # its hash has come down from the image's id: the rest can add nothing
-        if self._missing:
-            raise VerificationFailed(f"it lacks the layers {', '.join(sorted(self._missing))}")
-        return self._config()
+                yield ImageDocuments(config=config, known=self._known)
+                return  # its hash has come down from the image's id: the rest can add nothing
+        if not self._wanted:
+            yield ImageDocuments(config=self._config(), known=self._known)
 
-    def _take(self, member: Member) -> None:
+    def _take(self, member: Member) -> Iterator[LayerStream]:
         if member.name == "manifest.json":
             if self._manifest is not None:
                 raise VerificationFailed("it has two manifests")
             self._manifest = self._tar.whole(MAX_DOCUMENT)
         elif match := _BLOB.fullmatch(member.name):
-            self._blob(f"sha256:{match[1]}", member.size)
+            yield from self._blob(f"sha256:{match[1]}", member.size)
         elif match := _LEGACY_CONFIG.fullmatch(member.name):
             self._document(f"sha256:{match[1]}", self._tar.whole(MAX_DOCUMENT))
         elif match := _PLAIN_LAYER.fullmatch(member.name):
-            if (digest := f"sha256:{match[1]}") in self._missing:
-                self._layer(self._tar.data(), expected=digest)
+            if (digest := f"sha256:{match[1]}") in self._wanted:
+                yield LayerStream(chunks=self._tar.data(), expected=digest)
         elif (match := _LEGACY_LAYER.fullmatch(member.name)) and self._may_be_wanted(self._legacy.get(match[1])):
-            self._layer(self._tar.data())
+            yield LayerStream(chunks=self._tar.data())
 
     def _may_be_wanted(self, diff_id: str | None) -> bool:
         """Whether to read a layer of which only a guess of its diff id, or nothing, is known."""
-        return bool(self._missing) and (diff_id is None or diff_id in self._missing)
+        return bool(self._wanted) and (diff_id is None or diff_id in self._wanted)
 
-    def _blob(self, digest: str, size: int) -> None:
+    def _blob(self, digest: str, size: int) -> Iterator[LayerStream]:
         """A blob of an OCI layout: a layer, plain or compressed, a config or a manifest. Only its bytes tell."""
-        if digest in self._missing:
-            self._layer(self._tar.data(), expected=digest)
+        if digest in self._wanted:
+            yield LayerStream(chunks=self._tar.data(), expected=digest)
             return
         wanted = self._may_be_wanted(self._packed.get(digest))
         if digest in self._diff_ids or (size > MAX_DOCUMENT and not wanted):
@@ -172,29 +141,18 @@ class _Pass:
         data = chain((head,), reader)
         codec = sniff(head)
         if codec is not Codec.NONE and wanted:
-            self._compressed(digest, codec, data)
+            yield from self._compressed(digest, codec, data)
         elif head.startswith(b"{") and size <= MAX_DOCUMENT:
             self._document(digest, b"".join(data))
 
-    def _compressed(self, digest: str, codec: Codec, data: Iterable[bytes]) -> None:
+    def _compressed(self, digest: str, codec: Codec, data: Iterable[bytes]) -> Iterator[LayerStream]:
         meter = Meter()
         data = _metered(data, meter)
-        # Not everything that begins like compressed data is: that is damage only if the blob is not what it is called.
-        with suppress(VerificationFailed):
-            self._layer(decompress(data, codec))
+        yield LayerStream(chunks=_until_damage(decompress(data, codec)))
         for _ in data:
             pass
         if meter.digest != digest:
             raise VerificationFailed(f"the bytes of blob {digest} are not those that its name says")
-
-    def _layer(self, pieces: Iterable[bytes], expected: str = "") -> None:
-        with self._spool.writer() as writer:
-            for piece in pieces:
-                writer.write(piece)
-            if expected and writer.diff_id != expected:
-                raise VerificationFailed(f"the bytes of layer {expected} are not those that its name says")
-            if writer.diff_id in self._missing:
-                self._missing.remove(writer.keep().diff_id)
 
     def _document(self, digest: str, content: bytes) -> None:
         """Keep what may be the config; learn from the image's manifest which compressed blob is which layer."""
@@ -215,7 +173,7 @@ class _Pass:
                 blobs = [layer.get("digest") for layer in layers if isinstance(layer, dict)]
                 if len(blobs) == len(self._diff_ids):
                     self._packed = {str(b): i for b, i in zip(blobs, self._diff_ids, strict=True)}
-                    self.known = dict(_known(layers, self._diff_ids))
+                    self._known = dict(_known(layers, self._diff_ids))
             case _:
                 pass
 
@@ -231,6 +189,12 @@ class _Pass:
         if config is None or (self._named and self._named != digest):
             raise VerificationFailed("the config that its manifest.json names is not in it, or not that of the image")
         return config
+
+
+def _until_damage(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Not everything that begins like compressed data is: that is damage only if the blob is not what it is called."""
+    with suppress(VerificationFailed):
+        yield from pieces
 
 
 def _metered(pieces: Iterable[bytes], meter: Meter) -> Iterator[bytes]:
@@ -253,11 +217,3 @@ def _parse(document: bytes) -> object:
         return json.loads(document)
     except (ValueError, RecursionError):
         return None
-
-
-def _diff_ids(config: object) -> tuple[str, ...]:
-    match config:
-        case {"rootfs": {"diff_ids": list(diff_ids)}} if all(isinstance(i, str) for i in diff_ids):
-            return tuple(diff_ids)
-        case _:
-            return ()

@@ -1,9 +1,7 @@
 """Folds a bottle's own layers into one, by the engine's own archives, before the image gets too deep for Docker."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,17 +9,17 @@ from typing import Any
 from bottle.errors import BottleError, NotFound, VerificationFailed
 from bottle.files import tree
 from bottle.launch import bare_spec
+from bottle.layers import LayerSource
 from bottle.model import ImageFacts
 from bottle.naming import Identity
 from bottle.ports import Engine, Progress
 from bottle.progress import Silent
-from migrate.image.load_archive import Archive, Layer, choose_codec, compose
-from migrate.image.merge import Names, ground_of, merge, names_in
-from migrate.image.save_stream import SaveStreamSource
+from migrate.image.load_archive import Archive, choose_codec, compose, fed
+from migrate.image.merge import ground_of, merge, names_in
+from migrate.image.reading import ImageReading
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec
-from migrate.ports import LayerWriter, Spool
-from migrate.tar.compression import CHUNK, decompress
+from migrate.tar.blobs import packed, plain
 
 _UNTOUCHED = "the image is as it was"
 
@@ -32,10 +30,11 @@ class Squasher:
     The disk under `home` needs room for the own layers, compressed, twice; the engine's needs what a load needs.
     """
 
-    def __init__(self, engine: Engine, home: Path, progress: Progress | None = None) -> None:
+    def __init__(self, engine: Engine, source: LayerSource, home: Path, progress: Progress) -> None:
         self._engine = engine
+        self._source = source
         self._home = home
-        self._progress: Progress = progress or Silent()
+        self._progress = progress
 
     def squash(self, identity: Identity, ref: str, *, base: tuple[str, ...], tag: str) -> ImageFacts:
         """As `bottle.ports.LayerSquasher.squash`."""
@@ -49,7 +48,7 @@ class Squasher:
         tree.discard(folder)  # what a run that died has left
         try:
             archive, diff_ids = self._compose(ref, base, own, tag, folder)
-            self._engine.load(_pieces(archive))
+            self._engine.load(fed(archive, packed, Silent()))
             return self._verified(identity, facts, diff_ids, tag)
         except BaseException:
             # After a load that failed, the containerd store has the tag and not the image.
@@ -67,24 +66,29 @@ class Squasher:
     ) -> tuple[Archive, tuple[str, ...]]:
         """The archive of the squashed image, and its layers. What the engine has of it is not in the archive."""
         info = self._engine.info()
-        apart = _Sieve(DirectorySpool(folder / "own", Codec.ZSTD, level=1, threads=2), base, own)
-        source = SaveStreamSource(self._engine, self._progress)
-        config = source.read(ref, frozenset((*base, *own)), apart)
-        ground = ground_of(apart.names[diff_id] for diff_id in base)
+        apart = DirectorySpool(folder / "own", Codec.ZSTD, level=1, threads=2)
+        reading = ImageReading(self._source, ref, {*base, *own}, apart)
+        names = {}
+        for blob in reading.layers(self._progress):
+            if blob.diff_id in base:
+                names[blob.diff_id] = names_in(plain(blob))
+                if blob.diff_id not in own:
+                    apart.discard(blob.diff_id)  # of the base the names are enough
+        ground = ground_of(names[diff_id] for diff_id in base)
         together = DirectorySpool(folder / "one", choose_codec(info.version, info.store), level=1, threads=2)
         with together.writer() as writer:
-            for piece in merge([partial(_opened, _spooled(apart, diff_id)) for diff_id in own], ground):
+            for piece in merge([partial(plain, _spooled(apart, diff_id)) for diff_id in own], ground):
                 writer.write(piece)
             one = writer.keep()
         tree.discard(folder / "own")
         diff_ids = (*base, one.diff_id)
         archive = compose(
-            config=squashed_config(config, len(base), one.diff_id),
+            config=squashed_config(reading.config, len(base), one.diff_id),
             diff_ids=diff_ids,
             blobs={one.diff_id: one},
             tag=tag,
             store=info.store,
-            known=source.known,
+            known=reading.known,
         )
         return archive, diff_ids
 
@@ -104,47 +108,6 @@ class Squasher:
         draft = self._engine.container(identity.draft)
         if draft is not None and not draft.ever_ran:
             self._engine.remove_container(draft.id)
-
-
-class _Sieve:
-    """Implements Spool: of the base's layers it keeps only the names in them."""
-
-    def __init__(self, spool: DirectorySpool, base: tuple[str, ...], own: tuple[str, ...]) -> None:
-        self._spool = spool
-        self._base, self._own = frozenset(base), frozenset(own)
-        self.names: dict[str, Names] = {}
-        self.codec = spool.codec
-        self.blob, self.config, self.keep_config = spool.blob, spool.config, spool.keep_config
-
-    @contextmanager
-    def writer(self) -> Iterator[LayerWriter]:
-        with self._spool.writer() as writer:
-            yield _SieveWriter(writer, self._sift)
-
-    def _sift(self, blob: Blob) -> Blob:
-        if blob.diff_id in self._base:
-            self.names[blob.diff_id] = names_in(_opened(blob))
-            if blob.diff_id not in self._own:
-                self._spool.discard(blob.diff_id)
-        return blob
-
-
-@dataclass(frozen=True, slots=True)
-class _SieveWriter:
-    """Implements LayerWriter."""
-
-    _writer: LayerWriter
-    _sift: Callable[[Blob], Blob]
-
-    def write(self, chunk: bytes) -> None:
-        self._writer.write(chunk)
-
-    @property
-    def diff_id(self) -> str:
-        return self._writer.diff_id
-
-    def keep(self) -> Blob:
-        return self._sift(self._writer.keep())
 
 
 def squashed_config(config: bytes, base: int, diff_id: str) -> bytes:
@@ -167,22 +130,7 @@ def _squashed_history(history: list[Any], base: int, depth: int) -> list[Any]:
     return [*kept, {**last, "comment": said}]
 
 
-def _spooled(spool: Spool, diff_id: str) -> Blob:
+def _spooled(spool: DirectorySpool, diff_id: str) -> Blob:
     blob = spool.blob(diff_id)
     assert blob is not None  # the source has put it there, or has raised
     return blob
-
-
-def _opened(blob: Blob) -> Iterator[bytes]:
-    return decompress(_chunks(blob), blob.codec)
-
-
-def _pieces(archive: Archive) -> Iterator[bytes]:
-    for part in archive.parts:
-        yield from _chunks(part.blob) if isinstance(part, Layer) else (part.data,)
-
-
-def _chunks(blob: Blob) -> Iterable[bytes]:
-    with blob.path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            yield chunk

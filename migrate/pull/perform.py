@@ -19,6 +19,7 @@ from bottle.files import tree
 from bottle.files.regular import read_regular
 from bottle.files.tree import LONGEST_PATH
 from bottle.home import user_home
+from bottle.layers import KnownBlob
 from bottle.model import CommitRecord, Metadata, Store
 from bottle.naming import Identity
 from bottle.plan.decisions import commit_in_force
@@ -46,7 +47,7 @@ from migrate.admission.tar_rules import Rules, admitted, volume_rules
 from migrate.contents.live_folder import listed
 from migrate.contents.outside import few
 from migrate.host.layers import ask_images, ask_layers
-from migrate.image.load_archive import Archive, KnownBlob, Layer, compose
+from migrate.image.load_archive import compose, fed
 from migrate.model import Codec, RemoteCommand, Reply
 from migrate.pull.disclosure import Disclosure
 from migrate.pull.policy import RULES, Policy, Rule, Terms
@@ -309,7 +310,7 @@ class Performer:
                 known=known,
             )
             with alone(self._staging), self._progress.phase("loading the image", made.size):
-                self._engine.load(self._fed(made))
+                self._engine.load(fed(made, lambda blob: staged(self._blobs, blob.path.name), self._progress))
         except (EngineError, VerificationFailed) as exc:
             # Whoever sends may send more: a layer that was left out since it seemed to be here.
             return Reply(status=24, out=b"", err=exc.what)
@@ -343,12 +344,6 @@ class Performer:
             return {}
         images = ask_images(self._here, self._terms, diff_ids)
         return ask_layers(self._here, self._terms, images, diff_ids).blobs
-
-    def _fed(self, archive: Archive) -> Iterator[bytes]:
-        for part in archive.parts:
-            for piece in staged(self._blobs, part.blob.path.name) if isinstance(part, Layer) else (part.data,):
-                self._progress.advance(len(piece))
-                yield piece
 
     def _fill(self, command: RemoteCommand, silence: float) -> Reply:
         """Run volume.sh on a tar of our own making, in the place of the one that came, which may be anything."""

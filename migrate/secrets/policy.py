@@ -16,12 +16,11 @@ from bottle.ports import Progress
 from migrate.model import Blob
 from migrate.secrets.patterns import SHORTEST, Finder
 from migrate.secrets.scan import Entry, Find, Scan
-from migrate.tar.compression import decompress
+from migrate.tar.blobs import plain
 from migrate.tar.reader import TarStream
 
 CONFIG = "the image's config"
 _SHOWN = 20
-_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +63,10 @@ def look_through(layers: Sequence[Blob], config: bytes, finder: Finder, progress
     with progress.phase("looking for credentials", sum(layer.diff_size for layer in layers)):
         for layer in layers:
             try:
-                scan.layer(entries(_plain(layer, progress.advance)))
+                scan.layer(entries(_told(layer, progress.advance)))
             except VerificationFailed as exc:  # an archive in a form of its own: its bytes are all there all the same
                 progress.note(f"layer {layer.diff_id} is looked through without names of files: {exc.what}")
-                scan.nameless(f"layer {layer.diff_id}", _plain(layer, lambda _: None))
+                scan.nameless(f"layer {layer.diff_id}", plain(layer))
     for where, text in _texts(json.loads(config), ""):
         scan.nameless(f"{CONFIG}{where}", (text.encode("utf-8", "surrogateescape"),))
     return scan.finds()
@@ -110,11 +109,10 @@ def send_along(metadata: Metadata) -> str:
     )
 
 
-def _plain(layer: Blob, advance: Callable[[int], None]) -> Iterator[bytes]:
-    with layer.path.open("rb") as file:
-        for piece in decompress(iter(lambda: file.read(_PIECE), b""), layer.codec):
-            advance(len(piece))
-            yield piece
+def _told(layer: Blob, advance: Callable[[int], None]) -> Iterator[bytes]:
+    for piece in plain(layer):
+        advance(len(piece))
+        yield piece
 
 
 def _texts(value: object, where: str) -> Iterator[tuple[str, str]]:

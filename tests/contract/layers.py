@@ -14,9 +14,12 @@ from pathlib import Path
 import pytest
 
 from bottle.errors import NotFound, VerificationFailed
+from bottle.layers import ImageDocuments, LayerSource, LayerStream
+from bottle.progress import Silent
+from migrate.image.reading import ImageReading
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec
-from migrate.ports import LayerSource
+from migrate.ports import Spool
 from migrate.tar.compression import decompress
 from tests.support.blobs import is_whole
 
@@ -59,6 +62,14 @@ def spooled(folder: Path) -> dict[str, tuple[int, int]]:
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.iterdir()}
 
 
+def read(source: LayerSource, ref: str, wanted: frozenset[str], spool: Spool) -> bytes:
+    """Have the layers `wanted` in a spool; the image's config."""
+    reading = ImageReading(source, ref, wanted, spool)
+    for _ in reading.layers(Silent()):
+        pass
+    return reading.config
+
+
 class LayerSourceContract:
     """The suite."""
 
@@ -68,21 +79,35 @@ class LayerSourceContract:
         return DirectorySpool(tmp_path / "spool", request.param)
 
     def test_all_layers_come_whole_and_the_config_names_them(self, subject: Subject, spool: DirectorySpool) -> None:
-        config = subject.source.read(subject.ref, frozenset(subject.diff_ids), spool)
+        config = read(subject.source, subject.ref, frozenset(subject.diff_ids), spool)
         assert tuple(json.loads(config)["rootfs"]["diff_ids"]) == subject.diff_ids
         for diff_id in subject.diff_ids:
             check_whole(spool.blob(diff_id), diff_id)
 
+    def test_each_layer_is_there_before_the_next_one_is_read(self, subject: Subject, spool: DirectorySpool) -> None:
+        layers = ImageReading(subject.source, subject.ref, subject.diff_ids, spool).layers(Silent())
+        first = next(layers)
+        check_whole(spool.blob(first.diff_id), first.diff_id)
+        assert [diff_id for diff_id in subject.diff_ids if spool.blob(diff_id)] == [first.diff_id]
+        assert {first.diff_id, *(blob.diff_id for blob in layers)} == set(subject.diff_ids)
+
+    def test_what_is_taken_out_of_the_wanted_ones_is_not_read(self, subject: Subject) -> None:
+        wanted = set(subject.diff_ids)
+        parts = subject.source.read(subject.ref, wanted, Silent())
+        assert isinstance(next(parts), LayerStream)
+        wanted.clear()
+        assert [type(part) for part in parts] == [ImageDocuments]
+
     def test_what_is_not_wanted_is_not_kept(self, subject: Subject, spool: DirectorySpool) -> None:
         top = subject.diff_ids[-1]
-        subject.source.read(subject.ref, frozenset({top}), spool)
+        read(subject.source, subject.ref, frozenset({top}), spool)
         check_whole(spool.blob(top), top)
         assert [diff_id for diff_id in subject.diff_ids if spool.blob(diff_id)] == [top]
 
     def test_the_config_comes_without_any_layer(self, subject: Subject, spool: DirectorySpool, tmp_path: Path) -> None:
-        config = subject.source.read(subject.ref, frozenset(), spool)
-        assert config == subject.source.read(
-            subject.ref, frozenset(subject.diff_ids), DirectorySpool(tmp_path / "other", Codec.NONE)
+        config = read(subject.source, subject.ref, frozenset(), spool)
+        assert config == read(
+            subject.source, subject.ref, frozenset(subject.diff_ids), DirectorySpool(tmp_path / "other", Codec.NONE)
         )
         assert not any(spool.blob(diff_id) for diff_id in subject.diff_ids)
 
@@ -90,22 +115,22 @@ class LayerSourceContract:
         self, subject: Subject, spool: DirectorySpool, tmp_path: Path
     ) -> None:
         base, every = frozenset(subject.diff_ids[:1]), frozenset(subject.diff_ids)
-        config = subject.source.read(subject.ref, base, spool)
+        config = read(subject.source, subject.ref, base, spool)
         before = {name: mark for name, mark in spooled(tmp_path / "spool").items() if not name.endswith(".config")}
-        assert subject.source.read(subject.ref, every, spool) == config
+        assert read(subject.source, subject.ref, every, spool) == config
         after = spooled(tmp_path / "spool")
         assert before.items() <= after.items()
         assert all(is_whole(spool.blob(diff_id)) for diff_id in every)
-        assert subject.source.read(subject.ref, every, spool) == config
+        assert read(subject.source, subject.ref, every, spool) == config
         assert spooled(tmp_path / "spool") == after
 
     def test_a_layer_read_anew_has_the_digest_it_had(
         self, subject: Subject, spool: DirectorySpool, tmp_path: Path
     ) -> None:
         every = frozenset(subject.diff_ids)
-        subject.source.read(subject.ref, every, spool)
+        read(subject.source, subject.ref, every, spool)
         other = DirectorySpool(tmp_path / "other", spool.codec, threads=2)
-        subject.source.read(subject.ref, every, other)
+        read(subject.source, subject.ref, every, other)
         for diff_id in every:
             first, second = spool.blob(diff_id), other.blob(diff_id)
             assert first is not None
@@ -114,8 +139,8 @@ class LayerSourceContract:
 
     def test_a_layer_that_the_image_does_not_have_is_refused(self, subject: Subject, spool: DirectorySpool) -> None:
         with pytest.raises(VerificationFailed):
-            subject.source.read(subject.ref, frozenset({UNKNOWN}), spool)
+            read(subject.source, subject.ref, frozenset({UNKNOWN}), spool)
 
     def test_an_image_that_is_not_there_is_not_found(self, subject: Subject, spool: DirectorySpool) -> None:
         with pytest.raises(NotFound):
-            subject.source.read("bottle-committed-nobody-00000:1", frozenset(), spool)
+            read(subject.source, "bottle-committed-nobody-00000:1", frozenset(), spool)

@@ -27,6 +27,7 @@ from bottle.operations.requests import collect, publish
 from bottle.requests.request import MAX_DOCKERFILE, MAX_OPEN
 from bottle.store.state import BottleState, StateHome
 from bottle.testing import RecordingProgress
+from migrate.image.save_stream import SaveStreamSource
 from tests.support.trees import snapshot
 
 ASK = "/run/bottle/request-capability"
@@ -48,9 +49,9 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.progress = RecordingProgress()
-        self.context = Context(
-            home=StateHome(self.folder / "home"), engine=DockerEngine(), environ={}, progress=self.progress
-        )
+        engine, home = DockerEngine(), StateHome(self.folder / "home")
+        layers = SaveStreamSource(engine)
+        self.context = Context(home=home, engine=engine, layers=layers, environ={}, progress=self.progress)
 
     @property
     def state(self) -> BottleState:

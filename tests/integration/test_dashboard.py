@@ -23,6 +23,7 @@ from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.store.state import BottleState, StateHome
 from bottle.words import size
+from migrate.image.save_stream import SaveStreamSource
 from tests.hosts import DockerHost
 from tests.integration import migration
 from tests.support.dashboard import opened, run
@@ -54,7 +55,8 @@ class Place:
     @property
     def context(self) -> Context:
         """What the dashboard acts in."""
-        return Context(home=StateHome(self.folder / "home"), engine=DockerEngine(), environ=self.environ)
+        engine, home = DockerEngine(), StateHome(self.folder / "home")
+        return Context(home=home, engine=engine, layers=SaveStreamSource(engine), environ=self.environ)
 
     def run(self, *words: str) -> dict[str, Any]:
         """The JSON of a command that succeeds."""

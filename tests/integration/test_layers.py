@@ -14,13 +14,14 @@ import docker
 import pytest
 
 from bottle.facts import image_facts
+from bottle.layers import KnownBlob
 from bottle.model import ImageFacts, Store
 from bottle.naming import Identity
-from migrate.image.load_archive import Archive, KnownBlob, Layer, choose_codec, compose
+from migrate.image.load_archive import Archive, Layer, choose_codec, compose
 from migrate.image.save_stream import SaveStreamSource
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob
-from tests.contract.layers import LayerSourceContract, Subject
+from tests.contract.layers import LayerSourceContract, Subject, read
 from tests.hosts import DockerHost
 from tests.integration.smallimage import build_small
 
@@ -223,7 +224,7 @@ def test_an_image_moves_between_any_two_engines(
     store = store_of(destination)
     spool = DirectorySpool(tmp_path / "spool", choose_codec(destination.docker("version").decode(), store))
     source = SaveStreamSource(Saver(bottle.machine))
-    config = source.read(bottle.ref, frozenset(bottle.facts.diff_ids), spool)
+    config = read(source, bottle.ref, frozenset(bottle.facts.diff_ids), spool)
     every = {diff_id: blob for diff_id in bottle.facts.diff_ids if (blob := spool.blob(diff_id))}
 
     def load(tag: str, blobs: dict[str, Blob], known: dict[str, KnownBlob]) -> int:
@@ -264,7 +265,7 @@ def test_a_layer_counted_on_that_is_not_there_is_noticed_and_sending_it_repairs(
     bottle, destination = bottles[near], machines[far]
     store = store_of(destination)
     spool = DirectorySpool(tmp_path / "spool", choose_codec(destination.docker("version").decode(), store))
-    config = SaveStreamSource(Saver(bottle.machine)).read(bottle.ref, frozenset(bottle.facts.diff_ids), spool)
+    config = read(SaveStreamSource(Saver(bottle.machine)), bottle.ref, frozenset(bottle.facts.diff_ids), spool)
     every = {diff_id: blob for diff_id in bottle.facts.diff_ids if (blob := spool.blob(diff_id))}
     # A digest that no engine has seen: a layer that another test loaded may still be there.
     gone = bottle.facts.diff_ids[1]

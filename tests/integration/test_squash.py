@@ -26,6 +26,7 @@ from bottle.plan import decisions as plan
 from bottle.plan.decisions import ResumeRequest
 from bottle.store.state import BottleState, StateHome
 from bottle.testing import RecordingProgress
+from migrate.image.save_stream import SaveStreamSource
 from migrate.image.squash import Squasher
 from tests.hosts import DockerHost
 from tests.integration.smallimage import build_small
@@ -108,6 +109,10 @@ def place(
             client.close()
 
 
+def squasher(place: Place, context: Context) -> Squasher:
+    return Squasher(place.engine, context.layers, context.home.path, context.progress)
+
+
 @dataclass
 class Bench:
     """A bottle, and the work that is done in it."""
@@ -118,9 +123,7 @@ class Bench:
 
     @property
     def squashing(self) -> Context:
-        return replace(
-            self.context, squasher=Squasher(self.place.engine, self.context.home.path, self.context.progress)
-        )
+        return replace(self.context, squasher=squasher(self.place, self.context))
 
     def work(self, script: str) -> None:
         """What an agent does."""
@@ -203,6 +206,7 @@ def bench(place: Place, tmp_path: Path) -> Iterator[Bench]:
     context = Context(
         home=StateHome(tmp_path / "home"),
         engine=place.engine,
+        layers=SaveStreamSource(place.engine),
         environ={},
         runtime=tmp_path / "runtime",
         progress=RecordingProgress(),
@@ -244,10 +248,10 @@ def test_a_folded_image_has_the_same_files_on_the_same_base(bench: Bench) -> Non
     before = image_of(place, deep.commit.tag)
     assert len(before.diff_ids) == len(base) + len(WORK)
     tag = identity.committing("test")
-    squasher = Squasher(place.engine, bench.context.home.path, bench.context.progress)
+    squash = squasher(place, bench.context).squash
     began = time.monotonic()
     with bench.context.progress.phase("fold"):
-        after = squasher.squash(identity, deep.commit.tag, base=base, tag=tag)
+        after = squash(identity, deep.commit.tag, base=base, tag=tag)
     print(f"{place.name}: squashed in {time.monotonic() - began:.1f} s")  # noqa: T201  (a figure for who reads along)
     try:
         assert after.diff_ids[:-1] == base
@@ -268,7 +272,7 @@ def test_a_folded_image_has_the_same_files_on_the_same_base(bench: Bench) -> Non
         history = place.client.images.get(tag).history()
         assert "squashed by bottle" in history[0]["Comment"]
         with bench.context.progress.phase("fold again"):
-            again = squasher.squash(identity, deep.commit.tag, base=base, tag=tag)
+            again = squash(identity, deep.commit.tag, base=base, tag=tag)
         assert again.diff_ids == after.diff_ids
         assert not (bench.context.home.path / "outgoing").exists() or not list(
             (bench.context.home.path / "outgoing").iterdir()

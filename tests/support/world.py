@@ -18,6 +18,7 @@ from bottle.operations import Context, StartRequest, plan_start, start
 from bottle.store import state
 from bottle.store.state import BottleState, StateHome
 from bottle.testing import FakeEngine, RecordingProgress
+from migrate.image.save_stream import SaveStreamSource
 
 BASE = "debian:trixie-slim"
 AGENT = Agent(name="demo", image=BASE, command=("cat",), transcript=("/root/.demo",))
@@ -132,6 +133,7 @@ class World:
         return Context(
             home=self.home,
             engine=self.engine,
+            layers=SaveStreamSource(self.engine),
             environ=self.environ,
             runtime=self.runtime,
             progress=self.progress,
@@ -142,7 +144,8 @@ class World:
     def doomed(self, fate: Fate) -> Iterator[Context]:
         """The context of a run that ends by `fate`."""
         with mortal_writes(fate):
-            yield replace(self.context, engine=MortalEngine(self.engine, fate))
+            engine = MortalEngine(self.engine, fate)
+            yield replace(self.context, engine=engine, layers=SaveStreamSource(engine))
 
     def start(self, agent: Agent = AGENT, **options: Any) -> BottleState:
         """A bottle that runs."""

@@ -21,6 +21,7 @@ from bottle.testing import FakeEngine
 from migrate.bundle.export import export
 from migrate.bundle.imports import ImportRequest, import_bundle
 from migrate.host.commands import plain
+from migrate.image.save_stream import SaveStreamSource
 from migrate.transport.testing import LocalRemote
 from tests.support.trees import snapshot
 from tests.support.world import Fate, Killed, World, every_moment
@@ -189,7 +190,9 @@ def test_a_workspace_that_was_arriving_is_seen_by_prune(
     assert remote.run(plain("register", str(identity), "n1", str(goal))).status != 0
     near = goal.parent / f".bottle-incoming-{identity}"
     assert (near.exists(), goal.exists()) == (at == "first", at == "second")
-    context = Context(home=StateHome(far / ".bottle"), engine=FakeEngine(), environ={}, runtime=tmp_path)
+    engine, home = FakeEngine(), StateHome(far / ".bottle")
+    layers = SaveStreamSource(engine)
+    context = Context(home=home, engine=engine, layers=layers, environ={}, runtime=tmp_path)
     (garbage,) = plan_for(context, NOW).garbage
     assert str(near if at == "first" else goal) in garbage.why
     assert garbage.consent == (at == "second")

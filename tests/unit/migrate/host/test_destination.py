@@ -28,6 +28,7 @@ from migrate.host.commands import named, plain
 from migrate.host.destination import Destination, shown
 from migrate.host.probe import probe
 from migrate.host.upload import Payload, Uploader
+from migrate.image.save_stream import SaveStreamSource
 from migrate.image.spool import DirectorySpool
 from migrate.model import Codec, Reply
 from migrate.move.handoff import settle_handoff
@@ -44,7 +45,11 @@ class Rig:
         self.remote = remote
         self.identity = identity
         self.home = StateHome(tmp_path / "here")
-        self.context = Context(home=self.home, engine=FakeEngine(), environ={}, runtime=tmp_path, now=lambda: NOW)
+        engine = FakeEngine()
+        layers = SaveStreamSource(engine)
+        self.context = Context(
+            home=self.home, engine=engine, layers=layers, environ={}, runtime=tmp_path, now=lambda: NOW
+        )
         self.state: BottleState = self.home.create(
             Metadata(identity=identity, agent=Agent(name="demo", image="x"), started_at=NOW)
         )

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from bottle.errors import VerificationFailed
+from bottle.layers import KnownBlob
 from bottle.model import Store
-from migrate.image.load_archive import Archive, KnownBlob, Layer, Literal, choose_codec, compose
+from migrate.image.load_archive import Archive, Layer, Literal, choose_codec, compose
 from migrate.model import Blob, Codec
 
 TAG = "bottle-committed-demo-abcde:3"

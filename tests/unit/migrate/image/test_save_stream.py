@@ -22,6 +22,7 @@ from migrate.image.save_stream import MAX_DOCUMENT, SaveStreamSource
 from migrate.image.spool import DirectorySpool
 from migrate.model import Codec
 from tests.contract.layers import LayerSourceContract, Subject
+from tests.contract.layers import read as read_layers
 from tests.support.blobs import is_whole
 
 REF = "bottle-committed-demo-abcde:1"
@@ -235,7 +236,7 @@ def spool(tmp_path: Path) -> DirectorySpool:
 
 
 def read(engine: Engine, spool: DirectorySpool, wanted: tuple[str, ...] = DIFF_IDS) -> bytes:
-    return SaveStreamSource(engine).read(REF, frozenset(wanted), spool)
+    return read_layers(SaveStreamSource(engine), REF, frozenset(wanted), spool)
 
 
 def refused(archive: bytes, spool: DirectorySpool, wanted: tuple[str, ...] = DIFF_IDS) -> str:

@@ -43,7 +43,7 @@ def world(store: Store, tmp_path: Path) -> World:
 def squashing(world: World, context: Context | None = None) -> Context:
     """A context that can fold."""
     context = context or world.context
-    return replace(context, squasher=Squasher(context.engine, world.home.path, context.progress))
+    return replace(context, squasher=Squasher(context.engine, context.layers, world.home.path, context.progress))
 
 
 def image_of(world: World, ref: str) -> ImageFacts:
@@ -173,7 +173,7 @@ def test_only_an_image_on_its_base_is_folded(world: World) -> None:
     bottle = world.start()
     tag = commit(world.context, bottle).commit.tag
     base = image_of(world, bottle.metadata().image).diff_ids
-    squasher = Squasher(world.engine, world.home.path)
+    squasher = Squasher(world.engine, world.context.layers, world.home.path, world.progress)
     for wrong in ((), ("sha256:" + "0" * 64,), image_of(world, tag).diff_ids):
         with pytest.raises(VerificationFailed):
             squasher.squash(bottle.identity, tag, base=wrong, tag=bottle.identity.committing("n"))

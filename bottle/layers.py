@@ -1,0 +1,58 @@
+"""The layers of an image on their way out of an engine: values, and the port that reads them."""
+
+from collections.abc import Generator, Iterator, Mapping, Set
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bottle.model import ImageFacts
+from bottle.ports import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownBlob:
+    """A layer that a containerd store holds: digest, size in bytes and media type are those of the blob there."""
+
+    digest: str
+    size: int
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerStream:
+    """The tar of one layer, as it comes. It is read to its end before the next one is asked for.
+
+    `expected` is the diff id under which it came, None where only its bytes tell. What turns out to be no layer ends
+    early: nothing counts but the hash of what came.
+    """
+
+    chunks: Iterator[bytes]
+    expected: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageDocuments:
+    """What comes behind the layers.
+
+    `config` is the JSON document, byte for byte, whose `rootfs.diff_ids` name the layers (OCI image-spec, config.md).
+    `known` says as what the engine's store holds layers of the image, by diff id; only a containerd store says so.
+    """
+
+    config: bytes
+    known: Mapping[str, KnownBlob] = field(default_factory=dict)
+
+
+class LayerSource(Protocol):
+    """Somebody who can read the layers of an image. Every implementation passes one contract suite."""
+
+    def image(self, ref: str) -> ImageFacts:
+        """The image. Raises NotFound."""
+        ...
+
+    def read(self, ref: str, wanted: Set[str], progress: Progress) -> Generator[LayerStream | ImageDocuments]:
+        """The layers of an image one by one, in one pass, and its documents last.
+
+        `wanted` are diff ids, and the caller's: what is taken out while this goes on has come and need not come again.
+        There may be layers among those that come that nobody wanted. `progress` is told the bytes that are read; the
+        caller opens the phase. Raises NotFound, or VerificationFailed where what is read cannot be an image.
+        """
+        ...
