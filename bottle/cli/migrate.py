@@ -23,9 +23,9 @@ from bottle.home import user_home
 from bottle.naming import Identity
 from bottle.plan.decisions import require_docker
 from migrate.model import Target
-from migrate.move.facts import MoveRequest
-from migrate.move.steps import move
-from migrate.move.steps import plan as plan_only
+from migrate.move.execute import move
+from migrate.move.execute import plan as plan_only
+from migrate.move.request import MoveRequest
 
 
 def bytes_a_second(text: str) -> int:

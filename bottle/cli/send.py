@@ -15,8 +15,8 @@ from bottle.cli.terminal import ending_signals
 from bottle.errors import BottleError, Interrupted
 from bottle.operations import Context
 from bottle.text import printable
-from migrate.move.facts import MoveRequest
-from migrate.move.steps import move, plan
+from migrate.move.execute import move, plan
+from migrate.move.request import MoveRequest
 from migrate.pull.messages import error_to_json, moved_to_json, plan_to_json
 from migrate.pull.session import offer
 from migrate.transport.stdio import RelayedProgress, StdioRemote

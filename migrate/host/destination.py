@@ -17,10 +17,11 @@ from migrate.contents.archive import Tarball
 from migrate.contents.index import Delta
 from migrate.contents.live_folder import Update
 from migrate.host.commands import plain, with_docker
+from migrate.host.payload import Payload
 from migrate.host.probe import require_done
-from migrate.host.upload import Payload, Uploader
-from migrate.model import HostFacts, Reply
-from migrate.ports import Remote
+from migrate.host.upload import Uploader
+from migrate.model import HostFacts, RemoteCommand, Reply
+from migrate.ports import Shell
 
 _HOUR = 3600.0
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-")
@@ -29,9 +30,9 @@ _OURS = "this host still owns the bottle; what is staged there is used by the ne
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """The far side of one move: who, where, with what."""
+    """The far side of one move: who, where, with what. `shell` waits out breaks of the line."""
 
-    remote: Remote
+    shell: Shell
     host: HostFacts
     identity: Identity
     uploader: Uploader
@@ -40,7 +41,7 @@ class Destination:
     def load(self, order: Sequence[Payload]) -> None:
         """Feed the staged and checked archive to the engine there."""
         lines = "".join(f"{payload.digest}\n" for payload in order).encode()
-        with self.progress.phase(f"loading the image on {self.remote.name}"):
+        with self.progress.phase(f"loading the image on {self.shell.name}"):
             self._done("loading the image", "load", stdin=lines)
 
     def verify_image(self, commit: CommitRecord, tag: str) -> None:
@@ -49,27 +50,27 @@ class Destination:
         Raises VerificationFailed.
         """
         name = f"bottle-verify-{secrets.token_hex(6)}"
-        with self.progress.phase(f"verifying the image on {self.remote.name}"):
+        with self.progress.phase(f"verifying the image on {self.shell.name}"):
             reply = self._done("looking at the image", "inspect", tag, name)
         try:
             diff_ids, config_digest = _described(json.loads(reply.out)[0])
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as exc:
             raise RemoteError(
-                f"{self.remote.name} describes the image in a way that makes no sense", left=_OURS
+                f"{self.shell.name} describes the image in a way that makes no sense", left=_OURS
             ) from exc
         if diff_ids != commit.diff_ids or config_digest != commit.config_digest:
             what = "layers" if diff_ids != commit.diff_ids else "config"
             raise VerificationFailed(
-                f"the image on {self.remote.name} is not the one that was committed: its {what} differ",
+                f"the image on {self.shell.name} is not the one that was committed: its {what} differ",
                 left=_OURS,
-                next_step=f"look at Docker there: bottle doctor {self.remote.name}",
+                next_step=f"look at Docker there: bottle doctor {self.shell.name}",
             )
 
     def unpack(self, tarball: Tarball, kind: str, nonce: str) -> None:
         """Unpack a staged tarball into a folder of this very move in the staging area, and check it file by file."""
         digest = tarball.blob.digest.removeprefix("sha256:")
         codec = tarball.blob.codec.value or "none"
-        with self.progress.phase(f"unpacking the {kind} on {self.remote.name}"):
+        with self.progress.phase(f"unpacking the {kind} on {self.shell.name}"):
             self._plain(f"unpacking the {kind}", "extract", digest, codec, kind, nonce)
             counts = (str(tarball.files), str(tarball.links), str(tarball.folders))
             self._plain(f"checking the {kind}", "verify", f"{kind}-{nonce}", *counts, stdin=tarball.sums)
@@ -78,7 +79,7 @@ class Destination:
         """Bring what was unpacked up to date by a staged tarball, and check it: what is new by its content."""
         tarball, folder = update.tarball, f"{kind}-{nonce}"
         digest, codec = tarball.blob.digest.removeprefix("sha256:"), tarball.blob.codec.value or "none"
-        with self.progress.phase(f"bringing the {kind} on {self.remote.name} up to date"):
+        with self.progress.phase(f"bringing the {kind} on {self.shell.name} up to date"):
             doing = f"bringing the {kind} up to date"
             self._plain(doing, "update", digest, codec, folder, stdin=update_lines(update.delta))
             self._plain(f"checking the {kind}", "verify", folder, *map(str, update.counts), stdin=tarball.sums)
@@ -86,7 +87,7 @@ class Destination:
     def fill(self, volume: Mount, tarball: Tarball, tag: str) -> None:
         """Make a volume there and fill it from its tarball."""
         digest = tarball.blob.digest.removeprefix("sha256:")
-        with self.progress.phase(f"filling volume {volume.source} on {self.remote.name}"):
+        with self.progress.phase(f"filling volume {volume.source} on {self.shell.name}"):
             self._done(
                 f"filling volume {volume.source}",
                 "volume",
@@ -106,16 +107,16 @@ class Destination:
     def register(self, nonce: str, workspace: str | None) -> None:
         """Put everything into place; when this returns, the far host owns the bottle."""
         reply = self._run(plain("register", str(self.identity), nonce, workspace or ""))
-        require_done(self.remote, reply, "putting the bottle into place")
+        require_done(self.shell, reply, "putting the bottle into place")
 
     def resume(self) -> str:
         """Have the far bottle start what has arrived; what it says of it. Raises RemoteError."""
-        with self.progress.phase(f"resuming on {self.remote.name}"):
+        with self.progress.phase(f"resuming on {self.shell.name}"):
             reply = self._run(plain("resume", str(self.identity)))
         if reply.status != 0:
             raise RemoteError(
-                f"{self.identity} arrived on {self.remote.name}; `bottle resume` failed there: {reply.err.strip()}",
-                left=f"{self.remote.name} owns the bottle",
+                f"{self.identity} arrived on {self.shell.name}; `bottle resume` failed there: {reply.err.strip()}",
+                left=f"{self.shell.name} owns the bottle",
                 next_step=f"there: bottle resume {self.identity}",
             )
         return printable(reply.out.decode("utf-8", "replace").strip().partition("\n")[0], 300)
@@ -130,17 +131,17 @@ class Destination:
 
     def clear(self) -> None:
         """Take the staging away."""
-        require_done(self.remote, self._run(plain("clear", str(self.identity))), "clearing the staging")
+        require_done(self.shell, self._run(plain("clear", str(self.identity))), "clearing the staging")
 
     def _plain(self, doing: str, script: str, *args: str, stdin: bytes = b"") -> Reply:
-        return _checked(self.remote, self._run(plain(script, str(self.identity), *args), stdin), doing)
+        return _checked(self.shell, self._run(plain(script, str(self.identity), *args), stdin), doing)
 
     def _done(self, doing: str, script: str, *args: str, stdin: bytes = b"", bare: bool = False) -> Reply:
         first = () if bare or script == "inspect" else (str(self.identity),)
-        return _checked(self.remote, self._run(with_docker(script, self.host, *first, *args), stdin), doing)
+        return _checked(self.shell, self._run(with_docker(script, self.host, *first, *args), stdin), doing)
 
-    def _run(self, command: object, stdin: bytes = b"") -> Reply:
-        return self.uploader.retried(lambda: self.remote.run(command, (stdin,), silence=_HOUR))  # type: ignore[arg-type]
+    def _run(self, command: RemoteCommand, stdin: bytes = b"") -> Reply:
+        return self.shell.run(command, (stdin,), silence=_HOUR)
 
 
 def shown(image: ImageFacts | None) -> bytes:
@@ -170,7 +171,7 @@ def _as_printf_reads(path: str) -> bytes:
     return b"".join(bytes([each]) if each in _PLAIN else b"\\0%03o" % each for each in raw)
 
 
-def _checked(remote: Remote, reply: Reply, doing: str) -> Reply:
+def _checked(remote: Shell, reply: Reply, doing: str) -> Reply:
     """Exit status 23 is a script's word for "not what was sent"; everything else is a failure of the host."""
     if reply.status == 23:
         raise VerificationFailed(

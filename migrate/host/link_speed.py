@@ -10,7 +10,7 @@ from collections.abc import Callable
 from migrate.host.commands import plain
 from migrate.host.probe import require_done
 from migrate.model import Codec
-from migrate.ports import Remote
+from migrate.ports import Shell
 
 _SAMPLE = 512 * 1024
 _SLOW = 8_000_000  # bytes a second; below it, two cores at level 6 are faster than the link
@@ -23,7 +23,7 @@ def choose_level(codec: Codec, rate: float, limit: int | None) -> int | None:
     return thorough if min(rate, limit or rate) < _SLOW else quick
 
 
-def measure(remote: Remote, *, clock: Callable[[], float] = time.monotonic) -> float:
+def measure(remote: Shell, *, clock: Callable[[], float] = time.monotonic) -> float:
     """Bytes a second that the link carries, by sending a little that does not compress. Raises what `run` raises."""
 
     def took(payload: bytes) -> float:

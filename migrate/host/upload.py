@@ -1,272 +1,172 @@
-"""Bring blobs into the far staging area in pieces, each acknowledged once it is whole there.
+"""Bring payloads into the far staging area in pieces, each acknowledged once it is whole there.
 
 A piece is a file there called `NUMBER-SHA256`, which it becomes only after its bytes have that digest. What is
 acknowledged is never sent again: not after a cut, not in the next run, not after a reboot of either side.
 """
 
-import hashlib
 import re
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
-from bottle.errors import ConnectionLost, RemoteError, VerificationFailed
+from bottle.errors import RemoteError, VerificationFailed
 from bottle.naming import Identity
 from bottle.ports import Progress
 from bottle.words import size
 from migrate.host.commands import plain
+from migrate.host.payload import Payload, Piece, cut, names, total
 from migrate.host.probe import require_done
-from migrate.ports import Remote
+from migrate.ports import Shell
 
-T = TypeVar("T")
-
-# A piece costs a far command; two of them may be under way when a line breaks, and are then sent again.
-_LEAST, _MOST, _SHARE = 256 * 1024, 8 * 1024**2, 32
-_CHUNK = 64 * 1024
-_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0)
 _ROUNDS = 3
 _DAMAGED = {22, 23}
 _SIZE = re.compile(r"[0-9]{1,19}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Payload:
-    """Bytes to be brought there: a file of this host, or a few bytes in memory. `digest` is sha256, in hex."""
-
-    digest: str
-    size: int
-    content: Path | bytes
-
-    @classmethod
-    def literal(cls, data: bytes) -> "Payload":
-        """Payload that is in memory."""
-        return cls(digest=hashlib.sha256(data).hexdigest(), size=len(data), content=data)
-
-    def read(self, offset: int, length: int) -> Iterator[bytes]:
-        """`length` bytes from `offset` on, a chunk at a time."""
-        if isinstance(self.content, bytes):
-            yield self.content[offset : offset + length]
-            return
-        with self.content.open("rb") as file:
-            file.seek(offset)
-            while length > 0 and (chunk := file.read(min(_CHUNK, length))):
-                length -= len(chunk)
-                yield chunk
-
-    def is_whole(self) -> bool:
-        """Whether its bytes, read again, have its digest."""
-        digest = hashlib.sha256()
-        for chunk in self.read(0, self.size):
-            digest.update(chunk)
-        return digest.hexdigest() == self.digest
-
-    def discard(self) -> None:
-        """Delete the file that it is, so that it is made anew; gone already is fine."""
-        if isinstance(self.content, Path):
-            self.content.unlink(missing_ok=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of a payload, small enough to be sent again without regret."""
-
-    payload: Payload
-    number: int
-    offset: int
-    size: int
-
-    @property
-    def label(self) -> str:
-        """Its number in the form that sorts."""
-        return f"{self.number:08d}"
-
-    def chunks(self) -> Iterator[bytes]:
-        """Its bytes."""
-        return self.payload.read(self.offset, self.size)
-
-    def sha256(self) -> str:
-        """Its digest in hex."""
-        digest = hashlib.sha256()
-        for chunk in self.chunks():
-            digest.update(chunk)
-        return digest.hexdigest()
-
-
-def cut(payload: Payload) -> Iterator[Piece]:
-    """The pieces of a payload. Their size follows from the payload's alone, so that the next run cuts alike."""
-    size = min(max(payload.size // _SHARE, _LEAST), _MOST)
-    for number, offset in enumerate(range(0, max(payload.size, 1), size)):
-        yield Piece(payload, number, offset, min(size, payload.size - offset))
-
-
-class Throttle:
-    """Lets bytes pass at no more than `rate` bytes a second, whoever sends them; None lets them all pass."""
-
-    def __init__(self, rate: int | None, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rate = rate
-        self._clock = clock
-        self._free_at = 0.0
-        self._lock = threading.Lock()
-
-    def delay(self, size: int) -> float:
-        """How long whoever sends `size` bytes now has to wait first."""
-        if self._rate is None:
-            return 0.0
-        with self._lock:
-            now = self._clock()
-            start = max(self._free_at, now)
-            self._free_at = start + size / self._rate
-            return start - now
+_HOUR = 3600.0
+Staged = dict[tuple[str, str], tuple[str, int]]
+Lacking = tuple[Payload, tuple[Piece, ...]]
 
 
 class Uploader:
-    """Brings payload to one bottle's staging area on one host."""
+    """Brings payloads to one bottle's staging area on one host, by a shell that waits out breaks of the line.
+
+    `stop` is set when sending fails or is interrupted: whoever sends beside it then ends.
+    """
 
     def __init__(
-        self,
-        remote: Remote,
-        identity: Identity,
-        progress: Progress,
-        *,
-        jobs: int = 2,
-        throttle: Throttle | None = None,
-        sleep: Callable[[float], object] | None = None,
+        self, shell: Shell, identity: Identity, progress: Progress, stop: threading.Event, *, jobs: int = 2
     ) -> None:
-        self._remote = remote
+        self._shell = shell
         self._identity = str(identity)
         self._progress = progress
         self._jobs = jobs
-        self._throttle = throttle or Throttle(None)
         self._lock = threading.Lock()
-        self._stopping = threading.Event()
+        self._stop = stop
         self._senders: ThreadPoolExecutor | None = None
-        self._sleep = sleep or self._stopping.wait  # whoever stops us wakes us
 
-    def send(self, payload: Sequence[Payload], what: str, *, alone: bool = False) -> None:
-        """Bring `payload` there and have the far host check it, whole. `alone`: what else is staged there goes first.
+    def keep_only(self, payloads: Iterable[Payload]) -> None:
+        """Have all else that is staged there deleted."""
+        self._staged(names(payloads))
+
+    def send(self, payloads: Iterable[Payload], what: str) -> None:
+        """Bring `payloads` there, one by one as they come, and have the far host check them, whole.
 
         Raises ConnectionLost when the line stays broken, RemoteError when the far side refuses, VerificationFailed
         when what arrives is damaged again and again. What was acknowledged stays there for the next run.
         """
         if self._senders is not None:
             self._senders.shutdown()  # those that were told to stop have, before others are let go
-        self._stopping.clear()
+        self._stop.clear()
+        came: Sequence[Payload] = ()
         for _ in range(_ROUNDS):
-            self._send_missing(payload, what, alone=alone)
-            if not self._damaged(payload):
+            came = self._send_missing(came or payloads, what)
+            if not self._damaged(came):
                 return
-            self._progress.note(f"{self._remote.name}: damaged pieces were thrown away and are sent again")
-        self._require_whole(payload)
+            self._progress.note(f"{self._shell.name}: damaged pieces were thrown away and are sent again")
+        _require_whole(came)
         raise VerificationFailed(
-            f"what is staged on {self._remote.name} is damaged again and again",
+            f"what is staged on {self._shell.name} is damaged again and again",
             left="this host still owns the bottle; nothing damaged was loaded there",
             next_step="look at that host's disk and memory, then the same command again",
         )
 
-    def _require_whole(self, payload: Sequence[Payload]) -> None:
-        """Throw away what was kept here to be sent and is not what it was. Raises VerificationFailed for it."""
-        rotten = [each for each in payload if not each.is_whole()]
-        for each in rotten:
-            each.discard()
-        if rotten:
-            raise VerificationFailed(
-                "what was kept here to be sent was damaged on this host's disk, and is thrown away",
-                left="this host still owns the bottle; nothing damaged was loaded there",
-                next_step="look at this host's disk, then the same command again reads it anew",
-            )
+    def _send_missing(self, payloads: Iterable[Payload], what: str) -> tuple[Payload, ...]:
+        """Send what is not there yet; all that came."""
+        there, known = self._staged(), None
+        lacking: Iterable[Lacking] = ((each, tuple(_pieces(each, there))) for each in _each_once(payloads))
+        if isinstance(payloads, Sequence):  # how much it is can be told beforehand
+            lacking = tuple(lacking)
+            known = sum(piece.size for _, pieces in lacking for piece in pieces)
+            if not known:
+                return tuple(payloads)
+            if (have := total(payloads) - known) > 0:
+                self._progress.note(f"{size(have)} of it are staged on {self._shell.name} already")
+        with self._progress.phase(what, known):
+            return self._send_all(lacking)
 
-    def retried(self, attempt: Callable[[], T]) -> T:
-        """Make an attempt until the line holds; each break is waited out a little longer."""
-        for pause in _PAUSES:
-            try:
-                return attempt()
-            except ConnectionLost as exc:
-                if self._stopping.is_set():
-                    raise
-                self._progress.note(f"{exc.what}; trying again in {pause:g} s")
-                self._sleep(pause)
-        return attempt()
-
-    def _send_missing(self, payload: Sequence[Payload], what: str, *, alone: bool) -> None:
-        there = self._staged(_lines(payload) if alone else b"")
-        missing = [
-            piece
-            for each in {item.digest: item for item in payload}.values()
-            for piece in cut(each)
-            if not self._is_there(piece, there)
-        ]
-        total = sum(piece.size for piece in missing)
-        if not missing:
-            return
-        have = sum(item.size for item in {each.digest: each for each in payload}.values()) - total
-        if have > 0:
-            self._progress.note(f"{size(have)} of it are staged on {self._remote.name} already")
-        with self._progress.phase(what, total):
-            self._send_all(missing)
-
-    def _send_all(self, pieces: Sequence[Piece]) -> None:
+    def _send_all(self, lacking: Iterable[Lacking]) -> tuple[Payload, ...]:
         pool = self._senders = ThreadPoolExecutor(max_workers=self._jobs, thread_name_prefix="bottle-send")
+        came: list[Payload] = []
+        tasks: list[Future[None]] = []
         try:
-            tasks = [pool.submit(self._send_piece, piece) for piece in pieces]
-            done, _ = wait(tasks, return_when=FIRST_EXCEPTION)
-            for task in done:
-                task.result()
+            for payload, pieces in lacking:
+                came.append(payload)
+                tasks += [pool.submit(self._send_piece, piece) for piece in pieces]
+                _require_fine(tasks)
+            wait(tasks, return_when=FIRST_EXCEPTION)
+            _require_fine(tasks)
         except BaseException:
-            self._stopping.set()
+            self._stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
         pool.shutdown()
+        return tuple(came)
 
     def _send_piece(self, piece: Piece) -> None:
         digest = piece.sha256()
         command = plain("piece", self._identity, piece.payload.digest, piece.label, digest, str(piece.size))
         for _ in range(_ROUNDS):
-            reply = self.retried(lambda: self._remote.run(command, self._throttled(piece)))
+            reply = self._shell.run(command, piece)
             if reply.status not in _DAMAGED:
                 break
-        require_done(self._remote, reply, "staging a piece")
+        require_done(self._shell, reply, "staging a piece")
         with self._lock:
             self._progress.advance(piece.size)
 
-    def _throttled(self, piece: Piece) -> Iterator[bytes]:
-        for chunk in piece.chunks():
-            delay = self._throttle.delay(len(chunk))
-            if delay > 0:
-                self._sleep(delay)
-            if self._stopping.is_set():
-                raise ConnectionLost("sending was stopped")
-            yield chunk
+    def _staged(self, wanted: bytes = b"") -> Staged:
+        """By blob and piece number: the digest and size that a staged piece has by its name.
 
-    def _staged(self, wanted: bytes) -> dict[tuple[str, str], tuple[str, int]]:
-        """By blob and piece number: the digest and size that a staged piece has by its name."""
-        reply = self.retried(lambda: self._remote.run(plain("staged", self._identity), (wanted,)))
+        What is `wanted`, where it is given, is all that stays.
+        """
+        reply = self._shell.run(plain("staged", self._identity), (wanted,))
         there = {}
         for line in (
-            require_done(self._remote, reply, "listing what is staged").out.decode("ascii", "replace").splitlines()
+            require_done(self._shell, reply, "listing what is staged").out.decode("ascii", "replace").splitlines()
         ):
             fields = line.split(" ")
             if len(fields) != 3 or not _SIZE.fullmatch(fields[2]) or "-" not in fields[1]:
-                raise RemoteError(f"{self._remote.name} describes its staging in a way that makes no sense")
+                raise RemoteError(f"{self._shell.name} describes its staging in a way that makes no sense")
             number, _, digest = fields[1].partition("-")
             there[fields[0], number] = (digest, int(fields[2]))
         return there
 
-    def _is_there(self, piece: Piece, there: dict[tuple[str, str], tuple[str, int]]) -> bool:
-        found = there.get((piece.payload.digest, piece.label))
-        return found is not None and found[1] == piece.size and found[0] == piece.sha256()
-
-    def _damaged(self, payload: Sequence[Payload]) -> bool:
+    def _damaged(self, payloads: Iterable[Payload]) -> bool:
         """Whether the far host, reading everything again, found something that is not what it should be."""
-        lines = _lines(payload)
-        with self._progress.phase(f"checking what arrived on {self._remote.name}"):
-            reply = self.retried(lambda: self._remote.run(plain("check", self._identity), (lines,), silence=3600))
-        return bool(require_done(self._remote, reply, "checking what is staged").out.strip())
+        with self._progress.phase(f"checking what arrived on {self._shell.name}"):
+            reply = self._shell.run(plain("check", self._identity), (names(payloads),), silence=_HOUR)
+        return bool(require_done(self._shell, reply, "checking what is staged").out.strip())
 
 
-def _lines(payload: Iterable[Payload]) -> bytes:
-    """The names of what travels, a line each."""
-    return "".join(f"{digest}\n" for digest in sorted({each.digest for each in payload})).encode()
+def _each_once(payloads: Iterable[Payload]) -> Iterator[Payload]:
+    seen: set[str] = set()
+    for each in payloads:
+        if each.digest not in seen:
+            seen.add(each.digest)
+            yield each
+
+
+def _pieces(payload: Payload, there: Staged) -> Iterator[Piece]:
+    """Those that are not there yet."""
+    for piece in cut(payload):
+        found = there.get((payload.digest, piece.label))
+        if found is None or found[1] != piece.size or found[0] != piece.sha256():
+            yield piece
+
+
+def _require_fine(tasks: Iterable[Future[None]]) -> None:
+    """Raises what those raised that are done."""
+    for task in tasks:
+        if task.done():
+            task.result()
+
+
+def _require_whole(payloads: Iterable[Payload]) -> None:
+    """Throw away what was kept here to be sent and is not what it was. Raises VerificationFailed for it."""
+    rotten = [each for each in payloads if not each.is_whole()]
+    for each in rotten:
+        each.discard()
+    if rotten:
+        raise VerificationFailed(
+            "what was kept here to be sent was damaged on this host's disk, and is thrown away",
+            left="this host still owns the bottle; nothing damaged was loaded there",
+            next_step="look at this host's disk, then the same command again reads it anew",
+        )

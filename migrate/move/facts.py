@@ -23,29 +23,8 @@ from migrate.contents.travels import volumes_of
 from migrate.host.layers import ImagesThere, LayersThere, ask_images, ask_layers, worth_naming
 from migrate.host.probe import probe
 from migrate.move.plan import MoveFacts, landing
+from migrate.move.request import MoveRequest
 from migrate.ports import Remote
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MoveRequest:
-    """What the user asked for. `rate` is in bytes a second; `keep` copies instead of moving.
-
-    `resume_there` starts the bottle on the other host once it is there. `pulled_by` tells the host that pulls it from
-    every other one of the same name, None when the move begins here. `allow_secrets` and `carry`: which credentials may
-    go along in the image, besides what the bottle's agent carries. `consent`: what the workspace needs of this host
-    and cannot be carried may stay behind.
-    """
-
-    workspace: Path | None = None
-    keep: bool = False
-    resume_there: bool = False
-    jobs: int = 2
-    rate: int | None = None
-    identity_files: tuple[str, ...] = ()
-    pulled_by: str | None = None
-    allow_secrets: bool = False
-    carry: tuple[str, ...] = ()
-    consent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

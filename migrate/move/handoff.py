@@ -7,18 +7,83 @@ resume here asks the far host first, which takes back what has not arrived: it c
 
 from dataclasses import replace
 
-from bottle.errors import PreflightRefused
-from bottle.model import MigrationPhase, MigrationRecord, Tombstone
+from bottle.errors import Conflict, ConnectionLost, PreflightRefused, RemoteError
+from bottle.model import CommitRecord, MigrationPhase, MigrationRecord, MoveAccount, Tombstone
 from bottle.operations import Context
 from bottle.operations.holdings import what_travels
+from bottle.plan.decisions import is_frozen_in
 from bottle.store.state import BottleState
 from migrate.contents.git import Git
 from migrate.contents.index import edited_since, look
+from migrate.contents.live_folder import LiveFolder
 from migrate.contents.packing import own_folder
 from migrate.contents.repository import edited_in_repository
 from migrate.contents.survey import survey
+from migrate.host.destination import Destination
 from migrate.host.ownership import had_arrived
+from migrate.move.transfer import Transfer
 from migrate.ports import Remote
+
+
+def hand_over(
+    transfer: Transfer,
+    there: Destination,
+    *,
+    account: MoveAccount,
+    workspace: str | None,
+    commit: CommitRecord,
+    live: LiveFolder | None,
+) -> MoveAccount:
+    """The last step. What moves has, from here on, an owner that only the far host knows; a copy has two.
+
+    `account` with what somebody did in the `live` workspace in this very moment: it is here only.
+    """
+    keep = transfer.request.keep
+    if not keep:
+        _require_rested(transfer, commit)
+    transfer.note(MigrationPhase.STAGING if keep else MigrationPhase.HANDING_OFF, commit.number, account)
+    with transfer.context.progress.phase(f"handing over to {transfer.remote.name}"):
+        try:
+            there.register(transfer.nonce, workspace)
+        except RemoteError as exc:
+            if isinstance(exc, ConnectionLost) or not _arrived_all_the_same(transfer):
+                raise
+    if keep:
+        return account
+    edited = _edited_at_last(transfer, live) if live is not None else ()
+    let_go(transfer.context, transfer.state, transfer.remote.name, commit.number, edited)
+    return replace(account, edited=edited)
+
+
+def _edited_at_last(transfer: Transfer, live: LiveFolder) -> tuple[str, ...]:
+    """The bottle is there: whatever is found here now, it is to be said and no more."""
+    try:
+        return live.edited()
+    except PreflightRefused as exc:
+        said = f"{exc.what}: whether somebody worked there during the hand-over is not known"
+        transfer.context.progress.note(said)
+        return ()
+
+
+def _require_rested(transfer: Transfer, commit: CommitRecord) -> None:
+    """Refuse to hand over a bottle that was started while it travelled: what it did since is in no commit."""
+    container = transfer.context.container(transfer.identity)
+    if container is not None and not is_frozen_in(container, (commit,)):
+        raise Conflict(
+            f"{container.name} was started by something else while {transfer.identity} travelled",
+            left="this host still owns the bottle, and its work is all here",
+            next_step="the same command again: it stops the bottle and sends what is new",
+        )
+
+
+def _arrived_all_the_same(transfer: Transfer) -> bool:
+    """The far side says that it failed: have it say who owns the bottle, so that nobody needs to ask later."""
+    if transfer.request.keep:
+        return False
+    arrived = had_arrived(transfer.remote, transfer.arrives_as, transfer.nonce)
+    if not arrived:
+        transfer.state.clear_migration()
+    return arrived
 
 
 def let_go(

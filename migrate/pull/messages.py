@@ -11,7 +11,7 @@ from bottle.store.serial import flag, number, text
 from bottle.text import printable
 from migrate.model import Codec
 from migrate.move.plan import MovePlan, Part
-from migrate.move.steps import Moved
+from migrate.move.request import Moved
 from migrate.pull.perspective import told_from_here
 
 _MOST = 500  # entries of a list

@@ -359,17 +359,22 @@ MUTANTS: tuple[Mutant, ...] = (
     *_in(
         "migrate/host/upload.py",
         "migrate/host/test_upload",
-        ("a staged piece counts by its size", " and found[0] == piece.sha256()", ""),
+        ("a staged piece counts by its size", " or found[0] != piece.sha256()", ""),
         (
             "what arrived is not checked",
-            "            if not self._damaged(payload):\n",
-            "            if payload is not None:\n",
+            "            if not self._damaged(came):\n",
+            "            if came is not None:\n",
         ),
+    ),
+    *_in(
+        "migrate/transport/steady.py",
+        "migrate/host/test_upload migrate/transport/test_steady",
         (
             "a broken line is not tried again",
-            "            except ConnectionLost as exc:\n                if self._stopping.is_set():",
+            "            except ConnectionLost as exc:\n                if self._stop.is_set():",
             "            except ConnectionLost as exc:\n                if exc:",
         ),
+        ("who was stopped sends on", "if self._stop.wait(self.delay(len(chunk))):", "if self.delay(len(chunk)) > 1e9:"),
     ),
     *_in(
         "migrate/host/scripts/piece.sh",
@@ -450,28 +455,33 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     *_in(
-        "migrate/move/steps.py",
+        "migrate/move/handoff.py",
         "migrate/move/test_move",
         (
             "handing off is not noted",
-            "if self._request.keep else MigrationPhase.HANDING_OFF, commit.number)",
-            "if self._request else MigrationPhase.HANDING_OFF, commit.number)",
+            "if keep else MigrationPhase.HANDING_OFF, commit.number",
+            "if transfer else MigrationPhase.HANDING_OFF, commit.number",
         ),
         (
+            "a bottle that was started meanwhile is let go",
+            "        _require_rested(transfer, commit)\n",
+            "        pass\n",
+        ),
+    ),
+    *_in(
+        "migrate/move/image.py",
+        "migrate/move/test_move",
+        (
             "the image is loaded and not verified",
-            "            destination.load(order)\n            destination.verify_image(commit, tag)\n",
-            "            destination.load(order)\n",
+            "        there.load(order)\n        there.verify_image(commit, tag)\n",
+            "        there.load(order)\n",
         ),
         (
             "an image that is there is not verified",
-            "            destination.tag(image.id, tag)\n            destination.verify_image(commit, tag)\n",
-            "            destination.tag(image.id, tag)\n",
+            "        there.tag(image.id, tag)\n        there.verify_image(commit, tag)\n",
+            "        there.tag(image.id, tag)\n",
         ),
-        (
-            "the far host keeps what failed its proof",
-            "                destination.unload(tag)\n",
-            "                pass\n",
-        ),
+        ("the far host keeps what failed its proof", "            there.unload(tag)\n", "            pass\n"),
     ),
     *_in(
         "migrate/host/scripts/register.sh",

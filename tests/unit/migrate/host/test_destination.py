@@ -26,13 +26,14 @@ from bottle.testing import FakeEngine, RecordingProgress
 from migrate.contents.archive import Tarball, pack_folder
 from migrate.host.commands import named, plain
 from migrate.host.destination import Destination, shown
+from migrate.host.payload import Payload
 from migrate.host.probe import probe
-from migrate.host.upload import Payload, Uploader
 from migrate.image.save_stream import SaveStreamSource
 from migrate.image.spool import DirectorySpool
 from migrate.model import Codec, Reply
 from migrate.move.handoff import settle_handoff
 from migrate.transport.testing import LocalRemote
+from tests.support.uploading import make_uploader
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -59,12 +60,12 @@ class Rig:
         self.goal = far / "deep" / "goal"
         self.spool = DirectorySpool(tmp_path / "spool", Codec.GZIP)
         self.progress = RecordingProgress()
-        self.uploader = Uploader(remote, identity, self.progress, jobs=1, sleep=lambda _: None)
+        self.uploader = make_uploader(remote, identity, self.progress)
 
     @cached_property
     def destination(self) -> Destination:
         return Destination(
-            remote=self.remote,
+            shell=self.remote,
             host=probe(self.remote, self.identity, ""),
             identity=self.identity,
             uploader=self.uploader,
@@ -84,8 +85,7 @@ class Rig:
 
     def ship(self, tarball: Tarball) -> None:
         blob = tarball.blob
-        payload = Payload(digest=blob.digest.removeprefix("sha256:"), size=blob.size, content=blob.path)
-        self.uploader.send([payload], "sending")
+        self.uploader.send([Payload.of(blob)], "sending")
 
     def bring(self, folder: Path, kind: str, nonce: str) -> None:
         tarball = self.pack(folder)

@@ -23,12 +23,13 @@ from migrate.contents.index import look
 from migrate.contents.live_folder import LiveFolder, Update, keep_up
 from migrate.host.commands import plain
 from migrate.host.destination import Destination
+from migrate.host.payload import Payload
 from migrate.host.probe import probe
-from migrate.host.upload import Payload, Uploader
 from migrate.image.spool import DirectorySpool
 from migrate.model import Codec
 from migrate.transport.testing import LocalRemote
 from tests.support.trees import make_deep, snapshot
+from tests.support.uploading import make_uploader
 from tests.support.users import AS_USER, as_user, lock_up, users_folder
 from tests.unit.migrate.conftest import TOOLS, install
 
@@ -60,10 +61,10 @@ def destination(tmp_path: Path, programs: Path) -> Destination:
     identity = Identity.parse("demo-abcde")
     progress = RecordingProgress()
     return Destination(
-        remote=remote,
+        shell=remote,
         host=replace(probe(remote, identity, ""), docker=str(programs / "docker"), sudo=False),
         identity=identity,
-        uploader=Uploader(remote, identity, progress, jobs=1, sleep=lambda _: None),
+        uploader=make_uploader(remote, identity, progress),
         progress=progress,
     )
 
@@ -75,8 +76,7 @@ def spool(tmp_path: Path) -> DirectorySpool:
 
 def ship(destination: Destination, tarball: Tarball) -> None:
     blob = tarball.blob
-    payload = Payload(digest=blob.digest.removeprefix("sha256:"), size=blob.size, content=blob.path)
-    destination.uploader.send([payload], "sending")
+    destination.uploader.send([Payload.of(blob)], "sending")
 
 
 def volume_tar(folder: Path) -> bytes:
@@ -140,7 +140,7 @@ def test_a_deep_workspace_with_any_names_arrives_and_its_staging_can_be_cleared(
     found = [node.path for node in tree.walk(incoming / f"workspace-{'2' * 32}")]
     assert found == [node.path for node in tree.walk(workspace)]
     (incoming / f"workspace-{'2' * 32}" / "plain").write_text("other")
-    reply = destination.remote.run(
+    reply = destination.shell.run(
         plain(
             "verify", "demo-abcde", f"workspace-{'2' * 32}", *map(str, (tarball.files, tarball.links, tarball.folders))
         ),
@@ -298,8 +298,8 @@ def test_no_update_goes_through_a_link(
     destination.unpack(tarball, "workspace", NONCE)
     digest = tarball.blob.digest.removeprefix("sha256:")
     update = plain("update", "demo-abcde", digest, "gzip", f"workspace-{NONCE}")
-    reply = destination.remote.run(update, (line + b"\n",))
+    reply = destination.shell.run(update, (line + b"\n",))
     assert reply.status == 26
     assert snapshot(victim) == before
-    assert destination.remote.run(update, (b"-folder/link\n-link\n",)).status == 0
+    assert destination.shell.run(update, (b"-folder/link\n-link\n",)).status == 0
     assert snapshot(victim) == before

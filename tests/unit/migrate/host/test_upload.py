@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,9 +17,11 @@ from bottle.errors import ConnectionLost, RemoteError, VerificationFailed
 from bottle.naming import Identity
 from bottle.testing import RecordingProgress
 from migrate.host.commands import plain
-from migrate.host.upload import Payload, Throttle, Uploader, cut
+from migrate.host.payload import Payload, cut
+from migrate.host.upload import Uploader
 from migrate.model import RemoteCommand, Reply
 from migrate.transport.testing import LocalRemote
+from tests.support.uploading import make_uploader
 
 KILO = 1024
 
@@ -33,10 +37,9 @@ def largest(item: Payload) -> int:
     return max(piece.size for piece in cut(item))
 
 
-def uploader(remote: LocalRemote, identity: Identity, **options: object) -> tuple[Uploader, RecordingProgress]:
+def uploader(remote: LocalRemote, identity: Identity, **options: Any) -> tuple[Uploader, RecordingProgress]:
     progress = RecordingProgress()
-    options = {"jobs": 1, "sleep": lambda _: None} | options
-    return Uploader(remote, identity, progress, **options), progress  # type: ignore[arg-type]
+    return make_uploader(remote, identity, progress, **options), progress
 
 
 @pytest.fixture
@@ -91,7 +94,8 @@ def test_what_is_sent_alone_has_what_else_is_staged_deleted(
         ship.send(items, "sending")
     assert {path.name for path in blobs.iterdir()} == {small.digest, large.digest, late.digest}
     before = remote.sent
-    ship.send([large, new], "sending", alone=True)
+    ship.keep_only([large, new])
+    ship.send([large, new], "sending")
     assert remote.sent - before < 1000
     assert {path.name for path in blobs.iterdir()} == {large.digest, new.digest}
     assert staged(blobs, large) == large.content.read_bytes()  # type: ignore[union-attr]
@@ -118,7 +122,7 @@ def test_a_line_that_stays_broken_is_given_up(identity: Identity) -> None:
             raise ConnectionLost("the connection broke")
 
     broken, slept = Broken(Path("/nowhere")), []
-    ship, _ = uploader(broken, identity, sleep=slept.append)
+    ship, _ = uploader(broken, identity, wait=slept.append)
     with pytest.raises(ConnectionLost):
         ship.send([payload(b"x")], "sending")
     assert broken.runs == len(slept) + 1 > 5
@@ -221,13 +225,23 @@ def test_a_shipment_that_could_not_be_taken_can_be_sent_again(
     assert staged(blobs, large) == large.content.read_bytes()  # type: ignore[union-attr]
 
 
-def test_a_throttle_spreads_what_passes() -> None:
-    now = [0.0]
-    throttle = Throttle(100, clock=lambda: now[0])
-    assert [throttle.delay(50) for _ in range(3)] == [0.0, 0.5, 1.0]
-    now[0] = 10.0
-    assert throttle.delay(50) == 0.0
-    assert Throttle(None).delay(1 << 40) == 0.0
+def test_each_is_sent_before_the_next_one_is_made(
+    remote: LocalRemote, identity: Identity, blobs: Path, large: Payload
+) -> None:
+    first, sent = payload(b"first"), []
+
+    def made() -> Iterator[Payload]:
+        yield first
+        deadline = time.monotonic() + 60
+        while not sent and time.monotonic() < deadline:  # the senders are threads
+            sent.extend((blobs / first.digest).glob("[0-9]*"))
+        yield large
+
+    ship, progress = uploader(remote, identity)
+    ship.send(made(), "sending")
+    assert sent
+    assert staged(blobs, large) == large.content.read_bytes()  # type: ignore[union-attr]
+    assert progress.done["sending"] == first.size + large.size
 
 
 @pytest.mark.parametrize(("data", "status"), [(b"said", 0), (b"sent", 23), (b"sai", 22), (b"", 22), (b"said more", 22)])

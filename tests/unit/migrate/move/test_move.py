@@ -49,9 +49,9 @@ from migrate.contents.packing import packed_before
 from migrate.host.destination import Destination
 from migrate.host.probe import probe
 from migrate.model import RemoteCommand, Reply
-from migrate.move.facts import MoveRequest
+from migrate.move.execute import move, plan
 from migrate.move.plan import MovePlan
-from migrate.move.steps import Moved, move, plan
+from migrate.move.request import Moved, MoveRequest
 from migrate.pull.messages import moved_from_json, moved_to_json, plan_from_json, plan_to_json
 from migrate.tar.compression import CompressingWriter
 from migrate.transport.ssh import SshRemote
@@ -131,7 +131,7 @@ class Rig:
 
 @pytest.fixture
 def rig(tmp_path: Path, far: Path, programs: Path, remote: LocalRemote, monkeypatch: pytest.MonkeyPatch) -> Rig:
-    monkeypatch.setattr("migrate.move.steps.measure", lambda *_: 1e9)
+    monkeypatch.setattr("migrate.move.image.measure", lambda *_: 1e9)
     monkeypatch.setattr(Destination, "verify_image", lambda *_: None)  # no engine there has an image to be looked at
     return Rig(tmp_path, far, programs, remote)
 
@@ -165,7 +165,7 @@ def test_a_copy_holds_the_bottle_still_and_lets_it_go_on(rig: Rig, monkeypatch: 
     assert world.status(bottle) is Status.RUNNING
     assert bottle.paused_by is None
     with monkeypatch.context() as patch:
-        for name in ("migrate.move.steps.pack", "bottle.operations.pause.let_go_on"):
+        for name in ("migrate.move.files.pack", "bottle.operations.pause.let_go_on"):
             patch.setattr(name, lambda *_, **__: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             rig.move(keep=True)
@@ -223,7 +223,7 @@ def test_what_a_move_leaves_behind_is_told(rig: Rig, monkeypatch: pytest.MonkeyP
     def stopping(*args: Any, **kwargs: Any) -> Stopped:
         return replace(stop_locked(*args, **kwargs), notes=("a request was too large",))
 
-    monkeypatch.setattr("migrate.move.steps.stop_locked", stopping)
+    monkeypatch.setattr("bottle.operations.still.stop_locked", stopping)
     moved = rig.move()
     workspace = "workspace: 1 file with extended attributes: file (user.note)"
     by_docker = rig.bottle.commits()[-1].dropped
@@ -291,7 +291,7 @@ def test_what_the_agent_came_to_need_before_it_stopped_is_not_left_behind_unsaid
         (rig.world.cwd / "late").symlink_to("../data")
         return stop_locked(context, state, grace=grace)
 
-    monkeypatch.setattr("migrate.move.steps.stop_locked", stopping)
+    monkeypatch.setattr("bottle.operations.still.stop_locked", stopping)
     with pytest.raises(NeedsConsent, match="late"):
         rig.move()
     assert rig.there == ()

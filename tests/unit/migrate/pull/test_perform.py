@@ -43,7 +43,7 @@ from migrate.admission.arrived_update import Instructions
 from migrate.admission.image_archive import read_image
 from migrate.admission.image_config import composed
 from migrate.contents.archive import Tarball, pack_folder
-from migrate.host.upload import Payload, Uploader
+from migrate.host.payload import Payload
 from migrate.image.load_archive import Layer, compose
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec, RemoteCommand, Reply
@@ -51,6 +51,7 @@ from migrate.pull.perform import Arrived, Here, Performer
 from migrate.pull.policy import RULES, Terms
 from migrate.pull.receiver import Breach
 from tests.contract.duplex import Duplex
+from tests.support.uploading import make_uploader
 
 IDENTITY = Identity.parse("demo-abc12")
 NAME, NONCE = str(IDENTITY), "b" * 32
@@ -151,7 +152,7 @@ class Owner:
     def stage(self, data: bytes) -> str:
         """Bring `data` there; its digest."""
         payload = Payload.literal(data)
-        Uploader(self.remote, IDENTITY, RecordingProgress()).send([payload], "sending")
+        make_uploader(self.remote, IDENTITY, RecordingProgress()).send([payload], "sending")
         return payload.digest
 
     def extract(self, data: bytes, kind: str = "workspace", codec: str = "none") -> Reply:

@@ -9,7 +9,7 @@ import pytest
 
 from bottle.model import Store
 from bottle.naming import Identity
-from migrate.host.upload import Payload, cut
+from migrate.host.payload import Payload, cut
 from migrate.pull.policy import PIECE_LIMIT, RULES, Policy, Terms, is_harmless
 from migrate.pull.receiver import Breach, Request
 

@@ -1,0 +1,136 @@
+"""What an earlier run of the same move has done: it is gone on with, or told, and never done twice."""
+
+from bottle.errors import Conflict, MovedAway
+from bottle.model import MigrationPhase, MigrationRecord, MoveAccount
+from bottle.naming import Identity
+from bottle.operations import Context
+from bottle.operations.settle import settle
+from bottle.plan.decisions import commit_in_force, finishing, is_frozen_in
+from bottle.store.state import BottleState
+from migrate.host.commands import plain
+from migrate.host.ownership import had_arrived
+from migrate.host.probe import probe
+from migrate.model import Presence
+from migrate.move.handoff import settle_handoff
+from migrate.move.request import MoveRequest
+from migrate.ports import Remote
+
+
+def name_there(state: BottleState, remote: Remote, request: MoveRequest) -> Identity:
+    """A copy gets a fresh identity, the same one when it is tried again; what moves keeps its own."""
+    if not request.keep:
+        return state.identity
+    earlier = state.migration()
+    if (
+        earlier is not None
+        and earlier.arrives_as is not None
+        and earlier.arrives_as != state.identity
+        and _same_goal(earlier, remote, request)
+    ):
+        return earlier.arrives_as
+    return Identity.fresh(state.identity.agent)
+
+
+def require_not_cut(state: BottleState) -> None:
+    """Refuse a bottle of which only the far host knows who owns it. Raises Conflict."""
+    earlier = state.migration()
+    if earlier is not None and earlier.phase is MigrationPhase.HANDING_OFF:
+        raise Conflict(
+            f"a move of {state.identity} to {earlier.host} was cut while it was handed over",
+            left="nothing was changed",
+            next_step=f"finish it first: {finishing(state.identity, earlier)}",
+        )
+
+
+def copied(identity: Identity, earlier: MigrationRecord) -> str:
+    """What is said of a copy that is there."""
+    return f"the copy of commit {earlier.commit} of {identity} is on {earlier.host}, as {earlier.arrives_as}"
+
+
+def went_on_since(context: Context, state: BottleState, number: int | None) -> bool:
+    """Whether there is work that commit `number` cannot hold; of one that runs only what it committed is known."""
+    commit = commit_in_force(state.commits(), state.committed_image())
+    if commit is None or commit.number != number:
+        return True
+    container = context.container(state.identity)
+    return container is not None and not container.status.alive and not is_frozen_in(container, (commit,))
+
+
+def arrived_before(
+    context: Context, state: BottleState, remote: Remote, request: MoveRequest, arrives_as: Identity
+) -> MoveAccount | None:
+    """What an earlier run brought to this very host, if only its end was cut off; None where it is still to be done.
+
+    What it learns of a hand-over it writes down. Raises Conflict for one that was cut on its way to another host.
+    """
+    earlier = state.migration()
+    if earlier is not None and earlier.phase is MigrationPhase.HANDING_OFF:
+        if request.keep or not _same_goal(earlier, remote, request):
+            require_not_cut(state)
+        arrived = settle_handoff(context, state, earlier, remote)
+    elif request.keep:
+        is_it = earlier is not None and earlier.arrives_as == arrives_as
+        arrived = is_it and _copied_before(context, state, remote, request)
+    else:
+        arrived = _moved_before(state, remote)
+    return _account(context, state, remote, request, arrives_as) if arrived else None
+
+
+def _same_goal(earlier: MigrationRecord, remote: Remote, request: MoveRequest) -> bool:
+    """Whether an earlier run was to the very host of this one; hosts that pull may share a name, but not an id."""
+    return earlier.pulled_by == request.pulled_by and (request.pulled_by is not None or earlier.host == remote.name)
+
+
+def _moved_before(state: BottleState, remote: Remote) -> bool:
+    """Whether this host let the bottle go to that one, which still owns it."""
+    tombstone = state.tombstone()
+    if tombstone is None or tombstone.host != remote.name:
+        return False
+    presence = probe(remote, state.identity, "").presence
+    if presence is Presence.MOVED:
+        raise MovedAway(
+            f"{state.identity} moved to {remote.name}, and has moved on from there",
+            left="nothing was changed",
+            next_step=f"there: bottle inspect {state.identity}",
+        )
+    # What bears its name there need not be it; and whoever is pulled from has to show that it brought it.
+    nonce = tombstone.nonce
+    return presence is Presence.OWNED and (nonce is None or had_arrived(remote, state.identity, nonce))
+
+
+def _copied_before(context: Context, state: BottleState, remote: Remote, request: MoveRequest) -> bool:
+    """Whether the copy that an earlier run was making is there, and is still what was asked for."""
+    earlier = state.migration()
+    assert earlier is not None  # as `arrived_before` has seen
+    assert earlier.arrives_as is not None
+    if not had_arrived(remote, earlier.arrives_as, earlier.nonce):
+        return False
+    settle(context, state)
+    said = copied(state.identity, earlier)
+    if not went_on_since(context, state, earlier.commit):
+        context.progress.note(f"{said}, since an earlier run; what was done after that commit is not in it")
+        return True
+    remote.run(plain("clear", str(earlier.arrives_as)))
+    state.clear_migration()
+    if request.pulled_by is not None:  # whoever pulls takes one bottle at a time
+        raise Conflict(
+            f"{said}, and work has gone on since",
+            left=f"{earlier.arrives_as} stays as it is; this host goes on with {state.identity}",
+            next_step="the same command again makes another copy, of what is here now",
+        )
+    context.progress.note(f"{said}; work has gone on since, so another copy is made")
+    return False
+
+
+def _account(
+    context: Context, state: BottleState, remote: Remote, request: MoveRequest, arrives_as: Identity
+) -> MoveAccount:
+    """What an earlier run did, by its own account."""
+    told = state.migration() if request.keep else state.tombstone()
+    if told is not None and told.account is not None:
+        return told.account
+    commit = commit_in_force(state.commits(), state.committed_image())
+    context.progress.note(
+        f"{arrives_as} is on {remote.name} since an earlier run, which did not write down what it sent"
+    )
+    return MoveAccount(commit=commit.number if commit else 0, dropped=commit.dropped if commit else ())

@@ -1,0 +1,192 @@
+"""`migrate`: observe, plan, quiesce, stage, verify, hand off. The source owns the bottle until the very last step."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+
+from bottle.errors import Conflict, RemoteError
+from bottle.files import tree
+from bottle.model import CommitRecord, MigrationPhase, MoveAccount
+from bottle.naming import Identity
+from bottle.operations import Context
+from bottle.operations.settle import settle
+from bottle.operations.still import frozen, stopped
+from bottle.store.state import BottleState
+from migrate.contents.packing import Packed, outgoing
+from migrate.contents.travels import require_consent
+from migrate.host.destination import Destination
+from migrate.host.payload import total
+from migrate.host.probe import probe
+from migrate.model import Presence
+from migrate.move.earlier import arrived_before, copied, name_there, require_not_cut, went_on_since
+from migrate.move.facts import Observed, observe
+from migrate.move.files import beside, drop_what_is_stale, follow_workspace, pack_files, send_update, stage_files
+from migrate.move.handoff import hand_over
+from migrate.move.image import Brought, bring_image
+from migrate.move.plan import MovePlan, plan_move
+from migrate.move.rehearsal import LEFT, look_ahead, rehearse, require_possible
+from migrate.move.request import Moved, MoveRequest
+from migrate.move.transfer import Transfer
+from migrate.ports import Remote
+from migrate.secrets.policy import require_clean, send_along
+
+
+def plan(context: Context, state: BottleState, remote: Remote, request: MoveRequest) -> MovePlan:
+    """What a move would do; nothing is changed. Raises what `plan_move` raises, or Conflict for one that was cut."""
+    require_not_cut(state)
+    earlier, there = state.migration(), name_there(state, remote, request)
+    transfer = Transfer(context=context, state=state, remote=remote, request=request, arrives_as=there)
+    seen = observe(context, state, remote, request, there)
+    is_there = seen.facts.host.presence is Presence.OWNED
+    if earlier is not None and earlier.arrives_as == there != state.identity and is_there:
+        said = copied(state.identity, earlier)
+        if request.pulled_by is not None or not went_on_since(context, state, earlier.commit):
+            raise Conflict(
+                f"{said}, since an earlier run",
+                left="nothing was changed on either side",
+                next_step="the same command without --plan, which says so and clears up; after that, it copies again",
+            )
+        context.progress.note(f"{said}; work has gone on since, so another copy would be made")
+        seen = observe(context, state, remote, request, Identity.fresh(state.identity.agent))
+    decided = _decide(transfer, seen)
+    rehearse(context, seen.facts.metadata, seen.facts.survey.carriable)
+    return replace(decided, along=_look_ahead(transfer, seen))
+
+
+def move(
+    context: Context,
+    state: BottleState,
+    remote: Remote,
+    request: MoveRequest,
+    registered: Callable[[Identity], None] = lambda _: None,
+) -> Moved:
+    """Move a bottle to another host, or copy it there.
+
+    `registered` is told what it is called there as soon as it is there: what follows is clearing up, and its resume.
+    Raises Locked, MovedAway, NotFound, NameTaken, Conflict, PreflightRefused, RemoteError and its kinds, or
+    VerificationFailed. On any of them this host still owns the bottle, and the same call goes on where this one
+    stopped.
+    """
+    with state.locked(f"bottle migrate to {remote.name}"):
+        there = name_there(state, remote, request)
+        account = arrived_before(context, state, remote, request, there)
+        if account is None:
+            there = name_there(state, remote, request)  # a copy that was settled just now leaves its name free
+        transfer = Transfer(context=context, state=state, remote=remote, request=request, arrives_as=there)
+        if account is not None:
+            return _follow_up(transfer, transfer.destination(probe(remote, there, "")), account, registered)
+        destination, account = _run(transfer)
+        return _follow_up(transfer, destination, account, registered)
+
+
+def _run(transfer: Transfer) -> tuple[Destination, MoveAccount]:
+    """All of it, in the order in which it happens."""
+    settle(transfer.context, transfer.state)
+    seen = observe(transfer.context, transfer.state, transfer.remote, transfer.request, transfer.arrives_as)
+    decided = _require_ready(transfer, seen)
+    drop_what_is_stale(transfer, decided, seen)
+    transfer.note(MigrationPhase.QUIESCING)
+    with _still(transfer, decided) as commit:
+        packed = pack_files(transfer, decided, commit)
+        if transfer.request.keep:
+            follow_workspace(transfer, decided, packed)
+    transfer.note(MigrationPhase.STAGING, commit.number)
+    there = transfer.destination(seen.facts.host)
+    brought = bring_image(transfer, there, commit, images=seen.images, codec=decided.layer_codec, beside=beside(packed))
+    stage_files(transfer, there, packed, commit)
+    if not transfer.request.keep:
+        follow_workspace(transfer, decided, packed, lambda update: send_update(transfer, there, update))
+    account = _account(decided, commit, packed, brought)
+    return there, hand_over(
+        transfer, there, account=account, workspace=decided.workspace, commit=commit, live=packed.workspace
+    )
+
+
+def _decide(transfer: Transfer, seen: Observed) -> MovePlan:
+    """The plan, once it is known that the bottle can be committed and packed: afterwards it may be stopped."""
+    decided = plan_move(seen.facts, seen.workspace)
+    workspace = seen.facts.metadata.cwd if decided.workspace is not None else None
+    reads = not seen.facts.host.root
+    require_possible(transfer.context, transfer.state, workspace, commits=decided.commits, owner_reads=reads)
+    return decided
+
+
+def _require_ready(transfer: Transfer, seen: Observed) -> MovePlan:
+    """The plan, and all that can be refused while the agent works."""
+    decided = _decide(transfer, seen)
+    if decided.running:
+        _look_ahead(transfer, seen)
+    for line in decided.shared:
+        transfer.context.progress.note(f"WARNING: {line}")
+    if not transfer.request.consent:
+        require_consent(decided.left_behind, transfer.identity, left=LEFT)
+    rehearse(transfer.context, seen.facts.metadata, seen.facts.survey.carriable)
+    return decided
+
+
+def _look_ahead(transfer: Transfer, seen: Observed) -> tuple[str, ...]:
+    """Refuse, while the agent works, credentials that would be refused when it is stopped; those that may go along."""
+    facts = seen.facts
+    finds = look_ahead(
+        transfer.context, facts.metadata, facts.container, seen.image, transfer.finder, present=facts.present
+    )
+    subject, next_step = str(transfer.identity), send_along(facts.metadata)
+    return require_clean(finds, transfer.allowed, subject=subject, left=LEFT, next_step=next_step)
+
+
+def _still(transfer: Transfer, decided: MovePlan) -> AbstractContextManager[CommitRecord]:
+    """Hold the bottle still: a move stops it, a copy pauses it and lets it go on."""
+    context, state, keep = transfer.context, transfer.state, transfer.request.keep
+    message = f"{'copied' if keep else 'moved'} to {transfer.remote.name}" if decided.commits else None
+    return frozen(context, state, message=message, by="a copy") if keep else stopped(context, state, message=message)
+
+
+def _account(decided: MovePlan, commit: CommitRecord, packed: Packed, brought: Brought) -> MoveAccount:
+    return MoveAccount(
+        commit=commit.number,
+        workspace=decided.workspace,
+        staged=total((*brought.order, *beside(packed))),
+        skipped=packed.skipped,
+        stays=decided.stays,
+        missing_there=decided.missing_there,
+        along=brought.along,
+        dropped=(*commit.dropped, *packed.lost),
+        carried=tuple(each.line for each in packed.outside.carried),
+        left_behind=packed.outside.left,
+    )
+
+
+def _follow_up(
+    transfer: Transfer, there: Destination, account: MoveAccount, registered: Callable[[Identity], None]
+) -> Moved:
+    """What comes once it is there. A copy stays on record until the end: a run that is cut here is gone on with."""
+    registered(transfer.arrives_as)
+    _clear(transfer, there)
+    moved = Moved(
+        identity=transfer.identity,
+        arrived_as=transfer.arrives_as,
+        host=transfer.remote.name,
+        commit=account.commit,
+        workspace=account.workspace,
+        staged=account.staged,
+        skipped=account.skipped,
+        stays=account.stays,
+        missing_there=account.missing_there,
+        resumed=there.resume() if transfer.request.resume_there else None,
+        along=account.along,
+        dropped=account.dropped,
+        edited=account.edited,
+        carried=account.carried,
+        left_behind=account.left_behind,
+    )
+    transfer.state.clear_migration()
+    return moved
+
+
+def _clear(transfer: Transfer, there: Destination) -> None:
+    """The move is done; what cannot be cleared is garbage, and no reason to call it failed."""
+    try:
+        there.clear()
+    except RemoteError as exc:
+        transfer.context.progress.note(f"staging on {transfer.remote.name} was not cleared: {exc.what}")
+    tree.discard(outgoing(transfer.context, transfer.identity))

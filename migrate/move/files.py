@@ -1,0 +1,77 @@
+"""Bring what lies beside the image to another host, and go after what somebody does in the workspace meanwhile."""
+
+from collections.abc import Callable
+
+from bottle.files import tree
+from bottle.model import CommitRecord
+from migrate.contents.live_folder import Update, keep_up
+from migrate.contents.packing import Packed, pack, packed_before, require_same_needs, tag_there
+from migrate.host.destination import Destination
+from migrate.host.payload import Payload
+from migrate.move.facts import Observed
+from migrate.move.plan import MovePlan
+from migrate.move.transfer import Transfer
+
+_WORKSPACE = "workspace"
+
+
+def drop_what_is_stale(transfer: Transfer, plan: MovePlan, seen: Observed) -> None:
+    """Delete what earlier runs packed and this one will not send: the plan has counted it as room."""
+    layers = transfer.spool("layers", plan.layer_codec)
+    layers.keep_only(frozenset(seen.facts.layers if plan.commits else seen.facts.committed_layers or ()))
+    for folder in packed_before(transfer.context, transfer.identity):
+        if folder != layers.folder:
+            tree.discard(folder)
+
+
+def pack_files(transfer: Transfer, plan: MovePlan, commit: CommitRecord) -> Packed:
+    """Pack it, while the bottle is still."""
+    with transfer.writing_here():
+        return pack(
+            transfer.context,
+            transfer.state,
+            transfer.spool("files", plan.file_codec),
+            commit=commit,
+            arrives_as=transfer.arrives_as,
+            workspace=plan.workspace,
+            left_behind=plan.left_behind,
+            consent=transfer.request.consent,
+        )
+
+
+def beside(packed: Packed) -> tuple[Payload, ...]:
+    """What lies beside the image, and what changed of it since."""
+    return tuple(Payload.of(tarball.blob) for tarball in packed.tarballs)
+
+
+def stage_files(transfer: Transfer, there: Destination, packed: Packed, commit: CommitRecord) -> None:
+    """Unpack and check everything that was sent; nothing is put into place."""
+    if packed.workspace is not None:
+        there.unpack(packed.workspace.tarball, _WORKSPACE, transfer.nonce)
+        for update in packed.workspace.updates:
+            there.update(update, _WORKSPACE, transfer.nonce)
+    there.unpack(packed.state, "state", transfer.nonce)
+    for volume, tarball in packed.volumes.items():
+        there.fill(volume, tarball, tag_there(commit, transfer.arrives_as))
+
+
+def follow_workspace(
+    transfer: Transfer, plan: MovePlan, packed: Packed, take: Callable[[Update], None] = lambda _: None
+) -> None:
+    """Go after what somebody does in the workspace while it travels, until it is all of one moment.
+
+    `take` is given what changed. Raises Conflict where it does not come to rest, or came to need more of this host.
+    """
+    if packed.workspace is None:
+        return
+    left = f"{transfer.left}; what is staged there is used by the next run"
+    with transfer.writing_here():
+        keep_up(packed.workspace, take, left=left, next_step=transfer.following)
+    metadata = transfer.state.metadata()
+    require_same_needs(metadata, packed, workspace=plan.workspace, left=left, next_step=transfer.following)
+
+
+def send_update(transfer: Transfer, there: Destination, update: Update) -> None:
+    """Bring what was unpacked there up to date."""
+    there.uploader.send([Payload.of(update.tarball.blob)], "sending what changed in the workspace meanwhile")
+    there.update(update, _WORKSPACE, transfer.nonce)

@@ -1,0 +1,107 @@
+"""One move on its way: who acts, what the bottle is called at both ends, and what is said where it is cut."""
+
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from bottle.errors import PreflightRefused, StateDamaged, VerificationFailed
+from bottle.model import MigrationPhase, MigrationRecord, MoveAccount
+from bottle.naming import Identity
+from bottle.operations import Context
+from bottle.store.state import BottleState
+from migrate.contents.packing import outgoing
+from migrate.host.destination import Destination
+from migrate.host.upload import Uploader
+from migrate.image.spool import DirectorySpool
+from migrate.model import Codec, HostFacts
+from migrate.move.request import MoveRequest
+from migrate.ports import Remote
+from migrate.secrets.patterns import Finder
+from migrate.secrets.policy import Allowed, finder_for
+from migrate.transport.steady import Retrying, Throttled
+
+AGAIN = "the same command again"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """A move of `state`'s bottle to the host of `remote`, where it is called `arrives_as`. The caller holds its lock.
+
+    The `nonce` tells what this move brings there from what any other does.
+    """
+
+    context: Context
+    state: BottleState
+    remote: Remote
+    request: MoveRequest
+    arrives_as: Identity
+    nonce: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    @property
+    def identity(self) -> Identity:
+        """What the bottle is called here."""
+        return self.state.identity
+
+    @cached_property
+    def finder(self) -> Finder:
+        """Finds credentials, the values of the agent's secrets among them."""
+        return finder_for(self.state.metadata(), self.context.environ, self.context.progress)
+
+    @property
+    def allowed(self) -> Allowed:
+        """Which credentials may go along."""
+        carry = (*self.state.metadata().agent.carry, *self.request.carry)
+        return Allowed(everything=self.request.allow_secrets, carry=carry)
+
+    def destination(self, host: HostFacts) -> Destination:
+        """The far side, over a line whose breaks are waited out."""
+        stop, progress = threading.Event(), self.context.progress
+        shell = Retrying(self.remote, progress, stop)
+        sending = Retrying(Throttled(self.remote, self.request.rate, stop), progress, stop)
+        uploader = Uploader(sending, self.arrives_as, progress, stop, jobs=self.request.jobs)
+        return Destination(shell=shell, host=host, identity=self.arrives_as, uploader=uploader, progress=progress)
+
+    def spool(self, kind: str, codec: Codec, level: int | None = None) -> DirectorySpool:
+        """Where what is to be sent waits here."""
+        folder = outgoing(self.context, self.identity) / f"{kind}-{codec.value or 'tar'}"
+        return DirectorySpool(folder, codec, level=level, threads=2)
+
+    def note(self, phase: MigrationPhase, commit: int | None = None, account: MoveAccount | None = None) -> None:
+        """Write down, durably, how far it has come."""
+        self.state.write_migration(
+            MigrationRecord(
+                phase=phase,
+                host=self.remote.name,
+                nonce=self.nonce,
+                commit=commit,
+                started_at=self.context.now(),
+                identity_files=self.request.identity_files,
+                arrives_as=self.arrives_as,
+                pulled_by=self.request.pulled_by,
+                account=account,
+            )
+        )
+
+    @property
+    def left(self) -> str:
+        """What state the bottle is in once it was held still."""
+        here = "goes on as it was" if self.request.keep else "is stopped and committed"
+        return f"this host still owns the bottle, which {here}"
+
+    @property
+    def following(self) -> str:
+        """What to type once it was held still."""
+        return AGAIN if self.request.keep else f"{AGAIN}; or to stay on this host: bottle resume {self.identity}"
+
+    @contextmanager
+    def writing_here(self) -> Iterator[None]:
+        """Have errors of what is read and kept on this host, a full disk as a rule, say what is left and the way on."""
+        try:
+            yield
+        except (StateDamaged, PreflightRefused, VerificationFailed) as exc:
+            first = "" if exc.next_step in {"", AGAIN} else f"{exc.next_step}; then "
+            exc.left, exc.next_step = self.left, first + self.following
+            raise
