@@ -1,43 +1,40 @@
 """`export`: a bottle, with all its work, in one sealed file. The bottle stays the owner here and goes on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bottle.errors import MovedAway, NotFound, PreflightRefused
+from bottle.errors import MovedAway, NotFound
 from bottle.files import tree
-from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, MigrationPhase
+from bottle.model import CommitRecord, ContainerFacts, Metadata, MigrationPhase
 from bottle.naming import Identity
 from bottle.operations import Context
-from bottle.operations.commit import commit_locked
 from bottle.operations.outside import left_outside
 from bottle.operations.outside import remove as remove_path
-from bottle.operations.pause import paused
 from bottle.operations.settle import settle
-from bottle.plan.decisions import commit_in_force, finishing, is_frozen_in, require_docker, require_here
+from bottle.operations.still import frozen
+from bottle.plan.decisions import finishing, require_docker, require_here
 from bottle.plan.garbage import Area
 from bottle.store.state import BottleState
 from bottle.store.temporary import note_outside
-from migrate.admission.tar_rules import Walk
-from migrate.bundle.file import BundleFile, plain_member, require_free, writing
-from migrate.bundle.format import Kind, Manifest, Member, Place, member_name
+from migrate.bundle.file import BundleFile, require_free, writing
+from migrate.bundle.format import Manifest, Place
 from migrate.bundle.inspection import inspect
+from migrate.bundle.members import Packing, links_out, members_of, one_tar
+from migrate.bundle.plan import UNCHANGED, ExportFacts, ExportPlan, plan_export
 from migrate.contents.git import Git
-from migrate.contents.live_folder import LiveFolder, keep_up
-from migrate.contents.outside import Outside, Survey, weigh
+from migrate.contents.live_folder import keep_up
+from migrate.contents.outside import Survey
 from migrate.contents.packing import Packed, own_folder, pack, repositories_of, require_same_needs
 from migrate.contents.survey import survey
-from migrate.contents.travels import require_consent, what_stays
+from migrate.contents.travels import require_consent
 from migrate.image.reading import read_layers
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec
 from migrate.move.rehearsal import look_ahead, require_possible
 from migrate.secrets.policy import Allowed, finder_for, look_through, own_layers, require_clean, send_along
-from migrate.tar.blobs import plain
-from migrate.tar.entries import InnerTar, ItemType, item_header, write_tar
 
-_UNCHANGED = "nothing was changed; the bottle goes on as it was"
 _NOT_WRITTEN = "no bundle was written; the bottle goes on as it was"
 
 
@@ -64,66 +61,6 @@ class Exported:
     left_behind: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportFacts:
-    """All that decides an export. `image` is that of the commit in force, if it is here.
-
-    `own` is bottle's home where it lies in the workspace.
-    """
-
-    metadata: Metadata
-    container: ContainerFacts | None
-    commits: tuple[CommitRecord, ...]
-    committed_tag: str | None
-    image: ImageFacts | None
-    workspace_here: bool
-    survey: Survey
-    own: Path | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportPlan:
-    """What will happen: `commit` is the one that goes out, None where one is made first.
-
-    `left_behind` is what the workspace needs of this host and will lack elsewhere.
-    """
-
-    commit: CommitRecord | None
-    workspace: Path | None
-    stays: tuple[str, ...]
-    left_behind: tuple[str, ...]
-
-
-def plan_export(facts: ExportFacts) -> ExportPlan:
-    """Decide an export. Raises NotFound or PreflightRefused."""
-    metadata, container = facts.metadata, facts.container
-    commit = commit_in_force(facts.commits, facts.committed_tag)
-    if commit is not None and (facts.image is None or facts.image.diff_ids != commit.diff_ids):
-        commit = None
-    if container is not None and (commit is None or container.status.alive or not is_frozen_in(container, (commit,))):
-        commit = None
-    elif commit is None:
-        raise NotFound(
-            f"{metadata.identity} has neither a container nor a committed image here, so there is nothing to export",
-            left=_UNCHANGED,
-            next_step=f"bottle resume {metadata.identity}",
-        )
-    workspace = metadata.cwd if metadata.cwd is not None and not metadata.copy_cwd else None
-    if workspace is not None and not facts.workspace_here:
-        raise PreflightRefused(
-            f"the workspace {workspace} is not here, so it cannot go into the bundle",
-            left=_UNCHANGED,
-            next_step=f"put it back, or: mkdir -p {workspace}",
-        )
-    outside = weigh(facts.survey, workdir=metadata.agent.workdir, lands=None) if workspace is not None else Outside()
-    return ExportPlan(
-        commit=commit,
-        workspace=workspace,
-        stays=(*what_stays(metadata, facts.commits, facts.own), *outside.told),
-        left_behind=outside.left,
-    )
-
-
 def export(
     context: Context, state: BottleState, file: Path, allowed: Allowed | None = None, *, consent: bool = False
 ) -> Exported:
@@ -142,7 +79,7 @@ def export(
         facts = _observe(context, state)
         plan = plan_export(facts)
         if not consent:
-            require_consent(plan.left_behind, state.identity, left=_UNCHANGED)
+            require_consent(plan.left_behind, state.identity, left=UNCHANGED)
         if facts.container is not None and facts.container.status.alive:
             _require_beforehand(context, state, facts.container, plan, allowed or Allowed())
         return _Export(context, state, file, plan, allowed or Allowed(), consent=consent).run()
@@ -191,58 +128,123 @@ def _require_owner(state: BottleState) -> None:
     if migration is not None and migration.phase is MigrationPhase.HANDING_OFF:
         raise MovedAway(
             f"a move of {state.identity} to {migration.host} was cut while it was handed over",
-            left=_UNCHANGED,
+            left=UNCHANGED,
             next_step=f"finish it first: {finishing(state.identity, migration)}",
         )
 
 
 class _Export:
+    """One export on its way; the caller holds the bottle's lock."""
+
     def __init__(
         self, context: Context, state: BottleState, file: Path, plan: ExportPlan, allowed: Allowed, *, consent: bool
     ) -> None:
-        self._consent = consent
         self._context = context
         self._state = state
         self._file = file
         self._plan = plan
         self._allowed = allowed
+        self._consent = consent
         self._folder = context.home.path / "outgoing" / str(state.identity) / "export"
 
     def run(self) -> Exported:
-        context, state, plan = self._context, self._state, self._plan
-        for half in left_outside(Area.OUTGOING, self._folder.parent, state.identity, ()).halves:
-            remove_path(half)  # of a run that died
-        tree.discard(self._folder / "files")
-        files = self._spool("files")
-        with paused(context, state, context.container(state.identity), "an export"):
-            commit = plan.commit or self._commit()
-            workspace = str(plan.workspace) if plan.workspace is not None else None
-            packed = pack(
-                context,
-                state,
-                files,
-                commit=commit,
-                arrives_as=state.identity,
-                workspace=workspace,
-                left_behind=plan.left_behind,
-                consent=self._consent,
-            )
-            if packed.workspace is not None:
-                again = "the same command again"
-                keep_up(packed.workspace, lambda _: None, left=_NOT_WRITTEN, next_step=again)
-                require_same_needs(state.metadata(), packed, workspace=None, left=_NOT_WRITTEN, next_step=again)
-            links = links_out(plan.workspace) if plan.workspace is not None else {}
-        folder = one_tar(packed.workspace, files, links) if packed.workspace is not None else None
-        layers = self._spool("layers")
-        image = context.engine.image(commit.tag)
-        config = read_layers(context, commit.tag, commit.diff_ids, layers)
-        if image is None:
-            raise NotFound(f"the image {commit.tag} vanished meanwhile", left=_UNCHANGED, next_step="docker image ls")
+        self._drop_what_is_stale()
+        message = f"exported to {self._file.name}" if self._plan.commit is None else None
+        with frozen(self._context, self._state, message=message, by="an export") as commit:
+            packed = self._pack(commit)
+            links = links_out(self._plan.workspace) if self._plan.workspace is not None else {}
+        config, layers = self._layers(commit)
         along = self._look_through(commit, layers, config)
-        members, sources = _members(config, commit, layers, packed, workspace=folder, volumes=self._volume_names())
+        workspace = one_tar(packed.workspace, self._spool("files"), links) if packed.workspace is not None else None
+        packing = Packing(
+            config=config,
+            layers=layers,
+            volumes=self._volumes(packed),
+            workspace=workspace,
+            state=packed.state.blob,
+        )
+        manifest, size = self._write(commit, packing)
+        self._clear()
+        return Exported(
+            identity=self._state.identity,
+            file=self._file,
+            size=size,
+            manifest=manifest,
+            committed=self._plan.commit is None,
+            links=tuple(f"{path} -> {target}" for path, target in links.items()),
+            skipped=packed.skipped,
+            stays=self._plan.stays,
+            dropped=(*commit.dropped, *packed.lost),
+            along=along,
+            carried=tuple(each.line for each in packed.outside.carried),
+            left_behind=packed.outside.left,
+        )
+
+    def _drop_what_is_stale(self) -> None:
+        """Delete what a run that died has left."""
+        for half in left_outside(Area.OUTGOING, self._folder.parent, self._state.identity, ()).halves:
+            remove_path(half)
+        tree.discard(self._folder / "files")
+
+    def _pack(self, commit: CommitRecord) -> Packed:
+        packed = pack(
+            self._context,
+            self._state,
+            self._spool("files"),
+            commit=commit,
+            arrives_as=self._state.identity,
+            workspace=str(self._plan.workspace) if self._plan.workspace is not None else None,
+            left_behind=self._plan.left_behind,
+            consent=self._consent,
+        )
+        if packed.workspace is not None:
+            again = "the same command again"
+            keep_up(packed.workspace, lambda _: None, left=_NOT_WRITTEN, next_step=again)
+            metadata = self._state.metadata()
+            require_same_needs(metadata, packed, workspace=None, left=_NOT_WRITTEN, next_step=again)
+        return packed
+
+    def _layers(self, commit: CommitRecord) -> tuple[bytes, tuple[Blob, ...]]:
+        """The image's config, and all its layers, base first."""
+        spool = self._spool("layers")
+        config = read_layers(self._context, commit.tag, commit.diff_ids, spool)
+        layers = tuple(blob for diff_id in commit.diff_ids if (blob := spool.blob(diff_id)) is not None)
+        if len(layers) != len(commit.diff_ids):
+            raise NotFound(
+                f"a layer of {commit.tag} vanished meanwhile", left=UNCHANGED, next_step="the same command again"
+            )
+        return config, layers
+
+    def _look_through(self, commit: CommitRecord, layers: Sequence[Blob], config: bytes) -> tuple[str, ...]:
+        context, metadata = self._context, self._state.metadata()
+        own = [blob for blob in layers if blob.diff_id in own_layers(metadata, commit)]
+        finder = finder_for(metadata, context.environ, context.progress)
+        return require_clean(
+            look_through(own, config, finder, context.progress),
+            _allowed(metadata, self._allowed),
+            subject=str(metadata.identity),
+            left=_NOT_WRITTEN,
+            next_step=send_along(metadata),
+        )
+
+    def _volumes(self, packed: Packed) -> dict[Place, Blob]:
+        """By the names that the manifest has for them, and where they are mounted."""
+        identity = self._state.identity
+        names = {identity.volume(mount.source): mount.source for mount in self._state.metadata().agent.volumes}
+        return {
+            Place(volume=names[mount.source], target=mount.target): tarball.blob
+            for mount, tarball in packed.volumes.items()
+        }
+
+    def _write(self, commit: CommitRecord, packing: Packing) -> tuple[Manifest, int]:
+        """Write it and look at it as who imports it will; its manifest and its size in bytes."""
+        image = self._context.engine.image(commit.tag)
+        if image is None:
+            raise NotFound(f"the image {commit.tag} vanished meanwhile", left=UNCHANGED, next_step="docker image ls")
+        members, sources = members_of(packing)
         manifest = Manifest(
             identity=self._state.identity,
-            created_at=context.now(),
+            created_at=self._context.now(),
             architecture=image.architecture,
             os=image.os,
             number=commit.number,
@@ -252,127 +254,21 @@ class _Export:
             members=members,
         )
         with (
-            writing(self._file, manifest, sources, context.progress, note=self._note) as temporary,
+            writing(self._file, manifest, sources, self._context.progress, note=self._note) as temporary,
             BundleFile.open(temporary) as written,
         ):
-            inspect(written, context.progress)  # what import would refuse must not pass for a bundle
-            size = written.size
-        tree.discard(self._folder)
-        tree.discard(repositories_of(context, state.identity))
-        with suppress(OSError):
-            self._folder.parent.rmdir()
-        return Exported(
-            identity=self._state.identity,
-            file=self._file,
-            size=size,
-            manifest=manifest,
-            committed=plan.commit is None,
-            links=tuple(f"{path} -> {target}" for path, target in links.items()),
-            skipped=packed.skipped,
-            stays=plan.stays,
-            dropped=(*commit.dropped, *packed.lost),
-            along=along,
-            carried=tuple(each.line for each in packed.outside.carried),
-            left_behind=packed.outside.left,
-        )
+            inspect(written, self._context.progress)  # what import would refuse must not pass for a bundle
+            return manifest, written.size
 
     def _note(self, part: Path) -> None:
         """Have `prune`, and the next export, find what is about to be written outside of bottle's folders."""
         note_outside(self._folder, part)
 
-    def _look_through(self, commit: CommitRecord, layers: DirectorySpool, config: bytes) -> tuple[str, ...]:
-        context, metadata = self._context, self._state.metadata()
-        own = [blob for diff_id in own_layers(metadata, commit) if (blob := layers.blob(diff_id)) is not None]
-        finder = finder_for(metadata, context.environ, context.progress)
-        allowed = _allowed(metadata, self._allowed)
-        return require_clean(
-            look_through(own, config, finder, context.progress),
-            allowed,
-            subject=str(metadata.identity),
-            left=_NOT_WRITTEN,
-            next_step=send_along(metadata),
-        )
-
-    def _commit(self) -> CommitRecord:
-        return commit_locked(self._context, self._state, message=f"exported to {self._file.name}", pause=False).commit
-
-    def _volume_names(self) -> Mapping[str, str]:
-        """What the manifest calls the bottle's volumes, by what Docker calls them."""
-        identity = self._state.identity
-        return {identity.volume(mount.source): mount.source for mount in self._state.metadata().agent.volumes}
+    def _clear(self) -> None:
+        tree.discard(self._folder)
+        tree.discard(repositories_of(self._context, self._state.identity))
+        with suppress(OSError):
+            self._folder.parent.rmdir()
 
     def _spool(self, kind: str) -> DirectorySpool:
         return DirectorySpool(self._folder / kind, Codec.ZSTD, threads=2)
-
-
-def _members(
-    config: bytes,
-    commit: CommitRecord,
-    layers: DirectorySpool,
-    packed: Packed,
-    *,
-    workspace: Blob | None,
-    volumes: Mapping[str, str],
-) -> tuple[tuple[Member, ...], dict[str, Path | bytes]]:
-    """The members in their order, and where the bytes of each are."""
-    name = member_name(Kind.CONFIG, 0, Codec.NONE)
-    members = [plain_member(name, Kind.CONFIG, config)]
-    sources: dict[str, Path | bytes] = {name: config}
-
-    def add(kind: Kind, index: int, blob: Blob, place: Place | None = None) -> None:
-        member = Member(
-            name=member_name(kind, index, blob.codec),
-            kind=kind,
-            codec=blob.codec,
-            size=blob.size,
-            digest=blob.digest,
-            plain_size=blob.diff_size,
-            plain_digest=blob.diff_id,
-            place=place,
-        )
-        members.append(member)
-        sources[member.name] = blob.path
-
-    for index, diff_id in enumerate(dict.fromkeys(commit.diff_ids)):
-        layer = layers.blob(diff_id)
-        if layer is None:
-            raise NotFound(
-                f"layer {diff_id} vanished from {layers}", left=_UNCHANGED, next_step="the same command again"
-            )
-        add(Kind.LAYER, index, layer)
-    for index, (mount, tarball) in enumerate(packed.volumes.items()):
-        add(Kind.VOLUME, index, tarball.blob, Place(volume=volumes[mount.source], target=mount.target))
-    if workspace is not None:
-        add(Kind.WORKSPACE, 0, workspace)
-    add(Kind.STATE, 0, packed.state.blob)
-    return tuple(members), sources
-
-
-def links_out(folder: Path) -> dict[str, str]:
-    """The links of a folder that point out of it, by path, with their targets. A bundle holds none: import refuses."""
-    links = {node.path: node.target() for node in tree.walk(folder, lost=tree.ignore_it) if node.is_symlink}
-    walk = Walk(links)
-    return {path: target for path, target in sorted(links.items()) if walk.points_out(path)}
-
-
-def one_tar(live: LiveFolder, spool: DirectorySpool, links: Mapping[str, str]) -> Blob:
-    """The tar of a folder as it was in the end, without `links`."""
-    if not live.updates and not links:
-        return live.tarball.blob
-    newest = {path: number for number, tarball in enumerate(live.tarballs) for path in tarball.members}
-    with spool.writer() as writer:
-        for piece in write_tar(_newest(live, newest, links)):
-            writer.write(piece)
-        return writer.keep()
-
-
-def _newest(
-    live: LiveFolder, newest: Mapping[str, int], links: Mapping[str, str]
-) -> Iterator[tuple[bytes, Iterator[bytes], int]]:
-    """Of each path the entry that was packed last, if it is still there."""
-    for number, tarball in enumerate(live.tarballs):
-        tar = InnerTar(plain(tarball.blob))
-        for item in tar.items():
-            left_out = item.type is ItemType.SYMLINK and item.path in links
-            if newest.get(item.path) == number and item.path in live.members and not left_out:
-                yield item_header(item, item.path, item.link), tar.data(), item.size

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from migrate.admission.arrived_state import unpack_folder
 from migrate.admission.arrived_update import Instructions, bring_up_to_date, without
-from migrate.bundle.export import one_tar
+from migrate.bundle.members import one_tar
 from migrate.contents import index
 from migrate.contents.index import GRAIN, Delta, Entry, Index, compare, reconcile
 from migrate.contents.live_folder import Update, keep_up
