@@ -25,7 +25,7 @@ from bottle.plan.decisions import require_docker
 from migrate.model import Target
 from migrate.move.execute import move
 from migrate.move.execute import plan as plan_only
-from migrate.move.request import MoveRequest
+from migrate.move.model import MoveRequest
 
 
 def bytes_a_second(text: str) -> int:

@@ -37,7 +37,7 @@ class LayersThere:
 class ImagesThere:
     """The images of a host that have layers which it was asked about: the diff ids of each, base first, by its id."""
 
-    chains: Mapping[str, tuple[str, ...]]
+    chains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def worth_naming(*chains: tuple[str, ...]) -> tuple[str, ...]:

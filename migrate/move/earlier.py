@@ -12,7 +12,7 @@ from migrate.host.ownership import had_arrived
 from migrate.host.probe import probe
 from migrate.model import Presence
 from migrate.move.handoff import settle_handoff
-from migrate.move.request import MoveRequest
+from migrate.move.model import MoveRequest
 from migrate.ports import Remote
 
 

@@ -23,9 +23,9 @@ from migrate.move.facts import Observed, observe
 from migrate.move.files import beside, drop_what_is_stale, follow_workspace, pack_files, send_update, stage_files
 from migrate.move.handoff import hand_over
 from migrate.move.image import Brought, bring_image
-from migrate.move.plan import MovePlan, plan_move
+from migrate.move.model import Moved, MovePlan, MoveRequest
+from migrate.move.plan import plan_move
 from migrate.move.rehearsal import LEFT, look_ahead, rehearse, require_possible
-from migrate.move.request import Moved, MoveRequest
 from migrate.move.transfer import Transfer
 from migrate.ports import Remote
 from migrate.secrets.policy import require_clean, send_along

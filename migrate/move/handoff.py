@@ -19,6 +19,7 @@ from migrate.contents.live_folder import LiveFolder
 from migrate.contents.packing import own_folder
 from migrate.contents.repository import edited_in_repository
 from migrate.contents.survey import survey
+from migrate.contents.travels import mounted_workspace
 from migrate.host.destination import Destination
 from migrate.host.ownership import had_arrived
 from migrate.move.transfer import Transfer
@@ -128,13 +129,14 @@ def edited_here(context: Context, state: BottleState, record: MigrationRecord) -
     Those of a repository elsewhere are absolute paths. Where it cannot be told, that is noted.
     """
     metadata, begun = state.metadata(), int(record.started_at.timestamp() * 10**9)
-    if metadata.cwd is None or metadata.copy_cwd:
+    workspace = mounted_workspace(metadata)
+    if workspace is None:
         return ()
     try:
-        edited = edited_since(look(metadata.cwd, own_folder(context.home.path, metadata.cwd)), begun)
-        worktrees = survey(metadata.cwd, Git.find(), still=False).carriable
+        edited = edited_since(look(workspace, own_folder(context.home.path, workspace)), begun)
+        worktrees = survey(workspace, Git.find(), still=False).carriable
         return (*edited, *(path for each in worktrees for path in edited_in_repository(each, begun)))
     except (OSError, PreflightRefused) as exc:
         why = exc.what if isinstance(exc, PreflightRefused) else exc
-        context.progress.note(f"whether somebody worked in {metadata.cwd} meanwhile is not known: {why}")
+        context.progress.note(f"whether somebody worked in {workspace} meanwhile is not known: {why}")
         return ()

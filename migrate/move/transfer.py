@@ -17,7 +17,7 @@ from migrate.host.destination import Destination
 from migrate.host.upload import Uploader
 from migrate.image.spool import DirectorySpool
 from migrate.model import Codec, HostFacts
-from migrate.move.request import MoveRequest
+from migrate.move.model import MoveRequest
 from migrate.ports import Remote
 from migrate.secrets.patterns import Finder
 from migrate.secrets.policy import Allowed, finder_for

@@ -10,8 +10,7 @@ from bottle.naming import Identity
 from bottle.store.serial import flag, number, text
 from bottle.text import printable
 from migrate.model import Codec
-from migrate.move.plan import MovePlan, Part
-from migrate.move.request import Moved
+from migrate.move.model import Moved, MovePlan, Part
 from migrate.pull.perspective import told_from_here
 
 _MOST = 500  # entries of a list

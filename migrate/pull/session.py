@@ -38,8 +38,7 @@ from migrate.admission.grant import Granted, grant, odd
 from migrate.host.commands import plain
 from migrate.host.probe import probe
 from migrate.model import RemoteCommand
-from migrate.move.plan import MovePlan
-from migrate.move.request import Moved
+from migrate.move.model import Moved, MovePlan
 from migrate.pull.messages import error_from_json, moved_from_json, plan_from_json
 from migrate.pull.perform import Here, Performer
 from migrate.pull.policy import Terms

@@ -20,7 +20,7 @@ from bottle.errors import EngineError
 from bottle.model import Lineage, MigrationPhase, MigrationRecord, Status, Tombstone
 from bottle.naming import Identity
 from bottle.store.state import BottleState
-from migrate.move.request import Moved
+from migrate.move.model import Moved
 from tests.unit.cli.conftest import Cli
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

@@ -11,7 +11,7 @@ import pytest
 
 from bottle.cli import send
 from bottle.errors import NotFound
-from migrate.move.request import MoveRequest
+from migrate.move.model import MoveRequest
 from migrate.transport.stdio import StdioRemote
 
 

@@ -50,8 +50,7 @@ from migrate.host.destination import Destination
 from migrate.host.probe import probe
 from migrate.model import RemoteCommand, Reply
 from migrate.move.execute import move, plan
-from migrate.move.plan import MovePlan
-from migrate.move.request import Moved, MoveRequest
+from migrate.move.model import Moved, MovePlan, MoveRequest
 from migrate.pull.messages import moved_from_json, moved_to_json, plan_from_json, plan_to_json
 from migrate.tar.compression import CompressingWriter
 from migrate.transport.ssh import SshRemote

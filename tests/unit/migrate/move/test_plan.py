@@ -27,7 +27,9 @@ from bottle.portbinding import PortBinding
 from migrate.admission.tar_rules import MOST_ENTRIES
 from migrate.contents.outside import Survey
 from migrate.model import Codec, HostFacts, Place, Presence
-from migrate.move.plan import MoveFacts, MovePlan, landing, plan_move, require_room
+from migrate.move.model import MoveFacts, MovePlan
+from migrate.move.plan import landing, plan_move
+from migrate.move.room import require_room
 
 IDENTITY = Identity.parse("demo-abc12")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

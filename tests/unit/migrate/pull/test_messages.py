@@ -8,7 +8,7 @@ import pytest
 
 from bottle.errors import PreflightRefused
 from bottle.naming import Identity
-from migrate.move.request import Moved
+from migrate.move.model import Moved
 from migrate.pull.messages import error_from_json, error_to_json, moved_from_json, moved_to_json
 from migrate.pull.perspective import told_from_here
 

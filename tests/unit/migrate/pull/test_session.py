@@ -18,7 +18,7 @@ from bottle.operations.commit import commit
 from bottle.store.state import BottleState
 from migrate.host.commands import plain
 from migrate.model import RemoteCommand
-from migrate.move.request import Moved
+from migrate.move.model import Moved
 from migrate.pull.messages import moved_to_json
 from migrate.pull.session import PullRequest, offer, own_name, pull
 from migrate.transport.stdio import StdioRemote
