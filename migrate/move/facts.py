@@ -10,6 +10,7 @@ from bottle.errors import NotFound
 from bottle.files import tree
 from bottle.launch import is_below
 from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, MountKind
+from bottle.moveoptions import MoveOptions
 from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations import Context
 from bottle.plan.decisions import require_docker, require_here
@@ -23,7 +24,7 @@ from migrate.contents.travels import mounted_workspace, volumes_of
 from migrate.host.layers import ImagesThere, LayersThere, ask_images, ask_layers, worth_naming
 from migrate.host.probe import probe
 from migrate.model import HostFacts
-from migrate.move.model import MoveFacts, MoveRequest
+from migrate.move.model import MoveFacts
 from migrate.move.plan import landing
 from migrate.ports import Remote
 
@@ -42,7 +43,7 @@ class Observed:
 
 
 def observe(
-    context: Context, state: BottleState, remote: Remote, request: MoveRequest, arrives_as: Identity
+    context: Context, state: BottleState, remote: Remote, options: MoveOptions, arrives_as: Identity
 ) -> Observed:
     """Look at the bottle here and at the host that it is to go to, where it will be called `arrives_as`.
 
@@ -60,8 +61,8 @@ def observe(
             left="nothing was changed on either side",
             next_step=f"bottle resume {state.identity}",
         )
-    there = _look_there(context, state, image, remote, wanted=request.workspace, arrives_as=arrives_as)
-    facts = _facts(context, state, request, container=container, image=image, there=there)
+    there = _look_there(context, state, image, remote, wanted=options.workspace, arrives_as=arrives_as)
+    facts = _facts(context, state, options, container=container, image=image, there=there)
     return Observed(facts=facts, image=image, workspace=there.workspace, images=there.images)
 
 
@@ -104,7 +105,7 @@ def _look_there(
 def _facts(
     context: Context,
     state: BottleState,
-    request: MoveRequest,
+    options: MoveOptions,
     *,
     container: ContainerFacts | None,
     image: ImageFacts,
@@ -137,9 +138,9 @@ def _facts(
         host_name=there.name,
         present=present,
         engine_id=context.engine.info().id,
-        keep=request.keep,
-        pulled=request.pulled_by is not None,
-        resume_there=request.resume_there,
+        keep=options.keep,
+        pulled=options.pulled_by is not None,
+        resume_there=options.resume,
         own=home if mounted is not None and own_folder(home, mounted) else None,
         shared=sharers(context, state.identity, mounted, volumes),
     )

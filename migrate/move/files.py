@@ -35,7 +35,7 @@ def pack_files(transfer: Transfer, plan: MovePlan, commit: CommitRecord) -> Pack
             arrives_as=transfer.arrives_as,
             workspace=plan.workspace,
             left_behind=plan.left_behind,
-            consent=transfer.request.consent,
+            consent=transfer.options.consent,
         )
 
 

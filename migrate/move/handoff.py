@@ -39,7 +39,7 @@ def hand_over(
 
     `account` with what somebody did in the `live` workspace in this very moment: it is here only.
     """
-    keep = transfer.request.keep
+    keep = transfer.options.keep
     if not keep:
         _require_rested(transfer, commit)
     transfer.note(MigrationPhase.STAGING if keep else MigrationPhase.HANDING_OFF, commit.number, account)
@@ -79,7 +79,7 @@ def _require_rested(transfer: Transfer, commit: CommitRecord) -> None:
 
 def _arrived_all_the_same(transfer: Transfer) -> bool:
     """The far side says that it failed: have it say who owns the bottle, so that nobody needs to ask later."""
-    if transfer.request.keep:
+    if transfer.options.keep:
         return False
     arrived = had_arrived(transfer.remote, transfer.arrives_as, transfer.nonce)
     if not arrived:

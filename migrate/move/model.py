@@ -1,4 +1,4 @@
-"""What a move is decided by, asked for and answered with, as frozen values."""
+"""What a move is decided by and answered with, as frozen values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,28 +11,6 @@ from migrate.contents.outside import Survey
 from migrate.model import Codec, HostFacts
 
 _RECORDS = 16 << 10  # bytes of what a part has beside its contents
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MoveRequest:
-    """What the user asked for. `rate` is in bytes a second; `keep` copies instead of moving.
-
-    `resume_there` starts the bottle on the other host once it is there. `pulled_by` tells the host that pulls it from
-    every other one of the same name, None when the move begins here. `allow_secrets` and `carry`: which credentials may
-    go along in the image, besides what the bottle's agent carries. `consent`: what the workspace needs of this host
-    and cannot be carried may stay behind.
-    """
-
-    workspace: Path | None = None
-    keep: bool = False
-    resume_there: bool = False
-    jobs: int = 2
-    rate: int | None = None
-    identity_files: tuple[str, ...] = ()
-    pulled_by: str | None = None
-    allow_secrets: bool = False
-    carry: tuple[str, ...] = ()
-    consent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ from bottle.files.atomic import write_atomic
 from bottle.files.regular import read_regular
 from bottle.home import user_home
 from bottle.model import Metadata
+from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.store import lock
@@ -70,20 +71,14 @@ class Conversing(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequest:
-    """What the user asked for: an identity, its beginning, or a second name there. `rate` is in bytes a second.
+    """What the user asked for: an identity, its beginning, or a second name there.
 
-    `workspace` is where the workspace lands here. `consent`: what it needs of its host may stay there.
-    `agree` is asked about what the bottle would be given here.
+    With `plan` only what it would take is told. `agree` is asked about what the bottle would be given here.
     """
 
     identity: str
+    options: MoveOptions = field(default_factory=MoveOptions)
     plan: bool = False
-    keep: bool = False
-    workspace: Path | None = None
-    allow_secrets: bool = False
-    consent: bool = False
-    jobs: int = 2
-    rate: int | None = None
     agree: Agree = field(default=lambda _: False)
 
 
@@ -224,16 +219,11 @@ class _Session:
         return self._performer(request, stdin)
 
     def _arguments(self) -> tuple[str, ...]:
-        request, words = self._request, [self._request.identity]
+        request = self._request
         host_id = _NOBODY if request.plan else own_id(self._context.home.path)
-        words += ["--host", own_name(), "--host-id", host_id, "--jobs", str(request.jobs)]
-        words += ["--plan"] if request.plan else []
-        words += ["--keep"] if request.keep else []
-        words += ["--allow-secrets"] if request.allow_secrets else []
-        words += ["--yes"] if request.consent else []
-        words += ["--workspace", str(request.workspace)] if request.workspace is not None else []
-        words += ["--limit-rate", str(request.rate)] if request.rate is not None else []
-        return tuple(words)
+        plan = ("--plan",) if request.plan else ()
+        options = replace(request.options, resume=False, keys=())  # of these the far host has its own
+        return request.identity, "--host", own_name(), "--host-id", host_id, *plan, *options.to_argv()
 
     def _identity(self, hello: Mapping[str, Any]) -> Identity:
         try:
@@ -276,16 +266,16 @@ class _Session:
         usable = facts.docker and facts.refused is None
         return Terms(
             identity=identity,
-            keep=self._request.keep,
+            keep=self._request.options.keep,
             looking=self._request.plan,
-            workspace=self._request.workspace,
+            workspace=self._request.options.workspace,
             home=Path(os.path.realpath(user_home())),
             bottle_home=self._context.home.path,
             docker=facts.docker if usable else "",
             sudo=facts.sudo,
             store=facts.store,
             docker_root=facts.docker_root,
-            consent=self._request.consent,
+            consent=self._request.options.consent,
         )
 
     def _conclude(self, result: Mapping[str, Any]) -> Moved | PullPlan:

@@ -15,6 +15,7 @@ import pytest
 from bottle.agent.manifest import parse_manifest
 from bottle.errors import BottleError, ManifestError, NeedsConsent, RemoteError, VerificationFailed
 from bottle.model import Agent
+from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.store import serial
 from migrate.bundle.export import export
@@ -266,7 +267,9 @@ def _end(make: Callable[[socket.socket], End], connection: socket.socket) -> End
 STOPPED = {"error": {"code": "Conflict", "what": "it was let begin", "left": "", "next": ""}}
 
 
-def pulled(tmp_path: Path, user: User, said: dict[str, Any], **request: Any) -> tuple[Owner, BottleError]:
+def pulled(
+    tmp_path: Path, user: User, said: dict[str, Any], *, plan: bool = False, **options: Any
+) -> tuple[Owner, BottleError]:
     """Pull a bottle whose agent says something; how that ends, as nothing is sent."""
     identity = Identity.fresh("demo")
     described = World(tmp_path / "owner").start(AGENT).metadata()
@@ -274,7 +277,7 @@ def pulled(tmp_path: Path, user: User, said: dict[str, Any], **request: Any) -> 
     hello["metadata"] |= {"identity": str(identity)}
     hello["metadata"]["agent"] |= said
     owner = Owner(hello, STOPPED)
-    request_ = PullRequest(identity=str(identity), agree=user.agree, **request)
+    request_ = PullRequest(identity=str(identity), agree=user.agree, plan=plan, options=MoveOptions(**options))
     with pytest.raises(BottleError) as caught:
         pull(World(tmp_path / "world").context, owner, request_)
     owner.join()

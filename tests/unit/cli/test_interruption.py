@@ -88,7 +88,7 @@ def test_a_copy_stays_a_copy(cli: Cli, cut: Callable[[Callable[[], object]], Non
     cut(lambda: bottle.write_migration(STAGING))
     left, following = said(cli, str(bottle.identity), "me@new", "--keep", "--workspace", "/srv/x")
     assert left.startswith("the bottle is here as it was")
-    assert following == f"bottle migrate {bottle.identity} me@new --keep --workspace /srv/x"
+    assert following == f"bottle migrate {bottle.identity} me@new --keep --workspace=/srv/x"
 
 
 @pytest.mark.parametrize("words", [(), ("--keep",)])

@@ -35,6 +35,7 @@ from bottle.errors import (
 )
 from bottle.files import tree
 from bottle.model import CommitRecord, ImageFacts, MigrationPhase, MigrationRecord, MoveAccount, Status
+from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.operations import Context, examine, list_bottles
 from bottle.operations.commit import commit
@@ -50,7 +51,7 @@ from migrate.host.destination import Destination
 from migrate.host.probe import probe
 from migrate.model import RemoteCommand, Reply
 from migrate.move.execute import move, plan
-from migrate.move.model import Moved, MovePlan, MoveRequest
+from migrate.move.model import Moved, MovePlan
 from migrate.pull.messages import moved_from_json, moved_to_json, plan_from_json, plan_to_json
 from migrate.tar.compression import CompressingWriter
 from migrate.transport.ssh import SshRemote
@@ -102,10 +103,10 @@ class Rig:
 
     def move(self, **request: Any) -> Moved:
         workspace = self.far / f"workspace-{len(list(self.far.iterdir()))}"
-        return move(self.world.context, self.bottle, self.remote, MoveRequest(workspace=workspace, **request))
+        return move(self.world.context, self.bottle, self.remote, MoveOptions(workspace=workspace, **request))
 
     def plan(self, **request: Any) -> MovePlan:
-        return plan(self.world.context, self.bottle, self.remote, MoveRequest(workspace=self.far / "plan", **request))
+        return plan(self.world.context, self.bottle, self.remote, MoveOptions(workspace=self.far / "plan", **request))
 
     def die_after(self, script: str, **request: Any) -> None:
         """A move that is killed when `script` has run there, before its answer is heard."""
@@ -262,7 +263,7 @@ def test_what_would_be_left_behind_is_asked_about_while_the_agent_still_works(ri
     assert rig.world.status(rig.bottle) is Status.RUNNING
     assert rig.bottle.commits() == ()
     assert rig.bottle.migration() is None
-    decided = plan(rig.world.context, rig.bottle, rig.remote, MoveRequest(workspace=rig.far / "w"))
+    decided = plan(rig.world.context, rig.bottle, rig.remote, MoveOptions(workspace=rig.far / "w"))
     assert len(decided.left_behind) == 1
     assert any("data -> ../data" in line for line in plan_lines(decided, SENDING, ()))
     moved = rig.move(keep=keep, consent=True)
@@ -566,7 +567,7 @@ def settle_by_resuming(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
 def settle_by_a_run_that_fails(rig: Rig, _: pytest.MonkeyPatch) -> None:
     rig.program("bottle", "#!/bin/sh\n[ $1 = --version ]\n")
     with pytest.raises(RemoteError, match="`bottle resume` failed there"):
-        rig.move(resume_there=True)
+        rig.move(resume=True)
 
 
 @pytest.mark.parametrize("first", [None, settle_by_resuming, settle_by_a_run_that_fails])
@@ -860,9 +861,9 @@ def test_a_copy_that_arrived_before_the_cut_is_finished_and_called_what_it_is(ri
 @pytest.mark.parametrize("script", ["register", "clear", "resume"])
 def test_a_copy_that_is_cut_once_it_is_there_is_finished_and_made_no_second_time(rig: Rig, script: str) -> None:
     rig.program("bottle", "#!/bin/sh\n[ $1 = --version ] || echo it runs\n")
-    rig.die_after(script, keep=True, resume_there=True)
+    rig.die_after(script, keep=True, resume=True)
     assert rig.bottle.migration() is not None
-    copy = rig.move(keep=True, resume_there=True)
+    copy = rig.move(keep=True, resume=True)
     assert (rig.there, copy.resumed, rig.bottle.migration()) == ((copy.arrived_as,), "it runs", None)
 
 
@@ -877,7 +878,7 @@ def test_that_it_is_there_is_said_before_what_follows(rig: Rig, keep: bool) -> N
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rig.remote, "run", noted)
-        moved = move(rig.world.context, rig.bottle, rig.remote, MoveRequest(keep=keep), known.append)
+        moved = move(rig.world.context, rig.bottle, rig.remote, MoveOptions(keep=keep), known.append)
     assert known == [moved.arrived_as]
     assert (before["register"], before["clear"]) == (0, 1)
 
@@ -921,9 +922,9 @@ def test_a_copy_for_one_host_is_not_gone_on_with_for_another_of_its_name(rig: Ri
 def test_a_bottle_that_could_not_be_started_there_is_started_by_the_same_command(rig: Rig) -> None:
     rig.program("bottle", "#!/bin/sh\n[ $1 = --version ] && exit\n[ -e ready ] || exit 1\necho it runs\n")
     with pytest.raises(RemoteError, match="`bottle resume` failed there"):
-        rig.move(resume_there=True)
+        rig.move(resume=True)
     (rig.far / "ready").touch()
-    assert rig.move(resume_there=True).resumed == "it runs"
+    assert rig.move(resume=True).resumed == "it runs"
     assert rig.move().resumed is None
 
 

@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 
 from bottle.errors import ConnectionLost, NameTaken, RemoteError
+from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.operations.commit import commit
 from bottle.store.state import BottleState
@@ -85,10 +86,11 @@ def bottle(world: World) -> BottleState:
     return made
 
 
-def fetched(world: World, bottle: BottleState, say: Say, *, asked: str = "", **more: Any) -> Moved:
+def fetched(world: World, bottle: BottleState, say: Say, *, asked: str = "", plan: bool = False, **more: Any) -> Moved:
     far = Far(bottle, say)
     try:
-        request = PullRequest(identity=asked or str(bottle.identity), agree=lambda _: True, **more)
+        identity, options = asked or str(bottle.identity), MoveOptions(**more)
+        request = PullRequest(identity=identity, options=options, plan=plan, agree=lambda _: True)
         return cast("Moved", pull(world.context, far, request))
     finally:
         far.join()
