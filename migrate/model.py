@@ -47,12 +47,13 @@ class RemoteCommand:
     """A POSIX sh script and its arguments. It is quoted once, by the adapter that runs it, and never before.
 
     `script` is constant text of this program, called `name` in migrate/host/scripts; whatever varies is in `args`, the
-    script's `$1`, `$2`, …
+    script's `$1`, `$2`, … What is `repeatable` does no harm when it is run again because the line broke.
     """
 
     script: str
     name: str = ""
     args: tuple[str, ...] = ()
+    repeatable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +61,8 @@ class Reply:
     """What a remote command said. `out` holds only what stood inside the reply's frame; `err` is cleaned and cut."""
 
     status: int
-    out: bytes
-    err: str
+    out: bytes = b""
+    err: str = ""
 
 
 class Codec(Enum):
@@ -70,6 +71,18 @@ class Codec(Enum):
     ZSTD = "zstd"
     GZIP = "gzip"
     NONE = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `str` gives. Raises ValueError."""
+        found = next((each for each in cls if str(each) == text), None)
+        if found is None:
+            raise ValueError(text)
+        return found
+
+    def __str__(self) -> str:
+        """As the scripts on the far host call it."""
+        return self.value or "none"
 
     @property
     def media_type(self) -> str:

@@ -18,8 +18,10 @@ from bottle.errors import ConnectionLost, RemoteError, VerificationFailed
 from bottle.naming import Identity
 from bottle.ports import Progress
 from bottle.words import size
-from migrate.host.commands import plain
+from migrate.host import commands
+from migrate.host.arguments import Digest, PieceNumber, PieceSize
 from migrate.host.probe import require_done
+from migrate.host.script import Status
 from migrate.ports import Remote
 
 T = TypeVar("T")
@@ -29,7 +31,7 @@ _LEAST, _MOST, _SHARE = 256 * 1024, 8 * 1024**2, 32
 _CHUNK = 64 * 1024
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0)
 _ROUNDS = 3
-_DAMAGED = {22, 23}
+_DAMAGED = {Status.CAME_SHORT, Status.NOT_AS_SENT}
 _SIZE = re.compile(r"[0-9]{1,19}")
 
 
@@ -82,7 +84,7 @@ class Piece:
     @property
     def label(self) -> str:
         """Its number in the form that sorts."""
-        return f"{self.number:08d}"
+        return str(PieceNumber(self.number))
 
     def chunks(self) -> Iterator[bytes]:
         """Its bytes."""
@@ -137,7 +139,7 @@ class Uploader:
         sleep: Callable[[float], object] | None = None,
     ) -> None:
         self._remote = remote
-        self._identity = str(identity)
+        self._identity = identity
         self._progress = progress
         self._jobs = jobs
         self._throttle = throttle or Throttle(None)
@@ -223,7 +225,13 @@ class Uploader:
 
     def _send_piece(self, piece: Piece) -> None:
         digest = piece.sha256()
-        command = plain("piece", self._identity, piece.payload.digest, piece.label, digest, str(piece.size))
+        command = commands.Piece(
+            identity=self._identity,
+            blob=Digest(piece.payload.digest),
+            number=PieceNumber(piece.number),
+            sha256=Digest(digest),
+            size=PieceSize(piece.size),
+        ).command()
         for _ in range(_ROUNDS):
             reply = self.retried(lambda: self._remote.run(command, self._throttled(piece)))
             if reply.status not in _DAMAGED:
@@ -243,7 +251,7 @@ class Uploader:
 
     def _staged(self, wanted: bytes) -> dict[tuple[str, str], tuple[str, int]]:
         """By blob and piece number: the digest and size that a staged piece has by its name."""
-        reply = self.retried(lambda: self._remote.run(plain("staged", self._identity), (wanted,)))
+        reply = self.retried(lambda: self._remote.run(commands.Staged(identity=self._identity).command(), (wanted,)))
         there = {}
         for line in (
             require_done(self._remote, reply, "listing what is staged").out.decode("ascii", "replace").splitlines()
@@ -263,7 +271,8 @@ class Uploader:
         """Whether the far host, reading everything again, found something that is not what it should be."""
         lines = _lines(payload)
         with self._progress.phase(f"checking what arrived on {self._remote.name}"):
-            reply = self.retried(lambda: self._remote.run(plain("check", self._identity), (lines,), silence=3600))
+            command = commands.Check(identity=self._identity).command()
+            reply = self.retried(lambda: self._remote.run(command, (lines,), silence=3600))
         return bool(require_done(self._remote, reply, "checking what is staged").out.strip())
 
 

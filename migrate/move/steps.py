@@ -28,7 +28,7 @@ from bottle.store.state import BottleState
 from migrate.contents.live_folder import LiveFolder, Update, keep_up
 from migrate.contents.packing import Packed, outgoing, pack, packed_before, require_same_needs, tag_there
 from migrate.contents.travels import require_consent
-from migrate.host.commands import plain
+from migrate.host.commands import Clear
 from migrate.host.destination import Destination
 from migrate.host.layers import ImagesThere, LayersThere, ask_layers
 from migrate.host.link_speed import choose_level, measure
@@ -293,7 +293,7 @@ class _Move:
         if not _went_on_since(self._context, self._state, earlier.commit):
             self._context.progress.note(f"{copied}, since an earlier run; what was done after that commit is not in it")
             return True
-        self._remote.run(plain("clear", str(self._there)))
+        self._remote.run(Clear(identity=self._there).command())
         self._state.clear_migration()
         if self._request.pulled_by is not None:  # whoever pulls takes one bottle at a time
             raise Conflict(

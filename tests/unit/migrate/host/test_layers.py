@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from bottle.model import Store
-from migrate.host.layers import MOST_NAMED, ask_images, known_to_text, parse_known, worth_naming
+from migrate.host.commands import MOST_NAMED
+from migrate.host.layers import ask_images, known_to_text, parse_known, worth_naming
 from migrate.image.load_archive import KnownBlob
 from migrate.transport.testing import LocalRemote
 
