@@ -13,7 +13,6 @@ PIECE_LIMIT = 8 << 20  # bytes
 class Word(str):
     """An argument that is the text itself, all of which its pattern matches."""
 
-    __slots__ = ()
     pattern: ClassVar[re.Pattern[str]]
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The scripts that run on the far host, a class each: `Piece` is `scripts/piece.sh`, whose first comment says the same.
+"""The scripts that run on the far host, a class each: `Piece` is `scripts/piece.sh`, whose first comment says more.
 
 The texts are constant, and files, so that a shell can check them.
 """
@@ -40,7 +40,6 @@ class Probe(PlainScript):
     """What this host is and has, one `key=value` a line. Changes nothing."""
 
     effect = Effect.LOOKS
-
     identity: Identity
     workspace: Workspace
 
@@ -51,18 +50,13 @@ class Withdraw(PlainScript):
 
     exits = frozenset({Status.STORAGE_FAILED})
     effect = Effect.SETTLES
-
     identity: Identity
     nonce: Nonce
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Images(EngineScript):
-    """On standard input diff ids of layers, one a line: the images here that have any of them.
-
-    Tagged or not, newest first, as `ID [DIFF_ID, …]` a line. Of more images than an answer may hold, the oldest are
-    left out: what they alone have is sent once more.
-    """
+    """On standard input diff ids of layers, one a line: the images here that have any of them."""
 
     stdin = Input(most=len(f"sha256:{'0' * 64}\n") * MOST_NAMED, line=_ID)
     exits = frozenset({Status.LISTING_FAILED})
@@ -72,11 +66,7 @@ class Images(EngineScript):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known(EngineScript):
-    """On standard input ids of images: what the containerd store holds of them.
-
-    Each document, index, manifest or config, on one line behind its digest. Prints nothing where the store's files may
-    not be read: then nothing is known.
-    """
+    """On standard input ids of images: what the containerd store holds of them."""
 
     access = ("SUDO", "DOCKER", "ROOT")
     stdin = Input(most=1 << 20, line=_ID)
@@ -95,14 +85,10 @@ class Sink(PlainScript):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staged(PlainScript):
-    """On standard input the blobs that are wanted, one a line: what is staged, `BLOB PIECE SIZE` a line.
-
-    Blobs that are not wanted are deleted first, unless none is named. Pieces are called NUMBER-SHA256.
-    """
+    """On standard input the blobs that are wanted, one a line: what is staged, `BLOB PIECE SIZE` a line."""
 
     stdin = _BLOBS
     repeatable = True
-
     identity: Identity
 
 
@@ -114,7 +100,6 @@ class Piece(PlainScript):
     exits = frozenset({Status.STORAGE_FAILED, Status.CAME_SHORT, Status.NOT_AS_SENT})
     streams = True
     repeatable = True
-
     identity: Identity
     blob: Digest
     number: PieceNumber
@@ -124,16 +109,11 @@ class Piece(PlainScript):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check(PlainScript):
-    """On standard input a blob's SHA256 a line: read what is staged once more.
-
-    A blob that is not what its name says is told of, and every piece of it that is not what its own name says is thrown
-    away.
-    """
+    """On standard input a blob's SHA256 a line: read what is staged once more."""
 
     stdin = _BLOBS
     exits = frozenset({Status.STORAGE_FAILED})
     repeatable = True
-
     identity: Identity
 
 
@@ -144,7 +124,6 @@ class Load(EngineScript):
     stdin = _BLOBS
     exits = frozenset({Status.STORAGE_FAILED, Status.ENGINE_FAILED})
     repeatable = True
-
     identity: Identity
 
 
@@ -154,7 +133,6 @@ class Tag(EngineScript):
 
     exits = frozenset({Status.ENGINE_FAILED})
     repeatable = True
-
     image: ImageId
     tag: CommitTag
 
@@ -165,7 +143,6 @@ class Inspect(EngineScript):
 
     exits = frozenset({Status.NO_CONTAINER})
     repeatable = True
-
     tag: CommitTag
     container: Verifier
 
@@ -175,21 +152,15 @@ class Unload(EngineScript):
     """Forget an image that did not prove itself."""
 
     repeatable = True
-
     tag: CommitTag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extract(PlainScript):
-    """Unpack a staged tar into the new folder KIND-NONCE of the staging area.
-
-    The state is the user's here and nobody else's, whoever had it there and with whatever rights; of a workspace the
-    owners are kept, where the user here may do that.
-    """
+    """Unpack a staged tar into the new folder KIND-NONCE of the staging area."""
 
     exits = frozenset({Status.STORAGE_FAILED, Status.UNPACKING_FAILED})
     repeatable = True
-
     identity: Identity
     blob: Digest
     codec: Codec
@@ -199,16 +170,11 @@ class Extract(PlainScript):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update(PlainScript):
-    """Bring an unpacked folder up to date by a staged tar of what changed in it.
-
-    On standard input is a line for each path. `-PATH` goes first, with all below it; `+PATH` is a folder that must be
-    opened for what is done in it, and gets its rights from the tar. Paths are as `printf %b` reads them.
-    """
+    """Bring an unpacked folder up to date by a staged tar of what changed in it."""
 
     stdin = Input(most=256 << 20, line=_UPDATE)
     exits = frozenset({Status.STORAGE_FAILED, Status.UNPACKING_FAILED})
     repeatable = True
-
     identity: Identity
     blob: Digest
     codec: Codec
@@ -222,7 +188,6 @@ class Verify(PlainScript):
     stdin = Input(most=256 << 20, line=_SUM)
     exits = frozenset({Status.STORAGE_FAILED, Status.NOT_AS_SENT})
     repeatable = True
-
     identity: Identity
     folder: StagedFolder
     files: Count
@@ -232,11 +197,7 @@ class Verify(PlainScript):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Volume(EngineScript):
-    """Fill a new volume of this bottle from a staged tar.
-
-    The engine unpacks it, through a container of TAG that never runs; then what is there is counted, and its contents
-    hashed.
-    """
+    """Fill a new volume of this bottle from a staged tar."""
 
     exits = frozenset(
         {
@@ -249,7 +210,6 @@ class Volume(EngineScript):
         }
     )
     repeatable = True
-
     identity: Identity
     blob: Digest
     codec: Codec
@@ -268,7 +228,6 @@ class Register(PlainScript):
 
     exits = frozenset({Status.STORAGE_FAILED, Status.IN_THE_WAY, Status.WORKSPACE_IN_THE_WAY})
     repeatable = True
-
     identity: Identity
     nonce: Nonce
     workspace: Workspace
@@ -281,7 +240,6 @@ class Clear(PlainScript):
     exits = frozenset({Status.STORAGE_FAILED})
     effect = Effect.SETTLES
     repeatable = True
-
     identity: Identity
 
 
@@ -290,7 +248,6 @@ class Resume(PlainScript):
     """Start the bottle that arrived, through the bottle installed here."""
 
     repeatable = True
-
     identity: Identity
 
 
@@ -299,7 +256,6 @@ class Send(PlainScript):
     """Find the bottle that is installed here, and have it speak over the standard streams."""
 
     exits = frozenset({Status.NOT_INSTALLED})
-
     words: tuple[str, ...]
 
     def values(self) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ class Script:
     repeatable: ClassVar[bool] = False
 
     @classmethod
-    def script(cls) -> str:
+    def name(cls) -> str:
         """What it is called, as a file and on the wire."""
         return cls.__name__.lower()
 
@@ -96,10 +96,10 @@ class Script:
         return self._command(*(_ACCESS[each](access) for each in self.access))
 
     def _command(self, *access: str) -> RemoteCommand:
-        texts = ("common", "docker", self.script()) if self.access else ("common", self.script())
+        texts = ("common", "docker", self.name()) if self.access else ("common", self.name())
         return RemoteCommand(
             script="".join(map(_text, texts)),
-            name=self.script(),
+            name=self.name(),
             args=(*access, *map(str, self.values())),
             repeatable=self.repeatable,
         )

@@ -12,26 +12,7 @@ from typing import IO, assert_never
 from bottle.naming import Identity
 from bottle.plan.decisions import commit_in_force
 from bottle.ports import Engine, Progress
-from migrate.host.commands import (
-    Check,
-    Clear,
-    Extract,
-    Images,
-    Inspect,
-    Known,
-    Load,
-    Piece,
-    Probe,
-    Register,
-    Sink,
-    Staged,
-    Tag,
-    Unload,
-    Update,
-    Verify,
-    Volume,
-    Withdraw,
-)
+from migrate.host import commands
 from migrate.host.script import Effect, Status
 from migrate.model import Reply
 from migrate.pull.feeding import at_most, chunks, lines, spooled
@@ -94,7 +75,7 @@ class Performer:
         with spooled(stdin, script.stdin) as spool, self._turns.exclusive():
             self._require_not_ours(script)
             reply = self._perform(script, spool, request.silence)
-            if isinstance(script, Register | Withdraw):  # which tell of a move by its nonce
+            if isinstance(script, commands.Register | commands.Withdraw):  # which tell of a move by its nonce
                 self._brought = self._brought or self._site.has_arrived(script.nonce)
             return reply
 
@@ -115,17 +96,17 @@ class Performer:
 
     def _require_not_ours(self, script: Asked) -> None:
         """Let nothing be done to a bottle that lives here. Raises Breach."""
-        again = isinstance(script, Register) and self._site.has_arrived(script.nonce)  # its answer was lost
+        again = isinstance(script, commands.Register) and self._site.has_arrived(script.nonce)  # its answer was lost
         if script.effect is Effect.CHANGES and not again and self.is_here():
             raise Breach(
-                f"{self._site.identity} lives here, and the far host asks for {script.script()!r}",
+                f"{self._site.identity} lives here, and the far host asks for {script.name()!r}",
                 left="what is here is as it was",
                 next_step=f"bottle inspect {self._site.identity}",
             )
 
     def _stream(self, script: Asked, stdin: Iterator[bytes], silence: float) -> Reply:
         most = script.stdin.most
-        if isinstance(script, Piece):
+        if isinstance(script, commands.Piece):
             most = script.size
             with self._lock:
                 self._pieces += 1
@@ -138,25 +119,35 @@ class Performer:
 
     def _perform(self, script: Asked, stdin: IO[bytes], silence: float) -> Reply:
         match script:
-            case Images():
+            case commands.Images():
                 reply = self._images.images(lines(stdin))
-            case Known():
+            case commands.Known():
                 reply = self._images.known(lines(stdin))
-            case Inspect():
+            case commands.Inspect():
                 reply = self._images.inspect(script, silence)
-            case Load():
+            case commands.Load():
                 reply = self._images.load(lines(stdin))
-            case Tag():
+            case commands.Tag():
                 reply = self._images.tag(script, silence)
-            case Unload():
+            case commands.Unload():
                 reply = self._images.unload(script, silence)
-            case Extract():
+            case commands.Extract():
                 reply = self._folders.extract(script)
-            case Update():
+            case commands.Update():
                 reply = self._folders.update(script, stdin)
-            case Volume():
+            case commands.Volume():
                 reply = fill(self._site, script, silence)
-            case Probe() | Withdraw() | Sink() | Staged() | Piece() | Check() | Verify() | Register() | Clear():
+            case (
+                commands.Probe()
+                | commands.Withdraw()
+                | commands.Sink()
+                | commands.Staged()
+                | commands.Piece()
+                | commands.Check()
+                | commands.Verify()
+                | commands.Register()
+                | commands.Clear()
+            ):
                 self._look_at(script, stdin)
                 reply = self._site.run(script, chunks(stdin), silence=silence)
             case _:
@@ -166,7 +157,7 @@ class Performer:
     def _look_at(self, script: Asked, stdin: IO[bytes]) -> None:
         """Look at what a script that is run as it is would believe. Raises Breach, or VerificationFailed."""
         match script:
-            case Verify():
+            case commands.Verify():
                 self._folders.require_sent(script, stdin)
-            case Register() if not self._site.has_arrived(script.nonce):
+            case commands.Register() if not self._site.has_arrived(script.nonce):
                 prepare(self._site, self._folders, script)

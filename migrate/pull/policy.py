@@ -12,27 +12,8 @@ from typing import get_args
 
 from bottle.model import Store
 from bottle.naming import Identity
+from migrate.host import commands
 from migrate.host.arguments import CommitTag, VolumeName, Workspace
-from migrate.host.commands import (
-    Check,
-    Clear,
-    Extract,
-    Images,
-    Inspect,
-    Known,
-    Load,
-    Piece,
-    Probe,
-    Register,
-    Sink,
-    Staged,
-    Tag,
-    Unload,
-    Update,
-    Verify,
-    Volume,
-    Withdraw,
-)
 from migrate.host.script import Effect
 from migrate.pull.receiver import Breach, Request
 
@@ -46,10 +27,11 @@ _PROGRAMS = frozenset({"bin", "sbin", "lib", "lib64", "node_modules", "site-pack
 _LOOKED_INTO = frozenset({"go", "perl5", "public_html", "R", "texmf", "Library"})
 # What a move asks of its destination. A script that is not among these is run for nobody here.
 Asked = (
-    Probe | Withdraw | Images | Known | Sink | Staged | Piece | Check | Load
-    | Tag | Inspect | Unload | Extract | Update | Verify | Volume | Register | Clear
+    commands.Probe | commands.Withdraw | commands.Images | commands.Known | commands.Sink | commands.Staged
+    | commands.Piece | commands.Check | commands.Load | commands.Tag | commands.Inspect | commands.Unload
+    | commands.Extract | commands.Update | commands.Verify | commands.Volume | commands.Register | commands.Clear
 )  # fmt: skip
-ASKED: Mapping[str, type[Asked]] = {each.script(): each for each in get_args(Asked)}
+ASKED: Mapping[str, type[Asked]] = {each.name(): each for each in get_args(Asked)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +76,7 @@ class Policy:
         try:
             script = kind.parse(request.args)
             for value in script.values():
-                self._require_ours(value, first=isinstance(script, Probe | Withdraw))
+                self._require_ours(value, first=isinstance(script, commands.Probe | commands.Withdraw))
         except ValueError as exc:
             raise _odd(request, str(exc)) from exc
         return script
