@@ -8,7 +8,7 @@ from bottle.operations import Context
 from bottle.operations.settle import settle
 from bottle.plan.decisions import commit_in_force, finishing, is_frozen_in
 from bottle.store.state import BottleState
-from migrate.host.commands import plain
+from migrate.host.commands import Clear
 from migrate.host.ownership import had_arrived
 from migrate.host.probe import probe
 from migrate.model import Presence
@@ -110,7 +110,7 @@ def _copied_before(context: Context, state: BottleState, remote: Remote, options
     if not went_on_since(context, state, earlier.commit):
         context.progress.note(f"{said}, since an earlier run; what was done after that commit is not in it")
         return True
-    remote.run(plain("clear", str(earlier.arrives_as)))
+    remote.run(Clear(identity=earlier.arrives_as).command())
     state.clear_migration()
     if options.pulled_by is not None:  # whoever pulls takes one bottle at a time
         raise Conflict(

@@ -379,7 +379,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *_in(
         "migrate/host/scripts/piece.sh",
         "migrate/host/test_upload",
-        ("a piece has its name whatever it holds", ' || fail 23 "piece $3 was changed on its way"', ""),
+        ("a piece has its name whatever it holds", ' || fail "$NOT_AS_SENT" "piece $3 was changed on its way"', ""),
         ("a piece that came short counts", '[ "$(size_of "$temporary")" = "$5" ] ||', "true ||"),
     ),
     *_in(
@@ -572,13 +572,38 @@ MUTANTS: tuple[Mutant, ...] = (
         "migrate/pull/test_perform migrate/pull/test_session",
         (
             "a bottle that lives here is replaced by a pull",
-            "if not (rule.looks or rule.settles or again) and self.is_here():",
-            "if not (rule.looks or rule.settles or again) and not rule:",
+            "if script.effect is Effect.CHANGES and not again and self.is_here():",
+            "if script.effect is Effect.CHANGES and not again and not script:",
         ),
         ("a bottle that was here has arrived", "if not self._brought or not self.is_here():", "if not self.is_here():"),
-        ("any image here gets a tag", "if not self._disclosure.is_told(image):", "if not image:"),
+        (
+            "a file is hashed that was not sent",
+            "                self._folders.require_sent(script, stdin)\n",
+            "                pass\n",
+        ),
+        (
+            "a bottle is registered unseen",
+            "                prepare(self._site, self._folders, script)\n",
+            "                pass\n",
+        ),
+    ),
+    *_in(
+        "migrate/pull/images.py",
+        "migrate/pull/test_perform migrate/pull/test_session",
+        ("any image here gets a tag", "if not self._disclosure.is_told(script.image):", "if not script.image:"),
         ("a tag is taken from an image", "elif tag not in self._given and there", "elif tag in self._given and there"),
-        ("an image that was here is taken away", 'case "unload" if command.args[2] not in self._given:', 'case "":'),
+        ("an image that was here is taken away", "if script.tag not in self._given:", "if not script.tag:"),
+    ),
+    *_in(
+        "migrate/host/script.py",
+        "migrate/host/test_commands",
+        ("docker is reached without its rights", '"yes" if access.sudo else "no"', '"no"'),
+        ("an argument may be spelt in two ways", "    if str(value) != text:\n", "    if not text:\n"),
+        (
+            "half characters reach a shell",
+            '        text.encode("utf-8", "surrogateescape")',
+            '        text.encode("utf-8", "surrogatepass")',
+        ),
     ),
     *_in(
         "migrate/pull/disclosure.py",
@@ -610,20 +635,20 @@ MUTANTS: tuple[Mutant, ...] = (
         "migrate/pull/test_policy",
         (
             "a plan may change something",
-            "if self.terms.looking and not rule.looks:",
-            "if self.terms.looking and rule.looks:",
+            "if self.terms.looking and kind.effect is not Effect.LOOKS:",
+            "if self.terms.looking and kind.effect is Effect.LOOKS:",
         ),
         ("another bottle is spoken of", "        if identity != self.arrives_as:\n", "        if not identity:\n"),
         (
             "a tag of another bottle",
-            'if not re.fullmatch(rf"{re.escape(self.identity.committed_repository)}:[0-9]{{1,9}}", arg):',
-            "if not arg:",
+            '_require(rf"{re.escape(self.identity.committed_repository)}:[0-9]{{1,9}}", value)',
+            "pass",
         ),
         ("the workspace lands anywhere", "if not allowed or len(self.workspaces) >=", "if len(self.workspaces) >="),
         (
-            "docker is where the far host says",
-            'ours = ("yes" if self.terms.sudo else "no", self.terms.docker) if',
-            "ours = request.args[:2] if",
+            "a volume of another bottle",
+            """_require(rf"{re.escape(self.identity.volume(''))}[A-Za-z0-9_.-]{{1,128}}", value)""",
+            "pass",
         ),
     ),
     *_in(

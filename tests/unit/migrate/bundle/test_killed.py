@@ -20,7 +20,8 @@ from bottle.store.state import StateHome
 from bottle.testing import FakeEngine
 from migrate.bundle.export import export
 from migrate.bundle.imports import ImportRequest, import_bundle
-from migrate.host.commands import plain
+from migrate.host.arguments import Nonce, Workspace
+from migrate.host.commands import Register
 from migrate.image.save_stream import SaveStreamSource
 from migrate.transport.testing import LocalRemote
 from tests.support.trees import snapshot
@@ -187,7 +188,8 @@ def test_a_workspace_that_was_arriving_is_seen_by_prune(
         f'#!/bin/sh\n/bin/mv "$@"\necho >>{count}\n[ $(wc -l <{count}) -lt {last} ] || kill -9 $PPID\n'
     )
     (programs / "mv").chmod(0o755)
-    assert remote.run(plain("register", str(identity), "n1", str(goal))).status != 0
+    register = Register(identity=identity, nonce=Nonce("n1"), workspace=Workspace(goal))
+    assert remote.run(register.command()).status != 0
     near = goal.parent / f".bottle-incoming-{identity}"
     assert (near.exists(), goal.exists()) == (at == "first", at == "second")
     engine, home = FakeEngine(), StateHome(far / ".bottle")

@@ -24,7 +24,8 @@ from bottle.operations import Context, remove
 from bottle.store.state import BottleState, StateHome
 from bottle.testing import FakeEngine, RecordingProgress
 from migrate.contents.archive import Tarball, pack_folder
-from migrate.host.commands import named, plain
+from migrate.host.arguments import CommitTag, Count, Digest, Filler, MountPoint, Nonce, VolumeName, Workspace
+from migrate.host.commands import Register, Volume, Withdraw
 from migrate.host.destination import Destination, shown
 from migrate.host.payload import Payload
 from migrate.host.probe import probe
@@ -98,10 +99,11 @@ class Rig:
         self.bring(self.state.path, "state", nonce)
 
     def register(self, nonce: str) -> Reply:
-        return self.remote.run(plain("register", str(self.identity), nonce, str(self.goal)))
+        script = Register(identity=self.identity, nonce=Nonce(nonce), workspace=Workspace(self.goal))
+        return self.remote.run(script.command())
 
     def withdraw(self, nonce: str) -> bytes:
-        return self.remote.run(plain("withdraw", str(self.identity), nonce)).out.strip()
+        return self.remote.run(Withdraw(identity=self.identity, nonce=Nonce(nonce)).command()).out.strip()
 
     def handing_off(self, nonce: str) -> MigrationRecord:
         record = MigrationRecord(
@@ -515,20 +517,19 @@ def fill_a_volume(rig: Rig, programs: Path) -> Reply:
     """What `volume.sh` answers."""
     rig.stage("n1")
     blob = next((rig.incoming / "blobs").iterdir()).name
-    args = (
-        "no",
-        str(programs / "docker"),
-        str(rig.identity),
-        blob,
-        "gzip",
-        "v",
-        "/v",
-        "image",
-        "bottle-fill-0",
-        "1",
-        "0",
+    script = Volume(
+        identity=rig.identity,
+        blob=Digest(blob),
+        codec=Codec.GZIP,
+        volume=VolumeName("v"),
+        target=MountPoint("/v"),
+        tag=CommitTag("image"),
+        container=Filler("bottle-fill-0"),
+        entries=Count(1),
+        breaks=Count(0),
+        content=Digest("0" * 64),
     )
-    return rig.remote.run(named("volume", *args, docker=True))
+    return rig.remote.run(script.command(replace(rig.destination.host, docker=str(programs / "docker"), sudo=False)))
 
 
 def test_coming_back_only_the_containers_of_bottle_make_room_for_a_volume(rig: Rig, programs: Path) -> None:

@@ -44,12 +44,14 @@ from migrate.admission.image_archive import read_image
 from migrate.admission.image_config import composed
 from migrate.contents.archive import Tarball, pack_folder
 from migrate.host.payload import Payload
+from migrate.host.script import Effect
 from migrate.image.load_archive import Layer, compose
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec, RemoteCommand, Reply
-from migrate.pull.perform import Arrived, Here, Performer
-from migrate.pull.policy import RULES, Terms
+from migrate.pull.perform import Arrived, Performer
+from migrate.pull.policy import ASKED, Terms
 from migrate.pull.receiver import Breach
+from migrate.pull.site import Here
 from tests.contract.duplex import Duplex
 from tests.support.uploading import make_uploader
 
@@ -544,7 +546,7 @@ def live(owner: Owner, tmp_path: Path, cwd: Path | None = None) -> BottleState:
 
 
 def test_all_scripts_but_those_that_look_or_settle_are_refused_for_a_bottle_that_lives_here() -> None:
-    assert {name for name, rule in RULES.items() if not (rule.looks or rule.settles)} == LIVING.keys()
+    assert {name for name, script in ASKED.items() if script.effect is Effect.CHANGES} == LIVING.keys()
 
 
 @pytest.mark.parametrize("script", LIVING)
@@ -643,7 +645,7 @@ def test_a_piece_is_no_longer_than_it_says(meet: Callable[..., Any]) -> None:
 
 def test_pieces_do_not_fill_the_disk(meet: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     with meet() as owner:
-        monkeypatch.setattr("migrate.pull.perform.RESERVE", 1 << 62)
+        monkeypatch.setattr("migrate.pull.site.RESERVE", 1 << 62)
         reply = owner.run("piece", NAME, "a" * 64, "00000000", "a" * 64, "10", stdin=b"x" * 10)
         assert (reply.status, reply.err) == (21, f"the disk of {owner.world.bottle_home} is full")
 
@@ -782,7 +784,7 @@ def test_a_bomb_does_not_fill_the_disk(
     headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": str(64 << 20), "GNU.sparse.numblocks": "1"}
     bomb = tar(("zeros", {"pax_headers": headers} if sparse else {}), content=b"" if sparse else bytes(64 << 20))
     with meet(sees=VerificationFailed) as owner:
-        monkeypatch.setattr("migrate.pull.perform._free", lambda _: 1 << 20)
+        monkeypatch.setattr("migrate.pull.site._free", lambda _: 1 << 20)
         try:
             owner.extract(gzip.compress(bomb), codec="gzip")
         finally:
