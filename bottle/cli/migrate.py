@@ -21,7 +21,7 @@ from bottle.cli.shared import choose, command, consenting, format_option, make_c
 from bottle.errors import UsageError
 from bottle.home import user_home
 from bottle.naming import Identity
-from bottle.plan.decisions import require_docker
+from bottle.plan.guards import require_docker
 from migrate.model import Target
 from migrate.move.facts import MoveRequest
 from migrate.move.steps import move

@@ -23,7 +23,7 @@ from bottle.operations import (
     list_bottles,
     unfinished,
 )
-from bottle.plan.decisions import require_output
+from bottle.plan.guards import require_output
 from bottle.ports import Events
 from bottle.progress import Silent
 from bottle.requests.folder import MAX_STREAM

@@ -28,7 +28,7 @@ from bottle.operations import (
     stop,
 )
 from bottle.plan.copies import named_commits
-from bottle.plan.decisions import ResumeRequest
+from bottle.plan.resume import ResumeRequest
 from bottle.words import counted
 
 

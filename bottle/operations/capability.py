@@ -37,15 +37,9 @@ from bottle.operations.resume import kept_commits
 from bottle.operations.settle import settle
 from bottle.operations.start import give_up
 from bottle.operations.stop import stop_locked
-from bottle.plan.decisions import (
-    commit_in_force,
-    is_frozen_in,
-    nameless_volumes,
-    own_build,
-    require_docker,
-    require_here,
-    require_settled,
-)
+from bottle.plan.guards import require_docker, require_here, require_settled
+from bottle.plan.history import commit_in_force, is_frozen_in, nameless_volumes
+from bottle.plan.sources import own_build
 from bottle.requests.request import SHORT_DIGEST
 from bottle.store.state import DOCKERFILE, BottleState
 from bottle.text import encodable

@@ -38,15 +38,9 @@ from bottle.operations.retain import retain
 from bottle.operations.secrets import hide_secrets
 from bottle.operations.settle import settle, take_over
 from bottle.operations.weighing import added_by_commits
-from bottle.plan.decisions import (
-    DEEPEST,
-    CommitFacts,
-    CommitPlan,
-    layers_to_fold,
-    plan_commit,
-    require_docker,
-    targets_of,
-)
+from bottle.plan.commit import DEEPEST, CommitFacts, CommitPlan, layers_to_fold, plan_commit
+from bottle.plan.guards import require_docker
+from bottle.plan.history import targets_of
 from bottle.ports import Engine
 from bottle.store.state import BottleState
 from bottle.text import encodable

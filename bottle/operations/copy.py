@@ -23,7 +23,8 @@ from bottle.model import ContainerFacts
 from bottle.operations.context import Context
 from bottle.operations.images import holder
 from bottle.operations.settle import settle
-from bottle.plan.decisions import commit_in_force, require_here, with_more_in
+from bottle.plan.guards import require_here
+from bottle.plan.history import commit_in_force, with_more_in
 from bottle.store.state import BottleState
 from bottle.workspace import pack_as, resolve_user
 

@@ -27,7 +27,8 @@ from bottle.operations.images import holder
 from bottle.operations.pause import paused
 from bottle.operations.settle import settle
 from bottle.operations.start import git_note
-from bottle.plan.decisions import as_committed, commit_in_force, find_commit, require_docker, require_here
+from bottle.plan.guards import require_docker, require_here
+from bottle.plan.history import as_committed, commit_in_force, find_commit
 from bottle.store.state import DOCKERFILE, BottleState
 from bottle.workspace import require_folder
 

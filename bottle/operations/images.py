@@ -13,7 +13,7 @@ from bottle.launch import bare_spec
 from bottle.model import ImageFacts, Mount
 from bottle.naming import LABEL_AGENT, LABEL_SCHEMA
 from bottle.operations.context import Context
-from bottle.plan.decisions import Build, ImageSource, Pull
+from bottle.plan.sources import Build, ImageSource, Pull
 from bottle.workspace import workspace_owner
 
 

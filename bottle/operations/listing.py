@@ -23,7 +23,8 @@ from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers
 from bottle.operations.weighing import weigh
-from bottle.plan.decisions import commit_in_force, finishing
+from bottle.plan.guards import finishing
+from bottle.plan.history import commit_in_force
 from bottle.plan.sizes import Weight
 from bottle.requests.request import SHORT_DIGEST
 from bottle.store.state import BottleState

@@ -28,7 +28,7 @@ from bottle.operations.preflight import require_launchable
 from bottle.operations.secrets import hand_over
 from bottle.operations.settle import settle, take_effect
 from bottle.operations.start import begin_container, launch_notes, new_container
-from bottle.plan.decisions import (
+from bottle.plan.resume import (
     Attach,
     FromCommit,
     Rebuild,

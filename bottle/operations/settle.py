@@ -18,7 +18,7 @@ from bottle.naming import LABEL_IDENTITY, LABEL_NONCE, Identity
 from bottle.operations.context import Context
 from bottle.operations.finding import find_drafts
 from bottle.operations.pause import let_go_on
-from bottle.plan.decisions import parent_of, targets_of
+from bottle.plan.history import parent_of, targets_of
 from bottle.store.state import BottleState
 
 

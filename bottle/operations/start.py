@@ -29,7 +29,8 @@ from bottle.operations.preflight import require_launchable
 from bottle.operations.requests import admit_requests
 from bottle.operations.secrets import hand_over, missing_secrets
 from bottle.operations.settle import discard_draft
-from bottle.plan.decisions import ImageSource, agent_image, require_remote_control
+from bottle.plan.guards import require_remote_control
+from bottle.plan.sources import ImageSource, agent_image
 from bottle.store.state import BottleState
 from bottle.workspace import copy_in, may_not_write, require_folder, user_id
 

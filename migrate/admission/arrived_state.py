@@ -17,7 +17,7 @@ from bottle.files.tree import Tree, top_down
 from bottle.files.unpack import Entry, EntryType, Limits, receive
 from bottle.model import CommitRecord, Metadata, RequestStatus
 from bottle.naming import Identity
-from bottle.plan.decisions import commit_in_force
+from bottle.plan.history import commit_in_force
 from bottle.requests.request import MAX_KEPT, require_sound
 from bottle.store.state import (
     COMMITS,

@@ -16,8 +16,9 @@ from bottle.operations.outside import left_outside
 from bottle.operations.outside import remove as remove_path
 from bottle.operations.pause import paused
 from bottle.operations.settle import settle
-from bottle.plan.decisions import commit_in_force, finishing, is_frozen_in, require_docker, require_here
 from bottle.plan.garbage import Area
+from bottle.plan.guards import finishing, require_docker, require_here
+from bottle.plan.history import commit_in_force, is_frozen_in
 from bottle.store.state import BottleState
 from bottle.store.temporary import note_outside
 from migrate.admission.tar_rules import Walk

@@ -12,7 +12,7 @@ from bottle.launch import is_below
 from bottle.model import CommitRecord, ImageFacts, Metadata, MountKind
 from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations import Context
-from bottle.plan.decisions import require_docker, require_here
+from bottle.plan.guards import require_docker, require_here
 from bottle.store.state import BottleState
 from bottle.text import printable
 from migrate.contents.git import Git

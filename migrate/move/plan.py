@@ -9,7 +9,8 @@ from bottle.errors import Conflict, NameTaken, PathTooLong, PreflightRefused
 from bottle.files.tree import MOST_NAMES, OPENABLE, Extent
 from bottle.model import CommitRecord, ContainerFacts, Metadata
 from bottle.naming import Identity
-from bottle.plan.decisions import commit_in_force, is_frozen_in, require_docker
+from bottle.plan.guards import require_docker
+from bottle.plan.history import commit_in_force, is_frozen_in
 from bottle.text import shortened
 from bottle.words import counted, size
 from migrate.admission.tar_rules import MOST_ENTRIES

@@ -23,7 +23,8 @@ from bottle.operations.commit import commit_locked
 from bottle.operations.pause import paused
 from bottle.operations.settle import settle
 from bottle.operations.stop import keep_stopped, stop_locked
-from bottle.plan.decisions import commit_in_force, finishing, is_frozen_in
+from bottle.plan.guards import finishing
+from bottle.plan.history import commit_in_force, is_frozen_in
 from bottle.store.state import BottleState
 from migrate.contents.live_folder import LiveFolder, Update, keep_up
 from migrate.contents.packing import Packed, outgoing, pack, packed_before, require_same_needs, tag_there

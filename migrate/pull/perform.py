@@ -21,7 +21,7 @@ from bottle.files.tree import LONGEST_PATH
 from bottle.home import user_home
 from bottle.model import CommitRecord, Metadata, Store
 from bottle.naming import Identity
-from bottle.plan.decisions import commit_in_force
+from bottle.plan.history import commit_in_force
 from bottle.ports import Engine, Progress
 from bottle.store.state import ARRIVED, TOMBSTONE, BottleState, StateHome
 from bottle.text import printable

@@ -122,14 +122,14 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     # --- what resume does ---
     *_in(
-        "bottle/plan/decisions.py",
-        "plan/test_plan operations/test_resume",
+        "bottle/plan/resume.py",
+        "plan/test_resume operations/test_resume",
         ("a moved bottle resumes", '        require_here(identity, facts.tombstone, "resume")\n', ""),
         ("a bottle with an unknown owner resumes", "        require_settled(identity, facts.migration)\n", ""),
         (
             "newer work gives way to the commit",
-            "if reason is not None and not overridden:",
-            "if reason is None and not overridden:",
+            "if reason is not None and not request.overrides:",
+            "if reason is None and not request.overrides:",
         ),
         (
             "newer work goes without consent",
@@ -156,7 +156,7 @@ MUTANTS: tuple[Mutant, ...] = (
     # --- nothing is deleted unasked ---
     *_in(
         "bottle/plan/retention.py",
-        "plan/test_plan operations/test_retention",
+        "plan/test_resume operations/test_retention",
         ("the newest commit may expire", "standing[-max(1, keep.commits or 1) :]", "standing[len(standing) :]"),
         ("the commit in force may expire", " and commit.tag != in_force and", " and"),
         ("a commit that others need may expire", "kept = newest | set(needed)", "kept = newest"),
@@ -232,7 +232,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ("a resume does not look first", "        require_launchable(context, metadata.agent)\n", "        pass\n"),
     ),
     *_in(
-        "bottle/plan/decisions.py",
+        "bottle/plan/resume.py",
         "operations/test_resume",
         (
             "what is started again runs what it was made to run",

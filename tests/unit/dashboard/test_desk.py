@@ -9,7 +9,7 @@ from bottle.dashboard.desk import Desk
 from bottle.dashboard.telling import Teller
 from bottle.launch import REQUESTS
 from bottle.operations import capability, resume
-from bottle.plan.decisions import ResumeRequest
+from bottle.plan.resume import ResumeRequest
 from bottle.store.state import BottleState
 from tests.support.world import BASE, World
 

@@ -17,7 +17,7 @@ from bottle.files.atomic import replace_tree
 from bottle.files.tree import LONGEST_PATH, OPENABLE, Extent
 from bottle.files.unpack import Limits, receive
 from bottle.model import Change, ChangeKind
-from bottle.plan.decisions import require_kept
+from bottle.plan.commit import require_kept
 from migrate.admission.arrived_state import unpack_folder
 from migrate.admission.tar_rules import WORKSPACE
 from migrate.bundle.extract import receive_workspace

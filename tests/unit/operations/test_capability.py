@@ -45,7 +45,8 @@ from bottle.operations import (
     stop,
 )
 from bottle.operations.capability import Standing
-from bottle.plan.decisions import Attach, FromCommit, Rebuild, ResumeRequest, StartAgain, targets_of
+from bottle.plan.history import targets_of
+from bottle.plan.resume import Attach, FromCommit, Rebuild, ResumeRequest, StartAgain
 from bottle.requests.request import digest_of
 from bottle.store.state import BottleState
 from bottle.workspace import workspace_owner

@@ -23,7 +23,7 @@ from bottle.errors import (
 from bottle.losses import unseen
 from bottle.model import ImageDefaults, Mount, MountKind, Status, Tombstone
 from bottle.operations import Committed, commit, inspect, remove, resume, stop
-from bottle.plan.decisions import Attach, FromCommit, ResumeRequest
+from bottle.plan.resume import Attach, FromCommit, ResumeRequest
 from bottle.store.state import BottleState
 from bottle.testing.images import FakeImage
 from bottle.testing.tree import Node

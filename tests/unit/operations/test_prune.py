@@ -35,7 +35,6 @@ from bottle.model import (
 from bottle.naming import Identity
 from bottle.operations import ForkRequest, commit, fork, plan_for, prune, resume, stop
 from bottle.operations.arriving import touched_at, undisturbed
-from bottle.plan.decisions import ResumeRequest
 from bottle.plan.garbage import (
     Area,
     BottleFacts,
@@ -45,6 +44,7 @@ from bottle.plan.garbage import (
     Kind,
     plan_prune,
 )
+from bottle.plan.resume import ResumeRequest
 from bottle.store.state import BottleState
 from tests.support.values import IDENTITIES
 from tests.support.world import AGENT, BASE, World

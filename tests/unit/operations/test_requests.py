@@ -13,7 +13,7 @@ from bottle.launch import REQUESTS, is_ours
 from bottle.model import RequestStatus
 from bottle.operations import commit, end_session, resume, stop
 from bottle.operations.requests import collect, publish
-from bottle.plan.decisions import ResumeRequest
+from bottle.plan.resume import ResumeRequest
 from bottle.requests.request import MAX_DOCKERFILE, MAX_KEPT, MAX_OPEN, answer_to, digest_of
 from bottle.store.state import BottleState
 from bottle.testing.tree import Node

@@ -15,7 +15,7 @@ from bottle.model import CommitIntent, CommitSpec, ImageDefaults, MigrationPhase
 from bottle.naming import LABEL_IDENTITY, LABEL_NONCE
 from bottle.operations import Context, commit, remove, resume, stop
 from bottle.operations.settle import settle
-from bottle.plan.decisions import ResumeRequest, StartAgain
+from bottle.plan.resume import ResumeRequest, StartAgain
 from bottle.store.state import BottleState
 from tests.support.trees import snapshot
 from tests.support.world import Killed, World

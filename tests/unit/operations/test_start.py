@@ -23,7 +23,8 @@ from bottle.model import Agent, LaunchSpec, Mount, MountKind, Status
 from bottle.naming import Identity
 from bottle.operations import StartRequest, list_bottles, plan_start, remove, resume, start
 from bottle.operations.start import launch_notes
-from bottle.plan.decisions import Build, Pull, ResumeRequest
+from bottle.plan.resume import ResumeRequest
+from bottle.plan.sources import Build, Pull
 from bottle.workspace import workspace_owner
 from tests.support.git import git, repository
 from tests.support.trees import snapshot

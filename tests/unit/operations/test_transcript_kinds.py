@@ -13,7 +13,7 @@ from bottle.errors import EngineError, VerificationFailed
 from bottle.files.unpack import Limits
 from bottle.model import Mount, MountKind, Status
 from bottle.operations import ForkRequest, commit, end_session, fork, resume, stop
-from bottle.plan.decisions import ResumeRequest
+from bottle.plan.resume import ResumeRequest
 from bottle.store.state import BottleState
 from bottle.testing.tree import Node
 from tests.support.trees import snapshot

@@ -37,7 +37,7 @@ from bottle.operations.remove import remove
 from bottle.operations.requests import collect
 from bottle.operations.resume import resume
 from bottle.operations.stop import stop
-from bottle.plan.decisions import ResumeRequest
+from bottle.plan.resume import ResumeRequest
 from bottle.store.state import BottleState
 from bottle.testing import FakeEngine
 from migrate.bundle.export import export

@@ -42,7 +42,7 @@ from bottle.operations.doctor import Verdict
 from bottle.operations.resume import resume
 from bottle.operations.settle import settle
 from bottle.operations.stop import Stopped, stop, stop_locked
-from bottle.plan.decisions import ResumeRequest
+from bottle.plan.resume import ResumeRequest
 from bottle.store.state import BottleState, StateHome
 from bottle.testing.tree import Node
 from migrate.contents.packing import packed_before
