@@ -136,16 +136,20 @@ MUTANTS: tuple[Mutant, ...] = (
             "container.ever_ran and not request.consent:",
             "not container.ever_ran and not request.consent:",
         ),
+        (
+            "layers that differ from the history resume",
+            "if commit is not None and image.diff_ids != commit.diff_ids:",
+            "if commit is None:",
+        ),
+    ),
+    *_in(
+        "bottle/plan/history.py",
+        "plan/test_resume operations/test_resume",
         ("a running container is committed work", "        and not commit.mark.running\n", ""),
         (
             "a later run of the container is committed work",
             "        and commit.mark.started_at == container.started_at\n",
             "",
-        ),
-        (
-            "layers that differ from the history resume",
-            "if commit is not None and image.diff_ids != commit.diff_ids:",
-            "if commit is None:",
         ),
         (
             "volumes without a name go unseen",
