@@ -14,7 +14,7 @@ from bottle.ports import Progress
 
 
 class Images(Part):
-    """The image calls of `ports.Engine`."""
+    """`ports.Images` on a Docker Engine."""
 
     def image(self, ref: str) -> ImageFacts | None:
         """The image, or None."""

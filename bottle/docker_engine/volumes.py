@@ -12,7 +12,7 @@ from bottle.model import VolumeFacts
 
 
 class Volumes(Part):
-    """The volume calls of `ports.Engine`."""
+    """`ports.Volumes` on a Docker Engine."""
 
     def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
         """Make a named volume; one that is there stays as it is, labels too."""

@@ -23,14 +23,7 @@ from bottle.model import (
     Metadata,
     Status,
 )
-from bottle.naming import (
-    LABEL_AGENT,
-    LABEL_COMMIT,
-    LABEL_IDENTITY,
-    LABEL_NONCE,
-    LABEL_SCHEMA,
-    Identity,
-)
+from bottle.naming import LABEL_AGENT, LABEL_COMMIT, LABEL_IDENTITY, LABEL_NONCE, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
 from bottle.operations.pause import paused
 from bottle.operations.requests import collect_notes

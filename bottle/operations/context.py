@@ -25,7 +25,7 @@ def _utc_now() -> datetime:
 class Context:
     """State, engine, environment, clock and an audience. `runtime` is where secrets are handed to containers.
 
-    Without a `folder` of layers, commits get deeper until Docker allows no more. `chains` are the layers of images that
+    Without a `squasher`, commits get deeper until Docker allows no more. `chains` are the layers of images that
     were looked at, by id.
     """
 

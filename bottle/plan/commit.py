@@ -2,15 +2,9 @@
 
 from dataclasses import dataclass
 
-from bottle.errors import (
-    NotFound,
-    PreflightRefused,
-)
+from bottle.errors import NotFound, PreflightRefused
 from bottle.files.tree import require_openable
-from bottle.launch import (
-    is_below,
-    is_ours,
-)
+from bottle.launch import is_below, is_ours
 from bottle.model import (
     MOST_COMMITS,
     Change,
@@ -29,8 +23,6 @@ from bottle.plan.history import parent_of
 from bottle.words import size
 
 DEEPEST = 125  # layers; an image deeper than this cannot be made: https://github.com/moby/moby/issues/1171
-
-
 SQUASH_AT = 100  # layers; a commit deeper than this is squashed: far enough from the end for some that cannot be
 
 _AS_IT_WAS = "nothing was changed; the bottle goes on as it was"

@@ -1,20 +1,7 @@
 """What is refused, whatever was asked for: a bottle of another backend, of another host, or in the middle of a move."""
 
-from bottle.errors import (
-    BackendUnsupported,
-    MovedAway,
-    NotFound,
-    UsageError,
-)
-from bottle.model import (
-    DOCKER_BACKEND,
-    Agent,
-    ContainerFacts,
-    Metadata,
-    MigrationPhase,
-    MigrationRecord,
-    Tombstone,
-)
+from bottle.errors import BackendUnsupported, MovedAway, NotFound, UsageError
+from bottle.model import DOCKER_BACKEND, Agent, ContainerFacts, Metadata, MigrationPhase, MigrationRecord, Tombstone
 from bottle.naming import Identity
 
 

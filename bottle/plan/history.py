@@ -2,17 +2,8 @@
 
 from dataclasses import replace
 
-from bottle.errors import (
-    NotFound,
-)
-from bottle.model import (
-    Agent,
-    CommitRecord,
-    ContainerFacts,
-    Metadata,
-    Mount,
-    MountKind,
-)
+from bottle.errors import NotFound
+from bottle.model import Agent, CommitRecord, ContainerFacts, Metadata, Mount, MountKind
 from bottle.naming import LABEL_COMMIT, Identity, declared_volume
 
 

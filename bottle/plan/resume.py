@@ -4,32 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from shlex import join
 
-from bottle.errors import (
-    Conflict,
-    NeedsConsent,
-    NotFound,
-    NothingToResume,
-    VerificationFailed,
-)
-from bottle.launch import (
-    AS_USUAL,
-    Command,
-    Once,
-    can_be_told,
-    command_for,
-    command_line,
-    made_to_run,
-    this_once,
-)
-from bottle.model import (
-    CommitRecord,
-    ContainerFacts,
-    ImageFacts,
-    Metadata,
-    MigrationRecord,
-    Status,
-    Tombstone,
-)
+from bottle.errors import Conflict, NeedsConsent, NotFound, NothingToResume, VerificationFailed
+from bottle.launch import AS_USUAL, Command, Once, can_be_told, command_for, command_line, made_to_run, this_once
+from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, MigrationRecord, Status, Tombstone
 from bottle.naming import Identity
 from bottle.plan.guards import require_docker, require_here, require_remote_control, require_settled
 from bottle.plan.history import as_committed, commit_in_force, find_commit, is_frozen_in, nameless_volumes

@@ -3,10 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from bottle.model import (
-    Agent,
-    Metadata,
-)
+from bottle.model import Agent, Metadata
 from bottle.naming import built_image
 
 

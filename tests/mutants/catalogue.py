@@ -256,7 +256,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     *_in(
-        "bottle/model.py",
+        "bottle/model/bottle.py",
         "operations/test_start operations/test_resume",
         (
             "the agent is whom its image names",

@@ -23,27 +23,8 @@ from bottle.errors import (
 )
 from bottle.files.unpack import Limits
 from bottle.launch import bare_spec
-from bottle.model import (
-    CapabilityRequest,
-    MigrationPhase,
-    MigrationRecord,
-    RequestStatus,
-    Retention,
-    Status,
-    Tombstone,
-)
-from bottle.operations import (
-    ForkRequest,
-    approve,
-    commit,
-    deny,
-    fork,
-    list_requests,
-    remove,
-    resume,
-    show,
-    stop,
-)
+from bottle.model import CapabilityRequest, MigrationPhase, MigrationRecord, RequestStatus, Retention, Status, Tombstone
+from bottle.operations import ForkRequest, approve, commit, deny, fork, list_requests, remove, resume, show, stop
 from bottle.operations.capability import Standing
 from bottle.plan.history import targets_of
 from bottle.plan.resume import Attach, FromCommit, Rebuild, ResumeRequest, StartAgain

@@ -25,7 +25,7 @@ from bottle.model import ImageDefaults, Mount, MountKind, Status, Tombstone
 from bottle.operations import Committed, commit, inspect, remove, resume, stop
 from bottle.plan.resume import Attach, FromCommit, ResumeRequest
 from bottle.store.state import BottleState
-from bottle.testing.images import FakeImage
+from bottle.testing.image import FakeImage
 from bottle.testing.tree import Node
 from tests.support.trees import snapshot
 from tests.support.world import AGENT, Fate, Killed, World, every_moment

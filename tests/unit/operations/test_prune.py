@@ -35,15 +35,7 @@ from bottle.model import (
 from bottle.naming import Identity
 from bottle.operations import ForkRequest, commit, fork, plan_for, prune, resume, stop
 from bottle.operations.arriving import touched_at, undisturbed
-from bottle.plan.garbage import (
-    Area,
-    BottleFacts,
-    FolderFacts,
-    Garbage,
-    GarbageFacts,
-    Kind,
-    plan_prune,
-)
+from bottle.plan.garbage import Area, BottleFacts, FolderFacts, Garbage, GarbageFacts, Kind, plan_prune
 from bottle.plan.resume import ResumeRequest
 from bottle.store.state import BottleState
 from tests.support.values import IDENTITIES

@@ -9,15 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bottle.errors import (
-    BottleError,
-    BuildFailed,
-    EngineError,
-    ManifestError,
-    NameTaken,
-    PreflightRefused,
-    UsageError,
-)
+from bottle.errors import BottleError, BuildFailed, EngineError, ManifestError, NameTaken, PreflightRefused, UsageError
 from bottle.launch import LAUNCH, is_ours, requests_volume
 from bottle.model import Agent, LaunchSpec, Mount, MountKind, Status
 from bottle.naming import Identity

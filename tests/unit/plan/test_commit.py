@@ -8,22 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bottle.errors import (
-    BackendUnsupported,
-    BottleError,
-    MovedAway,
-    NotFound,
-    PreflightRefused,
-)
-from bottle.model import (
-    Change,
-    ChangeKind,
-    CommitRecord,
-    Mount,
-    MountKind,
-    Status,
-    Tombstone,
-)
+from bottle.errors import BackendUnsupported, BottleError, MovedAway, NotFound, PreflightRefused
+from bottle.model import Change, ChangeKind, CommitRecord, Mount, MountKind, Status, Tombstone
 from bottle.plan.commit import DEEPEST, CommitFacts, plan_commit
 from tests.support.facts import MIGRATION, NOON, commit, container, image, metadata
 

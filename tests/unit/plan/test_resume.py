@@ -20,16 +20,7 @@ from bottle.errors import (
     VerificationFailed,
 )
 from bottle.launch import Command
-from bottle.model import (
-    Agent,
-    CommitRecord,
-    ImageDefaults,
-    MigrationPhase,
-    Mount,
-    MountKind,
-    Status,
-    Tombstone,
-)
+from bottle.model import Agent, CommitRecord, ImageDefaults, MigrationPhase, Mount, MountKind, Status, Tombstone
 from bottle.plan.history import is_frozen_in
 from bottle.plan.resume import Attach, FromCommit, Rebuild, ResumeFacts, ResumeRequest, StartAgain, plan_resume
 from bottle.plan.sources import Build, Pull
