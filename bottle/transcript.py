@@ -19,8 +19,8 @@ from bottle.agent.admission import RESERVED
 from bottle.errors import NotFound, StateDamaged, VerificationFailed
 from bottle.files import tree
 from bottle.files.atomic import cannot_write, recover_tree, replace_tree, standing_tree, write_atomic
+from bottle.files.opentree import OpenTree
 from bottle.files.regular import read_regular
-from bottle.files.tree import Tree
 from bottle.files.unpack import Entry, EntryType, Limits, receive, relative
 from bottle.launch import is_below
 from bottle.model import Mount
@@ -190,9 +190,9 @@ def _as_tar(entries: tuple[Entry, ...], files: Path) -> Iterator[BinaryIO]:
         yield spool
 
 
-def _opened(files: Path) -> Tree:
+def _opened(files: Path) -> OpenTree:
     try:
-        return Tree(files)
+        return OpenTree(files)
     except OSError as exc:
         raise VerificationFailed(
             f"the transcript's snapshot lacks {files}: {exc.strerror}",
@@ -201,7 +201,7 @@ def _opened(files: Path) -> Tree:
         ) from exc
 
 
-def _checked(entry: Entry, below: Tree, files: Path) -> BinaryIO:
+def _checked(entry: Entry, below: OpenTree, files: Path) -> BinaryIO:
     try:
         content = below.open(entry.path)
     except OSError as exc:

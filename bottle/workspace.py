@@ -11,8 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from bottle.errors import BottleError, NotFound, UsageError
-from bottle.files.tree import require_openable, walk
-from bottle.files.unpack import ChunkReader
+from bottle.files.chunks import ChunkReader
+from bottle.files.limits import require_openable
+from bottle.files.tree import walk
 from bottle.ports import Contents
 
 _FIRST_USER = 1000  # the number of the first user, and of its group, on most systems

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from bottle import transcript
 from bottle.errors import BottleError, EngineError, NotFound, StillPaused
-from bottle.files.unpack import ChunkReader, reading
+from bottle.files.chunks import ChunkReader, reading
 from bottle.launch import bare_spec, container_mounts
 from bottle.losses import dropped_by_commit, unseen, worth_telling
 from bottle.model import (

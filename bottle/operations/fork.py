@@ -16,8 +16,9 @@ from bottle import transcript
 from bottle.errors import BottleError, EngineError, NotFound, UsageError, VerificationFailed
 from bottle.files import tree
 from bottle.files.atomic import cannot_write, write_atomic
+from bottle.files.chunks import ChunkReader, reading, whole
+from bottle.files.limits import require_openable
 from bottle.files.regular import read_regular
-from bottle.files.unpack import ChunkReader, reading, whole
 from bottle.launch import container_mounts
 from bottle.losses import dropped_by_archive, unseen, worth_telling
 from bottle.model import CommitRecord, Lineage, Metadata, Mount, MountKind
@@ -273,7 +274,7 @@ def _lacking(context: Context, volume: str) -> tuple[str, ...]:
     except NotFound:
         return ()  # one that was never used
     if folder is not None:
-        tree.require_openable(tree.measure(folder).longest, f"volume {volume}", left="nothing was made")
+        require_openable(tree.measure(folder).longest, f"volume {volume}", left="nothing was made")
     lines = dropped_by_archive(folder) if folder is not None else unseen()
     return tuple(f"the copy of volume {volume}: {line}" for line in worth_telling(lines, first=True))
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bottle.errors import NotFound, PreflightRefused
-from bottle.files.tree import require_openable
+from bottle.files.limits import require_openable
 from bottle.launch import is_below, is_ours
 from bottle.model import (
     MOST_COMMITS,

@@ -17,7 +17,7 @@ from bottle.agent.admission import Agree
 from bottle.errors import BottleError, VerificationFailed
 from bottle.files import tree
 from bottle.files.atomic import cannot_write, sync_folder
-from bottle.files.unpack import ChunkReader, reading
+from bottle.files.chunks import ChunkReader, reading
 from bottle.launch import bare_spec
 from bottle.model import SCHEMA, CommitRecord, Lineage, Metadata, Mount, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bottle.errors import Conflict, NameTaken, PathTooLong, PreflightRefused
-from bottle.files.tree import MOST_NAMES, OPENABLE, Extent
+from bottle.files.limits import MOST_NAMES, OPENABLE
+from bottle.files.tree import Extent
 from bottle.model import CommitRecord, ContainerFacts, Metadata
 from bottle.naming import Identity
 from bottle.plan.guards import require_docker

@@ -16,8 +16,8 @@ from typing import IO
 
 from bottle.errors import BottleError, EngineError, NameTaken, NeedsConsent, RemoteError, VerificationFailed
 from bottle.files import tree
+from bottle.files.limits import LONGEST_PATH
 from bottle.files.regular import read_regular
-from bottle.files.tree import LONGEST_PATH
 from bottle.home import user_home
 from bottle.model import CommitRecord, Metadata, Store
 from bottle.naming import Identity

@@ -13,7 +13,7 @@ from bottle.testing.engine.images import Images
 from bottle.testing.engine.volumes import Volumes
 from bottle.testing.faults import recorded
 from bottle.testing.image import FakeImage
-from bottle.testing.tree import Node, Tree, below, layer_between, put
+from bottle.testing.tree import FakeNode, Tree, below, layer_between, put
 
 
 class FakeEngine(Builds, Containers, Contents, Images, Volumes):
@@ -37,17 +37,17 @@ class FakeEngine(Builds, Containers, Contents, Images, Volumes):
         """An image that is nowhere yet, for `registry`."""
         tree: Tree = {}
         for path, data in files.items():
-            put(tree, path, Node(data=data))
+            put(tree, path, FakeNode(data=data))
         return FakeImage(
             layers=(layer_between({}, tree),), config=config, created=self.clock(), architecture=architecture
         )
 
-    def write(self, ref: str, path: str, data: bytes = b"", *, node: Node | None = None) -> None:
+    def write(self, ref: str, path: str, data: bytes = b"", *, node: FakeNode | None = None) -> None:
         """Work of the agent: a file, or any node."""
         with self._changed:
             container = self._container(ref)
             tree, inside = self._tree_at(container, path)
-            put(tree, inside, node or Node(data=data, mtime=int(self.clock().timestamp())))
+            put(tree, inside, node or FakeNode(data=data, mtime=int(self.clock().timestamp())))
 
     def erase(self, ref: str, path: str) -> None:
         """Work of the agent: a path deleted."""

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from bottle.files import tree
-from bottle.files.tree import Node, Tree, walk
+from bottle.files.opentree import OpenTree
+from bottle.files.tree import Node, walk
 from tests.support.trees import make_deep
 from tests.support.users import as_user, lock_up, users_folder
 
@@ -230,7 +231,7 @@ def test_a_size_counts_a_file_with_two_names_once(tmp_path: Path) -> None:
 def test_a_tree_is_written_and_read_at_any_depth(tmp_path: Path) -> None:
     path = make_deep(tmp_path, DEEP, "abcd", b"one")
     folder = path.rpartition("/")[0]
-    with Tree(tmp_path) as below:
+    with OpenTree(tmp_path) as below:
         with below.create(f"{folder}/more/file") as file:
             file.write(b"two")
         below.symlink("top-link", "nowhere")
@@ -258,7 +259,7 @@ def test_nothing_is_written_or_read_through_a_link(tmp_path: Path) -> None:
     top.mkdir()
     (top / "way").symlink_to(outside, target_is_directory=True)
     (top / "file").symlink_to(outside / "sub/file")
-    with Tree(top) as below:
+    with OpenTree(top) as below:
         for do in (
             lambda: below.create("way/new"),
             lambda: below.create("file"),
@@ -274,14 +275,14 @@ def test_nothing_is_written_or_read_through_a_link(tmp_path: Path) -> None:
 
 def test_a_fifo_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    with Tree(tmp_path) as below, pytest.raises(OSError, match="no regular file"):
+    with OpenTree(tmp_path) as below, pytest.raises(OSError, match="no regular file"):
         below.open("fifo")
 
 
 def test_depth_costs_no_more_than_its_names(tmp_path: Path) -> None:
     """Each of 10,000 nested folders with a file of its own: no step goes back to the top."""
     began = time.monotonic()
-    with Tree(tmp_path) as below:
+    with OpenTree(tmp_path) as below:
         way = ""
         for _ in range(10_000):
             way = f"{way}d/"

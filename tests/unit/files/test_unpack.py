@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bottle.errors import StateDamaged, VerificationFailed
-from bottle.files.tree import Tree
-from bottle.files.unpack import ChunkReader, Entry, EntryType, Limits, receive, relative, whole
+from bottle.files.chunks import ChunkReader, whole
+from bottle.files.opentree import OpenTree
+from bottle.files.unpack import Entry, EntryType, Limits, receive, relative
 from tests.support.trees import snapshot
 
 Member = tuple[str, bytes, bytes, str]  # name, tarfile's type, content, link target
@@ -256,7 +257,7 @@ def receive_anything(data: bytes, folder: Path) -> None:
         assert relative(entry.path) == entry.path
         assert entry.path == "root" or entry.path.startswith("root/")
         if entry.type is EntryType.FILE:
-            with Tree(folder / "new") as below, below.open(entry.path) as content:
+            with OpenTree(folder / "new") as below, below.open(entry.path) as content:
                 assert len(content.read()) == entry.size
     for root, folders, names in os.walk(folder / "new", topdown=False):
         for name in names:

@@ -16,7 +16,7 @@ from bottle.operations.requests import collect, publish
 from bottle.plan.resume import ResumeRequest
 from bottle.requests.request import MAX_DOCKERFILE, MAX_KEPT, MAX_OPEN, answer_to, digest_of
 from bottle.store.state import BottleState
-from bottle.testing.tree import Node
+from bottle.testing.tree import FakeNode
 from tests.support.world import AGENT, World
 
 
@@ -102,19 +102,23 @@ def test_a_decided_one_stays_what_was_decided(world: World, bottle: BottleState,
 @pytest.mark.parametrize(
     ("name", "node", "flaw"),
     [
-        ("1.Dockerfile", Node(data=b"#" * (MAX_DOCKERFILE + 1)), "Dockerfile has 262145 bytes, and 262144 are allowed"),
-        ("1.reason", Node(data=b"r" * 4097), "reason has 4097 bytes"),
-        ("1.Dockerfile", Node(data=b"FROM \xff"), "Dockerfile is not UTF-8"),
-        ("1.Dockerfile", Node(data=b" \n"), "Dockerfile is empty"),
-        ("1.Dockerfile", Node(type=tarfile.SYMTYPE, target="/etc/shadow"), "Dockerfile is no regular file"),
-        ("1.reason", Node(type=tarfile.FIFOTYPE), "reason is no regular file"),
-        ("1.reason", Node(type=tarfile.DIRTYPE), "reason is no regular file"),
-        ("1.ready", Node(type=tarfile.SYMTYPE, target="1.reason"), "ready is no regular file"),
+        (
+            "1.Dockerfile",
+            FakeNode(data=b"#" * (MAX_DOCKERFILE + 1)),
+            "Dockerfile has 262145 bytes, and 262144 are allowed",
+        ),
+        ("1.reason", FakeNode(data=b"r" * 4097), "reason has 4097 bytes"),
+        ("1.Dockerfile", FakeNode(data=b"FROM \xff"), "Dockerfile is not UTF-8"),
+        ("1.Dockerfile", FakeNode(data=b" \n"), "Dockerfile is empty"),
+        ("1.Dockerfile", FakeNode(type=tarfile.SYMTYPE, target="/etc/shadow"), "Dockerfile is no regular file"),
+        ("1.reason", FakeNode(type=tarfile.FIFOTYPE), "reason is no regular file"),
+        ("1.reason", FakeNode(type=tarfile.DIRTYPE), "reason is no regular file"),
+        ("1.ready", FakeNode(type=tarfile.SYMTYPE, target="1.reason"), "ready is no regular file"),
         ("1.reason", None, "reason is missing"),
     ],
 )
 def test_what_is_no_request_is_denied_and_told_why(
-    world: World, bottle: BottleState, name: str, node: Node | None, flaw: str
+    world: World, bottle: BottleState, name: str, node: FakeNode | None, flaw: str
 ) -> None:
     ask(world, bottle, 1)
     if node is None:
