@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bottle.agent import dockerfile
+from bottle.agent import review
 from bottle.dashboard.app import Dashboard
 from bottle.dashboard.desk import Desk
 from bottle.dashboard.operating import Outcome
@@ -139,8 +139,8 @@ class Scene(Desk):
             identity=identity,
             request=replace(REQUEST),
             in_force="agents/claude/Dockerfile, the agent's",
-            diff=dockerfile.differences(BEFORE, AFTER),
-            warnings=dockerfile.warnings(BEFORE, AFTER),
+            diff=review.differences(BEFORE, AFTER),
+            warnings=review.warnings(BEFORE, AFTER),
             notes=(),
         )
 

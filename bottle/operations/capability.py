@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 
 from bottle import transcript
-from bottle.agent import dockerfile
+from bottle.agent import review
 from bottle.errors import (
     BottleError,
     BuildFailed,
@@ -171,8 +171,8 @@ def show(context: Context, state: BottleState, digest: str | None = None) -> Req
         identity=state.identity,
         request=request,
         in_force=in_force,
-        diff="" if malformed else dockerfile.differences(before, request.dockerfile),
-        warnings=() if malformed else dockerfile.warnings(before, request.dockerfile, user=metadata.agent.user),
+        diff="" if malformed else review.differences(before, request.dockerfile),
+        warnings=() if malformed else review.warnings(before, request.dockerfile, user=metadata.agent.user),
         notes=(*((f"{trouble}; shown is what was known before",) if trouble else ()), *_copied(metadata)),
     )
 
