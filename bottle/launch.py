@@ -21,7 +21,7 @@ from bottle.naming import (
 
 # What stands before the command of a container that can be told another one; `runtime.prepare` puts both there.
 LAUNCH = ("/bin/sh", f"{RESERVED}/launch")
-REQUESTS = f"{RESERVED}/requests"
+REQUESTS_MOUNT = f"{RESERVED}/requests"
 
 _WITH_SECRETS = f'[ ! -r {RESERVED}/secrets ] || . {RESERVED}/secrets; exec "$@"'
 
@@ -114,7 +114,7 @@ def launch_spec(
     mounts = list(container_mounts(metadata))
     if run_folder is not None:
         mounts.append(Mount(kind=MountKind.BIND, source=str(run_folder), target=RESERVED, read_only=True))
-        mounts.append(Mount(kind=MountKind.VOLUME, source=requests_volume(identity), target=REQUESTS))
+        mounts.append(Mount(kind=MountKind.VOLUME, source=requests_volume(identity), target=REQUESTS_MOUNT))
     labels = {
         LABEL_SCHEMA: str(SCHEMA),
         LABEL_IDENTITY: str(identity),

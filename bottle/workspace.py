@@ -19,7 +19,7 @@ from bottle.ports import Contents
 _FIRST_USER = 1000  # the number of the first user, and of its group, on most systems
 
 
-def copy_in(
+def copy_workspace(
     engine: Contents,
     container: str,
     folder: Path,

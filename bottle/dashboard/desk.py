@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from bottle.dashboard.operating import Operator, own_errors
 from bottle.errors import NotFound
-from bottle.launch import REQUESTS
+from bottle.launch import REQUESTS_MOUNT
 from bottle.model import CapabilityRequest, Usage
 from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations import (
@@ -95,7 +95,7 @@ class Desk(Operator):
             return ""
         try:
             left = MAX_STREAM
-            for chunk in self._context.engine.read_archive(container.id, REQUESTS):
+            for chunk in self._context.engine.read_archive(container.id, REQUESTS_MOUNT):
                 digest.update(chunk)
                 left -= len(chunk)
                 if left <= 0:

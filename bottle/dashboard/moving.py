@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from bottle.dashboard.lines import Lines
-from bottle.dashboard.operating import Outcome, command_line
+from bottle.dashboard.operating import Outcome, bottle_command
 from bottle.dashboard.status import Message
 from bottle.errors import BottleError
 from bottle.naming import Identity
@@ -123,7 +123,7 @@ def arguments(identity: Identity, wish: Wish) -> tuple[str, ...]:
     options = ["--keep"] if wish.keep else []
     options += ["--resume"] if wish.resume else []
     options += [f"--workspace={wish.workspace}"] if wish.workspace else []
-    return command_line("migrate", "--format", "json", *options, "--", str(identity), wish.host)
+    return bottle_command("migrate", "--format", "json", *options, "--", str(identity), wish.host)
 
 
 def outcome(identity: Identity, answer: str, exit_code: int) -> Outcome:

@@ -138,7 +138,7 @@ def _went(removed: Removed) -> str:
     return ", ".join((*commits, *volumes, "its state"))
 
 
-def command_line(*words: str) -> tuple[str, ...]:
+def bottle_command(*words: str) -> tuple[str, ...]:
     """This program once more, with `words`; `-P` because the folder we are in is no place for its modules."""
     return (sys.executable, "-P", "-m", "bottle", *words)
 

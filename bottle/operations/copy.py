@@ -22,7 +22,7 @@ from bottle.files.opentree import OpenTree
 from bottle.files.unpack import Entry, EntryType, Limits, receive
 from bottle.model import ContainerFacts
 from bottle.operations.context import Context
-from bottle.operations.images import holder
+from bottle.operations.images import bare_container
 from bottle.operations.settle import settle
 from bottle.plan.guards import require_here
 from bottle.plan.history import commit_in_force, with_more_in
@@ -243,7 +243,7 @@ def _giving(context: Context, state: BottleState) -> Iterator[tuple[str, int | N
             left=_NOTHING,
             next_step=f"bottle resume {state.identity}",
         )
-    with holder(context, commit.tag) as name:
+    with bare_container(context, commit.tag) as name:
         yield name, commit.number
 
 

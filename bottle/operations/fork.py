@@ -24,7 +24,7 @@ from bottle.losses import dropped_by_archive, unseen, worth_telling
 from bottle.model import CommitRecord, Lineage, Metadata, Mount, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
-from bottle.operations.images import holder
+from bottle.operations.images import bare_container
 from bottle.operations.pause import paused
 from bottle.operations.settle import settle
 from bottle.operations.start import git_note
@@ -242,7 +242,7 @@ def _copy_transcript(context: Context, draft: BottleState, plan: ForkPlan) -> tu
     paths, mounted = plan.metadata.agent.transcript, container_mounts(plan.metadata)
     if not paths:
         return ()
-    with holder(context, plan.origin.tag) as container:
+    with bare_container(context, plan.origin.tag) as container:
         try:
             transcript.capture(context.engine, container, paths, draft.transcript, mounted=mounted)
         except (EngineError, VerificationFailed) as exc:  # what there is of it is in the image too
@@ -284,8 +284,8 @@ def _copy_volume(context: Context, image: str, source: str, target: str) -> None
     place = f"/bottle-volume-{secrets.token_hex(6)}"
     old, new = (Mount(kind=MountKind.VOLUME, source=name, target=place) for name in (source, target))
     with (
-        holder(context, image, old) as reader,
-        holder(context, image, new) as writer,
+        bare_container(context, image, old) as reader,
+        bare_container(context, image, new) as writer,
         reading(context.engine.read_archive(reader, place)) as chunks,
     ):
         tar = whole(

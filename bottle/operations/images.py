@@ -82,7 +82,7 @@ def build_image(
 
 
 @contextmanager
-def holder(context: Context, image: str, *mounts: Mount) -> Iterator[str]:
+def bare_container(context: Context, image: str, *mounts: Mount) -> Iterator[str]:
     """A container that never runs, through which the engine shows an image's or a volume's content."""
     name = f"bottle-read-{secrets.token_hex(6)}"
     try:

@@ -40,7 +40,7 @@ from bottle.plan.resume import (
 )
 from bottle.store.state import BottleState
 from bottle.words import counted
-from bottle.workspace import copy_in
+from bottle.workspace import copy_workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,7 +299,7 @@ def _copied_again(
     if not cwd.is_dir():
         return f"{workdir} is empty: {cwd}, which was copied into it, is gone"
     with context.progress.phase(f"copying {cwd} into the bottle"):
-        copy_in(context.engine, container, cwd, workdir, metadata.user, spared=spared)
+        copy_workspace(context.engine, container, cwd, workdir, metadata.user, spared=spared)
     return f"{workdir} is a fresh copy of {cwd}, without the agent's changes"
 
 

@@ -28,7 +28,7 @@ def settle(context: Context, state: BottleState) -> None:
     Halves of files and containers that a run was making when it died go.
     """
     state.sweep()
-    discard_draft(context, state.identity)
+    remove_draft_containers(context, state.identity)
     container = _by_its_name(context, state.identity)
     take_effect(state, container)
     if container is not None and container.id != state.container_id():
@@ -77,7 +77,7 @@ def _settle_copy(state: BottleState, migration: MigrationRecord) -> None:
         state.write_migration(replace(migration, paused=False))
 
 
-def discard_draft(context: Context, identity: Identity) -> None:
+def remove_draft_containers(context: Context, identity: Identity) -> None:
     """Remove the container that a run was making; one that was started since is the bottle's own, and stays."""
     labelled = context.engine.container_summaries({LABEL_IDENTITY: str(identity)})
     for draft in find_drafts(context.engine, context.home.bottle(identity), labelled):

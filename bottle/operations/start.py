@@ -28,11 +28,11 @@ from bottle.operations.images import obtain
 from bottle.operations.preflight import require_launchable
 from bottle.operations.requests import admit_requests
 from bottle.operations.secrets import hand_over, missing_secrets
-from bottle.operations.settle import discard_draft
+from bottle.operations.settle import remove_draft_containers
 from bottle.plan.guards import require_remote_control
 from bottle.plan.sources import ImageSource, agent_image
 from bottle.store.state import BottleState
-from bottle.workspace import copy_in, may_not_write, require_folder, user_id
+from bottle.workspace import copy_workspace, may_not_write, require_folder, user_id
 
 # Of a bind: Docker's words, those of Docker Desktop, and Podman's.
 _LACKS = re.compile(r"does not exist|not shared|no such file", re.IGNORECASE)
@@ -145,7 +145,7 @@ def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
             ) as draft:
                 if plan.copy_cwd:
                     with context.progress.phase(f"copying {plan.cwd} into the bottle"):
-                        copy_in(context.engine, draft, plan.cwd, agent.workdir, metadata.user)
+                        copy_workspace(context.engine, draft, plan.cwd, agent.workdir, metadata.user)
             if begin:
                 begin_container(context, plan.identity.container)
             ended = see_it_run(context, plan.identity, plan.identity.container) if begin else None
@@ -210,7 +210,7 @@ def new_container(
         context.home.bottle(identity).write_container_id(container_id)
     except BaseException:
         with suppress(BottleError):
-            discard_draft(context, identity)
+            remove_draft_containers(context, identity)
         raise
 
 

@@ -12,8 +12,7 @@ from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, Mig
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.operations.commit import commit_locked
-from bottle.operations.outside import left_outside
-from bottle.operations.outside import remove as remove_path
+from bottle.operations.outside import left_outside, remove_outside
 from bottle.operations.pause import paused
 from bottle.operations.settle import settle
 from bottle.plan.garbage import Area
@@ -213,7 +212,7 @@ class _Export:
     def run(self) -> Exported:
         context, state, plan = self._context, self._state, self._plan
         for half in left_outside(Area.OUTGOING, self._folder.parent, state.identity, ()).halves:
-            remove_path(half)  # of a run that died
+            remove_outside(half)  # of a run that died
         tree.discard(self._folder / "files")
         files = self._spool("files")
         with paused(context, state, context.container(state.identity), "an export"):

@@ -189,6 +189,10 @@ MUTANTS: tuple[Mutant, ...] = (
         "bottle/plan/garbage.py",
         "operations/test_prune",
         ("prune does without consent", "if consent or not each.consent)", "if each)"),
+    ),
+    *_in(
+        "bottle/plan/prune.py",
+        "operations/test_prune",
         (
             "prune takes what is young",
             "return facts.now - moment < facts.patience",
@@ -530,7 +534,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "agent/test_manifest migrate/pull/test_perform migrate/bundle/test_hostile",
         ("a volume covers bottle's folder", '        and not value.startswith(RESERVED + "/")\n', ""),
         ("no limit of processes is one", "_is_whole(value, 1, _MOST_PIDS)", "_is_whole(value, -1, _MOST_PIDS)"),
-        ("all capabilities are one", "value in linuxcapability.NAMES", 'value in {*linuxcapability.NAMES, "ALL"}'),
+        ("all capabilities are one", "value in linux_capability.NAMES", 'value in {*linux_capability.NAMES, "ALL"}'),
         ("the host's network is one", '_matches(_NAME, "host", "container")', "_matches(_NAME)"),
         ("an image is an option", '_IMAGE = re.compile(r"[A-Za-z0-9][', '_IMAGE = re.compile(r"[-A-Za-z0-9]['),
     ),

@@ -142,7 +142,7 @@ def test_a_state_of_a_later_engine_is_read_by_its_flag(running: bool, status: St
 
 
 def test_mounts() -> None:
-    found = facts.container_mounts(
+    found = facts.mounts_of(
         {
             "HostConfig": {
                 "Mounts": [{"Type": "volume", "Source": "named"}],

@@ -12,7 +12,7 @@ from bottle.errors import BottleError, UsageError
 from bottle.launch import bare_spec
 from bottle.testing import FakeEngine
 from bottle.testing.tree import FOLDER, FakeNode
-from bottle.workspace import copy_in, may_not_write, require_folder, resolve_user, user_id, workspace_owner
+from bottle.workspace import copy_workspace, may_not_write, require_folder, resolve_user, user_id, workspace_owner
 
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\nagent:x:1000:1001::/home/agent:/bin/sh\nodd\nbad:x:y:z:\n"
 GROUP = b"root:x:0:\nwheel:x:10:agent\nodd\n"
@@ -46,7 +46,7 @@ def test_files_folders_and_links_arrive_as_the_agents(engine: FakeEngine, tmp_pa
     (tmp_path / ".hidden").symlink_to("src/run.sh")
     (tmp_path / os.fsdecode(b"\xff")).write_bytes(b"odd")
     os.mkfifo(tmp_path / "fifo")
-    copy_in(engine, "box", tmp_path, "/workspace", "agent")
+    copy_workspace(engine, "box", tmp_path, "/workspace", "agent")
     assert node(engine, "/workspace/src/run.sh") == FakeNode(
         data=b"#!/bin/sh\n",
         mode=0o755,
@@ -61,7 +61,7 @@ def test_files_folders_and_links_arrive_as_the_agents(engine: FakeEngine, tmp_pa
 
 def test_what_cannot_be_read_stops_it(engine: FakeEngine, tmp_path: Path) -> None:
     with pytest.raises(BottleError, match="cannot copy"):
-        copy_in(engine, "box", tmp_path / "missing", "/workspace", "")
+        copy_workspace(engine, "box", tmp_path / "missing", "/workspace", "")
     assert "write_archive" not in engine.methods
 
 

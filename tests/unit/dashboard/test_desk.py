@@ -7,7 +7,7 @@ import pytest
 from bottle.dashboard import telling
 from bottle.dashboard.desk import Desk
 from bottle.dashboard.telling import Teller
-from bottle.launch import REQUESTS
+from bottle.launch import REQUESTS_MOUNT
 from bottle.operations import capability, resume
 from bottle.plan.resume import ResumeRequest
 from bottle.store.state import BottleState
@@ -36,7 +36,7 @@ def taken_in(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def ask(world: World, bottle: BottleState, number: int) -> None:
     """The agent asks, as from inside."""
     for name, text in (("reason", "needs jq"), ("Dockerfile", f"FROM {BASE}\n"), ("ready", "")):
-        world.engine.write(bottle.identity.container, f"{REQUESTS}/{number}.{name}", text.encode())
+        world.engine.write(bottle.identity.container, f"{REQUESTS_MOUNT}/{number}.{name}", text.encode())
 
 
 def look(desk: Desk, bottle: BottleState) -> list[int]:

@@ -6,7 +6,7 @@ import pytest
 
 from bottle.docker_engine.base import has_labels
 from bottle.docker_engine.dialect import Dialect, Podman, dialect_of
-from bottle.facts import container_facts, container_mounts, engine_info, image_facts
+from bottle.facts import container_facts, engine_info, image_facts, mounts_of
 from bottle.model import EventKind, Product
 
 ANONYMOUS = "4b1f" * 16
@@ -51,7 +51,7 @@ def test_the_init_is_no_part_of_the_command(init: str) -> None:
 def test_a_volume_without_a_name_is_anonymous() -> None:
     mounts = [{"Type": "volume", "Name": name, "Destination": f"/{name}"} for name in ("named", ANONYMOUS)]
     host = {"Binds": ["named:/named:rw", f"{ANONYMOUS}:/{ANONYMOUS}:rw"]}
-    found = container_mounts(Podman().container({"Id": "1", "Mounts": mounts, "HostConfig": host}))
+    found = mounts_of(Podman().container({"Id": "1", "Mounts": mounts, "HostConfig": host}))
     assert {mount.source: mount.anonymous for mount in found} == {"named": False, ANONYMOUS: True}
 
 

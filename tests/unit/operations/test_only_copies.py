@@ -24,7 +24,7 @@ from bottle.model import (
 from bottle.operations import ForkRequest, capability, commit, fork, plan_for, prune, remove, resume, stop
 from bottle.operations.prune import observe_prune
 from bottle.operations.stop import end_session
-from bottle.plan.garbage import plan_prune
+from bottle.plan.prune import plan_prune
 from bottle.plan.resume import ResumeRequest
 from bottle.store.state import BottleState
 from bottle.testing import FakeEngine
