@@ -25,6 +25,7 @@ from bottle.model import (
 )
 from bottle.naming import LABEL_AGENT, LABEL_COMMIT, LABEL_IDENTITY, LABEL_NONCE, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
+from bottle.operations.inforce import put_in_force
 from bottle.operations.pause import paused
 from bottle.operations.requests import collect_notes
 from bottle.operations.retain import retain
@@ -96,24 +97,10 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
         context.progress.note(note)
     metadata = state.metadata()
     intent = CommitIntent(
-        nonce=secrets.token_hex(16),
-        number=plan.number,
-        message=encodable(message),
-        container_id=container.id,
+        nonce=secrets.token_hex(16), number=plan.number, message=encodable(message), container_id=container.id
     )
     state.write_intent(intent)
-    frozen = None
-    try:
-        with paused(context, state, container if plan.pause else None, "a commit"):
-            with context.progress.phase(f"looking at what {container.name} wrote"):
-                dropped = _dropped(context, container, metadata, plan)
-            image = _snapshot(context, container, _commit_spec(metadata, intent))
-            take_over(context, state, intent, image, container)
-            with context.progress.phase("copying the transcript"):
-                dropped += save_transcript(context, state, metadata, container)
-    except StillPaused as exc:  # what was committed is good, and is recorded first
-        context.progress.note(f"{exc.what}; to let it go on: {exc.next_step}")
-        frozen = exc
+    image, dropped, frozen = _freeze(context, state, intent, container, plan)
     if container.status.alive and not plan.pause and container.status is not Status.PAUSED:
         dropped += _skipped(context, container, image)
     image, squashed = _shallow(context, metadata, intent, image)
@@ -131,7 +118,8 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
         volumes=targets_of(metadata.agent),
         base=metadata.base,
     )
-    record_commit(context, state, record)
+    put_in_force(context, state, record)
+    state.clear_intent()
     if frozen is not None:
         made = f"commit {record.number} of {metadata.identity} is made and in force; {frozen.left}"
         raise StillPaused(frozen.what, left=made, next_step=frozen.next_step) from frozen
@@ -143,6 +131,28 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
         size=plan.size,
         squashed=squashed,
     )
+
+
+def _freeze(
+    context: Context, state: BottleState, intent: CommitIntent, container: ContainerFacts, plan: CommitPlan
+) -> tuple[ImageFacts, tuple[str, ...], StillPaused | None]:
+    """The image of a container that is still, and what it lacks; also why the container does not go on, if so.
+
+    What was committed is good then, and is to be recorded first.
+    """
+    metadata = state.metadata()
+    try:
+        with paused(context, state, container if plan.pause else None, "a commit"):
+            with context.progress.phase(f"looking at what {container.name} wrote"):
+                dropped = _dropped(context, container, metadata, plan)
+            image = _snapshot(context, container, _commit_spec(metadata, intent))
+            take_over(context, state, intent, image, container)
+            with context.progress.phase("copying the transcript"):
+                dropped += save_transcript(context, state, metadata, container)
+    except StillPaused as exc:
+        context.progress.note(f"{exc.what}; to let it go on: {exc.next_step}")
+        return image, dropped, exc
+    return image, dropped, None
 
 
 def _added(context: Context, state: BottleState) -> int | None:
@@ -182,17 +192,6 @@ def _shallow(context: Context, metadata: Metadata, intent: CommitIntent, image: 
     with suppress(BottleError):  # garbage from now on
         engine.remove_image(given_up)
     return shallow, count
-
-
-def record_commit(context: Context, state: BottleState, record: CommitRecord) -> None:
-    """Put a commit in force: history, then the tag that resume uses, then the marker, each whole before the next."""
-    state.append_commit(record)
-    state.write_committed_image(record.tag)
-    if state.rebuild_due:
-        state.clear_rebuild()
-    state.mark_preserved()
-    context.engine.tag(record.tag, state.identity.committed_latest)
-    state.clear_intent()
 
 
 def save_transcript(

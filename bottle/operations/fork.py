@@ -25,6 +25,7 @@ from bottle.model import CommitRecord, Lineage, Metadata, Mount, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
 from bottle.operations.images import bare_container
+from bottle.operations.inforce import put_in_force
 from bottle.operations.pause import paused
 from bottle.operations.settle import settle
 from bottle.operations.start import git_note
@@ -226,14 +227,11 @@ def _put_together(context: Context, state: BottleState, draft: BottleState, plan
     if agent.dockerfile == state.path / DOCKERFILE:  # the origin was imported; a build takes files from beside it
         agent = replace(agent, dockerfile=context.home.bottle(draft.identity).path / DOCKERFILE)
     draft.write_metadata(replace(plan.metadata, agent=agent, started_at=context.now()))
-    draft.write_commits((plan.commit,))
-    draft.write_committed_image(plan.commit.tag)
-    draft.mark_preserved()
     own = state.own_dockerfile
     if own is not None:
         write_atomic(draft.path / DOCKERFILE, read_regular(own))
     context.engine.tag(plan.origin.tag, plan.commit.tag)
-    context.engine.tag(plan.origin.tag, draft.identity.committed_latest)
+    put_in_force(context, draft, plan.commit)
     return (*_copy_transcript(context, draft, plan), *_copy_volumes(context, state, plan))
 
 

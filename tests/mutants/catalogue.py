@@ -102,7 +102,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "if base is not None and not placed and",
             "if base is None and not placed and",
         ),
-        ("an adopted commit is not put in force", "    state.write_committed_image(tag)\n", ""),
+        ("an adopted commit is not put in force", "    put_in_force(context, state, record)\n", ""),
     ),
     *_in(
         "bottle/operations/settle.py",
@@ -118,7 +118,15 @@ MUTANTS: tuple[Mutant, ...] = (
         "operations/test_commit",
         ("a commit is not noted before it is made", "    state.write_intent(intent)\n", ""),
         ("a container is not paused", 'if plan.pause else None, "a commit"', 'if not plan else None, "a commit"'),
-        ("a commit is not put in force", "    state.write_committed_image(record.tag)\n", ""),
+        ("a commit is not put in force", "    put_in_force(context, state, record)\n", ""),
+    ),
+    *_in(
+        "bottle/operations/inforce.py",
+        "operations/test_commit operations/test_settle operations/test_capability",
+        ("a commit that is in force is not resumed", "    use_image(state, commit.tag)\n", ""),
+        ("a commit stands twice in the history", "    if all(each.number", "    if any(each.number"),
+        ("a commit leaves what was approved before it due", "        state.clear_rebuild()\n", "        pass\n"),
+        ("a commit in force is cleaned up", "    state.mark_preserved()\n", ""),
     ),
     # --- what resume does ---
     *_in(
