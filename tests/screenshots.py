@@ -30,8 +30,8 @@ from bottle.model import (
 )
 from bottle.naming import Identity
 from bottle.operations import BottleView, Context, History, HistoryEntry, Inspection
-from bottle.operations.capability import RequestDetail
 from bottle.operations.inspection import TranscriptSize
+from bottle.operations.request_review import RequestDetail
 from bottle.plan.sizes import Weight
 from bottle.requests.request import digest_of
 from bottle.store.state import StateHome

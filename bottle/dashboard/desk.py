@@ -17,10 +17,12 @@ from bottle.operations import (
     Context,
     History,
     Inspection,
-    capability,
+    RequestDetail,
     history,
     inspect,
     list_bottles,
+    list_requests,
+    show,
     unfinished,
 )
 from bottle.plan.guards import require_output
@@ -77,7 +79,7 @@ class Desk(Operator):
         if not turn.acquire(blocking=False):
             return  # an action of ours has the lock
         try:
-            if not capability.list_requests(self._context, identity).notes:
+            if not list_requests(self._context, identity).notes:
                 self._seen[identity] = seen
         finally:
             turn.release()
@@ -104,14 +106,14 @@ class Desk(Operator):
             return ""  # a container from before there were requests, or one that has just gone
         return digest.hexdigest()
 
-    def detail(self, identity: Identity, digest: str) -> capability.RequestDetail:
+    def detail(self, identity: Identity, digest: str) -> RequestDetail:
         """A request with its diff and its warnings."""
         turn = self._turns[identity]
         ours = turn.acquire(timeout=_SHORT)  # where an action goes on, what was known before is shown
         try:
             with own_errors():
                 quiet = replace(self._context, progress=Silent())  # what there is to note was noted when it came
-                return capability.show(quiet, self._context.home.bottle(identity), digest)
+                return show(quiet, self._context.home.bottle(identity), digest)
         finally:
             if ours:
                 turn.release()

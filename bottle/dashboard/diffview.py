@@ -10,7 +10,7 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from bottle.operations.capability import RequestDetail
+from bottle.operations.request_review import RequestDetail
 from bottle.text import printable, printable_lines
 from bottle.words import counted
 

@@ -32,9 +32,8 @@ from bottle.operations.retain import retain
 from bottle.operations.secrets import hide_secrets
 from bottle.operations.settle import settle, take_over
 from bottle.operations.weighing import added_by_commits
-from bottle.plan.commit import DEEPEST, CommitFacts, CommitPlan, layers_to_fold, plan_commit
+from bottle.plan.commit import DEEPEST, CommitFacts, CommitPlan, entry_of, layers_to_fold, plan_commit
 from bottle.plan.guards import require_docker
-from bottle.plan.history import targets_of
 from bottle.ports import Engine
 from bottle.store.state import BottleState
 from bottle.text import encodable
@@ -104,20 +103,8 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
     if container.status.alive and not plan.pause and container.status is not Status.PAUSED:
         dropped += _skipped(context, container, image)
     image, squashed = _shallow(context, metadata, intent, image)
-    record = CommitRecord(
-        number=plan.number,
-        tag=metadata.identity.committed(plan.number),
-        config_digest=image.config_digest,
-        diff_ids=image.diff_ids,
-        message=intent.message,
-        created_at=context.now(),
-        parent=plan.parent,
-        mark=ContainerMark(container_id=container.id, started_at=container.started_at, running=container.status.alive),
-        dropped=dropped,
-        defaults=metadata.defaults,
-        volumes=targets_of(metadata.agent),
-        base=metadata.base,
-    )
+    mark = ContainerMark(container_id=container.id, started_at=container.started_at, running=container.status.alive)
+    record = entry_of(metadata, intent, image, mark, created_at=context.now(), parent=plan.parent, dropped=dropped)
     put_in_force(context, state, record)
     state.clear_intent()
     if frozen is not None:

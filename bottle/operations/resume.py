@@ -135,18 +135,7 @@ def _execute(
             _require_workspace(metadata)
             _tell(context, metadata, context.engine.container(plan.container), plan.command)
         case FromCommit():
-            _require_workspace(metadata)
-            with new_container(
-                context,
-                plan.metadata,
-                image=plan.tag,
-                command=plan.command,
-                commit=plan.number,
-                tty=tty,
-                replaces=plan.replaces,
-            ) as draft:
-                _whole(context, state, ResumeIntent(metadata=plan.metadata, committed_image=plan.tag), draft)
-            take_effect(state, context.container(metadata.identity))
+            _from_commit(context, state, metadata, plan, tty=tty)
         case Rebuild():
             warnings = _rebuild(context, state, metadata, plan, request, tty=tty)
     if request.force:  # only now, when its container stands here: a failure before leaves it with its other host
@@ -162,6 +151,21 @@ def _execute(
         running=running,
         warnings=(*warnings, *launch_notes(context, metadata)),
     )
+
+
+def _from_commit(context: Context, state: BottleState, metadata: Metadata, plan: FromCommit, *, tty: bool) -> None:
+    _require_workspace(metadata)
+    with new_container(
+        context,
+        plan.metadata,
+        image=plan.tag,
+        command=plan.command,
+        commit=plan.number,
+        tty=tty,
+        replaces=plan.replaces,
+    ) as draft:
+        _whole(context, state, ResumeIntent(metadata=plan.metadata, committed_image=plan.tag), draft)
+    take_effect(state, context.container(metadata.identity))
 
 
 def _rebuild(

@@ -6,7 +6,6 @@ from dataclasses import replace
 from bottle.errors import BottleError, VerificationFailed
 from bottle.model import (
     CommitIntent,
-    CommitRecord,
     ContainerFacts,
     ContainerMark,
     ImageFacts,
@@ -19,7 +18,8 @@ from bottle.operations.context import Context
 from bottle.operations.finding import find_drafts
 from bottle.operations.inforce import put_in_force, use_image
 from bottle.operations.pause import let_go_on
-from bottle.plan.history import parent_of, targets_of
+from bottle.plan.commit import entry_of
+from bottle.plan.history import parent_of
 from bottle.store.state import BottleState
 
 
@@ -134,25 +134,16 @@ def _adopt(
     if container is not None and container.id != intent.container_id:
         container = None  # another one than was committed
     take_over(context, state, intent, image, container)
-    metadata = state.metadata()
-    record = CommitRecord(
-        number=intent.number,
-        tag=state.identity.committed(intent.number),
-        config_digest=image.config_digest,
-        diff_ids=image.diff_ids,
-        message=intent.message,
+    started_at = container.started_at if container else None
+    record = entry_of(
+        state.metadata(),
+        intent,
+        image,
+        # Whether the container ran on since is not known, so it counts as having done so.
+        ContainerMark(container_id=intent.container_id, started_at=started_at, running=True),
         created_at=image.created_at or context.now(),
         parent=parent_of(state.commits(), container) if container else None,
-        # Whether the container ran on since is not known, so it counts as having done so.
-        mark=ContainerMark(
-            container_id=intent.container_id,
-            started_at=container.started_at if container else None,
-            running=True,
-        ),
         dropped=("not checked: the commit's process died, and its image was adopted",),
-        defaults=metadata.defaults,
-        volumes=targets_of(metadata.agent),
-        base=metadata.base,
     )
     put_in_force(context, state, record)
     context.progress.note(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from bottle import runtime
@@ -19,7 +20,7 @@ from bottle.launch import (
     requests_volume,
     with_declared_volumes,
 )
-from bottle.model import Agent, ContainerFacts, LaunchSpec, Metadata, Mount, MountKind
+from bottle.model import Agent, ContainerFacts, ImageFacts, LaunchSpec, Metadata, Mount, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity, is_bottle_name
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers, find_drafts
@@ -120,18 +121,7 @@ def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
     EndedAtOnce, where what the agent did in its first moments stays.
     """
     image = obtain(context, plan.source, plan.agent.name, mounted=None if plan.copy_cwd else plan.cwd)
-    agent = with_declared_volumes(plan.agent, image.declared_volumes, copy_cwd=plan.copy_cwd)
-    metadata = Metadata(
-        identity=plan.identity,
-        name=plan.name,
-        agent=agent,
-        cwd=plan.cwd,
-        copy_cwd=plan.copy_cwd,
-        started_at=context.now(),
-        image=plan.source.tag,
-        defaults=image.defaults,
-        base=image.diff_ids,
-    )
+    metadata = _metadata(plan, image, context.now())
     once = Once(remote_control=plan.remote_control)
     state = context.home.create(metadata)
     try:
@@ -145,7 +135,7 @@ def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
             ) as draft:
                 if plan.copy_cwd:
                     with context.progress.phase(f"copying {plan.cwd} into the bottle"):
-                        copy_workspace(context.engine, draft, plan.cwd, agent.workdir, metadata.user)
+                        copy_workspace(context.engine, draft, plan.cwd, plan.agent.workdir, metadata.user)
             if begin:
                 begin_container(context, plan.identity.container)
             ended = see_it_run(context, plan.identity, plan.identity.container) if begin else None
@@ -159,6 +149,21 @@ def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
         container=plan.identity.container,
         notes=(*plan.doubts, *launch_notes(context, metadata)),
         ended=ended,
+    )
+
+
+def _metadata(plan: StartPlan, image: ImageFacts, now: datetime) -> Metadata:
+    """What a bottle is that is made of an image."""
+    return Metadata(
+        identity=plan.identity,
+        name=plan.name,
+        agent=with_declared_volumes(plan.agent, image.declared_volumes, copy_cwd=plan.copy_cwd),
+        cwd=plan.cwd,
+        copy_cwd=plan.copy_cwd,
+        started_at=now,
+        image=plan.source.tag,
+        defaults=image.defaults,
+        base=image.diff_ids,
     )
 
 

@@ -1,6 +1,7 @@
 """`commit`: whether a snapshot can be made, and as what."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from bottle.errors import NotFound, PreflightRefused
 from bottle.files.limits import require_openable
@@ -9,8 +10,10 @@ from bottle.model import (
     MOST_COMMITS,
     Change,
     ChangeKind,
+    CommitIntent,
     CommitRecord,
     ContainerFacts,
+    ContainerMark,
     ImageFacts,
     Metadata,
     MigrationRecord,
@@ -19,7 +22,7 @@ from bottle.model import (
 )
 from bottle.naming import Identity
 from bottle.plan.guards import require_docker, require_here, require_settled
-from bottle.plan.history import parent_of
+from bottle.plan.history import parent_of, targets_of
 from bottle.words import size
 
 DEEPEST = 125  # layers; an image deeper than this cannot be made: https://github.com/moby/moby/issues/1171
@@ -120,6 +123,33 @@ def _next_number(facts: CommitFacts, container: ContainerFacts) -> int:
             next_step=f"docker commit {container.name}",
         )
     return number
+
+
+def entry_of(
+    metadata: Metadata,
+    intent: CommitIntent,
+    image: ImageFacts,
+    mark: ContainerMark,
+    *,
+    created_at: datetime,
+    parent: int | None,
+    dropped: tuple[str, ...],
+) -> CommitRecord:
+    """The history's entry of a commit that was begun as `intent` says and has become `image`."""
+    return CommitRecord(
+        number=intent.number,
+        tag=metadata.identity.committed(intent.number),
+        config_digest=image.config_digest,
+        diff_ids=image.diff_ids,
+        message=intent.message,
+        created_at=created_at,
+        parent=parent,
+        mark=mark,
+        dropped=dropped,
+        defaults=metadata.defaults,
+        base=metadata.base,
+        volumes=targets_of(metadata.agent),
+    )
 
 
 def layers_to_fold(base: tuple[str, ...], diff_ids: tuple[str, ...]) -> int:

@@ -122,7 +122,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     *_in(
         "bottle/operations/inforce.py",
-        "operations/test_commit operations/test_settle operations/test_capability",
+        "operations/test_commit operations/test_settle operations/test_request_decision",
         ("a commit that is in force is not resumed", "    use_image(state, commit.tag)\n", ""),
         ("a commit stands twice in the history", "    if all(each.number", "    if any(each.number"),
         ("a commit leaves what was approved before it due", "        state.clear_rebuild()\n", "        pass\n"),

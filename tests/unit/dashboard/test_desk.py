@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from bottle.dashboard import telling
+from bottle.dashboard import desk, telling
 from bottle.dashboard.desk import Desk
 from bottle.dashboard.telling import Teller
 from bottle.launch import REQUESTS_MOUNT
-from bottle.operations import capability, resume
+from bottle.operations import list_requests, resume
 from bottle.plan.resume import ResumeRequest
 from bottle.store.state import BottleState
 from tests.support.world import BASE, World
@@ -23,13 +23,12 @@ def world(tmp_path: Path) -> World:
 def taken_in(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The bottles whose requests were taken in, which needs their lock."""
     asked: list[str] = []
-    real = capability.list_requests
 
     def counted(context: object, identity: object) -> object:
         asked.append(str(identity))
-        return real(context, identity)  # type: ignore[arg-type]
+        return list_requests(context, identity)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(capability, "list_requests", counted)
+    monkeypatch.setattr(desk, "list_requests", counted)
     return asked
 
 
