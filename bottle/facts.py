@@ -296,3 +296,9 @@ def store_of(info: Json) -> Store:
 def changes(diff: Sequence[Json] | None) -> tuple[Change, ...]:
     """The answer to a container's changes, which is null when there are none."""
     return tuple(Change(ChangeKind(each["Kind"]), each["Path"]) for each in diff or ())
+
+
+def has_labels(labels: Mapping[str, str] | None, wanted: Mapping[str, str | None]) -> bool:
+    """Whether something has all labels that are wanted (None: any value): Podman takes several for alternatives."""
+    has = labels or {}
+    return all(key in has and value in {None, has[key]} for key, value in wanted.items())

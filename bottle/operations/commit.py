@@ -32,7 +32,7 @@ from bottle.operations.retain import retain
 from bottle.operations.secrets import hide_secrets
 from bottle.operations.settle import settle, take_over
 from bottle.operations.weighing import added_by_commits
-from bottle.plan.commit import DEEPEST, CommitFacts, CommitPlan, entry_of, layers_to_fold, plan_commit
+from bottle.plan.commit import DEEPEST, CommitFacts, CommitPlan, layers_to_fold, plan_commit, record_of
 from bottle.plan.guards import require_docker
 from bottle.ports import Engine
 from bottle.store.state import BottleState
@@ -104,7 +104,7 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
         dropped += _skipped(context, container, image)
     image, squashed = _shallow(context, metadata, intent, image)
     mark = ContainerMark(container_id=container.id, started_at=container.started_at, running=container.status.alive)
-    record = entry_of(metadata, intent, image, mark, created_at=context.now(), parent=plan.parent, dropped=dropped)
+    record = record_of(metadata, intent, image, mark, created_at=context.now(), parent=plan.parent, dropped=dropped)
     put_in_force(context, state, record)
     state.clear_intent()
     if frozen is not None:

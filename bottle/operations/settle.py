@@ -18,7 +18,7 @@ from bottle.operations.context import Context
 from bottle.operations.finding import find_drafts
 from bottle.operations.inforce import put_in_force, use_image
 from bottle.operations.pause import let_go_on
-from bottle.plan.commit import entry_of
+from bottle.plan.commit import record_of
 from bottle.plan.history import parent_of
 from bottle.store.state import BottleState
 
@@ -135,7 +135,7 @@ def _adopt(
         container = None  # another one than was committed
     take_over(context, state, intent, image, container)
     started_at = container.started_at if container else None
-    record = entry_of(
+    record = record_of(
         state.metadata(),
         intent,
         image,

@@ -125,7 +125,7 @@ def _next_number(facts: CommitFacts, container: ContainerFacts) -> int:
     return number
 
 
-def entry_of(
+def record_of(
     metadata: Metadata,
     intent: CommitIntent,
     image: ImageFacts,

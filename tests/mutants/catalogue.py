@@ -294,7 +294,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     *_in(
         "bottle/files/chunks.py",
-        "files/test_unpack",
+        "files/test_chunks files/test_unpack",
         (
             "a torn tar is passed on as whole",
             "yield from passed()\n        source.finish(archive.offset)\n",

@@ -3,7 +3,7 @@
 import hashlib
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -120,8 +120,3 @@ class Part(Faults):
 def full_name(tag: str) -> str:
     """A tag as an engine has it, `latest` where it names none."""
     return tag if ":" in tag.rpartition("/")[2] else f"{tag}:latest"
-
-
-def has_labels(labels: Mapping[str, str], wanted: Mapping[str, str | None]) -> bool:
-    """Whether something has all of the labels that are wanted (None: any value)."""
-    return all(key in labels and (value is None or labels[key] == value) for key, value in wanted.items())

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bottle.errors import Conflict, EngineError, NameTaken, PortTaken
+from bottle.facts import has_labels
 from bottle.model import (
     CommitSpec,
     ContainerFacts,
@@ -18,7 +19,7 @@ from bottle.model import (
     Usage,
 )
 from bottle.testing.container import FakeContainer
-from bottle.testing.engine.base import Part, has_labels
+from bottle.testing.engine.base import Part
 from bottle.testing.events import FakeEvents
 from bottle.testing.faults import recorded
 from bottle.testing.image import FakeImage

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from bottle.errors import Conflict, EngineError, NotFound
+from bottle.facts import has_labels
 from bottle.model import ImageFacts, ImageSummary, Store
 from bottle.ports import Progress
-from bottle.testing.engine.base import Part, full_name, has_labels
+from bottle.testing.engine.base import Part, full_name
 from bottle.testing.faults import recorded
 from bottle.testing.image import BadArchive, load_archive, save_archive
 

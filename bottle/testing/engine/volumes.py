@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bottle.errors import Conflict, NotFound
+from bottle.facts import has_labels
 from bottle.model import VolumeFacts
-from bottle.testing.engine.base import Part, has_labels
+from bottle.testing.engine.base import Part
 from bottle.testing.faults import recorded
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bottle.errors import NameTaken, StateDamaged
-from bottle.operations.plugin import PluginChange, Plugin, install_plugin, remove_plugin
+from bottle.operations.plugin import Plugin, PluginChange, install_plugin, remove_plugin
 from tests.support.trees import snapshot
 from tests.support.users import as_user, users_folder
 
