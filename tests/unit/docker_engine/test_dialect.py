@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from bottle.docker_engine.base import has_labels
 from bottle.docker_engine.dialect import Dialect, Podman, dialect_of
 from bottle.facts import container_facts, engine_info, image_facts, mounts_of
 from bottle.model import EventKind, Product
@@ -67,14 +66,6 @@ def test_a_commit_is_told_in_instructions() -> None:
         "changes": ["ENTRYPOINT []", 'CMD ["a b", "\\""]', "USER 7", 'LABEL "bottle.nonce"="n \\"1\\""']
     }
     assert "USER " not in str(Podman().commit({**config, "User": ""}))
-
-
-def test_several_labels_are_all_meant() -> None:
-    listed = {"Labels": {"a": "1", "b": "2"}}
-    assert has_labels(listed, {"a": None, "b": "2"})
-    assert not has_labels(listed, {"a": "1", "b": "1"})
-    assert not has_labels(listed, {"a": "1", "c": None})
-    assert has_labels({"Labels": None}, {})
 
 
 def test_podman_has_no_id_of_its_own() -> None:
