@@ -144,7 +144,7 @@ def _own_mounts(identity: Identity, run_folder: Path) -> tuple[Mount, ...]:
 
 
 def requests_volume(identity: Identity) -> str:
-    """Docker's name of the volume that a bottle asks for capabilities in; no manifest can name one so."""
+    """Docker's name of the volume that a bottle makes its capability requests in; no manifest can name one so."""
     return identity.volume("_requests")
 
 

@@ -209,7 +209,7 @@ def demands(metadata: Metadata, *, rebuild: bool) -> tuple[str, ...]:
     asked += [f"port {port.place} of this host, which leads to its port {port.container}" for port in agent.ports]
     asked += [f"the name {name} for address {address}" for name, address in agent.hosts]
     asked += [f"GPUs of this host: {agent.gpus}"] if agent.gpus is not None else []
-    asked += [f"capability {name}" for name in agent.cap_add]
+    asked += [f"Linux capability {name}" for name in agent.cap_add]
     asked += [f"secret {name}, taken from your environment at each resume" for name in agent.secrets]
     if agent.pids > _OUR_PIDS:
         asked.append(f"{agent.pids} processes at once, where {_OUR_PIDS} are the rule")

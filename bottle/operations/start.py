@@ -302,7 +302,7 @@ def launch_notes(context: Context, metadata: Metadata) -> tuple[str, ...]:
     if missing:
         notes.append(f"the environment has no {', '.join(missing)}: the agent runs without")
     if not _may_ask(context, metadata.agent):
-        notes.append("the engine is on another machine, so the agent cannot ask for capabilities")
+        notes.append("the engine is on another machine, so the agent cannot make capability requests")
     if not context.engine.is_local:
         notes += [
             f"{folder} is a folder of the machine that the engine runs on, not of this one"

@@ -139,7 +139,7 @@ def test_every_trait_is_held_or_lost_on_purpose() -> None:
         "DEVICE": "xx--",
         "ATTRIBUTES": "----",
         "ACL": "----",
-        "CAPABILITY": "xx--",
+        "FILE_CAPABILITY": "xx--",
         "FLAGS": "----",
         "LINKED": "xx-x",
         "SHARED": "x-x-",

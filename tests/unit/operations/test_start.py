@@ -213,7 +213,7 @@ def test_an_engine_elsewhere_mounts_no_folder_of_this_host(world: World) -> None
     assert container is not None
     assert not container.mounts
     assert not world.engine.volumes({"bottle.identity": str(launched.identity)})
-    assert any("cannot ask" in note for note in launched.notes)
+    assert any("cannot make capability requests" in note for note in launched.notes)
 
 
 def test_folders_of_an_engine_elsewhere_are_told_from_those_of_this_machine(world: World) -> None:
