@@ -19,12 +19,12 @@ from bottle.agent.admission import RESERVED
 from bottle.errors import NotFound, StateDamaged, VerificationFailed
 from bottle.files import tree
 from bottle.files.atomic import cannot_write, recover_tree, replace_tree, standing_tree, write_atomic
+from bottle.files.opentree import OpenTree
 from bottle.files.regular import read_regular
-from bottle.files.tree import Tree
 from bottle.files.unpack import Entry, EntryType, Limits, receive, relative
 from bottle.launch import is_below
 from bottle.model import Mount
-from bottle.ports import Engine
+from bottle.ports import Contents
 from bottle.store import serial
 from bottle.text import printable
 
@@ -34,7 +34,7 @@ _LINKS = 40  # paths that a transcript may consist of when links are followed: a
 
 
 def capture(
-    engine: Engine, container: str, paths: tuple[str, ...], folder: Path, *, mounted: Iterable[Mount] = ()
+    engine: Contents, container: str, paths: tuple[str, ...], folder: Path, *, mounted: Iterable[Mount] = ()
 ) -> int:
     """Replace the snapshot in `folder` by what is at `paths` in a container; the number of files it has now.
 
@@ -80,7 +80,7 @@ def _outermost(paths: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def _take(engine: Engine, container: str, path: str, files: Path) -> tuple[Entry, ...]:
+def _take(engine: Contents, container: str, path: str, files: Path) -> tuple[Entry, ...]:
     try:
         archive = engine.read_archive(container, path)
         entries = tuple(receive(archive, files, posixpath.dirname(path).lstrip("/") or ".", _LIMITS))
@@ -118,7 +118,7 @@ def _leads_to(path: str, link: str, taken: tuple[str, ...], elsewhere: tuple[str
     return (target,)
 
 
-def _require_readable(engine: Engine, container: str, cause: NotFound) -> None:
+def _require_readable(engine: Contents, container: str, cause: NotFound) -> None:
     """Tell a path that is not there from a container that cannot be read.
 
     The engine says "not found" of every path when the source of one of the container's mounts is missing.
@@ -148,7 +148,7 @@ def read_index(folder: Path) -> tuple[Entry, ...]:
     return serial.load(data, path, lambda document: tuple(map(_entry, serial.tables(document, "entries"))))
 
 
-def restore(engine: Engine, container: str, folder: Path, *, spared: Callable[[str], bool] = lambda _: False) -> int:
+def restore(engine: Contents, container: str, folder: Path, *, spared: Callable[[str], bool] = lambda _: False) -> int:
     """Put the snapshot in `folder` into a container that does not run; the number of files put back.
 
     Nothing is written to a path in the container that is `spared`. Raises VerificationFailed when a file is not what
@@ -190,9 +190,9 @@ def _as_tar(entries: tuple[Entry, ...], files: Path) -> Iterator[BinaryIO]:
         yield spool
 
 
-def _opened(files: Path) -> Tree:
+def _opened(files: Path) -> OpenTree:
     try:
-        return Tree(files)
+        return OpenTree(files)
     except OSError as exc:
         raise VerificationFailed(
             f"the transcript's snapshot lacks {files}: {exc.strerror}",
@@ -201,7 +201,7 @@ def _opened(files: Path) -> Tree:
         ) from exc
 
 
-def _checked(entry: Entry, below: Tree, files: Path) -> BinaryIO:
+def _checked(entry: Entry, below: OpenTree, files: Path) -> BinaryIO:
     try:
         content = below.open(entry.path)
     except OSError as exc:

@@ -10,7 +10,8 @@ from bottle.errors import Interrupted
 from bottle.model import CapabilityRequest, ContainerFacts, RequestStatus, Status
 from bottle.naming import Identity
 from bottle.operations import Context
-from bottle.plan.decisions import ResumeRequest, commit_in_force
+from bottle.plan.history import commit_in_force
+from bottle.plan.resume import ResumeRequest
 from bottle.store.state import TOMBSTONE, BottleState, StateHome
 
 

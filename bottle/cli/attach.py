@@ -15,7 +15,7 @@ from bottle.errors import BottleError, Conflict, NotFound, UsageError
 from bottle.launch import with_secrets
 from bottle.model import ContainerFacts, Status
 from bottle.operations import Context
-from bottle.plan.decisions import require_here, require_output
+from bottle.plan.guards import require_here, require_output
 from bottle.store.state import BottleState
 
 

@@ -16,7 +16,7 @@ from bottle.operations import Approved, Denied, RequestDetail, RequestView, list
 from bottle.operations import approve as carry_out
 from bottle.operations import deny as turn_down
 from bottle.operations import show as look_at
-from bottle.operations.capability import Standing
+from bottle.operations.request_decision import DockerfileStanding
 from bottle.requests.request import MAX_DOCKERFILE, SHORT_DIGEST
 from bottle.store.serial import request_to_json
 from bottle.text import printable, printable_lines
@@ -233,11 +233,11 @@ def _approved_lines(approved: Approved) -> list[str]:
         lines.append(f"to have it as it was instead:    {approved.back_line}")
     fresh = "its transcript and a fresh filesystem" if approved.has_transcript else "a fresh filesystem"
     match approved.standing:
-        case Standing.DUE:
+        case DockerfileStanding.DUE:
             lines.append(f"to build it and bring it back, with {fresh}:")
-        case Standing.OWN:
+        case DockerfileStanding.OWN:
             lines.append(f"a newer commit is in force; to build it all the same, with {fresh}:")
-        case Standing.REPLACED:
+        case DockerfileStanding.REPLACED:
             lines.append("another Dockerfile is in force since; to bring the bottle back:")
     return [*lines, approved.resume_line]
 

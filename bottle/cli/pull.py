@@ -17,7 +17,7 @@ from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity, is_identity_prefix
 from bottle.operations import Context
 from bottle.operations import resume as bring_back
-from bottle.plan.decisions import ResumeRequest
+from bottle.plan.resume import ResumeRequest
 from bottle.store.state import StateHome
 from bottle.words import ssh_to
 from migrate.model import Target

@@ -21,7 +21,7 @@ from bottle.launch import Once
 from bottle.model import Agent
 from bottle.operations import Context, Resumed, observe_resume, require_launchable
 from bottle.operations import resume as bring_back
-from bottle.plan.decisions import Attach, FromCommit, ResumePlan, ResumeRequest, StartAgain, plan_resume
+from bottle.plan.resume import Attach, FromCommit, ResumePlan, ResumeRequest, StartAgain, plan_resume
 from bottle.store.state import BottleState
 
 

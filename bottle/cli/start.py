@@ -17,7 +17,7 @@ from bottle.errors import ManifestError, NotFound, UsageError
 from bottle.model import Agent
 from bottle.operations import Context, StartPlan, StartRequest, plan_start
 from bottle.operations import start as launch
-from bottle.plan.decisions import Build
+from bottle.plan.sources import Build
 from bottle.store.serial import agent_to_json
 
 

@@ -28,7 +28,7 @@ class Context:
 
     `runtime` is where secrets are handed to containers.
 
-    Without a `folder` of layers, commits get deeper until Docker allows no more. `chains` are the layers of images that
+    Without a `squasher`, commits get deeper until Docker allows no more. `chains` are the layers of images that
     were looked at, by id.
     """
 

@@ -5,7 +5,7 @@ from bottle.model import Arrived, ImageFacts, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA
 from bottle.operations.context import Context
 from bottle.plan.copies import Holdings, OnlyCopies, only_copies
-from bottle.plan.decisions import commit_in_force
+from bottle.plan.history import commit_in_force
 from bottle.store.state import BottleState
 
 

@@ -25,7 +25,7 @@ from bottle.naming import Identity
 from bottle.operations.context import Context
 from bottle.operations.listing import asked, unfinished
 from bottle.operations.weighing import added_by_commits
-from bottle.plan.decisions import commit_in_force
+from bottle.plan.history import commit_in_force
 from bottle.store.state import BottleState
 
 

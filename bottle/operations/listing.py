@@ -23,9 +23,10 @@ from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers
 from bottle.operations.weighing import weigh
-from bottle.plan.decisions import commit_in_force, finishing
+from bottle.plan.guards import finishing
+from bottle.plan.history import commit_in_force
 from bottle.plan.sizes import Weight
-from bottle.requests.request import SHORT_DIGEST
+from bottle.requests.choice import approve_line
 from bottle.store.state import BottleState
 
 _DAMAGED = "damaged"
@@ -191,8 +192,7 @@ def asked(state: BottleState) -> tuple[str, ...]:
     identity, requests = state.identity, state.requests()
     waiting = sum(each.status is RequestStatus.PENDING for each in requests)
     found = [
-        f"the approval of request {each.number} was cut: "
-        f"bottle capability approve {identity} {each.digest[:SHORT_DIGEST]}"
+        f"the approval of request {each.number} was cut: {approve_line(identity, each)}"
         for each in requests
         if each.status is RequestStatus.APPROVING
     ]

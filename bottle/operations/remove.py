@@ -14,9 +14,9 @@ from bottle.operations.context import Context
 from bottle.operations.finding import find_containers, find_drafts
 from bottle.operations.holdings import arrived, at_stake
 from bottle.plan.copies import named_commits
-from bottle.plan.decisions import finishing
-from bottle.plan.garbage import is_helper
+from bottle.plan.guards import finishing
 from bottle.plan.ownership import the_one
+from bottle.plan.prune import is_helper
 from bottle.ports import Engine
 from bottle.store import temporary
 from bottle.store.state import BottleState

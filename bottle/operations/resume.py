@@ -28,7 +28,7 @@ from bottle.operations.preflight import require_launchable
 from bottle.operations.secrets import hand_over
 from bottle.operations.settle import settle, take_effect
 from bottle.operations.start import begin_container, launch_notes, new_container
-from bottle.plan.decisions import (
+from bottle.plan.resume import (
     Attach,
     FromCommit,
     Rebuild,
@@ -40,7 +40,7 @@ from bottle.plan.decisions import (
 )
 from bottle.store.state import BottleState
 from bottle.words import counted
-from bottle.workspace import copy_in
+from bottle.workspace import copy_workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,18 +135,7 @@ def _execute(
             _require_workspace(metadata)
             _tell(context, metadata, context.engine.container(plan.container), plan.command)
         case FromCommit():
-            _require_workspace(metadata)
-            with new_container(
-                context,
-                plan.metadata,
-                image=plan.tag,
-                command=plan.command,
-                commit=plan.number,
-                tty=tty,
-                replaces=plan.replaces,
-            ) as draft:
-                _whole(context, state, ResumeIntent(metadata=plan.metadata, committed_image=plan.tag), draft)
-            take_effect(state, context.container(metadata.identity))
+            _from_commit(context, state, metadata, plan, tty=tty)
         case Rebuild():
             warnings = _rebuild(context, state, metadata, plan, request, tty=tty)
     if request.force:  # only now, when its container stands here: a failure before leaves it with its other host
@@ -162,6 +151,21 @@ def _execute(
         running=running,
         warnings=(*warnings, *launch_notes(context, metadata)),
     )
+
+
+def _from_commit(context: Context, state: BottleState, metadata: Metadata, plan: FromCommit, *, tty: bool) -> None:
+    _require_workspace(metadata)
+    with new_container(
+        context,
+        plan.metadata,
+        image=plan.tag,
+        command=plan.command,
+        commit=plan.number,
+        tty=tty,
+        replaces=plan.replaces,
+    ) as draft:
+        _whole(context, state, ResumeIntent(metadata=plan.metadata, committed_image=plan.tag), draft)
+    take_effect(state, context.container(metadata.identity))
 
 
 def _rebuild(
@@ -299,7 +303,7 @@ def _copied_again(
     if not cwd.is_dir():
         return f"{workdir} is empty: {cwd}, which was copied into it, is gone"
     with context.progress.phase(f"copying {cwd} into the bottle"):
-        copy_in(context.engine, container, cwd, workdir, metadata.user, spared=spared)
+        copy_workspace(context.engine, container, cwd, workdir, metadata.user, spared=spared)
     return f"{workdir} is a fresh copy of {cwd}, without the agent's changes"
 
 

@@ -12,7 +12,7 @@ from bottle.operations.remove import remove_locked
 from bottle.operations.requests import collect_notes
 from bottle.operations.secrets import hide_secrets
 from bottle.operations.settle import settle
-from bottle.plan.decisions import require_here
+from bottle.plan.guards import require_here
 from bottle.store.state import BottleState
 
 

@@ -10,12 +10,11 @@ from bottle.files import tree
 from bottle.model import CommitRecord, ContainerFacts, Metadata, MigrationPhase
 from bottle.naming import Identity
 from bottle.operations import Context
-from bottle.operations.outside import left_outside
-from bottle.operations.outside import remove as remove_path
+from bottle.operations.outside import left_outside, remove_outside
 from bottle.operations.settle import settle
 from bottle.operations.still import frozen
-from bottle.plan.decisions import finishing, require_docker, require_here
 from bottle.plan.garbage import Area
+from bottle.plan.guards import finishing, require_docker, require_here
 from bottle.store.state import BottleState
 from bottle.store.temporary import note_outside
 from migrate.bundle.file import BundleFile, require_free, writing
@@ -183,7 +182,7 @@ class _Export:
     def _drop_what_is_stale(self) -> None:
         """Delete what a run that died has left."""
         for half in left_outside(Area.OUTGOING, self._folder.parent, self._state.identity, ()).halves:
-            remove_path(half)
+            remove_outside(half)
         tree.discard(self._folder / "files")
 
     def _pack(self, commit: CommitRecord) -> Packed:

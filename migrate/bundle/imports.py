@@ -17,12 +17,13 @@ from bottle.agent.admission import Agree
 from bottle.errors import BottleError, VerificationFailed
 from bottle.files import tree
 from bottle.files.atomic import cannot_write, sync_folder
-from bottle.files.unpack import ChunkReader, reading
+from bottle.files.chunks import ChunkReader, reading
 from bottle.launch import bare_spec
 from bottle.model import SCHEMA, CommitRecord, Lineage, Metadata, Mount, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations import Context
 from bottle.operations.fork import discard_draft
+from bottle.operations.inforce import put_in_force
 from bottle.operations.outside import note_placed
 from bottle.store import temporary
 from bottle.store.state import BottleState
@@ -112,13 +113,16 @@ class _Import:
         granted = grant(moved, context.home.bottle(self._identity).path, rebuild=contents.rebuild)
         require_held(contents.commits, manifest)
         history = history_here(contents.commits, self._identity)
+        commit = next(commit for commit in history if commit.number == manifest.number)
         granted.require(self._request.agree, LEFT, f"a copy of {origin.identity}")
         with self._draft() as draft:
             self._load(contents)
             volumes = tuple(self._fill(member) for member in manifest.of(Kind.VOLUME))
             unset = self._receive_workspace(draft)
             self._receive_state(draft, granted.metadata, history)
-            context.engine.tag(self._tag, self._identity.committed_latest)
+            put_in_force(context, draft, commit)
+            if contents.rebuild:  # approved after this commit, where it comes from
+                draft.mark_rebuild()
             os.sync()
             self._place_workspace()
             state = context.home.adopt(draft)
@@ -127,7 +131,7 @@ class _Import:
         return Imported(
             identity=self._identity,
             origin=origin,
-            commit=next(commit for commit in history if commit.number == manifest.number),
+            commit=commit,
             workspace=self._workspace,
             volumes=volumes,
             powers=(
@@ -272,8 +276,6 @@ class _Import:
         reopen_requests(draft)
         draft.write_metadata(metadata)
         draft.write_commits(history)
-        draft.write_committed_image(self._tag)
-        draft.mark_preserved()
 
 
 def _inode(path: Path) -> tuple[int, int] | None:

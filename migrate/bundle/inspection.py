@@ -7,7 +7,7 @@ from pathlib import Path
 from bottle.errors import StateDamaged, StateTooNew, VerificationFailed
 from bottle.model import CommitRecord, Metadata
 from bottle.ports import Progress
-from bottle.requests import request as capability
+from bottle.requests import request as capability_request
 from bottle.store import serial
 from bottle.store.state import (
     COMMITS,
@@ -125,8 +125,8 @@ def _read_state(file: BundleFile, member: Member, progress: Progress) -> _State:
             documents[item.path] = tar.whole(_MAX_DOCUMENT)
         elif top == REQUESTS and item.path != REQUESTS:
             requests += _is_request(item, tar)
-            if requests > capability.MAX_KEPT:
-                raise bundle.refusal(f"its state holds more than {capability.MAX_KEPT} capability requests")
+            if requests > capability_request.MAX_KEPT:
+                raise bundle.refusal(f"its state holds more than {capability_request.MAX_KEPT} capability requests")
             if not is_kept(item.path) and not item.path.startswith(f"{REQUESTS}/."):
                 unknown[item.path] = None
         elif top in {REBUILD, REQUESTS} and (item.path, item.type) not in _SHAPES:
@@ -147,7 +147,7 @@ def _is_request(item: Item, tar: InnerTar) -> bool:
         raise bundle.refusal(f"its state holds {item.path}, which is no file")
     try:
         request = serial.load(tar.whole(_MAX_REQUEST), Path(item.path), serial.request_from_json)
-        capability.require_sound(request, number)
+        capability_request.require_sound(request, number)
     except StateTooNew:
         raise
     except (StateDamaged, ValueError) as exc:

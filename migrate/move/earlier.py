@@ -6,7 +6,8 @@ from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.operations.settle import settle
-from bottle.plan.decisions import commit_in_force, finishing, is_frozen_in
+from bottle.plan.guards import finishing
+from bottle.plan.history import commit_in_force, is_frozen_in
 from bottle.store.state import BottleState
 from migrate.host.commands import Clear
 from migrate.host.ownership import had_arrived

@@ -13,7 +13,7 @@ from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, Mou
 from bottle.moveoptions import MoveOptions
 from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations import Context
-from bottle.plan.decisions import require_docker, require_here
+from bottle.plan.guards import require_docker, require_here
 from bottle.store.state import BottleState
 from bottle.text import printable
 from migrate.contents.git import Git

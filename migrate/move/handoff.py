@@ -11,7 +11,7 @@ from bottle.errors import Conflict, ConnectionLost, PreflightRefused, RemoteErro
 from bottle.model import CommitRecord, MigrationPhase, MigrationRecord, MoveAccount, Tombstone
 from bottle.operations import Context
 from bottle.operations.holdings import what_travels
-from bottle.plan.decisions import is_frozen_in
+from bottle.plan.history import is_frozen_in
 from bottle.store.state import BottleState
 from migrate.contents.git import Git
 from migrate.contents.index import edited_since, look

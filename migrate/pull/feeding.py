@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from bottle.files.tree import LONGEST_PATH
+from bottle.files.limits import LONGEST_PATH
 from migrate.host.script import Input
 from migrate.pull.receiver import Breach
 from migrate.tar.compression import CHUNK

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import IO, assert_never
 
 from bottle.naming import Identity
-from bottle.plan.decisions import commit_in_force
+from bottle.plan.history import commit_in_force
 from bottle.ports import Engine, Progress
 from migrate.host import commands
 from migrate.host.script import Effect, Status

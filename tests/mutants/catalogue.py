@@ -102,7 +102,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "if base is not None and not placed and",
             "if base is None and not placed and",
         ),
-        ("an adopted commit is not put in force", "    state.write_committed_image(tag)\n", ""),
+        ("an adopted commit is not put in force", "    put_in_force(context, state, record)\n", ""),
     ),
     *_in(
         "bottle/operations/settle.py",
@@ -118,34 +118,46 @@ MUTANTS: tuple[Mutant, ...] = (
         "operations/test_commit",
         ("a commit is not noted before it is made", "    state.write_intent(intent)\n", ""),
         ("a container is not paused", 'if plan.pause else None, "a commit"', 'if not plan else None, "a commit"'),
-        ("a commit is not put in force", "    state.write_committed_image(record.tag)\n", ""),
+        ("a commit is not put in force", "    put_in_force(context, state, record)\n", ""),
+    ),
+    *_in(
+        "bottle/operations/inforce.py",
+        "operations/test_commit operations/test_settle operations/test_request_decision",
+        ("a commit that is in force is not resumed", "    use_image(state, commit.tag)\n", ""),
+        ("a commit stands twice in the history", "    if all(each.number", "    if any(each.number"),
+        ("a commit leaves what was approved before it due", "        state.clear_rebuild()\n", "        pass\n"),
+        ("a commit in force is cleaned up", "    state.mark_preserved()\n", ""),
     ),
     # --- what resume does ---
     *_in(
-        "bottle/plan/decisions.py",
-        "plan/test_plan operations/test_resume",
+        "bottle/plan/resume.py",
+        "plan/test_resume operations/test_resume",
         ("a moved bottle resumes", '        require_here(identity, facts.tombstone, "resume")\n', ""),
         ("a bottle with an unknown owner resumes", "        require_settled(identity, facts.migration)\n", ""),
         (
             "newer work gives way to the commit",
-            "if reason is not None and not overridden:",
-            "if reason is None and not overridden:",
+            "if reason is not None and not request.overrides:",
+            "if reason is None and not request.overrides:",
         ),
         (
             "newer work goes without consent",
             "container.ever_ran and not request.consent:",
             "not container.ever_ran and not request.consent:",
         ),
+        (
+            "layers that differ from the history resume",
+            "if commit is not None and image.diff_ids != commit.diff_ids:",
+            "if commit is None:",
+        ),
+    ),
+    *_in(
+        "bottle/plan/history.py",
+        "plan/test_resume operations/test_resume",
         ("a running container is committed work", "        and not commit.mark.running\n", ""),
         (
             "a later run of the container is committed work",
             "        and commit.mark.started_at == container.started_at\n",
             "",
-        ),
-        (
-            "layers that differ from the history resume",
-            "if commit is not None and image.diff_ids != commit.diff_ids:",
-            "if commit is None:",
         ),
         (
             "volumes without a name go unseen",
@@ -156,7 +168,7 @@ MUTANTS: tuple[Mutant, ...] = (
     # --- nothing is deleted unasked ---
     *_in(
         "bottle/plan/retention.py",
-        "plan/test_plan operations/test_retention",
+        "plan/test_resume operations/test_retention",
         ("the newest commit may expire", "standing[-max(1, keep.commits or 1) :]", "standing[len(standing) :]"),
         ("the commit in force may expire", " and commit.tag != in_force and", " and"),
         ("a commit that others need may expire", "kept = newest | set(needed)", "kept = newest"),
@@ -185,6 +197,10 @@ MUTANTS: tuple[Mutant, ...] = (
         "bottle/plan/garbage.py",
         "operations/test_prune",
         ("prune does without consent", "if consent or not each.consent)", "if each)"),
+    ),
+    *_in(
+        "bottle/plan/prune.py",
+        "operations/test_prune",
         (
             "prune takes what is young",
             "return facts.now - moment < facts.patience",
@@ -232,7 +248,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ("a resume does not look first", "        require_launchable(context, metadata.agent)\n", "        pass\n"),
     ),
     *_in(
-        "bottle/plan/decisions.py",
+        "bottle/plan/resume.py",
         "operations/test_resume",
         (
             "what is started again runs what it was made to run",
@@ -252,7 +268,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     *_in(
-        "bottle/model.py",
+        "bottle/model/bottle.py",
         "operations/test_start operations/test_resume",
         (
             "the agent is whom its image names",
@@ -269,16 +285,20 @@ MUTANTS: tuple[Mutant, ...] = (
         ("an absolute path is unpacked", 'path.startswith("/") or', ""),
         ("the size has no limit", "or self._total > self._limits.size:", "or False:"),
         ("the entries have no limit", "if self._count > self._limits.entries or", "if"),
-        (
-            "a torn tar is passed on as whole",
-            "yield from passed()\n        source.finish(archive.offset)\n",
-            "yield from passed()\n",
-        ),
         ("headers have no limit", "        if self._granted < 0:\n", "        if self._granted == 0.5:\n"),
         (
             "a torn archive is whole",
             "                    )\n        source.finish(archive.offset)\n",
             "                    )\n",
+        ),
+    ),
+    *_in(
+        "bottle/files/chunks.py",
+        "files/test_chunks files/test_unpack",
+        (
+            "a torn tar is passed on as whole",
+            "yield from passed()\n        source.finish(archive.offset)\n",
+            "yield from passed()\n",
         ),
     ),
     *_in(
@@ -532,7 +552,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "agent/test_manifest migrate/pull/test_perform migrate/bundle/test_hostile",
         ("a volume covers bottle's folder", '        and not value.startswith(RESERVED + "/")\n', ""),
         ("no limit of processes is one", "_is_whole(value, 1, _MOST_PIDS)", "_is_whole(value, -1, _MOST_PIDS)"),
-        ("all capabilities are one", "value in linuxcapability.NAMES", 'value in {*linuxcapability.NAMES, "ALL"}'),
+        ("all capabilities are one", "value in linux_capability.NAMES", 'value in {*linux_capability.NAMES, "ALL"}'),
         ("the host's network is one", '_matches(_NAME, "host", "container")', "_matches(_NAME)"),
         ("an image is an option", '_IMAGE = re.compile(r"[A-Za-z0-9][', '_IMAGE = re.compile(r"[-A-Za-z0-9]['),
     ),

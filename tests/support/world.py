@@ -89,7 +89,7 @@ def mortal_writes(fate: Fate) -> Iterator[None]:
         for module, names in (
             (state, ("write_atomic", "remove_file", "sync_folder")),
             (transcript, ("write_atomic", "replace_tree")),
-            (runtime, ("prepare", "forget", "answer")),
+            (runtime, ("prepare", "forget", "write_answer")),
         ):
             for name in names:
                 patch.setattr(module, name, fate.around(getattr(module, name), name, refuse))

@@ -18,8 +18,8 @@ from bottle.errors import EngineUnreachable
 from bottle.launch import Once
 from bottle.model import CapabilityRequest, RequestStatus, Status
 from bottle.naming import Identity
-from bottle.plan.decisions import ResumeRequest
-from bottle.plan.garbage import is_helper
+from bottle.plan.prune import is_helper
+from bottle.plan.resume import ResumeRequest
 from bottle.requests.request import digest_of
 from bottle.store.state import BottleState
 from tests.support.world import BASE

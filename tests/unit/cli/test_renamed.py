@@ -16,7 +16,7 @@ from bottle.launch import bare_spec
 from bottle.model import Status, Tombstone
 from bottle.operations import commit, fork, plan_for, prune, remove, resume, stop
 from bottle.operations.fork import ForkRequest
-from bottle.plan.decisions import FromCommit, ResumeRequest, StartAgain
+from bottle.plan.resume import FromCommit, ResumeRequest, StartAgain
 from bottle.store.state import CONTAINER, BottleState
 from tests.support.world import World
 from tests.unit.cli.conftest import Cli

@@ -58,7 +58,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, script: str) -> list[tuple[str, ...
         asked.append(words)
         return (sys.executable, "-c", script)
 
-    monkeypatch.setattr(moving, "command_line", command)
+    monkeypatch.setattr(moving, "bottle_command", command)
     return asked
 
 

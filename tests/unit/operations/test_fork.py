@@ -15,7 +15,7 @@ from bottle.errors import BottleError, EngineError, MovedAway, NotFound, PathToo
 from bottle.model import Lineage, MigrationPhase, MigrationRecord, Mount, MountKind, Status, Tombstone
 from bottle.operations import ForkRequest, commit, fork, history, plan_for, prune, remove, resume, stop
 from bottle.operations.settle import settle
-from bottle.plan.decisions import FromCommit, ResumeRequest
+from bottle.plan.resume import FromCommit, ResumeRequest
 from bottle.store.state import DOCKERFILE, BottleState
 from tests.support.git import git, repository
 from tests.support.trees import make_deep

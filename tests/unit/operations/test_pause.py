@@ -26,7 +26,7 @@ from bottle.operations import ForkRequest, commit, fork, list_bottles, resume, s
 from bottle.operations import pause as pausing
 from bottle.operations.listing import unfinished
 from bottle.operations.pause import paused
-from bottle.plan.decisions import ResumeRequest
+from bottle.plan.resume import ResumeRequest
 from bottle.store.state import BottleState
 from tests.support.world import BASE, World
 

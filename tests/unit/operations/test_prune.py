@@ -35,16 +35,9 @@ from bottle.model import (
 from bottle.naming import Identity
 from bottle.operations import ForkRequest, commit, fork, plan_for, prune, resume, stop
 from bottle.operations.arriving import touched_at, undisturbed
-from bottle.plan.decisions import ResumeRequest
-from bottle.plan.garbage import (
-    Area,
-    BottleFacts,
-    FolderFacts,
-    Garbage,
-    GarbageFacts,
-    Kind,
-    plan_prune,
-)
+from bottle.plan.garbage import Area, BottleFacts, FolderFacts, Garbage, GarbageFacts, GarbageKind
+from bottle.plan.prune import plan_prune
+from bottle.plan.resume import ResumeRequest
 from bottle.store.state import BottleState
 from tests.support.values import IDENTITIES
 from tests.support.world import AGENT, BASE, World
@@ -141,7 +134,7 @@ def test_a_bottle_that_moved_and_may_be_coming_back_is_not_offered(world: World)
     assert plan.garbage == ()
     assert {each.name for each in plan.kept} == {str(staging), f"{bottle.identity} (moved to there)"}
     world.engine.clock.now += timedelta(days=2)
-    assert [each.kind for each in plan_for(world.context).garbage] == [Kind.FOLDER, Kind.BOTTLE]
+    assert [each.kind for each in plan_for(world.context).garbage] == [GarbageKind.FOLDER, GarbageKind.BOTTLE]
 
 
 def test_leftovers_of_deletions_and_drafts_go_and_what_the_engine_has_of_them(world: World) -> None:
@@ -281,7 +274,7 @@ def test_a_bottle_that_moved_goes_with_consent_only(world: World) -> None:
     assert planned(world) == {}  # its container runs
     stop_container(world, bottle)
     (garbage,) = planned(world).values()
-    assert (garbage.kind, garbage.ref, garbage.consent) == (Kind.BOTTLE, str(bottle.identity), True)
+    assert (garbage.kind, garbage.ref, garbage.consent) == (GarbageKind.BOTTLE, str(bottle.identity), True)
     assert prune(world.context, plan_for(world.context, NOW), consent=False).removed == ()
     plan = plan_for(world.context, NOW)
     bottle.clear_tombstone()
@@ -384,10 +377,10 @@ def given_up(world: World) -> BottleState:
 def test_what_has_become_a_bottle_since_the_question_stays(world: World) -> None:
     arriving = given_up(world)
     plan = plan_for(world.context)
-    assert {each.kind for each in plan.garbage} == {Kind.IMAGE, Kind.VOLUME, Kind.FOLDER}
+    assert {each.kind for each in plan.garbage} == {GarbageKind.IMAGE, GarbageKind.VOLUME, GarbageKind.FOLDER}
     arriving.path.mkdir()
     pruned = prune(world.context, plan, consent=True)
-    assert {each.kind for each in pruned.removed} == {Kind.FOLDER}
+    assert {each.kind for each in pruned.removed} == {GarbageKind.FOLDER}
     assert {each.why for each in pruned.left} == {f"{STRANGER} has come here meanwhile"}
     assert world.engine.image(STRANGER.committed(3)) is not None
 
@@ -592,12 +585,12 @@ def test_no_plan_takes_what_is_not_ours_or_the_only_copy_of_work(facts: GarbageF
     in_history = {chain for bottle in facts.bottles.values() for chain in bottle.chains}
     for garbage in plan_prune(facts).garbage:
         match garbage.kind:
-            case Kind.CONTAINER:
+            case GarbageKind.CONTAINER:
                 (container,) = [each for each in facts.containers if each.id == garbage.ref]
                 assert container.name.startswith(("bottle-read-", "bottle-fill-"))
                 assert container.status is Status.CREATED
                 assert "bottle.schema" in container.labels
-            case Kind.IMAGE:
+            case GarbageKind.IMAGE:
                 holders = [each for each in facts.images if garbage.ref in (each.id, *each.tags)]
                 assert all("bottle.schema" in each.labels for each in holders if garbage.ref not in each.tags)
                 if any(garbage.ref.startswith(f"{each.committed_repository}:") for each in drafts):
@@ -608,13 +601,13 @@ def test_no_plan_takes_what_is_not_ours_or_the_only_copy_of_work(facts: GarbageF
                 assert any(each.diff_ids not in in_history for each in holders)
                 assert garbage.consent or ":in-flight-" in garbage.ref
                 assert not any(each.damaged for each in facts.bottles.values())
-            case Kind.VOLUME:
+            case GarbageKind.VOLUME:
                 volume = next(each for each in facts.volumes if each.name == garbage.ref)
                 owners = {each.labels.get("bottle.identity") for each in facts.volumes if each.name == garbage.ref}
                 assert volume.name.startswith("bottle-")
                 assert not owners <= {str(each) for each in facts.bottles}
                 assert garbage.consent or owners & {str(each) for each in drafts}
-            case Kind.FOLDER:
+            case GarbageKind.FOLDER:
                 (folder,) = [each for each in facts.folders if str(each.path) == garbage.ref]
                 owner = facts.bottles.get(folder.identity)
                 assert not folder.busy
@@ -622,7 +615,7 @@ def test_no_plan_takes_what_is_not_ours_or_the_only_copy_of_work(facts: GarbageF
                 assert not garbage.consent or folder.placed is not None or folder.identity in abandoned
                 assert owner is None or not owner.busy
                 assert not (folder.area is Area.OUTGOING and owner is not None and owner.moving)
-            case Kind.BOTTLE:
+            case GarbageKind.BOTTLE:
                 bottle = facts.bottles[Identity.parse(garbage.ref)]
                 assert garbage.consent
                 assert bottle.moved_to is not None

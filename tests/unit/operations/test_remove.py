@@ -16,7 +16,7 @@ from bottle.launch import bare_spec, requests_volume
 from bottle.model import MigrationPhase, MigrationRecord, Mount, MountKind, Tombstone
 from bottle.operations import ForkRequest, commit, fork, plan_for, prune, remove, resume, stop
 from bottle.operations.arriving import undisturbed
-from bottle.plan.decisions import ResumeRequest
+from bottle.plan.resume import ResumeRequest
 from bottle.store.state import BottleState
 from bottle.testing import FakeEngine
 from tests.support.world import AGENT, BASE, Fate, Killed, World, every_moment

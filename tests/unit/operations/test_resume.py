@@ -28,7 +28,7 @@ from bottle.errors import (
 from bottle.launch import Once, made_to_run
 from bottle.model import ContainerMark, LaunchSpec, Mount, MountKind, Status, Tombstone
 from bottle.operations import StartRequest, commit, observe_resume, plan_start, resume, start, stop
-from bottle.plan.decisions import Attach, FromCommit, Rebuild, ResumePlan, ResumeRequest, StartAgain, plan_resume
+from bottle.plan.resume import Attach, FromCommit, Rebuild, ResumePlan, ResumeRequest, StartAgain, plan_resume
 from bottle.store.state import BottleState
 from migrate.secrets.policy import own_layers
 from tests.support.trees import snapshot

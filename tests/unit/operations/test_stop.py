@@ -16,7 +16,7 @@ from bottle import runtime
 from bottle.errors import BottleError, EngineError, Locked, MovedAway, NotFound
 from bottle.model import CommitSpec, ImageDefaults, Status, Tombstone
 from bottle.operations import Context, commit, end_session, resume, stop
-from bottle.plan.decisions import ResumeRequest, StartAgain
+from bottle.plan.resume import ResumeRequest, StartAgain
 from bottle.store.state import BottleState
 from tests.support.trees import snapshot
 from tests.support.world import AGENT, Fate, Killed, World, every_moment

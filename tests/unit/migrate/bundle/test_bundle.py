@@ -20,7 +20,7 @@ from bottle.errors import (
     StillPaused,
     VerificationFailed,
 )
-from bottle.launch import REQUESTS
+from bottle.launch import REQUESTS_MOUNT
 from bottle.model import (
     Agent,
     ImageFacts,
@@ -37,7 +37,7 @@ from bottle.operations.remove import remove
 from bottle.operations.requests import collect
 from bottle.operations.resume import resume
 from bottle.operations.stop import stop
-from bottle.plan.decisions import ResumeRequest
+from bottle.plan.resume import ResumeRequest
 from bottle.store.state import BottleState
 from bottle.testing import FakeEngine
 from migrate.bundle.export import export
@@ -184,7 +184,7 @@ def test_what_is_edited_without_end_keeps_a_bundle_from_being_written(
 def test_requests_are_decided_and_answered_where_they_arrive(world: World, elsewhere: World) -> None:
     bottle = working(world)
     for kind, text in (("reason", "jq"), ("Dockerfile", "FROM a"), ("ready", "")):
-        world.work(bottle, f"{REQUESTS}/1.{kind}", text.encode())
+        world.work(bottle, f"{REQUESTS_MOUNT}/1.{kind}", text.encode())
     there, _ = brought_in(elsewhere, exported(world, bottle))
     (request,) = there.requests()
     assert (request.number, request.reason, request.dockerfile) == (1, "jq", "FROM a")
@@ -201,7 +201,7 @@ def test_what_was_half_approved_elsewhere_is_undecided_where_it_arrives(world: W
     bottle = working(world)
     for number in (1, 2):
         for kind, text in (("reason", "jq"), ("Dockerfile", f"FROM a{number}"), ("ready", "")):
-            world.work(bottle, f"{REQUESTS}/{number}.{kind}", text.encode())
+            world.work(bottle, f"{REQUESTS_MOUNT}/{number}.{kind}", text.encode())
     with bottle.locked("a test"):
         requests = collect(world.context, bottle)
     for request in requests:

@@ -520,7 +520,7 @@ def test_folders_of_this_host_and_capabilities_are_granted_to_whom_the_user_gran
     assert [line.split(",")[0].split(":")[0] for line in imported.refused] == ["the Dockerfile /root/.ssh/config"]
     assert list(imported.powers) == asked
     assert asked == [
-        "host folder /etc, mounted at /host", "capability CHOWN", "capability SYS_ADMIN",
+        "host folder /etc, mounted at /host", "Linux capability CHOWN", "Linux capability SYS_ADMIN",
         "secret TOKEN, taken from your environment at each resume",
     ]  # fmt: skip
 

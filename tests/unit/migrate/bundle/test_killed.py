@@ -14,7 +14,7 @@ from bottle.model import MigrationPhase, MigrationRecord, Status
 from bottle.naming import Identity
 from bottle.operations import Context, plan_for, prune, remove, stop
 from bottle.operations.settle import settle
-from bottle.plan.garbage import Area, Kind
+from bottle.plan.garbage import Area, GarbageKind
 from bottle.store import temporary
 from bottle.store.state import StateHome
 from bottle.testing import FakeEngine
@@ -159,7 +159,7 @@ def test_the_part_of_a_bundle_that_a_killed_export_leaves_is_seen(
     assert killed(run)
     (part,) = away.iterdir()
     assert temporary.BUNDLE.matches(part.name)
-    (garbage,) = [each for each in plan_for(world.context, NOW).garbage if each.kind is Kind.FOLDER]
+    (garbage,) = [each for each in plan_for(world.context, NOW).garbage if each.kind is GarbageKind.FOLDER]
     assert str(part) in garbage.why
     assert not garbage.consent
     prune(world.context, plan_for(world.context, NOW), consent=False)

@@ -43,9 +43,9 @@ from bottle.operations.doctor import Verdict
 from bottle.operations.resume import resume
 from bottle.operations.settle import settle
 from bottle.operations.stop import Stopped, stop, stop_locked
-from bottle.plan.decisions import ResumeRequest
+from bottle.plan.resume import ResumeRequest
 from bottle.store.state import BottleState, StateHome
-from bottle.testing.tree import Node
+from bottle.testing.tree import FakeNode
 from migrate.contents.packing import packed_before
 from migrate.host.destination import Destination
 from migrate.host.probe import probe
@@ -1027,7 +1027,7 @@ def test_a_bottle_that_runs_on_both_hosts_is_told_of_everywhere(rig: Rig) -> Non
 
 def test_a_transcript_that_is_a_link_to_itself_moves(rig: Rig) -> None:
     world = rig.world
-    loop = Node(type=tarfile.SYMTYPE, target="/root/.demo")
+    loop = FakeNode(type=tarfile.SYMTYPE, target="/root/.demo")
     world.engine.write(rig.bottle.identity.container, "/root/.demo", node=loop)
     moved = rig.move()
     assert rig.there == (rig.bottle.identity,)

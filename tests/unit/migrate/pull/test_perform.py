@@ -20,7 +20,7 @@ import pytest
 
 from bottle.agent.admission import demands
 from bottle.errors import BackendUnsupported, BottleError, ConnectionLost, NeedsConsent, VerificationFailed
-from bottle.files.tree import LONGEST_PATH
+from bottle.files.limits import LONGEST_PATH
 from bottle.model import (
     Agent,
     CapabilityRequest,

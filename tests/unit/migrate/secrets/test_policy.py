@@ -18,7 +18,7 @@ from bottle.model import Agent, Metadata
 from bottle.naming import Identity
 from bottle.operations import commit, stop
 from bottle.operations.resume import resume
-from bottle.plan.decisions import ResumeRequest
+from bottle.plan.resume import ResumeRequest
 from bottle.testing import RecordingProgress
 from migrate.bundle.export import export
 from migrate.bundle.imports import ImportRequest, import_bundle
