@@ -114,7 +114,7 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
         message=encodable(message),
         container_id=container.id,
     )
-    state.write_intent(intent)
+    state.intent.write(intent)
     frozen = None
     try:
         with paused(context, state, container if plan.pause else None, "a commit"):
@@ -205,7 +205,7 @@ def record_commit(context: Context, state: BottleState, record: CommitRecord) ->
         state.clear_rebuild()
     state.mark_preserved()
     context.engine.tag(record.tag, state.identity.committed_latest)
-    state.clear_intent()
+    state.intent.clear()
 
 
 def save_transcript(
@@ -229,8 +229,8 @@ def observe_commit(context: Context, state: BottleState, *, pause: bool) -> tupl
     container = context.container(metadata.identity)
     facts = CommitFacts(
         metadata=metadata,
-        tombstone=state.tombstone(),
-        migration=state.migration(),
+        tombstone=state.tombstone.read(),
+        migration=state.migration.read(),
         container=container,
         base=context.engine.image(container.image) if container else None,
         commits=state.commits(),

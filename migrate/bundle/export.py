@@ -22,7 +22,7 @@ from bottle.store.state import BottleState
 from bottle.store.temporary import note_outside
 from migrate.admission.tar_rules import Walk
 from migrate.bundle.file import BundleFile, plain_member, require_free, writing
-from migrate.bundle.format import Kind, Manifest, Member, Place, member_name
+from migrate.bundle.format import BundledCommit, Kind, Manifest, Member, Place, member_name
 from migrate.bundle.inspection import inspect
 from migrate.contents.git import Git
 from migrate.contents.live_folder import LiveFolder, keep_up
@@ -187,8 +187,8 @@ def _observe(context: Context, state: BottleState) -> ExportFacts:
 
 
 def _require_owner(state: BottleState) -> None:
-    require_here(state.identity, state.tombstone(), "export")
-    migration = state.migration()
+    require_here(state.identity, state.tombstone.read(), "export")
+    migration = state.migration.read()
     if migration is not None and migration.phase is MigrationPhase.HANDING_OFF:
         raise MovedAway(
             f"a move of {state.identity} to {migration.host} was cut while it was handed over",
@@ -246,10 +246,12 @@ class _Export:
             created_at=context.now(),
             architecture=image.architecture,
             os=image.os,
-            number=commit.number,
-            tag=commit.tag,
-            config_digest=commit.config_digest,
-            diff_ids=commit.diff_ids,
+            commit=BundledCommit(
+                number=commit.number,
+                tag=commit.tag,
+                config_digest=commit.config_digest,
+                diff_ids=commit.diff_ids,
+            ),
             members=members,
         )
         with (

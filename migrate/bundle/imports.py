@@ -93,7 +93,7 @@ class _Import:
         self._identity = Identity.fresh(file.manifest.identity.agent)
         self._workspace = landing(context.home.path, file.manifest, self._identity, request.workspace)
         self._near = temporary.importing(self._workspace, self._identity) if self._workspace else None
-        self._tag = self._identity.committed(file.manifest.number)
+        self._tag = self._identity.committed(file.manifest.commit.number)
         self._inode: tuple[int, int] | None = None
         self._made: list[Path] = []
         self._holders: list[str] = []
@@ -105,7 +105,7 @@ class _Import:
         seen = info if context.engine.is_local else replace(info, root_dir="")
         require_room(demands(context.home.path, manifest, seen, self._workspace))
         contents = inspect(self._file, context.progress)
-        origin = Lineage(identity=manifest.identity, commit=manifest.number)
+        origin = Lineage(identity=manifest.identity, commit=manifest.commit.number)
         moved = replace(contents.metadata, identity=self._identity, name=None, copied_from=origin)
         if not moved.copy_cwd:
             moved = replace(moved, cwd=self._workspace)
@@ -127,7 +127,7 @@ class _Import:
         return Imported(
             identity=self._identity,
             origin=origin,
-            commit=next(commit for commit in history if commit.number == manifest.number),
+            commit=next(commit for commit in history if commit.number == manifest.commit.number),
             workspace=self._workspace,
             volumes=volumes,
             powers=(
@@ -174,11 +174,11 @@ class _Import:
 
     def _load(self, contents: Contents) -> None:
         """Feed the image to the engine, uncompressed, as every engine reads it, and prove that it is the right one."""
-        engine, manifest = self._context.engine, self._manifest
-        layers = {member.plain_digest: member for member in manifest.of(Kind.LAYER)}
+        engine, commit = self._context.engine, self._manifest.commit
+        layers = {member.plain_digest: member for member in self._manifest.of(Kind.LAYER)}
         archive = compose(
             config=contents.config,
-            diff_ids=manifest.diff_ids,
+            diff_ids=commit.diff_ids,
             blobs={diff_id: _plain_blob(member) for diff_id, member in layers.items()},
             tag=self._tag,
             store=engine.info().store,
@@ -186,7 +186,7 @@ class _Import:
         with self._context.progress.phase("loading the image", archive.size):
             engine.load(self._parts(archive, layers))
         image = engine.image(self._tag)
-        if image is None or (image.diff_ids, image.config_digest) != (manifest.diff_ids, manifest.config_digest):
+        if image is None or (image.diff_ids, image.config_digest) != (commit.diff_ids, commit.config_digest):
             raise refusal("the image that the engine made of it is not the one that was committed")
         with self._holder("verify"):
             pass  # a container can be made of it

@@ -70,7 +70,7 @@ def observe(
     """
     metadata = state.metadata()
     require_docker(metadata, "migrate")
-    require_here(state.identity, state.tombstone(), "migrate")
+    require_here(state.identity, state.tombstone.read(), "migrate")
     container = context.container(state.identity)
     tag, commits = state.committed_image(), state.commits()
     ref = container.image if container is not None else tag

@@ -28,9 +28,9 @@ def let_go(
 
     `edited` is what is newer here than there.
     """
-    record = state.migration()
+    record = state.migration.read()
     account = record.account if record is not None else None
-    state.write_tombstone(
+    state.tombstone.write(
         Tombstone(
             host=host_name,
             moved_at=context.now(),
@@ -39,7 +39,7 @@ def let_go(
             nonce=record.nonce if record is not None else None,
         )
     )
-    state.clear_migration()
+    state.migration.clear()
 
 
 def settle_handoff(context: Context, state: BottleState, record: MigrationRecord, remote: Remote) -> bool:
@@ -53,7 +53,7 @@ def settle_handoff(context: Context, state: BottleState, record: MigrationRecord
     if had_arrived(remote, state.identity, record.nonce):
         let_go(context, state, record.host, record.commit, edited_here(context, state, record))
         return True
-    state.clear_migration()
+    state.migration.clear()
     return False
 
 

@@ -80,7 +80,7 @@ class Moved:
 
 def plan(context: Context, state: BottleState, remote: Remote, request: MoveRequest) -> MovePlan:
     """What a move would do; nothing is changed. Raises what `plan_move` raises, or Conflict for one that was cut."""
-    there, earlier = _name_there(state, remote, request), state.migration()
+    there, earlier = _name_there(state, remote, request), state.migration.read()
     if earlier is not None and earlier.phase is MigrationPhase.HANDING_OFF:
         raise _cut_at_the_end(state.identity, earlier)
     seen = observe(context, state, remote, request, there)
@@ -145,7 +145,7 @@ def _name_there(state: BottleState, remote: Remote, request: MoveRequest) -> Ide
     """A copy gets a fresh identity, the same one when it is tried again; what moves keeps its own."""
     if not request.keep:
         return state.identity
-    earlier = state.migration()
+    earlier = state.migration.read()
     if (
         earlier is not None
         and earlier.arrives_as is not None
@@ -259,7 +259,7 @@ class _Move:
 
     def _arrived_before(self) -> bool:
         """Whether an earlier run had brought the bottle to this very host, and only its end was cut off."""
-        state, earlier = self._state, self._state.migration()
+        state, earlier = self._state, self._state.migration.read()
         if earlier is not None and earlier.phase is MigrationPhase.HANDING_OFF:
             if self._request.keep or not _same_goal(earlier, self._remote, self._request):
                 raise _cut_at_the_end(self._identity, earlier)
@@ -270,7 +270,7 @@ class _Move:
 
     def _moved_before(self) -> bool:
         """Whether this host let the bottle go to that one, which still owns it."""
-        tombstone = self._state.tombstone()
+        tombstone = self._state.tombstone.read()
         if tombstone is None or tombstone.host != self._remote.name:
             return False
         presence = probe(self._remote, self._identity, "").presence
@@ -294,7 +294,7 @@ class _Move:
             self._context.progress.note(f"{copied}, since an earlier run; what was done after that commit is not in it")
             return True
         self._remote.run(plain("clear", str(self._there)))
-        self._state.clear_migration()
+        self._state.migration.clear()
         if self._request.pulled_by is not None:  # whoever pulls takes one bottle at a time
             raise Conflict(
                 f"{copied}, and work has gone on since",
@@ -308,7 +308,7 @@ class _Move:
     def _done_before(self) -> Moved:
         """What an earlier run did, by its own account; `_arrived_before` has asked the other host."""
         state = self._state
-        told = state.migration() if self._request.keep else state.tombstone()
+        told = state.migration.read() if self._request.keep else state.tombstone.read()
         account = told.account if told is not None else None
         if account is None:  # the run that brought it there was one of an earlier version
             commit = commit_in_force(state.commits(), state.committed_image())
@@ -323,7 +323,7 @@ class _Move:
         self._registered(self._there)
         self._clear(destination)
         moved = self._moved(account, destination)
-        self._state.clear_migration()
+        self._state.migration.clear()
         return moved
 
     def _moved(self, account: MoveAccount, destination: Destination) -> Moved:
@@ -355,7 +355,7 @@ class _Move:
         )
 
     def _note(self, phase: MigrationPhase, commit: int | None) -> None:
-        self._state.write_migration(
+        self._state.migration.write(
             MigrationRecord(
                 phase=phase,
                 host=self._remote.name,
@@ -608,7 +608,7 @@ class _Move:
             return False
         arrived = had_arrived(self._remote, self._there, self._nonce)
         if not arrived:
-            self._state.clear_migration()
+            self._state.migration.clear()
         return arrived
 
     def _uploader(self) -> Uploader:

@@ -23,7 +23,8 @@ from bottle.model import CommitRecord, Metadata, Store
 from bottle.naming import Identity
 from bottle.plan.decisions import commit_in_force
 from bottle.ports import Engine, Progress
-from bottle.store.state import ARRIVED, TOMBSTONE, BottleState, StateHome
+from bottle.store.home import StateHome
+from bottle.store.state import ARRIVED, TOMBSTONE, BottleState
 from bottle.text import printable
 from migrate.admission.arrived_state import (
     WRITTEN_HERE,

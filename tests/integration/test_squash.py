@@ -24,7 +24,8 @@ from bottle.model import Agent, ImageFacts
 from bottle.operations import Committed, Context, StartRequest, commit, plan_start, resume, start
 from bottle.plan import decisions as plan
 from bottle.plan.decisions import ResumeRequest
-from bottle.store.state import BottleState, StateHome
+from bottle.store.home import StateHome
+from bottle.store.state import BottleState
 from bottle.testing import RecordingProgress
 from migrate.image.squash import Squasher
 from tests.hosts import DockerHost

@@ -31,7 +31,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ("a tree that was being replaced is not put back", "        old.rename(target)\n", "        pass\n"),
     ),
     *_in(
-        "bottle/store/state.py",
+        "bottle/store/home.py",
         "store/test_durability",
         ("a draft is adopted unsynced", "            tree.sync(draft.path)\n", ""),
     ),
@@ -116,7 +116,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *_in(
         "bottle/operations/commit.py",
         "operations/test_commit",
-        ("a commit is not noted before it is made", "    state.write_intent(intent)\n", ""),
+        ("a commit is not noted before it is made", "    state.intent.write(intent)\n", ""),
         ("a container is not paused", 'if plan.pause else None, "a commit"', 'if not plan else None, "a commit"'),
         ("a commit is not put in force", "    state.write_committed_image(record.tag)\n", ""),
     ),
@@ -438,7 +438,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *_in(
         "migrate/move/handoff.py",
         "migrate/host/test_destination migrate/move/test_move",
-        ("a move leaves no tombstone", "    state.write_tombstone(\n", "    str(\n"),
+        ("a move leaves no tombstone", "    state.tombstone.write(\n", "    str(\n"),
     ),
     *_in(
         "migrate/host/ownership.py",

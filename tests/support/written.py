@@ -28,7 +28,7 @@ from bottle.model import (
 )
 from bottle.naming import Identity
 from bottle.portbinding import PortBinding
-from migrate.bundle.format import Kind, Manifest, Member, Place, member_name
+from migrate.bundle.format import BundledCommit, Kind, Manifest, Member, Place, member_name
 from migrate.model import Codec
 from migrate.move.plan import MovePlan, Part
 from migrate.move.steps import Moved
@@ -172,10 +172,7 @@ MANIFEST = Manifest(
     created_at=NOON,
     architecture="amd64",
     os="linux",
-    number=2,
-    tag=IDENTITY.committed(2),
-    config_digest=DIGEST,
-    diff_ids=LAYERS,
+    commit=BundledCommit(number=2, tag=IDENTITY.committed(2), config_digest=DIGEST, diff_ids=LAYERS),
     members=(
         member(Kind.CONFIG, 0, DIGEST),
         member(Kind.LAYER, 0, LAYERS[0]),
