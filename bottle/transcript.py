@@ -58,7 +58,7 @@ _ENTRY = Form(
         "size": between(0, _LIMITS.size),
         "target": _target,
     },
-    omitted=frozenset({"nanoseconds"}),
+    omitted=("nanoseconds",),
 )
 INDEX = Forms({Entry: _ENTRY})
 

@@ -75,7 +75,7 @@ class Converter:
     def _object_reader(self, cls: type) -> Read:
         form = self._form(cls)
         make: Callable[[Json, type], object] = make_dict_structure_fn(cls, self._cattrs, **_overrides(form))
-        names = [each.name for each in fields(cls) if each.name not in form.omitted | form.later]
+        names = {each.name for each in fields(cls)} - {*form.omitted, *form.later}
         needed = frozenset(form.keys.get(each, each) for each in names)
 
         def read(document: object, _: object) -> object:

@@ -21,8 +21,8 @@ class Form:
 
     keys: Mapping[str, str] = field(default_factory=dict)
     read: Mapping[str, Read] = field(default_factory=dict)
-    later: frozenset[str] = frozenset()
-    omitted: frozenset[str] = frozenset()
+    later: tuple[str, ...] = ()
+    omitted: tuple[str, ...] = ()
     folded: Callable[[Json], Json] | None = None
     unfolded: Callable[[Json], Json] | None = None
     check: Callable[[Any], None] | None = None

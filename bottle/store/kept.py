@@ -67,28 +67,26 @@ KEPT = Forms(
     {
         Metadata: Form(
             read={"name": optional(_bottle_name)},
-            later=frozenset({"name"}),
+            later=("name",),
             folded=_with_agent,
             unfolded=_agent_beside,
             check=_check_metadata,
         ),
         Agent: Form(
             keys={"name": "agent_name"},
-            later=frozenset(
-                {"remote_control", "user", "shm_size", "gpus", "ports", "hosts", "keep", "carry", "build_args"}
-            ),
+            later=("remote_control", "user", "shm_size", "gpus", "ports", "hosts", "keep", "carry", "build_args"),
         ),
-        Mount: Form(omitted=frozenset({"anonymous"})),
+        Mount: Form(omitted=("anonymous",)),
         Lineage: Form(read={"commit": _COMMIT}),
         CommitRecord: Form(
             keys={"mark": "container"},
             read={"number": _COMMIT, "parent": optional(_COMMIT)},
-            later=frozenset({"expired", "defaults", "volumes", "base"}),
+            later=("expired", "defaults", "volumes", "base"),
         ),
         ContainerMark: Form(keys={"container_id": "id"}),
         CommitIntent: Form(read={"number": _COMMIT}),
-        MigrationRecord: Form(read={"commit": optional(_COMMIT)}, later=frozenset({"account"})),
-        Tombstone: Form(later=frozenset({"arrived", "account", "nonce"})),
-        MoveAccount: Form(later=frozenset(_TOLD)),
+        MigrationRecord: Form(read={"commit": optional(_COMMIT)}, later=("account",)),
+        Tombstone: Form(later=("arrived", "account", "nonce")),
+        MoveAccount: Form(later=_TOLD),
     }
 )

@@ -36,7 +36,7 @@ _ADVICE = re.compile(
 
 _LINES = ("skipped", "along", "dropped", "edited", "carried", "left_behind")
 _SENTENCES = ("stays", "missing_there", "shared")  # which say "here" and "there"
-_LATER = frozenset({"along", "shared", "dropped", "edited", "carried", "left_behind"})
+_LATER = ("along", "shared", "dropped", "edited", "carried", "left_behind")
 
 Json = Mapping[str, Any]
 T = TypeVar("T")
@@ -100,7 +100,7 @@ def _forms(host: str = "") -> Forms:
         **dict.fromkeys(_LINES, lambda value, _: _lines(value)),
         **dict.fromkeys(_SENTENCES, lambda value, _: _lines(value, host)),
     }
-    form = Form(read=read, later=_LATER, omitted=frozenset({"resumed"}), unfolded=_shortened)
+    form = Form(read=read, later=_LATER, omitted=("resumed",), unfolded=_shortened)
     return Forms({MovePlan: form, Moved: form, Part: Form(read={"name": lambda value, _: printable(text(value))})})
 
 
