@@ -31,6 +31,26 @@ MUTANTS: tuple[Mutant, ...] = (
         ("a tree that was being replaced is not put back", "        old.rename(target)\n", "        pass\n"),
     ),
     *_in(
+        "bottle/store/converter.py",
+        "store/test_golden store/test_kept",
+        (
+            "a document may lack anything",
+            "            if not needed <= folded.keys():\n",
+            "            if not folded:\n",
+        ),
+        (
+            "what is wrong with a document is not looked at",
+            "                form.check(value)\n",
+            "                pass\n",
+        ),
+    ),
+    *_in(
+        "bottle/store/values.py",
+        "store/test_golden store/test_kept",
+        ("true is a number", "value, int) or isinstance(value, bool):", "value, int):"),
+        ("a time needs no zone", "    if found.tzinfo is None:\n", "    if found is None:\n"),
+    ),
+    *_in(
         "bottle/store/home.py",
         "store/test_durability",
         ("a draft is adopted unsynced", "            tree.sync(draft.path)\n", ""),

@@ -86,6 +86,11 @@ def test_a_document_reads_as_it_was_meant(name: str) -> None:
     assert forms.load((GOLDEN / name).read_bytes(), PATH, type(value)) == value
 
 
+def test_a_bundle_of_an_earlier_version_is_read() -> None:
+    """Only what would be written again is taken, byte for byte."""
+    assert bundle.parse((GOLDEN / "bottle-bundle.json").read_bytes()) == written.MANIFEST
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_a_document_lacks_only_what_came_later(name: str) -> None:
     forms, value = DOCUMENTS[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -179,3 +180,26 @@ def test_an_account_without_lines_that_came_later_is_read() -> None:
         Tombstone,
     )
     assert tombstone.account == MoveAccount(commit=1, staged=2)
+
+
+def test_a_bottle_is_called_after_its_agent() -> None:
+    document = KEPT.to_json(written.METADATA) | {"agent_name": "other"}
+    with pytest.raises(StateDamaged, match="agent_name 'other' does not fit identity 'demo-abcde'"):
+        KEPT.load(dump(document), PATH, Metadata)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"cwd": 1}, "`cwd` must be a text, not int"),
+        ({"started_at": "2026-01-01T00:00:00"}, "`started_at` names no time zone"),
+        ({"copied_from": {"identity": "demo-abcde", "commit": True}}, "`copied_from`: `commit` must be a whole number"),
+        ({"copied_from": {"identity": "x", "commit": 1}}, "`copied_from`: `identity`: 'x' is no identity of a bottle"),
+        ({"agent": []}, "`agent` must be an object, not list"),
+        ({"agent_name": None}, "`agent`: `agent_name` must be a text, not NoneType"),
+        ({"agent": {}}, "`agent`: `cap_add` is missing"),
+    ],
+)
+def test_damage_is_told_with_the_field_that_it_is_in(wrong: dict[str, Any], told: str) -> None:
+    with pytest.raises(StateDamaged, match=re.escape(f"{PATH} is damaged: {told}")):
+        KEPT.load(dump(KEPT.to_json(written.METADATA) | wrong), PATH, Metadata)
