@@ -11,7 +11,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,12 +25,42 @@ from bottle.files.unpack import Entry, EntryType, Limits, receive, relative
 from bottle.launch import is_below
 from bottle.model import Mount
 from bottle.ports import Contents
-from bottle.store import serial
+from bottle.store.form import Form
+from bottle.store.forms import Forms
+from bottle.store.values import InvalidValue, between, number, text
 from bottle.text import printable
 
 _LIMITS = Limits(entries=200_000, size=4 * 1024**3)
-_MOST_ID = 2**32 - 1
 _LINKS = 40  # paths that a transcript may consist of when links are followed: as many as Linux follows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """`transcript/index.json`: every file, folder and link of a snapshot."""
+
+    entries: tuple[Entry, ...]
+
+
+def _target(value: object, _: object) -> str:
+    if "\0" in text(value):
+        raise InvalidValue("ends in its middle")
+    return text(value)
+
+
+_ID = between(0, 2**32 - 1)  # of a user or a group
+# An engine gives times in whole seconds.
+_ENTRY = Form(
+    read={
+        "path": lambda value, _: relative(text(value)),
+        "mode": lambda value, _: number(value) & 0o7777,
+        "uid": _ID,
+        "gid": _ID,
+        "size": between(0, _LIMITS.size),
+        "target": _target,
+    },
+    omitted=("nanoseconds",),
+)
+INDEX = Forms({Entry: _ENTRY})
 
 
 def capture(
@@ -63,8 +93,7 @@ def capture(
             link = next((each.target for each in found if _is_link_at(done[-1], each)), None)
             if link is not None:
                 waiting += _leads_to(done[-1], link, (*done, *waiting), elsewhere)
-        document = {"entries": [entry_to_json(entry) for entry in entries]}
-        write_atomic(new / "index.json", serial.dump(document))
+        write_atomic(new / "index.json", INDEX.dump(Index(entries=tuple(entries))))
         replace_tree(new, folder)
     finally:
         tree.discard(new)
@@ -145,7 +174,7 @@ def read_index(folder: Path) -> tuple[Entry, ...]:
         return ()
     except OSError as exc:
         raise StateDamaged(f"cannot read {path}: {exc.strerror}", next_step=f"ls -l {path}") from exc
-    return serial.load(data, path, lambda document: tuple(map(_entry, serial.tables(document, "entries"))))
+    return INDEX.load(data, path, Index).entries
 
 
 def restore(engine: Contents, container: str, folder: Path, *, spared: Callable[[str], bool] = lambda _: False) -> int:
@@ -161,13 +190,6 @@ def restore(engine: Contents, container: str, folder: Path, *, spared: Callable[
     with _as_tar(entries, folder / "files") as tar:
         engine.write_archive(container, "/", tar)
     return sum(entry.type is EntryType.FILE for entry in entries)
-
-
-def entry_to_json(entry: Entry) -> serial.Json:
-    """As the index has it. An engine gives times in whole seconds."""
-    said = {**asdict(entry), "type": entry.type.value}
-    del said["nanoseconds"]
-    return said
 
 
 @contextmanager
@@ -226,20 +248,3 @@ def _checked(entry: Entry, below: OpenTree, files: Path) -> BinaryIO:
 
 def _aside(files: Path) -> str:
     return f"to go on without it: mv {files.parent} {files.parent}.damaged"
-
-
-def _entry(data: serial.Json) -> Entry:
-    if "\0" in serial.text(data, "target"):
-        raise ValueError("`target` ends in its middle")
-    entry = Entry(
-        path=relative(serial.text(data, "path")),
-        type=EntryType(serial.text(data, "type")),
-        mode=serial.number(data, "mode"),
-        uid=serial.between(data, "uid", 0, _MOST_ID),
-        gid=serial.between(data, "gid", 0, _MOST_ID),
-        mtime=serial.number(data, "mtime"),
-        size=serial.between(data, "size", 0, _LIMITS.size),
-        sha256=serial.text(data, "sha256"),
-        target=serial.text(data, "target"),
-    )
-    return replace(entry, mode=entry.mode & 0o7777)

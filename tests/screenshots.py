@@ -34,7 +34,7 @@ from bottle.operations.inspection import TranscriptSize
 from bottle.operations.request_review import RequestDetail
 from bottle.plan.sizes import Weight
 from bottle.requests.request import digest_of
-from bottle.store.state import StateHome
+from bottle.store.home import StateHome
 from bottle.testing import FakeEngine
 from migrate.image.save_stream import SaveStreamSource
 from tests.support.dashboard import Screen

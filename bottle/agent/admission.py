@@ -168,11 +168,13 @@ def clash(agent: Agent, *, copied: bool = False) -> tuple[str, str] | None:
 
 
 def beyond_reckoning(agent: Agent) -> tuple[str, ...]:
-    """The numbers of an agent that can be read and not reckoned with, a line each."""
+    """The numbers of an agent that can be read and not reckoned with, a line each. Asked of every bottle in a list."""
+    kept = (agent.keep.commits, agent.keep.days) if agent.keep is not None else ()
+    said = (("cpus", CPUS, (agent.cpus,)), ("keep", KEPT, kept))
     return tuple(
         _expected(key, rule)
-        for key, rule, values in _values(agent)
-        if rule in {CPUS, KEPT} and not all(rule.holds(value) for value in values if value is not None)
+        for key, rule, values in said
+        if not all(rule.holds(value) for value in values if value is not None)
     )
 
 

@@ -12,7 +12,8 @@ from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.plan.history import commit_in_force
 from bottle.plan.resume import ResumeRequest
-from bottle.store.state import TOMBSTONE, BottleState, StateHome
+from bottle.store.home import StateHome
+from bottle.store.state import TOMBSTONE, BottleState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ def standing(context: Context, state: BottleState) -> Standing:
         exists=state.exists(),
         container=context.container(state.identity) if state.exists() else None,
         in_force=in_force(state),
-        unsettled=state.intent() is not None,
+        unsettled=state.intent.read() is not None,
     )
 
 

@@ -18,7 +18,7 @@ from bottle.naming import Identity, is_identity_prefix
 from bottle.operations import Context
 from bottle.operations import resume as bring_back
 from bottle.plan.resume import ResumeRequest
-from bottle.store.state import StateHome
+from bottle.store.home import StateHome
 from bottle.words import ssh_to
 from migrate.model import Target
 from migrate.pull.session import UNCHANGED, Conversing, PullPlan, PullRequest, pull

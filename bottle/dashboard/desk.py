@@ -132,7 +132,7 @@ class Desk(Operator):
         """Which host owns a bottle, by what is on record of its moves here."""
         with own_errors():
             state = self._context.home.bottle(identity)
-            tombstone = state.tombstone()
+            tombstone = state.tombstone.read()
             if tombstone is not None:
                 return f"{tombstone.host} owns the bottle"
             return unfinished(state) or "this host owns the bottle"
@@ -140,6 +140,6 @@ class Desk(Operator):
     def output(self, identity: Identity) -> Generator[bytes]:
         """The last that a bottle's agent wrote, and what it writes until it ends."""
         with own_errors():
-            tombstone = self._context.home.bottle(identity).tombstone()
+            tombstone = self._context.home.bottle(identity).tombstone.read()
             container = require_output(identity, self._context.container(identity), tombstone)
             yield from self._context.engine.logs(container.id, follow=True, tail=_TAIL)

@@ -98,7 +98,7 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
     intent = CommitIntent(
         nonce=secrets.token_hex(16), number=plan.number, message=encodable(message), container_id=container.id
     )
-    state.write_intent(intent)
+    state.intent.write(intent)
     image, dropped, frozen = _freeze(context, state, intent, container, plan)
     if container.status.alive and not plan.pause and container.status is not Status.PAUSED:
         dropped += _skipped(context, container, image)
@@ -106,7 +106,7 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
     mark = ContainerMark(container_id=container.id, started_at=container.started_at, running=container.status.alive)
     record = record_of(metadata, intent, image, mark, created_at=context.now(), parent=plan.parent, dropped=dropped)
     put_in_force(context, state, record)
-    state.clear_intent()
+    state.intent.clear()
     if frozen is not None:
         made = f"commit {record.number} of {metadata.identity} is made and in force; {frozen.left}"
         raise StillPaused(frozen.what, left=made, next_step=frozen.next_step) from frozen
@@ -202,8 +202,8 @@ def observe_commit(context: Context, state: BottleState, *, pause: bool) -> tupl
     container = context.container(metadata.identity)
     facts = CommitFacts(
         metadata=metadata,
-        tombstone=state.tombstone(),
-        migration=state.migration(),
+        tombstone=state.tombstone.read(),
+        migration=state.migration.read(),
         container=container,
         base=context.engine.image(container.image) if container else None,
         commits=state.commits(),

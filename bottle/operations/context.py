@@ -15,7 +15,7 @@ from bottle.plan.sizes import Chain
 from bottle.ports import Engine, LayerSquasher, Progress
 from bottle.progress import Silent
 from bottle.runtime import default_runtime
-from bottle.store.state import StateHome
+from bottle.store.home import StateHome
 
 
 def _utc_now() -> datetime:

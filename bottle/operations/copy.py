@@ -210,7 +210,7 @@ def _receiving(context: Context, state: BottleState) -> Iterator[ContainerFacts]
     """The bottle's container, which something may be put into while the context is open."""
     identity = state.identity
     with state.locked("bottle cp"):
-        require_here(identity, state.tombstone(), "copy into")
+        require_here(identity, state.tombstone.read(), "copy into")
         settle(context, state)
         container = context.container(identity)
         if container is None or not container.ever_ran:

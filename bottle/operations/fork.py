@@ -134,7 +134,7 @@ def fork(context: Context, state: BottleState, request: ForkRequest) -> Forked:
     metadata = state.metadata()
     require_docker(metadata, "fork")
     with state.locked("bottle fork"):
-        require_here(state.identity, state.tombstone(), "fork")
+        require_here(state.identity, state.tombstone.read(), "fork")
         settle(context, state)
         new = Identity.fresh(metadata.agent.name)
         plan = plan_fork(state.metadata(), state.commits(), state.committed_image(), request, new)

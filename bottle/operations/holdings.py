@@ -30,7 +30,7 @@ def arrived(state: BottleState) -> Arrived | None:
 
     A tombstone that does not say was written after a move of the commit in force, with all volumes of that.
     """
-    tombstone = state.tombstone()
+    tombstone = state.tombstone.read()
     if tombstone is None:
         return None
     if tombstone.arrived is not None:

@@ -124,7 +124,7 @@ def _view(known: _Read, found: tuple[ContainerSummary, ...], images: Mapping[str
     container = found[0] if found else None
     runs_here = any(each.status.alive for each in found)
     commit = commit_in_force(known.commits, known.tag)
-    tombstone = state.tombstone()
+    tombstone = state.tombstone.read()
     word, detail = _condition(container, known.tag, known.tag in images if known.tag else False)
     if container is not None and container.name != state.identity.container:
         detail = "; ".join(filter(None, (f"its container is called {container.name} now", detail)))
@@ -173,7 +173,7 @@ def _condition(container: ContainerSummary | None, tag: str | None, present: boo
 
 def unfinished(state: BottleState) -> str:
     """What is being done to a bottle, or was cut short, and what to type then; empty when there is nothing."""
-    intent, migration = state.intent(), state.migration()
+    intent, migration = state.intent.read(), state.migration.read()
     paused_by = state.paused_by
     if intent is None and migration is None and paused_by is None:
         return ""

@@ -101,11 +101,11 @@ def plan_for(context: Context, patience: timedelta = PATIENCE) -> PrunePlan:
 
 
 def _bottle(context: Context, state: BottleState, own: tuple[ContainerSummary, ...]) -> BottleFacts:
-    tombstone, intent = state.tombstone(), state.intent()
+    tombstone, intent = state.tombstone.read(), state.intent.read()
     return BottleFacts(
         identity=state.identity,
         moved_to=tombstone.host if tombstone else None,
-        moving=state.migration() is not None,
+        moving=state.migration.read() is not None,
         nonce=intent.nonce if intent else None,
         busy=state.locked_by is not None,
         alive=any(each.status.alive for each in own),
@@ -254,7 +254,7 @@ def _remove_leftover(context: Context, path: Path, *, placed: bool) -> None:
     state = context.home.bottle(identity or Identity.parse(path.name))
     if identity is None and state.exists():
         with state.locked("bottle prune"):
-            if path.parent.name == Area.OUTGOING.value and state.migration() is not None:
+            if path.parent.name == Area.OUTGOING.value and state.migration.read() is not None:
                 raise Conflict("a move has begun meanwhile")
             _remove_with_outside(context, path, placed=placed)
     else:
@@ -293,7 +293,7 @@ def _remove_moved(context: Context, state: BottleState, *, agreed: tuple[str, ..
     """Delete a bottle that lives elsewhere, and of what exists nowhere else no more than was `agreed` to."""
     with state.locked("bottle prune"), nothing_arriving(context, state):
         container = context.container(state.identity)
-        if state.tombstone() is None or state.migration() is not None:
+        if state.tombstone.read() is None or state.migration.read() is not None:
             raise Conflict("it came back meanwhile")
         if container is not None and container.status.alive:
             raise Conflict("it runs")

@@ -178,8 +178,8 @@ def _deciding(
     doing = f"{verb} a request of"
     require_docker(metadata, doing)
     with state.locked(f"bottle capability {verb}"):
-        require_here(state.identity, state.tombstone(), doing)
-        require_settled(state.identity, state.migration())
+        require_here(state.identity, state.tombstone.read(), doing)
+        require_settled(state.identity, state.migration.read())
         yield metadata, collect(context, state)
 
 

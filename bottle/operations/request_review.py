@@ -64,7 +64,7 @@ def list_requests(context: Context, identity: Identity | None = None) -> Request
     for each in context.home.identities() if identity is None else (identity,):
         state = context.home.bottle(each)
         try:
-            if identity is None and state.tombstone() is not None:
+            if identity is None and state.tombstone.read() is not None:
                 continue
             requests, trouble = _ask(context, state)
         except (StateDamaged, NotFound, MovedAway) as exc:
@@ -99,8 +99,8 @@ def show(context: Context, state: BottleState, digest: str | None = None) -> Req
 
 def _ask(context: Context, state: BottleState) -> tuple[tuple[CapabilityRequest, ...], str]:
     """What a bottle asks for, and why that may not be all of it."""
-    require_here(state.identity, state.tombstone(), "ask")
-    migration = state.migration()
+    require_here(state.identity, state.tombstone.read(), "ask")
+    migration = state.migration.read()
     if migration is not None and migration.phase is MigrationPhase.HANDING_OFF:
         return state.requests(), f"a move to {migration.host} was cut while it was handed over"
     try:

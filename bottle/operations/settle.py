@@ -34,7 +34,7 @@ def settle(context: Context, state: BottleState) -> None:
     take_effect(state, container)
     if container is not None and container.id != state.container_id():
         state.write_container_id(container.id)  # one that an earlier version made, or whose maker died
-    intent, migration = state.intent(), state.migration()
+    intent, migration = state.intent.read(), state.migration.read()
     by = _paused_by(state, intent, migration)
     if by is not None:
         if container is not None and container.status is Status.PAUSED:
@@ -57,7 +57,7 @@ def settle(context: Context, state: BottleState) -> None:
                 context.engine.remove_image(state.identity.unfolded(intent.nonce))
         except VerificationFailed as exc:
             context.progress.note(f"commit {intent.number} of {state.identity} had been cut short: {exc.what}")
-    state.clear_intent()
+    state.intent.clear()
 
 
 def _paused_by(state: BottleState, intent: CommitIntent | None, migration: MigrationRecord | None) -> str | None:
@@ -73,9 +73,9 @@ def _settle_copy(state: BottleState, migration: MigrationRecord) -> None:
     """A copy that died while it packed has left nothing to go on with."""
     copies = migration.paused or migration.arrives_as not in {None, state.identity}
     if copies and migration.phase is MigrationPhase.QUIESCING:
-        state.clear_migration()
+        state.migration.clear()
     elif migration.paused:  # by an export of an earlier version, in the note of a move
-        state.write_migration(replace(migration, paused=False))
+        state.migration.write(replace(migration, paused=False))
 
 
 def remove_draft_containers(context: Context, identity: Identity) -> None:
@@ -96,13 +96,13 @@ def _by_its_name(context: Context, identity: Identity) -> ContainerFacts | None:
 
 def take_effect(state: BottleState, container: ContainerFacts | None) -> None:
     """Make the bottle what its new container was made as, if that is the one it has: its next commit says so too."""
-    intent = state.resume_intent()
+    intent = state.resume_intent.read()
     if intent is None or container is None or container.id != intent.container_id:
         return
     if intent.committed_image is not None:
         use_image(state, intent.committed_image)
     state.write_metadata(intent.metadata)
-    state.clear_resume_intent()
+    state.resume_intent.clear()
 
 
 def take_over(
@@ -118,7 +118,7 @@ def take_over(
     placed = identity.committed(intent.number) in image.tags  # a squashed one stands on less
     if base is not None and not placed and image.diff_ids[: len(base.diff_ids)] != base.diff_ids:
         engine.remove_image(draft)
-        state.clear_intent()
+        state.intent.clear()
         raise VerificationFailed(
             f"the engine's commit of {identity} does not stand on the image its container was made from",
             left="it was deleted, and the last commit stays in force",

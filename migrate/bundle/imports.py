@@ -94,7 +94,7 @@ class _Import:
         self._identity = Identity.fresh(file.manifest.identity.agent)
         self._workspace = landing(context.home.path, file.manifest, self._identity, request.workspace)
         self._near = temporary.importing(self._workspace, self._identity) if self._workspace else None
-        self._tag = self._identity.committed(file.manifest.number)
+        self._tag = self._identity.committed(file.manifest.commit.number)
         self._inode: tuple[int, int] | None = None
         self._made: list[Path] = []
         self._holders: list[str] = []
@@ -106,14 +106,14 @@ class _Import:
         seen = info if context.engine.is_local else replace(info, root_dir="")
         require_room(demands(context.home.path, manifest, seen, self._workspace))
         contents = inspect(self._file, context.progress)
-        origin = Lineage(identity=manifest.identity, commit=manifest.number)
+        origin = Lineage(identity=manifest.identity, commit=manifest.commit.number)
         moved = replace(contents.metadata, identity=self._identity, name=None, copied_from=origin)
         if not moved.copy_cwd:
             moved = replace(moved, cwd=self._workspace)
         granted = grant(moved, context.home.bottle(self._identity).path, rebuild=contents.rebuild)
         require_held(contents.commits, manifest)
         history = history_here(contents.commits, self._identity)
-        commit = next(commit for commit in history if commit.number == manifest.number)
+        commit = next(commit for commit in history if commit.number == manifest.commit.number)
         granted.require(self._request.agree, LEFT, f"a copy of {origin.identity}")
         with self._draft() as draft:
             self._load(contents)
@@ -178,11 +178,11 @@ class _Import:
 
     def _load(self, contents: Contents) -> None:
         """Feed the image to the engine, uncompressed, as every engine reads it, and prove that it is the right one."""
-        engine, manifest = self._context.engine, self._manifest
-        layers = {member.plain_digest: member for member in manifest.of(Kind.LAYER)}
+        engine, commit = self._context.engine, self._manifest.commit
+        layers = {member.plain_digest: member for member in self._manifest.of(Kind.LAYER)}
         archive = compose(
             config=contents.config,
-            diff_ids=manifest.diff_ids,
+            diff_ids=commit.diff_ids,
             blobs={diff_id: _plain_blob(member) for diff_id, member in layers.items()},
             tag=self._tag,
             store=engine.info().store,
@@ -191,7 +191,7 @@ class _Import:
             plain = fed(archive, lambda blob: self._file.plain(layers[blob.diff_id]), self._context.progress)
             engine.load(plain)
         image = engine.image(self._tag)
-        if image is None or (image.diff_ids, image.config_digest) != (manifest.diff_ids, manifest.config_digest):
+        if image is None or (image.diff_ids, image.config_digest) != (commit.diff_ids, commit.config_digest):
             raise refusal("the image that the engine made of it is not the one that was committed")
         with self._holder("verify"):
             pass  # a container can be made of it

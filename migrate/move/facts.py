@@ -51,7 +51,7 @@ def observe(
     """
     metadata = state.metadata()
     require_docker(metadata, "migrate")
-    require_here(state.identity, state.tombstone(), "migrate")
+    require_here(state.identity, state.tombstone.read(), "migrate")
     container, tag = context.container(state.identity), state.committed_image()
     ref = container.image if container is not None else tag
     image = context.engine.image(ref) if ref is not None else None

@@ -5,7 +5,8 @@ from dataclasses import replace
 from bottle.errors import BottleError, NameTaken, VerificationFailed
 from bottle.files import tree
 from bottle.model import CommitRecord, Metadata
-from bottle.store.state import BottleState, StateHome
+from bottle.store.home import StateHome
+from bottle.store.state import BottleState
 from bottle.text import printable
 from migrate.admission.arrived_state import WRITTEN_HERE, ArrivedState, is_kept, reopen_requests
 from migrate.admission.grant import grant, history_here, rebuilt_from

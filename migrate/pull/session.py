@@ -34,7 +34,8 @@ from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.store import lock
-from bottle.store.serial import flag, metadata_from_json, metadata_to_json
+from bottle.store.kept import KEPT
+from bottle.store.values import flag
 from migrate.admission.grant import Granted, grant, odd
 from migrate.host.commands import Send
 from migrate.host.probe import probe
@@ -49,6 +50,8 @@ from migrate.pull.site import Here
 from migrate.transport.duplex import Dialogue, FarExit
 from migrate.transport.frames import MAGIC
 
+# What the two hosts say to each other. An offer holds a bottle's metadata as the disk does (bottle/store/kept.py): a
+# change to that form is one to the protocol.
 PROTOCOL = 3
 HOST_ID = "host-id"
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0)
@@ -97,7 +100,7 @@ def offer(metadata: Metadata, *, rebuild: bool) -> Mapping[str, Any]:
     return {
         "protocol": PROTOCOL,
         "identity": str(metadata.identity),
-        "metadata": metadata_to_json(metadata),
+        "metadata": KEPT.to_json(metadata),
         "rebuild": rebuild,
     }
 
@@ -241,8 +244,8 @@ class _Session:
     def _granted(self, hello: Mapping[str, Any], identity: Identity) -> Granted:
         """What the bottle would be given here, as its owner describes it: what arrives may ask for no more."""
         try:
-            metadata, rebuild = metadata_from_json(dict(hello["metadata"])), flag(dict(hello), "rebuild")
-        except (KeyError, ValueError, TypeError, AttributeError, OverflowError, BottleError) as exc:
+            metadata, rebuild = KEPT.from_json(hello["metadata"], Metadata), flag(hello["rebuild"])
+        except (KeyError, ValueError, TypeError) as exc:
             raise RemoteError(f"{self._remote.name} describes {identity} in a way that makes no sense") from exc
         asked = self._request.identity
         if not str(identity).startswith(asked) and metadata.name != asked:

@@ -25,7 +25,8 @@ from bottle.model import Agent, ImageFacts
 from bottle.operations import Committed, Context, StartRequest, commit, plan_start, resume, start
 from bottle.plan import commit as planning
 from bottle.plan.resume import ResumeRequest
-from bottle.store.state import BottleState, StateHome
+from bottle.store.home import StateHome
+from bottle.store.state import BottleState
 from bottle.testing import RecordingProgress
 from migrate.image.save_stream import SaveStreamSource
 from migrate.image.squash import Squasher

@@ -31,7 +31,27 @@ MUTANTS: tuple[Mutant, ...] = (
         ("a tree that was being replaced is not put back", "        old.rename(target)\n", "        pass\n"),
     ),
     *_in(
-        "bottle/store/state.py",
+        "bottle/store/converter.py",
+        "store/test_golden store/test_kept",
+        (
+            "a document may lack anything",
+            "            if not needed <= folded.keys():\n",
+            "            if not folded:\n",
+        ),
+        (
+            "what is wrong with a document is not looked at",
+            "                form.check(value)\n",
+            "                pass\n",
+        ),
+    ),
+    *_in(
+        "bottle/store/values.py",
+        "store/test_golden store/test_kept",
+        ("true is a number", "value, int) or isinstance(value, bool):", "value, int):"),
+        ("a time needs no zone", "    if found.tzinfo is None:\n", "    if found is None:\n"),
+    ),
+    *_in(
+        "bottle/store/home.py",
         "store/test_durability",
         ("a draft is adopted unsynced", "            tree.sync(draft.path)\n", ""),
     ),
@@ -116,7 +136,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *_in(
         "bottle/operations/commit.py",
         "operations/test_commit",
-        ("a commit is not noted before it is made", "    state.write_intent(intent)\n", ""),
+        ("a commit is not noted before it is made", "    state.intent.write(intent)\n", ""),
         ("a container is not paused", 'if plan.pause else None, "a commit"', 'if not plan else None, "a commit"'),
         ("a commit is not put in force", "    put_in_force(context, state, record)\n", ""),
     ),
@@ -463,7 +483,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *_in(
         "migrate/move/handoff.py",
         "migrate/host/test_destination migrate/move/test_move",
-        ("a move leaves no tombstone", "    state.write_tombstone(\n", "    str(\n"),
+        ("a move leaves no tombstone", "    state.tombstone.write(\n", "    str(\n"),
     ),
     *_in(
         "migrate/host/ownership.py",

@@ -17,7 +17,7 @@ from bottle.errors import BottleError, ManifestError, NeedsConsent, RemoteError,
 from bottle.model import Agent
 from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
-from bottle.store import serial
+from bottle.store.kept import KEPT
 from migrate.bundle.export import export
 from migrate.bundle.imports import ImportRequest, import_bundle
 from migrate.pull.session import PullRequest, offer, pull
@@ -166,7 +166,7 @@ def test_a_manifest(row: Row) -> None:
     lines[row.toml.partition(" =")[0]] = row.toml
     text = "[agents.demo]\n" + "\n".join(lines.values())
     if row.outcome != FLAW:
-        agent = serial.agent_to_json(parse_manifest(text, Path("/bottle.toml")).agent("demo"))
+        agent = KEPT.to_json(parse_manifest(text, Path("/bottle.toml")).agent("demo"))
         assert {key: agent[key] for key in row.said} == row.said
     else:
         with pytest.raises(ManifestError):
@@ -208,7 +208,7 @@ def test_a_bundle(genuine: Path, tmp_path: Path, row: Row, *, yes: bool) -> None
         imported = import_bundle(world.context, request)
         told_of(ASKED, row, user.asked)
         told_of(DROPPED, row, imported.refused)
-        kept = serial.agent_to_json(world.home.bottle(imported.identity).metadata().agent)
+        kept = KEPT.to_json(world.home.bottle(imported.identity).metadata().agent)
         assert ({key: kept[key] for key in row.said} == row.said) == (row.outcome != DROPPED)
         return
     assert not world.home.identities()

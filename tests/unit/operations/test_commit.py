@@ -171,7 +171,7 @@ def test_another_backend_is_refused_by_name(world: World) -> None:
 
 def test_a_bottle_that_moved_is_refused(world: World) -> None:
     bottle = world.start()
-    bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+    bottle.tombstone.write(Tombstone(host="far.example", moved_at=world.engine.clock()))
     assert refused(world, bottle, MovedAway, r"far\.example").exit_code == 4
 
 

@@ -58,13 +58,13 @@ def history(world: World, *, apart: bool) -> BottleState:
 def there(*commits: int) -> Callable[[World, BottleState], None]:
     def move(world: World, bottle: BottleState) -> None:
         moment = world.engine.clock()
-        bottle.write_tombstone(Tombstone(host="far.example", moved_at=moment, arrived=Arrived(commits=commits)))
+        bottle.tombstone.write(Tombstone(host="far.example", moved_at=moment, arrived=Arrived(commits=commits)))
 
     return move
 
 
 def moved_by_an_older_version(world: World, bottle: BottleState) -> None:
-    bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+    bottle.tombstone.write(Tombstone(host="far.example", moved_at=world.engine.clock()))
 
 
 def forked(world: World, bottle: BottleState) -> None:

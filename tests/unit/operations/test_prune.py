@@ -86,7 +86,7 @@ def test_a_tidy_home_has_no_garbage(world: World) -> None:
 
 def test_staging_goes_unless_a_move_is_in_flight(world: World) -> None:
     bottle, other = world.start(), world.start()
-    bottle.write_migration(record())
+    bottle.migration.write(record())
     folders = {}
     for name in (str(bottle.identity), str(other.identity), "gone-00000", "notes"):
         folders[name] = world.home.path / "outgoing" / name
@@ -126,7 +126,7 @@ def test_what_a_script_of_a_move_works_on_stays(world: World) -> None:
 def test_a_bottle_that_moved_and_may_be_coming_back_is_not_offered(world: World) -> None:
     bottle = world.start()
     stop_container(world, bottle)
-    bottle.write_tombstone(Tombstone(host="there", moved_at=world.engine.clock()))
+    bottle.tombstone.write(Tombstone(host="there", moved_at=world.engine.clock()))
     staging = world.home.path / "incoming" / str(bottle.identity)
     staging.mkdir(parents=True)
     world.engine.clock.now = datetime.now(UTC)
@@ -219,9 +219,9 @@ def test_cut_commits_go_unless_the_next_command_adopts_them(world: World, name: 
     bottle = world.start()
     commit(world.context, bottle)
     image = lost_commit(world, bottle, tag=name(bottle.identity, "feed"))
-    bottle.write_intent(CommitIntent(nonce="feed", number=2, message="", container_id="c", paused=False))
+    bottle.intent.write(CommitIntent(nonce="feed", number=2, message="", container_id="c", paused=False))
     assert planned(world) == {}
-    bottle.clear_intent()
+    bottle.intent.clear()
     assert planned(world, timedelta(days=1)) == {}
     (garbage,) = planned(world).values()
     assert not garbage.consent
@@ -270,16 +270,16 @@ def test_a_bottle_that_moved_goes_with_consent_only(world: World) -> None:
     bottle, stays = world.start(), world.start()
     commit(world.context, bottle)
     commit(world.context, stays)
-    bottle.write_tombstone(Tombstone(host="there", moved_at=world.engine.clock()))
+    bottle.tombstone.write(Tombstone(host="there", moved_at=world.engine.clock()))
     assert planned(world) == {}  # its container runs
     stop_container(world, bottle)
     (garbage,) = planned(world).values()
     assert (garbage.kind, garbage.ref, garbage.consent) == (GarbageKind.BOTTLE, str(bottle.identity), True)
     assert prune(world.context, plan_for(world.context, NOW), consent=False).removed == ()
     plan = plan_for(world.context, NOW)
-    bottle.clear_tombstone()
+    bottle.tombstone.clear()
     assert prune(world.context, plan, consent=True).removed == ()
-    bottle.write_tombstone(Tombstone(host="there", moved_at=world.engine.clock()))
+    bottle.tombstone.write(Tombstone(host="there", moved_at=world.engine.clock()))
     world.engine.create(replace(bare_spec("mine", bottle.identity.committed(1)), labels=()))
     (left,) = prune(world.context, plan, consent=True).left
     assert "container mine" in left.why
@@ -350,7 +350,7 @@ def test_a_state_that_was_about_to_be_replaced_is_put_back(world: World) -> None
     bottle = world.start()
     stop(world.context, bottle)
     commit(world.context, bottle)
-    bottle.write_tombstone(Tombstone(host="there", moved_at=world.engine.clock(), arrived=Arrived(commits=())))
+    bottle.tombstone.write(Tombstone(host="there", moved_at=world.engine.clock(), arrived=Arrived(commits=())))
     world.engine.clock.now = datetime(2100, 1, 1, tzinfo=UTC)
     staging = world.home.path / "incoming" / str(bottle.identity)
     staging.mkdir(parents=True)
@@ -445,7 +445,7 @@ def test_a_bottle_with_two_containers_holds_up_nothing_else(world: World) -> Non
     world.engine.rename(bottle.identity.container, "old")
     labels = (("bottle.schema", "1"), ("bottle.identity", str(bottle.identity)))
     world.engine.create(replace(bare_spec(bottle.identity.container, BASE), labels=labels))
-    bottle.write_tombstone(Tombstone(host="there", moved_at=world.engine.clock()))
+    bottle.tombstone.write(Tombstone(host="there", moved_at=world.engine.clock()))
     deleted = world.home.states / ".demo-yyyyy.deleted"
     deleted.mkdir()
     pruned = prune(world.context, plan_for(world.context, NOW), consent=True)

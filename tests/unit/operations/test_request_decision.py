@@ -504,14 +504,14 @@ def test_a_bottle_that_is_not_ours_to_decide_for_is_refused(world: World) -> Non
         phase=MigrationPhase.HANDING_OFF, host="far.example", nonce="n", commit=1, started_at=world.engine.clock()
     )
     for decide in (approve, deny):
-        bottle.write_migration(handing)
+        bottle.migration.write(handing)
         with pytest.raises(MovedAway):
             decide(world.context, bottle, request.digest)
-        bottle.clear_migration()
-        bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+        bottle.migration.clear()
+        bottle.tombstone.write(Tombstone(host="far.example", moved_at=world.engine.clock()))
         with pytest.raises(MovedAway, match=r"far\.example"):
             decide(world.context, bottle, request.digest)
-        bottle.clear_tombstone()
+        bottle.tombstone.clear()
         metadata = bottle.metadata()
         bottle.write_metadata(replace(metadata, backend="smolmachines"))
         with pytest.raises(BackendUnsupported):

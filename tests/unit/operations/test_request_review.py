@@ -20,7 +20,7 @@ def test_the_requests_of_all_bottles_are_listed(world: World) -> None:
     ask(world, second)
     ask(world, moved)
     deny(world.context, first, ask(world, first, JQ + "#\n").digest)
-    moved.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+    moved.tombstone.write(Tombstone(host="far.example", moved_at=world.engine.clock()))
     (world.home.states / "demo-zzzzz").mkdir()
     listed = list_requests(world.context)
     assert [(each.identity, each.request.number) for each in listed.requests] == [
@@ -47,7 +47,7 @@ def test_what_another_run_works_on_shows_what_is_known(world: World) -> None:
     assert [each.request for each in refused.requests] == [request]
     assert "refused" in refused.notes[0]
     assert "bottle commit" in shown.notes[0]
-    bottle.write_migration(
+    bottle.migration.write(
         MigrationRecord(
             phase=MigrationPhase.HANDING_OFF, host="far.example", nonce="n", commit=1, started_at=world.engine.clock()
         )

@@ -225,8 +225,8 @@ def test_the_bottle_goes_on_where_it_was(world: World) -> None:
     bottle = working(world)
     exported(world, bottle)
     assert world.status(bottle) is Status.RUNNING
-    assert bottle.migration() is None
-    assert bottle.tombstone() is None
+    assert bottle.migration.read() is None
+    assert bottle.tombstone.read() is None
     world.check_tidy(bottle)
     assert world.engine.methods.index("pause") < world.engine.methods.index("commit")
     assert not (world.home.path / "outgoing" / str(bottle.identity)).exists()
@@ -409,13 +409,13 @@ def test_a_running_bottle_is_held_still_and_the_note_of_a_move_is_left_alone(wor
     note = MigrationRecord(
         phase=MigrationPhase.STAGING, host="far", nonce="n", commit=2, started_at=world.engine.clock()
     )
-    bottle.write_migration(note)
+    bottle.migration.write(note)
     for _ in range(2):
         world.engine.fail_next("unpause", EngineError("Too many open files"))
     exported(world, bottle)
     assert world.engine.methods.count("pause") == 1
     assert world.status(bottle) is Status.RUNNING
-    assert (bottle.paused_by, bottle.migration()) == (None, note)
+    assert (bottle.paused_by, bottle.migration.read()) == (None, note)
 
 
 def test_an_agent_that_stays_frozen_after_an_export_is_told_of(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -475,7 +475,7 @@ def test_an_export_that_ends_anywhere_leaves_the_bottle_whole(tmp_path: Path, de
         file.unlink(missing_ok=True)
         export(world.context, bottle, file)
         assert world.status(bottle) is Status.RUNNING
-        assert (bottle.intent(), bottle.migration()) == (None, None)
+        assert (bottle.intent.read(), bottle.migration.read()) == (None, None)
         world.check(bottle)
 
     assert every_moment(run, deadly=deadly) > 20

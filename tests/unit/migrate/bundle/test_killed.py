@@ -16,7 +16,7 @@ from bottle.operations import Context, plan_for, prune, remove, stop
 from bottle.operations.settle import settle
 from bottle.plan.garbage import Area, GarbageKind
 from bottle.store import temporary
-from bottle.store.state import StateHome
+from bottle.store.home import StateHome
 from bottle.testing import FakeEngine
 from migrate.bundle.export import export
 from migrate.bundle.imports import ImportRequest, import_bundle
@@ -124,16 +124,16 @@ def test_an_export_leaves_the_record_of_a_move_as_it_is_wherever_it_ends(tmp_pat
         number += 1
         world = World(tmp_path / str(number))
         bottle = working(world)
-        bottle.write_migration(record())
+        bottle.migration.write(record())
         with world.doomed(fate) as context:
             try:
                 export(context, bottle, world.folder / "demo.bottle")
             except (Killed, BottleError, OSError):
                 assert fate.came
-        assert bottle.migration() == record(), fate.last
+        assert bottle.migration.read() == record(), fate.last
         with bottle.locked("a test"):
             settle(world.context, bottle)
-        assert bottle.migration() == record(), fate.last
+        assert bottle.migration.read() == record(), fate.last
         assert (world.status(bottle), bottle.paused_by) == (Status.RUNNING, None), fate.last
 
     assert every_moment(run, deadly=deadly) > 20

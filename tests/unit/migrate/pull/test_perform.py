@@ -36,8 +36,9 @@ from bottle.model import (
 )
 from bottle.naming import Identity
 from bottle.requests.request import digest_of
-from bottle.store import serial
-from bottle.store.state import BottleState, StateHome
+from bottle.store.home import StateHome
+from bottle.store.kept import KEPT, CommitHistory
+from bottle.store.state import BottleState
 from bottle.testing import RecordingProgress
 from migrate.admission.arrived_update import Instructions
 from migrate.admission.image_archive import read_image
@@ -202,8 +203,8 @@ def metadata(**more: Any) -> Metadata:
 def state_folder(folder: Path, described: Metadata, commit: CommitRecord = COMMIT) -> Path:
     """A state folder as an honest owner has it."""
     folder.mkdir()
-    (folder / "metadata.json").write_bytes(serial.dump(serial.metadata_to_json(described)))
-    (folder / "commits.json").write_bytes(serial.dump({"commits": [serial.commit_to_json(commit)]}))
+    (folder / "metadata.json").write_bytes(KEPT.dump(described))
+    (folder / "commits.json").write_bytes(KEPT.dump(CommitHistory(commits=(commit,))))
     (folder / "committed-image").write_text(f"{commit.tag}\n")
     (folder / "transcript").mkdir()
     (folder / "transcript" / "index.json").write_text('{"schema": 1, "entries": []}')
@@ -761,7 +762,7 @@ def test_of_which_container_a_commit_was_made_is_for_the_host_of_that_container_
     with meet() as owner:
         before = live(owner, tmp_path)
         before.write_commits((replace(COMMIT, mark=ours),))
-        before.write_tombstone(Tombstone(host="owner.test", moved_at=NOW))
+        before.tombstone.write(Tombstone(host="owner.test", moved_at=NOW))
         here = arrived(owner, folder, tmp_path / "spool")
         assert [commit.mark for commit in here.commits()] == [ours, None]
 
@@ -836,7 +837,7 @@ def keep_request(folder: Path, place: int, number: int, digest: str = digest_of(
     """A capability request where number `place` is kept."""
     request = CapabilityRequest(number=number, digest=digest, reason="jq", dockerfile="FROM a", received_at=NOW)
     (folder / "requests").mkdir()
-    (folder / "requests" / f"{place}.json").write_bytes(serial.dump(serial.request_to_json(request)))
+    (folder / "requests" / f"{place}.json").write_bytes(KEPT.dump(request))
 
 
 def test_requests_and_the_marker_arrive(meet: Callable[..., Any], tmp_path: Path) -> None:
