@@ -12,7 +12,7 @@ from bottle.errors import BottleError, EngineError, Interrupted, Locked, NotFoun
 from bottle.model import ContainerFacts
 from bottle.naming import Identity
 from bottle.operations import Context, abandon, end_session
-from bottle.operations.start import begin_container
+from bottle.operations.launching import begin_container
 from bottle.store.state import BottleState
 
 _MOMENT = 2.0  # seconds from the end of an agent's output to its container's stop, when all is well

@@ -18,9 +18,9 @@ from bottle.naming import Identity
 from bottle.operations.commit import commit_locked, observe_commit
 from bottle.operations.context import Context
 from bottle.operations.images import build_args, build_image
+from bottle.operations.launching import give_up
 from bottle.operations.requests import publish
 from bottle.operations.resume import kept_commits
-from bottle.operations.start import give_up
 from bottle.operations.stop import stop_locked
 from bottle.plan.history import commit_in_force, is_frozen_in, nameless_volumes
 from bottle.plan.sources import own_build

@@ -26,9 +26,9 @@ from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
 from bottle.operations.images import bare_container
 from bottle.operations.inforce import put_in_force
+from bottle.operations.launching import git_note
 from bottle.operations.pause import paused
 from bottle.operations.settle import settle
-from bottle.operations.start import git_note
 from bottle.plan.guards import require_docker, require_here
 from bottle.plan.history import as_committed, commit_in_force, find_commit
 from bottle.store.state import DOCKERFILE, BottleState

@@ -23,11 +23,11 @@ from bottle.naming import Identity
 from bottle.operations.context import Context
 from bottle.operations.firstmoments import Ended, see_it_run
 from bottle.operations.images import obtain
+from bottle.operations.launching import begin_container, launch_notes, new_container
 from bottle.operations.pause import let_go_on
 from bottle.operations.preflight import require_launchable
 from bottle.operations.secrets import hand_over
 from bottle.operations.settle import settle, take_effect
-from bottle.operations.start import begin_container, launch_notes, new_container
 from bottle.plan.resume import (
     Attach,
     FromCommit,

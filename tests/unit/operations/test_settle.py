@@ -183,7 +183,7 @@ def test_a_draft_that_a_cut_resume_left_and_somebody_worked_in_is_the_bottle_s(
 
     with monkeypatch.context() as patch:
         patch.setattr(world.engine, "rename", die)
-        patch.setattr(import_module("bottle.operations.start"), "remove_draft_containers", lambda *_: None)
+        patch.setattr(import_module("bottle.operations.launching"), "remove_draft_containers", lambda *_: None)
         with pytest.raises(Killed):
             resume(world.context, bottle, ResumeRequest())
     assert [each.name for each in world.engine.containers({})] == [bottle.identity.draft]

@@ -14,7 +14,7 @@ from bottle.launch import LAUNCH, is_ours, requests_volume
 from bottle.model import Agent, LaunchSpec, Mount, MountKind, Status
 from bottle.naming import Identity
 from bottle.operations import StartRequest, list_bottles, plan_start, remove, resume, start
-from bottle.operations.start import launch_notes
+from bottle.operations.launching import launch_notes
 from bottle.plan.resume import ResumeRequest
 from bottle.plan.sources import Build, Pull
 from bottle.workspace import workspace_owner
