@@ -9,6 +9,7 @@ from bottle.cli.completion import identities
 from bottle.cli.consent import agreement, yes_option
 from bottle.cli.hygiene import allow_secrets_option, carried
 from bottle.cli.interruption import explained
+from bottle.cli.movewords import staying
 from bottle.cli.output import answer, note
 from bottle.cli.shared import choose, command, consenting, format_option, make_context, typed
 from bottle.losses import worth_telling
@@ -105,7 +106,7 @@ def _exported_document(exported: Exported) -> dict[str, object]:
         ],
         "links_left_out": list(exported.links),
         "skipped": list(exported.skipped),
-        "stays": list(exported.stays),
+        "stays": staying(exported.stays),
         "dropped": list(exported.dropped),
         "carried": list(exported.carried),
         "left_behind": list(exported.left_behind),
@@ -131,7 +132,7 @@ def _exported(exported: Exported) -> list[str]:
     lines += [f"  went along: {item}" for item in exported.carried]
     lines += [f"  was left behind: {item}" for item in exported.left_behind]
     lines += [f"  holds no content, so is not in it: {item}" for item in exported.skipped]
-    lines += [f"  is not in it: {item}" for item in exported.stays]
+    lines += [f"  is not in it: {item}" for item in staying(exported.stays)]
     lines += [f"  dropped: {item}" for item in worth_telling(exported.dropped, first=True)]
     lines += [f"  a credential is in it: {item}" for item in exported.along]
     return [

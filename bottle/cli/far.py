@@ -9,7 +9,7 @@ import click
 
 from bottle.cli.hosts import named_hosts
 from bottle.cli.moved import newer_lines
-from bottle.cli.moveplan import SENDING
+from bottle.cli.movewords import SENDING
 from bottle.cli.output import note, prompted
 from bottle.errors import RemoteError
 from bottle.home import user_home

@@ -14,7 +14,8 @@ from bottle.cli.hygiene import allow_secrets_option, carried
 from bottle.cli.interruption import explained
 from bottle.cli.movecut import following, sending_interrupted
 from bottle.cli.moved import moved_document, moved_lines
-from bottle.cli.moveplan import SENDING, plan_document, plan_lines
+from bottle.cli.moveplan import plan_document, plan_lines
+from bottle.cli.movewords import SENDING
 from bottle.cli.output import answer
 from bottle.cli.pull import fetch, require_pullable
 from bottle.cli.shared import choose, command, consenting, format_option, make_context
@@ -151,9 +152,9 @@ def _send(
     if plan:
         with connect(goal, login) as remote:
             decided = plan_only(context, state, remote, asked)
-        told = plan_document(decided, SENDING, decided.missing_there)
+        told = plan_document(decided, SENDING)
         document = {"identity": str(state.identity), "host": str(goal), "plan": told}
-        answer(form, document, plan_lines(decided, SENDING, decided.missing_there))
+        answer(form, document, plan_lines(decided, SENDING))
         return
     again, registered = following(str(state.identity), goal, options), list[Identity]()
     with (
@@ -164,5 +165,4 @@ def _send(
             lambda consent: move(context, state, remote, replace(asked, consent=consent), registered.append),
             yes=options.consent,
         )
-        told = moved_document(moved, SENDING, moved.missing_there, moved.host)
-        answer(form, told, moved_lines(moved, SENDING, moved.missing_there, moved.host))
+        answer(form, moved_document(moved, SENDING, moved.host), moved_lines(moved, SENDING, moved.host))

@@ -1,28 +1,29 @@
 """How a move that happened is told, to who sent and to who fetched."""
 
-from bottle.cli.moveplan import FETCHING, Sides
+from bottle.cli.movewords import FETCHING, Sides, missing, staying
 from bottle.losses import worth_telling
 from bottle.words import size
 from migrate.move.model import Moved
 
 
-def moved_document(moved: Moved, sides: Sides, missing: tuple[str, ...], other: str) -> dict[str, object]:
-    """The move for programs; `missing` is what the destination lacks to resume the bottle, `other` the other host."""
+def moved_document(moved: Moved, sides: Sides, other: str) -> dict[str, object]:
+    """The move for programs; `other` is the other host."""
+    account = moved.account
     return {
         "identity": str(moved.identity),
         "arrived_as": str(moved.arrived_as),
         "host": moved.host,
-        "commit": moved.commit,
-        "workspace": moved.workspace,
-        "staged_bytes": moved.staged,
-        "skipped": list(moved.skipped),
-        "stays": list(moved.stays),
-        "dropped": list(moved.dropped),
-        "carried": list(moved.carried),
-        "left_behind": list(moved.left_behind),
-        "credentials_along": list(moved.along),
-        f"newer_{sides.source}": list(moved.edited),
-        f"missing_{sides.destination}": list(missing),
+        "commit": account.commit,
+        "workspace": account.workspace,
+        "staged_bytes": account.staged,
+        "skipped": list(account.skipped),
+        "stays": staying(account.stays, sides),
+        "dropped": list(account.dropped),
+        "carried": list(account.carried),
+        "left_behind": list(account.left_behind),
+        "credentials_along": list(account.along),
+        f"newer_{sides.source}": list(account.edited),
+        f"missing_{sides.destination}": missing(account.missing_there, sides),
         "resumed": moved.resumed,
         "resume": f"bottle resume {moved.arrived_as}",
         **({"from": other} if sides == FETCHING else {}),
@@ -38,27 +39,27 @@ def newer_lines(edited: tuple[str, ...], workspace: str | None, sides: Sides) ->
     return [*lines, f"bring them to {workspace} {sides.destination}, before the agent goes on there"]
 
 
-def account_lines(moved: Moved, sides: Sides, missing: tuple[str, ...], other: str) -> list[str]:
+def account_lines(moved: Moved, sides: Sides, other: str) -> list[str]:
     """What became of all that was to move, for people; `other` is what the other host is called."""
-    fetched = sides == FETCHING
+    fetched, account = sides == FETCHING, moved.account
     where = f"here now, from {other}" if fetched else f"on {other} now"
     verb = "lives" if moved.arrived_as == moved.identity else f"is copied, as {moved.arrived_as}: that lives"
-    lines = [f"{moved.identity} {verb} {where} (commit {moved.commit}, {size(moved.staged)} staged)"]
-    if moved.workspace is not None:
-        lines.append(f"  its workspace is at {moved.workspace}")
-    lines += [f"  {line}" for line in newer_lines(moved.edited, moved.workspace, sides)]
-    lines += [f"  went along: {item}" for item in moved.carried]
-    lines += [f"  was left behind: {item}" for item in moved.left_behind]
-    lines += [f"  holds no content, so did not travel: {item}" for item in moved.skipped]
-    lines += [f"  did not travel: {item}" for item in moved.stays]
-    lines += [f"  dropped: {item}" for item in worth_telling(moved.dropped, first=True)]
-    lines += [f"  a credential went along: {item}" for item in moved.along]
-    return [*lines, *(f"  missing {sides.destination}: {item}" for item in missing)]
+    lines = [f"{moved.identity} {verb} {where} (commit {account.commit}, {size(account.staged)} staged)"]
+    if account.workspace is not None:
+        lines.append(f"  its workspace is at {account.workspace}")
+    lines += [f"  {line}" for line in newer_lines(account.edited, account.workspace, sides)]
+    lines += [f"  went along: {item}" for item in account.carried]
+    lines += [f"  was left behind: {item}" for item in account.left_behind]
+    lines += [f"  holds no content, so did not travel: {item}" for item in account.skipped]
+    lines += [f"  did not travel: {item}" for item in staying(account.stays, sides)]
+    lines += [f"  dropped: {item}" for item in worth_telling(account.dropped, first=True)]
+    lines += [f"  a credential went along: {item}" for item in account.along]
+    return [*lines, *(f"  missing {sides.destination}: {item}" for item in missing(account.missing_there, sides))]
 
 
-def moved_lines(moved: Moved, sides: Sides, missing: tuple[str, ...], other: str) -> list[str]:
+def moved_lines(moved: Moved, sides: Sides, other: str) -> list[str]:
     """The move for people, and how to go on."""
-    fetched, lines = sides == FETCHING, account_lines(moved, sides, missing, other)
+    fetched, lines = sides == FETCHING, account_lines(moved, sides, other)
     after = "" if fetched else "there:  "
     if moved.resumed is None:
         return [*lines, f"{after}bottle resume {moved.arrived_as}"]

@@ -1,26 +1,14 @@
 """How the plan of a move is shown, to who sends and to who fetches."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from bottle.cli.movewords import Sides, missing, staying
 from bottle.words import size
 from migrate.move.model import MovePlan
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sides:
-    """What the two hosts are called from where the user sits."""
-
-    source: str
-    destination: str
-
-
-SENDING = Sides(source="here", destination="there")
-FETCHING = Sides(source="there", destination="here")
-
-
-def plan_document(plan: MovePlan, sides: Sides, missing: tuple[str, ...]) -> dict[str, object]:
-    """The plan for programs; `missing` is what the destination lacks to resume the bottle."""
+def plan_document(plan: MovePlan, sides: Sides) -> dict[str, object]:
+    """The plan for programs."""
     return {
         "stop": plan.stops,
         "commit": plan.commits,
@@ -33,15 +21,15 @@ def plan_document(plan: MovePlan, sides: Sides, missing: tuple[str, ...]) -> dic
         "workspace": plan.workspace,
         "shared": list(plan.shared),
         "credentials_along": list(plan.along),
-        "stays": list(plan.stays),
+        "stays": staying(plan.stays, sides),
         "left_behind": list(plan.left_behind),
-        f"missing_{sides.destination}": list(missing),
+        f"missing_{sides.destination}": missing(plan.missing_there, sides),
         "needed": {"docker": plan.needed_docker, "home": plan.needed_home},
         "free": {"docker": plan.free_docker, "home": plan.free_home},
     }
 
 
-def plan_lines(plan: MovePlan, sides: Sides, missing: tuple[str, ...]) -> list[str]:
+def plan_lines(plan: MovePlan, sides: Sides) -> list[str]:
     """The plan for people."""
     rows = [("would", "stop it")] if plan.stops else []
     rows += [("would", "commit it")] if plan.commits else []
@@ -59,8 +47,8 @@ def plan_lines(plan: MovePlan, sides: Sides, missing: tuple[str, ...]) -> list[s
     rows += [("shared", item) for item in plan.shared]
     rows += [("credential", f"goes along: {item}") for item in plan.along]
     rows += [("left behind", f"{item} (wants --yes)") for item in plan.left_behind]
-    rows += [(f"stays {sides.source}", item) for item in plan.stays]
-    rows += [(f"missing {sides.destination}", item) for item in missing]
+    rows += [(f"stays {sides.source}", item) for item in staying(plan.stays, sides)]
+    rows += [(f"missing {sides.destination}", item) for item in missing(plan.missing_there, sides)]
     return plan_rows(rows)
 
 

@@ -9,7 +9,8 @@ from bottle.cli.far import connect
 from bottle.cli.interruption import explained, untouched
 from bottle.cli.movecut import following, has_arrived, pulling_interrupted
 from bottle.cli.moved import account_lines, moved_document, moved_lines
-from bottle.cli.moveplan import FETCHING, plan_document, plan_lines, plan_rows
+from bottle.cli.moveplan import plan_document, plan_lines, plan_rows
+from bottle.cli.movewords import FETCHING
 from bottle.cli.output import answer
 from bottle.cli.shared import typed
 from bottle.errors import BottleError, Interrupted, UsageError
@@ -23,8 +24,6 @@ from bottle.words import ssh_to
 from migrate.model import Target
 from migrate.pull.session import UNCHANGED, Conversing, PullPlan, PullRequest, pull
 from migrate.transport.ssh import SshOptions
-
-_NOT_OURS = "bottle itself"
 
 
 def require_pullable(identity: str | None, goal: Target, workspace: Path | None) -> str:
@@ -73,13 +72,11 @@ def _pull(context: Context, remote: Conversing, goal: Target, request: PullReque
         _tell_plan(result, goal, request.identity, form)
         return None
     here = result.arrived_as
-    told = tuple(account_lines(result, FETCHING, _missing(result.missing_there), str(goal)))
+    told = tuple(account_lines(result, FETCHING, str(goal)))
     with explained(lambda: has_arrived(here, goal, details=told)):
         if request.options.resume:
             result = replace(result, resumed=_resumed(context, here, goal, told))
-        missing = _missing(result.missing_there)
-        document = moved_document(result, FETCHING, missing, str(goal))
-        answer(form, document, moved_lines(result, FETCHING, missing, str(goal)))
+        answer(form, moved_document(result, FETCHING, str(goal)), moved_lines(result, FETCHING, str(goal)))
     return here
 
 
@@ -98,16 +95,15 @@ def _resumed(context: Context, here: Identity, goal: Target, told: tuple[str, ..
 
 
 def _tell_plan(result: PullPlan, goal: Target, identity: str, form: str) -> None:
-    missing = _missing(result.move.missing_there)
     document = {
         "identity": identity,
         "from": str(goal),
-        "plan": plan_document(result.move, FETCHING, missing)
+        "plan": plan_document(result.move, FETCHING)
         | {"asks": list(result.asks), "not_taken_over": list(result.refused)},
     }
     rows = [("would ask", f"let it have {item}?") for item in result.asks]
     rows += [("not taken over", item) for item in result.refused]
-    answer(form, document, [*plan_lines(result.move, FETCHING, missing), *plan_rows(rows)])
+    answer(form, document, [*plan_lines(result.move, FETCHING), *plan_rows(rows)])
 
 
 def _interrupted(home: StateHome, before: frozenset[Identity], goal: Target, request: PullRequest) -> Interrupted:
@@ -123,8 +119,3 @@ def _arrived(home: StateHome, before: frozenset[Identity], request: PullRequest)
     if request.options.keep:
         return next(iter(copied_since(home, before)), None)
     return next((each for each in living(home) - before if str(each).startswith(request.identity)), None)
-
-
-def _missing(missing: tuple[str, ...]) -> tuple[str, ...]:
-    """What is missing here; bottle itself is not, whatever the other host was told of the PATH."""
-    return tuple(item for item in missing if not item.startswith(_NOT_OURS))

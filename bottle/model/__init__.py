@@ -28,7 +28,17 @@ from bottle.model.container import (
 )
 from bottle.model.engine import DEFAULT_CONTEXT, Endpoint, EngineInfo, NetworkFacts, Product, Store, VolumeFacts
 from bottle.model.image import CommitSpec, ImageDefaults, ImageFacts, ImageSummary
-from bottle.model.move import Arrived, MigrationPhase, MigrationRecord, MoveAccount, Tombstone
+from bottle.model.move import (
+    Arrived,
+    MigrationPhase,
+    MigrationRecord,
+    Missing,
+    MissingKind,
+    MoveAccount,
+    StayKind,
+    Stays,
+    Tombstone,
+)
 from bottle.model.request import CapabilityRequest, RequestStatus
 
 __all__ = [
@@ -60,6 +70,8 @@ __all__ = [
     "Metadata",
     "MigrationPhase",
     "MigrationRecord",
+    "Missing",
+    "MissingKind",
     "Mount",
     "MountKind",
     "MoveAccount",
@@ -69,6 +81,8 @@ __all__ = [
     "ResumeIntent",
     "Retention",
     "Status",
+    "StayKind",
+    "Stays",
     "Store",
     "Tombstone",
     "Usage",

@@ -8,19 +8,66 @@ from pathlib import Path
 from bottle.naming import Identity
 
 
+class StayKind(Enum):
+    """What does not travel with a bottle."""
+
+    SECRET = "secret"  # noqa: S105  (the word)
+    FOLDER = "host folder"  # mounted at the place
+    COMMITS = "images of other commits"
+    COMMIT_VOLUME = "volume of other commits"  # by where it is mounted
+    BUILD_FOLDER = "folder of the Dockerfile"
+    NETWORK = "network"
+    PORT = "port"
+    GPUS = "gpus"
+    HOME = "bottle home"  # which lies in the workspace
+    FRACTIONS = "fractions of seconds"  # in the times of files, by the host whose tar is busybox's
+    LINE = "line"  # in words: what a repository names, and all that earlier versions wrote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stays:
+    """Something that does not travel with a bottle."""
+
+    kind: StayKind
+    name: str = ""
+    place: str = ""
+
+
+class MissingKind(Enum):
+    """What a host lacks to resume a bottle."""
+
+    BOTTLE = "bottle"
+    RIGHTS = "right to use Docker"  # without sudo; by bottle's home there, and the identity
+    SECRET = "secret"  # noqa: S105  (the word)
+    LINE = "line"  # in words: all that earlier versions wrote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """Something that the destination of a move lacks to resume the bottle."""
+
+    kind: MissingKind
+    name: str = ""
+    identity: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveAccount:
     """What a move sent and what it left, for the run that has to tell of it: the one that did may not live to.
 
-    `staged` are bytes; the texts are lines as they are shown.
+    `staged` is how many bytes were sent, the texts are lines as they are shown. `skipped` holds no content. `along` are
+    credentials that went along because that was allowed. `dropped` is what Docker's commit did not keep of the bottle,
+    and what the tar of the workspace does not. `carried` is what lay outside the workspace and went along, and how;
+    `left_behind` is what it lacks there. `edited` is what somebody did in the workspace here in the moment of the
+    hand-over: it is newer here than there.
     """
 
     commit: int
     workspace: str | None = None
     staged: int = 0
     skipped: tuple[str, ...] = ()
-    stays: tuple[str, ...] = ()
-    missing_there: tuple[str, ...] = ()
+    stays: tuple[Stays, ...] = ()
+    missing_there: tuple[Missing, ...] = ()
     along: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     carried: tuple[str, ...] = ()

@@ -12,8 +12,10 @@ from bottle.model import (
     Lineage,
     Metadata,
     MigrationRecord,
+    Missing,
     Mount,
     MoveAccount,
+    Stays,
     Tombstone,
 )
 from bottle.naming import is_bottle_name
@@ -60,6 +62,16 @@ def _check_metadata(metadata: Metadata) -> None:
         raise ValueError(f"agent_name {metadata.agent.name!r} does not fit identity {str(metadata.identity)!r}")
 
 
+def _in_facts(document: Json) -> Json:
+    """Earlier versions wrote in words what stays, and what is missing there."""
+    facts = {key: document[key] for key in ("stays", "missing_there") if isinstance(document.get(key), list)}
+    told = {
+        key: [{"kind": "line", "name": each} if isinstance(each, str) else each for each in value]
+        for key, value in facts.items()
+    }
+    return {**document, **told}
+
+
 _COMMIT = between(1, MOST_COMMITS)
 _TOLD = ("skipped", "stays", "missing_there", "along", "dropped", "carried", "left_behind", "edited")
 
@@ -87,6 +99,8 @@ KEPT = Forms(
         CommitIntent: Form(read={"number": _COMMIT}),
         MigrationRecord: Form(read={"commit": optional(_COMMIT)}, later=("account",)),
         Tombstone: Form(later=("arrived", "account", "nonce")),
-        MoveAccount: Form(later=_TOLD),
+        MoveAccount: Form(later=_TOLD, folded=_in_facts),
+        Stays: Form(later=("name", "place")),
+        Missing: Form(later=("name", "identity")),
     }
 )

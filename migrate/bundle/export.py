@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bottle.errors import MovedAway, NotFound
 from bottle.files import tree
-from bottle.model import CommitRecord, ContainerFacts, Metadata, MigrationPhase
+from bottle.model import CommitRecord, ContainerFacts, Metadata, MigrationPhase, Stays
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.operations.outside import left_outside, remove_outside
@@ -53,7 +53,7 @@ class Exported:
     committed: bool
     links: tuple[str, ...]
     skipped: tuple[str, ...]
-    stays: tuple[str, ...]
+    stays: tuple[Stays, ...]
     dropped: tuple[str, ...]
     along: tuple[str, ...]
     carried: tuple[str, ...] = ()

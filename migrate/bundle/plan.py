@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bottle.errors import NotFound, PreflightRefused
-from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata
+from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, Stays
 from bottle.plan.history import commit_in_force, is_frozen_in
 from migrate.contents.outside import Outside, Survey, weigh
-from migrate.contents.travels import mounted_workspace, what_stays
+from migrate.contents.travels import in_words, mounted_workspace, what_stays
 
 UNCHANGED = "nothing was changed; the bottle goes on as it was"
 
@@ -38,7 +38,7 @@ class ExportPlan:
 
     commit: CommitRecord | None
     workspace: Path | None
-    stays: tuple[str, ...]
+    stays: tuple[Stays, ...]
     left_behind: tuple[str, ...]
 
 
@@ -67,6 +67,6 @@ def plan_export(facts: ExportFacts) -> ExportPlan:
     return ExportPlan(
         commit=commit,
         workspace=workspace,
-        stays=(*what_stays(metadata, facts.commits, facts.own), *outside.told),
+        stays=(*what_stays(metadata, facts.commits, facts.own), *in_words(outside.told)),
         left_behind=outside.left,
     )

@@ -1,11 +1,11 @@
 """What of a bottle travels besides its image, and what does not. Pure."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from bottle.errors import NeedsConsent
 from bottle.launch import container_mounts
-from bottle.model import CommitRecord, Metadata, Mount, MountKind
+from bottle.model import CommitRecord, Metadata, Mount, MountKind, StayKind, Stays
 from bottle.naming import Identity
 
 
@@ -19,31 +19,35 @@ def volumes_of(metadata: Metadata) -> tuple[Mount, ...]:
     return tuple(mount for mount in container_mounts(metadata) if mount.kind is MountKind.VOLUME)
 
 
-def what_stays(metadata: Metadata, commits: tuple[CommitRecord, ...], own: Path | None) -> tuple[str, ...]:
-    """What does not travel, by name. `own` is bottle's home where it lies in the workspace."""
-    stays = [f"secret {name}: taken from the environment there" for name in metadata.agent.secrets]
-    stays += [
-        f"host folder {mount.source}, mounted at {mount.target}"
-        for mount in container_mounts(metadata)
-        if mount.kind is MountKind.BIND and mount.target != metadata.agent.workdir
-    ]
+def what_stays(metadata: Metadata, commits: tuple[CommitRecord, ...], own: Path | None) -> tuple[Stays, ...]:
+    """What does not travel. `own` is bottle's home where it lies in the workspace."""
+    return tuple(_staying(metadata, commits, own))
+
+
+def _staying(metadata: Metadata, commits: tuple[CommitRecord, ...], own: Path | None) -> Iterator[Stays]:
+    agent, mounts = metadata.agent, container_mounts(metadata)
+    yield from (Stays(kind=StayKind.SECRET, name=name) for name in agent.secrets)
+    for mount in mounts:
+        if mount.kind is MountKind.BIND and mount.target != agent.workdir:
+            yield Stays(kind=StayKind.FOLDER, name=mount.source, place=mount.target)
     if commits:
-        stays.append("the images of other commits; their entries in the history travel")
-    mounted = {mount.target for mount in container_mounts(metadata)}
-    stays += [
-        f"the volume for {target}, which only other commits have"
-        for target in sorted({target for commit in commits for target in commit.volumes or ()} - mounted)
-    ]
-    if metadata.agent.dockerfile is not None:
-        stays.append(f"the folder of the agent's Dockerfile, {metadata.agent.dockerfile.parent}")
-    if metadata.agent.network not in {"bridge", "none"}:
-        stays.append(f"network {metadata.agent.network}: it must exist there")
-    stays += [f"port {port.place}: it must be free there" for port in metadata.agent.ports]
-    if metadata.agent.gpus is not None:
-        stays.append(f"GPUs ({metadata.agent.gpus}): they must exist there")
+        yield Stays(kind=StayKind.COMMITS)
+    volumes = {target for commit in commits for target in commit.volumes or ()} - {mount.target for mount in mounts}
+    yield from (Stays(kind=StayKind.COMMIT_VOLUME, name=target) for target in sorted(volumes))
+    if agent.dockerfile is not None:
+        yield Stays(kind=StayKind.BUILD_FOLDER, name=str(agent.dockerfile.parent))
+    if agent.network not in {"bridge", "none"}:
+        yield Stays(kind=StayKind.NETWORK, name=agent.network)
+    yield from (Stays(kind=StayKind.PORT, name=port.place) for port in agent.ports)
+    if agent.gpus is not None:
+        yield Stays(kind=StayKind.GPUS, name=str(agent.gpus))
     if own is not None:
-        stays.append(f"bottle's own folder {own}, which lies in the workspace")
-    return tuple(stays)
+        yield Stays(kind=StayKind.HOME, name=str(own))
+
+
+def in_words(lines: Iterable[str]) -> tuple[Stays, ...]:
+    """What stays, and is told in words already."""
+    return tuple(Stays(kind=StayKind.LINE, name=line) for line in lines)
 
 
 def require_consent(left_behind: Collection[str], identity: Identity, left: str) -> None:

@@ -167,18 +167,8 @@ def _follow_up(
         identity=transfer.identity,
         arrived_as=transfer.arrives_as,
         host=transfer.remote.name,
-        commit=account.commit,
-        workspace=account.workspace,
-        staged=account.staged,
-        skipped=account.skipped,
-        stays=account.stays,
-        missing_there=account.missing_there,
+        account=account,
         resumed=there.resume() if transfer.options.resume else None,
-        along=account.along,
-        dropped=account.dropped,
-        edited=account.edited,
-        carried=account.carried,
-        left_behind=account.left_behind,
     )
     transfer.state.migration.clear()
     return moved

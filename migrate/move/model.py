@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bottle.files.tree import Extent
-from bottle.model import CommitRecord, ContainerFacts, Metadata
+from bottle.model import CommitRecord, ContainerFacts, Metadata, Missing, MoveAccount, Stays
 from bottle.naming import Identity
 from migrate.contents.outside import Survey
 from migrate.model import Codec, HostFacts
@@ -89,8 +89,8 @@ class MovePlan:
     layer_codec: Codec
     file_codec: Codec
     parts: tuple[Part, ...]
-    stays: tuple[str, ...]
-    missing_there: tuple[str, ...]
+    stays: tuple[Stays, ...]
+    missing_there: tuple[Missing, ...]
     running: bool
     stops: bool
     commits: bool
@@ -105,27 +105,13 @@ class MovePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """A bottle that lives elsewhere now, or a copy that does. `staged` is how many bytes that took.
+    """A bottle that lives elsewhere now, or a copy that does.
 
-    `along` are the credentials that went along because that was allowed, a line each. `dropped` is what Docker's commit
-    did not keep of the bottle, and what the tar of the workspace does not.
-    `carried` is what lay outside the workspace and went along, and how; `left_behind` is what it lacks there.
-    `resumed` is what the other host said when it was asked to start the bottle, None when it was not asked. `edited` is
-    what somebody did in the workspace here in the moment of the hand-over: it is newer here than there.
+    `resumed` is what the other host said when it was asked to start the bottle, None when it was not asked.
     """
 
     identity: Identity
     arrived_as: Identity
     host: str
-    commit: int
-    workspace: str | None
-    staged: int
-    skipped: tuple[str, ...]
-    stays: tuple[str, ...]
-    missing_there: tuple[str, ...]
+    account: MoveAccount
     resumed: str | None = None
-    along: tuple[str, ...] = ()
-    dropped: tuple[str, ...] = ()
-    edited: tuple[str, ...] = ()
-    carried: tuple[str, ...] = ()
-    left_behind: tuple[str, ...] = ()

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from bottle.model import ContainerFacts, Metadata
+from bottle.model import ContainerFacts, Metadata, Missing, MissingKind, StayKind, Stays
 from bottle.naming import Identity
 from bottle.plan.guards import require_docker
 from bottle.plan.history import commit_in_force, is_frozen_in
 from bottle.words import counted
 from migrate.contents.outside import Outside, weigh
-from migrate.contents.travels import volumes_of, what_stays
+from migrate.contents.travels import in_words, volumes_of, what_stays
 from migrate.image.load_archive import choose_codec
 from migrate.model import HostFacts, Place
 from migrate.move.model import MoveFacts, MovePlan, Part
@@ -29,6 +29,7 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
     outside = _outside(facts, workspace)
     needed = needs(facts, image, sum(each.size for each in outside.carried))
     require_space(facts, needed, facts.workspace.size if workspace is not None else 0)
+    stays = what_stays(facts.metadata, facts.commits, facts.own)
     running = facts.container is not None and facts.container.status.alive
     return MovePlan(
         workspace=workspace,
@@ -37,8 +38,8 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
         layer_codec=choose_codec(facts.host.engine_version, facts.host.store),
         file_codec=facts.host.file_codec,
         parts=tuple(_parts(facts, workspace, len(missing), image, outside)),
-        stays=(*what_stays(facts.metadata, facts.commits, facts.own), *outside.told, *_rounded(facts, workspace)),
-        missing_there=_missing_there(facts),
+        stays=(*stays, *in_words(outside.told), *_rounded(facts, workspace)),
+        missing_there=tuple(_missing_there(facts)),
         running=running,
         stops=running and not facts.keep,
         commits=facts.container is not None and not _is_frozen(facts, facts.container),
@@ -92,10 +93,10 @@ def landing(metadata: Metadata, host: HostFacts, wanted: Path | None, arrives_as
     return str(metadata.cwd)
 
 
-def _rounded(facts: MoveFacts, workspace: str | None) -> tuple[str, ...]:
+def _rounded(facts: MoveFacts, workspace: str | None) -> tuple[Stays, ...]:
     if workspace is None or facts.pulled or "busybox-tar" not in facts.host.tools:
         return ()
-    return (f"fractions of a second in the times of files: the tar of {facts.host_name} is busybox's",)
+    return (Stays(kind=StayKind.FRACTIONS, name=facts.host_name),)
 
 
 def _size_of(facts: MoveFacts, volume: str) -> int | None:
@@ -103,14 +104,9 @@ def _size_of(facts: MoveFacts, volume: str) -> int | None:
     return None if extent is None else extent.size
 
 
-def _missing_there(facts: MoveFacts) -> tuple[str, ...]:
-    missing = []
+def _missing_there(facts: MoveFacts) -> Iterator[Missing]:
     if facts.host.bottle is None:
-        missing.append("bottle itself: pipx install agent-bottle there, before `bottle resume`")
+        yield Missing(kind=MissingKind.BOTTLE)
     if facts.host.sudo:
-        missing.append(
-            "the right to use Docker without sudo: there, "
-            f"sudo BOTTLE_HOME={facts.host.bottle_home} bottle resume {facts.arrives_as}"
-        )
-    missing += [f"secret {name}: set it there before `bottle resume`" for name in facts.metadata.agent.secrets]
-    return tuple(missing)
+        yield Missing(kind=MissingKind.RIGHTS, name=facts.host.bottle_home, identity=str(facts.arrives_as))
+    yield from (Missing(kind=MissingKind.SECRET, name=name) for name in facts.metadata.agent.secrets)

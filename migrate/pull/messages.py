@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from bottle import errors
 from bottle.errors import BottleError, RemoteError
+from bottle.model import Missing, MoveAccount, Stays
 from bottle.store.form import Form
 from bottle.store.forms import Forms, Unreadable
 from bottle.store.values import Read, optional, text, wrong
@@ -34,8 +35,8 @@ _ADVICE = re.compile(
 )
 
 _LINES = ("skipped", "along", "dropped", "edited", "carried", "left_behind")
-_SENTENCES = ("stays", "missing_there", "shared")  # which say "here" and "there"
 _LATER = ("along", "shared", "dropped", "edited", "carried", "left_behind")
+_FACTS = ("parts", "stays", "missing_there")
 
 Json = Mapping[str, Any]
 T = TypeVar("T")
@@ -93,14 +94,29 @@ def error_from_json(data: Json, host: str, here: str = "") -> BottleError:
 
 def _forms(host: str = "") -> Forms:
     """Plans and moves as they travel, and as `host`, which said them, is to be understood here."""
+
+    def shown(value: object, _: object) -> str:
+        return printable(text(value), _LONGEST)
+
+    def told(value: object, _: object) -> str:
+        return told_from_here(printable(text(value), _LONGEST), host)
+
     read: dict[str, Read] = {
-        "workspace": optional(lambda value, _: printable(text(value), _LONGEST)),
-        "host": lambda value, _: printable(text(value)),
+        "workspace": optional(shown),
         **dict.fromkeys(_LINES, lambda value, _: _lines(value)),
-        **dict.fromkeys(_SENTENCES, lambda value, _: _lines(value, host)),
+        "shared": lambda value, _: _lines(value, host),  # sentences, which say "here" and "there"
     }
-    form = Form(read=read, later=_LATER, omitted=("resumed",), unfolded=_shortened)
-    return Forms({MovePlan: form, Moved: form, Part: Form(read={"name": lambda value, _: printable(text(value))})})
+    form = Form(read=read, later=_LATER, unfolded=_shortened)
+    return Forms(
+        {
+            MovePlan: form,
+            MoveAccount: form,
+            Moved: Form(read={"host": shown}, omitted=("resumed",)),
+            Part: Form(read={"name": shown}),
+            Stays: Form(read={"name": told, "place": shown}),
+            Missing: Form(read={"name": told, "identity": shown}),
+        }
+    )
 
 
 def _read(data: Json, cls: type[T], host: str) -> T:
@@ -112,8 +128,8 @@ def _read(data: Json, cls: type[T], host: str) -> T:
 
 def _shortened(document: dict[str, Any]) -> dict[str, Any]:
     """With no more of each list than is sent."""
-    lines = {key: _cut(document[key]) for key in (*_LINES, *_SENTENCES) if key in document}
-    return {**document, **lines, **({"parts": document["parts"][:_MOST]} if "parts" in document else {})}
+    lines = {key: _cut(document[key]) for key in (*_LINES, "shared") if key in document}
+    return {**document, **lines, **{key: document[key][:_MOST] for key in _FACTS if key in document}}
 
 
 def _cut(lines: Sequence[str]) -> list[str]:

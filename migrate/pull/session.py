@@ -52,7 +52,7 @@ from migrate.transport.frames import MAGIC
 
 # What the two hosts say to each other. An offer holds a bottle's metadata as the disk does (bottle/store/kept.py): a
 # change to that form is one to the protocol.
-PROTOCOL = 3
+PROTOCOL = 4
 HOST_ID = "host-id"
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0)
 _USAGE = 2
@@ -314,8 +314,7 @@ class _Session:
             identity=offered.metadata.identity,
             arrived_as=arrived.identity,
             host=own_name(),
-            commit=arrived.commit,
-            workspace=arrived.workspace,
+            account=replace(moved.account, commit=arrived.commit, workspace=arrived.workspace),
         )
 
     def _not_there(self, exc: FarExit) -> BottleError:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-
-from migrate.move.steps import Moved
 
 from bottle.files.unpack import Entry, EntryType
 from bottle.model import (
@@ -20,19 +19,23 @@ from bottle.model import (
     Metadata,
     MigrationPhase,
     MigrationRecord,
+    Missing,
+    MissingKind,
     Mount,
     MountKind,
     MoveAccount,
     RequestStatus,
     ResumeIntent,
     Retention,
+    StayKind,
+    Stays,
     Tombstone,
 )
 from bottle.naming import Identity
 from bottle.portbinding import PortBinding
 from migrate.bundle.format import BundledCommit, Kind, Manifest, Member, Place, member_name
 from migrate.model import Codec
-from migrate.move.plan import MovePlan, Part
+from migrate.move.model import Moved, MovePlan, Part
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, 250, tzinfo=UTC)
 EAST = datetime(2026, 1, 1, 14, tzinfo=timezone(timedelta(hours=2)))
@@ -105,8 +108,8 @@ ACCOUNT = MoveAccount(
     workspace="/home/dev/work",
     staged=1 << 40,
     skipped=("a socket",),
-    stays=("a bind",),
-    missing_there=("a secret",),
+    stays=(Stays(kind=StayKind.FOLDER, name="/here", place="/there"),),
+    missing_there=(Missing(kind=MissingKind.SECRET, name="KEY"),),
     along=("a key",),
     dropped=("an ACL",),
     carried=("a worktree",),
@@ -190,8 +193,8 @@ PLAN = MovePlan(
     layer_codec=Codec.ZSTD,
     file_codec=Codec.GZIP,
     parts=(Part(name="layer 2", size=5), Part(name="workspace", size=None)),
-    stays=("a bind",),
-    missing_there=("a secret",),
+    stays=(Stays(kind=StayKind.FOLDER, name="/here", place="/there"),),
+    missing_there=(Missing(kind=MissingKind.SECRET, name="KEY"),),
     running=True,
     stops=True,
     commits=False,
@@ -207,15 +210,5 @@ MOVED = Moved(
     identity=IDENTITY,
     arrived_as=OTHER,
     host="far",
-    commit=2,
-    workspace=None,
-    staged=9,
-    skipped=("a socket",),
-    stays=("a bind",),
-    missing_there=("a secret",),
-    along=("a key",),
-    dropped=("an ACL",),
-    edited=("a file\n",),
-    carried=("a worktree",),
-    left_behind=("a link",),
+    account=replace(ACCOUNT, commit=2, workspace=None, edited=("a file\n",)),
 )

@@ -17,7 +17,7 @@ import pexpect
 import pytest
 
 from bottle.errors import EngineError
-from bottle.model import Lineage, MigrationPhase, MigrationRecord, Status, Tombstone
+from bottle.model import Lineage, MigrationPhase, MigrationRecord, MoveAccount, Status, Tombstone
 from bottle.naming import Identity
 from bottle.store.state import BottleState
 from migrate.move.model import Moved
@@ -159,8 +159,8 @@ def pulled(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> BottleState:
     bottle = cli.start()
     cli("stop", str(bottle.identity))
     moved = Moved(
-        identity=bottle.identity, arrived_as=bottle.identity, host="here", commit=3, workspace="/srv/x", staged=5,
-        skipped=(), stays=(), missing_there=(), edited=("notes.md",),
+        identity=bottle.identity, arrived_as=bottle.identity, host="here",
+        account=MoveAccount(commit=3, workspace="/srv/x", staged=5, edited=("notes.md",)),
     )  # fmt: skip
     monkeypatch.setattr("bottle.cli.far.SshRemote.connect", connected)
     monkeypatch.setattr("bottle.cli.pull.pull", lambda *_: moved)

@@ -19,7 +19,9 @@ from click.testing import CliRunner
 
 from bottle.cli.main import main
 from bottle.cli.moved import moved_document
-from bottle.cli.moveplan import FETCHING, SENDING, plan_document
+from bottle.cli.moveplan import plan_document
+from bottle.cli.movewords import FETCHING, SENDING
+from bottle.model import Missing, MissingKind, MoveAccount, StayKind, Stays
 from bottle.naming import Identity
 from migrate.model import Codec
 from migrate.move.model import Moved, MovePlan, Part
@@ -39,8 +41,8 @@ PLAN = MovePlan(
     layer_codec=Codec.ZSTD,
     file_codec=Codec.GZIP,
     parts=(Part(name="image", size=1),),
-    stays=("secret A",),
-    missing_there=("bottle itself",),
+    stays=(Stays(kind=StayKind.SECRET, name="A"),),
+    missing_there=(Missing(kind=MissingKind.SECRET, name="A"),),
     running=True,
     stops=True,
     commits=True,
@@ -56,18 +58,20 @@ MOVED = Moved(
     identity=Identity.parse("demo-abcde"),
     arrived_as=Identity.parse("demo-abcde"),
     host="me@there",
-    commit=1,
-    workspace="/work",
-    staged=1,
-    skipped=("socket",),
-    stays=("secret A",),
-    missing_there=("bottle itself",),
-    along=("/root/.netrc: logins",),
+    account=MoveAccount(
+        commit=1,
+        workspace="/work",
+        staged=1,
+        skipped=("socket",),
+        stays=(Stays(kind=StayKind.SECRET, name="A"),),
+        missing_there=(Missing(kind=MissingKind.SECRET, name="A"),),
+        along=("/root/.netrc: logins",),
+        dropped=("1 file with an ACL: /a",),
+        edited=("late",),
+        carried=("a git worktree",),
+        left_behind=("a link",),
+    ),
     resumed="it runs",
-    dropped=("1 file with an ACL: /a",),
-    edited=("late",),
-    carried=("a git worktree",),
-    left_behind=("a link",),
 )
 
 
@@ -134,10 +138,10 @@ def test_no_answer_changes_its_form(cli: Cli) -> None:
         "export": cli.json("export", name, str(cli.world.folder / "demo.bottle")),
         "import": cli.json("import", str(cli.world.folder / "demo.bottle"), "--yes"),
         "an error": cli.json("commit", "nobody-00000", exit_code=3),
-        "migrate": moved_document(MOVED, SENDING, MOVED.missing_there, "me@there"),
-        "migrate --from": moved_document(replace(MOVED, resumed="it runs"), FETCHING, MOVED.missing_there, "me@there"),
-        "migrate --plan": plan_document(PLAN, SENDING, PLAN.missing_there),
-        "migrate --plan --from": plan_document(PLAN, FETCHING, PLAN.missing_there),
+        "migrate": moved_document(MOVED, SENDING, "me@there"),
+        "migrate --from": moved_document(replace(MOVED, resumed="it runs"), FETCHING, "me@there"),
+        "migrate --plan": plan_document(PLAN, SENDING),
+        "migrate --plan --from": plan_document(PLAN, FETCHING),
     }
     cli("stop", name)
     answers["rm"] = cli.json("rm", "--yes", name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from bottle import transcript
 from bottle.errors import StateDamaged
+from bottle.model import Missing, MissingKind, StayKind, Stays, Tombstone
 from bottle.store.forms import Forms, dump
 from bottle.store.kept import KEPT, CommitHistory
 from migrate.bundle import format as bundle
@@ -46,6 +48,7 @@ LATER_OF_ACCOUNT = (
     "account",
     *(f"account.{key}" for key in ("skipped", "stays", "missing_there", "along", "dropped", "carried", "left_behind")),
     "account.edited",
+    *("account.stays.name", "account.stays.place", "account.missing_there.name", "account.missing_there.identity"),
 )
 LATER = {
     "metadata.json": LATER_OF_METADATA,
@@ -84,6 +87,12 @@ def test_what_is_said_is_as_it_was(name: str) -> None:
 def test_a_document_reads_as_it_was_meant(name: str) -> None:
     forms, value = DOCUMENTS[name]
     assert forms.load((GOLDEN / name).read_bytes(), PATH, type(value)) == value
+
+
+def test_what_earlier_versions_wrote_in_words_is_kept() -> None:
+    found = KEPT.load((GOLDEN / "moved-to-in-words.json").read_bytes(), PATH, Tombstone)
+    stays, lacks = Stays(kind=StayKind.LINE, name="a bind"), Missing(kind=MissingKind.LINE, name="a secret")
+    assert found.account == replace(written.ACCOUNT, stays=(stays,), missing_there=(lacks,))
 
 
 def test_a_bundle_of_an_earlier_version_is_read() -> None:

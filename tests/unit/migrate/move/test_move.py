@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ import pytest
 
 from bottle.cli.far import settle_by_asking
 from bottle.cli.moved import moved_document, moved_lines
-from bottle.cli.moveplan import SENDING, plan_lines
+from bottle.cli.moveplan import plan_lines
+from bottle.cli.movewords import SENDING
 from bottle.cli.output import answer
 from bottle.errors import (
     Conflict,
@@ -34,7 +35,17 @@ from bottle.errors import (
     VerificationFailed,
 )
 from bottle.files import tree
-from bottle.model import CommitRecord, ImageFacts, MigrationPhase, MigrationRecord, MoveAccount, Status
+from bottle.model import (
+    CommitRecord,
+    ImageFacts,
+    MigrationPhase,
+    MigrationRecord,
+    MissingKind,
+    MoveAccount,
+    Status,
+    StayKind,
+    Stays,
+)
 from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.operations import Context, examine, list_bottles
@@ -214,7 +225,7 @@ def test_a_bottle_whose_commits_were_pruned_is_committed_once_more(rig: Rig) -> 
     stop(rig.world.context, rig.bottle)
     commit(rig.world.context, rig.bottle)
     rig.world.lose_images(rig.bottle)
-    assert rig.move().commit == 2
+    assert rig.move().account.commit == 2
     assert rig.there == (rig.bottle.identity,)
 
 
@@ -230,9 +241,9 @@ def test_what_a_move_leaves_behind_is_told(rig: Rig, monkeypatch: pytest.MonkeyP
     workspace = "workspace: 1 file with extended attributes: file (user.note)"
     by_docker = rig.bottle.commits()[-1].dropped
     assert "extended attributes" in by_docker[0]
-    assert moved.dropped == (*by_docker, workspace)
-    assert f"  dropped: {workspace}" in moved_lines(moved, SENDING, (), moved.host)
-    assert moved_document(moved, SENDING, (), moved.host)["dropped"] == list(moved.dropped)
+    assert moved.account.dropped == (*by_docker, workspace)
+    assert f"  dropped: {workspace}" in moved_lines(moved, SENDING, moved.host)
+    assert moved_document(moved, SENDING, moved.host)["dropped"] == list(moved.account.dropped)
     assert "a request was too large" in rig.world.progress.notes
 
 
@@ -243,14 +254,14 @@ def test_a_git_worktree_arrives_as_a_repository_of_its_own(rig: Rig, tmp_path: P
     folder = worktree(repository(tmp_path / "main"), rig.world.cwd / "try")
     seen = view(folder)
     moved = rig.move()
-    assert moved.left_behind == ()
-    (line,) = moved.carried
+    assert moved.account.left_behind == ()
+    (line,) = moved.account.carried
     assert f"git worktree try of {tmp_path / 'main/.git'}" in line
-    assert f"  went along: {line}" in moved_lines(moved, SENDING, (), moved.host)
-    assert moved_document(moved, SENDING, (), moved.host)["carried"] == [line]
+    assert f"  went along: {line}" in moved_lines(moved, SENDING, moved.host)
+    assert moved_document(moved, SENDING, moved.host)["carried"] == [line]
     (tmp_path / "main").rename(tmp_path / "gone")
-    assert moved.workspace is not None
-    assert view(Path(moved.workspace) / "try") == seen
+    assert moved.account.workspace is not None
+    assert view(Path(moved.account.workspace) / "try") == seen
     assert not (rig.world.home.path / "outgoing" / str(rig.bottle.identity)).exists()
 
 
@@ -267,9 +278,9 @@ def test_what_would_be_left_behind_is_asked_about_while_the_agent_still_works(ri
     assert rig.bottle.migration.read() is None
     decided = plan(rig.world.context, rig.bottle, rig.remote, MoveOptions(workspace=rig.far / "w"))
     assert len(decided.left_behind) == 1
-    assert any("data -> ../data" in line for line in plan_lines(decided, SENDING, ()))
+    assert any("data -> ../data" in line for line in plan_lines(decided, SENDING))
     moved = rig.move(keep=keep, consent=True)
-    assert moved.left_behind == decided.left_behind
+    assert moved.account.left_behind == decided.left_behind
 
 
 def test_a_worktree_that_cannot_be_carried_is_known_before_the_agent_is_stopped(rig: Rig, tmp_path: Path) -> None:
@@ -298,7 +309,7 @@ def test_what_the_agent_came_to_need_before_it_stopped_is_not_left_behind_unsaid
         rig.move()
     assert rig.there == ()
     assert rig.bottle.tombstone.read() is None
-    assert rig.move(consent=True).left_behind == ("what a link leads to: late -> ../data",)
+    assert rig.move(consent=True).account.left_behind == ("what a link leads to: late -> ../data",)
 
 
 def planned_bytes(decided: MovePlan) -> int:
@@ -313,7 +324,7 @@ def test_no_more_travels_than_the_plan_says(rig: Rig, keep: bool) -> None:
     rig.world.work(rig.bottle, "/cannot-be-compressed", os.urandom(3 << 20))
     (rig.world.cwd / "cannot-be-compressed").write_bytes(os.urandom(2 << 20))
     planned = planned_bytes(rig.plan(keep=keep))
-    assert 5 << 20 < rig.move(keep=keep).staged <= planned
+    assert 5 << 20 < rig.move(keep=keep).account.staged <= planned
 
 
 def test_a_plan_does_not_count_what_is_there(rig: Rig) -> None:
@@ -357,7 +368,9 @@ def test_what_is_missing_there_names_the_copy(rig: Rig) -> None:
     rig.program("docker", script)
     rig.program("sudo", '#!/bin/sh\nshift\nROOT=1 exec "$@"\n')
     moved = rig.move(keep=True)
-    assert any(line.endswith(f"bottle resume {moved.arrived_as}") for line in moved.missing_there)
+    assert [each.identity for each in moved.account.missing_there if each.kind is MissingKind.RIGHTS] == [
+        str(moved.arrived_as)
+    ]
 
 
 def test_what_an_earlier_run_staged_and_nobody_needs_any_more_goes(rig: Rig) -> None:
@@ -439,8 +452,8 @@ def test_what_is_committed_in_a_git_worktree_while_it_travels_arrives(
     assert next(late, None) != "one"
     seen = view(folder)
     (tmp_path / "main").rename(tmp_path / "gone")
-    assert moved.workspace is not None
-    assert view(Path(moved.workspace) / "try") == seen
+    assert moved.account.workspace is not None
+    assert view(Path(moved.account.workspace) / "try") == seen
 
 
 # Every script of a move, in the order in which they first run.
@@ -465,15 +478,15 @@ def test_what_is_edited_at_any_step_of_a_move_arrives(
     ran = edit_after(rig, monkeypatch, script, lambda: edit() if len(edits) < 2 else None)
     moved = rig.move(keep=keep)
     assert [each for each in dict.fromkeys(ran) if each in STEPS] == list(STEPS)
-    there = Path(moved.workspace or "")
+    there = Path(moved.account.workspace or "")
     if keep and script == "piece":  # a copy is of the moment in which the bottle was held still
         assert (there / "gone").read_text() == "old"
         return
-    assert moved.edited == ()
+    assert moved.account.edited == ()
     assert not (there / "gone").exists()
     assert (there / "folder" / "new").read_text() == (cwd / "folder" / "new").read_text() == f"{edits}"
     assert (there / "untouched").read_bytes() == (cwd / "untouched").read_bytes()
-    assert moved.staged < 1.5 * (1 << 20)
+    assert moved.account.staged < 1.5 * (1 << 20)
 
 
 @pytest.mark.parametrize("keep", [False, True], ids=["move", "copy"])
@@ -481,7 +494,7 @@ def test_what_is_edited_while_it_is_packed_arrives(rig: Rig, monkeypatch: pytest
     journal = rig.world.cwd / "journal"
     edit_while_packed(monkeypatch, journal, rounds=3)
     moved = rig.move(keep=keep)
-    assert (Path(moved.workspace or "") / "journal").read_text() == journal.read_text() == "more\n" * 3
+    assert (Path(moved.account.workspace or "") / "journal").read_text() == journal.read_text() == "more\n" * 3
 
 
 def test_what_is_lost_of_what_was_sent_later_is_told(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -490,7 +503,7 @@ def test_what_is_lost_of_what_was_sent_later_is_told(rig: Rig, monkeypatch: pyte
             file.truncate(4 << 20)
 
     edit_after(rig, monkeypatch, "extract", edit)
-    assert "workspace: 1 sparse file, whose holes are written out: disk.img" in rig.move().dropped
+    assert "workspace: 1 sparse file, whose holes are written out: disk.img" in rig.move().account.dropped
 
 
 def test_what_leads_out_of_a_workspace_since_it_was_packed_is_not_left_behind_unasked(
@@ -506,7 +519,7 @@ def test_what_leads_out_of_a_workspace_since_it_was_packed_is_not_left_behind_un
     assert (rig.there, rig.bottle.tombstone.read()) == ((), None)
     with pytest.raises(NeedsConsent, match="link"):
         rig.move()
-    assert rig.move(consent=True).left_behind
+    assert rig.move(consent=True).account.left_behind
 
 
 def test_a_copy_of_a_workspace_that_is_edited_without_end_is_none(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -521,7 +534,7 @@ def test_a_copy_of_a_workspace_that_is_edited_without_end_is_none(rig: Rig, monk
 def test_what_was_sent_later_counts_as_staged(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     late = rig.world.cwd / "late"
     edit_after(rig, monkeypatch, "verify", lambda: late.exists() or late.write_bytes(os.urandom(3 << 20)))
-    assert rig.move().staged > 3 << 20
+    assert rig.move().account.staged > 3 << 20
 
 
 def test_a_workspace_that_is_edited_without_end_stays_and_the_same_command_goes_on(
@@ -535,7 +548,7 @@ def test_a_workspace_that_is_edited_without_end_stays_and_the_same_command_goes_
     assert "still owns" in caught.value.left
     assert (rig.there, rig.bottle.tombstone.read()) == ((), None)
     moved = rig.move()
-    assert (Path(moved.workspace or "") / "journal").read_text() == journal.read_text()
+    assert (Path(moved.account.workspace or "") / "journal").read_text() == journal.read_text()
 
 
 def test_what_is_edited_during_the_hand_over_is_told(
@@ -543,15 +556,15 @@ def test_what_is_edited_during_the_hand_over_is_told(
 ) -> None:
     edit_after(rig, monkeypatch, "register", lambda: (rig.world.cwd / "late").write_text("x"))
     moved = rig.move()
-    assert moved.edited == ("late",)
+    assert moved.account.edited == ("late",)
     told = "  WARNING: edited during the hand-over, so newer here than there: late"
-    lines = moved_lines(moved, SENDING, (), moved.host)
-    assert lines[lines.index(told) + 1].startswith(f"  bring them to {moved.workspace} there")
+    lines = moved_lines(moved, SENDING, moved.host)
+    assert lines[lines.index(told) + 1].startswith(f"  bring them to {moved.account.workspace} there")
     answer("text", {}, lines)
     assert "|" not in capsys.readouterr().out  # no line of it passes for one of an error
-    assert moved_document(moved, SENDING, (), moved.host)["newer_here"] == ["late"]
-    assert moved_from_json(moved_to_json(moved), "owner").edited == moved.edited
-    assert rig.move().edited == ("late",)  # the same command once more says so too
+    assert moved_document(moved, SENDING, moved.host)["newer_here"] == ["late"]
+    assert moved_from_json(moved_to_json(moved), "owner").edited == moved.account.edited
+    assert rig.move().account.edited == ("late",)  # the same command once more says so too
 
 
 def by_the_clock(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -598,7 +611,7 @@ def test_what_is_edited_after_a_hand_over_that_was_cut_is_told(
         assert "WARNING: edited during the hand-over, so newer here than there: late\n" in told
         assert "bring them to" in told
     for _ in range(2):
-        assert rig.move().edited == ("late", "sub")
+        assert rig.move().account.edited == ("late", "sub")
 
 
 def test_what_is_done_in_a_worktrees_repository_after_a_hand_over_that_was_cut_is_told(
@@ -612,7 +625,7 @@ def test_what_is_done_in_a_worktrees_repository_after_a_hand_over_that_was_cut_i
     time.sleep(0.02)
     commit_file(tmp_path / "other", "of no concern")  # on a branch that went along, though
     git(folder, "commit", "--allow-empty", "--quiet", "--message", "late")
-    edited = rig.move().edited
+    edited = rig.move().account.edited
     common = tmp_path / "main" / ".git"
     assert {f"{common}/worktrees/try/logs/HEAD", f"{common}/refs/heads/try", f"{common}/refs/heads/other"} <= set(
         edited
@@ -650,7 +663,7 @@ def test_an_arrival_that_is_called_a_failure_keeps_its_account(rig: Rig, monkeyp
     tombstone = rig.bottle.tombstone.read()
     assert tombstone is not None
     assert tombstone.account is not None
-    assert tombstone.account.staged == moved.staged > 0
+    assert tombstone.account.staged == moved.account.staged > 0
 
 
 def test_a_workspace_that_went_during_the_hand_over_does_not_undo_it(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -680,7 +693,7 @@ def test_a_credential_is_found_before_the_agent_is_stopped(rig: Rig, keep: bool)
         assert "goes on as it was" in caught.value.left
         assert still_works(rig)
     assert rig.plan(keep=keep, carry=("/root/.claude",)).along == ("/root/.claude/.credentials.json: a Claude login",)
-    assert rig.move(keep=keep, carry=("/root/.claude",)).along
+    assert rig.move(keep=keep, carry=("/root/.claude",)).account.along
     assert not (rig.world.home.path / "outgoing" / str(rig.bottle.identity)).exists()
 
 
@@ -708,7 +721,11 @@ def test_a_credential_in_the_environment_is_found_before_the_agent_is_stopped(ri
             attempt(keep=keep)
         assert caught.value.details == (line,)
         assert still_works(rig)
-    assert rig.plan(keep=keep, allow_secrets=True).along == rig.move(keep=keep, allow_secrets=True).along == (line,)
+    assert (
+        rig.plan(keep=keep, allow_secrets=True).along
+        == rig.move(keep=keep, allow_secrets=True).account.along
+        == (line,)
+    )
 
 
 def test_what_comes_after_the_look_is_found_all_the_same(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -781,7 +798,7 @@ def test_who_else_works_in_what_travels_is_told(rig: Rig) -> None:
     line = f"bottle {second.identity} runs in the workspace {rig.world.cwd} too, and keeps what is here"
     decided = rig.plan()
     assert decided.shared == (line,)
-    assert f"shared:          {line}" in plan_lines(decided, SENDING, ())
+    assert f"shared:          {line}" in plan_lines(decided, SENDING)
     pulled = plan_from_json(plan_to_json(decided), "owner")
     assert pulled.shared == (line.replace("what is here", "what is there"),)
     rig.move()
@@ -839,8 +856,7 @@ def test_the_run_that_finishes_a_cut_move_tells_all_that_it_did(
     assert account.staged > 0
     assert account.workspace is not None
     assert any("/root/.netrc" in line for line in account.along)
-    for field in fields(MoveAccount):
-        assert getattr(moved, field.name) == getattr(account, field.name), field.name
+    assert moved.account == account
 
 
 def test_the_end_of_a_move_of_an_earlier_version_says_what_is_not_known(rig: Rig) -> None:
@@ -849,14 +865,14 @@ def test_the_end_of_a_move_of_an_earlier_version_says_what_is_not_known(rig: Rig
     assert record is not None
     rig.bottle.migration.write(replace(record, account=None))
     moved = rig.move()
-    assert (moved.commit, moved.workspace, moved.staged) == (1, None, 0)
+    assert (moved.account.commit, moved.account.workspace, moved.account.staged) == (1, None, 0)
     assert any("did not write down what it sent" in note for note in rig.world.progress.notes)
 
 
 def test_a_copy_that_arrived_before_the_cut_is_finished_and_called_what_it_is(rig: Rig) -> None:
     rig.die_after("register", keep=True)
     copy = rig.move(keep=True)
-    assert (rig.there, copy.commit, rig.bottle.migration.read()) == ((copy.arrived_as,), 1, None)
+    assert (rig.there, copy.account.commit, rig.bottle.migration.read()) == ((copy.arrived_as,), 1, None)
     assert "what was done after that commit is not in it" in rig.world.progress.notes[-1]
 
 
@@ -897,9 +913,9 @@ def test_a_copy_is_made_anew_when_work_went_on_since_the_cut(rig: Rig, stopped: 
     copy = rig.move(keep=True)
     assert copy.arrived_as != old
     assert set(rig.there) == {old, copy.arrived_as}
-    assert copy.commit == rig.bottle.commits()[-1].number > 1
+    assert copy.account.commit == rig.bottle.commits()[-1].number > 1
     state = StateHome(rig.far / ".bottle").bottle(copy.arrived_as)
-    assert state.committed_image() == copy.arrived_as.committed(copy.commit)
+    assert state.committed_image() == copy.arrived_as.committed(copy.account.commit)
     assert any(f"the copy of commit 1 of {rig.bottle.identity}" in note for note in rig.world.progress.notes)
 
 
@@ -908,7 +924,7 @@ def test_a_host_that_pulls_is_told_that_its_copy_is_old_and_gets_another_the_nex
     commit(rig.world.context, rig.bottle)
     with pytest.raises(Conflict, match="work has gone on since"):
         rig.move(keep=True, pulled_by="a" * 32)
-    assert rig.move(keep=True, pulled_by="a" * 32).commit == 3
+    assert rig.move(keep=True, pulled_by="a" * 32).account.commit == 3
     assert len(rig.there) == 2
 
 
@@ -966,7 +982,7 @@ def test_an_image_that_only_seemed_to_be_there_is_sent(rig: Rig, monkeypatch: py
             raise refusal
 
     monkeypatch.setattr(Destination, "verify_image", verify)
-    assert rig.move().staged > 0
+    assert rig.move().account.staged > 0
     assert "no container can be made of it; the image that seemed" in "\n".join(rig.world.progress.notes)
 
 
@@ -1003,7 +1019,7 @@ def test_what_was_started_while_it_travelled_is_not_handed_over(rig: Rig, monkey
         with pytest.raises(Conflict, match="was started by something else"):
             rig.move()
     assert (rig.there, rig.bottle.tombstone.read()) == ((), None)
-    assert rig.move().commit == 2
+    assert rig.move().account.commit == 2
     assert rig.there == (rig.bottle.identity,)
 
 
@@ -1033,7 +1049,7 @@ def test_a_transcript_that_is_a_link_to_itself_moves(rig: Rig) -> None:
     world.engine.write(rig.bottle.identity.container, "/root/.demo", node=loop)
     moved = rig.move()
     assert rig.there == (rig.bottle.identity,)
-    assert any("too many links" in note for note in (*moved.dropped, *world.progress.notes))
+    assert any("too many links" in note for note in (*moved.account.dropped, *world.progress.notes))
 
 
 def test_bottles_own_home_in_a_workspace_stays_and_holds_nothing_up(
@@ -1045,12 +1061,12 @@ def test_bottles_own_home_in_a_workspace_stays_and_holds_nothing_up(
     home = StateHome(rig.world.cwd / ".bottle")
     monkeypatch.setattr(World, "home", home)
     rig.bottle = home.bottle(rig.bottle.identity)
-    own = f"bottle's own folder {home.path}, which lies in the workspace"
+    own = Stays(kind=StayKind.HOME, name=str(home.path))
     assert own in rig.plan().stays
     moved = rig.move()
-    assert own in moved.stays
-    assert moved.workspace is not None
-    assert [each.name for each in Path(moved.workspace).iterdir()] == ["file"]
+    assert own in moved.account.stays
+    assert moved.account.workspace is not None
+    assert [each.name for each in Path(moved.account.workspace).iterdir()] == ["file"]
 
 
 def test_each_long_step_of_a_move_shows_itself_with_its_bytes_where_they_are_known(rig: Rig) -> None:

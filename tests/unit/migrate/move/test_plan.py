@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from bottle.cli.movewords import missing as lacking
+from bottle.cli.movewords import staying
 from bottle.errors import BackendUnsupported, Conflict, NameTaken, PreflightRefused
 from bottle.files.limits import MOST_NAMES
 from bottle.files.tree import Extent
@@ -118,7 +120,7 @@ def test_what_stays_and_what_is_missing_is_named() -> None:
     plan = planned(
         host={"bottle": None, "sudo": True}, commits=(replace(COMMIT, volumes=("/other",)),), committed_tag=COMMIT.tag
     )
-    stays, missing = "\n".join(plan.stays), "\n".join(plan.missing_there)
+    stays, missing = "\n".join(staying(plan.stays)), "\n".join(lacking(plan.missing_there))
     for word in (
         "secret KEY",
         "/host, mounted at /mnt",
@@ -137,9 +139,10 @@ def test_what_stays_and_what_is_missing_is_named() -> None:
 
 def test_what_the_tar_there_does_not_keep_is_named() -> None:
     busybox = {"tools": HOST.tools | {"busybox-tar"}}
-    assert "fractions of a second in the times of files: the tar of far is busybox's" in planned(host=busybox).stays
+    said = "fractions of a second in the times of files: the tar of far is busybox's"
+    assert said in staying(planned(host=busybox).stays)
     for each in (planned(), planned(host=busybox, pulled=True), planned(None, host=busybox)):
-        assert "fractions" not in "".join(each.stays)
+        assert "fractions" not in "".join(staying(each.stays))
 
 
 def test_what_is_there_need_not_travel() -> None:
@@ -268,7 +271,7 @@ def test_names_that_fill_the_memory_are_refused_before_anything_stops() -> None:
 
 def test_a_copy_is_called_what_it_will_be_called_there() -> None:
     other = Identity.parse("demo-00000")
-    (line,) = (line for line in planned(host={"sudo": True}, arrives_as=other).missing_there if "sudo" in line)
+    (line,) = (line for line in lacking(planned(host={"sudo": True}, arrives_as=other).missing_there) if "sudo" in line)
     assert line.endswith(f"bottle resume {other}")
     with pytest.raises(NameTaken, match=str(other)):
         planned(host={"presence": Presence.OWNED}, arrives_as=other)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bottle.errors import PreflightRefused
+from bottle.model import Missing, MissingKind, MoveAccount, StayKind, Stays
 from bottle.naming import Identity
 from migrate.move.model import Moved
 from migrate.pull.messages import error_from_json, error_to_json, moved_from_json, moved_to_json
@@ -82,29 +83,38 @@ def test_what_is_there_for_the_owner_is_here_for_who_pulls(said: str) -> None:
 
 
 def test_a_move_is_told_with_all_that_it_left_behind() -> None:
-    moved = Moved(
-        identity=Identity.parse("demo-abc12"),
-        arrived_as=Identity.parse("demo-abc12"),
-        host="far",
+    account = MoveAccount(
         commit=1,
         workspace="/work",
         staged=1,
         skipped=("a socket",),
-        stays=("a bind",),
-        missing_there=("a secret",),
+        stays=(Stays(kind=StayKind.FOLDER, name="/here", place="/there"), Stays(kind=StayKind.LINE, name="a bind")),
+        missing_there=(Missing(kind=MissingKind.SECRET, name="KEY"),),
         along=("a key",),
         dropped=("an ACL",),
         carried=("a worktree",),
         left_behind=("a link",),
     )
-    assert moved_from_json(moved_to_json(moved), "far") == moved
+    moved = Moved(
+        identity=Identity.parse("demo-abc12"), arrived_as=Identity.parse("demo-abc12"), host="far", account=account
+    )
+    document = moved_to_json(moved)
+    assert moved_from_json(document, "far") == moved
     newer = {"dropped", "carried", "left_behind"}
-    older = moved_from_json({key: value for key, value in moved_to_json(moved).items() if key not in newer}, "far")
-    assert older == replace(moved, dropped=(), carried=(), left_behind=())
+    kept = {key: value for key, value in document["account"].items() if key not in newer}
+    older = moved_from_json({**document, "account": kept}, "far")
+    assert older.account == replace(account, dropped=(), carried=(), left_behind=())
+
+
+def test_what_is_said_in_words_is_told_from_here() -> None:
+    account = replace(written.MOVED.account, stays=(Stays(kind=StayKind.LINE, name="mend it there"),))
+    (line,) = moved_from_json(moved_to_json(replace(written.MOVED, account=account)), "far").account.stays
+    assert line.name == "mend it here"
 
 
 def test_of_many_lines_as_many_are_sent_as_are_read() -> None:
     lines = tuple(f"socket {number}" for number in range(502))
-    said = moved_to_json(replace(written.MOVED, skipped=lines))
+    said = moved_to_json(replace(written.MOVED, account=replace(written.MOVED.account, skipped=lines)))["account"]
     assert said["skipped"] == [*lines[:500], "and 2 more"]
-    assert moved_from_json({**said, "skipped": [*lines]}, "far").skipped == lines[:501]
+    document = {**moved_to_json(written.MOVED), "account": {**said, "skipped": [*lines]}}
+    assert moved_from_json(document, "far").account.skipped == lines[:501]

@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 
 from bottle.errors import ConnectionLost, NameTaken, RemoteError
+from bottle.model import MoveAccount
 from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.operations.commit import commit
@@ -98,8 +99,8 @@ def fetched(world: World, bottle: BottleState, say: Say, *, asked: str = "", pla
 def boast(identity: Identity, *asked: tuple[str, ...]) -> Say:
     """Ask for scripts about a bottle, and say that all of it was moved."""
     moved = Moved(
-        identity=Identity.parse("other-zzzzz"), arrived_as=identity, host="somewhere", commit=999,
-        workspace="/home/user/anything", staged=10**9, skipped=(), stays=(), missing_there=(),
+        identity=Identity.parse("other-zzzzz"), arrived_as=identity, host="somewhere",
+        account=MoveAccount(commit=999, workspace="/home/user/anything", staged=10**9),
     )  # fmt: skip
 
     def say(remote: StdioRemote) -> dict[str, Any]:
@@ -139,10 +140,13 @@ def test_what_was_brought_is_told_as_it_is_here(world: World, bottle: BottleStat
     (bottle.path / "arrived").write_text(f"{NONCE}\n")
     moved = fetched(world, bottle, boast(bottle.identity, ("withdraw", str(bottle.identity), NONCE)))
     assert (moved.identity, moved.arrived_as) == (bottle.identity, bottle.identity)
-    assert (moved.host, moved.commit, moved.workspace) == (own_name(), 1, str(world.cwd))
+    assert (moved.host, moved.account.commit, moved.account.workspace) == (own_name(), 1, str(world.cwd))
     copied = replace(bottle.metadata(), copy_cwd=True)
     bottle.write_metadata(copied)
-    assert fetched(world, bottle, boast(bottle.identity, ("withdraw", str(bottle.identity), NONCE))).workspace is None
+    assert (
+        fetched(world, bottle, boast(bottle.identity, ("withdraw", str(bottle.identity), NONCE))).account.workspace
+        is None
+    )
 
 
 def test_a_bottle_is_asked_for_by_its_second_name_and_no_other_is_offered_for_it(
