@@ -17,7 +17,6 @@ from bottle.errors import BottleError, EngineError, NotFound, UsageError, Verifi
 from bottle.files import tree
 from bottle.files.atomic import cannot_write, write_atomic
 from bottle.files.regular import read_regular
-from bottle.files.unpack import ChunkReader, reading, whole
 from bottle.launch import container_mounts
 from bottle.losses import dropped_by_archive, unseen, worth_telling
 from bottle.model import CommitRecord, Lineage, Metadata, Mount, MountKind
@@ -29,6 +28,8 @@ from bottle.operations.settle import settle
 from bottle.operations.start import git_note
 from bottle.plan.decisions import as_committed, commit_in_force, find_commit, require_docker, require_here
 from bottle.store.state import DOCKERFILE, BottleState
+from bottle.tar.chunks import ChunkReader, reading
+from bottle.tar.reader import whole
 from bottle.workspace import require_folder
 
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bottle.errors import Conflict, NameTaken, PathTooLong, PreflightRefused
-from bottle.files.tree import MOST_NAMES, OPENABLE, Extent
+from bottle.files.tree import OPENABLE, Extent
 from bottle.model import CommitRecord, ContainerFacts, Metadata
 from bottle.naming import Identity
 from bottle.plan.decisions import commit_in_force, is_frozen_in, require_docker
+from bottle.tar.paths import MOST_NAMES
+from bottle.tar.rules import MOST_ENTRIES
 from bottle.text import shortened
 from bottle.words import counted, size
-from migrate.admission.tar_rules import MOST_ENTRIES
 from migrate.contents.outside import Outside, Survey, weigh
 from migrate.contents.travels import volumes_of, what_stays
 from migrate.image.load_archive import choose_codec

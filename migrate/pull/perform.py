@@ -17,7 +17,6 @@ from typing import IO
 from bottle.errors import BottleError, EngineError, NameTaken, NeedsConsent, RemoteError, VerificationFailed
 from bottle.files import tree
 from bottle.files.regular import read_regular
-from bottle.files.tree import LONGEST_PATH
 from bottle.home import user_home
 from bottle.layers import KnownBlob
 from bottle.model import CommitRecord, Metadata, Store
@@ -25,6 +24,10 @@ from bottle.naming import Identity
 from bottle.plan.decisions import commit_in_force
 from bottle.ports import Engine, Progress
 from bottle.store.state import ARRIVED, TOMBSTONE, BottleState, StateHome
+from bottle.tar.chunks import CHUNK
+from bottle.tar.items import ItemReader, item_header, write_tar
+from bottle.tar.paths import LONGEST_PATH
+from bottle.tar.rules import Rules, admitted
 from bottle.text import printable
 from migrate.admission.arrived_state import (
     WRITTEN_HERE,
@@ -43,7 +46,7 @@ from migrate.admission.arrived_state import (
 from migrate.admission.arrived_update import Instructions, bring_up_to_date, without
 from migrate.admission.grant import grant, history_here, rebuilt_from
 from migrate.admission.image_archive import read_image
-from migrate.admission.tar_rules import Rules, admitted, volume_rules
+from migrate.admission.tar_rules import volume_rules
 from migrate.contents.live_folder import listed
 from migrate.contents.outside import few
 from migrate.host.layers import ask_images, ask_layers
@@ -52,8 +55,7 @@ from migrate.model import Codec, RemoteCommand, Reply
 from migrate.pull.disclosure import Disclosure
 from migrate.pull.policy import RULES, Policy, Rule, Terms
 from migrate.pull.receiver import Breach, Request
-from migrate.tar.compression import CHUNK, decompress
-from migrate.tar.entries import InnerTar, item_header, write_tar
+from migrate.tar.compression import decompress
 from migrate.transport.local import run_here
 
 RESERVE = 64 << 20  # bytes that are left free on every disk
@@ -355,7 +357,7 @@ class Performer:
                 tree.discard(folder)
                 folder.mkdir(mode=0o700)
                 with (folder / "0").open("xb") as file:
-                    for piece in write_tar(_entries(InnerTar(plain), volume_rules(volume, target))):
+                    for piece in write_tar(_entries(ItemReader(plain), volume_rules(volume, target))):
                         file.write(piece)
             args = (*command.args[:2], identity, folder.name, "none", volume, target, *rest)
             return self._here.run(replace(command, args=args), silence=silence)
@@ -520,7 +522,7 @@ def _at_most(stdin: Iterator[bytes], most: int) -> Iterator[bytes]:
         yield chunk
 
 
-def _entries(tar: InnerTar, rules: Rules) -> Iterator[tuple[bytes, Iterator[bytes], int]]:
+def _entries(tar: ItemReader, rules: Rules) -> Iterator[tuple[bytes, Iterator[bytes], int]]:
     for item in admitted(tar, rules):
         yield item_header(item, item.path, item.link), tar.data(), item.size
 

@@ -21,7 +21,6 @@ from bottle.errors import (
     UsageError,
     VerificationFailed,
 )
-from bottle.files.unpack import Limits
 from bottle.launch import bare_spec
 from bottle.model import (
     CapabilityRequest,
@@ -48,6 +47,7 @@ from bottle.operations.capability import Standing
 from bottle.plan.decisions import Attach, FromCommit, Rebuild, ResumeRequest, StartAgain, targets_of
 from bottle.requests.request import digest_of
 from bottle.store.state import BottleState
+from bottle.tar.rules import Limits
 from bottle.workspace import workspace_owner
 from tests.support.world import AGENT, BASE, Fate, Killed, World, every_moment
 

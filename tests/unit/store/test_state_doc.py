@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from bottle.files.unpack import Entry, EntryType
 from bottle.model import (
     Agent,
     Arrived,
@@ -31,11 +30,12 @@ from bottle.model import (
 from bottle.naming import Identity
 from bottle.store import lock, serial
 from bottle.store import state as states
-from bottle.transcript import entry_to_json
+from bottle.tar.items import ItemType
+from bottle.transcript import Entry, entry_to_json
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ROOT = Path(__file__).parents[3]
-FILE = Entry(path="a", type=EntryType.FILE, mode=0o600, uid=0, gid=0, mtime=0)
+FILE = Entry(path="a", type=ItemType.FILE, mode=0o600, uid=0, gid=0, mtime=0)
 IDENTITY = Identity.parse("demo-abcde")
 METADATA = Metadata(
     identity=IDENTITY,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bottle.errors import BackendUnsupported, Conflict, NameTaken, PreflightRefused
-from bottle.files.tree import MOST_NAMES, Extent
+from bottle.files.tree import Extent
 from bottle.model import (
     Agent,
     CommitRecord,
@@ -24,7 +24,8 @@ from bottle.model import (
 )
 from bottle.naming import Identity
 from bottle.portbinding import PortBinding
-from migrate.admission.tar_rules import MOST_ENTRIES
+from bottle.tar.paths import MOST_NAMES
+from bottle.tar.rules import MOST_ENTRIES
 from migrate.contents.outside import Survey
 from migrate.model import Codec, HostFacts, Place, Presence
 from migrate.move.plan import MoveFacts, MovePlan, landing, plan_move, require_room

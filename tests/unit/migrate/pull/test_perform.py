@@ -20,7 +20,6 @@ import pytest
 
 from bottle.agent.admission import demands
 from bottle.errors import BackendUnsupported, BottleError, ConnectionLost, NeedsConsent, VerificationFailed
-from bottle.files.tree import LONGEST_PATH
 from bottle.model import (
     Agent,
     CapabilityRequest,
@@ -38,6 +37,7 @@ from bottle.naming import Identity
 from bottle.requests.request import digest_of
 from bottle.store import serial
 from bottle.store.state import BottleState, StateHome
+from bottle.tar.paths import LONGEST_PATH
 from bottle.testing import RecordingProgress
 from migrate.admission.arrived_update import Instructions
 from migrate.admission.image_archive import read_image
