@@ -23,7 +23,7 @@ from bottle.errors import BottleError
 from bottle.model import Agent
 from bottle.naming import LABEL_IDENTITY
 from bottle.operations import Context, StartRequest, commit, list_bottles, plan_start, remove, start
-from bottle.store.state import StateHome
+from bottle.store.home import StateHome
 from migrate.image.save_stream import SaveStreamSource
 from tests.hosts import BASE_IMAGE, ensure_base_image
 

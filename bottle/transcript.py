@@ -11,7 +11,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,13 +19,15 @@ from bottle.agent.admission import RESERVED
 from bottle.errors import NotFound, StateDamaged, VerificationFailed
 from bottle.files import tree
 from bottle.files.atomic import cannot_write, recover_tree, replace_tree, standing_tree, write_atomic
+from bottle.files.opentree import OpenTree
 from bottle.files.regular import read_regular
-from bottle.files.tree import Tree
 from bottle.files.unpack import Policy, unpack
 from bottle.launch import is_below
 from bottle.model import Mount
-from bottle.ports import Engine
-from bottle.store import serial
+from bottle.ports import Contents
+from bottle.store.form import Form
+from bottle.store.forms import Forms
+from bottle.store.values import InvalidValue, between, number, text
 from bottle.tar.chunks import reading
 from bottle.tar.items import Item, ItemReader, ItemType
 from bottle.tar.paths import relative
@@ -33,9 +35,8 @@ from bottle.tar.rules import SPECIAL, Limits, Rules
 from bottle.text import printable
 
 _LIMITS = Limits(entries=200_000, size=4 * 1024**3)
-_MOST_ID = 2**32 - 1
 _FILES_ALONE = Policy(bare=True, hard_links=False)
-_TYPES = {ItemType.FILE, ItemType.FOLDER, ItemType.SYMLINK}
+_TYPES = {each.value: each for each in (ItemType.FILE, ItemType.FOLDER, ItemType.SYMLINK)}
 _LINKS = 40  # paths that a transcript may consist of when links are followed: as many as Linux follows
 
 
@@ -57,8 +58,42 @@ class Entry:
     target: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """`transcript/index.json`: every file, folder and link of a snapshot."""
+
+    entries: tuple[Entry, ...]
+
+
+def _target(value: object, _: object) -> str:
+    if "\0" in text(value):
+        raise InvalidValue("ends in its middle")
+    return text(value)
+
+
+def _type(value: object, _: object) -> ItemType:
+    if text(value) not in _TYPES:
+        raise InvalidValue(f"is none of {', '.join(_TYPES)}")
+    return _TYPES[text(value)]
+
+
+_ID = between(0, 2**32 - 1)  # of a user or a group
+_ENTRY = Form(
+    read={
+        "path": lambda value, _: relative(text(value)),
+        "type": _type,
+        "mode": lambda value, _: number(value) & 0o7777,
+        "uid": _ID,
+        "gid": _ID,
+        "size": between(0, _LIMITS.size),
+        "target": _target,
+    },
+)
+INDEX = Forms({Entry: _ENTRY})
+
+
 def capture(
-    engine: Engine, container: str, paths: tuple[str, ...], folder: Path, *, mounted: Iterable[Mount] = ()
+    engine: Contents, container: str, paths: tuple[str, ...], folder: Path, *, mounted: Iterable[Mount] = ()
 ) -> int:
     """Replace the snapshot in `folder` by what is at `paths` in a container; the number of files it has now.
 
@@ -87,8 +122,7 @@ def capture(
             link = next((each.target for each in found if _is_link_at(done[-1], each)), None)
             if link is not None:
                 waiting += _leads_to(done[-1], link, (*done, *waiting), elsewhere)
-        document = {"entries": [entry_to_json(entry) for entry in entries]}
-        write_atomic(new / "index.json", serial.dump(document))
+        write_atomic(new / "index.json", INDEX.dump(Index(entries=tuple(entries))))
         replace_tree(new, folder)
     finally:
         tree.discard(new)
@@ -104,7 +138,7 @@ def _outermost(paths: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def _take(engine: Engine, container: str, path: str, files: Path) -> tuple[Entry, ...]:
+def _take(engine: Contents, container: str, path: str, files: Path) -> tuple[Entry, ...]:
     above = posixpath.dirname(path).lstrip("/")
     rules = Rules(what="an archive", special=SPECIAL, limits=_LIMITS)
     try:
@@ -159,7 +193,7 @@ def _leads_to(path: str, link: str, taken: tuple[str, ...], elsewhere: tuple[str
     return (target,)
 
 
-def _require_readable(engine: Engine, container: str, cause: NotFound) -> None:
+def _require_readable(engine: Contents, container: str, cause: NotFound) -> None:
     """Tell a path that is not there from a container that cannot be read.
 
     The engine says "not found" of every path when the source of one of the container's mounts is missing.
@@ -186,10 +220,10 @@ def read_index(folder: Path) -> tuple[Entry, ...]:
         return ()
     except OSError as exc:
         raise StateDamaged(f"cannot read {path}: {exc.strerror}", next_step=f"ls -l {path}") from exc
-    return serial.load(data, path, lambda document: tuple(map(_entry, serial.tables(document, "entries"))))
+    return INDEX.load(data, path, Index).entries
 
 
-def restore(engine: Engine, container: str, folder: Path, *, spared: Callable[[str], bool] = lambda _: False) -> int:
+def restore(engine: Contents, container: str, folder: Path, *, spared: Callable[[str], bool] = lambda _: False) -> int:
     """Put the snapshot in `folder` into a container that does not run; the number of files put back.
 
     Nothing is written to a path in the container that is `spared`. Raises VerificationFailed when a file is not what
@@ -202,11 +236,6 @@ def restore(engine: Engine, container: str, folder: Path, *, spared: Callable[[s
     with _as_tar(entries, folder / "files") as tar:
         engine.write_archive(container, "/", tar)
     return sum(entry.type is ItemType.FILE for entry in entries)
-
-
-def entry_to_json(entry: Entry) -> serial.Json:
-    """As the index has it."""
-    return {**asdict(entry), "type": entry.type.value}
 
 
 @contextmanager
@@ -229,9 +258,9 @@ def _as_tar(entries: tuple[Entry, ...], files: Path) -> Iterator[BinaryIO]:
         yield spool
 
 
-def _opened(files: Path) -> Tree:
+def _opened(files: Path) -> OpenTree:
     try:
-        return Tree(files)
+        return OpenTree(files)
     except OSError as exc:
         raise VerificationFailed(
             f"the transcript's snapshot lacks {files}: {exc.strerror}",
@@ -240,7 +269,7 @@ def _opened(files: Path) -> Tree:
         ) from exc
 
 
-def _checked(entry: Entry, below: Tree, files: Path) -> BinaryIO:
+def _checked(entry: Entry, below: OpenTree, files: Path) -> BinaryIO:
     try:
         content = below.open(entry.path)
     except OSError as exc:
@@ -265,23 +294,3 @@ def _checked(entry: Entry, below: Tree, files: Path) -> BinaryIO:
 
 def _aside(files: Path) -> str:
     return f"to go on without it: mv {files.parent} {files.parent}.damaged"
-
-
-def _entry(data: serial.Json) -> Entry:
-    if "\0" in serial.text(data, "target"):
-        raise ValueError("`target` ends in its middle")
-    type_ = ItemType(serial.text(data, "type"))
-    if type_ not in _TYPES:
-        raise ValueError(f"{type_.value!r} is no type of an entry")
-    entry = Entry(
-        path=relative(serial.text(data, "path")),
-        type=type_,
-        mode=serial.number(data, "mode"),
-        uid=serial.between(data, "uid", 0, _MOST_ID),
-        gid=serial.between(data, "gid", 0, _MOST_ID),
-        mtime=serial.number(data, "mtime"),
-        size=serial.between(data, "size", 0, _LIMITS.size),
-        sha256=serial.text(data, "sha256"),
-        target=serial.text(data, "target"),
-    )
-    return replace(entry, mode=entry.mode & 0o7777)

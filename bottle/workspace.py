@@ -10,8 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from bottle.errors import BottleError, NotFound, UsageError, VerificationFailed
-from bottle.files.tree import require_openable, walk
-from bottle.ports import Engine
+from bottle.files.limits import require_openable
+from bottle.files.tree import walk
+from bottle.ports import Contents
 from bottle.tar.chunks import ChunkReader, reading
 from bottle.tar.reader import TarStream
 
@@ -19,8 +20,8 @@ _FIRST_USER = 1000  # the number of the first user, and of its group, on most sy
 _MOST_USERS = 1024 * 1024  # bytes of a list of users
 
 
-def copy_in(
-    engine: Engine,
+def copy_workspace(
+    engine: Contents,
     container: str,
     folder: Path,
     workdir: str,
@@ -112,7 +113,7 @@ def _member(
     return member
 
 
-def resolve_user(engine: Engine, container: str, user: str) -> tuple[int, int]:
+def resolve_user(engine: Contents, container: str, user: str) -> tuple[int, int]:
     """The ids that a USER (`name`, `uid`, each with an optional `:group`) stands for in a container."""
     name, _, group = user.partition(":")
     uid, gid = 0, 0
@@ -136,7 +137,7 @@ def resolve_user(engine: Engine, container: str, user: str) -> tuple[int, int]:
     return uid, gid
 
 
-def user_id(engine: Engine, container: str, user: str) -> int | None:
+def user_id(engine: Contents, container: str, user: str) -> int | None:
     """The number of a user in a container, None where it is not known."""
     name = user.partition(":")[0]
     if name.isdigit():
@@ -191,7 +192,7 @@ def may_not_write(
     )
 
 
-def _lines(engine: Engine, container: str, path: str) -> list[str]:
+def _lines(engine: Contents, container: str, path: str) -> list[str]:
     try:
         with reading(engine.read_archive(container, path)) as chunks:
             tar = TarStream(chunks)

@@ -12,20 +12,23 @@ from bottle.cli.far import connect, identity_file_option, ssh_options
 from bottle.cli.hosts import named_hosts
 from bottle.cli.hygiene import allow_secrets_option, carried
 from bottle.cli.interruption import explained
-from bottle.cli.movecut import same_command, sending_interrupted
+from bottle.cli.movecut import following, sending_interrupted
 from bottle.cli.moved import moved_document, moved_lines
 from bottle.cli.moveplan import SENDING, plan_document, plan_lines
 from bottle.cli.output import answer
-from bottle.cli.pull import Wanted, fetch, require_pullable
+from bottle.cli.pull import fetch, require_pullable
 from bottle.cli.shared import choose, command, consenting, format_option, make_context
 from bottle.errors import UsageError
 from bottle.home import user_home
+from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
-from bottle.plan.decisions import require_docker
+from bottle.operations import Context
+from bottle.plan.guards import require_docker
+from bottle.store.state import BottleState
 from migrate.model import Target
 from migrate.move.execute import move
 from migrate.move.execute import plan as plan_only
-from migrate.move.request import MoveRequest
+from migrate.transport.ssh import SshOptions
 
 
 def bytes_a_second(text: str) -> int:
@@ -43,7 +46,7 @@ def bytes_a_second(text: str) -> int:
 )
 @click.option("--plan", "--dry-run", "plan", is_flag=True, help="Print what would travel, and change nothing.")
 @click.option("--keep", is_flag=True, help="Copy it, under a fresh identity, and let it go on here.")
-@click.option("--resume", "resume_there", is_flag=True, help="Start it there, through the bottle installed there.")
+@click.option("--resume", is_flag=True, help="Start it there, through the bottle installed there.")
 @click.option("--from", "pulls", is_flag=True, help="Pull it from HOST, where bottle must be installed, to here.")
 @click.option(
     "-y",
@@ -73,7 +76,7 @@ def migrate(
     *,
     plan: bool,
     keep: bool,
-    resume_there: bool,
+    resume: bool,
     pulls: bool,
     yes: bool,
     allow_secrets: bool,
@@ -114,63 +117,52 @@ def migrate(
         if goal.port not in {None, port}:
             raise UsageError(f"{target} says port {goal.port}, and --port says {port}")
         goal = replace(goal, port=port)
-    options = ssh_options(keys, accept_new_host_key=accept_new_host_key)
-    if pulls:
-        wanted = Wanted(
-            identity=require_pullable(identity, goal, workspace),
-            plan=plan,
-            keep=keep,
-            resume=resume_there,
-            workspace=workspace,
-            allow_secrets=allow_secrets,
-            rate=rate,
-            jobs=jobs,
-            keys=keys,
-            yes=yes,
-        )
-        fetch(context, goal, options, wanted, form)
-        return
-    state = choose(context, identity, "moved")
-    require_docker(state.metadata(), "migrate")  # before anybody is called
-    if workspace is not None and not workspace.is_absolute():
-        raise UsageError(f"--workspace {workspace}: expected an absolute path on the other host")
-    request = MoveRequest(
-        workspace=workspace,
+    login = ssh_options(keys, accept_new_host_key=accept_new_host_key)
+    options = MoveOptions(
         keep=keep,
-        resume_there=resume_there,
+        resume=resume,
+        workspace=workspace,
+        allow_secrets=allow_secrets,
+        consent=yes,
         jobs=jobs,
         rate=rate,
-        identity_files=tuple(map(str, keys)),
-        allow_secrets=allow_secrets,
-        carry=carried(context, state),
-    )
-    if plan:
-        with connect(goal, options) as remote:
-            decided = plan_only(context, state, remote, request)
-        document = {
-            "identity": str(state.identity),
-            "host": str(goal),
-            "plan": plan_document(decided, SENDING, decided.missing_there),
-        }
-        answer(form, document, plan_lines(decided, SENDING, decided.missing_there))
-        return
-    again = same_command(
-        str(state.identity),
-        goal,
-        keep=keep,
-        resume=resume_there,
-        allow_secrets=allow_secrets,
-        yes=yes,
-        workspace=workspace,
         keys=keys,
     )
-    registered: list[Identity] = []
+    if pulls:
+        fetch(context, goal, login, require_pullable(identity, goal, workspace), options, plan=plan, form=form)
+    else:
+        _send(context, choose(context, identity, "moved"), goal, login, options, plan=plan, form=form)
+
+
+def _send(
+    context: Context,
+    state: BottleState,
+    goal: Target,
+    login: SshOptions,
+    options: MoveOptions,
+    *,
+    plan: bool,
+    form: str,
+) -> None:
+    require_docker(state.metadata(), "migrate")  # before anybody is called
+    if options.workspace is not None and not options.workspace.is_absolute():
+        raise UsageError(f"--workspace {options.workspace}: expected an absolute path on the other host")
+    asked = replace(options, carry=carried(context, state), consent=False)  # consent is asked for, or was given
+    if plan:
+        with connect(goal, login) as remote:
+            decided = plan_only(context, state, remote, asked)
+        told = plan_document(decided, SENDING, decided.missing_there)
+        document = {"identity": str(state.identity), "host": str(goal), "plan": told}
+        answer(form, document, plan_lines(decided, SENDING, decided.missing_there))
+        return
+    again, registered = following(str(state.identity), goal, options), list[Identity]()
     with (
-        explained(lambda: sending_interrupted(state, goal, again, keep=keep, registered=registered)),
-        connect(goal, options) as remote,
+        explained(lambda: sending_interrupted(state, goal, again, keep=options.keep, registered=registered)),
+        connect(goal, login) as remote,
     ):
         moved = consenting(
-            lambda consent: move(context, state, remote, replace(request, consent=consent), registered.append), yes=yes
+            lambda consent: move(context, state, remote, replace(asked, consent=consent), registered.append),
+            yes=options.consent,
         )
         told = moved_document(moved, SENDING, moved.missing_there, moved.host)
         answer(form, told, moved_lines(moved, SENDING, moved.missing_there, moved.host))

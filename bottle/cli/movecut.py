@@ -2,38 +2,19 @@
 
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 
 from bottle.errors import Interrupted
 from bottle.model import MigrationPhase
+from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.store.state import BottleState
 from migrate.model import Target
 
 
-def same_command(
-    identity: str,
-    goal: Target,
-    *,
-    pulls: bool = False,
-    keep: bool,
-    resume: bool,
-    allow_secrets: bool,
-    workspace: Path | None,
-    keys: tuple[Path, ...],
-    yes: bool = False,
-) -> str:
+def following(identity: str, goal: Target, options: MoveOptions, *, pulls: bool = False) -> str:
     """The command that goes on: all that decides what it does, without what decides how fast."""
-    words = ["bottle", "migrate", identity, str(goal)]
-    words += ["--from"] if pulls else []
-    words += ["--yes"] if yes else []
-    words += ["--keep"] if keep else []
-    words += ["--resume"] if resume else []
-    words += ["--allow-secrets"] if allow_secrets else []
-    words += ["--workspace", str(workspace)] if workspace is not None else []
-    for key in keys:
-        words += ["-i", str(key)]
-    return shlex.join(words)
+    way = ("--from",) if pulls else ()
+    return shlex.join(("bottle", "migrate", identity, str(goal), *way, *options.unhurried.to_argv()))
 
 
 def sending_interrupted(
@@ -43,7 +24,7 @@ def sending_interrupted(
 
     `registered` has what it is called there once it is there: of a copy, nothing else tells that in the end.
     """
-    identity, tombstone, migration = state.identity, state.tombstone(), state.migration()
+    identity, tombstone, migration = state.identity, state.tombstone.read(), state.migration.read()
     if keep and registered:
         return Interrupted(
             f"interrupted, after {identity} had been copied",

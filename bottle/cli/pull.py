@@ -1,45 +1,30 @@
 """`bottle migrate --from`: fetch a bottle from the host that owns it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from bottle.cli.aftermath import copied_since, living
 from bottle.cli.consent import agreement
 from bottle.cli.far import connect
 from bottle.cli.interruption import explained, untouched
-from bottle.cli.movecut import has_arrived, pulling_interrupted, same_command
+from bottle.cli.movecut import following, has_arrived, pulling_interrupted
 from bottle.cli.moved import account_lines, moved_document, moved_lines
 from bottle.cli.moveplan import FETCHING, plan_document, plan_lines, plan_rows
 from bottle.cli.output import answer
 from bottle.cli.shared import typed
 from bottle.errors import BottleError, Interrupted, UsageError
+from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity, is_identity_prefix
 from bottle.operations import Context
 from bottle.operations import resume as bring_back
-from bottle.plan.decisions import ResumeRequest
-from bottle.store.state import StateHome
+from bottle.plan.resume import ResumeRequest
+from bottle.store.home import StateHome
 from bottle.words import ssh_to
 from migrate.model import Target
 from migrate.pull.session import UNCHANGED, Conversing, PullPlan, PullRequest, pull
 from migrate.transport.ssh import SshOptions
 
 _NOT_OURS = "bottle itself"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What `bottle migrate --from` was told on the command line."""
-
-    identity: str
-    plan: bool
-    keep: bool
-    resume: bool
-    workspace: Path | None
-    allow_secrets: bool
-    rate: int | None
-    jobs: int
-    keys: tuple[Path, ...]
-    yes: bool
 
 
 def require_pullable(identity: str | None, goal: Target, workspace: Path | None) -> str:
@@ -57,39 +42,40 @@ def require_pullable(identity: str | None, goal: Target, workspace: Path | None)
     return identity
 
 
-def fetch(context: Context, goal: Target, options: SshOptions, wanted: Wanted, form: str) -> None:
+def fetch(
+    context: Context,
+    goal: Target,
+    login: SshOptions,
+    identity: str,
+    options: MoveOptions,
+    *,
+    plan: bool,
+    form: str,
+) -> None:
     """Log in to the host that has it, and fetch it from there, or print what that would take."""
+    request = PullRequest(
+        identity=identity, options=options, plan=plan, agree=agreement(yes=options.consent, left=UNCHANGED)
+    )
     here: Identity | None = None
     with (
         explained(lambda: has_arrived(here, goal) if here is not None else untouched("migrate", typed())),
-        connect(goal, options) as remote,
+        connect(goal, login) as remote,
     ):
-        here = _pull(context, remote, goal, wanted, form)
+        here = _pull(context, remote, goal, request, form)
 
 
-def _pull(context: Context, remote: Conversing, goal: Target, wanted: Wanted, form: str) -> Identity | None:
+def _pull(context: Context, remote: Conversing, goal: Target, request: PullRequest, form: str) -> Identity | None:
     """What it is called here; None where only what it would take was to be told."""
-    request = PullRequest(
-        identity=wanted.identity,
-        plan=wanted.plan,
-        keep=wanted.keep,
-        workspace=wanted.workspace,
-        allow_secrets=wanted.allow_secrets,
-        consent=wanted.yes,
-        jobs=wanted.jobs,
-        rate=wanted.rate,
-        agree=agreement(yes=wanted.yes, left=UNCHANGED),
-    )
     before = living(context.home)
-    with explained(lambda: _interrupted(context.home, before, goal, wanted)):
+    with explained(lambda: _interrupted(context.home, before, goal, request)):
         result = pull(context, remote, request)
     if isinstance(result, PullPlan):
-        _tell_plan(result, goal, wanted, form)
+        _tell_plan(result, goal, request.identity, form)
         return None
     here = result.arrived_as
     told = tuple(account_lines(result, FETCHING, _missing(result.missing_there), str(goal)))
     with explained(lambda: has_arrived(here, goal, details=told)):
-        if wanted.resume:
+        if request.options.resume:
             result = replace(result, resumed=_resumed(context, here, goal, told))
         missing = _missing(result.missing_there)
         document = moved_document(result, FETCHING, missing, str(goal))
@@ -111,10 +97,10 @@ def _resumed(context: Context, here: Identity, goal: Target, told: tuple[str, ..
     return back.plan.row + ("; it ended at once, with exit code 0" if back.ended else "")
 
 
-def _tell_plan(result: PullPlan, goal: Target, wanted: Wanted, form: str) -> None:
+def _tell_plan(result: PullPlan, goal: Target, identity: str, form: str) -> None:
     missing = _missing(result.move.missing_there)
     document = {
-        "identity": wanted.identity,
+        "identity": identity,
         "from": str(goal),
         "plan": plan_document(result.move, FETCHING, missing)
         | {"asks": list(result.asks), "not_taken_over": list(result.refused)},
@@ -124,28 +110,19 @@ def _tell_plan(result: PullPlan, goal: Target, wanted: Wanted, form: str) -> Non
     answer(form, document, [*plan_lines(result.move, FETCHING, missing), *plan_rows(rows)])
 
 
-def _interrupted(home: StateHome, before: frozenset[Identity], goal: Target, wanted: Wanted) -> Interrupted:
-    if wanted.plan:
+def _interrupted(home: StateHome, before: frozenset[Identity], goal: Target, request: PullRequest) -> Interrupted:
+    if request.plan:
         return untouched("migrate", typed())
-    again = same_command(
-        wanted.identity,
-        goal,
-        pulls=True,
-        keep=wanted.keep,
-        resume=wanted.resume,
-        allow_secrets=wanted.allow_secrets,
-        workspace=wanted.workspace,
-        keys=wanted.keys,
-        yes=wanted.yes,
-    )
-    return pulling_interrupted(wanted.identity, goal, again, keep=wanted.keep, here=_arrived(home, before, wanted))
+    identity, keep = request.identity, request.options.keep
+    again = following(identity, goal, request.options, pulls=True)
+    return pulling_interrupted(identity, goal, again, keep=keep, here=_arrived(home, before, request))
 
 
-def _arrived(home: StateHome, before: frozenset[Identity], wanted: Wanted) -> Identity | None:
+def _arrived(home: StateHome, before: frozenset[Identity], request: PullRequest) -> Identity | None:
     """What was wanted, if it has come to live here since `before` did: no bottle that somebody started meanwhile."""
-    if wanted.keep:
+    if request.options.keep:
         return next(iter(copied_since(home, before)), None)
-    return next((each for each in living(home) - before if str(each).startswith(wanted.identity)), None)
+    return next((each for each in living(home) - before if str(each).startswith(request.identity)), None)
 
 
 def _missing(missing: tuple[str, ...]) -> tuple[str, ...]:

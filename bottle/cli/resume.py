@@ -21,7 +21,7 @@ from bottle.launch import Once
 from bottle.model import Agent
 from bottle.operations import Context, Resumed, observe_resume, require_launchable
 from bottle.operations import resume as bring_back
-from bottle.plan.decisions import Attach, FromCommit, ResumePlan, ResumeRequest, StartAgain, plan_resume
+from bottle.plan.resume import Attach, FromCommit, ResumePlan, ResumeRequest, StartAgain, plan_resume
 from bottle.store.state import BottleState
 
 
@@ -125,7 +125,7 @@ def _require_one(names: tuple[str, ...], *, at: int | None, seen: bool) -> None:
 def _foreseen(context: Context, state: BottleState, request: ResumeRequest) -> Done:
     if not request.force:
         settle_by_asking(context, state)
-    if state.intent() is not None:
+    if state.intent.read() is not None:
         note("a commit that was cut is settled first, which may change the answer")
     agent = state.metadata().agent
     plan = plan_resume(observe_resume(context, state, request), request)

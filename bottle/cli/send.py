@@ -13,10 +13,10 @@ from bottle.cli.hygiene import carried
 from bottle.cli.shared import make_context
 from bottle.cli.terminal import ending_signals
 from bottle.errors import BottleError, Interrupted
+from bottle.moveoptions import MoveOptions
 from bottle.operations import Context
 from bottle.text import printable
 from migrate.move.execute import move, plan
-from migrate.move.request import MoveRequest
 from migrate.pull.messages import error_to_json, moved_to_json, plan_to_json
 from migrate.pull.session import offer
 from migrate.transport.stdio import RelayedProgress, StdioRemote
@@ -66,7 +66,7 @@ def send_over_stdio(
     frames = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    request = MoveRequest(
+    options = MoveOptions(
         workspace=workspace,
         keep=keep,
         jobs=jobs,
@@ -77,14 +77,14 @@ def send_over_stdio(
     )
     remote = StdioRemote(printable(host, 64), _In(), _Out(frames), on_loss=_stop)
     with ending_signals():
-        raise SystemExit(_serve(remote, identity, request, planning=planning))
+        raise SystemExit(_serve(remote, identity, options, planning=planning))
 
 
-def _serve(remote: StdioRemote, identity: str, request: MoveRequest, *, planning: bool) -> int:
+def _serve(remote: StdioRemote, identity: str, options: MoveOptions, *, planning: bool) -> int:
     try:
         remote.start()
         context = replace(make_context(), progress=RelayedProgress(remote))
-        result, status = _run(context, remote, identity, request, planning=planning), 0
+        result, status = _run(context, remote, identity, options, planning=planning), 0
     except BottleError as exc:
         result, status = {"error": error_to_json(exc)}, exc.exit_code
     except OSError as exc:
@@ -101,14 +101,14 @@ def _serve(remote: StdioRemote, identity: str, request: MoveRequest, *, planning
 
 
 def _run(
-    context: Context, remote: StdioRemote, identity: str, request: MoveRequest, *, planning: bool
+    context: Context, remote: StdioRemote, identity: str, options: MoveOptions, *, planning: bool
 ) -> dict[str, object]:
     state = context.home.find(identity)
-    request = replace(request, carry=carried(context, state))
+    options = replace(options, carry=carried(context, state))
     remote.greet(offer(state.metadata(), rebuild=state.rebuild_due))
     if planning:
-        return {"plan": plan_to_json(plan(context, state, remote, request))}
-    return {"moved": moved_to_json(move(context, state, remote, request))}
+        return {"plan": plan_to_json(plan(context, state, remote, options))}
+    return {"moved": moved_to_json(move(context, state, remote, options))}
 
 
 def _stop() -> None:

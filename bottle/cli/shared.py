@@ -22,7 +22,8 @@ from bottle.home import default_home
 from bottle.operations import Context, list_bottles
 from bottle.ports import Progress
 from bottle.progress import Silent
-from bottle.store.state import BottleState, StateHome
+from bottle.store.home import StateHome
+from bottle.store.state import BottleState
 from migrate.image.save_stream import SaveStreamSource
 from migrate.image.squash import Squasher
 

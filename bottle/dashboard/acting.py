@@ -15,11 +15,11 @@ from bottle.dashboard.aside import aside
 from bottle.dashboard.commits import Chosen, Commits
 from bottle.dashboard.desk import Desk
 from bottle.dashboard.details import DetailScreen
-from bottle.dashboard.dialogs import Confirm, Consent, MoveForm
+from bottle.dashboard.dialogs import Confirm, Consent, Destination, MoveForm
 from bottle.dashboard.following import Following
 from bottle.dashboard.forms import Branch, ForkForm, Launch, StartForm
-from bottle.dashboard.moving import Move, Wish
-from bottle.dashboard.operating import command_line
+from bottle.dashboard.moving import Move
+from bottle.dashboard.operating import bottle_command
 from bottle.dashboard.reading import Reader
 from bottle.dashboard.status import Message
 from bottle.dashboard.working import MOVING, Working
@@ -76,7 +76,7 @@ class Acting(Working):
             return
         try:
             with self.suspend():
-                code = _in_foreground(command_line("attach", str(identity)))
+                code = _in_foreground(bottle_command("attach", str(identity)))
         except SuspendNotSupported:
             self.tell(Message(text="there is no terminal here to attach to", line=f"bottle attach {identity}"))
             return
@@ -160,10 +160,10 @@ class Acting(Working):
             self._show_move(self._moves[key])
             return
 
-        def decided(wish: Wish | None) -> None:
-            if wish is None:
+        def decided(asked: Destination | None) -> None:
+            if asked is None:
                 return
-            move = Move(view.identity, wish, partial(self._desk.whereabouts, view.identity))
+            move = Move(view.identity, *asked, partial(self._desk.whereabouts, view.identity))
             if self.begin(key, MOVING, move.run):
                 self._moves[key] = move
                 self._show_move(move)
@@ -171,7 +171,7 @@ class Acting(Working):
         self.push_screen(MoveForm(view.identity), decided)
 
     def _show_move(self, move: Move) -> None:
-        title = f"{move.identity} to {printable(move.wish.host)}"
+        title = f"{move.identity} to {printable(move.host)}"
         self.push_screen(Reader(title, move.lines, move.says, stop=move.interrupt))
 
     def interrupt(self) -> None:

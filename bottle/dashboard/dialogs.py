@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -10,8 +11,10 @@ from textual.containers import Horizontal, VerticalGroup
 from textual.screen import ModalScreen
 from textual.widgets import Button, Checkbox, Input, Static
 
-from bottle.dashboard.moving import Wish
+from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
+
+Destination = tuple[str, MoveOptions]  # a host, and how a bottle is to be moved there
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ class AskNote(ModalScreen[str | None]):
         self.dismiss(event.value)
 
 
-class MoveForm(ModalScreen[Wish | None]):
+class MoveForm(ModalScreen[Destination | None]):
     """Where a bottle is to be moved, and how."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "leave it")]
@@ -142,21 +145,22 @@ class MoveForm(ModalScreen[Wish | None]):
             self.dismiss(None)
 
     def _submit(self) -> None:
-        wish = Wish(
-            host=self.query_one("#host", Input).value.strip(),
-            workspace=self.query_one("#workspace", Input).value.strip(),
+        host = self.query_one("#host", Input).value.strip()
+        workspace = self.query_one("#workspace", Input).value.strip()
+        options = MoveOptions(
+            workspace=Path(workspace) if workspace else None,
             keep=self.query_one("#keep", Checkbox).value,
             resume=self.query_one("#resume", Checkbox).value,
         )
-        for objection in objections(wish):
+        for objection in objections(host, options):
             self.query_one("#objection", Static).update(objection)
             return
-        self.dismiss(wish)
+        self.dismiss((host, options))
 
 
-def objections(wish: Wish) -> Iterator[str]:
+def objections(host: str, options: MoveOptions) -> Iterator[str]:
     """What is wrong with a form before anybody is called."""
-    if not wish.host or wish.host.split() != [wish.host]:
+    if not host or host.split() != [host]:
         yield "which host?"
-    if wish.workspace and not wish.workspace.startswith("/"):
+    if options.workspace is not None and not options.workspace.is_absolute():
         yield "the workspace must be an absolute path, as it is over there"

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from bottle.dashboard.lines import Lines
-from bottle.dashboard.operating import Outcome, command_line
+from bottle.dashboard.operating import Outcome, bottle_command
 from bottle.dashboard.status import Message
 from bottle.errors import BottleError
+from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 
 _TOLD = {
@@ -27,16 +28,6 @@ _TOLD = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What was filled into the form of a move."""
-
-    host: str
-    keep: bool = False
-    resume: bool = False
-    workspace: str = ""
-
-
 class MoveFailed(BottleError):
     """A move that ended with an error, in the words of the command that made it."""
 
@@ -49,7 +40,8 @@ class Move:
     """
 
     identity: Identity
-    wish: Wish
+    host: str
+    options: MoveOptions
     whereabouts: Callable[[], str]
     lines: Lines = field(default_factory=Lines)
     process: subprocess.Popen[str] | None = None
@@ -94,7 +86,7 @@ class Move:
     def _run(self, answer: BinaryIO) -> int:
         # A session of its own: a Ctrl-C at this terminal is meant for the dashboard.
         self.process = subprocess.Popen(
-            arguments(self.identity, self.wish), stdin=subprocess.DEVNULL, stdout=answer,
+            arguments(self.identity, self.host, self.options), stdin=subprocess.DEVNULL, stdout=answer,
             stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace", start_new_session=True,
         )  # fmt: skip
         if self.interrupted:
@@ -118,12 +110,9 @@ class Move:
         self.ended = True
 
 
-def arguments(identity: Identity, wish: Wish) -> tuple[str, ...]:
+def arguments(identity: Identity, host: str, options: MoveOptions) -> tuple[str, ...]:
     """The command line; what was typed into the form can be no option of it."""
-    options = ["--keep"] if wish.keep else []
-    options += ["--resume"] if wish.resume else []
-    options += [f"--workspace={wish.workspace}"] if wish.workspace else []
-    return command_line("migrate", "--format", "json", *options, "--", str(identity), wish.host)
+    return bottle_command("migrate", "--format", "json", *options.to_argv(), "--", str(identity), host)
 
 
 def outcome(identity: Identity, answer: str, exit_code: int) -> Outcome:

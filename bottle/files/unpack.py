@@ -1,7 +1,7 @@
 """Unpack a tar that nobody vouches for: nothing is followed, and nothing is made but files, folders and links.
 
 `tarfile`'s extraction filters have known holes, so nothing here calls an extract function: the entries come from the
-strict reader, are held to rules, and are made by this module at any depth (`bottle.files.tree`).
+strict reader, are held to rules, and are made by this module at any depth (`bottle.files.opentree`).
 """
 
 import errno
@@ -13,7 +13,8 @@ from pathlib import Path
 
 from bottle.errors import VerificationFailed
 from bottle.files.atomic import cannot_write
-from bottle.files.tree import Tree, top_down
+from bottle.files.opentree import OpenTree
+from bottle.files.tree import top_down
 from bottle.tar.chunks import CHUNK
 from bottle.tar.items import Item, ItemReader, ItemType
 from bottle.tar.rules import SPECIAL, Rules, admitted, too_large
@@ -51,7 +52,7 @@ def unpack(
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with Tree(folder) as below:
+        with OpenTree(folder) as below:
             yield from _Unpacking(tar, below, rules, policy).run(wanted)
     except VerificationFailed as exc:
         if exc.left:
@@ -65,7 +66,7 @@ def unpack(
 
 
 class _Unpacking:
-    def __init__(self, tar: ItemReader, below: Tree, rules: Rules, policy: Policy) -> None:
+    def __init__(self, tar: ItemReader, below: OpenTree, rules: Rules, policy: Policy) -> None:
         self._tar = tar
         self._below = below
         self._rules = rules

@@ -1,16 +1,5 @@
 """What the commands do: observe, plan, execute, return a typed result. This is the public API; it prints nothing."""
 
-from bottle.operations.capability import (
-    Approved,
-    Denied,
-    RequestDetail,
-    RequestList,
-    RequestView,
-    approve,
-    deny,
-    list_requests,
-    show,
-)
 from bottle.operations.commit import Committed, commit
 from bottle.operations.context import Context
 from bottle.operations.copy import Copied, copy_in, copy_out, pack_out, unpack_in
@@ -24,6 +13,8 @@ from bottle.operations.listing import STATES, BottleView, list_bottles, unfinish
 from bottle.operations.preflight import require_launchable
 from bottle.operations.prune import Pruned, plan_for, prune
 from bottle.operations.remove import Removed, remove
+from bottle.operations.request_decision import Approved, Denied, approve, deny
+from bottle.operations.request_review import RequestDetail, RequestList, RequestView, list_requests, show
 from bottle.operations.resume import Resumed, observe_resume, resume
 from bottle.operations.start import Launched, StartPlan, StartRequest, abandon, plan_start, start
 from bottle.operations.stop import Stopped, end_session, stop

@@ -20,9 +20,10 @@ from bottle.files.copyplace import CONTENTS, Landing, Source, landing, means_con
 from bottle.files.unpack import Policy, unpack
 from bottle.model import ContainerFacts
 from bottle.operations.context import Context
-from bottle.operations.images import holder
+from bottle.operations.images import bare_container
 from bottle.operations.settle import settle
-from bottle.plan.decisions import commit_in_force, require_here, with_more_in
+from bottle.plan.guards import require_here
+from bottle.plan.history import commit_in_force, with_more_in
 from bottle.store.state import BottleState
 from bottle.tar.chunks import reading
 from bottle.tar.items import ItemReader, ItemType
@@ -211,7 +212,7 @@ def _receiving(context: Context, state: BottleState) -> Iterator[ContainerFacts]
     """The bottle's container, which something may be put into while the context is open."""
     identity = state.identity
     with state.locked("bottle cp"):
-        require_here(identity, state.tombstone(), "copy into")
+        require_here(identity, state.tombstone.read(), "copy into")
         settle(context, state)
         container = context.container(identity)
         if container is None or not container.ever_ran:
@@ -244,7 +245,7 @@ def _giving(context: Context, state: BottleState) -> Iterator[tuple[str, int | N
             left=_NOTHING,
             next_step=f"bottle resume {state.identity}",
         )
-    with holder(context, commit.tag) as name:
+    with bare_container(context, commit.tag) as name:
         yield name, commit.number
 
 

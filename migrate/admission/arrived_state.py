@@ -16,7 +16,7 @@ from bottle.files.regular import open_regular
 from bottle.files.unpack import Policy, unpack
 from bottle.model import CommitRecord, Metadata, RequestStatus
 from bottle.naming import Identity
-from bottle.plan.decisions import commit_in_force
+from bottle.plan.history import commit_in_force
 from bottle.requests.request import MAX_KEPT, require_sound
 from bottle.store.state import (
     COMMITS,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from bottle.errors import NotFound, PreflightRefused
 from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata
-from bottle.plan.decisions import commit_in_force, is_frozen_in
+from bottle.plan.history import commit_in_force, is_frozen_in
 from migrate.contents.outside import Outside, Survey, weigh
-from migrate.contents.travels import what_stays
+from migrate.contents.travels import mounted_workspace, what_stays
 
 UNCHANGED = "nothing was changed; the bottle goes on as it was"
 
@@ -56,7 +56,7 @@ def plan_export(facts: ExportFacts) -> ExportPlan:
             left=UNCHANGED,
             next_step=f"bottle resume {metadata.identity}",
         )
-    workspace = metadata.cwd if metadata.cwd is not None and not metadata.copy_cwd else None
+    workspace = mounted_workspace(metadata)
     if workspace is not None and not facts.workspace_here:
         raise PreflightRefused(
             f"the workspace {workspace} is not here, so it cannot go into the bundle",

@@ -2,30 +2,31 @@
 
 from bottle.errors import Conflict, MovedAway
 from bottle.model import MigrationPhase, MigrationRecord, MoveAccount
+from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.operations.settle import settle
-from bottle.plan.decisions import commit_in_force, finishing, is_frozen_in
+from bottle.plan.guards import finishing
+from bottle.plan.history import commit_in_force, is_frozen_in
 from bottle.store.state import BottleState
-from migrate.host.commands import plain
+from migrate.host.commands import Clear
 from migrate.host.ownership import had_arrived
 from migrate.host.probe import probe
 from migrate.model import Presence
 from migrate.move.handoff import settle_handoff
-from migrate.move.request import MoveRequest
 from migrate.ports import Remote
 
 
-def name_there(state: BottleState, remote: Remote, request: MoveRequest) -> Identity:
+def name_there(state: BottleState, remote: Remote, options: MoveOptions) -> Identity:
     """A copy gets a fresh identity, the same one when it is tried again; what moves keeps its own."""
-    if not request.keep:
+    if not options.keep:
         return state.identity
-    earlier = state.migration()
+    earlier = state.migration.read()
     if (
         earlier is not None
         and earlier.arrives_as is not None
         and earlier.arrives_as != state.identity
-        and _same_goal(earlier, remote, request)
+        and _same_goal(earlier, remote, options)
     ):
         return earlier.arrives_as
     return Identity.fresh(state.identity.agent)
@@ -33,7 +34,7 @@ def name_there(state: BottleState, remote: Remote, request: MoveRequest) -> Iden
 
 def require_not_cut(state: BottleState) -> None:
     """Refuse a bottle of which only the far host knows who owns it. Raises Conflict."""
-    earlier = state.migration()
+    earlier = state.migration.read()
     if earlier is not None and earlier.phase is MigrationPhase.HANDING_OFF:
         raise Conflict(
             f"a move of {state.identity} to {earlier.host} was cut while it was handed over",
@@ -57,33 +58,33 @@ def went_on_since(context: Context, state: BottleState, number: int | None) -> b
 
 
 def arrived_before(
-    context: Context, state: BottleState, remote: Remote, request: MoveRequest, arrives_as: Identity
+    context: Context, state: BottleState, remote: Remote, options: MoveOptions, arrives_as: Identity
 ) -> MoveAccount | None:
     """What an earlier run brought to this very host, if only its end was cut off; None where it is still to be done.
 
     What it learns of a hand-over it writes down. Raises Conflict for one that was cut on its way to another host.
     """
-    earlier = state.migration()
+    earlier = state.migration.read()
     if earlier is not None and earlier.phase is MigrationPhase.HANDING_OFF:
-        if request.keep or not _same_goal(earlier, remote, request):
+        if options.keep or not _same_goal(earlier, remote, options):
             require_not_cut(state)
         arrived = settle_handoff(context, state, earlier, remote)
-    elif request.keep:
+    elif options.keep:
         is_it = earlier is not None and earlier.arrives_as == arrives_as
-        arrived = is_it and _copied_before(context, state, remote, request)
+        arrived = is_it and _copied_before(context, state, remote, options)
     else:
         arrived = _moved_before(state, remote)
-    return _account(context, state, remote, request, arrives_as) if arrived else None
+    return _account(context, state, remote, options, arrives_as) if arrived else None
 
 
-def _same_goal(earlier: MigrationRecord, remote: Remote, request: MoveRequest) -> bool:
+def _same_goal(earlier: MigrationRecord, remote: Remote, options: MoveOptions) -> bool:
     """Whether an earlier run was to the very host of this one; hosts that pull may share a name, but not an id."""
-    return earlier.pulled_by == request.pulled_by and (request.pulled_by is not None or earlier.host == remote.name)
+    return earlier.pulled_by == options.pulled_by and (options.pulled_by is not None or earlier.host == remote.name)
 
 
 def _moved_before(state: BottleState, remote: Remote) -> bool:
     """Whether this host let the bottle go to that one, which still owns it."""
-    tombstone = state.tombstone()
+    tombstone = state.tombstone.read()
     if tombstone is None or tombstone.host != remote.name:
         return False
     presence = probe(remote, state.identity, "").presence
@@ -98,9 +99,9 @@ def _moved_before(state: BottleState, remote: Remote) -> bool:
     return presence is Presence.OWNED and (nonce is None or had_arrived(remote, state.identity, nonce))
 
 
-def _copied_before(context: Context, state: BottleState, remote: Remote, request: MoveRequest) -> bool:
+def _copied_before(context: Context, state: BottleState, remote: Remote, options: MoveOptions) -> bool:
     """Whether the copy that an earlier run was making is there, and is still what was asked for."""
-    earlier = state.migration()
+    earlier = state.migration.read()
     assert earlier is not None  # as `arrived_before` has seen
     assert earlier.arrives_as is not None
     if not had_arrived(remote, earlier.arrives_as, earlier.nonce):
@@ -110,9 +111,9 @@ def _copied_before(context: Context, state: BottleState, remote: Remote, request
     if not went_on_since(context, state, earlier.commit):
         context.progress.note(f"{said}, since an earlier run; what was done after that commit is not in it")
         return True
-    remote.run(plain("clear", str(earlier.arrives_as)))
-    state.clear_migration()
-    if request.pulled_by is not None:  # whoever pulls takes one bottle at a time
+    remote.run(Clear(identity=earlier.arrives_as).command())
+    state.migration.clear()
+    if options.pulled_by is not None:  # whoever pulls takes one bottle at a time
         raise Conflict(
             f"{said}, and work has gone on since",
             left=f"{earlier.arrives_as} stays as it is; this host goes on with {state.identity}",
@@ -123,10 +124,10 @@ def _copied_before(context: Context, state: BottleState, remote: Remote, request
 
 
 def _account(
-    context: Context, state: BottleState, remote: Remote, request: MoveRequest, arrives_as: Identity
+    context: Context, state: BottleState, remote: Remote, options: MoveOptions, arrives_as: Identity
 ) -> MoveAccount:
     """What an earlier run did, by its own account."""
-    told = state.migration() if request.keep else state.tombstone()
+    told = state.migration.read() if options.keep else state.tombstone.read()
     if told is not None and told.account is not None:
         return told.account
     commit = commit_in_force(state.commits(), state.committed_image())

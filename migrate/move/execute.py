@@ -7,6 +7,7 @@ from dataclasses import replace
 from bottle.errors import Conflict, RemoteError
 from bottle.files import tree
 from bottle.model import CommitRecord, MigrationPhase, MoveAccount
+from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.operations.settle import settle
@@ -23,31 +24,31 @@ from migrate.move.facts import Observed, observe
 from migrate.move.files import beside, drop_what_is_stale, follow_workspace, pack_files, send_update, stage_files
 from migrate.move.handoff import hand_over
 from migrate.move.image import Brought, bring_image
-from migrate.move.plan import MovePlan, plan_move
+from migrate.move.model import Moved, MovePlan
+from migrate.move.plan import plan_move
 from migrate.move.rehearsal import LEFT, look_ahead, rehearse, require_possible
-from migrate.move.request import Moved, MoveRequest
 from migrate.move.transfer import Transfer
 from migrate.ports import Remote
 from migrate.secrets.policy import require_clean, send_along
 
 
-def plan(context: Context, state: BottleState, remote: Remote, request: MoveRequest) -> MovePlan:
+def plan(context: Context, state: BottleState, remote: Remote, options: MoveOptions) -> MovePlan:
     """What a move would do; nothing is changed. Raises what `plan_move` raises, or Conflict for one that was cut."""
     require_not_cut(state)
-    earlier, there = state.migration(), name_there(state, remote, request)
-    transfer = Transfer(context=context, state=state, remote=remote, request=request, arrives_as=there)
-    seen = observe(context, state, remote, request, there)
+    earlier, there = state.migration.read(), name_there(state, remote, options)
+    transfer = Transfer(context=context, state=state, remote=remote, options=options, arrives_as=there)
+    seen = observe(context, state, remote, options, there)
     is_there = seen.facts.host.presence is Presence.OWNED
     if earlier is not None and earlier.arrives_as == there != state.identity and is_there:
         said = copied(state.identity, earlier)
-        if request.pulled_by is not None or not went_on_since(context, state, earlier.commit):
+        if options.pulled_by is not None or not went_on_since(context, state, earlier.commit):
             raise Conflict(
                 f"{said}, since an earlier run",
                 left="nothing was changed on either side",
                 next_step="the same command without --plan, which says so and clears up; after that, it copies again",
             )
         context.progress.note(f"{said}; work has gone on since, so another copy would be made")
-        seen = observe(context, state, remote, request, Identity.fresh(state.identity.agent))
+        seen = observe(context, state, remote, options, Identity.fresh(state.identity.agent))
     decided = _decide(transfer, seen)
     rehearse(context, seen.facts.metadata, seen.facts.survey.carriable)
     return replace(decided, along=_look_ahead(transfer, seen))
@@ -57,7 +58,7 @@ def move(
     context: Context,
     state: BottleState,
     remote: Remote,
-    request: MoveRequest,
+    options: MoveOptions,
     registered: Callable[[Identity], None] = lambda _: None,
 ) -> Moved:
     """Move a bottle to another host, or copy it there.
@@ -68,11 +69,11 @@ def move(
     stopped.
     """
     with state.locked(f"bottle migrate to {remote.name}"):
-        there = name_there(state, remote, request)
-        account = arrived_before(context, state, remote, request, there)
+        there = name_there(state, remote, options)
+        account = arrived_before(context, state, remote, options, there)
         if account is None:
-            there = name_there(state, remote, request)  # a copy that was settled just now leaves its name free
-        transfer = Transfer(context=context, state=state, remote=remote, request=request, arrives_as=there)
+            there = name_there(state, remote, options)  # a copy that was settled just now leaves its name free
+        transfer = Transfer(context=context, state=state, remote=remote, options=options, arrives_as=there)
         if account is not None:
             return _follow_up(transfer, transfer.destination(probe(remote, there, "")), account, registered)
         destination, account = _run(transfer)
@@ -82,19 +83,19 @@ def move(
 def _run(transfer: Transfer) -> tuple[Destination, MoveAccount]:
     """All of it, in the order in which it happens."""
     settle(transfer.context, transfer.state)
-    seen = observe(transfer.context, transfer.state, transfer.remote, transfer.request, transfer.arrives_as)
+    seen = observe(transfer.context, transfer.state, transfer.remote, transfer.options, transfer.arrives_as)
     decided = _require_ready(transfer, seen)
     drop_what_is_stale(transfer, decided, seen)
     transfer.note(MigrationPhase.QUIESCING)
     with _still(transfer, decided) as commit:
         packed = pack_files(transfer, decided, commit)
-        if transfer.request.keep:
+        if transfer.options.keep:
             follow_workspace(transfer, decided, packed)
     transfer.note(MigrationPhase.STAGING, commit.number)
     there = transfer.destination(seen.facts.host)
     brought = bring_image(transfer, there, commit, images=seen.images, codec=decided.layer_codec, beside=beside(packed))
     stage_files(transfer, there, packed, commit)
-    if not transfer.request.keep:
+    if not transfer.options.keep:
         follow_workspace(transfer, decided, packed, lambda update: send_update(transfer, there, update))
     account = _account(decided, commit, packed, brought)
     return there, hand_over(
@@ -118,7 +119,7 @@ def _require_ready(transfer: Transfer, seen: Observed) -> MovePlan:
         _look_ahead(transfer, seen)
     for line in decided.shared:
         transfer.context.progress.note(f"WARNING: {line}")
-    if not transfer.request.consent:
+    if not transfer.options.consent:
         require_consent(decided.left_behind, transfer.identity, left=LEFT)
     rehearse(transfer.context, seen.facts.metadata, seen.facts.survey.carriable)
     return decided
@@ -136,7 +137,7 @@ def _look_ahead(transfer: Transfer, seen: Observed) -> tuple[str, ...]:
 
 def _still(transfer: Transfer, decided: MovePlan) -> AbstractContextManager[CommitRecord]:
     """Hold the bottle still: a move stops it, a copy pauses it and lets it go on."""
-    context, state, keep = transfer.context, transfer.state, transfer.request.keep
+    context, state, keep = transfer.context, transfer.state, transfer.options.keep
     message = f"{'copied' if keep else 'moved'} to {transfer.remote.name}" if decided.commits else None
     return frozen(context, state, message=message, by="a copy") if keep else stopped(context, state, message=message)
 
@@ -172,14 +173,14 @@ def _follow_up(
         skipped=account.skipped,
         stays=account.stays,
         missing_there=account.missing_there,
-        resumed=there.resume() if transfer.request.resume_there else None,
+        resumed=there.resume() if transfer.options.resume else None,
         along=account.along,
         dropped=account.dropped,
         edited=account.edited,
         carried=account.carried,
         left_behind=account.left_behind,
     )
-    transfer.state.clear_migration()
+    transfer.state.migration.clear()
     return moved
 
 

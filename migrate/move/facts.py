@@ -3,27 +3,29 @@
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bottle.errors import NotFound
 from bottle.files import tree
 from bottle.launch import is_below
-from bottle.model import CommitRecord, ImageFacts, Metadata, MountKind
+from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, MountKind
+from bottle.moveoptions import MoveOptions
 from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations import Context
-from bottle.plan.decisions import require_docker, require_here
+from bottle.plan.guards import require_docker, require_here
 from bottle.store.state import BottleState
 from bottle.text import printable
 from migrate.contents.git import Git
 from migrate.contents.outside import Survey
 from migrate.contents.packing import own_folder, packed_before
 from migrate.contents.survey import survey
-from migrate.contents.travels import volumes_of
+from migrate.contents.travels import mounted_workspace, volumes_of
 from migrate.host.layers import ImagesThere, LayersThere, ask_images, ask_layers, worth_naming
 from migrate.host.probe import probe
-from migrate.move.plan import MoveFacts, landing
-from migrate.move.request import MoveRequest
+from migrate.model import HostFacts
+from migrate.move.model import MoveFacts
+from migrate.move.plan import landing
 from migrate.ports import Remote
 
 
@@ -41,7 +43,7 @@ class Observed:
 
 
 def observe(
-    context: Context, state: BottleState, remote: Remote, request: MoveRequest, arrives_as: Identity
+    context: Context, state: BottleState, remote: Remote, options: MoveOptions, arrives_as: Identity
 ) -> Observed:
     """Look at the bottle here and at the host that it is to go to, where it will be called `arrives_as`.
 
@@ -49,60 +51,99 @@ def observe(
     """
     metadata = state.metadata()
     require_docker(metadata, "migrate")
-    require_here(state.identity, state.tombstone(), "migrate")
-    container = context.container(state.identity)
-    tag, commits = state.committed_image(), state.commits()
+    require_here(state.identity, state.tombstone.read(), "migrate")
+    container, tag = context.container(state.identity), state.committed_image()
     ref = container.image if container is not None else tag
     image = context.engine.image(ref) if ref is not None else None
-    committed = context.engine.image(tag) if tag is not None else None
     if image is None:
         raise NotFound(
             f"{state.identity} has neither a container nor a committed image here, so there is nothing to move",
             left="nothing was changed on either side",
             next_step=f"bottle resume {state.identity}",
         )
-    mounted = metadata.cwd if metadata.cwd is not None and not metadata.copy_cwd else None
-    wanted = str(request.workspace or mounted or "")
+    there = _look_there(context, state, image, remote, wanted=options.workspace, arrives_as=arrives_as)
+    facts = _facts(context, state, options, container=container, image=image, there=there)
+    return Observed(facts=facts, image=image, workspace=there.workspace, images=there.images)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _There:
+    """What is on the other host, where the bottle is to be called `arrives_as`, and where the workspace is to land."""
+
+    name: str
+    arrives_as: Identity
+    host: HostFacts
+    workspace: str | None
+    images: ImagesThere = field(default_factory=ImagesThere)
+    layers: LayersThere = field(default_factory=LayersThere)
+
+
+def _look_there(
+    context: Context,
+    state: BottleState,
+    image: ImageFacts,
+    remote: Remote,
+    *,
+    wanted: Path | None,
+    arrives_as: Identity,
+) -> _There:
+    metadata, commits = state.metadata(), state.commits()
+    place = str(wanted or mounted_workspace(metadata) or "")
     with context.progress.phase(f"looking at {remote.name}"):
-        host = probe(remote, arrives_as, wanted)
-        workspace = landing(metadata, host, request.workspace, arrives_as)
-        if workspace is not None and workspace != wanted:
+        host = probe(remote, arrives_as, place)
+        workspace = landing(metadata, host, wanted, arrives_as)
+        if workspace is not None and workspace != place:
             host = probe(remote, arrives_as, workspace)
-        images, there = ImagesThere(chains={}), LayersThere()
-        if host.docker and host.refused is None:
-            history = (commit.diff_ids for commit in reversed(commits))
-            images = ask_images(remote, host, worth_naming(image.diff_ids, *history))
-            there = ask_layers(remote, host, images, image.diff_ids)
-    facts = MoveFacts(
+        if not host.docker or host.refused is not None:
+            return _There(name=remote.name, arrives_as=arrives_as, host=host, workspace=workspace)
+        history = (commit.diff_ids for commit in reversed(commits))
+        images = ask_images(remote, host, worth_naming(image.diff_ids, *history))
+        layers = ask_layers(remote, host, images, image.diff_ids)
+    return _There(name=remote.name, arrives_as=arrives_as, host=host, workspace=workspace, images=images, layers=layers)
+
+
+def _facts(
+    context: Context,
+    state: BottleState,
+    options: MoveOptions,
+    *,
+    container: ContainerFacts | None,
+    image: ImageFacts,
+    there: _There,
+) -> MoveFacts:
+    metadata, commits, tag = state.metadata(), state.commits(), state.committed_image()
+    mounted, home, present = mounted_workspace(metadata), context.home.path, there.layers.diff_ids
+    committed = context.engine.image(tag) if tag is not None else None
+    volumes = frozenset(each.source for each in volumes_of(metadata))
+    return MoveFacts(
         metadata=metadata,
-        arrives_as=arrives_as,
+        arrives_as=there.arrives_as,
         container=container,
         commits=commits,
         committed_tag=tag,
         committed_layers=committed.diff_ids if committed is not None else None,
         architecture=image.architecture,
         layers=image.diff_ids,
-        image_size=image.size - _size_there(context, metadata, commits, image, there.diff_ids),
+        image_size=image.size - _size_there(context, metadata, commits, image, present),
         written=context.engine.writable_size(container.id) if container else 0,
         workspace_here=mounted is not None and mounted.is_dir(),
         workspace=tree.measure(mounted) if mounted else tree.Extent(),
         volumes=_volumes(context, metadata),
         state=tree.measure(state.path),
-        home=context.home.path,
-        free_here=shutil.disk_usage(context.home.path).free,
+        home=home,
+        free_here=shutil.disk_usage(home).free,
         packed_here=sum(map(tree.size_of, packed_before(context, state.identity))),
         survey=survey(mounted, Git.find(), still=False) if mounted else Survey(),
-        host=host,
-        host_name=remote.name,
-        present=there.diff_ids,
+        host=there.host,
+        host_name=there.name,
+        present=present,
         engine_id=context.engine.info().id,
-        keep=request.keep,
-        pulled=request.pulled_by is not None,
-        resume_there=request.resume_there,
-        own=context.home.path if mounted is not None and own_folder(context.home.path, mounted) else None,
-        shared=sharers(context, state.identity, mounted, frozenset(each.source for each in volumes_of(metadata))),
+        keep=options.keep,
+        pulled=options.pulled_by is not None,
+        resume_there=options.resume,
+        own=home if mounted is not None and own_folder(home, mounted) else None,
+        shared=sharers(context, state.identity, mounted, volumes),
     )
-    return Observed(facts=facts, image=image, workspace=workspace, images=images)
 
 
 def _size_there(

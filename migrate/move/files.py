@@ -9,7 +9,7 @@ from migrate.contents.packing import Packed, pack, packed_before, require_same_n
 from migrate.host.destination import Destination
 from migrate.host.payload import Payload
 from migrate.move.facts import Observed
-from migrate.move.plan import MovePlan
+from migrate.move.model import MovePlan
 from migrate.move.transfer import Transfer
 
 _WORKSPACE = "workspace"
@@ -35,7 +35,7 @@ def pack_files(transfer: Transfer, plan: MovePlan, commit: CommitRecord) -> Pack
             arrives_as=transfer.arrives_as,
             workspace=plan.workspace,
             left_behind=plan.left_behind,
-            consent=transfer.request.consent,
+            consent=transfer.options.consent,
         )
 
 

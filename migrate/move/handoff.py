@@ -11,7 +11,7 @@ from bottle.errors import Conflict, ConnectionLost, PreflightRefused, RemoteErro
 from bottle.model import CommitRecord, MigrationPhase, MigrationRecord, MoveAccount, Tombstone
 from bottle.operations import Context
 from bottle.operations.holdings import what_travels
-from bottle.plan.decisions import is_frozen_in
+from bottle.plan.history import is_frozen_in
 from bottle.store.state import BottleState
 from migrate.contents.git import Git
 from migrate.contents.index import edited_since, look
@@ -19,6 +19,7 @@ from migrate.contents.live_folder import LiveFolder
 from migrate.contents.packing import own_folder
 from migrate.contents.repository import edited_in_repository
 from migrate.contents.survey import survey
+from migrate.contents.travels import mounted_workspace
 from migrate.host.destination import Destination
 from migrate.host.ownership import had_arrived
 from migrate.move.transfer import Transfer
@@ -38,7 +39,7 @@ def hand_over(
 
     `account` with what somebody did in the `live` workspace in this very moment: it is here only.
     """
-    keep = transfer.request.keep
+    keep = transfer.options.keep
     if not keep:
         _require_rested(transfer, commit)
     transfer.note(MigrationPhase.STAGING if keep else MigrationPhase.HANDING_OFF, commit.number, account)
@@ -78,11 +79,11 @@ def _require_rested(transfer: Transfer, commit: CommitRecord) -> None:
 
 def _arrived_all_the_same(transfer: Transfer) -> bool:
     """The far side says that it failed: have it say who owns the bottle, so that nobody needs to ask later."""
-    if transfer.request.keep:
+    if transfer.options.keep:
         return False
     arrived = had_arrived(transfer.remote, transfer.arrives_as, transfer.nonce)
     if not arrived:
-        transfer.state.clear_migration()
+        transfer.state.migration.clear()
     return arrived
 
 
@@ -93,9 +94,9 @@ def let_go(
 
     `edited` is what is newer here than there.
     """
-    record = state.migration()
+    record = state.migration.read()
     account = record.account if record is not None else None
-    state.write_tombstone(
+    state.tombstone.write(
         Tombstone(
             host=host_name,
             moved_at=context.now(),
@@ -104,7 +105,7 @@ def let_go(
             nonce=record.nonce if record is not None else None,
         )
     )
-    state.clear_migration()
+    state.migration.clear()
 
 
 def settle_handoff(context: Context, state: BottleState, record: MigrationRecord, remote: Remote) -> bool:
@@ -118,7 +119,7 @@ def settle_handoff(context: Context, state: BottleState, record: MigrationRecord
     if had_arrived(remote, state.identity, record.nonce):
         let_go(context, state, record.host, record.commit, edited_here(context, state, record))
         return True
-    state.clear_migration()
+    state.migration.clear()
     return False
 
 
@@ -128,13 +129,14 @@ def edited_here(context: Context, state: BottleState, record: MigrationRecord) -
     Those of a repository elsewhere are absolute paths. Where it cannot be told, that is noted.
     """
     metadata, begun = state.metadata(), int(record.started_at.timestamp() * 10**9)
-    if metadata.cwd is None or metadata.copy_cwd:
+    workspace = mounted_workspace(metadata)
+    if workspace is None:
         return ()
     try:
-        edited = edited_since(look(metadata.cwd, own_folder(context.home.path, metadata.cwd)), begun)
-        worktrees = survey(metadata.cwd, Git.find(), still=False).carriable
+        edited = edited_since(look(workspace, own_folder(context.home.path, workspace)), begun)
+        worktrees = survey(workspace, Git.find(), still=False).carriable
         return (*edited, *(path for each in worktrees for path in edited_in_repository(each, begun)))
     except (OSError, PreflightRefused) as exc:
         why = exc.what if isinstance(exc, PreflightRefused) else exc
-        context.progress.note(f"whether somebody worked in {metadata.cwd} meanwhile is not known: {why}")
+        context.progress.note(f"whether somebody worked in {workspace} meanwhile is not known: {why}")
         return ()

@@ -14,7 +14,7 @@ from migrate.image.load_archive import Layer, compose
 from migrate.image.reading import read_layers
 from migrate.image.spool import DirectorySpool
 from migrate.model import Codec
-from migrate.move.plan import require_room
+from migrate.move.room import require_room
 from migrate.move.transfer import Transfer
 from migrate.secrets.policy import look_through, own_layers, require_clean, send_along
 
@@ -118,14 +118,14 @@ def _compose(
 
 def _level(transfer: Transfer, there: Destination, codec: Codec) -> int | None:
     """As hard as the link allows."""
-    return choose_level(codec, measure(there.shell), transfer.request.rate)
+    return choose_level(codec, measure(there.shell), transfer.options.rate)
 
 
 def _look_through(transfer: Transfer, commit: CommitRecord, layers: DirectorySpool, config: bytes) -> tuple[str, ...]:
     """Before anything of the image is sent; what the destination has already does not leave, and is not here."""
     metadata = transfer.state.metadata()
     own = [blob for diff_id in own_layers(metadata, commit) if (blob := layers.blob(diff_id)) is not None]
-    staying = "" if transfer.request.keep else f"; or to stay on this host: bottle resume {transfer.identity}"
+    staying = "" if transfer.options.keep else f"; or to stay on this host: bottle resume {transfer.identity}"
     return require_clean(
         look_through(own, config, transfer.finder, transfer.context.progress),
         transfer.allowed,

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from bottle.errors import PreflightRefused, StateDamaged, VerificationFailed
 from bottle.model import MigrationPhase, MigrationRecord, MoveAccount
+from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.store.state import BottleState
@@ -17,7 +18,6 @@ from migrate.host.destination import Destination
 from migrate.host.upload import Uploader
 from migrate.image.spool import DirectorySpool
 from migrate.model import Codec, HostFacts
-from migrate.move.request import MoveRequest
 from migrate.ports import Remote
 from migrate.secrets.patterns import Finder
 from migrate.secrets.policy import Allowed, finder_for
@@ -36,7 +36,7 @@ class Transfer:
     context: Context
     state: BottleState
     remote: Remote
-    request: MoveRequest
+    options: MoveOptions
     arrives_as: Identity
     nonce: str = field(default_factory=lambda: secrets.token_hex(16))
 
@@ -53,15 +53,15 @@ class Transfer:
     @property
     def allowed(self) -> Allowed:
         """Which credentials may go along."""
-        carry = (*self.state.metadata().agent.carry, *self.request.carry)
-        return Allowed(everything=self.request.allow_secrets, carry=carry)
+        carry = (*self.state.metadata().agent.carry, *self.options.carry)
+        return Allowed(everything=self.options.allow_secrets, carry=carry)
 
     def destination(self, host: HostFacts) -> Destination:
         """The far side, over a line whose breaks are waited out."""
         stop, progress = threading.Event(), self.context.progress
         shell = Retrying(self.remote, progress, stop)
-        sending = Retrying(Throttled(self.remote, self.request.rate, stop), progress, stop)
-        uploader = Uploader(sending, self.arrives_as, progress, stop, jobs=self.request.jobs)
+        sending = Retrying(Throttled(self.remote, self.options.rate, stop), progress, stop)
+        uploader = Uploader(sending, self.arrives_as, progress, stop, jobs=self.options.jobs)
         return Destination(shell=shell, host=host, identity=self.arrives_as, uploader=uploader, progress=progress)
 
     def spool(self, kind: str, codec: Codec, level: int | None = None) -> DirectorySpool:
@@ -71,16 +71,16 @@ class Transfer:
 
     def note(self, phase: MigrationPhase, commit: int | None = None, account: MoveAccount | None = None) -> None:
         """Write down, durably, how far it has come."""
-        self.state.write_migration(
+        self.state.migration.write(
             MigrationRecord(
                 phase=phase,
                 host=self.remote.name,
                 nonce=self.nonce,
                 commit=commit,
                 started_at=self.context.now(),
-                identity_files=self.request.identity_files,
+                identity_files=tuple(map(str, self.options.keys)),
                 arrives_as=self.arrives_as,
-                pulled_by=self.request.pulled_by,
+                pulled_by=self.options.pulled_by,
                 account=account,
             )
         )
@@ -88,13 +88,13 @@ class Transfer:
     @property
     def left(self) -> str:
         """What state the bottle is in once it was held still."""
-        here = "goes on as it was" if self.request.keep else "is stopped and committed"
+        here = "goes on as it was" if self.options.keep else "is stopped and committed"
         return f"this host still owns the bottle, which {here}"
 
     @property
     def following(self) -> str:
         """What to type once it was held still."""
-        return AGAIN if self.request.keep else f"{AGAIN}; or to stay on this host: bottle resume {self.identity}"
+        return AGAIN if self.options.keep else f"{AGAIN}; or to stay on this host: bottle resume {self.identity}"
 
     @contextmanager
     def writing_here(self) -> Iterator[None]:

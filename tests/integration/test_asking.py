@@ -25,7 +25,8 @@ from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.operations.requests import collect, publish
 from bottle.requests.request import MAX_DOCKERFILE, MAX_OPEN
-from bottle.store.state import BottleState, StateHome
+from bottle.store.home import StateHome
+from bottle.store.state import BottleState
 from bottle.testing import RecordingProgress
 from migrate.image.save_stream import SaveStreamSource
 from tests.support.trees import snapshot

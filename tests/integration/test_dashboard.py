@@ -21,7 +21,8 @@ from bottle import runtime
 from bottle.docker_engine import DockerEngine
 from bottle.naming import Identity
 from bottle.operations import Context
-from bottle.store.state import BottleState, StateHome
+from bottle.store.home import StateHome
+from bottle.store.state import BottleState
 from bottle.words import size
 from migrate.image.save_stream import SaveStreamSource
 from tests.hosts import DockerHost

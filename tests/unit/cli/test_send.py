@@ -11,7 +11,7 @@ import pytest
 
 from bottle.cli import send
 from bottle.errors import NotFound
-from migrate.move.request import MoveRequest
+from bottle.moveoptions import MoveOptions
 from migrate.transport.stdio import StdioRemote
 
 
@@ -42,6 +42,6 @@ def test_the_puller_is_told(monkeypatch: pytest.MonkeyPatch, failure: BaseExcept
 
     monkeypatch.setattr(send, "make_context", fail)
     puller = Puller()
-    assert send._serve(cast("StdioRemote", puller), "demo-abcde", MoveRequest(), planning=False) == code
+    assert send._serve(cast("StdioRemote", puller), "demo-abcde", MoveOptions(), planning=False) == code
     assert puller.told is not None
     assert says in str(puller.told["error"])

@@ -22,8 +22,7 @@ from bottle.cli.moved import moved_document
 from bottle.cli.moveplan import FETCHING, SENDING, plan_document
 from bottle.naming import Identity
 from migrate.model import Codec
-from migrate.move.plan import MovePlan, Part
-from migrate.move.request import Moved
+from migrate.move.model import Moved, MovePlan, Part
 from tests.unit.cli.conftest import Cli
 
 GOLDEN = Path(__file__).parent / "golden" / "shapes.json"

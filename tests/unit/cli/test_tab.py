@@ -18,7 +18,17 @@ from bottle.cli.main import main
 CONTEXT = click.Context(main)
 FILE = Path(tab.__file__).parent / tab.FILE
 # What takes long to load, and is of no use to a Tab.
-HEAVY = ("docker", "paramiko", "fabric", "migrate", "questionary", "tqdm", "bottle.operations", "bottle.docker_engine")
+HEAVY = (
+    "cattrs",
+    "docker",
+    "paramiko",
+    "fabric",
+    "migrate",
+    "questionary",
+    "tqdm",
+    "bottle.operations",
+    "bottle.docker_engine",
+)
 
 
 def commands() -> dict[str, click.Command]:

@@ -12,10 +12,11 @@ from textual.widgets import Input
 from bottle.dashboard import moving
 from bottle.dashboard.desk import Desk
 from bottle.dashboard.dialogs import MoveForm, objections
-from bottle.dashboard.moving import Move, MoveFailed, Wish, arguments, outcome
+from bottle.dashboard.moving import Move, MoveFailed, arguments, outcome
 from bottle.dashboard.operating import Outcome
 from bottle.errors import BottleError
 from bottle.model import MigrationPhase, MigrationRecord, Tombstone
+from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from tests.support.dashboard import opened, run
 from tests.support.world import World
@@ -57,12 +58,12 @@ def pretend(monkeypatch: pytest.MonkeyPatch, script: str) -> list[tuple[str, ...
         asked.append(words)
         return (sys.executable, "-c", script)
 
-    monkeypatch.setattr(moving, "command_line", command)
+    monkeypatch.setattr(moving, "bottle_command", command)
     return asked
 
 
 def test_the_command_line() -> None:
-    words = arguments(IDENTITY, Wish(host="me@new", keep=True, resume=True, workspace="/srv/x"))
+    words = arguments(IDENTITY, "me@new", MoveOptions(keep=True, resume=True, workspace=Path("/srv/x")))
     assert words[1:] == (
         "-P", "-m", "bottle", "migrate", "--format", "json", "--keep", "--resume", "--workspace=/srv/x", "--",
         "demo-x7k2p", "me@new",
@@ -70,23 +71,18 @@ def test_the_command_line() -> None:
 
 
 def test_nothing_that_is_typed_is_an_option() -> None:
-    words = arguments(IDENTITY, Wish(host="--from", workspace="--yes"))
+    words = arguments(IDENTITY, "--from", MoveOptions(workspace=Path("--yes")))
     assert words[-3:] == ("--", "demo-x7k2p", "--from")
     assert "--yes" not in words
 
 
 @pytest.mark.parametrize(
-    ("wish", "fine"),
-    [
-        (Wish(host="me@new:22"), True),
-        (Wish(host="new", workspace="/srv"), True),
-        (Wish(host=""), False),
-        (Wish(host="a b"), False),
-        (Wish(host="new", workspace="srv"), False),
-    ],
+    ("host", "workspace", "fine"),
+    [("me@new:22", None, True), ("new", "/srv", True), ("", None, False), ("a b", None, False), ("new", "srv", False)],
 )
-def test_the_form_objects_to_what_cannot_be(wish: Wish, fine: bool) -> None:
-    assert (list(objections(wish)) == []) is fine
+def test_the_form_objects_to_what_cannot_be(host: str, workspace: str | None, fine: bool) -> None:
+    options = MoveOptions(workspace=Path(workspace) if workspace else None)
+    assert (list(objections(host, options)) == []) is fine
 
 
 def test_an_answer_says_how_to_go_on() -> None:
@@ -121,7 +117,7 @@ def test_what_did_not_travel_and_what_did_is_told() -> None:
 def test_an_answer_of_any_length_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
     script = f"import json; print(json.dumps({{**{ANSWER!r}, 'stays': ['x' * 1000] * 1000}}), flush=True)"
     pretend(monkeypatch, script)
-    move, done = Move(IDENTITY, Wish(host="newhost"), lambda: "here"), Queue[Outcome]()
+    move, done = Move(IDENTITY, "newhost", MoveOptions(), lambda: "here"), Queue[Outcome]()
     thread = threading.Thread(target=lambda: done.put(move.run()), daemon=True)
     thread.start()
     thread.join(20)
@@ -207,7 +203,7 @@ def test_a_move_that_does_not_say_who_owns_the_bottle_is_told_with_what_is_on_re
 ) -> None:
     bottle = world.start()
     if phase is not None:
-        bottle.write_migration(
+        bottle.migration.write(
             MigrationRecord(phase=phase, host="newhost", nonce="n", commit=1, started_at=world.context.now())
         )
     pretend(monkeypatch, script)
@@ -234,8 +230,8 @@ def test_a_move_that_handed_over_before_it_died_says_where_the_bottle_is(
 ) -> None:
     bottle = world.start()
     pretend(monkeypatch, "raise SystemExit(137)")
-    bottle.write_tombstone(Tombstone(host="me@newhost", moved_at=world.context.now()))
-    move = Move(bottle.identity, Wish(host="newhost"), lambda: Desk(world.context).whereabouts(bottle.identity))
+    bottle.tombstone.write(Tombstone(host="me@newhost", moved_at=world.context.now()))
+    move = Move(bottle.identity, "newhost", MoveOptions(), lambda: Desk(world.context).whereabouts(bottle.identity))
     with pytest.raises(MoveFailed) as caught:
         move.run()
     assert caught.value.left == "me@newhost owns the bottle"
@@ -245,7 +241,7 @@ def test_where_nobody_can_tell_who_owns_it_that_is_what_is_told(world: World, mo
     bottle = world.start()
     pretend(monkeypatch, "raise SystemExit(1)")
     (bottle.path / "moved-to.json").write_text("{")
-    move = Move(bottle.identity, Wish(host="newhost"), lambda: Desk(world.context).whereabouts(bottle.identity))
+    move = Move(bottle.identity, "newhost", MoveOptions(), lambda: Desk(world.context).whereabouts(bottle.identity))
     with pytest.raises(MoveFailed) as caught:
         move.run()
     assert "moved-to.json" in caught.value.left
@@ -253,7 +249,7 @@ def test_where_nobody_can_tell_who_owns_it_that_is_what_is_told(world: World, mo
 
 def test_a_move_that_is_interrupted_says_so_until_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, LONG)
-    move, failed = Move(IDENTITY, Wish(host="newhost"), lambda: "here"), Queue[BottleError]()
+    move, failed = Move(IDENTITY, "newhost", MoveOptions(), lambda: "here"), Queue[BottleError]()
 
     def run_it() -> None:
         try:

@@ -14,10 +14,11 @@ from bottle.docker_engine.failures import translated
 from bottle.errors import BottleError, EngineError, PathTooLong, VerificationFailed
 from bottle.files import tree
 from bottle.files.atomic import replace_tree
-from bottle.files.tree import OPENABLE, Extent
+from bottle.files.limits import OPENABLE
+from bottle.files.tree import Extent
 from bottle.files.unpack import Policy, unpack
 from bottle.model import Change, ChangeKind
-from bottle.plan.decisions import require_kept
+from bottle.plan.commit import require_kept
 from bottle.tar import paths
 from bottle.tar.items import ItemReader
 from bottle.tar.paths import LONGEST_PATH

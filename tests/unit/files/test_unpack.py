@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bottle.errors import StateDamaged, VerificationFailed
-from bottle.files.tree import Tree
+from bottle.files.opentree import OpenTree
 from bottle.files.unpack import Policy, unpack
 from bottle.tar.items import Item, ItemReader, ItemType
 from bottle.tar.paths import relative
@@ -265,7 +265,7 @@ def receive_anything(data: bytes, folder: Path) -> None:
         assert relative(entry.path) == entry.path
         assert entry.path == "root" or entry.path.startswith("root/")
         if entry.type is ItemType.FILE:
-            with Tree(folder / "new") as below, below.open(entry.path) as content:
+            with OpenTree(folder / "new") as below, below.open(entry.path) as content:
                 assert len(content.read()) == entry.size
     for root, folders, names in os.walk(folder / "new", topdown=False):
         for name in names:

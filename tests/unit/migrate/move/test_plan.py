@@ -11,24 +11,16 @@ import pytest
 
 from bottle.errors import BackendUnsupported, Conflict, NameTaken, PreflightRefused
 from bottle.files.tree import Extent
-from bottle.model import (
-    Agent,
-    CommitRecord,
-    ContainerFacts,
-    ContainerMark,
-    Metadata,
-    Mount,
-    MountKind,
-    Status,
-    Store,
-)
+from bottle.model import Agent, CommitRecord, ContainerFacts, ContainerMark, Metadata, Mount, MountKind, Status, Store
 from bottle.naming import Identity
 from bottle.portbinding import PortBinding
 from bottle.tar.paths import MOST_NAMES
 from bottle.tar.rules import MOST_ENTRIES
 from migrate.contents.outside import Survey
 from migrate.model import Codec, HostFacts, Place, Presence
-from migrate.move.plan import MoveFacts, MovePlan, landing, plan_move, require_room
+from migrate.move.model import MoveFacts, MovePlan
+from migrate.move.plan import landing, plan_move
+from migrate.move.room import require_room
 
 IDENTITY = Identity.parse("demo-abc12")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

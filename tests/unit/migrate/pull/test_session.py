@@ -13,12 +13,12 @@ from typing import Any, cast
 import pytest
 
 from bottle.errors import ConnectionLost, NameTaken, RemoteError
+from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.operations.commit import commit
 from bottle.store.state import BottleState
-from migrate.host.commands import plain
 from migrate.model import RemoteCommand
-from migrate.move.request import Moved
+from migrate.move.model import Moved
 from migrate.pull.messages import moved_to_json
 from migrate.pull.session import PullRequest, offer, own_name, pull
 from migrate.transport.stdio import StdioRemote
@@ -85,10 +85,11 @@ def bottle(world: World) -> BottleState:
     return made
 
 
-def fetched(world: World, bottle: BottleState, say: Say, *, asked: str = "", **more: Any) -> Moved:
+def fetched(world: World, bottle: BottleState, say: Say, *, asked: str = "", plan: bool = False, **more: Any) -> Moved:
     far = Far(bottle, say)
     try:
-        request = PullRequest(identity=asked or str(bottle.identity), agree=lambda _: True, **more)
+        identity, options = asked or str(bottle.identity), MoveOptions(**more)
+        request = PullRequest(identity=identity, options=options, plan=plan, agree=lambda _: True)
         return cast("Moved", pull(world.context, far, request))
     finally:
         far.join()
@@ -103,7 +104,7 @@ def boast(identity: Identity, *asked: tuple[str, ...]) -> Say:
 
     def say(remote: StdioRemote) -> dict[str, Any]:
         for script, *args in (("probe", str(identity), ""), *asked):
-            remote.run(plain(script, *args))
+            remote.run(RemoteCommand(script="", name=script, args=tuple(args)))
         return {"moved": moved_to_json(moved)}
 
     return say

@@ -1,0 +1,20 @@
+"""How long a path may be where programs are to reach it by its name."""
+
+import os
+
+from bottle.errors import PathTooLong
+from bottle.text import shortened
+
+# Bytes of a path that programs which open by name can reach, wherever below a folder of theirs it comes to lie:
+# PATH_MAX less a name and what an engine's folders take. Docker leaves what is deeper out of its tars without a word.
+OPENABLE = 3_500
+
+
+def require_openable(path: str, what: str, *, left: str) -> None:
+    """Refuse a path that programs which open by name may fail to reach. Raises PathTooLong."""
+    if len(os.fsencode(path)) > OPENABLE:
+        raise PathTooLong(
+            f"{what} has a path of more than {OPENABLE} bytes, which Docker and tar cannot carry: {shortened(path)}",
+            left=left,
+            next_step="remove or rename some of the folders that lie in each other there",
+        )

@@ -1,0 +1,131 @@
+"""What a move is decided by and answered with, as frozen values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bottle.files.tree import Extent
+from bottle.model import CommitRecord, ContainerFacts, Metadata
+from bottle.naming import Identity
+from migrate.contents.outside import Survey
+from migrate.model import Codec, HostFacts
+
+_RECORDS = 16 << 10  # bytes of what a part has beside its contents
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveFacts:
+    """All that decides a move. Sizes in bytes.
+
+    `arrives_as` is what the bottle will be called there. `layers` are the diff ids of the image that the bottle stands
+    on now, base first; `image_size` is that of those that the destination lacks, or more; `written` is what its
+    container wrote on top. `present` are the layers that the destination has. `workspace_here`: the folder to be packed
+    is there. `committed_layers` are those of the image that has `committed_tag`, None where none has. `volumes` are
+    those that can be looked into from here, by name. `free_here` is for what is packed to be sent, below bottle's
+    `home`; `packed_here` is what earlier runs left there, which is used or deleted. `pulled`: the destination unpacks
+    by the program that asked for it. `engine_id` is what the engine here calls itself, as `host.engine_id` is there.
+    `shared`: who else works in what travels, a line each. `survey` is of the workspace. `own` is bottle's home where it
+    lies in the workspace.
+    """
+
+    metadata: Metadata
+    arrives_as: Identity
+    container: ContainerFacts | None
+    commits: tuple[CommitRecord, ...]
+    committed_tag: str | None
+    committed_layers: tuple[str, ...] | None
+    architecture: str
+    layers: tuple[str, ...]
+    image_size: int
+    written: int
+    workspace_here: bool
+    workspace: Extent
+    volumes: Mapping[str, Extent]
+    state: Extent
+    home: Path
+    free_here: int
+    packed_here: int
+    host: HostFacts
+    host_name: str
+    present: frozenset[str]
+    engine_id: str
+    keep: bool
+    pulled: bool
+    resume_there: bool
+    survey: Survey
+    shared: tuple[str, ...] = ()
+    own: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Something that travels, and how many bytes its contents are, where that is known."""
+
+    name: str
+    size: int | None
+
+    @property
+    def most(self) -> int | None:
+        """At most how many bytes it is on the wire, as if nothing in it could be compressed: only doing it would tell.
+
+        Each file has a header, and the move adds records of its own.
+        """
+        return None if self.size is None else self.size + self.size // 100 + _RECORDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovePlan:
+    """What will happen. `--plan` shows this very value.
+
+    `workspace` is where the workspace lands, None when none travels. `present` counts the layers, from the base up,
+    that the destination has and that need not travel. `along` are credentials that go along because they may, a line
+    each, as far as they are there yet; `shared` as in `MoveFacts`. `left_behind` is what the workspace needs
+    of this host and will lack there.
+    """
+
+    workspace: str | None
+    present: int
+    layers: int
+    layer_codec: Codec
+    file_codec: Codec
+    parts: tuple[Part, ...]
+    stays: tuple[str, ...]
+    missing_there: tuple[str, ...]
+    running: bool
+    stops: bool
+    commits: bool
+    needed_docker: int
+    needed_home: int
+    free_docker: int
+    free_home: int
+    along: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+    left_behind: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """A bottle that lives elsewhere now, or a copy that does. `staged` is how many bytes that took.
+
+    `along` are the credentials that went along because that was allowed, a line each. `dropped` is what Docker's commit
+    did not keep of the bottle, and what the tar of the workspace does not.
+    `carried` is what lay outside the workspace and went along, and how; `left_behind` is what it lacks there.
+    `resumed` is what the other host said when it was asked to start the bottle, None when it was not asked. `edited` is
+    what somebody did in the workspace here in the moment of the hand-over: it is newer here than there.
+    """
+
+    identity: Identity
+    arrived_as: Identity
+    host: str
+    commit: int
+    workspace: str | None
+    staged: int
+    skipped: tuple[str, ...]
+    stays: tuple[str, ...]
+    missing_there: tuple[str, ...]
+    resumed: str | None = None
+    along: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
+    carried: tuple[str, ...] = ()
+    left_behind: tuple[str, ...] = ()

@@ -1,0 +1,144 @@
+"""What makes a move impossible, room aside: decided from facts alone."""
+
+import os
+
+from bottle.errors import Conflict, NameTaken, PathTooLong, PreflightRefused
+from bottle.files.limits import OPENABLE
+from bottle.files.tree import Extent
+from bottle.tar.paths import MOST_NAMES
+from bottle.tar.rules import MOST_ENTRIES
+from bottle.text import shortened
+from migrate.model import Place, Presence
+from migrate.move.model import MoveFacts
+
+UNCHANGED = "nothing was changed on either side"
+_NEEDED_TOOLS = ("tar", "find", "awk")
+
+
+def require_destination(facts: MoveFacts, workspace: str | None) -> None:
+    """That the other host can take the bottle, room aside."""
+    _require_another_engine(facts)
+    _require_engine(facts)
+    if facts.resume_there and facts.host.bottle is None:
+        raise PreflightRefused(
+            f"{facts.host_name} has no bottle to resume with",
+            left=UNCHANGED,
+            next_step="there: pipx install agent-bottle   (or move without --resume)",
+        )
+    if facts.host.presence is Presence.OWNED:
+        raise NameTaken(
+            f"{facts.host_name} has a bottle {facts.arrives_as} already, and it is not one that moved away from there",
+            left=UNCHANGED,
+            next_step=f"look at it there: bottle inspect {facts.arrives_as}",
+        )
+    _require_unworked(facts)
+    if workspace is not None:
+        _require_place(facts, workspace)
+    _require_unpackable(facts)
+
+
+def _require_another_engine(facts: MoveFacts) -> None:
+    """On one engine both homes would have the same container, images and volumes, and `rm` in the one takes them."""
+    if facts.engine_id and facts.engine_id == facts.host.engine_id:
+        raise PreflightRefused(
+            f"the Docker engine of {facts.host_name} is the very one that {facts.metadata.identity} is on already",
+            left=UNCHANGED,
+            next_step=f"for a second bottle on it: bottle fork {facts.metadata.identity}   (a clone of this machine, "
+            "Docker and all: give it a hostname of its own, and restart Docker there)",
+        )
+
+
+def _require_engine(facts: MoveFacts) -> None:
+    host, name = facts.host, facts.host_name
+    if not host.docker:
+        raise PreflightRefused(f"{name} has no docker", left=UNCHANGED, next_step=f"bottle doctor {name}")
+    if host.podman:
+        raise PreflightRefused(
+            f"the engine of {name} is Podman: bottles move from there, and not to it",
+            left=UNCHANGED,
+            next_step=f"carry it as a file: bottle export {facts.metadata.identity} FILE; there: bottle import FILE",
+        )
+    if host.refused is not None:
+        raise PreflightRefused(
+            f"the user there may not use Docker on {name}, not with `sudo -n` either: {host.refused}",
+            left=UNCHANGED,
+            next_step="there: sudo usermod -aG docker $USER, then log in again; or start Docker",
+        )
+    if host.architecture != facts.architecture:
+        raise PreflightRefused(
+            f"{name} is {host.architecture}, and this bottle's image is {facts.architecture}",
+            left=UNCHANGED,
+            next_step="choose a host of the same architecture",
+        )
+    lacking = [tool for tool in _NEEDED_TOOLS if tool not in host.tools]
+    if not host.tools & {"sha256sum", "shasum"}:
+        lacking.append("sha256sum")
+    if lacking:
+        raise PreflightRefused(f"{name} lacks {', '.join(lacking)}", left=UNCHANGED, next_step="install them there")
+    if not host.writable:
+        raise PreflightRefused(
+            f"{host.bottle_home} on {name} cannot be written", left=UNCHANGED, next_step="set BOTTLE_HOME there"
+        )
+
+
+def _require_unworked(facts: MoveFacts) -> None:
+    """Refuse to come back to where a container that was left there has gone on working."""
+    if not facts.host.ran_since:
+        return
+    name, *_ = facts.host.ran_since
+    raise Conflict(
+        f"{name}, which {facts.metadata.identity} left on {facts.host_name} when it moved away from there, has run "
+        "since: what it did is in no commit",
+        left=UNCHANGED,
+        next_step=f"there: docker stop {name}; docker commit {name} kept; docker rm {name}   (keeps its work as an "
+        "image); then the same command again",
+    )
+
+
+def _require_place(facts: MoveFacts, workspace: str) -> None:
+    place = facts.host.workspace
+    if not facts.workspace_here:
+        raise PreflightRefused(
+            f"the workspace {facts.metadata.cwd} is not here, so it cannot travel",
+            left=UNCHANGED,
+            next_step=f"put it back, or: mkdir -p {facts.metadata.cwd}",
+        )
+    if place is Place.FULL:
+        raise Conflict(
+            f"{workspace} on {facts.host_name} exists and is no empty folder; it is never overwritten",
+            left=UNCHANGED,
+            next_step="the same command with --workspace DIR, a folder there that is new or empty",
+        )
+    if place is Place.DENIED:
+        raise PreflightRefused(
+            f"{workspace} cannot be made on {facts.host_name}",
+            left=UNCHANGED,
+            next_step="the same command with --workspace DIR, a folder that the user there may make",
+        )
+
+
+def _require_unpackable(facts: MoveFacts) -> None:
+    """Refuse what the tar of the other host, Docker or a tar of ours would fail on after the agent was stopped."""
+    ours = {f"the workspace {facts.metadata.cwd}": facts.workspace, "the state": facts.state}
+    theirs = {f"volume {name}": extent for name, extent in facts.volumes.items()}
+    for what, extent in {**ours, **theirs}.items():
+        if len(os.fsencode(extent.longest)) > OPENABLE and what != "the state":
+            raise PathTooLong(
+                f"{what} has a path of more than {OPENABLE} bytes, which the tar of another host cannot unpack: "
+                f"{shortened(extent.longest)}",
+                left=UNCHANGED,
+                next_step="remove or rename some of the folders that lie in each other there; or, for a workspace: "
+                f"bottle export {facts.metadata.identity} FILE, which holds it at any depth",
+            )
+        if facts.pulled and extent.entries >= MOST_ENTRIES:  # the top counts too
+            raise _too_many(what, extent, f"{MOST_ENTRIES} of them", "; or move it from its own host, without --from")
+        if extent.names > MOST_NAMES and (what in ours or facts.pulled):
+            raise _too_many(what, extent, f"{MOST_NAMES} bytes of names", "")
+
+
+def _too_many(what: str, extent: Extent, most: str, way: str) -> PreflightRefused:
+    return PreflightRefused(
+        f"{what} has {extent.entries} files and folders, and a move takes no more than {most} in one",
+        left=UNCHANGED,
+        next_step=f"delete what can be made again, such as caches and installed packages{way}",
+    )
