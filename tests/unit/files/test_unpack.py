@@ -246,6 +246,64 @@ def test_the_times_and_ids_that_a_header_can_hold_are_taken_or_refused(inside: P
         assert plain(inside)
 
 
+def test_copies_of_hard_links_count_as_what_they_hold(inside: Path) -> None:
+    members = [file("a", bytes(600)), link("b", "a", tarfile.LNKTYPE)]
+    with pytest.raises(VerificationFailed, match="larger than allowed"):
+        take(tar_of(*members), inside / "copied", limits=Limits(size=1000))
+    assert not (inside / "copied/root/b").exists()
+    take(tar_of(*members), inside / "linked", limits=Limits(size=1000), policy=Policy())
+    assert (inside / "linked/root/a").samefile(inside / "linked/root/b")
+
+
+def dressed_tar() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name, kind, mode in (
+            ("closed", tarfile.DIRTYPE, 0o6555),
+            ("closed/su", tarfile.REGTYPE, 0o7755),
+            ("closed/link", tarfile.SYMTYPE, 0o777),
+            ("closed/below", tarfile.DIRTYPE, 0o500),
+            ("closed/below/x", tarfile.REGTYPE, 0o000),
+        ):
+            member = tarfile.TarInfo(name)
+            member.type, member.mode, member.linkname = kind, mode, "su" if kind == tarfile.SYMTYPE else ""
+            member.pax_headers = {"mtime": "1700000000.123456789"}
+            archive.addfile(member)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("policy", "modes"),
+    [
+        (Policy(), [0o555, 0o755, 0o500, 0o000]),
+        (Policy(folder_bits=0o3777), [0o2555, 0o755, 0o500, 0o000]),
+        (Policy(private=True), [0o700, 0o600, 0o700, 0o600]),
+    ],
+    ids=["no bits beyond", "a folder's own bits", "private"],
+)
+def test_modes_are_what_the_policy_leaves_and_times_those_of_the_tar(
+    inside: Path, policy: Policy, modes: list[int]
+) -> None:
+    top = inside / "root"
+    lent = [item.path for item in take(dressed_tar(), inside, policy=policy) if item.lends]
+    paths = [top / "closed", top / "closed/su", top / "closed/below", top / "closed/below/x"]
+    assert [path.stat().st_mode & 0o7777 for path in paths] == modes
+    assert {path.lstat().st_mtime_ns for path in (*paths, top / "closed/link")} == {1_700_000_000_123_456_789}
+    assert ((top / "closed/link").readlink(), lent) == (Path("su"), ["root/closed/su"])
+
+
+def test_what_is_in_the_way_stays_unless_it_is_to_be_replaced(inside: Path) -> None:
+    (inside / "root").mkdir()
+    (inside / "root/file").write_bytes(b"before")
+    (inside / "root/link").symlink_to(inside.parent / "precious")
+    data = tar_of(file("file"), file("link"))
+    with pytest.raises(VerificationFailed):
+        take(data, inside, policy=Policy())
+    take(data, inside, policy=Policy(replace=True))
+    assert [(inside / "root" / name).read_bytes() for name in ("file", "link")] == [b"data", b"data"]
+    assert (inside.parent / "precious").read_bytes() == b"precious"
+
+
 NAMES = st.lists(st.sampled_from(["a", "b", "..", ".", "", "\udcff", "c d"]), min_size=1, max_size=3).map("/".join)
 KINDS = st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
 MEMBERS = st.lists(st.tuples(NAMES, KINDS, st.binary(max_size=20), NAMES), max_size=6)
