@@ -233,6 +233,7 @@ def whole(tar: Iterable[bytes], what: str, *, left: str, next_step: str) -> Iter
     stream = TarStream(passing())
     with given_out(what, left=left, next_step=next_step):
         for _ in stream.members():
+            yield from passed()
             for _ in stream.data():
                 yield from passed()
     yield from passed()

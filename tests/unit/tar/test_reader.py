@@ -104,3 +104,20 @@ def test_a_tar_that_is_torn_anywhere_is_not_passed_on_as_whole() -> None:
     for end in (*range(0, ends, 512), *range(100, ends, 4096)):
         with pytest.raises(VerificationFailed, match="the volume is no whole tar"):
             passed(LARGE[:end])
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 5000], ids=["empty files", "files"])
+def test_a_tar_is_passed_on_while_it_comes(content: bytes) -> None:
+    data = tar_of({str(number): content for number in range(500)})
+    given = passed_on = 0
+
+    def chunks() -> Iterator[bytes]:
+        nonlocal given
+        for at in range(0, len(data), 999):
+            given += len(data[at : at + 999])
+            yield data[at : at + 999]
+
+    for piece in whole(chunks(), "the volume", left="", next_step=""):
+        passed_on += len(piece)
+        assert given - passed_on < 16_384
+    assert passed_on == len(data)
