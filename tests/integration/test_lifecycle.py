@@ -363,13 +363,13 @@ def test_all_kinds_of_files_survive(bottle: Bottle) -> None:
         }
     )
     bottle.sh("truncate -s 100M /srv/tree/sparse; echo end >> /srv/tree/sparse")
-    before = bottle.files.tree("/srv/tree")
+    before = bottle.tree("/srv/tree")
     assert before["tree/capable"][-1] == CAP_NET_BIND_SERVICE
     committed = bottle.commit()
     assert committed["written"] > 100 * 1024**2
     bottle.lose_container()
     assert bottle.resume()["plan"] == "FromCommit"
-    assert bottle.files.tree("/srv/tree") == before
+    assert bottle.tree("/srv/tree") == before
     inodes = bottle.sh("stat -c %i /srv/tree/file /srv/tree/hard").split()
     assert inodes[0] == inodes[1]
 
