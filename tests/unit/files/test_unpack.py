@@ -214,7 +214,9 @@ def test_a_tar_that_is_torn_between_two_members_is_not_taken_for_a_whole_one(ins
     assert whole.startswith(first)
     error = b'{"message":"input/output error"}\n'
     unreadable = first + b"#" * 512 + whole[len(first) + 512 :]
-    for number, torn in enumerate((first, first + bytes(512), first + error, first + b"#" * 4096, unreadable)):
+    half, behind = first + bytes(512) + b"#" * 512 + bytes(1024), first + bytes(1024) + error
+    ends = (first, first + bytes(512), first + error, first + b"#" * 4096, unreadable, half, behind)
+    for number, torn in enumerate(ends):
         with pytest.raises(VerificationFailed, match="the archive is damaged at byte"):
             take(torn, inside / str(number))
     assert len(take(first + bytes(1024), inside / "least")) == 1
