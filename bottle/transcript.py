@@ -21,17 +21,41 @@ from bottle.files import tree
 from bottle.files.atomic import cannot_write, recover_tree, replace_tree, standing_tree, write_atomic
 from bottle.files.opentree import OpenTree
 from bottle.files.regular import read_regular
-from bottle.files.unpack import Entry, EntryType, Limits, receive, relative
+from bottle.files.unpack import Policy, unpack
 from bottle.launch import is_below
 from bottle.model import Mount
 from bottle.ports import Contents
 from bottle.store.form import Form
 from bottle.store.forms import Forms
 from bottle.store.values import InvalidValue, between, number, text
+from bottle.tar.chunks import reading
+from bottle.tar.items import Item, ItemReader, ItemType
+from bottle.tar.paths import relative
+from bottle.tar.rules import SPECIAL, Limits, Rules
 from bottle.text import printable
 
 _LIMITS = Limits(entries=200_000, size=4 * 1024**3)
+_FILES_ALONE = Policy(bare=True, hard_links=False)
+_TYPES = {each.value: each for each in (ItemType.FILE, ItemType.FOLDER, ItemType.SYMLINK)}
 _LINKS = 40  # paths that a transcript may consist of when links are followed: as many as Linux follows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A file, folder or symlink of a snapshot, as its index has it; `sha256`, in hex, is a file's.
+
+    `path` is relative, in posix form. `mtime` is in whole seconds, as an engine gives times.
+    """
+
+    path: str
+    type: ItemType
+    mode: int
+    uid: int
+    gid: int
+    mtime: int
+    size: int = 0
+    sha256: str = ""
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,18 +71,23 @@ def _target(value: object, _: object) -> str:
     return text(value)
 
 
+def _type(value: object, _: object) -> ItemType:
+    if text(value) not in _TYPES:
+        raise InvalidValue(f"is none of {', '.join(_TYPES)}")
+    return _TYPES[text(value)]
+
+
 _ID = between(0, 2**32 - 1)  # of a user or a group
-# An engine gives times in whole seconds.
 _ENTRY = Form(
     read={
         "path": lambda value, _: relative(text(value)),
+        "type": _type,
         "mode": lambda value, _: number(value) & 0o7777,
         "uid": _ID,
         "gid": _ID,
         "size": between(0, _LIMITS.size),
         "target": _target,
     },
-    omitted=("nanoseconds",),
 )
 INDEX = Forms({Entry: _ENTRY})
 
@@ -97,7 +126,7 @@ def capture(
         replace_tree(new, folder)
     finally:
         tree.discard(new)
-    return sum(entry.type is EntryType.FILE for entry in entries)
+    return sum(entry.type is ItemType.FILE for entry in entries)
 
 
 def _outermost(paths: tuple[str, ...]) -> tuple[str, ...]:
@@ -110,9 +139,12 @@ def _outermost(paths: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _take(engine: Contents, container: str, path: str, files: Path) -> tuple[Entry, ...]:
+    above = posixpath.dirname(path).lstrip("/")
+    rules = Rules(what="an archive", special=SPECIAL, limits=_LIMITS)
     try:
-        archive = engine.read_archive(container, path)
-        entries = tuple(receive(archive, files, posixpath.dirname(path).lstrip("/") or ".", _LIMITS))
+        with reading(engine.read_archive(container, path)) as archive:
+            tar = ItemReader(archive, renamed=lambda name: posixpath.join(above, name))
+            entries = tuple(map(_noted, unpack(tar, files, rules, _FILES_ALONE)))
     except NotFound as exc:
         _require_readable(engine, container, exc)
         return ()
@@ -125,8 +157,22 @@ def _take(engine: Contents, container: str, path: str, files: Path) -> tuple[Ent
     return entries
 
 
+def _noted(item: Item) -> Entry:
+    return Entry(
+        path=item.path,
+        type=item.type,
+        mode=item.mode,
+        uid=item.uid,
+        gid=item.gid,
+        mtime=item.mtime_ns // 10**9,
+        size=item.size,
+        sha256=item.sha256,
+        target=item.link,
+    )
+
+
 def _is_link_at(path: str, entry: Entry) -> bool:
-    return entry.type is EntryType.SYMLINK and entry.path == path.lstrip("/")
+    return entry.type is ItemType.SYMLINK and entry.path == path.lstrip("/")
 
 
 def _leads_to(path: str, link: str, taken: tuple[str, ...], elsewhere: tuple[str, ...]) -> tuple[str, ...]:
@@ -189,7 +235,7 @@ def restore(engine: Contents, container: str, folder: Path, *, spared: Callable[
         return 0
     with _as_tar(entries, folder / "files") as tar:
         engine.write_archive(container, "/", tar)
-    return sum(entry.type is EntryType.FILE for entry in entries)
+    return sum(entry.type is ItemType.FILE for entry in entries)
 
 
 @contextmanager
@@ -199,13 +245,13 @@ def _as_tar(entries: tuple[Entry, ...], files: Path) -> Iterator[BinaryIO]:
             for entry in entries:
                 member = tarfile.TarInfo(entry.path)
                 member.mode, member.uid, member.gid, member.mtime = entry.mode, entry.uid, entry.gid, entry.mtime
-                if entry.type is EntryType.FILE:
+                if entry.type is ItemType.FILE:
                     content = _checked(entry, below, files)
                     member.size = entry.size
                     archive.addfile(member, content)
                     content.close()
                 else:
-                    member.type = tarfile.DIRTYPE if entry.type is EntryType.FOLDER else tarfile.SYMTYPE
+                    member.type = tarfile.DIRTYPE if entry.type is ItemType.FOLDER else tarfile.SYMTYPE
                     member.linkname = entry.target
                     archive.addfile(member)
         spool.seek(0)

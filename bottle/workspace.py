@@ -1,6 +1,5 @@
 """The folder that an agent works in: whose it is, whether the agent may write it, and copying it in."""
 
-import io
 import os
 import posixpath
 import stat
@@ -10,13 +9,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from bottle.errors import BottleError, NotFound, UsageError
-from bottle.files.chunks import ChunkReader
+from bottle.errors import BottleError, NotFound, UsageError, VerificationFailed
 from bottle.files.limits import require_openable
 from bottle.files.tree import walk
 from bottle.ports import Contents
+from bottle.tar.chunks import ChunkReader, reading
+from bottle.tar.reader import TarStream
 
 _FIRST_USER = 1000  # the number of the first user, and of its group, on most systems
+_MOST_USERS = 1024 * 1024  # bytes of a list of users
 
 
 def copy_workspace(
@@ -193,14 +194,13 @@ def may_not_write(
 
 def _lines(engine: Contents, container: str, path: str) -> list[str]:
     try:
-        with tarfile.open(  # type: ignore[call-overload]
-            mode="r|", fileobj=ChunkReader(engine.read_archive(container, path))
-        ) as archive:
-            member = archive.next()
-            content = archive.extractfile(member) if member is not None and member.isreg() else None
-            return (content or io.BytesIO()).read(1024 * 1024).decode("utf-8", "replace").splitlines()
-    except (NotFound, tarfile.TarError):
+        with reading(engine.read_archive(container, path)) as chunks:
+            tar = TarStream(chunks)
+            next(tar.members(), None)
+            content = ChunkReader(tar.data()).read(_MOST_USERS)
+    except (NotFound, VerificationFailed):
         return []
+    return content.decode("utf-8", "replace").splitlines()
 
 
 def require_folder(folder: Path) -> Path:

@@ -7,7 +7,7 @@ import posixpath
 from dataclasses import dataclass
 
 from bottle.errors import UsageError
-from bottle.files.unpack import EntryType
+from bottle.tar.items import ItemType
 
 CONTENTS = "."
 
@@ -39,9 +39,9 @@ def means_contents(path: str) -> bool:
     return posixpath.basename(path) == CONTENTS or path.strip("/") == ""
 
 
-def landing(source: Source, place: str, there: EntryType | None) -> Landing:
+def landing(source: Source, place: str, there: ItemType | None) -> Landing:
     """Where `source` lands that is copied to `place`; `there` is what that is now, through links. Raises UsageError."""
-    if there is EntryType.FOLDER:
+    if there is ItemType.FOLDER:
         return Landing(folder=place, name=CONTENTS if source.is_folder and source.contents else source.name)
     if there is not None and source.is_folder:
         raise UsageError(f"{place} is a file, and a folder cannot be copied onto it", left="nothing was copied")

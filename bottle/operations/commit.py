@@ -2,13 +2,11 @@
 
 import os
 import secrets
-import tarfile
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from bottle import transcript
-from bottle.errors import BottleError, EngineError, NotFound, StillPaused
-from bottle.files.chunks import ChunkReader, reading
+from bottle.errors import BottleError, EngineError, NotFound, StillPaused, VerificationFailed
 from bottle.launch import bare_spec, container_mounts
 from bottle.losses import dropped_by_commit, unseen, worth_telling
 from bottle.model import (
@@ -36,6 +34,8 @@ from bottle.plan.commit import DEEPEST, CommitFacts, CommitPlan, layers_to_fold,
 from bottle.plan.guards import require_docker
 from bottle.ports import Engine
 from bottle.store.state import BottleState
+from bottle.tar.chunks import reading
+from bottle.tar.reader import TarStream
 from bottle.text import encodable
 
 
@@ -280,12 +280,9 @@ def _names(context: Context, container: ContainerFacts, image: ImageFacts) -> se
     name = Identity.parse(container.labels[LABEL_IDENTITY]).draft
     looked_into = context.engine.create(bare_spec(name, image.id))
     try:
-        with (
-            reading(context.engine.read_archive(looked_into, "/")) as chunks,
-            tarfile.open(mode="r|", fileobj=ChunkReader(chunks)) as archive,  # type: ignore[call-overload]
-        ):
-            return {member.name.strip("/").removeprefix("./") for member in archive}
-    except (NotFound, tarfile.TarError) as exc:
+        with reading(context.engine.read_archive(looked_into, "/")) as chunks:
+            return {member.name.strip("/").removeprefix("./") for member in TarStream(chunks).members()}
+    except (NotFound, VerificationFailed) as exc:
         raise BottleError(f"the commit could not be compared with its container: {exc}") from exc
     finally:
         context.engine.remove_container(looked_into)

@@ -16,10 +16,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bottle.errors import BottleError, NotFound, UsageError, VerificationFailed
-from bottle.files.chunks import ChunkReader, reading, whole
 from bottle.files.copyplace import CONTENTS, Landing, Source, landing, means_contents
-from bottle.files.opentree import OpenTree
-from bottle.files.unpack import Entry, EntryType, Limits, receive
+from bottle.files.unpack import Policy, unpack
 from bottle.model import ContainerFacts
 from bottle.operations.context import Context
 from bottle.operations.images import bare_container
@@ -27,11 +25,15 @@ from bottle.operations.settle import settle
 from bottle.plan.guards import require_here
 from bottle.plan.history import commit_in_force, with_more_in
 from bottle.store.state import BottleState
+from bottle.tar.chunks import reading
+from bottle.tar.items import ItemReader, ItemType
+from bottle.tar.reader import Member, TarStream, whole
+from bottle.tar.rules import SPECIAL, Limits, Rules
 from bottle.workspace import pack_as, resolve_user
 
 _NOTHING = "nothing was copied"
 _LINKS = 40  # that are followed: as many as Linux follows
-_LIMITS = Limits(entries=10_000_000, size=2**62)  # the user has asked for it
+_RULES = Rules(what="an archive", special=SPECIAL, limits=Limits(entries=10_000_000))  # the user has asked for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,7 @@ def unpack_in(context: Context, state: BottleState, tar: BinaryIO, place: str) -
     """Unpack a tar into folder `place` of a bottle, with the owners that it names. Raises as `copy_in`."""
     with _receiving(context, state) as container:
         seen = _Looked(context, container.id, place)
-        if seen.type is not EntryType.FOLDER:
+        if seen.type is not ItemType.FOLDER:
             raise UsageError(f"{place} is no folder of {state.identity}, and a tar is unpacked into one", left=_NOTHING)
         with context.progress.phase(f"unpacking a tar into {state.identity}"):
             _put(context, state, container, seen.path, tar)
@@ -93,7 +95,7 @@ def copy_out(
         into = landing(
             Source(
                 name=posixpath.basename(posixpath.normpath(place)),
-                is_folder=seen.type is EntryType.FOLDER,
+                is_folder=seen.type is ItemType.FOLDER,
                 contents=means_contents(place),
             ),
             target,
@@ -135,13 +137,13 @@ class _Looked:
         self.path = _absolute(place)
         for _ in range(_LINKS):
             member = _first_member(context, container, self.path)
-            if member is None or not member.issym() or not (follow or slash):
+            if member is None or member.type != tarfile.SYMTYPE or not (follow or slash):
                 break
-            self.path = _absolute(posixpath.join(posixpath.dirname(self.path), member.linkname))
+            self.path = _absolute(posixpath.join(posixpath.dirname(self.path), member.link))
         else:
             raise UsageError(f"{place} is a link that leads nowhere", left=_NOTHING)
         self.type = _type_of(member)
-        if self.type is not EntryType.FOLDER:
+        if self.type is not ItemType.FOLDER:
             self.path += slash  # which only a folder can be called
         self.packed = self.path if self.path != "/" else "/."  # the root has no name that a tar could begin with
 
@@ -154,28 +156,28 @@ def _absolute(path: str) -> str:
     return "/" + posixpath.normpath(f"/{path}").lstrip("/")
 
 
-def _first_member(context: Context, container: str, path: str) -> tarfile.TarInfo | None:
+def _first_member(context: Context, container: str, path: str) -> Member | None:
     try:
-        with (
-            reading(context.engine.read_archive(container, path)) as chunks,
-            tarfile.open(mode="r|", fileobj=ChunkReader(chunks)) as tar,  # type: ignore[call-overload]
-        ):
-            first: tarfile.TarInfo | None = tar.next()
-            return first
+        with reading(context.engine.read_archive(container, path)) as chunks:
+            return next(TarStream(chunks).members(), None)
     except NotFound:
         return None
 
 
-def _type_of(member: tarfile.TarInfo | None) -> EntryType | None:
-    if member is None:
-        return None
-    if member.issym():
-        return EntryType.SYMLINK
-    return EntryType.FOLDER if member.isdir() else EntryType.FILE
+def _type_of(member: Member | None) -> ItemType | None:
+    match member and member.type:
+        case None:
+            return None
+        case tarfile.SYMTYPE:
+            return ItemType.SYMLINK
+        case tarfile.DIRTYPE:
+            return ItemType.FOLDER
+        case _:
+            return ItemType.FILE
 
 
 def _require(seen: _Looked, state: BottleState) -> _Looked:
-    if seen.type is None or (seen.path.endswith("/") and seen.type is not EntryType.FOLDER):
+    if seen.type is None or (seen.path.endswith("/") and seen.type is not ItemType.FOLDER):
         look = shlex.join(["ls", "-la", posixpath.dirname(seen.path.rstrip("/")) or "/"])
         step = f"where it runs: bottle exec {state.identity} -- {look}"
         raise NotFound(f"{state.identity} has no {seen.path}", left=_NOTHING, next_step=step)
@@ -199,10 +201,10 @@ def _name(source: str) -> str:
     return posixpath.basename(posixpath.normpath(posixpath.join(Path.cwd(), source)))
 
 
-def _type_here(path: str) -> EntryType | None:
+def _type_here(path: str) -> ItemType | None:
     if Path(path).is_dir():
-        return EntryType.FOLDER
-    return EntryType.FILE if Path(path).exists() else None
+        return ItemType.FOLDER
+    return ItemType.FILE if Path(path).exists() else None
 
 
 @contextmanager
@@ -255,19 +257,6 @@ def _take(chunks: Iterable[bytes], into: Landing, *, top: str, owners: bool) -> 
         rest = path.partition("/")[2] if top else path
         return posixpath.join(into.name, rest) if rest else into.name
 
-    entries: list[Entry] = []
-    with OpenTree(folder) as tree:
-        for entry in receive(chunks, folder, ".", _LIMITS, hard_links=True, replace=True, renamed=renamed):
-            if entry.type is EntryType.FOLDER:
-                tree.folder(entry.path, make=True)
-            elif entry.type is EntryType.SYMLINK:
-                tree.symlink(entry.path, entry.target)
-            entries.append(entry)
-        for entry in reversed(entries):  # what is in a folder before the folder, which may be closed then
-            if entry.path != CONTENTS:
-                tree.dress(
-                    entry.path,
-                    mode=entry.mode & 0o777 if entry.type is not EntryType.SYMLINK else None,
-                    owner=(entry.uid, entry.gid) if owners else None,
-                    mtime_ns=entry.mtime * 10**9 + entry.nanoseconds,
-                )
+    tar = ItemReader(chunks, renamed=renamed)
+    for _ in unpack(tar, folder, _RULES, Policy(owners=owners, replace=True), wanted=lambda path: path != CONTENTS):
+        pass

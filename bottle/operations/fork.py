@@ -16,7 +16,6 @@ from bottle import transcript
 from bottle.errors import BottleError, EngineError, NotFound, UsageError, VerificationFailed
 from bottle.files import tree
 from bottle.files.atomic import cannot_write, write_atomic
-from bottle.files.chunks import ChunkReader, reading, whole
 from bottle.files.limits import require_openable
 from bottle.files.regular import read_regular
 from bottle.launch import container_mounts
@@ -32,6 +31,8 @@ from bottle.operations.settle import settle
 from bottle.plan.guards import require_docker, require_here
 from bottle.plan.history import as_committed, commit_in_force, find_commit
 from bottle.store.state import DOCKERFILE, BottleState
+from bottle.tar.chunks import ChunkReader, reading
+from bottle.tar.reader import whole
 from bottle.workspace import require_folder
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from bottle import transcript
 from bottle.errors import StateDamaged
 from bottle.files import tree
-from bottle.files.unpack import EntryType
 from bottle.launch import container_mounts, is_ours
 from bottle.model import (
     CapabilityRequest,
@@ -27,6 +26,7 @@ from bottle.operations.listing import asked, unfinished
 from bottle.operations.weighing import added_by_commits
 from bottle.plan.history import commit_in_force
 from bottle.store.state import BottleState
+from bottle.tar.items import ItemType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,7 @@ def inspect(context: Context, state: BottleState) -> Inspection:
     container = context.container(state.identity)
     tag = state.committed_image()
     entries = transcript.read_index(state.transcript)
-    files = [entry for entry in entries if entry.type is EntryType.FILE]
+    files = [entry for entry in entries if entry.type is ItemType.FILE]
     return Inspection(
         metadata=metadata,
         path=state.path,

@@ -8,12 +8,13 @@
 """
 
 import re
-import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from bottle.files.chunks import SealedReader
+from bottle.errors import VerificationFailed
 from bottle.requests.request import MAX_DOCKERFILE, MAX_REASON, Asked
+from bottle.tar.chunks import at_most
+from bottle.tar.reader import Member, TarStream
 
 MAX_STREAM = 64 * 1024 * 1024  # bytes read of the folder at one time
 MAX_ENTRIES = 1000  # files, links and folders looked at in it at one time
@@ -43,20 +44,6 @@ class _Enough(Exception):
     """All that may be read of the folder has been read."""
 
 
-class _Budgeted(SealedReader):
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        super().__init__(chunks)
-        self._left = MAX_STREAM
-
-    def read(self, size: int = -1) -> bytes:
-        """As ChunkReader does, until there was enough."""
-        data = super().read(size)
-        self._left -= len(data)
-        if self._left < 0:
-            raise _Enough
-        return data
-
-
 def read_folder(chunks: Iterable[bytes]) -> Folder:
     """The requests in the tar of a folder; of a tar that is too long or damaged, those that came before.
 
@@ -65,43 +52,39 @@ def read_folder(chunks: Iterable[bytes]) -> Folder:
     found: dict[int, _Parts] = {}
     notes: tuple[str, ...] = ()
     try:
-        source = _Budgeted(chunks)
-        with tarfile.open(mode="r|", fileobj=source) as archive:  # type: ignore[call-overload]
-            for count, member in enumerate(archive):
-                if count > MAX_ENTRIES:
-                    raise _Enough
-                _look_at(archive, member, found)
-        source.finish(archive.offset)
+        tar = TarStream(at_most(chunks, MAX_STREAM, _Enough()))
+        for count, member in enumerate(tar.members()):
+            if count > MAX_ENTRIES:
+                raise _Enough
+            _look_at(tar, member, found)
     except _Enough:
         notes = (
             "the bottle's request folder holds too much, and was not read to its end "
             f"(limits: {MAX_ENTRIES} entries, {MAX_STREAM // 1024**2} MiB)",
         )
-    except (tarfile.TarError, EOFError, ValueError, OverflowError) as exc:
+    except VerificationFailed as exc:
         notes = (f"the bottle's request folder could not be read to its end: {exc}",)
     whole = not notes
     asked = (_asked(number, parts, whole=whole) for number, parts in sorted(found.items()))
     return Folder(asked=tuple(each for each in asked if each is not None), notes=notes)
 
 
-def _look_at(archive: tarfile.TarFile, member: tarfile.TarInfo, found: dict[int, _Parts]) -> None:
-    _, _, name = member.name.partition("/")
+def _look_at(tar: TarStream, member: Member, found: dict[int, _Parts]) -> None:
+    _, _, name = member.name.rstrip("/").partition("/")
     match = _NAME.fullmatch(name)
     if match is None:
         return
     kind = match[2]
     parts = found.setdefault(int(match[1]), _Parts())
     parts.ready = parts.ready or kind == "ready"
-    if not member.isreg():
+    if not member.is_file:
         parts.flaws.append(f"its {kind} is no regular file")
     elif kind == "ready":
         pass
     elif member.size > _LIMITS[kind]:
         parts.flaws.append(f"its {kind} has {member.size} bytes, and {_LIMITS[kind]} are allowed")
     else:
-        content = archive.extractfile(member)
-        assert content is not None  # a regular file always has one
-        data = content.read()
+        data = tar.whole(_LIMITS[kind])
         try:
             parts.texts[kind] = data.decode()
         except UnicodeDecodeError:

@@ -11,11 +11,9 @@ from pathlib import Path
 from bottle import transcript
 from bottle.errors import BottleError, RemoteError, VerificationFailed
 from bottle.files import tree
-from bottle.files.opentree import OpenTree
 from bottle.files.paths import is_inside, is_system
 from bottle.files.regular import open_regular
-from bottle.files.tree import top_down
-from bottle.files.unpack import Entry, EntryType, Limits, receive
+from bottle.files.unpack import Policy, unpack
 from bottle.model import CommitRecord, Metadata, RequestStatus
 from bottle.naming import Identity
 from bottle.plan.history import commit_in_force
@@ -33,11 +31,12 @@ from bottle.store.state import (
     BottleState,
     request_number,
 )
+from bottle.tar.chunks import CHUNK, at_most
+from bottle.tar.items import ItemReader, ItemType
+from bottle.tar.rules import Limits, Links
 from migrate.admission.grant import odd
-from migrate.admission.tar_rules import MOST_ENTRIES
-from migrate.tar.compression import CHUNK
+from migrate.admission.tar_rules import STATE, WORKSPACE, placed
 
-_SET_IDS = 0o6000
 KEPT = "nothing of it was used"
 TAKEN_OVER = frozenset({DOCKERFILE, TRANSCRIPT, PRESERVED, REBUILD, REQUESTS})
 WRITTEN_HERE = frozenset({METADATA, COMMITS, COMMITTED_IMAGE})
@@ -76,47 +75,19 @@ class Unpacked:
 def unpack_folder(chunks: Iterable[bytes], folder: Path, *, owners: bool, links: bool, room: int) -> Unpacked:
     """Unpack a tar into the new `folder`.
 
-    Only files, folders and, with `links`, links are made, and nothing through a symlink; a setuid bit is none. With
-    `owners` the owners of the tar are kept. Without `links` it is a bottle's state, all of it this user's alone. Raises
-    VerificationFailed, or RemoteError where `room` bytes are too few.
+    With `links` it is a workspace, and with `owners` the owners of the tar are kept. Without, it is a bottle's state,
+    all of it this user's alone. Raises VerificationFailed, or RemoteError where `room` bytes are too few.
     """
     folder.mkdir(mode=0o700)
-    limits = Limits(entries=MOST_ENTRIES, size=room)
-    entries = tuple(receive(within(chunks, room), folder, ".", limits, hard_links=links, special=False))
-    with OpenTree(folder) as below:
-        for entry in entries:
-            if entry.type is EntryType.SYMLINK and not links:
-                raise VerificationFailed(f"the state of a bottle holds a link, {entry.path[:80]!r}", left=KEPT)
-            if entry.type is EntryType.FOLDER:
-                below.folder(entry.path, make=True)
-            elif entry.type is EntryType.SYMLINK:
-                below.symlink(entry.path, entry.target)
-        # What is in a folder first: one that nobody may write is made so when all is in it.
-        for entry in sorted(entries, key=lambda each: top_down(each.path), reverse=True):
-            _dress(below, entry, owners=owners, private=not links)
+    rules = replace(WORKSPACE, links=Links.ANY) if links else STATE
+    policy = placed(owners=owners) if links else Policy(private=True, hard_links=False)
+    tar = ItemReader(within(chunks, room))
+    items = tuple(unpack(tar, folder, replace(rules, limits=Limits(size=room)), policy))
     return Unpacked(
-        files=frozenset(entry.path for entry in entries if entry.type is EntryType.FILE),
-        folders=frozenset(entry.path for entry in entries if entry.type is EntryType.FOLDER),
-        unset=tuple(entry.path for entry in entries if entry.type is EntryType.FILE and entry.mode & _SET_IDS),
+        files=frozenset(item.path for item in items if item.type in {ItemType.FILE, ItemType.HARDLINK}),
+        folders=frozenset(item.path for item in items if item.type is ItemType.FOLDER),
+        unset=tuple(item.path for item in items if item.lends),
     )
-
-
-def _dress(below: OpenTree, entry: Entry, *, owners: bool, private: bool) -> None:
-    """Give what was unpacked its owner, mode and time. Raises VerificationFailed for those that no file can have."""
-    mode = None if entry.type is EntryType.SYMLINK else entry.mode
-    if mode is not None and private:
-        mode = 0o700 if entry.type is EntryType.FOLDER else 0o600
-    elif mode is not None:
-        mode &= 0o3777 if entry.type is EntryType.FOLDER else 0o777
-    try:
-        below.dress(
-            entry.path,
-            mode=mode,
-            owner=(entry.uid, entry.gid) if owners else None,
-            mtime_ns=entry.mtime * 10**9 + entry.nanoseconds,
-        )
-    except OverflowError as exc:
-        raise VerificationFailed(f"an owner or a time that cannot be: {entry.path[:80]!r}", left=KEPT) from exc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,8 +197,4 @@ def alone(staging: Path) -> Iterator[None]:
 
 def within(chunks: Iterable[bytes], room: int) -> Iterator[bytes]:
     """`chunks`, passed through. Raises RemoteError when they are more than `room` bytes."""
-    for chunk in chunks:
-        room -= len(chunk)
-        if room < 0:
-            raise RemoteError("what came is larger than the space that is free here", left=KEPT)
-        yield chunk
+    return at_most(chunks, room, RemoteError("what came is larger than the space that is free here", left=KEPT))

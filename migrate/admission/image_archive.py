@@ -13,13 +13,14 @@ from pathlib import Path
 
 from bottle.errors import VerificationFailed
 from bottle.naming import Identity
+from bottle.tar.items import ItemReader
+from bottle.tar.reader import TarStream
+from bottle.tar.rules import admitted
 from migrate.admission.arrived_state import KEPT, within
 from migrate.admission.image_config import composed, strict
-from migrate.admission.tar_rules import LAYER, admitted
+from migrate.admission.tar_rules import LAYER
 from migrate.model import Blob
 from migrate.tar.compression import Meter, decompress, sniff
-from migrate.tar.entries import InnerTar
-from migrate.tar.reader import TarStream
 
 _DOCUMENT = 4 << 20
 _DOCUMENTS = 32 << 20  # bytes of all of them, which are kept until the manifest says which one is the config
@@ -50,7 +51,7 @@ def read_image(chunks: Iterable[bytes], identity: Identity, room: int) -> Offere
     left = _DOCUMENTS
     blobs: dict[str, Blob] = {}
     seen: set[str] = set()
-    tar = TarStream(chunks)
+    tar = TarStream(chunks, image=True)
     for member in tar.members():
         name = member.name.rstrip("/")
         if name in seen or member.link:
@@ -93,7 +94,7 @@ def _layer(chunks: Iterable[bytes], digest: str, size: int, head: bytes, room: i
     """A layer, every entry of which was looked at. Its diff id is that of what it unpacks to, whatever anybody says."""
     packed, plain, codec = Meter(), Meter(), sniff(head)
     content = within(decompress(_metered(chunks, packed), codec), room)
-    for _ in admitted(InnerTar(_metered(content, plain), rooted=True), LAYER):
+    for _ in admitted(ItemReader(_metered(content, plain), layer=True), LAYER):
         pass
     if packed.digest != f"sha256:{digest}":
         raise _not_its_name(digest)

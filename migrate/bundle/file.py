@@ -12,11 +12,12 @@ from typing import BinaryIO, Self
 from bottle.errors import Conflict, NotFound, PreflightRefused, VerificationFailed
 from bottle.files.atomic import cannot_write, sync_folder
 from bottle.ports import Progress
+from bottle.tar.chunks import CHUNK
 from bottle.words import size
 from migrate.bundle import format as bundle
 from migrate.bundle.format import BLOCK, MANIFEST, SEAL, Manifest, Member
 from migrate.model import Codec
-from migrate.tar.compression import CHUNK, Meter, decompress
+from migrate.tar.compression import Meter, decompress
 
 
 class BundleFile:

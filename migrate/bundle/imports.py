@@ -17,7 +17,7 @@ from bottle.agent.admission import Agree
 from bottle.errors import BottleError, VerificationFailed
 from bottle.files import tree
 from bottle.files.atomic import cannot_write, sync_folder
-from bottle.files.chunks import ChunkReader, reading
+from bottle.files.unpack import Policy, unpack
 from bottle.launch import bare_spec
 from bottle.model import SCHEMA, CommitRecord, Lineage, Metadata, Mount, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
@@ -27,18 +27,19 @@ from bottle.operations.inforce import put_in_force
 from bottle.operations.outside import note_placed
 from bottle.store import temporary
 from bottle.store.state import BottleState
+from bottle.tar.chunks import ChunkReader, reading
+from bottle.tar.items import ItemReader, ItemType, item_header, write_tar
+from bottle.tar.rules import admitted
 from migrate.admission.arrived_state import is_kept, reopen_requests
 from migrate.admission.grant import grant, history_here, rebuilt_from
-from migrate.admission.tar_rules import admitted
+from migrate.admission.tar_rules import placed
 from migrate.bundle.consistency import require_held
-from migrate.bundle.extract import receive_state, receive_workspace
 from migrate.bundle.file import BundleFile
 from migrate.bundle.format import LEFT, Kind, Member, refusal
 from migrate.bundle.inspection import Contents, inspect, rules_of
 from migrate.bundle.placement import demands, landing, require_engine, require_room
 from migrate.image.load_archive import compose, fed
 from migrate.model import Blob, Codec
-from migrate.tar.entries import InnerTar, ItemType, item_header, write_tar
 from migrate.tar.fingerprint import Fingerprint, below, of_tar
 
 _UNDONE = "nothing of the bundle is left here"
@@ -211,7 +212,7 @@ class _Import:
             tar = write_tar(self._volume_entries(member, top, sent))
             engine.write_archive(holder, "/", cast("BinaryIO", ChunkReader(tar)))
             with reading(engine.read_archive(holder, f"/{top}")) as chunks:
-                there = of_tar(InnerTar(chunks))
+                there = of_tar(ItemReader(chunks))
         if there != sent.value:
             raise VerificationFailed(
                 f"volume {place.volume} is not what was sent, as the engine shows it",
@@ -234,7 +235,7 @@ class _Import:
     def _volume_entries(
         self, member: Member, top: str, sent: Fingerprint
     ) -> Iterator[tuple[bytes, Iterable[bytes], int]]:
-        tar = InnerTar(self._file.plain(member, self._context.progress))
+        tar = ItemReader(self._file.plain(member, self._context.progress))
         for item in admitted(tar, rules_of(member)):
             link = below(item.link, top) if item.type is ItemType.HARDLINK else item.link
             yield item_header(item, below(item.path, top), link), sent.hashing(item, tar.data()), item.size
@@ -255,8 +256,9 @@ class _Import:
             raise cannot_write(self._near, exc) from exc
         self._inode = _inode(self._near)
         with self._context.progress.phase("unpacking the workspace", member.size):
-            tar = InnerTar(self._file.plain(member, self._context.progress))
-            return receive_workspace(tar, self._near, rules_of(member))
+            tar = ItemReader(self._file.plain(member, self._context.progress))
+            items = unpack(tar, self._near, rules_of(member), placed(owners=os.geteuid() == 0))
+            return tuple(item.path for item in items if item.lends)
 
     def _place_workspace(self) -> None:
         if self._near is None or self._workspace is None:
@@ -270,8 +272,9 @@ class _Import:
     def _receive_state(self, draft: BottleState, metadata: Metadata, history: tuple[CommitRecord, ...]) -> None:
         (member,) = self._manifest.of(Kind.STATE)
         with self._context.progress.phase("unpacking the state", member.size):
-            tar = InnerTar(self._file.plain(member, self._context.progress))
-            receive_state(tar, draft.path, rules_of(member), is_kept)
+            tar = ItemReader(self._file.plain(member, self._context.progress))
+            for _ in unpack(tar, draft.path, rules_of(member), Policy(private=True), wanted=is_kept):
+                pass
         transcript.read_index(draft.transcript)
         reopen_requests(draft)
         draft.write_metadata(metadata)

@@ -18,14 +18,15 @@ from bottle.store.state import (
     REQUESTS,
     request_number,
 )
+from bottle.tar.items import Item, ItemReader, ItemType
+from bottle.tar.rules import Rules, admitted
 from migrate.admission.arrived_state import TAKEN_OVER, WRITTEN_HERE, is_kept
 from migrate.admission.image_config import composed, strict
-from migrate.admission.tar_rules import LAYER, STATE, WORKSPACE, Rules, admitted, volume_rules
+from migrate.admission.tar_rules import LAYER, STATE, WORKSPACE, volume_rules
 from migrate.bundle import format as bundle
 from migrate.bundle.consistency import require_sound
 from migrate.bundle.file import BundleFile
 from migrate.bundle.format import Kind, Manifest, Member
-from migrate.tar.entries import InnerTar, Item, ItemType
 
 _DOCUMENTS = frozenset({METADATA, COMMITS})
 _SHAPES = {(REBUILD, ItemType.FILE), (REQUESTS, ItemType.FOLDER)}
@@ -64,7 +65,7 @@ def inspect(file: BundleFile, progress: Progress) -> Contents:
                     case Kind.STATE:
                         state = _read_state(file, member, progress)
                     case _:
-                        tar = InnerTar(file.plain(member, progress), rooted=is_rooted(member))
+                        tar = ItemReader(file.plain(member, progress), layer=member.kind is Kind.LAYER)
                         for _ in admitted(tar, rules_of(member)):
                             pass
             except VerificationFailed as exc:
@@ -94,11 +95,6 @@ def rules_of(member: Member) -> Rules:
             return LAYER
 
 
-def is_rooted(member: Member) -> bool:
-    """Whether absolute paths are in order in a member."""
-    return member.kind is Kind.LAYER
-
-
 @dataclass(frozen=True, slots=True)
 class _State:
     """What counts of a state folder: its documents by name, names that nobody knows, and as `Contents` has it."""
@@ -114,7 +110,7 @@ def _read_state(file: BundleFile, member: Member, progress: Progress) -> _State:
     unknown: dict[str, None] = {}
     dockerfile = rebuild = False
     requests = 0
-    tar = InnerTar(file.plain(member, progress))
+    tar = ItemReader(file.plain(member, progress))
     for item in admitted(tar, STATE):
         top = item.path.split("/", 1)[0]
         dockerfile = dockerfile or item.path == DOCKERFILE
@@ -138,7 +134,7 @@ def _read_state(file: BundleFile, member: Member, progress: Progress) -> _State:
     return _State(documents, tuple(unknown), dockerfile, rebuild)
 
 
-def _is_request(item: Item, tar: InnerTar) -> bool:
+def _is_request(item: Item, tar: ItemReader) -> bool:
     """Whether an entry below `requests` is a capability request, and a sound one: else raises VerificationFailed."""
     number = request_number(item.path.removeprefix(f"{REQUESTS}/"))
     if number is None:

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bottle.files import tree
-from migrate.admission.tar_rules import Walk
+from bottle.tar.items import ItemReader, ItemType, item_header, write_tar
+from bottle.tar.links import Walk
 from migrate.bundle.file import plain_member
 from migrate.bundle.format import Kind, Member, Place, member_name
 from migrate.contents.live_folder import LiveFolder
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec
 from migrate.tar.blobs import plain
-from migrate.tar.entries import InnerTar, ItemType, item_header, write_tar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ def _newest(
 ) -> Iterator[tuple[bytes, Iterator[bytes], int]]:
     """Of each path the entry that was packed last, if it is still there."""
     for number, tarball in enumerate(live.tarballs):
-        tar = InnerTar(plain(tarball.blob))
+        tar = ItemReader(plain(tarball.blob))
         for item in tar.items():
             left_out = item.type is ItemType.SYMLINK and item.path in links
             if newest.get(item.path) == number and item.path in live.members and not left_out:

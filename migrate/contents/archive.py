@@ -11,16 +11,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from bottle.errors import PathTooLong, PreflightRefused, VerificationFailed
-from bottle.files.chunks import ChunkReader, SealedReader, reading
-from bottle.files.limits import LONGEST_PATH, MOST_NAMES, require_openable
+from bottle.errors import PathTooLong, PreflightRefused
+from bottle.files.limits import require_openable
 from bottle.files.tree import Node, ignore_gone, raise_it, walk
 from bottle.losses import Account, Way
+from bottle.tar.chunks import CHUNK, ChunkReader, reading
+from bottle.tar.items import set_time
+from bottle.tar.paths import LONGEST_PATH, MOST_NAMES
+from bottle.tar.reader import TarStream, given_out
 from bottle.text import shortened
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob
 
-_CHUNK = 1024 * 1024
 _OURS = "this host still owns the bottle"
 
 
@@ -50,12 +52,6 @@ class Tarball:
 
 # sha256sum escapes the first two, which not every implementation reads, and takes the last for a line's end.
 _UNSPELT = frozenset("\n\\\r")
-
-
-def _spelt(nanoseconds: int) -> str:
-    """A time as pax records have it; tarfile would spell a float, which is good for some hundred nanoseconds."""
-    seconds, rest = divmod(abs(nanoseconds), 10**9)
-    return f"{'-' if nanoseconds < 0 else ''}{seconds}.{rest:09d}"
 
 
 class _Writer:
@@ -118,7 +114,7 @@ def pack_folder(
     with spool.writer() as writer:
         try:
             with tarfile.open(  # type: ignore[call-overload]
-                mode="w|", fileobj=_Writer(writer.write), format=tarfile.PAX_FORMAT, bufsize=_CHUNK
+                mode="w|", fileobj=_Writer(writer.write), format=tarfile.PAX_FORMAT, bufsize=CHUNK
             ) as archive:
                 packing.run(archive)
         except OSError as exc:
@@ -234,9 +230,7 @@ class _Packing:
     def _member(name: str, facts: os.stat_result, *, timeless: bool = False) -> tarfile.TarInfo:
         member = tarfile.TarInfo(name)
         member.mode, member.uid, member.gid = stat.S_IMODE(facts.st_mode), facts.st_uid, facts.st_gid
-        member.mtime = 0 if timeless else facts.st_mtime_ns // 10**9
-        if not timeless and facts.st_mtime_ns % 10**9:
-            member.pax_headers = {"mtime": _spelt(facts.st_mtime_ns)}
+        set_time(member, 0 if timeless else facts.st_mtime_ns)
         return member
 
     def _require_short(self, path: str) -> None:
@@ -285,21 +279,13 @@ def pack_stream(tar: Iterable[bytes], spool: DirectorySpool, what: str) -> Tarba
                 writer.write(chunk)
                 yield chunk
 
-        source = SealedReader(passing())
-        try:
-            with tarfile.open(mode="r|", fileobj=source) as archive:  # type: ignore[call-overload]
-                for member in archive:
-                    entries += 1
-                    breaks += member.name.rstrip("/").count("\n")
-                    require_openable(member.name, what, left=_OURS)
-                    file = archive.extractfile(member) if member.isreg() else None
-                    while file is not None and (data := file.read(_CHUNK)):
-                        content.update(data)
-            source.finish(archive.offset)
-        except (tarfile.TarError, EOFError, ValueError) as exc:
-            raise VerificationFailed(
-                f"what Docker gave out of {what} is no whole tar: {exc}",
-                left=_OURS,
-                next_step="look at Docker's log and disk: bottle doctor",
-            ) from exc
+        stream = TarStream(passing())
+        with given_out(what, left=_OURS, next_step="look at Docker's log and disk: bottle doctor"):
+            for member in stream.members():
+                name = member.name.rstrip("/")
+                entries += 1
+                breaks += name.count("\n")
+                require_openable(name, what, left=_OURS)
+                for data in stream.data():
+                    content.update(data)
         return Tarball(blob=writer.keep(), entries=entries, breaks=breaks, content=content.hexdigest())

@@ -12,8 +12,8 @@ from bottle.files import tree
 from bottle.launch import is_below
 from bottle.model import Change, ChangeKind, ContainerFacts
 from bottle.ports import Contents
+from bottle.tar.items import Item, ItemReader, ItemType, item_header, write_tar
 from migrate.contents.archive import Exactly
-from migrate.tar.entries import InnerTar, Item, ItemType, item_header, write_tar
 
 _PIECE = 1 << 20
 _WHITEOUT = ".wh."
@@ -75,7 +75,7 @@ def _whiteout(path: str) -> _Entry:
 
 
 def _file(path: str, size: int) -> bytes:
-    item = Item(path=path, type=ItemType.FILE, mode=0o600, uid=0, gid=0, mtime=0, size=size)
+    item = Item(path=path, type=ItemType.FILE, mode=0o600, uid=0, gid=0, mtime_ns=0, size=size)
     return item_header(item, path, "")
 
 
@@ -103,7 +103,7 @@ def _in_archives(engine: Contents, container: ContainerFacts, changes: Sequence[
     for root, whole in roots(changes, tuple(mount.target for mount in container.mounts)):
         above = posixpath.dirname(root).strip("/")
         try:
-            tar = InnerTar(engine.read_archive(container.id, root))
+            tar = ItemReader(engine.read_archive(container.id, root))
             for item in tar.items():
                 if not whole and item.type is ItemType.FOLDER:
                     break

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from bottle.errors import VerificationFailed
-from migrate.tar.compression import CHUNK
+from bottle.tar.chunks import CHUNK
+from bottle.tar.reader import Member, TarStream
 from migrate.tar.headers import BLOCK, plain_head, renamed
-from migrate.tar.reader import Member, TarStream
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
@@ -37,7 +37,7 @@ def merge(layers: Sequence[Layer], ground: Set[str]) -> Iterator[bytes]:
     """
     top_first = tuple(reversed(layers))
     view = _View()
-    plans = [view.add(TarStream(layer(), layer=True)) for layer in top_first]
+    plans = [view.add(TarStream(layer())) for layer in top_first]
     return _gathered(_write(view, tuple(zip(top_first, plans, strict=True)), ground))
 
 
@@ -57,7 +57,7 @@ def names_in(layer: Iterable[bytes]) -> Names:
     leaves: set[str] = set()
     opaque: set[str] = set()
     gone: set[str] = set()
-    for member in TarStream(layer, layer=True).members():
+    for member in TarStream(layer).members():
         path = _clean(member.name)
         folder, _, name = path.rpartition("/")
         if name == OPAQUE:
@@ -281,7 +281,7 @@ def _write(view: _View, layers: Sequence[tuple[Layer, _Plan]], ground: Set[str])
     for path in view.whiteouts(ground):
         yield plain_head(_below(_above(path), WHITEOUT + path.rpartition("/")[2]), tarfile.REGTYPE, 0)
     for layer, plan in layers:
-        tar = TarStream(layer(), layer=True)
+        tar = TarStream(layer())
         for number, member in enumerate(tar.members()):
             if not plan.copied[number]:
                 continue

@@ -20,10 +20,11 @@ from bottle.errors import NotFound, VerificationFailed
 from bottle.layers import ImageDocuments, KnownBlob, LayerStream
 from bottle.model import ImageFacts
 from bottle.ports import Progress
+from bottle.tar.chunks import ChunkReader
+from bottle.tar.reader import Member, TarStream
 from migrate.image.legacy import legacy_names
 from migrate.model import Codec
-from migrate.tar.compression import SNIFF, Meter, Reader, decompress, sniff
-from migrate.tar.reader import Member, TarStream
+from migrate.tar.compression import SNIFF, Meter, decompress, sniff
 
 MAX_DOCUMENT = 8 << 20
 # What is kept of an archive until its manifest.json says which document is the config.
@@ -65,7 +66,7 @@ class SaveStreamSource:
         facts = self.image(ref)
         stream = self._engine.save(ref)
         try:
-            yield from _Pass(TarStream(_told(stream, progress)), facts, wanted).parts()
+            yield from _Pass(TarStream(_told(stream, progress), image=True), facts, wanted).parts()
         finally:
             # A generator that holds a connection: the engine shall not go on writing to nobody.
             close = getattr(stream, "close", None)
@@ -136,8 +137,8 @@ class _Pass:
         wanted = self._may_be_wanted(self._packed.get(digest))
         if digest in self._diff_ids or (size > MAX_DOCUMENT and not wanted):
             return
-        reader = Reader(self._tar.data())
-        head = reader.exactly(SNIFF)
+        reader = ChunkReader(self._tar.data())
+        head = reader.read(SNIFF)
         data = chain((head,), reader)
         codec = sniff(head)
         if codec is not Codec.NONE and wanted:

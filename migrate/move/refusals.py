@@ -3,10 +3,11 @@
 import os
 
 from bottle.errors import Conflict, NameTaken, PathTooLong, PreflightRefused
-from bottle.files.limits import MOST_NAMES, OPENABLE
+from bottle.files.limits import OPENABLE
 from bottle.files.tree import Extent
+from bottle.tar.paths import MOST_NAMES
+from bottle.tar.rules import MOST_ENTRIES
 from bottle.text import shortened
-from migrate.admission.tar_rules import MOST_ENTRIES
 from migrate.model import Place, Presence
 from migrate.move.model import MoveFacts
 

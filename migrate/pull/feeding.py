@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from bottle.files.limits import LONGEST_PATH
+from bottle.tar.chunks import CHUNK
+from bottle.tar.paths import LONGEST_PATH
 from migrate.host.script import Input
 from migrate.pull.receiver import Breach
-from migrate.tar.compression import CHUNK
 
 _IN_MEMORY = 1 << 20
 _LONGEST_LINE = 5 * LONGEST_PATH + 100  # of a path each byte of which is spelt with five, and a digest in front of it

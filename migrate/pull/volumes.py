@@ -4,15 +4,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from bottle.files import tree
+from bottle.tar.items import ItemReader, item_header, write_tar
+from bottle.tar.rules import Rules, admitted
 from migrate.admission.arrived_state import alone, staged, within
-from migrate.admission.tar_rules import Rules, admitted, volume_rules
+from migrate.admission.tar_rules import volume_rules
 from migrate.host.arguments import Digest
 from migrate.host.commands import Volume
 from migrate.host.script import Status
 from migrate.model import Codec, Reply
 from migrate.pull.site import Site
 from migrate.tar.compression import decompress
-from migrate.tar.entries import InnerTar, item_header, write_tar
 
 _COMPOSED = Digest(".composed")  # no name of a blob
 
@@ -26,7 +27,7 @@ def fill(site: Site, script: Volume, silence: float) -> Reply:
             tree.discard(folder)
             folder.mkdir(mode=0o700)
             with (folder / "0").open("xb") as file:
-                for piece in write_tar(_entries(InnerTar(plain), volume_rules(script.volume, script.target))):
+                for piece in write_tar(_entries(ItemReader(plain), volume_rules(script.volume, script.target))):
                     file.write(piece)
         return site.run(replace(script, blob=_COMPOSED, codec=Codec.NONE), silence=silence)
     except OSError as exc:
@@ -35,6 +36,6 @@ def fill(site: Site, script: Volume, silence: float) -> Reply:
         tree.discard(folder)
 
 
-def _entries(tar: InnerTar, rules: Rules) -> Iterator[tuple[bytes, Iterator[bytes], int]]:
+def _entries(tar: ItemReader, rules: Rules) -> Iterator[tuple[bytes, Iterator[bytes], int]]:
     for item in admitted(tar, rules):
         yield item_header(item, item.path, item.link), tar.data(), item.size

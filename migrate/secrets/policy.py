@@ -13,11 +13,11 @@ from tarfile import LNKTYPE
 from bottle.errors import PreflightRefused, VerificationFailed
 from bottle.model import CommitRecord, Metadata
 from bottle.ports import Progress
+from bottle.tar.reader import TarStream
 from migrate.model import Blob
 from migrate.secrets.patterns import SHORTEST, Finder
 from migrate.secrets.scan import Entry, Find, Scan
 from migrate.tar.blobs import plain
-from migrate.tar.reader import TarStream
 
 CONFIG = "the image's config"
 _SHOWN = 20
@@ -74,7 +74,7 @@ def look_through(layers: Sequence[Blob], config: bytes, finder: Finder, progress
 
 def entries(tar: Iterable[bytes]) -> Iterator[Entry]:
     """What a layer's tar holds. Raises VerificationFailed when it cannot be read entry by entry."""
-    stream = TarStream(tar, layer=True)
+    stream = TarStream(tar)
     for member in stream.members():
         yield Entry(
             path="/" + member.name.removeprefix("./").strip("/"),

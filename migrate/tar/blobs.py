@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from bottle.tar.chunks import CHUNK
 from migrate.model import Blob
-from migrate.tar.compression import CHUNK, decompress
+from migrate.tar.compression import decompress
 
 
 def packed(blob: Blob) -> Iterator[bytes]:

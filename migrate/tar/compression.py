@@ -8,9 +8,9 @@ from typing import BinaryIO, Protocol, cast
 import zstandard
 
 from bottle.errors import VerificationFailed
+from bottle.tar.chunks import CHUNK, ChunkReader
 from migrate.model import Codec
 
-CHUNK = 1 << 20
 SNIFF = 4
 
 # 128 MiB, what `zstd -d` takes without being asked for more; levels up to 19 stay below.
@@ -130,7 +130,7 @@ def decompress(chunks: Iterable[bytes], codec: Codec) -> Iterator[bytes]:
 
 def _unzstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
     reader = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).stream_reader(
-        cast("BinaryIO", Reader(chunks)), read_size=CHUNK, read_across_frames=True
+        cast("BinaryIO", ChunkReader(chunks)), read_size=CHUNK, read_across_frames=True
     )
     try:
         while piece := reader.read(CHUNK):
@@ -156,37 +156,3 @@ def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
                 yield piece
             rest = rest[len(given) - len(inflater.unused_data) - len(inflater.unconsumed_tail) :]
             sip = min(2 * sip, CHUNK)
-
-
-class Reader:
-    """`read(size)` over pieces that come in whatever sizes they come in."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._chunk = b""
-        self._at = 0
-
-    def read(self, size: int) -> bytes:
-        """At least one byte and at most `size`; empty at the end."""
-        while self._at == len(self._chunk):
-            following = next(self._chunks, None)
-            if following is None:
-                return b""
-            self._chunk, self._at = following, 0
-        whole = self._at == 0 and len(self._chunk) <= size
-        piece = self._chunk if whole else self._chunk[self._at : self._at + size]
-        self._at += len(piece)
-        return piece
-
-    def __iter__(self) -> Iterator[bytes]:
-        """The rest, in pieces of at most CHUNK."""
-        while piece := self.read(CHUNK):
-            yield piece
-
-    def exactly(self, size: int) -> bytes:
-        """`size` bytes, fewer only at the end."""
-        pieces = []
-        while size and (piece := self.read(size)):
-            pieces.append(piece)
-            size -= len(piece)
-        return b"".join(pieces)

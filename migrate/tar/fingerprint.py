@@ -4,7 +4,7 @@ import hashlib
 import posixpath
 from collections.abc import Iterator
 
-from migrate.tar.entries import InnerTar, Item
+from bottle.tar.items import Item, ItemReader
 
 _MODULUS = 1 << 256
 
@@ -37,7 +37,7 @@ class Fingerprint:
         return self._sum
 
 
-def of_tar(tar: InnerTar) -> int:
+def of_tar(tar: ItemReader) -> int:
     """The fingerprint of a tar whose entries all lie below one folder."""
     found = Fingerprint()
     for item in tar.items():

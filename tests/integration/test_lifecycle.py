@@ -280,7 +280,7 @@ def test_the_work_of_a_commit_comes_back_and_nothing_is_built(shop: Shop, bottle
     assert committed["commit"]["number"] == 1
     assert any(line.startswith("/data (volume") for line in committed["not_in_snapshot"])
     assert bottle.container.status == "running"
-    assert (bottle.store.state / "committed-image").read_text() == f"bottle-committed-{bottle.identity}:1\n"
+    assert (bottle.state / "committed-image").read_text() == f"bottle-committed-{bottle.identity}:1\n"
     bottle.sh("echo two > /srv/work")
     bottle.lose_container()
     images = shop.images()
@@ -363,13 +363,13 @@ def test_all_kinds_of_files_survive(bottle: Bottle) -> None:
         }
     )
     bottle.sh("truncate -s 100M /srv/tree/sparse; echo end >> /srv/tree/sparse")
-    before = bottle.files.tree("/srv/tree")
+    before = bottle.tree("/srv/tree")
     assert before["tree/capable"][-1] == CAP_NET_BIND_SERVICE
     committed = bottle.commit()
     assert committed["written"] > 100 * 1024**2
     bottle.lose_container()
     assert bottle.resume()["plan"] == "FromCommit"
-    assert bottle.files.tree("/srv/tree") == before
+    assert bottle.tree("/srv/tree") == before
     inodes = bottle.sh("stat -c %i /srv/tree/file /srv/tree/hard").split()
     assert inodes[0] == inodes[1]
 
@@ -395,7 +395,7 @@ def test_a_file_that_would_vanish_is_refused_by_name_before_anything_is_done(bot
     _, said = bottle.shop.run("commit", bottle.identity, exit_code=8)
     assert "/srv/.wh.foo" in said
     assert bottle.container.status == "running"
-    assert not (bottle.store.state / "commit-intent.json").exists()
+    assert not (bottle.state / "commit-intent.json").exists()
     bottle.sh("rm /srv/.wh.foo")
     assert bottle.commit()["commit"]["number"] == 1
 
@@ -481,7 +481,7 @@ def test_exit_codes(shop: Shop, bottle: Bottle) -> None:
     for words in (("commit", bottle.identity), ("list",), ("start", "-d", shop.agent), ("resume", bottle.identity)):
         _, said = shop.run(*words, exit_code=5, DOCKER_HOST="unix:///nowhere/docker.sock")
         assert "no Docker Engine answers" in said
-    path = bottle.store.state / "metadata.json"
+    path = bottle.state / "metadata.json"
     metadata = path.read_text()
     path.write_text(metadata.replace('"docker"', '"smolmachines"'))
     _, said = shop.run("commit", bottle.identity, exit_code=4)
@@ -604,7 +604,7 @@ def test_a_container_that_was_renamed_is_found_and_one_run_by_hand_is_not_taken_
 def test_a_transcript_may_be_anything(bottle: Bottle) -> None:
     bottle.sh("mkdir -p /root/.journal && echo hours > /root/.journal/log")
     bottle.commit()
-    saved = bottle.store.state / "transcript/files/root/.journal/log"
+    saved = bottle.state / "transcript/files/root/.journal/log"
     for kind in (
         "ln -s /root/.journal /root/.journal",
         "mkfifo /root/.journal",
@@ -639,7 +639,7 @@ def test_a_commit_that_runs_out_of_descriptors_leaves_no_agent_frozen(shop: Shop
 def test_wherever_a_commit_is_killed_the_next_command_makes_it_good(shop: Shop, bottle: Bottle) -> None:
     bottle.sh("head -c 40000000 /dev/urandom > /srv/bulk; echo 0 > /srv/work")
     bottle.commit()
-    intent, history = bottle.store.state / "commit-intent.json", bottle.store.state / "commits.json"
+    intent, history = bottle.state / "commit-intent.json", bottle.state / "commits.json"
 
     def in_flight() -> bool:
         listed = shop.engine.api.images(f"bottle-committed-{bottle.identity}")
@@ -650,7 +650,7 @@ def test_wherever_a_commit_is_killed_the_next_command_makes_it_good(shop: Shop, 
         lambda: bottle.container.status == "paused",
         in_flight,
         lambda: len(json.loads(history.read_bytes())["commits"]) > known,
-        (bottle.store.state / "transcript.new").exists,
+        (bottle.state / "transcript.new").exists,
     ]
     seen = 0
     for number, moment in enumerate(moments, start=1):
@@ -662,7 +662,7 @@ def test_wherever_a_commit_is_killed_the_next_command_makes_it_good(shop: Shop, 
         process.send_signal(signal.SIGKILL)
         process.communicate()
 
-        assert bottle.image((bottle.store.state / "committed-image").read_text().strip().rpartition(":")[2])
+        assert bottle.image((bottle.state / "committed-image").read_text().strip().rpartition(":")[2])
         assert bottle.resume()["plan"] == "Attach"
         assert bottle.container.status == "running"
         assert not intent.exists()

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
-from bottle.files.unpack import Entry, EntryType
 from bottle.model import (
     Agent,
     Arrived,
@@ -33,6 +32,8 @@ from bottle.model import (
 )
 from bottle.naming import Identity
 from bottle.portbinding import PortBinding
+from bottle.tar.items import ItemType
+from bottle.transcript import Entry
 from migrate.bundle.format import BundledCommit, Kind, Manifest, Member, Place, member_name
 from migrate.model import Codec
 from migrate.move.model import Moved, MovePlan, Part
@@ -149,8 +150,8 @@ TOMBSTONE = Tombstone(
     nonce="n",
 )
 ENTRIES = (
-    Entry(path=f"a/{ODD}", type=EntryType.FILE, mode=0o600, uid=0, gid=1000, mtime=-1, size=3, sha256="0" * 64),
-    Entry(path="a/link", type=EntryType.SYMLINK, mode=0o777, uid=0, gid=0, mtime=7, target=f"../{ODD}"),
+    Entry(path=f"a/{ODD}", type=ItemType.FILE, mode=0o600, uid=0, gid=1000, mtime=-1, size=3, sha256="0" * 64),
+    Entry(path="a/link", type=ItemType.SYMLINK, mode=0o777, uid=0, gid=0, mtime=7, target=f"../{ODD}"),
 )
 
 

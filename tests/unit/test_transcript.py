@@ -13,9 +13,9 @@ import pytest
 
 from bottle import transcript
 from bottle.errors import EngineError, StateDamaged, VerificationFailed
-from bottle.files.unpack import Limits
 from bottle.launch import bare_spec
 from bottle.model import Mount, MountKind
+from bottle.tar.rules import Limits
 from bottle.testing import FakeEngine
 from bottle.testing.tree import FOLDER, FakeNode, pack
 from bottle.transcript import capture, read_index, restore

@@ -6,12 +6,12 @@ import pytest
 
 from bottle.errors import UsageError
 from bottle.files.copyplace import Landing, Source, landing, means_contents
-from bottle.files.unpack import EntryType
+from bottle.tar.items import ItemType
 
 A_FILE = Source(name="notes", is_folder=False, contents=False)
 A_FOLDER = Source(name="notes", is_folder=True, contents=False)
 ITS_CONTENTS = Source(name="notes", is_folder=True, contents=True)
-FILE, FOLDER = EntryType.FILE, EntryType.FOLDER
+FILE, FOLDER = ItemType.FILE, ItemType.FOLDER
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ FILE, FOLDER = EntryType.FILE, EntryType.FOLDER
         (ITS_CONTENTS, ".", FOLDER, "."),
     ],
 )
-def test_it_lands_where_docker_puts_it(source: Source, place: str, there: EntryType | None, lands: str) -> None:
+def test_it_lands_where_docker_puts_it(source: Source, place: str, there: ItemType | None, lands: str) -> None:
     assert landing(source, place, there).path == lands
 
 
@@ -39,7 +39,7 @@ def test_it_lands_where_docker_puts_it(source: Source, place: str, there: EntryT
     ("source", "place", "there"),
     [(A_FOLDER, "/a/old", FILE), (ITS_CONTENTS, "/a/old", FILE), (A_FILE, "/a/new/", None), (A_FILE, "/a/old/", FILE)],
 )
-def test_what_docker_refuses_is_refused(source: Source, place: str, there: EntryType | None) -> None:
+def test_what_docker_refuses_is_refused(source: Source, place: str, there: ItemType | None) -> None:
     with pytest.raises(UsageError):
         landing(source, place, there)
 

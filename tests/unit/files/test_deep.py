@@ -12,22 +12,24 @@ import pytest
 
 from bottle.docker_engine.failures import translated
 from bottle.errors import BottleError, EngineError, PathTooLong, VerificationFailed
-from bottle.files import tree, unpack
+from bottle.files import tree
 from bottle.files.atomic import replace_tree
-from bottle.files.limits import LONGEST_PATH, OPENABLE
+from bottle.files.limits import OPENABLE
 from bottle.files.tree import Extent
-from bottle.files.unpack import Limits, receive
+from bottle.files.unpack import Policy, unpack
 from bottle.model import Change, ChangeKind
 from bottle.plan.commit import require_kept
+from bottle.tar import paths
+from bottle.tar.items import ItemReader
+from bottle.tar.paths import LONGEST_PATH
+from bottle.tar.rules import Rules
 from migrate.admission.arrived_state import unpack_folder
-from migrate.admission.tar_rules import WORKSPACE
-from migrate.bundle.extract import receive_workspace
+from migrate.admission.tar_rules import WORKSPACE, placed
 from migrate.contents.archive import pack_folder, pack_stream
 from migrate.image.spool import DirectorySpool
 from migrate.model import Codec
 from migrate.move.plan import plan_move
 from migrate.tar.compression import decompress
-from migrate.tar.entries import InnerTar
 from tests.support.trees import make_deep
 from tests.unit.migrate.move.test_plan import FACTS
 
@@ -58,7 +60,7 @@ def packed(folder: Path, tmp_path: Path) -> Iterator[bytes]:
 def test_a_deep_workspace_goes_through_a_bundle(workspace: Path, tmp_path: Path) -> None:
     there = tmp_path / "there"
     there.mkdir()
-    receive_workspace(InnerTar(packed(workspace, tmp_path)), there, WORKSPACE)
+    tuple(unpack(ItemReader(packed(workspace, tmp_path)), there, WORKSPACE, placed(owners=False)))
     assert look(there) == look(workspace)
 
 
@@ -86,13 +88,17 @@ def tar_of(*names: str) -> bytes:
     return buffer.getvalue()
 
 
+def unpack_bare(tar: bytes, folder: Path) -> None:
+    tuple(unpack(ItemReader([tar]), folder, Rules(what="an archive"), Policy(bare=True)))
+
+
 def test_names_that_only_exhaust_memory_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     longest = "/".join(["d"] * (LONGEST_PATH // 2))
-    with pytest.raises(VerificationFailed, match="path of more than"):
-        list(receive([tar_of(longest + "/ff")], tmp_path / "a", ".", Limits()))
-    monkeypatch.setattr(unpack, "MOST_NAMES", 10_000)
-    with pytest.raises(VerificationFailed, match="10000 in all"):
-        list(receive([tar_of("/".join(["d"] * 500))], tmp_path / "b", ".", Limits()))
+    with pytest.raises(VerificationFailed, match="path that is too long"):
+        unpack_bare(tar_of(longest + "/ff"), tmp_path / "a")
+    monkeypatch.setattr(paths, "MOST_NAMES", 10_000)
+    with pytest.raises(VerificationFailed, match="10000 bytes in all"):
+        unpack_bare(tar_of("/".join(["d"] * 500)), tmp_path / "b")
     for each in tmp_path.iterdir():
         tree.discard(each)
 

@@ -17,11 +17,15 @@ from hypothesis import strategies as st
 
 from bottle.errors import StateDamaged, VerificationFailed
 from bottle.files.opentree import OpenTree
-from bottle.files.unpack import Entry, EntryType, Limits, receive, relative
+from bottle.files.unpack import Policy, unpack
+from bottle.tar.items import Item, ItemReader, ItemType
+from bottle.tar.paths import relative
+from bottle.tar.rules import SPECIAL, Limits, Rules
 from tests.support.trees import snapshot
 
 Member = tuple[str, bytes, bytes, str]  # name, tarfile's type, content, link target
-WIDE = Limits()
+WIDE = Limits(size=8 * 1024**3)
+BARE = Policy(bare=True, hard_links=False)
 
 
 def tar_of(*members: Member, finish: bool = True) -> bytes:
@@ -48,8 +52,13 @@ def pieces(data: bytes, size: int = 999) -> Iterator[bytes]:
     return (data[start : start + size] for start in range(0, len(data), size))
 
 
-def take(data: bytes, folder: Path, prefix: str = "root", limits: Limits = WIDE) -> tuple[Entry, ...]:
-    return tuple(receive(pieces(data), folder, prefix, limits))
+def take(data: bytes, folder: Path, limits: Limits = WIDE, policy: Policy = BARE) -> tuple[Item, ...]:
+    return take_from(pieces(data), folder, limits, policy)
+
+
+def take_from(chunks: Iterator[bytes], folder: Path, limits: Limits = WIDE, policy: Policy = BARE) -> tuple[Item, ...]:
+    tar = ItemReader(chunks, renamed=lambda name: f"root/{name}")
+    return tuple(unpack(tar, folder, Rules(what="an archive", special=SPECIAL, limits=limits), policy))
 
 
 @pytest.fixture
@@ -77,12 +86,12 @@ def test_files_folders_and_links_arrive(inside: Path) -> None:
     )
     entries = {entry.path: entry for entry in take(data, inside)}
     assert [(path, entry.type) for path, entry in entries.items()] == [
-        ("root/a", EntryType.FOLDER),
-        ("root/a/x", EntryType.FILE),
-        ("root/a/y", EntryType.SYMLINK),
-        ("root/a/z", EntryType.FILE),
+        ("root/a", ItemType.FOLDER),
+        ("root/a/x", ItemType.FILE),
+        ("root/a/y", ItemType.SYMLINK),
+        ("root/a/z", ItemType.FILE),
     ]
-    assert entries["root/a/y"].target == "../../etc"
+    assert entries["root/a/y"].link == "../../etc"
     assert entries["root/a/z"].sha256 == entries["root/a/x"].sha256
     assert (inside / "root/a/z").read_bytes() == b"data"
     assert not (inside / "root/a/y").exists()
@@ -149,7 +158,7 @@ def test_devices_and_fifos_are_left_out(inside: Path, kind: bytes) -> None:
     ("members", "limits"),
     [
         ([file(str(number), b"") for number in range(6)], Limits(entries=5)),
-        ([("f", tarfile.FIFOTYPE, b"", "")] * 6, Limits(entries=5)),
+        ([(f"f{number}", tarfile.FIFOTYPE, b"", "") for number in range(6)], Limits(entries=5)),
         ([("d", tarfile.DIRTYPE, b"", "")] * 6, Limits(entries=5)),
         ([file("a", bytes(600)), file("b", bytes(600))], Limits(size=1000)),
     ],
@@ -188,7 +197,7 @@ def test_a_header_without_end_is_not_held_in_memory(inside: Path) -> None:
             yield bytes(2**20)
 
     with pytest.raises(VerificationFailed, match="header"):
-        tuple(receive(endless(), inside, "root", WIDE))
+        take_from(endless(), inside)
     assert given_out < 2**24
 
 
@@ -205,8 +214,10 @@ def test_a_tar_that_is_torn_between_two_members_is_not_taken_for_a_whole_one(ins
     assert whole.startswith(first)
     error = b'{"message":"input/output error"}\n'
     unreadable = first + b"#" * 512 + whole[len(first) + 512 :]
-    for number, torn in enumerate((first, first + bytes(512), first + error, first + b"#" * 4096, unreadable)):
-        with pytest.raises(VerificationFailed, match="torn"):
+    half, behind = first + bytes(512) + b"#" * 512 + bytes(1024), first + bytes(1024) + error
+    ends = (first, first + bytes(512), first + error, first + b"#" * 4096, unreadable, half, behind)
+    for number, torn in enumerate(ends):
+        with pytest.raises(VerificationFailed, match="the archive is damaged at byte"):
             take(torn, inside / str(number))
     assert len(take(first + bytes(1024), inside / "least")) == 1
     assert len(take(first + bytes(20000), inside / "padded")) == 1
@@ -237,6 +248,64 @@ def test_the_times_and_ids_that_a_header_can_hold_are_taken_or_refused(inside: P
         assert plain(inside)
 
 
+def test_copies_of_hard_links_count_as_what_they_hold(inside: Path) -> None:
+    members = [file("a", bytes(600)), link("b", "a", tarfile.LNKTYPE)]
+    with pytest.raises(VerificationFailed, match="larger than allowed"):
+        take(tar_of(*members), inside / "copied", limits=Limits(size=1000))
+    assert not (inside / "copied/root/b").exists()
+    take(tar_of(*members), inside / "linked", limits=Limits(size=1000), policy=Policy())
+    assert (inside / "linked/root/a").samefile(inside / "linked/root/b")
+
+
+def dressed_tar() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name, kind, mode in (
+            ("closed", tarfile.DIRTYPE, 0o6555),
+            ("closed/su", tarfile.REGTYPE, 0o7755),
+            ("closed/link", tarfile.SYMTYPE, 0o777),
+            ("closed/below", tarfile.DIRTYPE, 0o500),
+            ("closed/below/x", tarfile.REGTYPE, 0o000),
+        ):
+            member = tarfile.TarInfo(name)
+            member.type, member.mode, member.linkname = kind, mode, "su" if kind == tarfile.SYMTYPE else ""
+            member.pax_headers = {"mtime": "1700000000.123456789"}
+            archive.addfile(member)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("policy", "modes"),
+    [
+        (Policy(), [0o555, 0o755, 0o500, 0o000]),
+        (Policy(folder_bits=0o3777), [0o2555, 0o755, 0o500, 0o000]),
+        (Policy(private=True), [0o700, 0o600, 0o700, 0o600]),
+    ],
+    ids=["no bits beyond", "a folder's own bits", "private"],
+)
+def test_modes_are_what_the_policy_leaves_and_times_those_of_the_tar(
+    inside: Path, policy: Policy, modes: list[int]
+) -> None:
+    top = inside / "root"
+    lent = [item.path for item in take(dressed_tar(), inside, policy=policy) if item.lends]
+    paths = [top / "closed", top / "closed/su", top / "closed/below", top / "closed/below/x"]
+    assert [path.stat().st_mode & 0o7777 for path in paths] == modes
+    assert {path.lstat().st_mtime_ns for path in (*paths, top / "closed/link")} == {1_700_000_000_123_456_789}
+    assert ((top / "closed/link").readlink(), lent) == (Path("su"), ["root/closed/su"])
+
+
+def test_what_is_in_the_way_stays_unless_it_is_to_be_replaced(inside: Path) -> None:
+    (inside / "root").mkdir()
+    (inside / "root/file").write_bytes(b"before")
+    (inside / "root/link").symlink_to(inside.parent / "precious")
+    data = tar_of(file("file"), file("link"))
+    with pytest.raises(VerificationFailed):
+        take(data, inside, policy=Policy())
+    take(data, inside, policy=Policy(replace=True))
+    assert [(inside / "root" / name).read_bytes() for name in ("file", "link")] == [b"data", b"data"]
+    assert (inside.parent / "precious").read_bytes() == b"precious"
+
+
 NAMES = st.lists(st.sampled_from(["a", "b", "..", ".", "", "\udcff", "c d"]), min_size=1, max_size=3).map("/".join)
 KINDS = st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
 MEMBERS = st.lists(st.tuples(NAMES, KINDS, st.binary(max_size=20), NAMES), max_size=6)
@@ -255,7 +324,7 @@ def receive_anything(data: bytes, folder: Path) -> None:
     for entry in entries:
         assert relative(entry.path) == entry.path
         assert entry.path == "root" or entry.path.startswith("root/")
-        if entry.type is EntryType.FILE:
+        if entry.type is ItemType.FILE:
             with OpenTree(folder / "new") as below, below.open(entry.path) as content:
                 assert len(content.read()) == entry.size
     for root, folders, names in os.walk(folder / "new", topdown=False):

@@ -21,7 +21,6 @@ from bottle.errors import (
     UsageError,
     VerificationFailed,
 )
-from bottle.files.unpack import Limits
 from bottle.launch import bare_spec
 from bottle.model import CapabilityRequest, MigrationPhase, MigrationRecord, RequestStatus, Retention, Status, Tombstone
 from bottle.operations import ForkRequest, approve, commit, deny, fork, remove, resume, show, stop
@@ -30,6 +29,7 @@ from bottle.plan.history import targets_of
 from bottle.plan.resume import Attach, FromCommit, Rebuild, ResumeRequest, StartAgain
 from bottle.requests.request import digest_of
 from bottle.store.state import BottleState
+from bottle.tar.rules import Limits
 from bottle.workspace import workspace_owner
 from tests.support.world import AGENT, BASE, Fate, Killed, World, every_moment
 

@@ -10,11 +10,11 @@ import pytest
 
 from bottle import transcript
 from bottle.errors import EngineError, VerificationFailed
-from bottle.files.unpack import Limits
 from bottle.model import Mount, MountKind, Status
 from bottle.operations import ForkRequest, commit, end_session, fork, resume, stop
 from bottle.plan.resume import ResumeRequest
 from bottle.store.state import BottleState
+from bottle.tar.rules import Limits
 from bottle.testing.tree import FakeNode
 from tests.support.trees import snapshot
 from tests.support.world import AGENT, World

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from bottle.files.unpack import Entry, EntryType
 from bottle.model import (
     Agent,
     Arrived,
@@ -32,11 +31,12 @@ from bottle.naming import Identity
 from bottle.store import lock
 from bottle.store import state as states
 from bottle.store.kept import KEPT, CommitHistory
-from bottle.transcript import INDEX, Index
+from bottle.tar.items import ItemType
+from bottle.transcript import INDEX, Entry, Index
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ROOT = Path(__file__).parents[3]
-FILE = Entry(path="a", type=EntryType.FILE, mode=0o600, uid=0, gid=0, mtime=0)
+FILE = Entry(path="a", type=ItemType.FILE, mode=0o600, uid=0, gid=0, mtime=0)
 IDENTITY = Identity.parse("demo-abcde")
 METADATA = Metadata(
     identity=IDENTITY,

@@ -563,7 +563,7 @@ def test_what_is_edited_during_the_hand_over_is_told(
     answer("text", {}, lines)
     assert "|" not in capsys.readouterr().out  # no line of it passes for one of an error
     assert moved_document(moved, SENDING, moved.host)["newer_here"] == ["late"]
-    assert moved_from_json(moved_to_json(moved), "owner").edited == moved.account.edited
+    assert moved_from_json(moved_to_json(moved), "owner").account.edited == moved.account.edited
     assert rig.move().account.edited == ("late",)  # the same command once more says so too
 
 

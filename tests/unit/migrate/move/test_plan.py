@@ -12,12 +12,12 @@ import pytest
 from bottle.cli.movewords import missing as lacking
 from bottle.cli.movewords import staying
 from bottle.errors import BackendUnsupported, Conflict, NameTaken, PreflightRefused
-from bottle.files.limits import MOST_NAMES
 from bottle.files.tree import Extent
 from bottle.model import Agent, CommitRecord, ContainerFacts, ContainerMark, Metadata, Mount, MountKind, Status, Store
 from bottle.naming import Identity
 from bottle.portbinding import PortBinding
-from migrate.admission.tar_rules import MOST_ENTRIES
+from bottle.tar.paths import MOST_NAMES
+from bottle.tar.rules import MOST_ENTRIES
 from migrate.contents.outside import Survey
 from migrate.model import Codec, HostFacts, Place, Presence
 from migrate.move.model import MoveFacts, MovePlan

@@ -20,7 +20,6 @@ import pytest
 
 from bottle.agent.admission import demands
 from bottle.errors import BackendUnsupported, BottleError, ConnectionLost, NeedsConsent, VerificationFailed
-from bottle.files.limits import LONGEST_PATH
 from bottle.model import (
     Agent,
     CapabilityRequest,
@@ -39,6 +38,7 @@ from bottle.requests.request import digest_of
 from bottle.store.home import StateHome
 from bottle.store.kept import KEPT, CommitHistory
 from bottle.store.state import BottleState
+from bottle.tar.paths import LONGEST_PATH
 from bottle.testing import RecordingProgress
 from migrate.admission.arrived_update import Instructions
 from migrate.admission.image_archive import read_image

@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bottle.errors import VerificationFailed
+from bottle.tar.chunks import CHUNK
 from migrate.model import Codec
-from migrate.tar.compression import CHUNK, CompressingWriter, Meter, Reader, compressor, decompress, sniff
+from migrate.tar.compression import CompressingWriter, Meter, compressor, decompress, sniff
 
 CODECS = pytest.mark.parametrize("codec", list(Codec), ids=lambda codec: codec.name)
 # More than the blocks that zstd's workers cut the input into.
@@ -153,13 +154,3 @@ def test_meter() -> None:
     assert meter.digest == "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     meter.update(b"abc")
     assert meter.size == 3
-
-
-@given(st.lists(st.binary(max_size=20)), st.integers(1, 30))
-def test_reader_gives_all_in_order(chunks: list[bytes], size: int) -> None:
-    whole = b"".join(chunks)
-    reader = Reader(chunks)
-    assert reader.exactly(size) == whole[:size]
-    pieces = list(iter(lambda: reader.read(size), b""))
-    assert b"".join(pieces) == whole[size:]
-    assert all(len(piece) <= size for piece in pieces)

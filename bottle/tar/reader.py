@@ -5,15 +5,16 @@ IEEE 1003.1-1988) with pax records (POSIX.1-2001) and GNU's long names and base-
 """
 
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 
 from bottle.errors import VerificationFailed
-from migrate.tar.compression import CHUNK, Reader
+from bottle.tar.chunks import CHUNK, ChunkReader
 
 BLOCK = tarfile.BLOCKSIZE
-# Names and pax records of a single member; an engine's archive has a few hundred bytes of them.
+# All headers of a single member; an engine's archive has a few hundred bytes of names and pax records.
 _MAX_EXTENSION = 1 << 20
 _MAX_MEMBERS = 1 << 17
 _MAX_DIGITS = 19
@@ -28,25 +29,37 @@ _ZERO = bytes(BLOCK)
 class Member:
     """One entry. `name` and `link` are whatever the archive says: compare them, never use them as paths.
 
-    `type` is tarfile's, `head` all that stands in front of the content, byte for byte.
+    `head` is all that stands in front of the content, byte for byte: the `header`, and before it others, of the types
+    in `extensions`, which said `records`.
     """
 
     name: str
     size: int
-    is_file: bool
     link: str
-    type: bytes
+    header: tarfile.TarInfo
+    records: Mapping[str, str]
+    extensions: tuple[bytes, ...]
     head: bytes
+
+    @property
+    def type(self) -> bytes:
+        """As tarfile has them."""
+        return self.header.type
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it has content."""
+        return self.header.type in _FILES
 
 
 class TarStream:
     """A tar that goes by once. Raises VerificationFailed at the first thing that no sound archive contains."""
 
-    def __init__(self, chunks: Iterable[bytes], *, layer: bool = False) -> None:
-        """`layer`: it is a filesystem's, so devices and fifos are in order, and so is any number of entries."""
-        self._source = Reader(chunks)
-        self._types = _FILES | _PLAIN | (_SPECIAL if layer else set())
-        self._most = None if layer else _MAX_MEMBERS
+    def __init__(self, chunks: Iterable[bytes], *, image: bool = False) -> None:
+        """`image`: it is an image's archive and no filesystem's: it has no devices or fifos, and few entries."""
+        self._source = ChunkReader(chunks)
+        self._types = _FILES | _PLAIN | (set() if image else _SPECIAL)
+        self._most = _MAX_MEMBERS if image else None
         self._head = bytearray()
         self._offset = 0
         self._left = 0
@@ -67,7 +80,7 @@ class TarStream:
     def data(self) -> Iterator[bytes]:
         """The content of the entry that was yielded last, in pieces."""
         while self._left:
-            piece = self._source.read(min(self._left, CHUNK))
+            piece = self._source.some(min(self._left, CHUNK))
             if not piece:
                 raise self._damaged("it ends in the middle of an entry")
             self._left -= len(piece)
@@ -83,11 +96,12 @@ class TarStream:
     def _skip_rest(self) -> None:
         for _ in self.data():
             pass
-        self._take(self._padding)
-        self._padding = 0
+        if self._padding:
+            self._take(self._padding)
+            self._padding = 0
 
     def _take(self, size: int) -> bytes:
-        taken = self._source.exactly(size)
+        taken = self._source.read(size)
         self._offset += len(taken)
         if len(taken) < size:
             raise self._damaged("it ends too early")
@@ -96,11 +110,12 @@ class TarStream:
     def _next(self) -> Member | None:
         """The next header with what extends it, or None at the first block of the end mark."""
         extra: dict[str, str] = {}
+        extensions: list[bytes] = []
         self._head.clear()
         while True:
             header = self._header()
             if header is None:
-                if extra:
+                if extensions:
                     raise self._damaged("names without an entry")
                 return None
             match header.type:
@@ -111,7 +126,8 @@ class TarStream:
                 case tarfile.GNUTYPE_LONGLINK:
                     extra["linkpath"] = self._text(self._extension(header.size).rstrip(b"\0"))
                 case _:
-                    return self._member(header, extra)
+                    return self._member(header, extra, tuple(extensions))
+            extensions.append(header.type)
 
     def _header(self) -> tarfile.TarInfo | None:
         block = self._take(BLOCK)
@@ -123,7 +139,7 @@ class TarStream:
         except (tarfile.HeaderError, ValueError) as exc:
             raise self._damaged("there is no header where one should be", block) from exc
 
-    def _member(self, header: tarfile.TarInfo, extra: dict[str, str]) -> Member:
+    def _member(self, header: tarfile.TarInfo, extra: dict[str, str], extensions: tuple[bytes, ...]) -> Member:
         size = self._number(extra["size"]) if "size" in extra else header.size
         if header.type not in self._types or size < 0 or (size and header.type not in _FILES):
             raise self._damaged(f"an entry of type {header.type!r} and size {size}")
@@ -134,15 +150,16 @@ class TarStream:
         return Member(
             name=extra.get("path", header.name),
             size=size,
-            is_file=header.type in _FILES,
             link=extra.get("linkpath", header.linkname),
-            type=header.type,
+            header=header,
+            records=extra,
+            extensions=extensions,
             head=bytes(self._head),
         )
 
     def _extension(self, size: int) -> bytes:
-        if not 0 <= size <= _MAX_EXTENSION:
-            raise self._damaged(f"names of {size} bytes")
+        if not 0 <= size <= _MAX_EXTENSION - len(self._head):
+            raise self._damaged(f"a header with names of {size} bytes")
         data = self._take(size)
         self._head += data + self._take(-size % BLOCK)
         return data
@@ -174,7 +191,7 @@ class TarStream:
         """The end mark is two blocks of zeros; writers may add more zeros, and nothing else."""
         if self._take(BLOCK) != _ZERO:
             raise self._damaged("half an end mark")
-        while piece := self._source.read(CHUNK):
+        while piece := self._source.some(CHUNK):
             if piece.count(0) != len(piece):
                 raise self._damaged("something follows after its end", piece.lstrip(b"\0"))
             self._offset += len(piece)
@@ -184,6 +201,42 @@ class TarStream:
         return VerificationFailed(
             f"the archive is damaged at byte {self._offset}: {why}" + (f"; it says: {said}" if said else "")
         )
+
+
+@contextmanager
+def given_out(what: str, *, left: str, next_step: str) -> Iterator[None]:
+    """Say of a tar that is read here, and is none, that an engine gave it out of `what`. Raises VerificationFailed.
+
+    An engine that meets an error while it makes one only ends it early, and one that unpacks it takes that for its end.
+    """
+    try:
+        yield
+    except VerificationFailed as exc:
+        raise VerificationFailed(
+            f"what Docker gave out of {what} is no whole tar: {exc.what}", left=left, next_step=next_step
+        ) from exc
+
+
+def whole(tar: Iterable[bytes], what: str, *, left: str, next_step: str) -> Iterator[bytes]:
+    """The very bytes of a tar of `what` that an engine makes. Raises VerificationFailed where it is torn."""
+    read: list[bytes] = []
+
+    def passing() -> Iterator[bytes]:
+        for chunk in tar:
+            read.append(chunk)
+            yield chunk
+
+    def passed() -> Iterator[bytes]:
+        while read:
+            yield read.pop(0)
+
+    stream = TarStream(passing())
+    with given_out(what, left=left, next_step=next_step):
+        for _ in stream.members():
+            yield from passed()
+            for _ in stream.data():
+                yield from passed()
+    yield from passed()
 
 
 def _readable(data: bytes) -> str:

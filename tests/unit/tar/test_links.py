@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bottle.errors import VerificationFailed
-from migrate.admission import tar_rules as scrutiny
-from migrate.admission.tar_rules import Walk
+from bottle.tar import links
+from bottle.tar.links import Walk
 
 TREE = {
     "here": "file",
@@ -42,7 +42,7 @@ def test_the_ways_of_all_links_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> 
     """One way over forty links of two thousand folders takes no time to speak of, and a million of them take hours."""
     chain = {f"link{number}": "a/../" * 800 + f"link{number + 1}" for number in range(40)}
     many = {f"to{number}": "link0" for number in range(100)}
-    monkeypatch.setattr(scrutiny, "_MOST_STEPS", 1_000_000)
+    monkeypatch.setattr(links, "_MOST_STEPS", 1_000_000)
     walk = Walk(chain | many)
     assert not walk.points_out("to0")
     with pytest.raises(VerificationFailed, match="too many ways"):
@@ -50,7 +50,7 @@ def test_the_ways_of_all_links_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_step_in_a_deep_folder_counts_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scrutiny, "_MOST_STEPS", 1000)
+    monkeypatch.setattr(links, "_MOST_STEPS", 1000)
     deep = "/".join("d" * 250 for _ in range(200))
     with pytest.raises(VerificationFailed, match="too many ways"):
         Walk({f"{deep}/link": "a/../" * 20}).points_out(f"{deep}/link")

@@ -1,0 +1,1 @@
+"""Tars that nobody vouches for: read strictly, by one reader, and held to rules."""
