@@ -3,7 +3,7 @@
 from bottle.cli.moveplan import FETCHING, Sides
 from bottle.losses import worth_telling
 from bottle.words import size
-from migrate.move.model import Moved
+from migrate import Moved
 
 
 def moved_document(moved: Moved, sides: Sides, missing: tuple[str, ...], other: str) -> dict[str, object]:

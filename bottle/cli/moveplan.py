@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bottle.words import size
-from migrate.move.model import MovePlan
+from migrate import MovePlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,7 @@ from migrate.contents.packing import packed_before
 from migrate.host.destination import Destination
 from migrate.host.probe import probe
 from migrate.model import RemoteCommand, Reply
+from migrate.move import image, rehearsal
 from migrate.move.execute import move, plan
 from migrate.move.model import Moved, MovePlan
 from migrate.pull.messages import moved_from_json, moved_to_json, plan_from_json, plan_to_json
@@ -91,8 +92,8 @@ class Rig:
 
     def hold(self, *images: ImageFacts) -> None:
         """Have the engine there list these images."""
-        listed = "\n".join(image.id for image in images)
-        described = "\n".join(f"{image.id} {json.dumps(list(image.diff_ids))}" for image in images)
+        listed = "\n".join(each.id for each in images)
+        described = "\n".join(f"{each.id} {json.dumps(list(each.diff_ids))}" for each in images)
         script = (self.programs / "docker").read_text()
         held = f"image' 'ls*) echo '{listed}' ;;\nimage' 'inspect*) echo '{described}' ;;\n"
         self.program("docker", script.replace("load*)", f"{held}load*)"))
@@ -131,7 +132,7 @@ class Rig:
 
 @pytest.fixture
 def rig(tmp_path: Path, far: Path, programs: Path, remote: LocalRemote, monkeypatch: pytest.MonkeyPatch) -> Rig:
-    monkeypatch.setattr("migrate.move.image.measure", lambda *_: 1e9)
+    monkeypatch.setattr(image, "measure", lambda *_: 1e9)
     monkeypatch.setattr(Destination, "verify_image", lambda *_: None)  # no engine there has an image to be looked at
     return Rig(tmp_path, far, programs, remote)
 
@@ -768,7 +769,7 @@ def test_a_container_that_cannot_be_looked_into_is_looked_through_when_it_is_com
         raise EngineError("no")
 
     with monkeypatch.context() as patch:
-        patch.setattr("migrate.move.rehearsal.written_layer", failing)
+        patch.setattr(rehearsal, "written_layer", failing)
         with pytest.raises(PreflightRefused, match="/root/key: a GitHub token"):
             rig.move()
     assert any("only when it is committed: no" in note for note in rig.world.progress.notes)
