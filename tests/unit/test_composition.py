@@ -27,15 +27,14 @@ def test_nothing_given_it_is_what_the_commands_have(tmp_path: Path, monkeypatch:
 
 
 def test_what_is_given_is_used(tmp_path: Path) -> None:
-    engine, progress = FakeEngine(), RecordingProgress()
-    context = make_context(
-        home=tmp_path, engine=engine, environ={"A": "b"}, runtime=tmp_path / "run", progress=progress
-    )
-    assert (context.home.path, context.engine, context.environ) == (tmp_path, engine, {"A": "b"})
-    assert (context.runtime, context.progress) == (tmp_path / "run", progress)
+    engine, progress, runtime, environ = FakeEngine(), RecordingProgress(), tmp_path / "run", {"A": "b"}
+    context = make_context(home=tmp_path, engine=engine, environ=environ, runtime=runtime, progress=progress)
+    assert (context.home.path, context.engine, context.environ) == (tmp_path, engine, environ)
+    assert (context.runtime, context.progress) == (runtime, progress)
 
 
-def test_layers_are_read_and_squashed_by_the_engine_of_the_context(world: World) -> None:
+def test_layers_are_read_and_squashed_by_the_engine_of_the_context(tmp_path: Path) -> None:
+    world = World(tmp_path)
     context = make_context(home=world.home.path, engine=world.engine, progress=world.progress)
     bottle = world.start()
     with pytest.raises(NotFound, match="there is no image nothing"):
