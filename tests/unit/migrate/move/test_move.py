@@ -38,6 +38,7 @@ from bottle.model import CommitRecord, ImageFacts, MigrationPhase, MigrationReco
 from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.operations import Context, examine, list_bottles
+from bottle.operations import pause as pausing
 from bottle.operations.commit import commit
 from bottle.operations.doctor import Verdict
 from bottle.operations.resume import resume
@@ -50,7 +51,7 @@ from migrate.contents.packing import packed_before
 from migrate.host.destination import Destination
 from migrate.host.probe import probe
 from migrate.model import RemoteCommand, Reply
-from migrate.move import image, rehearsal
+from migrate.move import files, image, rehearsal
 from migrate.move.execute import move, plan
 from migrate.move.model import Moved, MovePlan
 from migrate.pull.messages import moved_from_json, moved_to_json, plan_from_json, plan_to_json
@@ -166,8 +167,8 @@ def test_a_copy_holds_the_bottle_still_and_lets_it_go_on(rig: Rig, monkeypatch: 
     assert world.status(bottle) is Status.RUNNING
     assert bottle.paused_by is None
     with monkeypatch.context() as patch:
-        for name in ("migrate.move.files.pack", "bottle.operations.pause.let_go_on"):
-            patch.setattr(name, lambda *_, **__: (_ for _ in ()).throw(Killed))
+        for module, name in ((files, "pack"), (pausing, "let_go_on")):
+            patch.setattr(module, name, lambda *_, **__: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             rig.move(keep=True)
     assert (world.status(bottle), bottle.paused_by) == (Status.PAUSED, "a copy")
