@@ -99,7 +99,7 @@ def _measure(rig: Rig, name: str, scenario: str, round_number: int) -> Sample:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.migrate", description=__doc__)
-    parser.add_argument("--size", type=_size, default="1G", help="size of the image, such as 500M [default: 1G]")
+    parser.add_argument("--size", type=size, default="1G", help="size of the image, such as 500M [default: 1G]")
     parser.add_argument("--rounds", type=int, default=3, help="[default: 3]")
     parser.add_argument("--store", choices=("classic", "containerd"), default="classic", help="the far host's")
     parser.add_argument("--rate", type=_rate, default="none", help="of the link, such as 100mbit [default: none]")
@@ -112,7 +112,7 @@ def _parse() -> argparse.Namespace:
     return options
 
 
-def _size(text: str) -> int:
+def size(text: str) -> int:
     match = re.fullmatch(r"([0-9]+)([MG])", text, re.IGNORECASE)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no size: expected 500M or 1G")

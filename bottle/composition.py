@@ -18,7 +18,7 @@ from bottle.operations import Context
 from bottle.ports import Engine, LayerSquasher, Progress
 from bottle.progress import Silent
 from bottle.runtime import default_runtime
-from bottle.store.state import StateHome
+from bottle.store.home import StateHome
 
 
 def make_context(

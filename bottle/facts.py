@@ -122,7 +122,7 @@ def container_facts(inspected: Json) -> ContainerFacts:
         # A container that is up, or never was, shows 0 too.
         exit_code=state.get("ExitCode") if started is not None and not status.alive else None,
         labels=dict((inspected.get("Config") or {}).get("Labels") or {}),
-        mounts=container_mounts(inspected),
+        mounts=mounts_of(inspected),
         pid=state.get("Pid") or 0,
         restart=((inspected.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name") or NO_RESTART,
         argv=(str(inspected.get("Path") or ""), *map(str, inspected.get("Args") or ())),
@@ -137,7 +137,7 @@ def _status(state: Json) -> Status:
     return Status.RUNNING if state.get("Running") else Status.EXITED
 
 
-def container_mounts(inspected: Json) -> tuple[Mount, ...]:
+def mounts_of(inspected: Json) -> tuple[Mount, ...]:
     """What is mounted, sorted by target; volumes that nobody asked for by name are anonymous."""
     host: Json = inspected.get("HostConfig") or {}
     requested = {mount.get("Source") for mount in host.get("Mounts") or () if mount.get("Type") == "volume"}
@@ -296,3 +296,9 @@ def store_of(info: Json) -> Store:
 def changes(diff: Sequence[Json] | None) -> tuple[Change, ...]:
     """The answer to a container's changes, which is null when there are none."""
     return tuple(Change(ChangeKind(each["Kind"]), each["Path"]) for each in diff or ())
+
+
+def has_labels(labels: Mapping[str, str] | None, wanted: Mapping[str, str | None]) -> bool:
+    """Whether something has all labels that are wanted (None: any value): Podman takes several for alternatives."""
+    has = labels or {}
+    return all(key in has and value in {None, has[key]} for key, value in wanted.items())

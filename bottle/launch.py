@@ -10,18 +10,11 @@ from pathlib import Path
 from bottle.agent.admission import RESERVED
 from bottle.errors import ManifestError
 from bottle.model import SCHEMA, Agent, ContainerFacts, LaunchSpec, Metadata, Mount, MountKind
-from bottle.naming import (
-    LABEL_AGENT,
-    LABEL_COMMIT,
-    LABEL_IDENTITY,
-    LABEL_SCHEMA,
-    Identity,
-    declared_volume,
-)
+from bottle.naming import LABEL_AGENT, LABEL_COMMIT, LABEL_IDENTITY, LABEL_SCHEMA, Identity, declared_volume
 
 # What stands before the command of a container that can be told another one; `runtime.prepare` puts both there.
 LAUNCH = ("/bin/sh", f"{RESERVED}/launch")
-REQUESTS = f"{RESERVED}/requests"
+REQUESTS_MOUNT = f"{RESERVED}/requests"
 
 _WITH_SECRETS = f'[ ! -r {RESERVED}/secrets ] || . {RESERVED}/secrets; exec "$@"'
 
@@ -111,24 +104,13 @@ def launch_spec(
     number of the commit that `image` is.
     """
     identity, agent = metadata.identity, metadata.agent
-    mounts = list(container_mounts(metadata))
-    if run_folder is not None:
-        mounts.append(Mount(kind=MountKind.BIND, source=str(run_folder), target=RESERVED, read_only=True))
-        mounts.append(Mount(kind=MountKind.VOLUME, source=requests_volume(identity), target=REQUESTS))
-    labels = {
-        LABEL_SCHEMA: str(SCHEMA),
-        LABEL_IDENTITY: str(identity),
-        LABEL_AGENT: agent.name,
-    }
-    if commit is not None:
-        labels[LABEL_COMMIT] = str(commit)
     return LaunchSpec(
         name=identity.container,
         image=image,
         entrypoint=argv,
         env=agent.env,
-        labels=tuple(labels.items()),
-        mounts=tuple(mounts),
+        labels=_labels(metadata, commit),
+        mounts=(*container_mounts(metadata), *(_own_mounts(identity, run_folder) if run_folder is not None else ())),
         workdir=agent.workdir,
         user=metadata.user,
         hostname=str(identity)[-63:].lstrip("-."),
@@ -146,8 +128,23 @@ def launch_spec(
     )
 
 
+def _labels(metadata: Metadata, commit: int | None) -> tuple[tuple[str, str], ...]:
+    labels = {LABEL_SCHEMA: str(SCHEMA), LABEL_IDENTITY: str(metadata.identity), LABEL_AGENT: metadata.agent.name}
+    if commit is not None:
+        labels[LABEL_COMMIT] = str(commit)
+    return tuple(labels.items())
+
+
+def _own_mounts(identity: Identity, run_folder: Path) -> tuple[Mount, ...]:
+    """What becomes /run/bottle, and the volume in it that requests are made in."""
+    return (
+        Mount(kind=MountKind.BIND, source=str(run_folder), target=RESERVED, read_only=True),
+        Mount(kind=MountKind.VOLUME, source=requests_volume(identity), target=REQUESTS_MOUNT),
+    )
+
+
 def requests_volume(identity: Identity) -> str:
-    """Docker's name of the volume that a bottle asks for capabilities in; no manifest can name one so."""
+    """Docker's name of the volume that a bottle makes its capability requests in; no manifest can name one so."""
     return identity.volume("_requests")
 
 

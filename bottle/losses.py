@@ -26,7 +26,7 @@ class Trait(Enum):
     DEVICE = ("device", "devices")
     ATTRIBUTES = ("file with extended attributes", "files with extended attributes")
     ACL = ("file with an ACL", "files with an ACL")
-    CAPABILITY = ("file with a capability", "files with capabilities")
+    FILE_CAPABILITY = ("file with a capability", "files with capabilities")
     FLAGS = ("file with file flags", "files with file flags")
     LINKED = ("file with a hard link, which becomes a copy", "files with hard links, which become copies")
     SHARED = ("file with a hard link to outside of it", "files with hard links to outside of it")
@@ -45,8 +45,8 @@ class Way(Enum):
 
 
 _HELD = {
-    Way.COMMIT: {Trait.FIFO, Trait.DEVICE, Trait.CAPABILITY, Trait.LINKED, Trait.SHARED},
-    Way.ARCHIVE: {Trait.FIFO, Trait.DEVICE, Trait.CAPABILITY, Trait.LINKED},
+    Way.COMMIT: {Trait.FIFO, Trait.DEVICE, Trait.FILE_CAPABILITY, Trait.LINKED, Trait.SHARED},
+    Way.ARCHIVE: {Trait.FIFO, Trait.DEVICE, Trait.FILE_CAPABILITY, Trait.LINKED},
     Way.TRANSCRIPT: {Trait.SHARED},  # a link is none there, wherever it leads
     Way.TAR: {Trait.LINKED, Trait.FRACTION},
 }
@@ -166,7 +166,7 @@ def _traits(node: Node) -> Iterator[tuple[Trait, str]]:
     if any(key.startswith(_ACL) for key in keys):
         yield Trait.ACL, ""
     if _CAPABILITY in keys:
-        yield Trait.CAPABILITY, ""
+        yield Trait.FILE_CAPABILITY, ""
     if own := [key for key in keys if key != _CAPABILITY and not key.startswith(_ACL)]:
         yield Trait.ATTRIBUTES, ", ".join(own)
     if (node.is_file or node.is_folder) and (flags := _flags(node)):

@@ -66,7 +66,7 @@ def prepare(
     return folder
 
 
-def answer(base: Path, identity: Identity, number: int, text: str) -> None:
+def write_answer(base: Path, identity: Identity, number: int, text: str) -> None:
     """Let a bottle see what became of its request; one that has no folder sees it when it is next prepared."""
     folder = base / str(identity)
     try:

@@ -11,7 +11,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,22 +19,52 @@ from bottle.agent.admission import RESERVED
 from bottle.errors import NotFound, StateDamaged, VerificationFailed
 from bottle.files import tree
 from bottle.files.atomic import cannot_write, recover_tree, replace_tree, standing_tree, write_atomic
+from bottle.files.opentree import OpenTree
 from bottle.files.regular import read_regular
-from bottle.files.tree import Tree
 from bottle.files.unpack import Entry, EntryType, Limits, receive, relative
 from bottle.launch import is_below
 from bottle.model import Mount
-from bottle.ports import Engine
-from bottle.store import serial
+from bottle.ports import Contents
+from bottle.store.form import Form
+from bottle.store.forms import Forms
+from bottle.store.values import InvalidValue, between, number, text
 from bottle.text import printable
 
 _LIMITS = Limits(entries=200_000, size=4 * 1024**3)
-_MOST_ID = 2**32 - 1
 _LINKS = 40  # paths that a transcript may consist of when links are followed: as many as Linux follows
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """`transcript/index.json`: every file, folder and link of a snapshot."""
+
+    entries: tuple[Entry, ...]
+
+
+def _target(value: object, _: object) -> str:
+    if "\0" in text(value):
+        raise InvalidValue("ends in its middle")
+    return text(value)
+
+
+_ID = between(0, 2**32 - 1)  # of a user or a group
+# An engine gives times in whole seconds.
+_ENTRY = Form(
+    read={
+        "path": lambda value, _: relative(text(value)),
+        "mode": lambda value, _: number(value) & 0o7777,
+        "uid": _ID,
+        "gid": _ID,
+        "size": between(0, _LIMITS.size),
+        "target": _target,
+    },
+    omitted=("nanoseconds",),
+)
+INDEX = Forms({Entry: _ENTRY})
+
+
 def capture(
-    engine: Engine, container: str, paths: tuple[str, ...], folder: Path, *, mounted: Iterable[Mount] = ()
+    engine: Contents, container: str, paths: tuple[str, ...], folder: Path, *, mounted: Iterable[Mount] = ()
 ) -> int:
     """Replace the snapshot in `folder` by what is at `paths` in a container; the number of files it has now.
 
@@ -63,8 +93,7 @@ def capture(
             link = next((each.target for each in found if _is_link_at(done[-1], each)), None)
             if link is not None:
                 waiting += _leads_to(done[-1], link, (*done, *waiting), elsewhere)
-        document = {"entries": [entry_to_json(entry) for entry in entries]}
-        write_atomic(new / "index.json", serial.dump(document))
+        write_atomic(new / "index.json", INDEX.dump(Index(entries=tuple(entries))))
         replace_tree(new, folder)
     finally:
         tree.discard(new)
@@ -80,7 +109,7 @@ def _outermost(paths: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def _take(engine: Engine, container: str, path: str, files: Path) -> tuple[Entry, ...]:
+def _take(engine: Contents, container: str, path: str, files: Path) -> tuple[Entry, ...]:
     try:
         archive = engine.read_archive(container, path)
         entries = tuple(receive(archive, files, posixpath.dirname(path).lstrip("/") or ".", _LIMITS))
@@ -118,7 +147,7 @@ def _leads_to(path: str, link: str, taken: tuple[str, ...], elsewhere: tuple[str
     return (target,)
 
 
-def _require_readable(engine: Engine, container: str, cause: NotFound) -> None:
+def _require_readable(engine: Contents, container: str, cause: NotFound) -> None:
     """Tell a path that is not there from a container that cannot be read.
 
     The engine says "not found" of every path when the source of one of the container's mounts is missing.
@@ -145,10 +174,10 @@ def read_index(folder: Path) -> tuple[Entry, ...]:
         return ()
     except OSError as exc:
         raise StateDamaged(f"cannot read {path}: {exc.strerror}", next_step=f"ls -l {path}") from exc
-    return serial.load(data, path, lambda document: tuple(map(_entry, serial.tables(document, "entries"))))
+    return INDEX.load(data, path, Index).entries
 
 
-def restore(engine: Engine, container: str, folder: Path, *, spared: Callable[[str], bool] = lambda _: False) -> int:
+def restore(engine: Contents, container: str, folder: Path, *, spared: Callable[[str], bool] = lambda _: False) -> int:
     """Put the snapshot in `folder` into a container that does not run; the number of files put back.
 
     Nothing is written to a path in the container that is `spared`. Raises VerificationFailed when a file is not what
@@ -161,13 +190,6 @@ def restore(engine: Engine, container: str, folder: Path, *, spared: Callable[[s
     with _as_tar(entries, folder / "files") as tar:
         engine.write_archive(container, "/", tar)
     return sum(entry.type is EntryType.FILE for entry in entries)
-
-
-def entry_to_json(entry: Entry) -> serial.Json:
-    """As the index has it. An engine gives times in whole seconds."""
-    said = {**asdict(entry), "type": entry.type.value}
-    del said["nanoseconds"]
-    return said
 
 
 @contextmanager
@@ -190,9 +212,9 @@ def _as_tar(entries: tuple[Entry, ...], files: Path) -> Iterator[BinaryIO]:
         yield spool
 
 
-def _opened(files: Path) -> Tree:
+def _opened(files: Path) -> OpenTree:
     try:
-        return Tree(files)
+        return OpenTree(files)
     except OSError as exc:
         raise VerificationFailed(
             f"the transcript's snapshot lacks {files}: {exc.strerror}",
@@ -201,7 +223,7 @@ def _opened(files: Path) -> Tree:
         ) from exc
 
 
-def _checked(entry: Entry, below: Tree, files: Path) -> BinaryIO:
+def _checked(entry: Entry, below: OpenTree, files: Path) -> BinaryIO:
     try:
         content = below.open(entry.path)
     except OSError as exc:
@@ -226,20 +248,3 @@ def _checked(entry: Entry, below: Tree, files: Path) -> BinaryIO:
 
 def _aside(files: Path) -> str:
     return f"to go on without it: mv {files.parent} {files.parent}.damaged"
-
-
-def _entry(data: serial.Json) -> Entry:
-    if "\0" in serial.text(data, "target"):
-        raise ValueError("`target` ends in its middle")
-    entry = Entry(
-        path=relative(serial.text(data, "path")),
-        type=EntryType(serial.text(data, "type")),
-        mode=serial.number(data, "mode"),
-        uid=serial.between(data, "uid", 0, _MOST_ID),
-        gid=serial.between(data, "gid", 0, _MOST_ID),
-        mtime=serial.number(data, "mtime"),
-        size=serial.between(data, "size", 0, _LIMITS.size),
-        sha256=serial.text(data, "sha256"),
-        target=serial.text(data, "target"),
-    )
-    return replace(entry, mode=entry.mode & 0o7777)

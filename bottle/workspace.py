@@ -11,15 +11,16 @@ from contextlib import suppress
 from pathlib import Path
 
 from bottle.errors import BottleError, NotFound, UsageError
-from bottle.files.tree import require_openable, walk
-from bottle.files.unpack import ChunkReader
-from bottle.ports import Engine
+from bottle.files.chunks import ChunkReader
+from bottle.files.limits import require_openable
+from bottle.files.tree import walk
+from bottle.ports import Contents
 
 _FIRST_USER = 1000  # the number of the first user, and of its group, on most systems
 
 
-def copy_in(
-    engine: Engine,
+def copy_workspace(
+    engine: Contents,
     container: str,
     folder: Path,
     workdir: str,
@@ -111,7 +112,7 @@ def _member(
     return member
 
 
-def resolve_user(engine: Engine, container: str, user: str) -> tuple[int, int]:
+def resolve_user(engine: Contents, container: str, user: str) -> tuple[int, int]:
     """The ids that a USER (`name`, `uid`, each with an optional `:group`) stands for in a container."""
     name, _, group = user.partition(":")
     uid, gid = 0, 0
@@ -135,7 +136,7 @@ def resolve_user(engine: Engine, container: str, user: str) -> tuple[int, int]:
     return uid, gid
 
 
-def user_id(engine: Engine, container: str, user: str) -> int | None:
+def user_id(engine: Contents, container: str, user: str) -> int | None:
     """The number of a user in a container, None where it is not known."""
     name = user.partition(":")[0]
     if name.isdigit():
@@ -190,7 +191,7 @@ def may_not_write(
     )
 
 
-def _lines(engine: Engine, container: str, path: str) -> list[str]:
+def _lines(engine: Contents, container: str, path: str) -> list[str]:
     try:
         with tarfile.open(  # type: ignore[call-overload]
             mode="r|", fileobj=ChunkReader(engine.read_archive(container, path))

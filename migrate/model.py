@@ -60,8 +60,8 @@ class Reply:
     """What a remote command said. `out` holds only what stood inside the reply's frame; `err` is cleaned and cut."""
 
     status: int
-    out: bytes
-    err: str
+    out: bytes = b""
+    err: str = ""
 
 
 class Codec(Enum):
@@ -70,6 +70,18 @@ class Codec(Enum):
     ZSTD = "zstd"
     GZIP = "gzip"
     NONE = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `str` gives. Raises ValueError."""
+        found = next((each for each in cls if str(each) == text), None)
+        if found is None:
+            raise ValueError(text)
+        return found
+
+    def __str__(self) -> str:
+        """As the scripts on the far host call it."""
+        return self.value or "none"
 
     @property
     def media_type(self) -> str:

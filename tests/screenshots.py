@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bottle.agent import dockerfile
+from bottle.agent import review
 from bottle.composition import make_context
 from bottle.dashboard.app import Dashboard
 from bottle.dashboard.desk import Desk
@@ -31,8 +31,8 @@ from bottle.model import (
 )
 from bottle.naming import Identity
 from bottle.operations import BottleView, History, HistoryEntry, Inspection
-from bottle.operations.capability import RequestDetail
 from bottle.operations.inspection import TranscriptSize
+from bottle.operations.request_review import RequestDetail
 from bottle.plan.sizes import Weight
 from bottle.requests.request import digest_of
 from bottle.testing import FakeEngine
@@ -139,8 +139,8 @@ class Scene(Desk):
             identity=identity,
             request=replace(REQUEST),
             in_force="agents/claude/Dockerfile, the agent's",
-            diff=dockerfile.differences(BEFORE, AFTER),
-            warnings=dockerfile.warnings(BEFORE, AFTER),
+            diff=review.differences(BEFORE, AFTER),
+            warnings=review.warnings(BEFORE, AFTER),
             notes=(),
         )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
-from bottle.agent import linuxcapability
+from bottle.agent import linux_capability
 from bottle.model import MOST_COMMITS, Agent, CommitRecord, ImageDefaults, Metadata, Mount, MountKind
 from bottle.text import printable
 
@@ -105,9 +105,9 @@ def _is_cpus(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0.01 <= value <= _MOST_CPUS
 
 
-def _is_capability(value: object) -> bool:
+def _is_linux_capability(value: object) -> bool:
     """Whether it is one, by name; all of them at once are none."""
-    return isinstance(value, str) and value in linuxcapability.NAMES
+    return isinstance(value, str) and value in linux_capability.NAMES
 
 
 def _is_address(value: object) -> bool:
@@ -142,7 +142,7 @@ SOURCE = Rule("an absolute path, written plainly and without :", _is_plain_path)
 NETWORK = Rule('"bridge", "none" or a network\'s name', _matches(_NAME, "host", "container"))
 HOST_NAME = Rule("the name of a host", _matches(_HOST_NAME))
 ADDRESS = Rule(f'an address, such as "10.0.0.5", or "{_HOST_GATEWAY}"', _is_address)
-CAPABILITY = Rule('the name of a Linux capability, such as "CHOWN"', _is_capability)
+LINUX_CAPABILITY = Rule('the name of a Linux capability, such as "CHOWN"', _is_linux_capability)
 MEMORY = Rule(
     'an amount of memory of at least 6m, such as "4g" or "512m"',
     lambda value: _is_whole(value, _LEAST_MEMORY, _MOST_MEMORY),
@@ -168,11 +168,13 @@ def clash(agent: Agent, *, copied: bool = False) -> tuple[str, str] | None:
 
 
 def beyond_reckoning(agent: Agent) -> tuple[str, ...]:
-    """The numbers of an agent that can be read and not reckoned with, a line each."""
+    """The numbers of an agent that can be read and not reckoned with, a line each. Asked of every bottle in a list."""
+    kept = (agent.keep.commits, agent.keep.days) if agent.keep is not None else ()
+    said = (("cpus", CPUS, (agent.cpus,)), ("keep", KEPT, kept))
     return tuple(
         _expected(key, rule)
-        for key, rule, values in _values(agent)
-        if rule in {CPUS, KEPT} and not all(rule.holds(value) for value in values if value is not None)
+        for key, rule, values in said
+        if not all(rule.holds(value) for value in values if value is not None)
     )
 
 
@@ -209,7 +211,7 @@ def demands(metadata: Metadata, *, rebuild: bool) -> tuple[str, ...]:
     asked += [f"port {port.place} of this host, which leads to its port {port.container}" for port in agent.ports]
     asked += [f"the name {name} for address {address}" for name, address in agent.hosts]
     asked += [f"GPUs of this host: {agent.gpus}"] if agent.gpus is not None else []
-    asked += [f"capability {name}" for name in agent.cap_add]
+    asked += [f"Linux capability {name}" for name in agent.cap_add]
     asked += [f"secret {name}, taken from your environment at each resume" for name in agent.secrets]
     if agent.pids > _OUR_PIDS:
         asked.append(f"{agent.pids} processes at once, where {_OUR_PIDS} are the rule")
@@ -267,7 +269,7 @@ def _values(agent: Agent) -> Iterator[tuple[str, Rule, Iterable[object]]]:
     yield "gpus", GPUS, _said(agent.gpus)
     yield "hosts", HOST_NAME, (name for name, _ in agent.hosts)
     yield "hosts", ADDRESS, (address for _, address in agent.hosts)
-    yield "cap_add", CAPABILITY, agent.cap_add
+    yield "cap_add", LINUX_CAPABILITY, agent.cap_add
     if agent.keep is not None:
         kept = [number for number in (agent.keep.commits, agent.keep.days) if number is not None]
         yield "keep", KEPT, kept or [None]

@@ -291,7 +291,9 @@ def _spelt(value: object) -> object:
 
 
 def _capability(value: object) -> str:
-    name: str = _one(admission.CAPABILITY)(value.upper().removeprefix("CAP_") if isinstance(value, str) else value)
+    name: str = _one(admission.LINUX_CAPABILITY)(
+        value.upper().removeprefix("CAP_") if isinstance(value, str) else value
+    )
     return name
 
 

@@ -10,8 +10,10 @@ from bottle.errors import Interrupted
 from bottle.model import CapabilityRequest, ContainerFacts, RequestStatus, Status
 from bottle.naming import Identity
 from bottle.operations import Context
-from bottle.plan.decisions import ResumeRequest, commit_in_force
-from bottle.store.state import TOMBSTONE, BottleState, StateHome
+from bottle.plan.history import commit_in_force
+from bottle.plan.resume import ResumeRequest
+from bottle.store.home import StateHome
+from bottle.store.state import TOMBSTONE, BottleState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,7 @@ def standing(context: Context, state: BottleState) -> Standing:
         exists=state.exists(),
         container=context.container(state.identity) if state.exists() else None,
         in_force=in_force(state),
-        unsettled=state.intent() is not None,
+        unsettled=state.intent.read() is not None,
     )
 
 

@@ -15,7 +15,7 @@ from bottle.errors import BottleError, Conflict, NotFound, UsageError
 from bottle.launch import with_secrets
 from bottle.model import ContainerFacts, Status
 from bottle.operations import Context
-from bottle.plan.decisions import require_here, require_output
+from bottle.plan.guards import require_here, require_output
 from bottle.store.state import BottleState
 
 
@@ -93,7 +93,7 @@ def logs(identity: str, *, follow: bool, tail: int | None, since: datetime | Non
         raise UsageError("--follow has no end that a JSON document could be printed at", next_step="leave one out")
     context = make_context()
     state = context.home.find(identity)
-    container = require_output(state.identity, context.container(state.identity), state.tombstone())
+    container = require_output(state.identity, context.container(state.identity), state.tombstone.read())
     chunks = context.engine.logs(container.id, follow=follow, tail=tail, since=since, timestamps=timestamps)
     if form == JSON:
         output = b"".join(chunks).decode("utf-8", "replace")
@@ -106,7 +106,7 @@ def logs(identity: str, *, follow: bool, tail: int | None, since: datetime | Non
 def _running(context: Context, state: BottleState, verb: str) -> ContainerFacts:
     """The bottle's container, which runs. Raises NotFound, Conflict or MovedAway."""
     identity = state.identity
-    require_here(identity, state.tombstone(), verb)
+    require_here(identity, state.tombstone.read(), verb)
     container = context.container(identity)
     if container is not None and container.status is Status.PAUSED:
         raise Conflict(

@@ -95,7 +95,7 @@ def _exported_document(exported: Exported) -> dict[str, object]:
         "identity": str(exported.identity),
         "file": str(exported.file),
         "bytes": exported.size,
-        "commit": manifest.number,
+        "commit": manifest.commit.number,
         "committed": exported.committed,
         "members": [
             {"name": member.name, "holds": _holds(member), "bytes": member.size, "plain_bytes": member.plain_size}
@@ -116,7 +116,7 @@ def _exported(exported: Exported) -> list[str]:
     manifest = exported.manifest
     unpacked = size(manifest.plain_size)
     lines = [
-        f"{exported.identity} is in {exported.file} (commit {manifest.number}, {size(exported.size)}, "
+        f"{exported.identity} is in {exported.file} (commit {manifest.commit.number}, {size(exported.size)}, "
         f"{unpacked} unpacked)"
     ]
     layers = manifest.of(Kind.LAYER)

@@ -6,6 +6,7 @@ import click
 
 from bottle.cli.aftermath import approve_interrupted, standing
 from bottle.cli.completion import identities
+from bottle.cli.forms import document_of
 from bottle.cli.group import Group
 from bottle.cli.interruption import explained
 from bottle.cli.output import Shown, answer, note, quoted, table
@@ -16,9 +17,8 @@ from bottle.operations import Approved, Denied, RequestDetail, RequestView, list
 from bottle.operations import approve as carry_out
 from bottle.operations import deny as turn_down
 from bottle.operations import show as look_at
-from bottle.operations.capability import Standing
+from bottle.operations.request_decision import DockerfileStanding
 from bottle.requests.request import MAX_DOCKERFILE, SHORT_DIGEST
-from bottle.store.serial import request_to_json
 from bottle.text import printable, printable_lines
 from bottle.words import age
 
@@ -73,7 +73,7 @@ def list_command(identity: str | None, form: str) -> None:
     rows = [_row(each) for each in found.requests]
     lines: Sequence[Shown] = table(_COLUMNS, rows) if rows else ["nothing was asked for"]
     document = {
-        "requests": [{"identity": str(each.identity), **request_to_json(each.request)} for each in found.requests],
+        "requests": [{"identity": str(each.identity), **document_of(each.request)} for each in found.requests],
         "notes": list(found.notes),
     }
     answer(form, document, lines)
@@ -102,7 +102,7 @@ def show(identity: str, digest: str | None, form: str) -> None:
         note(f"WARNING: {line}")
     document = {
         "identity": str(detail.identity),
-        "request": request_to_json(detail.request),
+        "request": document_of(detail.request),
         "in_force": detail.in_force,
         "diff": detail.diff,
         "warnings": list(detail.warnings),
@@ -157,7 +157,7 @@ def deny(identity: str, digest: str, *, word: str, form: str) -> None:
     """
     context = make_context()
     denied = turn_down(context, context.home.find(identity), digest, note=word)
-    document = {"identity": str(denied.identity), "request": request_to_json(denied.request), "already": denied.already}
+    document = {"identity": str(denied.identity), "request": document_of(denied.request), "already": denied.already}
     answer(form, document, _denied_lines(denied))
 
 
@@ -207,7 +207,7 @@ def _diff(detail: RequestDetail) -> list[str | Coloured]:
 def _approved_document(approved: Approved) -> dict[str, object]:
     return {
         "identity": str(approved.identity),
-        "request": request_to_json(approved.request),
+        "request": document_of(approved.request),
         "already": approved.already,
         "tried": approved.tried,
         "was_running": approved.was_running,
@@ -233,11 +233,11 @@ def _approved_lines(approved: Approved) -> list[str]:
         lines.append(f"to have it as it was instead:    {approved.back_line}")
     fresh = "its transcript and a fresh filesystem" if approved.has_transcript else "a fresh filesystem"
     match approved.standing:
-        case Standing.DUE:
+        case DockerfileStanding.DUE:
             lines.append(f"to build it and bring it back, with {fresh}:")
-        case Standing.OWN:
+        case DockerfileStanding.OWN:
             lines.append(f"a newer commit is in force; to build it all the same, with {fresh}:")
-        case Standing.REPLACED:
+        case DockerfileStanding.REPLACED:
             lines.append("another Dockerfile is in force since; to bring the bottle back:")
     return [*lines, approved.resume_line]
 

@@ -40,7 +40,7 @@ _OPTIONS = click.Command(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Invocation:
     """What the docker client was asked: the words from the plugin's name on, and variables that say the options."""
 
     words: tuple[str, ...]
@@ -49,7 +49,7 @@ class Asked:
     debug: bool
 
 
-def read_options(words: Sequence[str]) -> Asked:
+def read_options(words: Sequence[str]) -> Invocation:
     """Read what stands before the plugin's name. Raises UsageError for what bottle cannot heed."""
     try:
         options = _OPTIONS.make_context("docker", list(words)).params
@@ -61,7 +61,7 @@ def read_options(words: Sequence[str]) -> Asked:
                 f"docker bottle does not take docker's option --{name}",
                 next_step="put ca.pem, cert.pem and key.pem into one folder, and set DOCKER_CERT_PATH to it",
             )
-    return Asked(
+    return Invocation(
         words=options["words"],
         environment=_variables(options),
         wants_help=options["help"],

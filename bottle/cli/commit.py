@@ -4,12 +4,12 @@ import click
 
 from bottle.cli.aftermath import commit_interrupted, in_force, standing
 from bottle.cli.completion import identities
+from bottle.cli.forms import commit_document
 from bottle.cli.interruption import explained
 from bottle.cli.output import answer
 from bottle.cli.shared import choose, command, format_option, make_context, typed
 from bottle.operations import Committed
 from bottle.operations import commit as freeze
-from bottle.store.serial import commit_to_json
 from bottle.words import size
 
 
@@ -39,7 +39,7 @@ def commit(identity: str | None, message: str, no_pause: bool, form: str) -> Non
 def _document(committed: Committed) -> dict[str, object]:
     return {
         "identity": str(committed.identity),
-        "commit": commit_to_json(committed.commit),
+        "commit": commit_document(committed.commit),
         "written": committed.size,
         "adds": committed.adds,
         "not_in_snapshot": list(committed.left_out),

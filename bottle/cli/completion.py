@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 from bottle.errors import BottleError
 from bottle.home import default_home, user_home
 from bottle.model import CommitRecord
-from bottle.store.state import StateHome
+from bottle.store.home import StateHome
 from bottle.text import printable
 
 _Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]

@@ -8,7 +8,8 @@ from bottle.cli.completion import places
 from bottle.cli.output import JSON, answer, note, raw
 from bottle.cli.shared import command, format_option, make_context
 from bottle.errors import UsageError
-from bottle.operations import copy_in, copy_out, pack_out, unpack_in
+from bottle.operations import Context, Copied, copy_in, copy_out, pack_out, unpack_in
+from bottle.store.state import BottleState
 
 _STREAM = "-"
 
@@ -42,10 +43,7 @@ def cp(source: str, target: str, *, archive: bool, follow: bool, form: str) -> N
     context = make_context()
     if inside is not None:
         state = context.home.find(inside[0])
-        if source == _STREAM:
-            copied = unpack_in(context, state, sys.stdin.buffer, inside[1])
-        else:
-            copied = copy_in(context, state, source, inside[1], archive=archive, follow=follow)
+        copied = _copied_in(context, state, source, inside[1], archive=archive, follow=follow)
         where = f"{state.identity}:{copied.place}"
     else:
         assert outside is not None  # one of them is there
@@ -61,6 +59,12 @@ def cp(source: str, target: str, *, archive: bool, follow: bool, form: str) -> N
         note(f"note: read from commit {copied.commit}, without what is mounted: {state.identity} has no container")
     document = {"identity": str(state.identity), "source": source, "place": copied.place, "commit": copied.commit}
     answer(form, document, [f"copied to {where}"])
+
+
+def _copied_in(context: Context, state: BottleState, source: str, place: str, *, archive: bool, follow: bool) -> Copied:
+    if source == _STREAM:
+        return unpack_in(context, state, sys.stdin.buffer, place)
+    return copy_in(context, state, source, place, archive=archive, follow=follow)
 
 
 def _bottle_path(text: str) -> tuple[str, str] | None:

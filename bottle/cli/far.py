@@ -61,18 +61,18 @@ def settle_by_asking(context: Context, state: BottleState) -> None:
 
     What was edited here meanwhile is told.
     """
-    seen = state.migration()
+    seen = state.migration.read()
     if seen is None or seen.phase is not MigrationPhase.HANDING_OFF or seen.pulled_by is not None:
         return  # whoever pulls it cannot be connected to; `resume` says where the answer is
     with state.locked("bottle resume"):
-        record = state.migration()
+        record = state.migration.read()
         if record is None or record.nonce != seen.nonce:
             return  # another run has settled it meanwhile, and may have begun anew: `resume` says what is so now
         context.progress.note(f"a move to {record.host} was cut while it was handed over: asking that host")
         keys = tuple(Path(name) for name in record.identity_files)
         with connect(Target.parse(record.host), ssh_options(keys)) as remote:
             arrived = settle_handoff(context, state, record, remote)
-        tombstone = state.tombstone() if arrived else None
+        tombstone = state.tombstone.read() if arrived else None
     account = tombstone.account if tombstone is not None else None
     for line in newer_lines(account.edited, account.workspace, SENDING) if account is not None else ():
         note(line)

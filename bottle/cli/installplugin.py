@@ -9,14 +9,14 @@ from bottle.cli.output import answer, note
 from bottle.cli.shared import command, format_option
 from bottle.docker_engine.client import find_client
 from bottle.docker_engine.endpoint import config_folder
-from bottle.operations.plugin import Outcome, install_plugin, remove_plugin
+from bottle.operations.plugin import PluginChange, install_plugin, remove_plugin
 
 _TOLD = {
-    Outcome.INSTALLED: "wrote {path}: `docker bottle` runs this program",
-    Outcome.REPLACED: "replaced {path}: `docker bottle` runs this program now",
-    Outcome.UNCHANGED: "nothing to do: {path} runs this program",
-    Outcome.REMOVED: "removed {path}",
-    Outcome.ABSENT: "nothing to do: there is no {path}",
+    PluginChange.INSTALLED: "wrote {path}: `docker bottle` runs this program",
+    PluginChange.REPLACED: "replaced {path}: `docker bottle` runs this program now",
+    PluginChange.UNCHANGED: "nothing to do: {path} runs this program",
+    PluginChange.REMOVED: "removed {path}",
+    PluginChange.ABSENT: "nothing to do: there is no {path}",
 }
 
 

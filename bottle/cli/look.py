@@ -3,21 +3,14 @@
 import click
 
 from bottle.cli.completion import identities
+from bottle.cli.forms import commit_document, document_of, metadata_document, mount_document
 from bottle.cli.output import Shown, answer, table
 from bottle.cli.shared import choose, command, format_option, make_context
 from bottle.cli.table import Cell, Coloured, Column
-from bottle.model import ContainerFacts, ImageFacts, Mount
+from bottle.model import ContainerFacts, ImageFacts
 from bottle.operations import History, HistoryEntry, Inspection, described, lineage
 from bottle.operations import history as list_commits
 from bottle.operations import inspect as look_at
-from bottle.store.serial import (
-    commit_to_json,
-    intent_to_json,
-    metadata_to_json,
-    migration_to_json,
-    request_to_json,
-    tombstone_to_json,
-)
 from bottle.words import age, size
 
 _COLUMNS = (
@@ -78,8 +71,7 @@ def history_command(identity: str | None, form: str) -> None:
         lines = [f"{history.identity} was never committed:  bottle commit {history.identity}"]
     if history.rebuild_due:
         lines.append("its own Dockerfile was approved since, and is in no commit yet")
-    document = {"identity": str(history.identity), **_history_document(history)}
-    answer(form, document, [*lineage(history), *lines])
+    answer(form, {"identity": str(history.identity), **_history_document(history)}, [*lineage(history), *lines])
 
 
 def _row(history: History, entry: HistoryEntry) -> tuple[Cell, ...]:
@@ -100,11 +92,11 @@ def _row(history: History, entry: HistoryEntry) -> tuple[Cell, ...]:
 def _history_document(history: History) -> dict[str, object]:
     origin = history.origin
     return {
-        "copied_from": {"identity": str(origin.identity), "commit": origin.commit} if origin is not None else None,
+        "copied_from": document_of(origin) if origin is not None else None,
         "rebuild_due": history.rebuild_due,
         "commits": [
             {
-                **commit_to_json(entry.commit),
+                **commit_document(entry.commit),
                 "image": entry.image,
                 "size": entry.size,
                 "in_force": entry.in_force,
@@ -117,17 +109,17 @@ def _history_document(history: History) -> dict[str, object]:
 
 def _document(seen: Inspection) -> dict[str, object]:
     return {
-        "metadata": metadata_to_json(seen.metadata),
+        "metadata": metadata_document(seen.metadata),
         "state": {"path": str(seen.path), "bytes": seen.state_size, "preserved": seen.preserved},
         "container": _container(seen.container, seen.written),
         "committed_image": _image(seen.committed_tag, seen.image),
         **_history_document(seen.history),
-        "mounts": [_mount(mount) for mount in seen.mounts],
+        "mounts": [mount_document(mount) for mount in seen.mounts],
         "own_dockerfile": str(seen.own_dockerfile) if seen.own_dockerfile else None,
-        "requests": [request_to_json(each) for each in seen.requests],
-        "moved": tombstone_to_json(seen.tombstone) if seen.tombstone else None,
-        "migration": migration_to_json(seen.migration) if seen.migration else None,
-        "commit_in_flight": intent_to_json(seen.intent) if seen.intent else None,
+        "requests": [document_of(each) for each in seen.requests],
+        "moved": document_of(seen.tombstone) if seen.tombstone else None,
+        "migration": document_of(seen.migration) if seen.migration else None,
+        "commit_in_flight": document_of(seen.intent) if seen.intent else None,
         "unfinished": seen.unfinished or None,
         "transcript": {"files": seen.transcript.files, "bytes": seen.transcript.bytes},
     }
@@ -159,15 +151,6 @@ def _image(tag: str | None, image: ImageFacts | None) -> dict[str, object] | Non
         "id": image.id if image else None,
         "bytes": image.size if image else None,
         "layers": len(image.diff_ids) if image else None,
-    }
-
-
-def _mount(mount: Mount) -> dict[str, object]:
-    return {
-        "kind": mount.kind.value,
-        "source": mount.source,
-        "target": mount.target,
-        "read_only": mount.read_only,
     }
 
 

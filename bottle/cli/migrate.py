@@ -23,7 +23,7 @@ from bottle.home import user_home
 from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.operations import Context
-from bottle.plan.decisions import require_docker
+from bottle.plan.guards import require_docker
 from bottle.store.state import BottleState
 from migrate import SshOptions, Target, move
 from migrate import plan as plan_only

@@ -24,7 +24,7 @@ def sending_interrupted(
 
     `registered` has what it is called there once it is there: of a copy, nothing else tells that in the end.
     """
-    identity, tombstone, migration = state.identity, state.tombstone(), state.migration()
+    identity, tombstone, migration = state.identity, state.tombstone.read(), state.migration.read()
     if keep and registered:
         return Interrupted(
             f"interrupted, after {identity} had been copied",

@@ -16,7 +16,7 @@ from threading import Thread
 from click.shell_completion import CompletionItem, ShellComplete
 
 import bottle
-from bottle.cli.clientoptions import Asked, read_options
+from bottle.cli.clientoptions import Invocation, read_options
 from bottle.cli.main import main, wants_json
 from bottle.cli.output import JSON, TEXT, Verbatim, answer, report
 from bottle.errors import UsageError
@@ -53,7 +53,7 @@ def _run_command(words: Sequence[str]) -> None:
     main(own, prog_name=_PROGRAM)
 
 
-def _own_words(asked: Asked) -> list[str]:
+def _own_words(asked: Invocation) -> list[str]:
     """What `bottle` would be called with. Raises UsageError where this is not called by the docker client."""
     match asked.words:
         case ("help", "bottle", *own):

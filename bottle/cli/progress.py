@@ -83,7 +83,7 @@ class Bars:
             self._tail.output(line)
 
 
-class Lines:
+class LineProgress:
     """A Progress for a log: a line when a phase begins, and one when a counted phase has ended."""
 
     def __init__(self) -> None:
@@ -114,6 +114,6 @@ class Lines:
         relayed(line)
 
 
-def for_stderr() -> Bars | Lines:
+def for_stderr() -> Bars | LineProgress:
     """The kind that fits where stderr goes."""
-    return Bars() if sys.stderr.isatty() else Lines()
+    return Bars() if sys.stderr.isatty() else LineProgress()

@@ -17,8 +17,8 @@ from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity, is_identity_prefix
 from bottle.operations import Context
 from bottle.operations import resume as bring_back
-from bottle.plan.decisions import ResumeRequest
-from bottle.store.state import StateHome
+from bottle.plan.resume import ResumeRequest
+from bottle.store.home import StateHome
 from bottle.words import ssh_to
 from migrate import PullPlan, PullRequest, SshOptions, Target, pull
 from migrate.pull.session import UNCHANGED, Conversing

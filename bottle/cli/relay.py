@@ -44,13 +44,13 @@ class Console:
         """Whether a person sits at both ends."""
         return _isatty(self.source) and _isatty(self.sink)
 
-    def line_to(self, session: Session) -> "Line":
+    def line_to(self, session: Session) -> "Relayed":
         """The line from here to `session`, to be entered before the session's program starts."""
-        return Line(self, session)
+        return Relayed(self, session)
 
 
 @dataclass(slots=True)
-class Line:
+class Relayed:
     """A console and a session together. While it is open, the terminal is raw where both ends are terminals."""
 
     console: Console
@@ -64,7 +64,7 @@ class Line:
     def __post_init__(self) -> None:
         self.raw = self.session.tty and self.console.interactive
 
-    def __enter__(self) -> "Line":
+    def __enter__(self) -> "Relayed":
         if self.raw:
             self._stack.enter_context(raw(self.console.source))
             self._stack.callback(self._tidy)
@@ -112,7 +112,7 @@ class _Inlet:
     A single loop for both ways would stall for good where a program stops reading until its output is taken.
     """
 
-    def __init__(self, line: Line, resize: Resize, *, nudge: bool) -> None:
+    def __init__(self, line: Relayed, resize: Resize, *, nudge: bool) -> None:
         self.left = False
         self._line = line
         self._resize = resize

@@ -20,7 +20,7 @@ from bottle.launch import Once
 from bottle.model import Agent
 from bottle.operations import Context, Resumed, observe_resume, require_launchable
 from bottle.operations import resume as bring_back
-from bottle.plan.decisions import Attach, FromCommit, ResumePlan, ResumeRequest, StartAgain, plan_resume
+from bottle.plan.resume import Attach, FromCommit, ResumePlan, ResumeRequest, StartAgain, plan_resume
 from bottle.store.state import BottleState
 
 
@@ -123,7 +123,7 @@ def _require_one(names: tuple[str, ...], *, at: int | None, seen: bool) -> None:
 
 def _settle(context: Context, state: BottleState) -> None:
     """Where a move was cut while it was handed over, learn from the other host who owns the bottle."""
-    if state.migration() is None:
+    if state.migration.read() is None:
         return
     from bottle.cli.far import settle_by_asking  # noqa: PLC0415  (SSH takes long to load, and nothing else here needs it)
 
@@ -133,7 +133,7 @@ def _settle(context: Context, state: BottleState) -> None:
 def _foreseen(context: Context, state: BottleState, request: ResumeRequest) -> Done:
     if not request.force:
         _settle(context, state)
-    if state.intent() is not None:
+    if state.intent.read() is not None:
         note("a commit that was cut is settled first, which may change the answer")
     agent = state.metadata().agent
     plan = plan_resume(observe_resume(context, state, request), request)

@@ -10,7 +10,8 @@ from bottle.cli.output import JSON, TEXT, Shown, answer, error_document, report
 from bottle.cli.shared import told_as
 from bottle.cli.terminal import held_off
 from bottle.errors import AnswerLost, BottleError, Interrupted
-from bottle.store.state import BottleState, StateHome
+from bottle.store.home import StateHome
+from bottle.store.state import BottleState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

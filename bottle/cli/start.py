@@ -9,6 +9,7 @@ from bottle.cli.aftermath import standing, start_interrupted
 from bottle.cli.begun import begun_document, begun_lines
 from bottle.cli.behind import WithCommand
 from bottle.cli.completion import agents
+from bottle.cli.forms import agent_document
 from bottle.cli.interruption import explained
 from bottle.cli.output import answer, note, on_terminal
 from bottle.cli.session import attend
@@ -17,8 +18,7 @@ from bottle.errors import ManifestError, NotFound, UsageError
 from bottle.model import Agent
 from bottle.operations import Context, StartPlan, StartRequest, plan_start
 from bottle.operations import start as launch
-from bottle.plan.decisions import Build
-from bottle.store.serial import agent_to_json
+from bottle.plan.sources import Build
 
 
 @click.command(cls=WithCommand)
@@ -121,7 +121,7 @@ def _agent(context: Context, name: str) -> Agent:
 
 def _document(plan: StartPlan) -> dict[str, object]:
     return {
-        "agent": {"name": plan.agent.name, **agent_to_json(plan.agent)},
+        "agent": {"name": plan.agent.name, **agent_document(plan.agent)},
         "named": plan.name,
         "image": plan.source.tag,
         "build": str(plan.source.dockerfile) if isinstance(plan.source, Build) else None,

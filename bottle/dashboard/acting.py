@@ -19,7 +19,7 @@ from bottle.dashboard.dialogs import Confirm, Consent, Destination, MoveForm
 from bottle.dashboard.following import Following
 from bottle.dashboard.forms import Branch, ForkForm, Launch, StartForm
 from bottle.dashboard.moving import Move
-from bottle.dashboard.operating import command_line
+from bottle.dashboard.operating import bottle_command
 from bottle.dashboard.reading import Reader
 from bottle.dashboard.status import Message
 from bottle.dashboard.working import MOVING, Working
@@ -76,7 +76,7 @@ class Acting(Working):
             return
         try:
             with self.suspend():
-                code = _in_foreground(command_line("attach", str(identity)))
+                code = _in_foreground(bottle_command("attach", str(identity)))
         except SuspendNotSupported:
             self.tell(Message(text="there is no terminal here to attach to", line=f"bottle attach {identity}"))
             return

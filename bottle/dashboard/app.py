@@ -31,7 +31,7 @@ from bottle.errors import BottleError
 from bottle.model import CapabilityRequest
 from bottle.naming import Identity
 from bottle.operations import BottleView
-from bottle.operations.capability import RequestDetail
+from bottle.operations.request_review import RequestDetail
 from bottle.text import printable
 from bottle.words import counted
 

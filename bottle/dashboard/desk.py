@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from bottle.dashboard.operating import Operator, own_errors
 from bottle.errors import NotFound
-from bottle.launch import REQUESTS
+from bottle.launch import REQUESTS_MOUNT
 from bottle.model import CapabilityRequest, Usage
 from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations import (
@@ -17,13 +17,15 @@ from bottle.operations import (
     Context,
     History,
     Inspection,
-    capability,
+    RequestDetail,
     history,
     inspect,
     list_bottles,
+    list_requests,
+    show,
     unfinished,
 )
-from bottle.plan.decisions import require_output
+from bottle.plan.guards import require_output
 from bottle.ports import Events
 from bottle.progress import Silent
 from bottle.requests.folder import MAX_STREAM
@@ -77,7 +79,7 @@ class Desk(Operator):
         if not turn.acquire(blocking=False):
             return  # an action of ours has the lock
         try:
-            if not capability.list_requests(self._context, identity).notes:
+            if not list_requests(self._context, identity).notes:
                 self._seen[identity] = seen
         finally:
             turn.release()
@@ -95,7 +97,7 @@ class Desk(Operator):
             return ""
         try:
             left = MAX_STREAM
-            for chunk in self._context.engine.read_archive(container.id, REQUESTS):
+            for chunk in self._context.engine.read_archive(container.id, REQUESTS_MOUNT):
                 digest.update(chunk)
                 left -= len(chunk)
                 if left <= 0:
@@ -104,14 +106,14 @@ class Desk(Operator):
             return ""  # a container from before there were requests, or one that has just gone
         return digest.hexdigest()
 
-    def detail(self, identity: Identity, digest: str) -> capability.RequestDetail:
+    def detail(self, identity: Identity, digest: str) -> RequestDetail:
         """A request with its diff and its warnings."""
         turn = self._turns[identity]
         ours = turn.acquire(timeout=_SHORT)  # where an action goes on, what was known before is shown
         try:
             with own_errors():
                 quiet = replace(self._context, progress=Silent())  # what there is to note was noted when it came
-                return capability.show(quiet, self._context.home.bottle(identity), digest)
+                return show(quiet, self._context.home.bottle(identity), digest)
         finally:
             if ours:
                 turn.release()
@@ -130,7 +132,7 @@ class Desk(Operator):
         """Which host owns a bottle, by what is on record of its moves here."""
         with own_errors():
             state = self._context.home.bottle(identity)
-            tombstone = state.tombstone()
+            tombstone = state.tombstone.read()
             if tombstone is not None:
                 return f"{tombstone.host} owns the bottle"
             return unfinished(state) or "this host owns the bottle"
@@ -138,6 +140,6 @@ class Desk(Operator):
     def output(self, identity: Identity) -> Generator[bytes]:
         """The last that a bottle's agent wrote, and what it writes until it ends."""
         with own_errors():
-            tombstone = self._context.home.bottle(identity).tombstone()
+            tombstone = self._context.home.bottle(identity).tombstone.read()
             container = require_output(identity, self._context.container(identity), tombstone)
             yield from self._context.engine.logs(container.id, follow=True, tail=_TAIL)

@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from bottle.dashboard.aside import aside
 from bottle.dashboard.desk import Desk
-from bottle.dashboard.diffview import Line, Pane
+from bottle.dashboard.diffview import Pane, Styled
 from bottle.dashboard.status import Message
 from bottle.errors import BottleError
 from bottle.operations import BottleView, History, Inspection, described
@@ -27,14 +27,14 @@ _SETTLED = 0.15  # seconds that the cursor rests on a bottle before it is looked
 _STYLES = {"identity": "strong", "moved to": "strong", "there": "strong", "unfinished": "warning", "asked": "warning"}
 
 
-def detail_lines(seen: Inspection, now: datetime) -> Iterator[Line]:
+def detail_lines(seen: Inspection, now: datetime) -> Iterator[Styled]:
     """All that `inspect` says, and the commits, the newest first."""
     for name, value in described(seen, now):
         yield f"{name:<{_NAME}} {printable(value, 1000)}", _STYLES.get(name, "")
     yield from commit_lines(seen.history, now)
 
 
-def commit_lines(history: History, now: datetime) -> Iterator[Line]:
+def commit_lines(history: History, now: datetime) -> Iterator[Styled]:
     """A line for each commit; the one in force is marked."""
     for entry in reversed(history.entries):
         commit = entry.commit

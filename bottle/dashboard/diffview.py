@@ -10,17 +10,17 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from bottle.operations.capability import RequestDetail
+from bottle.operations.request_review import RequestDetail
 from bottle.text import printable, printable_lines
 from bottle.words import counted
 
 # The diff of the largest Dockerfile that can be asked for is shown whole: nobody approves what he cannot read.
 _WHOLE = 4 * 1024 * 1024
 
-Line = tuple[str, str]  # a text, and its style: one of the pane's, or none
+Styled = tuple[str, str]  # a text, and its style: one of the pane's, or none
 
 
-def request_lines(detail: RequestDetail) -> Iterator[Line]:
+def request_lines(detail: RequestDetail) -> Iterator[Styled]:
     """The request line by line. None of it acts on the terminal."""
     request = detail.request
     for note in detail.notes:
@@ -63,8 +63,8 @@ class Pane(ScrollView, can_focus=True):
     def __init__(self, *, id: str, hang: int = 0) -> None:
         super().__init__(id=id)
         self._hang = hang  # columns by which what was folded stands further in
-        self._lines: tuple[Line, ...] = ()
-        self._folded: list[Line] = []
+        self._lines: tuple[Styled, ...] = ()
+        self._folded: list[Styled] = []
         self._folded_at = 0
 
     @property
@@ -72,12 +72,12 @@ class Pane(ScrollView, can_focus=True):
         """All of it, without styles."""
         return "\n".join(text for text, _ in self._lines)
 
-    def show(self, lines: Sequence[Line]) -> None:
+    def show(self, lines: Sequence[Styled]) -> None:
         """Show `lines`, from the first."""
         self.replace(lines)
         self.scroll_home(animate=False)
 
-    def replace(self, lines: Sequence[Line]) -> None:
+    def replace(self, lines: Sequence[Styled]) -> None:
         """Show `lines`, from where it is."""
         if tuple(lines) == self._lines:
             return

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from bottle.dashboard.lines import Lines
-from bottle.dashboard.operating import Outcome, command_line
+from bottle.dashboard.operating import Outcome, bottle_command
 from bottle.dashboard.status import Message
 from bottle.errors import BottleError
 from bottle.moveoptions import MoveOptions
@@ -112,7 +112,7 @@ class Move:
 
 def arguments(identity: Identity, host: str, options: MoveOptions) -> tuple[str, ...]:
     """The command line; what was typed into the form can be no option of it."""
-    return command_line("migrate", "--format", "json", *options.to_argv(), "--", str(identity), host)
+    return bottle_command("migrate", "--format", "json", *options.to_argv(), "--", str(identity), host)
 
 
 def outcome(identity: Identity, answer: str, exit_code: int) -> Outcome:

@@ -18,8 +18,9 @@ from bottle.operations import (
     ForkRequest,
     Removed,
     StartRequest,
-    capability,
+    approve,
     commit,
+    deny,
     fork,
     plan_start,
     remove,
@@ -28,7 +29,7 @@ from bottle.operations import (
     stop,
 )
 from bottle.plan.copies import named_commits
-from bottle.plan.decisions import ResumeRequest
+from bottle.plan.resume import ResumeRequest
 from bottle.words import counted
 
 
@@ -107,7 +108,7 @@ class Operator:
     def approve(self, identity: Identity, digest: str, *, build: bool) -> Outcome:
         """Carry a request out."""
         with self._turns[identity], own_errors():
-            done = capability.approve(self._context, self._context.home.bottle(identity), digest, build=build)
+            done = approve(self._context, self._context.home.bottle(identity), digest, build=build)
         kept = f"; {done.back_line} goes back" if done.back_line else ""
         verb = "was approved before" if done.already else "is approved"
         return Outcome(
@@ -117,7 +118,7 @@ class Operator:
     def deny(self, identity: Identity, digest: str, note: str) -> Outcome:
         """Turn a request down."""
         with self._turns[identity], own_errors():
-            done = capability.deny(self._context, self._context.home.bottle(identity), digest, note=note)
+            done = deny(self._context, self._context.home.bottle(identity), digest, note=note)
         verb = "had been denied" if done.already else "is denied"
         return Outcome(
             text=f"request {done.request.number} of {identity} {verb}", line=f"bottle capability list {identity}"
@@ -138,7 +139,7 @@ def _went(removed: Removed) -> str:
     return ", ".join((*commits, *volumes, "its state"))
 
 
-def command_line(*words: str) -> tuple[str, ...]:
+def bottle_command(*words: str) -> tuple[str, ...]:
     """This program once more, with `words`; `-P` because the folder we are in is no place for its modules."""
     return (sys.executable, "-P", "-m", "bottle", *words)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from bottle.model import CapabilityRequest, Usage
 from bottle.operations import BottleView
-from bottle.requests.request import SHORT_DIGEST
+from bottle.requests.choice import short_digest
 from bottle.text import printable
 from bottle.words import NOTHING, counted, elapsed, size
 
@@ -67,7 +67,7 @@ def request_cells(request: CapabilityRequest, now: datetime) -> tuple[str, ...]:
         str(request.number),
         request.status.value,
         elapsed(request.received_at, now),
-        request.digest[:SHORT_DIGEST],
+        short_digest(request),
         printable(request.reason),
     )
 

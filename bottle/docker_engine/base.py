@@ -41,12 +41,6 @@ def label_filters(labels: Mapping[str, str | None]) -> dict[str, list[str]]:
     return {"label": [key if value is None else f"{key}={value}" for key, value in labels.items()]}
 
 
-def has_labels(listed: Mapping[str, Any], labels: Mapping[str, str | None]) -> bool:
-    """Whether what is listed has all of these labels (None: any value): Podman takes several for alternatives."""
-    has: Mapping[str, str] = listed.get("Labels") or {}
-    return all(key in has and value in {None, has[key]} for key, value in labels.items())
-
-
 def readable_folder(path: str) -> bool:
     """Whether a folder of the engine's can be looked into by this process."""
     # In this order: of what lies where nobody may enter, Python 3.11 and 3.12 raise an error when asked what it is.

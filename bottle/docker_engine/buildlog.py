@@ -30,7 +30,7 @@ _AROUND = re.compile(
 )
 
 
-class Lines:
+class LineSplitter:
     """The lines of a text that comes in pieces, wherever it is cut."""
 
     def __init__(self) -> None:
@@ -110,7 +110,7 @@ class EngineOutput:
 
     def __init__(self, log: BuildLog) -> None:
         self._log = log
-        self._lines = Lines()
+        self._lines = LineSplitter()
         self._layers = Layers()
 
     def see(self, event: Mapping[str, object]) -> str | None:

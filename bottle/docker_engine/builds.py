@@ -36,7 +36,7 @@ _FOR_SYNTAX = f"{_MEND}; heredocs need Docker 23, or `# syntax=docker/dockerfile
 
 
 class Builds(Part):
-    """The builds of `ports.Engine`."""
+    """`ports.Builds` on a Docker Engine."""
 
     def build(
         self,

@@ -189,7 +189,7 @@ class Connection:
 
     def post(self, endpoint: str, doing: str, body: Iterable[bytes], **params: str | int) -> None:
         """Send `body`, and read the answer, a stream of JSON, to its end. An error of `body` itself is raised as is."""
-        source = Source(body)
+        source = Body(body)
         with source, self.asked_to(doing):
             headers = {"Content-Type": "application/x-tar"}
             response = _checked(
@@ -204,7 +204,7 @@ class Connection:
 
     def put(self, endpoint: str, doing: str, body: Iterable[bytes], **params: str | int) -> None:
         """Send `body`, a tar. An error of `body` itself is raised as is."""
-        source = Source(body)
+        source = Body(body)
         with source, self.asked_to(doing):
             headers = {"Content-Type": "application/x-tar"}
             url = self._url(endpoint)
@@ -236,7 +236,7 @@ def _met_through(adapter: requests.adapters.BaseAdapter) -> tuple[str, Dialect]:
         raise docker.errors.DockerException("it does not say its version") from error
 
 
-class Source:
+class Body:
     """A body to send, as an iterable; as a context it gives the body's own error precedence over the broken line.
 
     urllib3 takes an OSError of the iterable for one of the connection, and would hide that a file could not be read.
@@ -257,7 +257,7 @@ class Source:
             self._error = error
             raise
 
-    def __enter__(self) -> "Source":
+    def __enter__(self) -> "Body":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:

@@ -34,7 +34,7 @@ _LOOK = 0.1
 
 
 class Containers(Part):
-    """The calls of `ports.Engine` that run containers."""
+    """`ports.Containers` on a Docker Engine."""
 
     def container(self, ref: str) -> ContainerFacts | None:
         """The container, or None."""

@@ -22,7 +22,7 @@ _OCTAL = re.compile(rb"\\([0-3][0-7]{2})")  # how the kernel writes white space,
 
 
 class Contents(Part):
-    """The calls of `ports.Engine` that look into containers."""
+    """`ports.Contents` on a Docker Engine."""
 
     def changes(self, ref: str) -> tuple[Change, ...]:
         """How a container's filesystem differs from its image."""

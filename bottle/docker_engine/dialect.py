@@ -8,9 +8,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bottle.facts import Json
 from bottle.model import EventKind, Product
-
-Json = Mapping[str, Any]
 
 _PODMAN_HEADER = "Libpod-API-Version"  # in each answer of Podman's service
 _INIT = re.compile(r"/(run/podman|dev|sbin|usr/libexec/podman)[/-](podman-)?(init|catatonit)")

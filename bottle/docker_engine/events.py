@@ -8,11 +8,11 @@ from typing import Any
 import requests
 
 from bottle import facts
-from bottle.docker_engine.base import has_labels
 from bottle.docker_engine.connection import events, raise_error_of
 from bottle.docker_engine.dialect import Dialect
 from bottle.docker_engine.failures import refused
 from bottle.errors import BottleError, EngineError
+from bottle.facts import has_labels
 from bottle.model import ContainerEvent
 
 
@@ -43,7 +43,7 @@ class DockerEvents:
                 for event in events(self._response.iter_content(None), self._doing):
                     raise_error_of(event, self._doing)
                     read = self._read(event)
-                    if has_labels({"Labels": read.labels}, self._labels):  # Podman takes several for alternatives
+                    if has_labels(read.labels, self._labels):
                         yield read
         except BottleError:
             if not self._closed:

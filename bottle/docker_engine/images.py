@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from bottle import facts
-from bottle.docker_engine.base import Part, has_labels, label_filters, split_tag
+from bottle.docker_engine.base import Part, label_filters, split_tag
 from bottle.docker_engine.buildlog import Layers
 from bottle.docker_engine.connection import events, image_ref, raise_error_of
 from bottle.errors import NotFound
@@ -14,7 +14,7 @@ from bottle.ports import Progress
 
 
 class Images(Part):
-    """The image calls of `ports.Engine`."""
+    """`ports.Images` on a Docker Engine."""
 
     def image(self, ref: str) -> ImageFacts | None:
         """The image, or None."""
@@ -38,7 +38,7 @@ class Images(Part):
     def _listed(self, labels: Mapping[str, str | None]) -> list[dict[str, Any]]:
         asked = labels if self._dialect.joins_labels else dict(list(labels.items())[:1])
         listed = self._quick.images(all=True, filters=label_filters(asked))
-        return [each for each in listed if asked is labels or has_labels(each, labels)]
+        return [each for each in listed if asked is labels or facts.has_labels(each.get("Labels"), labels)]
 
     def pull(self, ref: str, progress: Progress) -> None:
         """Fetch an image from its registry, with the credentials of Docker's own configuration."""

@@ -55,7 +55,7 @@ def _host(netloc: str) -> str:
     return host[1 : host.index("]")] if host.startswith("[") else host.partition(":")[0]
 
 
-class Line(socket.socket):
+class ProcessSocket(socket.socket):
     """A socket to the standard input and output of a process, which is ended when the socket is closed."""
 
     def __init__(self, command: tuple[str, ...]) -> None:
@@ -98,13 +98,13 @@ class Line(socket.socket):
             self._process.wait()
 
 
-def dial(command: tuple[str, ...], timeout: float | None) -> Line:
+def dial(command: tuple[str, ...], timeout: float | None) -> ProcessSocket:
     """A line on which an engine has answered. Raises ConnectionRefusedError with ssh's own words.
 
     Only an answer tells that there is one: ssh says nothing of having arrived.
     """
     try:
-        line = Line(command)
+        line = ProcessSocket(command)
     except FileNotFoundError as error:
         if error.filename != command[0]:
             raise

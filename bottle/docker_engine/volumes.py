@@ -5,14 +5,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from bottle import facts
-from bottle.docker_engine.base import Part, has_labels, label_filters, readable_folder
+from bottle.docker_engine.base import Part, label_filters, readable_folder
 from bottle.docker_engine.connection import container_ref
 from bottle.errors import NotFound
 from bottle.model import VolumeFacts
 
 
 class Volumes(Part):
-    """The volume calls of `ports.Engine`."""
+    """`ports.Volumes` on a Docker Engine."""
 
     def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
         """Make a named volume; one that is there stays as it is, labels too."""
@@ -27,7 +27,11 @@ class Volumes(Part):
         """The volumes with these labels, sorted by name."""
         with self._asked_to("list volumes"):
             answer = self._quick.volumes(filters=label_filters(labels))
-        found = [facts.volume_facts(each) for each in answer.get("Volumes") or () if has_labels(each, labels)]
+        found = [
+            facts.volume_facts(each)
+            for each in answer.get("Volumes") or ()
+            if facts.has_labels(each.get("Labels"), labels)
+        ]
         return tuple(sorted(found, key=lambda volume: volume.name))
 
     def volume_folder(self, name: str) -> Path | None:

@@ -7,20 +7,30 @@ from pathlib import Path
 from typing import BinaryIO
 
 LARGEST = 64 * 1024 * 1024  # no file that is read whole into memory may be larger
+# Non-blocking: what was a file a moment ago may be a pipe now, and opening that would wait for a writer.
+OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def open_regular(path: Path, *, follow: bool = False) -> BinaryIO:
     """Open a file for reading. Raises OSError where it is none; a link is one with `follow` only."""
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
     try:
-        descriptor = os.open(path, flags)
+        descriptor = os.open(path, OPEN_FILE & ~os.O_NOFOLLOW if follow else OPEN_FILE)
     except OSError as exc:
         if exc.errno == errno.ELOOP and path.is_symlink():
             raise OSError(errno.ELOOP, "it is a link", str(path)) from exc
         raise
+    return _regular(descriptor, str(path))
+
+
+def open_regular_in(folder: int, name: str) -> BinaryIO:
+    """As `open_regular`, of a file of a folder that is open. A link is none."""
+    return _regular(os.open(name, OPEN_FILE, dir_fd=folder), name)
+
+
+def _regular(descriptor: int, name: str) -> BinaryIO:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        raise OSError(errno.EINVAL, "it is no regular file", name)
     return os.fdopen(descriptor, "rb")
 
 

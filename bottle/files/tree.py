@@ -9,27 +9,16 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
-from bottle.errors import PathTooLong
-from bottle.text import shortened
+from bottle.files.descent import OPEN_FOLDER, Descent
+from bottle.files.regular import OPEN_FILE, open_regular_in
 
-# Bytes of a path that programs which open by name can reach, wherever below a folder of theirs it comes to lie:
-# PATH_MAX less a name and what an engine's folders take. Docker leaves what is deeper out of its tars without a word.
-OPENABLE = 3_500
-LONGEST_PATH = 1 << 16  # bytes of a path below a folder that travels; a tar repeats it for each entry
-MOST_NAMES = 1 << 28  # bytes of all paths of one tree that travels: what has to be known of it is kept in memory
-
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _HANDLE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC  # to a folder that may not be read, too
 _VANISHED = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
-# Non-blocking: what was a file a moment ago may be a pipe now, and opening that would wait for a writer.
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_OPEN = 32  # descriptors of folders on the way down that are kept; the others are found again by `..`
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +56,7 @@ class Node:
     def open(self) -> BinaryIO:
         """The content of a file."""
         try:
-            return _reading(self.name, self.folder)
+            return open_regular_in(self.folder, self.name)
         except OSError as exc:
             raise OSError(exc.errno, exc.strerror, self.path) from exc
 
@@ -113,7 +102,7 @@ def walk(
     looked at; by default the error is raised.
     """
     try:
-        descent = _Descent(top)
+        descent = Descent(top)
     except OSError as exc:
         lost("", exc)
         return
@@ -124,30 +113,28 @@ def walk(
             name = next(ahead[-1], None)
             if name is None:
                 ahead.pop()
-                try:
-                    if ahead:
-                        descent.up()
-                except OSError as exc:
-                    lost(path, exc)
+                if ahead and not _try(lost, path, descent.up):
                     return  # where the rest of it is cannot be known
                 path = path.rpartition("/")[0]
                 continue
-            here = f"{path}/{name}" if path else name
-            try:
-                facts = os.stat(name, dir_fd=descent.folder, follow_symlinks=False)
-            except OSError as exc:
-                lost(here, exc)
+            node = _look(descent, path, name, lost)
+            if node is None:
                 continue
-            node = Node(here, name, descent.folder, facts)
             yield node
-            if node.is_folder and entered(node):
-                try:
-                    descent.down(name)
-                except OSError as exc:
-                    lost(here, exc)
-                    continue
-                path = here
+            if node.is_folder and entered(node) and _try(lost, node.path, partial(descent.down, name)):
+                path = node.path
                 ahead.append(_names(descent, path, lost))
+
+
+def _look(descent: Descent, path: str, name: str, lost: Callable[[str, OSError], None]) -> Node | None:
+    """What is called `name` in the folder that a descent stands in, at `path`."""
+    here = f"{path}/{name}" if path else name
+    try:
+        facts = os.stat(name, dir_fd=descent.folder, follow_symlinks=False)
+    except OSError as exc:
+        lost(here, exc)
+        return None
+    return Node(here, name, descent.folder, facts)
 
 
 def remove(top: Path, *, lost: Callable[[str, OSError], None] = raise_it) -> None:
@@ -160,7 +147,7 @@ def remove(top: Path, *, lost: Callable[[str, OSError], None] = raise_it) -> Non
             top.unlink()
             return
         _open_up(top)
-        descent = _Descent(top, link=False)
+        descent = Descent(top, link=False)
     except OSError as exc:
         lost("", exc)
         return
@@ -194,7 +181,7 @@ def discard(top: Path) -> None:
 
 def sync(top: Path) -> None:
     """Make every file and name below folder `top` survive a power cut."""
-    descriptor = os.open(top, _FOLDER)
+    descriptor = os.open(top, OPEN_FOLDER)
     try:
         for node in walk(descriptor):
             if node.is_file or node.is_folder:
@@ -243,146 +230,7 @@ def top_down(path: str) -> str:
     return "" if path == "." else path
 
 
-def require_openable(path: str, what: str, *, left: str) -> None:
-    """Refuse a path that programs which open by name may fail to reach. Raises PathTooLong."""
-    if len(os.fsencode(path)) > OPENABLE:
-        raise PathTooLong(
-            f"{what} has a path of more than {OPENABLE} bytes, which Docker and tar cannot carry: {shortened(path)}",
-            left=left,
-            next_step="remove or rename some of the folders that lie in each other there",
-        )
-
-
-class Tree:
-    """A folder that is open, and all that is below it, by relative paths as `Node` has them; `.` is the folder.
-
-    Neighbours in turn are cheap, at any depth: the way from one to the next is all that is walked. Parents that are
-    missing are made, of this user alone.
-    """
-
-    def __init__(self, top: Path) -> None:
-        self._descent = _Descent(top)
-        self._path = ""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let the folder go."""
-        self._descent.close()
-
-    def folder(self, path: str, *, make: bool = False) -> int:
-        """A descriptor of a folder, good until the next call of any kind."""
-        path = "" if path == "." else path
-        while self._path and not _is_within(path, self._path):
-            self._descent.up()
-            self._path = self._path.rpartition("/")[0]
-        rest = path[len(self._path) :].lstrip("/")
-        for name in rest.split("/") if rest else ():
-            try:
-                self._descent.down(name)
-            except FileNotFoundError:
-                if not make:
-                    raise
-                os.mkdir(name, 0o700, dir_fd=self._descent.folder)
-                self._descent.down(name)
-            self._path = f"{self._path}/{name}" if self._path else name
-        return self._descent.folder
-
-    def open(self, path: str) -> BinaryIO:
-        """The content of a file."""
-        folder, _, name = path.rpartition("/")
-        return _reading(name, self.folder(folder))
-
-    def create(self, path: str) -> BinaryIO:
-        """A new file, of this user alone, to be written."""
-        folder, _, name = path.rpartition("/")
-        return os.fdopen(os.open(name, _CREATE, 0o600, dir_fd=self.folder(folder, make=True)), "wb")
-
-    def clear(self, path: str) -> None:
-        """Make room for something new: a file or a link goes. Raises OSError where there is a folder."""
-        folder, _, name = path.rpartition("/")
-        with suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=self.folder(folder))
-
-    def symlink(self, path: str, target: str) -> None:
-        """A new symlink."""
-        folder, _, name = path.rpartition("/")
-        os.symlink(target, name, dir_fd=self.folder(folder, make=True))
-
-    def link(self, path: str, original: str) -> None:
-        """One more name for a file."""
-        above, _, first = original.rpartition("/")
-        source = os.dup(self.folder(above))
-        try:
-            folder, _, name = path.rpartition("/")
-            at = self.folder(folder, make=True)
-            os.link(first, name, src_dir_fd=source, dst_dir_fd=at, follow_symlinks=False)
-        finally:
-            os.close(source)
-
-    def dress(self, path: str, *, mode: int | None, owner: tuple[int, int] | None, mtime_ns: int) -> None:
-        """Give something its owner, its mode (a symlink has none) and its time, in this order."""
-        folder, _, name = path.rpartition("/")
-        if path == ".":
-            folder, name = ".", "."
-        at = self.folder(folder)
-        if owner is not None:
-            os.chown(name, *owner, dir_fd=at, follow_symlinks=False)
-        if mode is not None:
-            os.chmod(name, mode, dir_fd=at)
-        os.utime(name, ns=(mtime_ns, mtime_ns), dir_fd=at, follow_symlinks=False)
-
-
-class _Descent:
-    """Stands in one folder of a tree. Only so many descriptors are open, however deep that is."""
-
-    def __init__(self, top: Path | int, *, link: bool = True) -> None:
-        if isinstance(top, int):
-            self._open = [os.open(".", _FOLDER, dir_fd=top)]
-        else:
-            self._open = [os.open(top, _FOLDER & ~os.O_NOFOLLOW if link else _FOLDER)]
-        self._way: list[tuple[int, int]] = []  # device and inode of each folder above this one
-        self._here = self._identity()
-
-    @property
-    def folder(self) -> int:
-        return self._open[-1]
-
-    def down(self, name: str) -> None:
-        self._open.append(os.open(name, _FOLDER, dir_fd=self.folder))
-        self._way.append(self._here)
-        self._here = self._identity()
-        if len(self._open) > _OPEN:
-            os.close(self._open.pop(0))
-
-    def up(self) -> None:
-        self._here = self._way.pop()
-        if len(self._open) == 1:
-            self._open.insert(0, os.open("..", _FOLDER, dir_fd=self.folder))
-        os.close(self._open.pop())
-        if self._identity() != self._here:
-            raise OSError(errno.ESTALE, "a folder was moved away while it was looked at")
-
-    def close(self) -> None:
-        while self._open:
-            os.close(self._open.pop())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _identity(self) -> tuple[int, int]:
-        facts = os.fstat(self.folder)
-        return facts.st_dev, facts.st_ino
-
-
-def _names(descent: _Descent, path: str, lost: Callable[[str, OSError], None]) -> Iterator[str]:
+def _names(descent: Descent, path: str, lost: Callable[[str, OSError], None]) -> Iterator[str]:
     try:
         with os.scandir(descent.folder) as entries:
             return iter(sorted(entry.name for entry in entries))
@@ -403,7 +251,7 @@ def _open_up(folder: str | Path, above: int | None = None) -> None:
         os.close(handle)
 
 
-def _emptied(descent: _Descent, lost: Callable[[str, OSError], None]) -> list[str]:
+def _emptied(descent: Descent, lost: Callable[[str, OSError], None]) -> list[str]:
     """Delete all but the folders of the folder that a descent stands in; the names of those."""
     folders: list[str] = []
     for name in _names(descent, "", lost):
@@ -418,27 +266,18 @@ def _emptied(descent: _Descent, lost: Callable[[str, OSError], None]) -> list[st
     return folders
 
 
-def _try(lost: Callable[[str, OSError], None], path: str, do: Callable[[], None]) -> None:
+def _try(lost: Callable[[str, OSError], None], path: str, do: Callable[[], None]) -> bool:
+    """Whether it could be done; if not, that is told."""
     try:
         do()
     except OSError as exc:
         lost(path, exc)
-
-
-def _is_within(path: str, folder: str) -> bool:
-    return path == folder or (len(path) > len(folder) and path.startswith(folder) and path[len(folder)] == "/")
-
-
-def _reading(name: str, folder: int) -> BinaryIO:
-    descriptor = os.open(name, _READ, dir_fd=folder)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is no regular file", name)
-    return os.fdopen(descriptor, "rb")
+        return False
+    return True
 
 
 def _sync(node: Node) -> None:
-    descriptor = os.open(node.name, _READ, dir_fd=node.folder)
+    descriptor = os.open(node.name, OPEN_FILE, dir_fd=node.folder)
     try:
         os.fsync(descriptor)
     finally:

@@ -8,17 +8,6 @@ from typing import TYPE_CHECKING
 from bottle.lazyload import loaded_from
 
 if TYPE_CHECKING:
-    from bottle.operations.capability import (
-        Approved,
-        Denied,
-        RequestDetail,
-        RequestList,
-        RequestView,
-        approve,
-        deny,
-        list_requests,
-        show,
-    )
     from bottle.operations.commit import Committed, commit
     from bottle.operations.context import Context
     from bottle.operations.copy import Copied, copy_in, copy_out, pack_out, unpack_in
@@ -32,6 +21,8 @@ if TYPE_CHECKING:
     from bottle.operations.preflight import require_launchable
     from bottle.operations.prune import Pruned, plan_for, prune
     from bottle.operations.remove import Removed, remove
+    from bottle.operations.request_decision import Approved, Denied, approve, deny
+    from bottle.operations.request_review import RequestDetail, RequestList, RequestView, list_requests, show
     from bottle.operations.resume import Resumed, observe_resume, resume
     from bottle.operations.start import Launched, StartPlan, StartRequest, abandon, plan_start, start
     from bottle.operations.stop import Stopped, end_session, stop
@@ -39,7 +30,6 @@ else:
     __getattr__ = loaded_from(
         __name__,
         {
-            "capability": "Approved Denied RequestDetail RequestList RequestView approve deny list_requests show",
             "commit": "Committed commit",
             "context": "Context",
             "copy": "Copied copy_in copy_out pack_out unpack_in",
@@ -53,6 +43,8 @@ else:
             "preflight": "require_launchable",
             "prune": "Pruned plan_for prune",
             "remove": "Removed remove",
+            "request_decision": "Approved Denied approve deny",
+            "request_review": "RequestDetail RequestList RequestView list_requests show",
             "resume": "Resumed observe_resume resume",
             "start": "Launched StartPlan StartRequest abandon plan_start start",
             "stop": "Stopped end_session stop",

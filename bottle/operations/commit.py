@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from bottle import transcript
 from bottle.errors import BottleError, EngineError, NotFound, StillPaused
-from bottle.files.unpack import ChunkReader, reading
+from bottle.files.chunks import ChunkReader, reading
 from bottle.launch import bare_spec, container_mounts
 from bottle.losses import dropped_by_commit, unseen, worth_telling
 from bottle.model import (
@@ -23,30 +23,17 @@ from bottle.model import (
     Metadata,
     Status,
 )
-from bottle.naming import (
-    LABEL_AGENT,
-    LABEL_COMMIT,
-    LABEL_IDENTITY,
-    LABEL_NONCE,
-    LABEL_SCHEMA,
-    Identity,
-)
+from bottle.naming import LABEL_AGENT, LABEL_COMMIT, LABEL_IDENTITY, LABEL_NONCE, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
+from bottle.operations.inforce import put_in_force
 from bottle.operations.pause import paused
 from bottle.operations.requests import collect_notes
 from bottle.operations.retain import retain
 from bottle.operations.secrets import hide_secrets
 from bottle.operations.settle import settle, take_over
 from bottle.operations.weighing import added_by_commits
-from bottle.plan.decisions import (
-    DEEPEST,
-    CommitFacts,
-    CommitPlan,
-    layers_to_fold,
-    plan_commit,
-    require_docker,
-    targets_of,
-)
+from bottle.plan.commit import DEEPEST, CommitFacts, CommitPlan, layers_to_fold, plan_commit, record_of
+from bottle.plan.guards import require_docker
 from bottle.ports import Engine
 from bottle.store.state import BottleState
 from bottle.text import encodable
@@ -109,42 +96,17 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
         context.progress.note(note)
     metadata = state.metadata()
     intent = CommitIntent(
-        nonce=secrets.token_hex(16),
-        number=plan.number,
-        message=encodable(message),
-        container_id=container.id,
+        nonce=secrets.token_hex(16), number=plan.number, message=encodable(message), container_id=container.id
     )
-    state.write_intent(intent)
-    frozen = None
-    try:
-        with paused(context, state, container if plan.pause else None, "a commit"):
-            with context.progress.phase(f"looking at what {container.name} wrote"):
-                dropped = _dropped(context, container, metadata, plan)
-            image = _snapshot(context, container, _commit_spec(metadata, intent))
-            take_over(context, state, intent, image, container)
-            with context.progress.phase("copying the transcript"):
-                dropped += save_transcript(context, state, metadata, container)
-    except StillPaused as exc:  # what was committed is good, and is recorded first
-        context.progress.note(f"{exc.what}; to let it go on: {exc.next_step}")
-        frozen = exc
+    state.intent.write(intent)
+    image, dropped, frozen = _freeze(context, state, intent, container, plan)
     if container.status.alive and not plan.pause and container.status is not Status.PAUSED:
         dropped += _skipped(context, container, image)
     image, squashed = _shallow(context, metadata, intent, image)
-    record = CommitRecord(
-        number=plan.number,
-        tag=metadata.identity.committed(plan.number),
-        config_digest=image.config_digest,
-        diff_ids=image.diff_ids,
-        message=intent.message,
-        created_at=context.now(),
-        parent=plan.parent,
-        mark=ContainerMark(container_id=container.id, started_at=container.started_at, running=container.status.alive),
-        dropped=dropped,
-        defaults=metadata.defaults,
-        volumes=targets_of(metadata.agent),
-        base=metadata.base,
-    )
-    record_commit(context, state, record)
+    mark = ContainerMark(container_id=container.id, started_at=container.started_at, running=container.status.alive)
+    record = record_of(metadata, intent, image, mark, created_at=context.now(), parent=plan.parent, dropped=dropped)
+    put_in_force(context, state, record)
+    state.intent.clear()
     if frozen is not None:
         made = f"commit {record.number} of {metadata.identity} is made and in force; {frozen.left}"
         raise StillPaused(frozen.what, left=made, next_step=frozen.next_step) from frozen
@@ -156,6 +118,28 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
         size=plan.size,
         squashed=squashed,
     )
+
+
+def _freeze(
+    context: Context, state: BottleState, intent: CommitIntent, container: ContainerFacts, plan: CommitPlan
+) -> tuple[ImageFacts, tuple[str, ...], StillPaused | None]:
+    """The image of a container that is still, and what it lacks; also why the container does not go on, if so.
+
+    What was committed is good then, and is to be recorded first.
+    """
+    metadata = state.metadata()
+    try:
+        with paused(context, state, container if plan.pause else None, "a commit"):
+            with context.progress.phase(f"looking at what {container.name} wrote"):
+                dropped = _dropped(context, container, metadata, plan)
+            image = _snapshot(context, container, _commit_spec(metadata, intent))
+            take_over(context, state, intent, image, container)
+            with context.progress.phase("copying the transcript"):
+                dropped += save_transcript(context, state, metadata, container)
+    except StillPaused as exc:
+        context.progress.note(f"{exc.what}; to let it go on: {exc.next_step}")
+        return image, dropped, exc
+    return image, dropped, None
 
 
 def _added(context: Context, state: BottleState) -> int | None:
@@ -197,17 +181,6 @@ def _shallow(context: Context, metadata: Metadata, intent: CommitIntent, image: 
     return shallow, count
 
 
-def record_commit(context: Context, state: BottleState, record: CommitRecord) -> None:
-    """Put a commit in force: history, then the tag that resume uses, then the marker, each whole before the next."""
-    state.append_commit(record)
-    state.write_committed_image(record.tag)
-    if state.rebuild_due:
-        state.clear_rebuild()
-    state.mark_preserved()
-    context.engine.tag(record.tag, state.identity.committed_latest)
-    state.clear_intent()
-
-
 def save_transcript(
     context: Context, state: BottleState, metadata: Metadata, container: ContainerFacts
 ) -> tuple[str, ...]:
@@ -229,8 +202,8 @@ def observe_commit(context: Context, state: BottleState, *, pause: bool) -> tupl
     container = context.container(metadata.identity)
     facts = CommitFacts(
         metadata=metadata,
-        tombstone=state.tombstone(),
-        migration=state.migration(),
+        tombstone=state.tombstone.read(),
+        migration=state.migration.read(),
         container=container,
         base=context.engine.image(container.image) if container else None,
         commits=state.commits(),

@@ -15,7 +15,7 @@ from bottle.plan.sizes import Chain
 from bottle.ports import Engine, LayerSquasher, Progress
 from bottle.progress import Silent
 from bottle.runtime import default_runtime
-from bottle.store.state import StateHome
+from bottle.store.home import StateHome
 
 
 def _utc_now() -> datetime:
@@ -28,7 +28,7 @@ class Context:
 
     `runtime` is where secrets are handed to containers.
 
-    Without a `folder` of layers, commits get deeper until Docker allows no more. `chains` are the layers of images that
+    Without a `squasher`, commits get deeper until Docker allows no more. `chains` are the layers of images that
     were looked at, by id.
     """
 

@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bottle.errors import BottleError, NotFound, UsageError, VerificationFailed
+from bottle.files.chunks import ChunkReader, reading, whole
 from bottle.files.copyplace import CONTENTS, Landing, Source, landing, means_contents
-from bottle.files.tree import Tree
-from bottle.files.unpack import ChunkReader, Entry, EntryType, Limits, reading, receive, whole
+from bottle.files.opentree import OpenTree
+from bottle.files.unpack import Entry, EntryType, Limits, receive
 from bottle.model import ContainerFacts
 from bottle.operations.context import Context
-from bottle.operations.images import holder
+from bottle.operations.images import bare_container
 from bottle.operations.settle import settle
-from bottle.plan.decisions import commit_in_force, require_here, with_more_in
+from bottle.plan.guards import require_here
+from bottle.plan.history import commit_in_force, with_more_in
 from bottle.store.state import BottleState
 from bottle.workspace import pack_as, resolve_user
 
@@ -208,7 +210,7 @@ def _receiving(context: Context, state: BottleState) -> Iterator[ContainerFacts]
     """The bottle's container, which something may be put into while the context is open."""
     identity = state.identity
     with state.locked("bottle cp"):
-        require_here(identity, state.tombstone(), "copy into")
+        require_here(identity, state.tombstone.read(), "copy into")
         settle(context, state)
         container = context.container(identity)
         if container is None or not container.ever_ran:
@@ -241,7 +243,7 @@ def _giving(context: Context, state: BottleState) -> Iterator[tuple[str, int | N
             left=_NOTHING,
             next_step=f"bottle resume {state.identity}",
         )
-    with holder(context, commit.tag) as name:
+    with bare_container(context, commit.tag) as name:
         yield name, commit.number
 
 
@@ -254,7 +256,7 @@ def _take(chunks: Iterable[bytes], into: Landing, *, top: str, owners: bool) -> 
         return posixpath.join(into.name, rest) if rest else into.name
 
     entries: list[Entry] = []
-    with Tree(folder) as tree:
+    with OpenTree(folder) as tree:
         for entry in receive(chunks, folder, ".", _LIMITS, hard_links=True, replace=True, renamed=renamed):
             if entry.type is EntryType.FOLDER:
                 tree.folder(entry.path, make=True)

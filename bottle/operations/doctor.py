@@ -306,7 +306,7 @@ def _bottles(context: Context) -> Iterator[Check]:
             state.metadata()
             state.commits()
             state.committed_image()
-            tombstone = state.tombstone()
+            tombstone = state.tombstone.read()
             trouble = unfinished(state) if tombstone is None else ""
             container = the_one(identity, find_containers(context.engine, state, containers))
             if container is None and tombstone is None:

@@ -16,18 +16,21 @@ from bottle import transcript
 from bottle.errors import BottleError, EngineError, NotFound, UsageError, VerificationFailed
 from bottle.files import tree
 from bottle.files.atomic import cannot_write, write_atomic
+from bottle.files.chunks import ChunkReader, reading, whole
+from bottle.files.limits import require_openable
 from bottle.files.regular import read_regular
-from bottle.files.unpack import ChunkReader, reading, whole
 from bottle.launch import container_mounts
 from bottle.losses import dropped_by_archive, unseen, worth_telling
 from bottle.model import CommitRecord, Lineage, Metadata, Mount, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
-from bottle.operations.images import holder
+from bottle.operations.images import bare_container
+from bottle.operations.inforce import put_in_force
 from bottle.operations.pause import paused
 from bottle.operations.settle import settle
 from bottle.operations.start import git_note
-from bottle.plan.decisions import as_committed, commit_in_force, find_commit, require_docker, require_here
+from bottle.plan.guards import require_docker, require_here
+from bottle.plan.history import as_committed, commit_in_force, find_commit
 from bottle.store.state import DOCKERFILE, BottleState
 from bottle.workspace import require_folder
 
@@ -131,7 +134,7 @@ def fork(context: Context, state: BottleState, request: ForkRequest) -> Forked:
     metadata = state.metadata()
     require_docker(metadata, "fork")
     with state.locked("bottle fork"):
-        require_here(state.identity, state.tombstone(), "fork")
+        require_here(state.identity, state.tombstone.read(), "fork")
         settle(context, state)
         new = Identity.fresh(metadata.agent.name)
         plan = plan_fork(state.metadata(), state.commits(), state.committed_image(), request, new)
@@ -224,14 +227,11 @@ def _put_together(context: Context, state: BottleState, draft: BottleState, plan
     if agent.dockerfile == state.path / DOCKERFILE:  # the origin was imported; a build takes files from beside it
         agent = replace(agent, dockerfile=context.home.bottle(draft.identity).path / DOCKERFILE)
     draft.write_metadata(replace(plan.metadata, agent=agent, started_at=context.now()))
-    draft.write_commits((plan.commit,))
-    draft.write_committed_image(plan.commit.tag)
-    draft.mark_preserved()
     own = state.own_dockerfile
     if own is not None:
         write_atomic(draft.path / DOCKERFILE, read_regular(own))
     context.engine.tag(plan.origin.tag, plan.commit.tag)
-    context.engine.tag(plan.origin.tag, draft.identity.committed_latest)
+    put_in_force(context, draft, plan.commit)
     return (*_copy_transcript(context, draft, plan), *_copy_volumes(context, state, plan))
 
 
@@ -240,7 +240,7 @@ def _copy_transcript(context: Context, draft: BottleState, plan: ForkPlan) -> tu
     paths, mounted = plan.metadata.agent.transcript, container_mounts(plan.metadata)
     if not paths:
         return ()
-    with holder(context, plan.origin.tag) as container:
+    with bare_container(context, plan.origin.tag) as container:
         try:
             transcript.capture(context.engine, container, paths, draft.transcript, mounted=mounted)
         except (EngineError, VerificationFailed) as exc:  # what there is of it is in the image too
@@ -272,7 +272,7 @@ def _lacking(context: Context, volume: str) -> tuple[str, ...]:
     except NotFound:
         return ()  # one that was never used
     if folder is not None:
-        tree.require_openable(tree.measure(folder).longest, f"volume {volume}", left="nothing was made")
+        require_openable(tree.measure(folder).longest, f"volume {volume}", left="nothing was made")
     lines = dropped_by_archive(folder) if folder is not None else unseen()
     return tuple(f"the copy of volume {volume}: {line}" for line in worth_telling(lines, first=True))
 
@@ -282,8 +282,8 @@ def _copy_volume(context: Context, image: str, source: str, target: str) -> None
     place = f"/bottle-volume-{secrets.token_hex(6)}"
     old, new = (Mount(kind=MountKind.VOLUME, source=name, target=place) for name in (source, target))
     with (
-        holder(context, image, old) as reader,
-        holder(context, image, new) as writer,
+        bare_container(context, image, old) as reader,
+        bare_container(context, image, new) as writer,
         reading(context.engine.read_archive(reader, place)) as chunks,
     ):
         tar = whole(

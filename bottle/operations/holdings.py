@@ -5,7 +5,7 @@ from bottle.model import Arrived, ImageFacts, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA
 from bottle.operations.context import Context
 from bottle.plan.copies import Holdings, OnlyCopies, only_copies
-from bottle.plan.decisions import commit_in_force
+from bottle.plan.history import commit_in_force
 from bottle.store.state import BottleState
 
 
@@ -30,7 +30,7 @@ def arrived(state: BottleState) -> Arrived | None:
 
     A tombstone that does not say was written after a move of the commit in force, with all volumes of that.
     """
-    tombstone = state.tombstone()
+    tombstone = state.tombstone.read()
     if tombstone is None:
         return None
     if tombstone.arrived is not None:

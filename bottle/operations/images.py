@@ -13,7 +13,7 @@ from bottle.launch import bare_spec
 from bottle.model import ImageFacts, Mount
 from bottle.naming import LABEL_AGENT, LABEL_SCHEMA
 from bottle.operations.context import Context
-from bottle.plan.decisions import Build, ImageSource, Pull
+from bottle.plan.sources import Build, ImageSource, Pull
 from bottle.workspace import workspace_owner
 
 
@@ -82,7 +82,7 @@ def build_image(
 
 
 @contextmanager
-def holder(context: Context, image: str, *mounts: Mount) -> Iterator[str]:
+def bare_container(context: Context, image: str, *mounts: Mount) -> Iterator[str]:
     """A container that never runs, through which the engine shows an image's or a volume's content."""
     name = f"bottle-read-{secrets.token_hex(6)}"
     try:

@@ -25,7 +25,7 @@ from bottle.naming import Identity
 from bottle.operations.context import Context
 from bottle.operations.listing import asked, unfinished
 from bottle.operations.weighing import added_by_commits
-from bottle.plan.decisions import commit_in_force
+from bottle.plan.history import commit_in_force
 from bottle.store.state import BottleState
 
 
@@ -115,9 +115,9 @@ def inspect(context: Context, state: BottleState) -> Inspection:
         requests=state.requests(),
         asked=asked(state),
         preserved=state.preserved,
-        tombstone=state.tombstone(),
-        migration=state.migration(),
-        intent=state.intent(),
+        tombstone=state.tombstone.read(),
+        migration=state.migration.read(),
+        intent=state.intent.read(),
         unfinished=unfinished(state),
         transcript=TranscriptSize(files=len(files), bytes=sum(entry.size for entry in files)),
         state_size=tree.size_of(state.path),

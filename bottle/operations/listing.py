@@ -23,9 +23,10 @@ from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers
 from bottle.operations.weighing import weigh
-from bottle.plan.decisions import commit_in_force, finishing
+from bottle.plan.guards import finishing
+from bottle.plan.history import commit_in_force
 from bottle.plan.sizes import Weight
-from bottle.requests.request import SHORT_DIGEST
+from bottle.requests.choice import approve_line
 from bottle.store.state import BottleState
 
 _DAMAGED = "damaged"
@@ -123,7 +124,7 @@ def _view(known: _Read, found: tuple[ContainerSummary, ...], images: Mapping[str
     container = found[0] if found else None
     runs_here = any(each.status.alive for each in found)
     commit = commit_in_force(known.commits, known.tag)
-    tombstone = state.tombstone()
+    tombstone = state.tombstone.read()
     word, detail = _condition(container, known.tag, known.tag in images if known.tag else False)
     if container is not None and container.name != state.identity.container:
         detail = "; ".join(filter(None, (f"its container is called {container.name} now", detail)))
@@ -172,7 +173,7 @@ def _condition(container: ContainerSummary | None, tag: str | None, present: boo
 
 def unfinished(state: BottleState) -> str:
     """What is being done to a bottle, or was cut short, and what to type then; empty when there is nothing."""
-    intent, migration = state.intent(), state.migration()
+    intent, migration = state.intent.read(), state.migration.read()
     paused_by = state.paused_by
     if intent is None and migration is None and paused_by is None:
         return ""
@@ -191,8 +192,7 @@ def asked(state: BottleState) -> tuple[str, ...]:
     identity, requests = state.identity, state.requests()
     waiting = sum(each.status is RequestStatus.PENDING for each in requests)
     found = [
-        f"the approval of request {each.number} was cut: "
-        f"bottle capability approve {identity} {each.digest[:SHORT_DIGEST]}"
+        f"the approval of request {each.number} was cut: {approve_line(identity, each)}"
         for each in requests
         if each.status is RequestStatus.APPROVING
     ]

@@ -42,7 +42,7 @@ def left_outside(area: Area, folder: Path, identity: Identity, in_use: Collectio
     )
 
 
-def remove(path: Path) -> None:
+def remove_outside(path: Path) -> None:
     """Delete a file or a folder; gone already is fine. Raises StateDamaged."""
     try:
         tree.remove(path)

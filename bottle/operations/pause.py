@@ -12,7 +12,7 @@ from bottle.errors import BottleError, CannotPause, Conflict, EngineError, NotFo
 from bottle.model import ContainerFacts, Status
 from bottle.naming import Identity
 from bottle.operations.context import Context
-from bottle.ports import Engine
+from bottle.ports import Containers
 from bottle.store.state import BottleState
 
 _DESCRIPTORS = 4  # for a connection to the engine and its certificate, and for the note
@@ -61,7 +61,7 @@ def _reserve(spare: ExitStack, container: ContainerFacts) -> None:
         ) from exc
 
 
-def _freeze(engine: Engine, identity: Identity, container: ContainerFacts) -> None:
+def _freeze(engine: Containers, identity: Identity, container: ContainerFacts) -> None:
     """Pause, and look whether that is so: the daemon may say that it did, and not have."""
     try:
         engine.pause(container.id)
@@ -124,7 +124,7 @@ def _is_ours(number: signal.Signals) -> bool:
     return signal.getsignal(number) not in {None, signal.SIG_IGN}
 
 
-def _thaw(engine: Engine, container: ContainerFacts) -> None:
+def _thaw(engine: Containers, container: ContainerFacts) -> None:
     with suppress(Conflict, NotFound):  # not paused at all, or ended meanwhile
         engine.unpause(container.id)
     now = engine.container(container.id)

@@ -19,7 +19,7 @@ _MODE = 0o755
 _HEAD = "#!/bin/sh\n# Written by `bottle install-plugin`; with --remove it takes this away again.\n"
 
 
-class Outcome(Enum):
+class PluginChange(Enum):
     """What became of the plugin's file."""
 
     INSTALLED = "installed"
@@ -34,7 +34,7 @@ class Plugin:
     """The plugin's file, and what became of it."""
 
     path: Path
-    outcome: Outcome
+    outcome: PluginChange
 
 
 def install_plugin(config: Path, python: str) -> Plugin:
@@ -46,22 +46,22 @@ def install_plugin(config: Path, python: str) -> Plugin:
     path, script = config / _FILE, _script(python)
     there = _standing(path)
     if there == script:
-        return Plugin(path=path, outcome=Outcome.UNCHANGED)
+        return Plugin(path=path, outcome=PluginChange.UNCHANGED)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise cannot_write(path, exc) from exc
     write_atomic(path, script, _MODE)
-    return Plugin(path=path, outcome=Outcome.INSTALLED if there is None else Outcome.REPLACED)
+    return Plugin(path=path, outcome=PluginChange.INSTALLED if there is None else PluginChange.REPLACED)
 
 
 def remove_plugin(config: Path) -> Plugin:
     """Take the plugin away, whichever bottle it runs. Raises NameTaken and StateDamaged as `install_plugin` does."""
     path = config / _FILE
     if _standing(path) is None:
-        return Plugin(path=path, outcome=Outcome.ABSENT)
+        return Plugin(path=path, outcome=PluginChange.ABSENT)
     remove_file(path)
-    return Plugin(path=path, outcome=Outcome.REMOVED)
+    return Plugin(path=path, outcome=PluginChange.REMOVED)
 
 
 def _script(python: str) -> bytes:

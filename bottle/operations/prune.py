@@ -15,10 +15,10 @@ from bottle.operations.context import Context
 from bottle.operations.finding import find_containers
 from bottle.operations.fork import remove_draft
 from bottle.operations.holdings import at_stake
-from bottle.operations.outside import left_outside
-from bottle.operations.outside import remove as remove_path
+from bottle.operations.outside import left_outside, remove_outside
 from bottle.operations.remove import remove_locked
-from bottle.plan.garbage import Area, BottleFacts, FolderFacts, Garbage, GarbageFacts, Kept, Kind, PrunePlan, plan_prune
+from bottle.plan.garbage import Area, BottleFacts, FolderFacts, Garbage, GarbageFacts, GarbageKind, Kept, PrunePlan
+from bottle.plan.prune import plan_prune
 from bottle.plan.sizes import Chain, weights
 from bottle.store.state import ARRIVED, DRAFT, BottleState, leftover_of
 from bottle.store.temporary import BESIDE, PLACED, WRITING
@@ -101,11 +101,11 @@ def plan_for(context: Context, patience: timedelta = PATIENCE) -> PrunePlan:
 
 
 def _bottle(context: Context, state: BottleState, own: tuple[ContainerSummary, ...]) -> BottleFacts:
-    tombstone, intent = state.tombstone(), state.intent()
+    tombstone, intent = state.tombstone.read(), state.intent.read()
     return BottleFacts(
         identity=state.identity,
         moved_to=tombstone.host if tombstone else None,
-        moving=state.migration() is not None,
+        moving=state.migration.read() is not None,
         nonce=intent.nonce if intent else None,
         busy=state.locked_by is not None,
         alive=any(each.status.alive for each in own),
@@ -196,24 +196,24 @@ def _identity(name: str) -> Identity | None:
 def _take_away(context: Context, garbage: Garbage) -> None:
     engine = context.engine
     match garbage.kind:
-        case Kind.IMAGE | Kind.VOLUME if garbage.nobodys is not None:
+        case GarbageKind.IMAGE | GarbageKind.VOLUME if garbage.nobodys is not None:
             with _nobodys(context, garbage.nobodys):
                 _take_away(context, replace(garbage, nobodys=None))
-        case Kind.CONTAINER:
+        case GarbageKind.CONTAINER:
             container = engine.container(garbage.ref)
             if container is not None and container.ever_ran:
                 raise Conflict("it was started meanwhile")
             engine.remove_container(garbage.ref)
-        case Kind.IMAGE:
+        case GarbageKind.IMAGE:
             image = engine.image(garbage.ref)
             if image is not None and image.id == garbage.ref and image.tags:
                 raise Conflict(f"it is called {image.tags[0]} now")
             engine.remove_image(garbage.ref)
-        case Kind.VOLUME:
+        case GarbageKind.VOLUME:
             engine.remove_volume(garbage.ref)
-        case Kind.FOLDER:
+        case GarbageKind.FOLDER:
             _remove_folder(context, Path(garbage.ref), placed=garbage.consent)
-        case Kind.BOTTLE:
+        case GarbageKind.BOTTLE:
             _remove_moved(context, context.home.bottle(Identity.parse(garbage.ref)), agreed=garbage.only_here)
 
 
@@ -243,7 +243,7 @@ def _remove_folder(context: Context, path: Path, *, placed: bool) -> None:
 def _remove_leftover(context: Context, path: Path, *, placed: bool) -> None:
     identity = leftover_of(path.name)
     if identity is None and _identity(path.name) is None:
-        remove_path(path)  # no bottle's
+        remove_outside(path)  # no bottle's
         return
     if identity is not None and path.name.endswith(DRAFT):
         draft = BottleState(identity, path)
@@ -254,7 +254,7 @@ def _remove_leftover(context: Context, path: Path, *, placed: bool) -> None:
     state = context.home.bottle(identity or Identity.parse(path.name))
     if identity is None and state.exists():
         with state.locked("bottle prune"):
-            if path.parent.name == Area.OUTGOING.value and state.migration() is not None:
+            if path.parent.name == Area.OUTGOING.value and state.migration.read() is not None:
                 raise Conflict("a move has begun meanwhile")
             _remove_with_outside(context, path, placed=placed)
     else:
@@ -267,7 +267,7 @@ def _remove_with_outside(context: Context, path: Path, *, placed: bool) -> None:
         _remove_outside(context, Area(area), path, identity, placed=placed)
     if identity is not None and area == Area.INCOMING.value:
         context.home.put_back(identity)
-    remove_path(path)
+    remove_outside(path)
 
 
 def _remove_outside(context: Context, area: Area, path: Path, identity: Identity, *, placed: bool) -> None:
@@ -277,7 +277,7 @@ def _remove_outside(context: Context, area: Area, path: Path, identity: Identity
     if outside.placed is not None and not placed:
         raise Conflict(f"a workspace has come to {outside.placed} meanwhile")
     for each in (*outside.halves, *([outside.placed] if outside.placed is not None else [])):
-        remove_path(each)
+        remove_outside(each)
 
 
 def _workspaces(context: Context) -> frozenset[Path]:
@@ -293,7 +293,7 @@ def _remove_moved(context: Context, state: BottleState, *, agreed: tuple[str, ..
     """Delete a bottle that lives elsewhere, and of what exists nowhere else no more than was `agreed` to."""
     with state.locked("bottle prune"), nothing_arriving(context, state):
         container = context.container(state.identity)
-        if state.tombstone() is None or state.migration() is not None:
+        if state.tombstone.read() is None or state.migration.read() is not None:
             raise Conflict("it came back meanwhile")
         if container is not None and container.status.alive:
             raise Conflict("it runs")

@@ -14,9 +14,9 @@ from bottle.operations.context import Context
 from bottle.operations.finding import find_containers, find_drafts
 from bottle.operations.holdings import arrived, at_stake
 from bottle.plan.copies import named_commits
-from bottle.plan.decisions import finishing
-from bottle.plan.garbage import is_helper
+from bottle.plan.guards import finishing
 from bottle.plan.ownership import the_one
+from bottle.plan.prune import is_helper
 from bottle.ports import Engine
 from bottle.store import temporary
 from bottle.store.state import BottleState
@@ -47,7 +47,7 @@ def remove(context: Context, state: BottleState, *, consent: bool, agreed: Colle
     """
     with state.locked("bottle rm"), nothing_arriving(context, state):
         container = context.container(state.identity)
-        migration = state.migration()
+        migration = state.migration.read()
         if migration is not None and migration.phase is MigrationPhase.HANDING_OFF:
             raise MovedAway(
                 f"a move of {state.identity} to {migration.host} was cut while it was handed over",
@@ -70,7 +70,7 @@ def _require_copies(context: Context, state: BottleState, agreed: Collection[str
 
     Raises NeedsConsent, saying what that is and how to keep it.
     """
-    identity, tombstone = state.identity, state.tombstone()
+    identity, tombstone = state.identity, state.tombstone.read()
     only = at_stake(context, state)
     if all(part in agreed for part in only.parts):
         return
@@ -129,7 +129,7 @@ def remove_locked(context: Context, state: BottleState) -> Removed:
 def _that_stays(state: BottleState) -> tuple[Path | None, str | None]:
     """The workspace, and where the bottle lives; neither of one that is damaged."""
     try:
-        metadata, tombstone = state.metadata(), state.tombstone()
+        metadata, tombstone = state.metadata(), state.tombstone.read()
     except StateDamaged:
         return None, None
     mounted = metadata.cwd if not metadata.copy_cwd else None

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from bottle import runtime
 from bottle.errors import BottleError
-from bottle.launch import REQUESTS, bare_spec, requests_volume
+from bottle.launch import REQUESTS_MOUNT, bare_spec, requests_volume
 from bottle.model import SCHEMA, CapabilityRequest, ContainerFacts, Mount, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
@@ -55,7 +55,7 @@ def collect_notes(context: Context, state: BottleState) -> tuple[str, ...]:
 
 def publish(context: Context, identity: Identity, request: CapabilityRequest) -> None:
     """Let the bottle see what became of its request, if it can see anything now."""
-    runtime.answer(context.handed, identity, request.number, answer_to(request))
+    runtime.write_answer(context.handed, identity, request.number, answer_to(request))
 
 
 def admit_requests(context: Context, identity: Identity, image: str) -> None:
@@ -73,11 +73,11 @@ def admit_requests(context: Context, identity: Identity, image: str) -> None:
 
 
 def _read(context: Context, container: ContainerFacts | None) -> Folder:
-    if container is None or all(mount.target != REQUESTS for mount in container.mounts):
+    if container is None or all(mount.target != REQUESTS_MOUNT for mount in container.mounts):
         return Folder(asked=())  # also a container that an older version made
     if not runtime.is_prepared(context.handed, Identity.parse(container.labels[LABEL_IDENTITY])):
         hide_secrets(context, container)  # after a reboot the engine could not mount what is to be read
-    with closing(_generator(context.engine.read_archive(container.id, REQUESTS))) as chunks:
+    with closing(_generator(context.engine.read_archive(container.id, REQUESTS_MOUNT))) as chunks:
         return read_folder(chunks)
 
 

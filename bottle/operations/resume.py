@@ -28,7 +28,7 @@ from bottle.operations.preflight import require_launchable
 from bottle.operations.secrets import hand_over
 from bottle.operations.settle import settle, take_effect
 from bottle.operations.start import begin_container, launch_notes, new_container
-from bottle.plan.decisions import (
+from bottle.plan.resume import (
     Attach,
     FromCommit,
     Rebuild,
@@ -40,7 +40,7 @@ from bottle.plan.decisions import (
 )
 from bottle.store.state import BottleState
 from bottle.words import counted
-from bottle.workspace import copy_in
+from bottle.workspace import copy_workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +66,8 @@ def observe_resume(context: Context, state: BottleState, request: ResumeRequest)
     made_of = container or former
     return ResumeFacts(
         metadata=metadata,
-        tombstone=state.tombstone(),
-        migration=state.migration(),
+        tombstone=state.tombstone.read(),
+        migration=state.migration.read(),
         container=container,
         former=former,
         commits=commits,
@@ -107,7 +107,7 @@ def resume(
     every commit is still there.
     """
     with state.locked("bottle resume"):
-        if state.tombstone() is None or request.force:
+        if state.tombstone.read() is None or request.force:
             settle(context, state)
         plan = plan_resume(observe_resume(context, state, request), request)
         resumed = _execute(context, state, plan, request, begin=begin, tty=tty)
@@ -135,23 +135,12 @@ def _execute(
             _require_workspace(metadata)
             _tell(context, metadata, context.engine.container(plan.container), plan.command)
         case FromCommit():
-            _require_workspace(metadata)
-            with new_container(
-                context,
-                plan.metadata,
-                image=plan.tag,
-                command=plan.command,
-                commit=plan.number,
-                tty=tty,
-                replaces=plan.replaces,
-            ) as draft:
-                _whole(context, state, ResumeIntent(metadata=plan.metadata, committed_image=plan.tag), draft)
-            take_effect(state, context.container(metadata.identity))
+            _from_commit(context, state, metadata, plan, tty=tty)
         case Rebuild():
             warnings = _rebuild(context, state, metadata, plan, request, tty=tty)
     if request.force:  # only now, when its container stands here: a failure before leaves it with its other host
-        state.clear_tombstone()
-        state.clear_migration()
+        state.tombstone.clear()
+        state.migration.clear()
     if begin and not running:
         begin_container(context, name)
         running = True
@@ -162,6 +151,21 @@ def _execute(
         running=running,
         warnings=(*warnings, *launch_notes(context, metadata)),
     )
+
+
+def _from_commit(context: Context, state: BottleState, metadata: Metadata, plan: FromCommit, *, tty: bool) -> None:
+    _require_workspace(metadata)
+    with new_container(
+        context,
+        plan.metadata,
+        image=plan.tag,
+        command=plan.command,
+        commit=plan.number,
+        tty=tty,
+        replaces=plan.replaces,
+    ) as draft:
+        _whole(context, state, ResumeIntent(metadata=plan.metadata, committed_image=plan.tag), draft)
+    take_effect(state, context.container(metadata.identity))
 
 
 def _rebuild(
@@ -186,7 +190,7 @@ def _rebuild(
     standing = _standing_mounts(context, state, metadata)
     made = {mount.source for mount in container_mounts(metadata) if mount not in standing}
     intent = ResumeIntent(metadata=metadata, unfilled=tuple(sorted(made)))
-    state.write_resume_intent(intent)
+    state.resume_intent.write(intent)
     with new_container(context, metadata, image=image.id, command=command, tty=tty, replaces=plan.replaces) as draft:
         warnings += _refill(context, state, metadata, draft, standing, transcript_too=plan.restore_transcript)
         _whole(context, state, intent, draft)
@@ -206,7 +210,7 @@ def _whole(context: Context, state: BottleState, intent: ResumeIntent, draft: st
     """Note that a draft has all that belongs in it: once it has the bottle's name, the intent takes effect."""
     container = context.engine.container(draft)
     assert container is not None  # it was just made
-    state.write_resume_intent(replace(intent, container_id=container.id, unfilled=()))
+    state.resume_intent.write(replace(intent, container_id=container.id, unfilled=()))
 
 
 def _base_of(image: ImageFacts, metadata: Metadata, commits: tuple[CommitRecord, ...]) -> tuple[str, ...]:
@@ -252,7 +256,7 @@ def _present(context: Context, state: BottleState) -> list[CommitRecord]:
 
 def _standing_mounts(context: Context, state: BottleState, metadata: Metadata) -> tuple[Mount, ...]:
     """What a new container will have mounted that was there before it, with content of its own."""
-    intent = state.resume_intent()
+    intent = state.resume_intent.read()
     there = set(context.engine.volumes({})) - set(intent.unfilled if intent is not None else ())
     return tuple(
         mount for mount in container_mounts(metadata) if mount.kind is not MountKind.VOLUME or mount.source in there
@@ -299,7 +303,7 @@ def _copied_again(
     if not cwd.is_dir():
         return f"{workdir} is empty: {cwd}, which was copied into it, is gone"
     with context.progress.phase(f"copying {cwd} into the bottle"):
-        copy_in(context.engine, container, cwd, workdir, metadata.user, spared=spared)
+        copy_workspace(context.engine, container, cwd, workdir, metadata.user, spared=spared)
     return f"{workdir} is a fresh copy of {cwd}, without the agent's changes"
 
 

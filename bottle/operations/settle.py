@@ -6,7 +6,6 @@ from dataclasses import replace
 from bottle.errors import BottleError, VerificationFailed
 from bottle.model import (
     CommitIntent,
-    CommitRecord,
     ContainerFacts,
     ContainerMark,
     ImageFacts,
@@ -17,8 +16,10 @@ from bottle.model import (
 from bottle.naming import LABEL_IDENTITY, LABEL_NONCE, Identity
 from bottle.operations.context import Context
 from bottle.operations.finding import find_drafts
+from bottle.operations.inforce import put_in_force, use_image
 from bottle.operations.pause import let_go_on
-from bottle.plan.decisions import parent_of, targets_of
+from bottle.plan.commit import record_of
+from bottle.plan.history import parent_of
 from bottle.store.state import BottleState
 
 
@@ -28,12 +29,12 @@ def settle(context: Context, state: BottleState) -> None:
     Halves of files and containers that a run was making when it died go.
     """
     state.sweep()
-    discard_draft(context, state.identity)
+    remove_draft_containers(context, state.identity)
     container = _by_its_name(context, state.identity)
     take_effect(state, container)
     if container is not None and container.id != state.container_id():
         state.write_container_id(container.id)  # one that an earlier version made, or whose maker died
-    intent, migration = state.intent(), state.migration()
+    intent, migration = state.intent.read(), state.migration.read()
     by = _paused_by(state, intent, migration)
     if by is not None:
         if container is not None and container.status is Status.PAUSED:
@@ -56,7 +57,7 @@ def settle(context: Context, state: BottleState) -> None:
                 context.engine.remove_image(state.identity.unfolded(intent.nonce))
         except VerificationFailed as exc:
             context.progress.note(f"commit {intent.number} of {state.identity} had been cut short: {exc.what}")
-    state.clear_intent()
+    state.intent.clear()
 
 
 def _paused_by(state: BottleState, intent: CommitIntent | None, migration: MigrationRecord | None) -> str | None:
@@ -72,12 +73,12 @@ def _settle_copy(state: BottleState, migration: MigrationRecord) -> None:
     """A copy that died while it packed has left nothing to go on with."""
     copies = migration.paused or migration.arrives_as not in {None, state.identity}
     if copies and migration.phase is MigrationPhase.QUIESCING:
-        state.clear_migration()
+        state.migration.clear()
     elif migration.paused:  # by an export of an earlier version, in the note of a move
-        state.write_migration(replace(migration, paused=False))
+        state.migration.write(replace(migration, paused=False))
 
 
-def discard_draft(context: Context, identity: Identity) -> None:
+def remove_draft_containers(context: Context, identity: Identity) -> None:
     """Remove the container that a run was making; one that was started since is the bottle's own, and stays."""
     labelled = context.engine.container_summaries({LABEL_IDENTITY: str(identity)})
     for draft in find_drafts(context.engine, context.home.bottle(identity), labelled):
@@ -95,15 +96,13 @@ def _by_its_name(context: Context, identity: Identity) -> ContainerFacts | None:
 
 def take_effect(state: BottleState, container: ContainerFacts | None) -> None:
     """Make the bottle what its new container was made as, if that is the one it has: its next commit says so too."""
-    intent = state.resume_intent()
+    intent = state.resume_intent.read()
     if intent is None or container is None or container.id != intent.container_id:
         return
     if intent.committed_image is not None:
-        state.write_committed_image(intent.committed_image)
-        if state.rebuild_due:
-            state.clear_rebuild()
+        use_image(state, intent.committed_image)
     state.write_metadata(intent.metadata)
-    state.clear_resume_intent()
+    state.resume_intent.clear()
 
 
 def take_over(
@@ -119,7 +118,7 @@ def take_over(
     placed = identity.committed(intent.number) in image.tags  # a squashed one stands on less
     if base is not None and not placed and image.diff_ids[: len(base.diff_ids)] != base.diff_ids:
         engine.remove_image(draft)
-        state.clear_intent()
+        state.intent.clear()
         raise VerificationFailed(
             f"the engine's commit of {identity} does not stand on the image its container was made from",
             left="it was deleted, and the last commit stays in force",
@@ -132,38 +131,21 @@ def take_over(
 def _adopt(
     context: Context, state: BottleState, intent: CommitIntent, image: ImageFacts, container: ContainerFacts | None
 ) -> None:
-    tag = state.identity.committed(intent.number)
     if container is not None and container.id != intent.container_id:
         container = None  # another one than was committed
     take_over(context, state, intent, image, container)
-    metadata = state.metadata()
-    if all(commit.number != intent.number for commit in state.commits()):
-        state.append_commit(
-            CommitRecord(
-                number=intent.number,
-                tag=tag,
-                config_digest=image.config_digest,
-                diff_ids=image.diff_ids,
-                message=intent.message,
-                created_at=image.created_at or context.now(),
-                parent=parent_of(state.commits(), container) if container else None,
-                # Whether the container ran on since is not known, so it counts as having done so.
-                mark=ContainerMark(
-                    container_id=intent.container_id,
-                    started_at=container.started_at if container else None,
-                    running=True,
-                ),
-                dropped=("not checked: the commit's process died, and its image was adopted",),
-                defaults=metadata.defaults,
-                volumes=targets_of(metadata.agent),
-                base=metadata.base,
-            )
-        )
-    state.write_committed_image(tag)
-    if state.rebuild_due:
-        state.clear_rebuild()
-    state.mark_preserved()
-    context.engine.tag(tag, state.identity.committed_latest)
+    started_at = container.started_at if container else None
+    record = record_of(
+        state.metadata(),
+        intent,
+        image,
+        # Whether the container ran on since is not known, so it counts as having done so.
+        ContainerMark(container_id=intent.container_id, started_at=started_at, running=True),
+        created_at=image.created_at or context.now(),
+        parent=parent_of(state.commits(), container) if container else None,
+        dropped=("not checked: the commit's process died, and its image was adopted",),
+    )
+    put_in_force(context, state, record)
     context.progress.note(
         f"commit {intent.number} of {state.identity} had been cut short; its image is whole and was adopted"
     )

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from bottle import runtime
@@ -19,7 +20,7 @@ from bottle.launch import (
     requests_volume,
     with_declared_volumes,
 )
-from bottle.model import Agent, ContainerFacts, LaunchSpec, Metadata, Mount, MountKind
+from bottle.model import Agent, ContainerFacts, ImageFacts, LaunchSpec, Metadata, Mount, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity, is_bottle_name
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers, find_drafts
@@ -28,10 +29,11 @@ from bottle.operations.images import obtain
 from bottle.operations.preflight import require_launchable
 from bottle.operations.requests import admit_requests
 from bottle.operations.secrets import hand_over, missing_secrets
-from bottle.operations.settle import discard_draft
-from bottle.plan.decisions import ImageSource, agent_image, require_remote_control
+from bottle.operations.settle import remove_draft_containers
+from bottle.plan.guards import require_remote_control
+from bottle.plan.sources import ImageSource, agent_image
 from bottle.store.state import BottleState
-from bottle.workspace import copy_in, may_not_write, require_folder, user_id
+from bottle.workspace import copy_workspace, may_not_write, require_folder, user_id
 
 # Of a bind: Docker's words, those of Docker Desktop, and Podman's.
 _LACKS = re.compile(r"does not exist|not shared|no such file", re.IGNORECASE)
@@ -119,18 +121,7 @@ def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
     EndedAtOnce, where what the agent did in its first moments stays.
     """
     image = obtain(context, plan.source, plan.agent.name, mounted=None if plan.copy_cwd else plan.cwd)
-    agent = with_declared_volumes(plan.agent, image.declared_volumes, copy_cwd=plan.copy_cwd)
-    metadata = Metadata(
-        identity=plan.identity,
-        name=plan.name,
-        agent=agent,
-        cwd=plan.cwd,
-        copy_cwd=plan.copy_cwd,
-        started_at=context.now(),
-        image=plan.source.tag,
-        defaults=image.defaults,
-        base=image.diff_ids,
-    )
+    metadata = _metadata(plan, image, context.now())
     once = Once(remote_control=plan.remote_control)
     state = context.home.create(metadata)
     try:
@@ -144,7 +135,7 @@ def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
             ) as draft:
                 if plan.copy_cwd:
                     with context.progress.phase(f"copying {plan.cwd} into the bottle"):
-                        copy_in(context.engine, draft, plan.cwd, agent.workdir, metadata.user)
+                        copy_workspace(context.engine, draft, plan.cwd, plan.agent.workdir, metadata.user)
             if begin:
                 begin_container(context, plan.identity.container)
             ended = see_it_run(context, plan.identity, plan.identity.container) if begin else None
@@ -158,6 +149,21 @@ def start(context: Context, plan: StartPlan, *, begin: bool = True) -> Launched:
         container=plan.identity.container,
         notes=(*plan.doubts, *launch_notes(context, metadata)),
         ended=ended,
+    )
+
+
+def _metadata(plan: StartPlan, image: ImageFacts, now: datetime) -> Metadata:
+    """What a bottle is that is made of an image."""
+    return Metadata(
+        identity=plan.identity,
+        name=plan.name,
+        agent=with_declared_volumes(plan.agent, image.declared_volumes, copy_cwd=plan.copy_cwd),
+        cwd=plan.cwd,
+        copy_cwd=plan.copy_cwd,
+        started_at=now,
+        image=plan.source.tag,
+        defaults=image.defaults,
+        base=image.diff_ids,
     )
 
 
@@ -209,7 +215,7 @@ def new_container(
         context.home.bottle(identity).write_container_id(container_id)
     except BaseException:
         with suppress(BottleError):
-            discard_draft(context, identity)
+            remove_draft_containers(context, identity)
         raise
 
 
@@ -296,7 +302,7 @@ def launch_notes(context: Context, metadata: Metadata) -> tuple[str, ...]:
     if missing:
         notes.append(f"the environment has no {', '.join(missing)}: the agent runs without")
     if not _may_ask(context, metadata.agent):
-        notes.append("the engine is on another machine, so the agent cannot ask for capabilities")
+        notes.append("the engine is on another machine, so the agent cannot make capability requests")
     if not context.engine.is_local:
         notes += [
             f"{folder} is a folder of the machine that the engine runs on, not of this one"

@@ -9,7 +9,7 @@ from bottle.operations.commit import commit_locked
 from bottle.operations.context import Context
 from bottle.operations.pause import paused
 from bottle.operations.stop import keep_stopped, stop_locked
-from bottle.plan.decisions import commit_in_force
+from bottle.plan.history import commit_in_force
 from bottle.store.state import BottleState
 
 

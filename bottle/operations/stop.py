@@ -12,7 +12,7 @@ from bottle.operations.remove import remove_locked
 from bottle.operations.requests import collect_notes
 from bottle.operations.secrets import hide_secrets
 from bottle.operations.settle import settle
-from bottle.plan.decisions import require_here
+from bottle.plan.guards import require_here
 from bottle.store.state import BottleState
 
 
@@ -37,7 +37,7 @@ def stop(context: Context, state: BottleState, *, grace: int = 10) -> Stopped:
     Of a bottle that moved away the container it left here is stopped, if it runs, and nothing else is touched.
     """
     with state.locked("bottle stop"):
-        tombstone = state.tombstone()
+        tombstone = state.tombstone.read()
         if tombstone is not None:
             return _stop_left_behind(context, state, tombstone, grace=grace)
         settle(context, state)
@@ -130,5 +130,7 @@ def end_session(context: Context, state: BottleState, *, remove: bool) -> Stoppe
 
 def _is_to_stay(context: Context, state: BottleState) -> bool:
     """Whether something was made of a bottle that outlives its session: a commit, also a `docker commit`, or a move."""
-    made = state.preserved or state.commits() or state.migration() is not None or state.tombstone() is not None
+    made = (
+        state.preserved or state.commits() or state.migration.read() is not None or state.tombstone.read() is not None
+    )
     return bool(made) or bool(at_stake(context, state).images)

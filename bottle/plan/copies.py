@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bottle.model import Arrived, CommitRecord, ContainerFacts, ImageFacts
 from bottle.naming import Identity
-from bottle.plan.decisions import is_frozen_in, nameless_volumes
+from bottle.plan.history import is_frozen_in, nameless_volumes
 from bottle.words import counted
 
 _SHOWN = 8

@@ -52,7 +52,7 @@ def ask(reason: str, dockerfile: str, folder: Path = Path(RESERVED)) -> int:
     return number
 
 
-def answer(number: int, folder: Path = Path(RESERVED)) -> Answer:
+def read_answer(number: int, folder: Path = Path(RESERVED)) -> Answer:
     """What became of a request. Raises NotFound when there is none of that number."""
     try:
         text = (folder / "answers" / str(number)).read_text(encoding="utf-8", errors="replace")
@@ -69,7 +69,7 @@ def answers(folder: Path = Path(RESERVED)) -> tuple[Answer, ...]:
     names = [path.name for path in (folder / "answers").glob("*")]
     names += [path.name.removesuffix(".ready") for path in (folder / "requests").glob("*.ready")]
     numbers = sorted({int(name) for name in names if name.isascii() and name.isdecimal() and name[0] != "0"})
-    return tuple(answer(number, folder) for number in numbers)
+    return tuple(read_answer(number, folder) for number in numbers)
 
 
 def _take_number(folder: Path) -> int:

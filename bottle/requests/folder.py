@@ -12,7 +12,7 @@ import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from bottle.files.unpack import SealedReader
+from bottle.files.chunks import SealedReader
 from bottle.requests.request import MAX_DOCKERFILE, MAX_REASON, Asked
 
 MAX_STREAM = 64 * 1024 * 1024  # bytes read of the folder at one time

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from bottle import __version__
 from bottle.errors import BottleError
-from bottle.requests.asking import Answer, answer, answers, ask
+from bottle.requests.asking import Answer, answers, ask, read_answer
 
 _EVERY = 2.0  # seconds between two looks at an answer
 
@@ -38,10 +38,10 @@ def make_server(folder: Path) -> MCPServer[Any]:
         """Say that you are blocked by a missing capability, and ask for the Dockerfile that has it."""
         try:
             number = ask(reason, dockerfile, folder)
-            found = answer(number, folder)
+            found = read_answer(number, folder)
             while wait and found.status == "pending":
                 await anyio.sleep(_EVERY)
-                found = answer(number, folder)
+                found = read_answer(number, folder)
         except BottleError as exc:
             raise ToolError(_words(exc)) from exc
         return _line(found)
@@ -52,7 +52,7 @@ def make_server(folder: Path) -> MCPServer[Any]:
     ) -> str:
         """What became of your requests: pending, approved or denied, and the operator's note."""
         try:
-            found = answers(folder) if number is None else (answer(number, folder),)
+            found = answers(folder) if number is None else (read_answer(number, folder),)
         except BottleError as exc:
             raise ToolError(_words(exc)) from exc
         return "\n".join(map(_line, found)) or "nothing was asked yet"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bottle.testing.tree import FOLDER, Node, Tree, absolute, put
+from bottle.testing.tree import FOLDER, FakeNode, Tree, absolute, put
 
 _WITHOUT_EFFECT = {"ARG", "EXPOSE", "MAINTAINER", "SHELL", "STOPSIGNAL"}
 _ECHO = re.compile(r"echo (?P<text>.*?) *> *(?P<path>/\S+)")
@@ -108,7 +108,7 @@ def _run(tree: Tree, command: str) -> None:
         code = command.rsplit(maxsplit=1)[-1] if command != "false" else "1"
         raise StepFailed(f"The command '/bin/sh -c {command}' returned a non-zero code: {code}")
     if match := _ECHO.fullmatch(command):
-        put(tree, match["path"], Node(data=match["text"].strip("'\"").encode() + b"\n"))
+        put(tree, match["path"], FakeNode(data=match["text"].strip("'\"").encode() + b"\n"))
 
 
 def _copy(tree: Tree, context: Path, rest: str) -> None:
@@ -121,7 +121,7 @@ def _copy(tree: Tree, context: Path, rest: str) -> None:
             raise StepFailed(f"COPY failed: file not found in build context: {source}")
         for path, name in found:
             into = posixpath.join(target, name or (path.name if target.endswith("/") or len(sources) > 1 else ""))
-            node = FOLDER if path.is_dir() else Node(data=path.read_bytes(), mode=path.stat().st_mode & 0o7777)
+            node = FOLDER if path.is_dir() else FakeNode(data=path.read_bytes(), mode=path.stat().st_mode & 0o7777)
             put(tree, absolute(into), node)
 
 

@@ -14,7 +14,7 @@ _LINKS_MAX = 255  # as moby's evalSymlinksInScope has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class FakeNode:
     """A file, folder or symlink; `type` is tarfile's. A hard link is kept as a file of its own with the same bytes."""
 
     type: bytes = tarfile.REGTYPE
@@ -31,8 +31,8 @@ class Node:
         return self.type == tarfile.DIRTYPE
 
 
-FOLDER = Node(type=tarfile.DIRTYPE, mode=0o755)
-Tree = dict[str, Node]
+FOLDER = FakeNode(type=tarfile.DIRTYPE, mode=0o755)
+Tree = dict[str, FakeNode]
 
 
 def absolute(path: str) -> str:
@@ -40,13 +40,13 @@ def absolute(path: str) -> str:
     return "/" + posixpath.normpath("/" + path).strip("/")
 
 
-def is_of_another_kind(tree: Tree, path: str, node: Node) -> bool:
+def is_of_another_kind(tree: Tree, path: str, node: FakeNode) -> bool:
     """Whether a node at `path` would take the place of a folder, or a folder that of something else."""
     above = any(each in tree and tree[each].type == tarfile.REGTYPE for each in parents(path))
     return above or (path in tree and tree[path].is_folder != node.is_folder)
 
 
-def put(tree: Tree, path: str, node: Node) -> None:
+def put(tree: Tree, path: str, node: FakeNode) -> None:
     """Place a node, making the folders above it; what it replaces goes with all that is below."""
     path = absolute(path)
     if path == "/":
@@ -65,7 +65,7 @@ def delete(tree: Tree, path: str) -> None:
         del tree[each]
 
 
-def below(tree: Mapping[str, Node], path: str) -> list[str]:
+def below(tree: Mapping[str, FakeNode], path: str) -> list[str]:
     """`path` and what is under it, sorted; the root itself has no node."""
     return sorted(each for each in tree if path in ("/", each) or each.startswith(path + "/"))
 
@@ -76,12 +76,12 @@ def parents(path: str) -> Iterator[str]:
         yield path
 
 
-def exists(tree: Mapping[str, Node], path: str) -> bool:
+def exists(tree: Mapping[str, FakeNode], path: str) -> bool:
     """Whether there is something at `path`; there is always a root."""
     return absolute(path) == "/" or absolute(path) in tree
 
 
-def follow(tree: Mapping[str, Node], path: str, *, last: bool) -> str:
+def follow(tree: Mapping[str, FakeNode], path: str, *, last: bool) -> str:
     """Where `path` leads when links are followed, in its `last` component too or only before it.
 
     What is not there leads to itself. Raises OSError for links that do not end, a name that is too long, and for a path
@@ -108,7 +108,7 @@ def follow(tree: Mapping[str, Node], path: str, *, last: bool) -> str:
     return done
 
 
-def pack(members: Mapping[str, Node]) -> bytes:
+def pack(members: Mapping[str, FakeNode]) -> bytes:
     """A tar of nodes by member name, in the order given; the same nodes make the same bytes."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
@@ -121,9 +121,9 @@ def pack(members: Mapping[str, Node]) -> bytes:
     return buffer.getvalue()
 
 
-def unpack(tar: bytes) -> dict[str, Node]:
+def unpack(tar: bytes) -> dict[str, FakeNode]:
     """The nodes in a tar by absolute path, in its order. Raises tarfile.TarError."""
-    nodes: dict[str, Node] = {}
+    nodes: dict[str, FakeNode] = {}
     with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
         for member in archive:
             path = absolute(member.name)
@@ -134,7 +134,7 @@ def unpack(tar: bytes) -> dict[str, Node]:
                 nodes[path] = original
                 continue
             content = archive.extractfile(member) if member.isfile() else None
-            nodes[path] = Node(
+            nodes[path] = FakeNode(
                 type=tarfile.REGTYPE if member.isfile() else member.type,
                 data=content.read() if content else b"",
                 mode=member.mode,
@@ -146,7 +146,7 @@ def unpack(tar: bytes) -> dict[str, Node]:
     return nodes
 
 
-def archive_of(tree: Mapping[str, Node], path: str) -> bytes:
+def archive_of(tree: Mapping[str, FakeNode], path: str) -> bytes:
     """A tar of `path` whose first member is called by its last component, as the engine's archive call names them."""
     top = absolute(path)
     base = "." if path.endswith("/.") or top == "/" else posixpath.basename(top)
@@ -155,13 +155,13 @@ def archive_of(tree: Mapping[str, Node], path: str) -> bytes:
     return pack(members)
 
 
-def layer_between(base: Mapping[str, Node], now: Mapping[str, Node]) -> bytes:
+def layer_between(base: Mapping[str, FakeNode], now: Mapping[str, FakeNode]) -> bytes:
     """The layer that makes `now` of `base`, deletions as whiteouts (OCI image-spec, layer.md)."""
     members = {each.lstrip("/"): now[each] for each in sorted(now) if base.get(each) != now[each]}
     for each in sorted(set(base) - set(now)):
         folder, name = posixpath.split(each)
         if folder == "/" or folder in now:
-            members[posixpath.join(folder, WHITEOUT + name).lstrip("/")] = Node(mode=0)
+            members[posixpath.join(folder, WHITEOUT + name).lstrip("/")] = FakeNode(mode=0)
     return pack(members)
 
 

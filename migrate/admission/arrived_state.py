@@ -11,13 +11,14 @@ from pathlib import Path
 from bottle import transcript
 from bottle.errors import BottleError, RemoteError, VerificationFailed
 from bottle.files import tree
+from bottle.files.opentree import OpenTree
 from bottle.files.paths import is_inside, is_system
 from bottle.files.regular import open_regular
-from bottle.files.tree import Tree, top_down
+from bottle.files.tree import top_down
 from bottle.files.unpack import Entry, EntryType, Limits, receive
 from bottle.model import CommitRecord, Metadata, RequestStatus
 from bottle.naming import Identity
-from bottle.plan.decisions import commit_in_force
+from bottle.plan.history import commit_in_force
 from bottle.requests.request import MAX_KEPT, require_sound
 from bottle.store.state import (
     COMMITS,
@@ -82,7 +83,7 @@ def unpack_folder(chunks: Iterable[bytes], folder: Path, *, owners: bool, links:
     folder.mkdir(mode=0o700)
     limits = Limits(entries=MOST_ENTRIES, size=room)
     entries = tuple(receive(within(chunks, room), folder, ".", limits, hard_links=links, special=False))
-    with Tree(folder) as below:
+    with OpenTree(folder) as below:
         for entry in entries:
             if entry.type is EntryType.SYMLINK and not links:
                 raise VerificationFailed(f"the state of a bottle holds a link, {entry.path[:80]!r}", left=KEPT)
@@ -100,7 +101,7 @@ def unpack_folder(chunks: Iterable[bytes], folder: Path, *, owners: bool, links:
     )
 
 
-def _dress(below: Tree, entry: Entry, *, owners: bool, private: bool) -> None:
+def _dress(below: OpenTree, entry: Entry, *, owners: bool, private: bool) -> None:
     """Give what was unpacked its owner, mode and time. Raises VerificationFailed for those that no file can have."""
     mode = None if entry.type is EntryType.SYMLINK else entry.mode
     if mode is not None and private:

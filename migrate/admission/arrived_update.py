@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bottle.errors import VerificationFailed
 from bottle.files import tree
+from bottle.files.opentree import OpenTree
 from bottle.files.unpack import relative
 
 _ESCAPED = re.compile(rb"\\0([0-3][0-7]{2})")
@@ -45,7 +46,7 @@ def bring_up_to_date(
     Raises VerificationFailed where the two do not fit together.
     """
     try:
-        with tree.Tree(folder) as there:
+        with OpenTree(folder) as there:
             for path in instructions.opened:
                 _open(there, path)
             for path in instructions.removed:
@@ -82,7 +83,7 @@ def _upward(path: str) -> Iterable[str]:
         path = path.rpartition("/")[0]
 
 
-def _open(there: tree.Tree, path: str) -> None:
+def _open(there: OpenTree, path: str) -> None:
     above, _, name = path.rpartition("/")
     with suppress(FileNotFoundError):
         folder = there.folder(above)
@@ -90,7 +91,7 @@ def _open(there: tree.Tree, path: str) -> None:
             os.chmod(name, stat.S_IRWXU, dir_fd=folder)
 
 
-def _remove(there: tree.Tree, path: str) -> None:
+def _remove(there: OpenTree, path: str) -> None:
     above, _, name = path.rpartition("/")
     with suppress(FileNotFoundError):
         # By the descriptor's own entry in /proc: a short path, on which no link is followed.

@@ -12,7 +12,7 @@ from bottle.agent.admission import LONGEST_DEMAND, Agree, demands, flaws, withou
 from bottle.errors import NeedsConsent
 from bottle.model import Agent, CommitRecord, Metadata
 from bottle.naming import Identity
-from bottle.plan.decisions import require_docker
+from bottle.plan.guards import require_docker
 from bottle.text import printable
 
 _SHOWN = 300  # characters of one flaw

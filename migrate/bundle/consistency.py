@@ -28,6 +28,9 @@ def require_sound(metadata: Metadata, commits: Iterable[CommitRecord], manifest:
 
 def require_held(commits: Iterable[CommitRecord], manifest: Manifest) -> None:
     """Refuse a history without the commit that the bundle holds, as its manifest says. Raises VerificationFailed."""
-    held = [commit for commit in commits if commit.number == manifest.number]
-    if len(held) != 1 or (held[0].diff_ids, held[0].config_digest) != (manifest.diff_ids, manifest.config_digest):
-        raise refusal(f"its history does not have commit {manifest.number} as its manifest says")
+    held = [commit for commit in commits if commit.number == manifest.commit.number]
+    if len(held) != 1 or (held[0].diff_ids, held[0].config_digest) != (
+        manifest.commit.diff_ids,
+        manifest.commit.config_digest,
+    ):
+        raise refusal(f"its history does not have commit {manifest.commit.number} as its manifest says")

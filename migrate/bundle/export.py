@@ -10,16 +10,15 @@ from bottle.files import tree
 from bottle.model import CommitRecord, ContainerFacts, Metadata, MigrationPhase
 from bottle.naming import Identity
 from bottle.operations import Context
-from bottle.operations.outside import left_outside
-from bottle.operations.outside import remove as remove_path
+from bottle.operations.outside import left_outside, remove_outside
 from bottle.operations.settle import settle
 from bottle.operations.still import frozen
-from bottle.plan.decisions import finishing, require_docker, require_here
 from bottle.plan.garbage import Area
+from bottle.plan.guards import finishing, require_docker, require_here
 from bottle.store.state import BottleState
 from bottle.store.temporary import note_outside
 from migrate.bundle.file import BundleFile, require_free, writing
-from migrate.bundle.format import Manifest, Place
+from migrate.bundle.format import BundledCommit, Manifest, Place
 from migrate.bundle.inspection import inspect
 from migrate.bundle.members import Packing, links_out, members_of, one_tar
 from migrate.bundle.plan import UNCHANGED, ExportFacts, ExportPlan, plan_export
@@ -123,8 +122,8 @@ def _observe(context: Context, state: BottleState) -> ExportFacts:
 
 
 def _require_owner(state: BottleState) -> None:
-    require_here(state.identity, state.tombstone(), "export")
-    migration = state.migration()
+    require_here(state.identity, state.tombstone.read(), "export")
+    migration = state.migration.read()
     if migration is not None and migration.phase is MigrationPhase.HANDING_OFF:
         raise MovedAway(
             f"a move of {state.identity} to {migration.host} was cut while it was handed over",
@@ -183,7 +182,7 @@ class _Export:
     def _drop_what_is_stale(self) -> None:
         """Delete what a run that died has left."""
         for half in left_outside(Area.OUTGOING, self._folder.parent, self._state.identity, ()).halves:
-            remove_path(half)
+            remove_outside(half)
         tree.discard(self._folder / "files")
 
     def _pack(self, commit: CommitRecord) -> Packed:
@@ -247,10 +246,12 @@ class _Export:
             created_at=self._context.now(),
             architecture=image.architecture,
             os=image.os,
-            number=commit.number,
-            tag=commit.tag,
-            config_digest=commit.config_digest,
-            diff_ids=commit.diff_ids,
+            commit=BundledCommit(
+                number=commit.number,
+                tag=commit.tag,
+                config_digest=commit.config_digest,
+                diff_ids=commit.diff_ids,
+            ),
             members=members,
         )
         with (

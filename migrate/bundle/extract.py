@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bottle.files.atomic import cannot_write
-from bottle.files.tree import Tree, top_down
+from bottle.files.opentree import OpenTree
+from bottle.files.tree import top_down
 from migrate.admission.tar_rules import Rules, admitted
 from migrate.tar.entries import InnerTar, Item, ItemType
 
@@ -68,7 +69,7 @@ class _Writing:
 
     def __enter__(self) -> "_Writing":
         try:
-            self._below = Tree(self._folder)
+            self._below = OpenTree(self._folder)
         except OSError as exc:
             raise cannot_write(self._folder, exc) from exc
         return self

@@ -14,8 +14,11 @@ from enum import Enum
 from pathlib import Path
 
 from bottle.errors import StateDamaged, StateTooNew, VerificationFailed
+from bottle.model import MOST_COMMITS
 from bottle.naming import Identity
-from bottle.store import serial
+from bottle.store.form import Form
+from bottle.store.forms import Forms
+from bottle.store.values import InvalidValue, between, text
 from migrate.model import Codec
 
 MANIFEST = "bottle-bundle.json"
@@ -26,7 +29,6 @@ MAX_MANIFEST = 8 << 20
 
 _MAX_LAYERS = 512
 _MAX_VOLUMES = 256
-_MAX_SIZE = 1 << 50
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _WORD = re.compile(r"[a-z0-9_]{1,32}")
 
@@ -68,20 +70,24 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """`bottle-bundle.json`: whose bundle it is, which commit, and every member in the order in which it comes.
+class BundledCommit:
+    """The commit in a bundle. `diff_ids` are its image's layers, base first; one that comes twice is one member."""
 
-    `diff_ids` are the image's layers, base first; a layer that comes twice in an image is one member.
-    """
+    number: int
+    tag: str
+    config_digest: str
+    diff_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """`bottle-bundle.json`: whose bundle it is, which commit, and every member in the order in which it comes."""
 
     identity: Identity
     created_at: datetime
     architecture: str
     os: str
-    number: int
-    tag: str
-    config_digest: str
-    diff_ids: tuple[str, ...]
+    commit: BundledCommit
     members: tuple[Member, ...]
 
     def of(self, kind: Kind) -> tuple[Member, ...]:
@@ -133,21 +139,7 @@ def size_of(manifest: bytes, members: Iterable[Member]) -> int:
 
 def render(manifest: Manifest) -> bytes:
     """The manifest as it is written; the same manifest gives the same bytes."""
-    return serial.dump(
-        {
-            "identity": str(manifest.identity),
-            "created_at": manifest.created_at.isoformat(),
-            "architecture": manifest.architecture,
-            "os": manifest.os,
-            "commit": {
-                "number": manifest.number,
-                "tag": manifest.tag,
-                "config_digest": manifest.config_digest,
-                "diff_ids": list(manifest.diff_ids),
-            },
-            "members": [_member_to_json(member) for member in manifest.members],
-        }
-    )
+    return FORMS.dump(manifest)
 
 
 def parse(data: bytes) -> Manifest:
@@ -156,7 +148,7 @@ def parse(data: bytes) -> Manifest:
     Only what `render` would write again is taken, so there are no unknown keys, and none twice.
     """
     try:
-        manifest = serial.load(data, Path(MANIFEST), _manifest_from_json)
+        manifest = FORMS.load(data, Path(MANIFEST), Manifest)
     except StateTooNew:
         raise
     except StateDamaged as exc:
@@ -171,37 +163,14 @@ def refusal(what: str) -> VerificationFailed:
     return VerificationFailed(f"the bundle is refused: {what}", left=LEFT, next_step=_NEXT)
 
 
-def _manifest_from_json(data: serial.Json) -> Manifest:
-    commit = serial.table(data, "commit")
-    manifest = Manifest(
-        identity=Identity.parse(serial.text(data, "identity")),
-        created_at=serial.moment(data, "created_at"),
-        architecture=_word(serial.text(data, "architecture")),
-        os=_word(serial.text(data, "os")),
-        number=serial.commit_number(commit, "number"),
-        tag=serial.text(commit, "tag"),
-        config_digest=_digest(commit, "config_digest"),
-        diff_ids=serial.texts(commit, "diff_ids"),
-        members=tuple(map(_member_from_json, _listed(data))),
-    )
-    if manifest.tag != manifest.identity.committed(manifest.number):
-        raise ValueError(f"the tag {manifest.tag[:80]!r} is none of {manifest.identity}")
-    _check_members(manifest)
-    return manifest
-
-
-def _listed(data: serial.Json) -> list[serial.Json]:
-    members = serial.tables(data, "members")
-    if len(members) > _MAX_LAYERS + _MAX_VOLUMES + 3:
-        raise ValueError("`members` is a list of too many")
-    return members
-
-
-def _check_members(manifest: Manifest) -> None:
+def _check(manifest: Manifest) -> None:
     """Every member is one that belongs there, in its place, under its name; nothing is missing and nothing twice."""
-    layers = tuple(dict.fromkeys(manifest.diff_ids))
-    if not layers or len(manifest.diff_ids) > _MAX_LAYERS:
-        raise ValueError(f"an image of {len(manifest.diff_ids)} layers")
+    commit = manifest.commit
+    if commit.tag != manifest.identity.committed(commit.number):
+        raise ValueError(f"the tag {commit.tag[:80]!r} is none of {manifest.identity}")
+    layers = tuple(dict.fromkeys(commit.diff_ids))
+    if not layers or len(commit.diff_ids) > _MAX_LAYERS:
+        raise ValueError(f"an image of {len(commit.diff_ids)} layers")
     volumes, workspaces = manifest.of(Kind.VOLUME), manifest.of(Kind.WORKSPACE)
     expected = [Kind.CONFIG, *[Kind.LAYER] * len(layers), *[Kind.VOLUME] * len(volumes)]
     expected += [*[Kind.WORKSPACE] * min(1, len(workspaces)), Kind.STATE]
@@ -227,52 +196,23 @@ def _check_members(manifest: Manifest) -> None:
         raise ValueError("two volumes have one name or one target")
 
 
-def _member_to_json(member: Member) -> serial.Json:
-    return {
-        "name": member.name,
-        "kind": member.kind.value,
-        "codec": member.codec.value,
-        "size": member.size,
-        "digest": member.digest,
-        "plain_size": member.plain_size,
-        "plain_digest": member.plain_digest,
-        "place": member.place and {"volume": member.place.volume, "target": member.place.target},
+def _digest(value: object, _: object) -> str:
+    if not _DIGEST.fullmatch(text(value)):
+        raise InvalidValue("is no digest")
+    return text(value)
+
+
+def _word(value: object, _: object) -> str:
+    if not _WORD.fullmatch(text(value)):
+        raise ValueError(f"{text(value)[:40]!r} is no architecture and no operating system")
+    return text(value)
+
+
+_SIZE = between(0, 1 << 50)
+FORMS = Forms(
+    {
+        Manifest: Form(read={"architecture": _word, "os": _word}, check=_check),
+        BundledCommit: Form(read={"number": between(1, MOST_COMMITS), "config_digest": _digest}),
+        Member: Form(read={"size": _SIZE, "digest": _digest, "plain_size": _SIZE, "plain_digest": _digest}),
     }
-
-
-def _member_from_json(data: serial.Json) -> Member:
-    return Member(
-        name=serial.text(data, "name"),
-        kind=Kind(serial.text(data, "kind")),
-        codec=Codec(serial.text(data, "codec")),
-        size=_number(data, "size", _MAX_SIZE),
-        digest=_digest(data, "digest"),
-        plain_size=_number(data, "plain_size", _MAX_SIZE),
-        plain_digest=_digest(data, "plain_digest"),
-        place=serial.optional(_place, data, "place"),
-    )
-
-
-def _place(data: serial.Json, key: str) -> Place:
-    place = serial.table(data, key)
-    return Place(volume=serial.text(place, "volume"), target=serial.text(place, "target"))
-
-
-def _number(data: serial.Json, key: str, most: int) -> int:
-    value = serial.number(data, key)
-    if not 0 <= value <= most:
-        raise ValueError(f"`{key}` is {value}")
-    return value
-
-
-def _digest(data: serial.Json, key: str) -> str:
-    value = serial.text(data, key)
-    if not _DIGEST.fullmatch(value):
-        raise ValueError(f"`{key}` is no digest")
-    return value
-
-
-def _word(text: str) -> str:
-    if not _WORD.fullmatch(text):
-        raise ValueError(f"{text[:40]!r} is no architecture and no operating system")
-    return text
+)

@@ -17,12 +17,13 @@ from bottle.agent.admission import Agree
 from bottle.errors import BottleError, VerificationFailed
 from bottle.files import tree
 from bottle.files.atomic import cannot_write, sync_folder
-from bottle.files.unpack import ChunkReader, reading
+from bottle.files.chunks import ChunkReader, reading
 from bottle.launch import bare_spec
 from bottle.model import SCHEMA, CommitRecord, Lineage, Metadata, Mount, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations import Context
 from bottle.operations.fork import discard_draft
+from bottle.operations.inforce import put_in_force
 from bottle.operations.outside import note_placed
 from bottle.store import temporary
 from bottle.store.state import BottleState
@@ -93,7 +94,7 @@ class _Import:
         self._identity = Identity.fresh(file.manifest.identity.agent)
         self._workspace = landing(context.home.path, file.manifest, self._identity, request.workspace)
         self._near = temporary.importing(self._workspace, self._identity) if self._workspace else None
-        self._tag = self._identity.committed(file.manifest.number)
+        self._tag = self._identity.committed(file.manifest.commit.number)
         self._inode: tuple[int, int] | None = None
         self._made: list[Path] = []
         self._holders: list[str] = []
@@ -105,20 +106,23 @@ class _Import:
         seen = info if context.engine.is_local else replace(info, root_dir="")
         require_room(demands(context.home.path, manifest, seen, self._workspace))
         contents = inspect(self._file, context.progress)
-        origin = Lineage(identity=manifest.identity, commit=manifest.number)
+        origin = Lineage(identity=manifest.identity, commit=manifest.commit.number)
         moved = replace(contents.metadata, identity=self._identity, name=None, copied_from=origin)
         if not moved.copy_cwd:
             moved = replace(moved, cwd=self._workspace)
         granted = grant(moved, context.home.bottle(self._identity).path, rebuild=contents.rebuild)
         require_held(contents.commits, manifest)
         history = history_here(contents.commits, self._identity)
+        commit = next(commit for commit in history if commit.number == manifest.commit.number)
         granted.require(self._request.agree, LEFT, f"a copy of {origin.identity}")
         with self._draft() as draft:
             self._load(contents)
             volumes = tuple(self._fill(member) for member in manifest.of(Kind.VOLUME))
             unset = self._receive_workspace(draft)
             self._receive_state(draft, granted.metadata, history)
-            context.engine.tag(self._tag, self._identity.committed_latest)
+            put_in_force(context, draft, commit)
+            if contents.rebuild:  # approved after this commit, where it comes from
+                draft.mark_rebuild()
             os.sync()
             self._place_workspace()
             state = context.home.adopt(draft)
@@ -127,7 +131,7 @@ class _Import:
         return Imported(
             identity=self._identity,
             origin=origin,
-            commit=next(commit for commit in history if commit.number == manifest.number),
+            commit=commit,
             workspace=self._workspace,
             volumes=volumes,
             powers=(
@@ -174,11 +178,11 @@ class _Import:
 
     def _load(self, contents: Contents) -> None:
         """Feed the image to the engine, uncompressed, as every engine reads it, and prove that it is the right one."""
-        engine, manifest = self._context.engine, self._manifest
-        layers = {member.plain_digest: member for member in manifest.of(Kind.LAYER)}
+        engine, commit = self._context.engine, self._manifest.commit
+        layers = {member.plain_digest: member for member in self._manifest.of(Kind.LAYER)}
         archive = compose(
             config=contents.config,
-            diff_ids=manifest.diff_ids,
+            diff_ids=commit.diff_ids,
             blobs={diff_id: _plain_blob(member) for diff_id, member in layers.items()},
             tag=self._tag,
             store=engine.info().store,
@@ -187,7 +191,7 @@ class _Import:
             plain = fed(archive, lambda blob: self._file.plain(layers[blob.diff_id]), self._context.progress)
             engine.load(plain)
         image = engine.image(self._tag)
-        if image is None or (image.diff_ids, image.config_digest) != (manifest.diff_ids, manifest.config_digest):
+        if image is None or (image.diff_ids, image.config_digest) != (commit.diff_ids, commit.config_digest):
             raise refusal("the image that the engine made of it is not the one that was committed")
         with self._holder("verify"):
             pass  # a container can be made of it
@@ -272,8 +276,6 @@ class _Import:
         reopen_requests(draft)
         draft.write_metadata(metadata)
         draft.write_commits(history)
-        draft.write_committed_image(self._tag)
-        draft.mark_preserved()
 
 
 def _inode(path: Path) -> tuple[int, int] | None:

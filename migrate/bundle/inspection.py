@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bottle.errors import StateDamaged, StateTooNew, VerificationFailed
-from bottle.model import CommitRecord, Metadata
+from bottle.model import CapabilityRequest, CommitRecord, Metadata
 from bottle.ports import Progress
-from bottle.requests import request as capability
-from bottle.store import serial
+from bottle.requests import request as capability_request
+from bottle.store.kept import KEPT, CommitHistory
 from bottle.store.state import (
     COMMITS,
     DOCKERFILE,
@@ -125,8 +125,8 @@ def _read_state(file: BundleFile, member: Member, progress: Progress) -> _State:
             documents[item.path] = tar.whole(_MAX_DOCUMENT)
         elif top == REQUESTS and item.path != REQUESTS:
             requests += _is_request(item, tar)
-            if requests > capability.MAX_KEPT:
-                raise bundle.refusal(f"its state holds more than {capability.MAX_KEPT} capability requests")
+            if requests > capability_request.MAX_KEPT:
+                raise bundle.refusal(f"its state holds more than {capability_request.MAX_KEPT} capability requests")
             if not is_kept(item.path) and not item.path.startswith(f"{REQUESTS}/."):
                 unknown[item.path] = None
         elif top in {REBUILD, REQUESTS} and (item.path, item.type) not in _SHAPES:
@@ -146,8 +146,8 @@ def _is_request(item: Item, tar: InnerTar) -> bool:
     if item.type is not ItemType.FILE:
         raise bundle.refusal(f"its state holds {item.path}, which is no file")
     try:
-        request = serial.load(tar.whole(_MAX_REQUEST), Path(item.path), serial.request_from_json)
-        capability.require_sound(request, number)
+        request = KEPT.load(tar.whole(_MAX_REQUEST), Path(item.path), CapabilityRequest)
+        capability_request.require_sound(request, number)
     except StateTooNew:
         raise
     except (StateDamaged, ValueError) as exc:
@@ -160,22 +160,18 @@ def _parse(documents: Mapping[str, bytes]) -> tuple[Metadata, tuple[CommitRecord
     if missing:
         raise bundle.refusal(f"its state lacks {', '.join(sorted(missing))}")
     try:
-        metadata = serial.load(documents[METADATA], Path(METADATA), serial.metadata_from_json)
-        commits = serial.load(documents[COMMITS], Path(COMMITS), _commits)
+        metadata = KEPT.load(documents[METADATA], Path(METADATA), Metadata)
+        history = KEPT.load(documents[COMMITS], Path(COMMITS), CommitHistory)
     except StateTooNew:
         raise
     except StateDamaged as exc:
         raise bundle.refusal(exc.what) from exc
-    return metadata, commits
-
-
-def _commits(data: serial.Json) -> tuple[CommitRecord, ...]:
-    return tuple(map(serial.commit_from_json, serial.tables(data, "commits")))
+    return metadata, history.commits
 
 
 def _require_config(config: bytes, manifest: Manifest) -> None:
     """The image's config names the layers that come with it, and the machine that the manifest names."""
     document = strict(config)
     found = (document["architecture"], document["os"], tuple(document["rootfs"]["diff_ids"]))
-    if found != (manifest.architecture, manifest.os, manifest.diff_ids):
+    if found != (manifest.architecture, manifest.os, manifest.commit.diff_ids):
         raise bundle.refusal("the image's config is that of another image")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bottle.errors import NotFound, PreflightRefused
 from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata
-from bottle.plan.decisions import commit_in_force, is_frozen_in
+from bottle.plan.history import commit_in_force, is_frozen_in
 from migrate.contents.outside import Outside, Survey, weigh
 from migrate.contents.travels import mounted_workspace, what_stays
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bottle.errors import PathTooLong, PreflightRefused, VerificationFailed
-from bottle.files.tree import LONGEST_PATH, MOST_NAMES, Node, ignore_gone, raise_it, require_openable, walk
-from bottle.files.unpack import ChunkReader, SealedReader, reading
+from bottle.files.chunks import ChunkReader, SealedReader, reading
+from bottle.files.limits import LONGEST_PATH, MOST_NAMES, require_openable
+from bottle.files.tree import Node, ignore_gone, raise_it, walk
 from bottle.losses import Account, Way
 from bottle.text import shortened
 from migrate.image.spool import DirectorySpool

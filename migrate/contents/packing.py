@@ -13,7 +13,7 @@ from bottle.losses import dropped_by_archive, unseen
 from bottle.model import CommitRecord, Lineage, Metadata, Mount
 from bottle.naming import Identity
 from bottle.operations import Context
-from bottle.store import serial
+from bottle.store.kept import KEPT, CommitHistory
 from bottle.store.state import (
     COMMITS,
     COMMITTED_IMAGE,
@@ -180,8 +180,8 @@ def _documents(state: BottleState, there: Metadata, commit: CommitRecord) -> dic
     tag = tag_there(commit, there.identity)
     history = [replace(each, tag=tag) if each.number == commit.number else each for each in state.commits()]
     return {
-        METADATA: serial.dump(serial.metadata_to_json(there)),
-        COMMITS: serial.dump({"commits": [serial.commit_to_json(each) for each in history]}),
+        METADATA: KEPT.dump(there),
+        COMMITS: KEPT.dump(CommitHistory(commits=tuple(history))),
         COMMITTED_IMAGE: f"{tag}\n".encode(),
     }
 

@@ -11,7 +11,7 @@ from bottle.errors import NotFound
 from bottle.files import tree
 from bottle.launch import is_below
 from bottle.model import Change, ChangeKind, ContainerFacts
-from bottle.ports import Engine
+from bottle.ports import Contents
 from migrate.contents.archive import Exactly
 from migrate.tar.entries import InnerTar, Item, ItemType, item_header, write_tar
 
@@ -22,7 +22,7 @@ _FILES = (ItemType.FILE, ItemType.HARDLINK)
 _Entry = tuple[bytes, Iterable[bytes], int]
 
 
-def written_layer(engine: Engine, container: ContainerFacts) -> Iterator[bytes]:
+def written_layer(engine: Contents, container: ContainerFacts) -> Iterator[bytes]:
     """A tar of the files that a container has written, and of what it has deleted, as layers have it.
 
     What changes meanwhile is in it somehow, so it is good for a look, and for nothing else. Raises EngineError,
@@ -98,7 +98,7 @@ def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
     return iter(partial(reader.read, _PIECE), b"")
 
 
-def _in_archives(engine: Engine, container: ContainerFacts, changes: Sequence[Change]) -> Iterator[_Entry]:
+def _in_archives(engine: Contents, container: ContainerFacts, changes: Sequence[Change]) -> Iterator[_Entry]:
     """Every engine gives the files of a container out, by path."""
     for root, whole in roots(changes, tuple(mount.target for mount in container.mounts)):
         above = posixpath.dirname(root).strip("/")

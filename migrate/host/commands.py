@@ -1,28 +1,246 @@
-"""The scripts that run on the far host: constant text, shipped as files so that a shell can check them."""
+"""The scripts that run on the far host, a class each: `Piece` is `scripts/piece.sh`, whose first comment says more.
 
-from functools import cache
-from importlib.resources import files
+The texts are constant, and files, so that a shell can check them.
+"""
 
-from migrate.model import EngineAccess, RemoteCommand
+import re
+from dataclasses import dataclass
+
+from bottle.naming import Identity
+from migrate.host.arguments import (
+    PIECE_LIMIT,
+    CommitTag,
+    Count,
+    Digest,
+    Filler,
+    FolderKind,
+    ImageId,
+    MountPoint,
+    Nonce,
+    PieceNumber,
+    PieceSize,
+    StagedFolder,
+    StagedWorkspace,
+    Verifier,
+    VolumeName,
+    Workspace,
+)
+from migrate.host.script import Effect, EngineScript, Input, PlainScript, Status
+from migrate.model import Codec
+
+MOST_NAMED = 100_000  # layers that a host is asked about at once
+_BLOBS = Input(most=1 << 20, line=re.compile(r"[0-9a-f]{64}\n"))
+_ID = re.compile(r"sha256:[0-9a-f]{64}\n")
+_SUM = re.compile(r"[0-9a-f]{64}  \./[^\n\\]+\n")
+_UPDATE = re.compile(r"[+-](?:[A-Za-z0-9/._-]|\\0[0-3][0-7]{2})+\n")
 
 
-@cache
-def _text(name: str) -> str:
-    return files("migrate.host").joinpath("scripts", f"{name}.sh").read_text(encoding="utf-8")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe(PlainScript):
+    """What this host is and has, one `key=value` a line. Changes nothing."""
+
+    effect = Effect.LOOKS
+    identity: Identity
+    workspace: Workspace
 
 
-def plain(name: str, *args: str) -> RemoteCommand:
-    """A script that does without the engine."""
-    return RemoteCommand(script=_text("common") + _text(name), name=name, args=args)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdraw(PlainScript):
+    """Has the move called NONCE arrived? If not, it never will: what was staged for it is taken back."""
+
+    exits = frozenset({Status.STORAGE_FAILED})
+    effect = Effect.SETTLES
+    identity: Identity
+    nonce: Nonce
 
 
-def with_docker(name: str, host: EngineAccess, *args: str) -> RemoteCommand:
-    """A script that uses the engine there, by the path and the rights that preflight found."""
-    script = _text("common") + _text("docker") + _text(name)
-    return RemoteCommand(script=script, name=name, args=("yes" if host.sudo else "no", host.docker, *args))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Images(EngineScript):
+    """On standard input diff ids of layers, one a line: the images here that have any of them."""
+
+    stdin = Input(most=len(f"sha256:{'0' * 64}\n") * MOST_NAMED, line=_ID)
+    exits = frozenset({Status.LISTING_FAILED})
+    effect = Effect.LOOKS
 
 
-def named(name: str, *args: str, docker: bool) -> RemoteCommand:
-    """The script called `name`; with `docker`, `args` begin with how the engine is reached."""
-    parts = ("common", "docker", name) if docker else ("common", name)
-    return RemoteCommand(script="".join(map(_text, parts)), name=name, args=args)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known(EngineScript):
+    """On standard input ids of images: what the containerd store holds of them."""
+
+    access = ("SUDO", "DOCKER", "ROOT")
+    stdin = Input(most=1 << 20, line=_ID)
+    effect = Effect.LOOKS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sink(PlainScript):
+    """Take standard input and do nothing with it: how long that takes tells how fast the link is."""
+
+    stdin = Input(most=1 << 20)
+    streams = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staged(PlainScript):
+    """On standard input the blobs that are wanted, one a line: what is staged, `BLOB PIECE SIZE` a line."""
+
+    stdin = _BLOBS
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece(PlainScript):
+    """Take one piece of a blob from standard input. It has its name only once it is whole."""
+
+    stdin = Input(most=PIECE_LIMIT)
+    exits = frozenset({Status.STORAGE_FAILED, Status.CAME_SHORT, Status.NOT_AS_SENT})
+    streams = True
+    identity: Identity
+    blob: Digest
+    number: PieceNumber
+    sha256: Digest
+    size: PieceSize
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check(PlainScript):
+    """On standard input a blob's SHA256 a line: read what is staged once more."""
+
+    stdin = _BLOBS
+    exits = frozenset({Status.STORAGE_FAILED})
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load(EngineScript):
+    """On standard input the blobs, in order, whose contents make up the archive: feed it to the engine."""
+
+    stdin = _BLOBS
+    exits = frozenset({Status.STORAGE_FAILED, Status.ENGINE_FAILED})
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tag(EngineScript):
+    """The image is here already; give it its name."""
+
+    exits = frozenset({Status.ENGINE_FAILED})
+    image: ImageId
+    tag: CommitTag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspect(EngineScript):
+    """The image as the engine describes it, after proof that a container can be made of it."""
+
+    exits = frozenset({Status.NO_CONTAINER})
+    tag: CommitTag
+    container: Verifier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unload(EngineScript):
+    """Forget an image that did not prove itself."""
+
+    tag: CommitTag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extract(PlainScript):
+    """Unpack a staged tar into the new folder KIND-NONCE of the staging area."""
+
+    exits = frozenset({Status.STORAGE_FAILED, Status.UNPACKING_FAILED})
+    identity: Identity
+    blob: Digest
+    codec: Codec
+    kind: FolderKind
+    nonce: Nonce
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update(PlainScript):
+    """Bring an unpacked folder up to date by a staged tar of what changed in it."""
+
+    stdin = Input(most=256 << 20, line=_UPDATE)
+    exits = frozenset({Status.STORAGE_FAILED, Status.UNPACKING_FAILED})
+    identity: Identity
+    blob: Digest
+    codec: Codec
+    folder: StagedWorkspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verify(PlainScript):
+    """On standard input `SHA256  ./PATH` a line: is the folder what was sent?"""
+
+    stdin = Input(most=256 << 20, line=_SUM)
+    exits = frozenset({Status.STORAGE_FAILED, Status.NOT_AS_SENT})
+    identity: Identity
+    folder: StagedFolder
+    files: Count
+    links: Count
+    folders: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume(EngineScript):
+    """Fill a new volume of this bottle from a staged tar."""
+
+    exits = frozenset(
+        {
+            Status.STORAGE_FAILED,
+            Status.NOT_AS_SENT,
+            Status.ENGINE_FAILED,
+            Status.NO_CONTAINER,
+            Status.UNPACKING_FAILED,
+            Status.IN_THE_WAY,
+        }
+    )
+    identity: Identity
+    blob: Digest
+    codec: Codec
+    volume: VolumeName
+    target: MountPoint
+    tag: CommitTag
+    container: Filler
+    entries: Count
+    breaks: Count
+    content: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Register(PlainScript):
+    """Put what was staged and checked into place. The last rename makes this host the owner."""
+
+    exits = frozenset({Status.STORAGE_FAILED, Status.IN_THE_WAY, Status.WORKSPACE_IN_THE_WAY})
+    identity: Identity
+    nonce: Nonce
+    workspace: Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clear(PlainScript):
+    """The move is over; staging goes."""
+
+    exits = frozenset({Status.STORAGE_FAILED})
+    effect = Effect.SETTLES
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume(PlainScript):
+    """Start the bottle that arrived, through the bottle installed here."""
+
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send(PlainScript):
+    """Find the bottle that is installed here, and have it speak over the standard streams."""
+
+    exits = frozenset({Status.NOT_INSTALLED})
+    words: tuple[str, ...]
+
+    def values(self) -> tuple[str, ...]:
+        """Any number of arguments: options of a command."""
+        return self.words

@@ -16,11 +16,27 @@ from bottle.text import printable
 from migrate.contents.archive import Tarball
 from migrate.contents.index import Delta
 from migrate.contents.live_folder import Update
-from migrate.host.commands import plain, with_docker
+from migrate.host import commands
+from migrate.host.arguments import (
+    CommitTag,
+    Count,
+    Digest,
+    Filler,
+    FolderKind,
+    ImageId,
+    MountPoint,
+    Nonce,
+    StagedFolder,
+    StagedWorkspace,
+    Verifier,
+    VolumeName,
+    Workspace,
+)
 from migrate.host.payload import Payload
 from migrate.host.probe import require_done
+from migrate.host.script import Script, Status
 from migrate.host.upload import Uploader
-from migrate.model import HostFacts, RemoteCommand, Reply
+from migrate.model import Blob, HostFacts, Reply
 from migrate.ports import Shell
 
 _HOUR = 3600.0
@@ -42,16 +58,16 @@ class Destination:
         """Feed the staged and checked archive to the engine there."""
         lines = "".join(f"{payload.digest}\n" for payload in order).encode()
         with self.progress.phase(f"loading the image on {self.shell.name}"):
-            self._done("loading the image", "load", stdin=lines)
+            self._done("loading the image", commands.Load(identity=self.identity), lines)
 
     def verify_image(self, commit: CommitRecord, tag: str) -> None:
         """Prove that the image called `tag` there is the one that was committed, and that it makes a container.
 
         Raises VerificationFailed.
         """
-        name = f"bottle-verify-{secrets.token_hex(6)}"
+        script = commands.Inspect(tag=CommitTag(tag), container=Verifier(f"bottle-verify-{secrets.token_hex(6)}"))
         with self.progress.phase(f"verifying the image on {self.shell.name}"):
-            reply = self._done("looking at the image", "inspect", tag, name)
+            reply = self._done("looking at the image", script)
         try:
             diff_ids, config_digest = _described(json.loads(reply.out)[0])
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as exc:
@@ -68,52 +84,55 @@ class Destination:
 
     def unpack(self, tarball: Tarball, kind: str, nonce: str) -> None:
         """Unpack a staged tarball into a folder of this very move in the staging area, and check it file by file."""
-        digest = tarball.blob.digest.removeprefix("sha256:")
-        codec = tarball.blob.codec.value or "none"
+        extract = commands.Extract(
+            identity=self.identity,
+            blob=_digest(tarball.blob),
+            codec=tarball.blob.codec,
+            kind=FolderKind(kind),
+            nonce=Nonce(nonce),
+        )
+        counts = (tarball.files, tarball.links, tarball.folders)
         with self.progress.phase(f"unpacking the {kind} on {self.shell.name}"):
-            self._plain(f"unpacking the {kind}", "extract", digest, codec, kind, nonce)
-            counts = (str(tarball.files), str(tarball.links), str(tarball.folders))
-            self._plain(f"checking the {kind}", "verify", f"{kind}-{nonce}", *counts, stdin=tarball.sums)
+            self._done(f"unpacking the {kind}", extract)
+            self._verify(kind, FolderKind(kind).folder(nonce), counts, tarball.sums)
 
     def update(self, update: Update, kind: str, nonce: str) -> None:
         """Bring what was unpacked up to date by a staged tarball, and check it: what is new by its content."""
-        tarball, folder = update.tarball, f"{kind}-{nonce}"
-        digest, codec = tarball.blob.digest.removeprefix("sha256:"), tarball.blob.codec.value or "none"
+        tarball, folder = update.tarball, StagedWorkspace(FolderKind(kind).folder(nonce))
+        script = commands.Update(
+            identity=self.identity, blob=_digest(tarball.blob), codec=tarball.blob.codec, folder=folder
+        )
         with self.progress.phase(f"bringing the {kind} on {self.shell.name} up to date"):
-            doing = f"bringing the {kind} up to date"
-            self._plain(doing, "update", digest, codec, folder, stdin=update_lines(update.delta))
-            self._plain(f"checking the {kind}", "verify", folder, *map(str, update.counts), stdin=tarball.sums)
+            self._done(f"bringing the {kind} up to date", script, update_lines(update.delta))
+            self._verify(kind, folder, update.counts, tarball.sums)
 
     def fill(self, volume: Mount, tarball: Tarball, tag: str) -> None:
         """Make a volume there and fill it from its tarball."""
-        digest = tarball.blob.digest.removeprefix("sha256:")
+        script = commands.Volume(
+            identity=self.identity,
+            blob=_digest(tarball.blob),
+            codec=tarball.blob.codec,
+            volume=VolumeName(volume.source),
+            target=MountPoint(posixpath.normpath(volume.target)),
+            tag=CommitTag(tag),
+            container=Filler(f"bottle-fill-{secrets.token_hex(6)}"),
+            entries=Count(tarball.entries),
+            breaks=Count(tarball.breaks),
+            content=Digest(tarball.content),
+        )
         with self.progress.phase(f"filling volume {volume.source} on {self.shell.name}"):
-            self._done(
-                f"filling volume {volume.source}",
-                "volume",
-                str(self.identity),
-                digest,
-                tarball.blob.codec.value or "none",
-                volume.source,
-                posixpath.normpath(volume.target),
-                tag,
-                f"bottle-fill-{secrets.token_hex(6)}",
-                str(tarball.entries),
-                str(tarball.breaks),
-                tarball.content,
-                bare=True,
-            )
+            self._done(f"filling volume {volume.source}", script)
 
     def register(self, nonce: str, workspace: str | None) -> None:
         """Put everything into place; when this returns, the far host owns the bottle."""
-        reply = self._run(plain("register", str(self.identity), nonce, workspace or ""))
-        require_done(self.shell, reply, "putting the bottle into place")
+        script = commands.Register(identity=self.identity, nonce=Nonce(nonce), workspace=Workspace(workspace or ""))
+        require_done(self.shell, self._run(script), "putting the bottle into place")
 
     def resume(self) -> str:
         """Have the far bottle start what has arrived; what it says of it. Raises RemoteError."""
         with self.progress.phase(f"resuming on {self.shell.name}"):
-            reply = self._run(plain("resume", str(self.identity)))
-        if reply.status != 0:
+            reply = self._run(commands.Resume(identity=self.identity))
+        if reply.status != Status.DONE:
             raise RemoteError(
                 f"{self.identity} arrived on {self.shell.name}; `bottle resume` failed there: {reply.err.strip()}",
                 left=f"{self.shell.name} owns the bottle",
@@ -123,25 +142,31 @@ class Destination:
 
     def tag(self, image: str, tag: str) -> None:
         """Give an image that is there already its tag."""
-        self._done("tagging the image", "tag", image, tag, bare=True)
+        self._done("tagging the image", commands.Tag(image=ImageId(image), tag=CommitTag(tag)))
 
     def unload(self, tag: str) -> None:
         """Take away the tag of an image that failed its proof: the containerd store keeps it after a failed load."""
-        self._run(with_docker("unload", self.host, tag))
+        self._run(commands.Unload(tag=CommitTag(tag)))
 
     def clear(self) -> None:
         """Take the staging away."""
-        require_done(self.shell, self._run(plain("clear", str(self.identity))), "clearing the staging")
+        require_done(self.shell, self._run(commands.Clear(identity=self.identity)), "clearing the staging")
 
-    def _plain(self, doing: str, script: str, *args: str, stdin: bytes = b"") -> Reply:
-        return _checked(self.shell, self._run(plain(script, str(self.identity), *args), stdin), doing)
+    def _verify(self, kind: str, folder: StagedFolder, counts: tuple[int, int, int], sums: bytes) -> None:
+        files, links, folders = map(Count, counts)
+        script = commands.Verify(identity=self.identity, folder=folder, files=files, links=links, folders=folders)
+        self._done(f"checking the {kind}", script, sums)
 
-    def _done(self, doing: str, script: str, *args: str, stdin: bytes = b"", bare: bool = False) -> Reply:
-        first = () if bare or script == "inspect" else (str(self.identity),)
-        return _checked(self.shell, self._run(with_docker(script, self.host, *first, *args), stdin), doing)
+    def _done(self, doing: str, script: Script, stdin: bytes = b"") -> Reply:
+        return _checked(self.shell, self._run(script, stdin), doing)
 
-    def _run(self, command: RemoteCommand, stdin: bytes = b"") -> Reply:
-        return self.shell.run(command, (stdin,), silence=_HOUR)
+    def _run(self, script: Script, stdin: bytes = b"") -> Reply:
+        return self.shell.run(script.command(self.host), (stdin,), silence=_HOUR)
+
+
+def _digest(blob: Blob) -> Digest:
+    """What it is staged as."""
+    return Digest(blob.digest.removeprefix("sha256:"))
 
 
 def shown(image: ImageFacts | None) -> bytes:
@@ -172,8 +197,8 @@ def _as_printf_reads(path: str) -> bytes:
 
 
 def _checked(remote: Shell, reply: Reply, doing: str) -> Reply:
-    """Exit status 23 is a script's word for "not what was sent"; everything else is a failure of the host."""
-    if reply.status == 23:
+    """What is not as it was sent may be sent again; everything else is a failure of the host."""
+    if reply.status == Status.NOT_AS_SENT:
         raise VerificationFailed(
             f"{doing} on {remote.name}: {reply.err.strip()}", left=_OURS, next_step="the same command again"
         )

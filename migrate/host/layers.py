@@ -15,12 +15,11 @@ from itertools import chain, islice
 from bottle.errors import RemoteError
 from bottle.layers import KnownBlob
 from bottle.model import Store
-from migrate.host.commands import with_docker
+from migrate.host.commands import MOST_NAMED, Images, Known
 from migrate.host.probe import require_done
 from migrate.model import EngineAccess
 from migrate.ports import Shell
 
-MOST_NAMED = 100_000  # layers that a host is asked about at once
 _MOST_IMAGES = 8
 _DIFF_ID = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -48,7 +47,7 @@ def worth_naming(*chains: tuple[str, ...]) -> tuple[str, ...]:
 def ask_images(remote: Shell, host: EngineAccess, named: Iterable[str]) -> ImagesThere:
     """Ask a host which images it has that share any of the layers `named`. Raises RemoteError."""
     stdin = "".join(f"{each}\n" for each in named).encode()
-    reply = require_done(remote, remote.run(with_docker("images", host), (stdin,)), "listing images")
+    reply = require_done(remote, remote.run(Images().command(host), (stdin,)), "listing images")
     chains = {}
     for line in reply.out.decode("utf-8", "replace").splitlines():
         identifier, _, layers = line.partition(" ")
@@ -76,7 +75,7 @@ def ask_known(remote: Shell, host: EngineAccess, images: Iterable[str]) -> dict[
     stdin = "".join(f"{each}\n" for each in images).encode()
     if not stdin:
         return {}
-    reply = remote.run(with_docker("known", host, host.docker_root), (stdin,))
+    reply = remote.run(Known().command(host), (stdin,))
     return parse_known(require_done(remote, reply, "reading manifests").out)
 
 

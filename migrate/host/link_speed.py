@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable
 
-from migrate.host.commands import plain
+from migrate.host.commands import Sink
 from migrate.host.probe import require_done
 from migrate.model import Codec
 from migrate.ports import Shell
@@ -28,7 +28,7 @@ def measure(remote: Shell, *, clock: Callable[[], float] = time.monotonic) -> fl
 
     def took(payload: bytes) -> float:
         began = clock()
-        require_done(remote, remote.run(plain("sink"), (payload,)), "measuring the link")
+        require_done(remote, remote.run(Sink().command(), (payload,)), "measuring the link")
         return clock() - began
 
     overhead = min(took(b"") for _ in range(3))

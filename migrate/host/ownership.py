@@ -2,7 +2,8 @@
 
 from bottle.errors import RemoteError
 from bottle.naming import Identity
-from migrate.host.commands import plain
+from migrate.host.arguments import Nonce
+from migrate.host.commands import Withdraw
 from migrate.host.probe import require_done
 from migrate.ports import Remote
 
@@ -14,7 +15,7 @@ def had_arrived(remote: Remote, identity: Identity, nonce: str) -> bool:
 
     If it has not, it never will: what was staged for it is withdrawn. Raises RemoteError when the answer is none.
     """
-    reply = remote.run(plain("withdraw", str(identity), nonce), silence=_HOUR)
+    reply = remote.run(Withdraw(identity=identity, nonce=Nonce(nonce)).command(), silence=_HOUR)
     match require_done(remote, reply, "asking whether the bottle had arrived").out.strip():
         case b"arrived":
             return True

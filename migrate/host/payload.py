@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from migrate.host.arguments import PieceNumber
 from migrate.model import Blob
 
 # A piece costs a far command; two of them may be under way when a line breaks, and are then sent again.
@@ -66,7 +67,7 @@ class Piece:
     @property
     def label(self) -> str:
         """Its number in the form that sorts."""
-        return f"{self.number:08d}"
+        return str(PieceNumber(self.number))
 
     def __iter__(self) -> Iterator[bytes]:
         """Its bytes, anew each time."""

@@ -10,7 +10,9 @@ from bottle.facts import engine_id
 from bottle.model import Store
 from bottle.naming import Identity
 from bottle.text import printable
-from migrate.host.commands import plain
+from migrate.host.arguments import Workspace
+from migrate.host.commands import Probe
+from migrate.host.script import Status
 from migrate.model import HostFacts, Place, Presence, Reply
 from migrate.ports import Shell
 
@@ -24,7 +26,7 @@ def probe(remote: Shell, identity: Identity, workspace: str) -> HostFacts:
 
     Raises RemoteError when the answer makes no sense.
     """
-    reply = remote.run(plain("probe", str(identity), workspace))
+    reply = remote.run(Probe(identity=identity, workspace=Workspace(workspace)).command())
     try:
         return parse_probe(_text(reply))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
@@ -84,7 +86,7 @@ def parse_probe(text: str) -> HostFacts:
 
 def require_done(remote: Shell, reply: Reply, doing: str) -> Reply:
     """The reply, if the command succeeded. Raises RemoteError with what the far side said."""
-    if reply.status != 0:
+    if reply.status != Status.DONE:
         raise RemoteError(
             f"{doing} failed on {remote.name}: {reply.err.strip() or f'exit status {reply.status}'}",
             next_step="the same command again goes on where this one stopped",

@@ -13,13 +13,15 @@ from bottle.errors import RemoteError, VerificationFailed
 from bottle.naming import Identity
 from bottle.ports import Progress
 from bottle.words import size
-from migrate.host.commands import plain
+from migrate.host import commands
+from migrate.host.arguments import Digest, PieceNumber, PieceSize
 from migrate.host.payload import Payload, Piece, cut, names, total
 from migrate.host.probe import require_done
+from migrate.host.script import Status
 from migrate.ports import Shell
 
 _ROUNDS = 3
-_DAMAGED = {22, 23}
+_DAMAGED = {Status.CAME_SHORT, Status.NOT_AS_SENT}
 _SIZE = re.compile(r"[0-9]{1,19}")
 _HOUR = 3600.0
 Staged = dict[tuple[str, str], tuple[str, int]]
@@ -36,7 +38,7 @@ class Uploader:
         self, shell: Shell, identity: Identity, progress: Progress, stop: threading.Event, *, jobs: int = 2
     ) -> None:
         self._shell = shell
-        self._identity = str(identity)
+        self._identity = identity
         self._progress = progress
         self._jobs = jobs
         self._lock = threading.Lock()
@@ -103,7 +105,13 @@ class Uploader:
 
     def _send_piece(self, piece: Piece) -> None:
         digest = piece.sha256()
-        command = plain("piece", self._identity, piece.payload.digest, piece.label, digest, str(piece.size))
+        command = commands.Piece(
+            identity=self._identity,
+            blob=Digest(piece.payload.digest),
+            number=PieceNumber(piece.number),
+            sha256=Digest(digest),
+            size=PieceSize(piece.size),
+        ).command()
         for _ in range(_ROUNDS):
             reply = self._shell.run(command, piece)
             if reply.status not in _DAMAGED:
@@ -117,7 +125,7 @@ class Uploader:
 
         What is `wanted`, where it is given, is all that stays.
         """
-        reply = self._shell.run(plain("staged", self._identity), (wanted,))
+        reply = self._shell.run(commands.Staged(identity=self._identity).command(), (wanted,))
         there = {}
         for line in (
             require_done(self._shell, reply, "listing what is staged").out.decode("ascii", "replace").splitlines()
@@ -132,7 +140,8 @@ class Uploader:
     def _damaged(self, payloads: Iterable[Payload]) -> bool:
         """Whether the far host, reading everything again, found something that is not what it should be."""
         with self._progress.phase(f"checking what arrived on {self._shell.name}"):
-            reply = self._shell.run(plain("check", self._identity), (names(payloads),), silence=_HOUR)
+            command = commands.Check(identity=self._identity).command()
+            reply = self._shell.run(command, (names(payloads),), silence=_HOUR)
         return bool(require_done(self._shell, reply, "checking what is staged").out.strip())
 
 

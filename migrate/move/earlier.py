@@ -6,9 +6,10 @@ from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.operations.settle import settle
-from bottle.plan.decisions import commit_in_force, finishing, is_frozen_in
+from bottle.plan.guards import finishing
+from bottle.plan.history import commit_in_force, is_frozen_in
 from bottle.store.state import BottleState
-from migrate.host.commands import plain
+from migrate.host.commands import Clear
 from migrate.host.ownership import had_arrived
 from migrate.host.probe import probe
 from migrate.model import Presence
@@ -20,7 +21,7 @@ def name_there(state: BottleState, remote: Remote, options: MoveOptions) -> Iden
     """A copy gets a fresh identity, the same one when it is tried again; what moves keeps its own."""
     if not options.keep:
         return state.identity
-    earlier = state.migration()
+    earlier = state.migration.read()
     if (
         earlier is not None
         and earlier.arrives_as is not None
@@ -33,7 +34,7 @@ def name_there(state: BottleState, remote: Remote, options: MoveOptions) -> Iden
 
 def require_not_cut(state: BottleState) -> None:
     """Refuse a bottle of which only the far host knows who owns it. Raises Conflict."""
-    earlier = state.migration()
+    earlier = state.migration.read()
     if earlier is not None and earlier.phase is MigrationPhase.HANDING_OFF:
         raise Conflict(
             f"a move of {state.identity} to {earlier.host} was cut while it was handed over",
@@ -63,7 +64,7 @@ def arrived_before(
 
     What it learns of a hand-over it writes down. Raises Conflict for one that was cut on its way to another host.
     """
-    earlier = state.migration()
+    earlier = state.migration.read()
     if earlier is not None and earlier.phase is MigrationPhase.HANDING_OFF:
         if options.keep or not _same_goal(earlier, remote, options):
             require_not_cut(state)
@@ -83,7 +84,7 @@ def _same_goal(earlier: MigrationRecord, remote: Remote, options: MoveOptions) -
 
 def _moved_before(state: BottleState, remote: Remote) -> bool:
     """Whether this host let the bottle go to that one, which still owns it."""
-    tombstone = state.tombstone()
+    tombstone = state.tombstone.read()
     if tombstone is None or tombstone.host != remote.name:
         return False
     presence = probe(remote, state.identity, "").presence
@@ -100,7 +101,7 @@ def _moved_before(state: BottleState, remote: Remote) -> bool:
 
 def _copied_before(context: Context, state: BottleState, remote: Remote, options: MoveOptions) -> bool:
     """Whether the copy that an earlier run was making is there, and is still what was asked for."""
-    earlier = state.migration()
+    earlier = state.migration.read()
     assert earlier is not None  # as `arrived_before` has seen
     assert earlier.arrives_as is not None
     if not had_arrived(remote, earlier.arrives_as, earlier.nonce):
@@ -110,8 +111,8 @@ def _copied_before(context: Context, state: BottleState, remote: Remote, options
     if not went_on_since(context, state, earlier.commit):
         context.progress.note(f"{said}, since an earlier run; what was done after that commit is not in it")
         return True
-    remote.run(plain("clear", str(earlier.arrives_as)))
-    state.clear_migration()
+    remote.run(Clear(identity=earlier.arrives_as).command())
+    state.migration.clear()
     if options.pulled_by is not None:  # whoever pulls takes one bottle at a time
         raise Conflict(
             f"{said}, and work has gone on since",
@@ -126,7 +127,7 @@ def _account(
     context: Context, state: BottleState, remote: Remote, options: MoveOptions, arrives_as: Identity
 ) -> MoveAccount:
     """What an earlier run did, by its own account."""
-    told = state.migration() if options.keep else state.tombstone()
+    told = state.migration.read() if options.keep else state.tombstone.read()
     if told is not None and told.account is not None:
         return told.account
     commit = commit_in_force(state.commits(), state.committed_image())

@@ -35,7 +35,7 @@ from migrate.secrets.policy import require_clean, send_along
 def plan(context: Context, state: BottleState, remote: Remote, options: MoveOptions) -> MovePlan:
     """What a move would do; nothing is changed. Raises what `plan_move` raises, or Conflict for one that was cut."""
     require_not_cut(state)
-    earlier, there = state.migration(), name_there(state, remote, options)
+    earlier, there = state.migration.read(), name_there(state, remote, options)
     transfer = Transfer(context=context, state=state, remote=remote, options=options, arrives_as=there)
     seen = observe(context, state, remote, options, there)
     is_there = seen.facts.host.presence is Presence.OWNED
@@ -180,7 +180,7 @@ def _follow_up(
         carried=account.carried,
         left_behind=account.left_behind,
     )
-    transfer.state.clear_migration()
+    transfer.state.migration.clear()
     return moved
 
 

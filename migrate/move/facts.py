@@ -13,7 +13,7 @@ from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, Mou
 from bottle.moveoptions import MoveOptions
 from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations import Context
-from bottle.plan.decisions import require_docker, require_here
+from bottle.plan.guards import require_docker, require_here
 from bottle.store.state import BottleState
 from bottle.text import printable
 from migrate.contents.git import Git
@@ -51,7 +51,7 @@ def observe(
     """
     metadata = state.metadata()
     require_docker(metadata, "migrate")
-    require_here(state.identity, state.tombstone(), "migrate")
+    require_here(state.identity, state.tombstone.read(), "migrate")
     container, tag = context.container(state.identity), state.committed_image()
     ref = container.image if container is not None else tag
     image = context.engine.image(ref) if ref is not None else None

@@ -11,7 +11,7 @@ from bottle.errors import Conflict, ConnectionLost, PreflightRefused, RemoteErro
 from bottle.model import CommitRecord, MigrationPhase, MigrationRecord, MoveAccount, Tombstone
 from bottle.operations import Context
 from bottle.operations.holdings import what_travels
-from bottle.plan.decisions import is_frozen_in
+from bottle.plan.history import is_frozen_in
 from bottle.store.state import BottleState
 from migrate.contents.git import Git
 from migrate.contents.index import edited_since, look
@@ -83,7 +83,7 @@ def _arrived_all_the_same(transfer: Transfer) -> bool:
         return False
     arrived = had_arrived(transfer.remote, transfer.arrives_as, transfer.nonce)
     if not arrived:
-        transfer.state.clear_migration()
+        transfer.state.migration.clear()
     return arrived
 
 
@@ -94,9 +94,9 @@ def let_go(
 
     `edited` is what is newer here than there.
     """
-    record = state.migration()
+    record = state.migration.read()
     account = record.account if record is not None else None
-    state.write_tombstone(
+    state.tombstone.write(
         Tombstone(
             host=host_name,
             moved_at=context.now(),
@@ -105,7 +105,7 @@ def let_go(
             nonce=record.nonce if record is not None else None,
         )
     )
-    state.clear_migration()
+    state.migration.clear()
 
 
 def settle_handoff(context: Context, state: BottleState, record: MigrationRecord, remote: Remote) -> bool:
@@ -119,7 +119,7 @@ def settle_handoff(context: Context, state: BottleState, record: MigrationRecord
     if had_arrived(remote, state.identity, record.nonce):
         let_go(context, state, record.host, record.commit, edited_here(context, state, record))
         return True
-    state.clear_migration()
+    state.migration.clear()
     return False
 
 

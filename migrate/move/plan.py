@@ -5,7 +5,8 @@ from pathlib import Path
 
 from bottle.model import ContainerFacts, Metadata
 from bottle.naming import Identity
-from bottle.plan.decisions import commit_in_force, is_frozen_in, require_docker
+from bottle.plan.guards import require_docker
+from bottle.plan.history import commit_in_force, is_frozen_in
 from bottle.words import counted
 from migrate.contents.outside import Outside, weigh
 from migrate.contents.travels import volumes_of, what_stays

@@ -3,7 +3,8 @@
 import os
 
 from bottle.errors import Conflict, NameTaken, PathTooLong, PreflightRefused
-from bottle.files.tree import MOST_NAMES, OPENABLE, Extent
+from bottle.files.limits import MOST_NAMES, OPENABLE
+from bottle.files.tree import Extent
 from bottle.text import shortened
 from migrate.admission.tar_rules import MOST_ENTRIES
 from migrate.model import Place, Presence

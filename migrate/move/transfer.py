@@ -71,7 +71,7 @@ class Transfer:
 
     def note(self, phase: MigrationPhase, commit: int | None = None, account: MoveAccount | None = None) -> None:
         """Write down, durably, how far it has come."""
-        self.state.write_migration(
+        self.state.migration.write(
             MigrationRecord(
                 phase=phase,
                 host=self.remote.name,

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from itertools import takewhile
 
 from bottle.model import ImageFacts, Store
+from migrate.host.commands import MOST_NAMED
 from migrate.host.destination import shown
-from migrate.host.layers import MOST_NAMED, ask_images, ask_known, known_to_text
+from migrate.host.layers import ask_images, ask_known, known_to_text
 from migrate.model import EngineAccess
 from migrate.ports import Shell
 from migrate.pull.receiver import Breach

@@ -1,15 +1,15 @@
 """What the owner of a bottle reports to the host that pulls it: a plan, a move that is done, or an error."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from bottle import errors
 from bottle.errors import BottleError, RemoteError
-from bottle.naming import Identity
-from bottle.store.serial import flag, number, text
+from bottle.store.form import Form
+from bottle.store.forms import Forms, Unreadable
+from bottle.store.values import Read, optional, text, wrong
 from bottle.text import printable
-from migrate.model import Codec
 from migrate.move.model import Moved, MovePlan, Part
 from migrate.pull.perspective import told_from_here
 
@@ -33,62 +33,32 @@ _ADVICE = re.compile(
     rf"|put it into the workspace; or, to leave it behind: {_AGAIN} with --yes"
 )
 
+_LINES = ("skipped", "along", "dropped", "edited", "carried", "left_behind")
+_SENTENCES = ("stays", "missing_there", "shared")  # which say "here" and "there"
+_LATER = ("along", "shared", "dropped", "edited", "carried", "left_behind")
+
 Json = Mapping[str, Any]
 T = TypeVar("T")
 
 
 def plan_to_json(plan: MovePlan) -> Json:
     """A plan as it travels."""
-    return {
-        "workspace": plan.workspace,
-        "present": plan.present,
-        "layers": plan.layers,
-        "layer_codec": plan.layer_codec.value,
-        "file_codec": plan.file_codec.value,
-        "parts": [{"name": part.name, "size": part.size} for part in plan.parts[:_MOST]],
-        "stays": _cut(plan.stays),
-        "missing_there": _cut(plan.missing_there),
-        "running": plan.running,
-        "stops": plan.stops,
-        "commits": plan.commits,
-        "needed_docker": plan.needed_docker,
-        "needed_home": plan.needed_home,
-        "free_docker": plan.free_docker,
-        "free_home": plan.free_home,
-        "along": _cut(plan.along),
-        "shared": _cut(plan.shared),
-        "left_behind": _cut(plan.left_behind),
-    }
+    return _forms().to_json(plan)
 
 
 def plan_from_json(data: Json, host: str) -> MovePlan:
     """The inverse of `plan_to_json` on the host that pulls; the texts are told from there. Raises RemoteError."""
-    return _read(_plan, data, host)
+    return _read(data, MovePlan, host)
 
 
 def moved_to_json(moved: Moved) -> Json:
     """A move that is done, as it travels."""
-    return {
-        "identity": str(moved.identity),
-        "arrived_as": str(moved.arrived_as),
-        "host": moved.host,
-        "commit": moved.commit,
-        "workspace": moved.workspace,
-        "staged": moved.staged,
-        "skipped": _cut(moved.skipped),
-        "stays": _cut(moved.stays),
-        "missing_there": _cut(moved.missing_there),
-        "along": _cut(moved.along),
-        "dropped": _cut(moved.dropped),
-        "edited": _cut(moved.edited),
-        "carried": _cut(moved.carried),
-        "left_behind": _cut(moved.left_behind),
-    }
+    return _forms().to_json(moved)
 
 
 def moved_from_json(data: Json, host: str) -> Moved:
     """The inverse of `moved_to_json` on the host that pulls; the texts are told from there. Raises RemoteError."""
-    return _read(_moved, data, host)
+    return _read(data, Moved, host)
 
 
 def error_to_json(error: BottleError) -> Json:
@@ -115,77 +85,45 @@ def error_from_json(data: Json, host: str, here: str = "") -> BottleError:
         following = "bottle doctor"
     elif following and not is_ours:
         following = f"on {host}: {following.replace(_AGAIN, f'{_AGAIN} here')}"
-    details = _lines(data, "details") if isinstance(data.get("details"), list) else ()
+    details = _lines(data["details"]) if isinstance(data.get("details"), list) else ()
     if following and not _ADVICE.fullmatch(said[2]):
         details, following = (*details, f"{host} advises: {following}"), f"see above what {host} advises"
     return kind(f"{host}: {what}", left=left, next_step=following.removeprefix("here: "), details=details)
 
 
-def _plan(data: dict[str, Any], host: str) -> MovePlan:
-    parts = [
-        Part(name=printable(text(part, "name")), size=None if part["size"] is None else number(part, "size"))
-        for part in data["parts"]
-    ]
-    return MovePlan(
-        workspace=_line(data, "workspace"),
-        present=number(data, "present"),
-        layers=number(data, "layers"),
-        layer_codec=Codec(text(data, "layer_codec")),
-        file_codec=Codec(text(data, "file_codec")),
-        parts=tuple(parts),
-        stays=_lines(data, "stays", host),
-        missing_there=_lines(data, "missing_there", host),
-        running=flag(data, "running"),
-        stops=flag(data, "stops"),
-        commits=flag(data, "commits"),
-        needed_docker=number(data, "needed_docker"),
-        needed_home=number(data, "needed_home"),
-        free_docker=number(data, "free_docker"),
-        free_home=number(data, "free_home"),
-        along=_lines(data, "along") if "along" in data else (),
-        shared=_lines(data, "shared", host) if "shared" in data else (),
-        left_behind=_lines(data, "left_behind") if "left_behind" in data else (),
-    )
+def _forms(host: str = "") -> Forms:
+    """Plans and moves as they travel, and as `host`, which said them, is to be understood here."""
+    read: dict[str, Read] = {
+        "workspace": optional(lambda value, _: printable(text(value), _LONGEST)),
+        "host": lambda value, _: printable(text(value)),
+        **dict.fromkeys(_LINES, lambda value, _: _lines(value)),
+        **dict.fromkeys(_SENTENCES, lambda value, _: _lines(value, host)),
+    }
+    form = Form(read=read, later=_LATER, omitted=("resumed",), unfolded=_shortened)
+    return Forms({MovePlan: form, Moved: form, Part: Form(read={"name": lambda value, _: printable(text(value))})})
 
 
-def _moved(data: dict[str, Any], host: str) -> Moved:
-    return Moved(
-        identity=Identity.parse(text(data, "identity")),
-        arrived_as=Identity.parse(text(data, "arrived_as")),
-        host=printable(text(data, "host")),
-        commit=number(data, "commit"),
-        workspace=_line(data, "workspace"),
-        staged=number(data, "staged"),
-        skipped=_lines(data, "skipped"),
-        stays=_lines(data, "stays", host),
-        missing_there=_lines(data, "missing_there", host),
-        along=_lines(data, "along") if "along" in data else (),
-        dropped=_lines(data, "dropped") if "dropped" in data else (),
-        edited=_lines(data, "edited") if "edited" in data else (),
-        carried=_lines(data, "carried") if "carried" in data else (),
-        left_behind=_lines(data, "left_behind") if "left_behind" in data else (),
-    )
-
-
-def _read(read: Callable[[dict[str, Any], str], T], data: Json, host: str) -> T:
+def _read(data: Json, cls: type[T], host: str) -> T:
     try:
-        return read(dict(data), host)
-    except (KeyError, ValueError, TypeError, AttributeError, BottleError) as exc:
+        return _forms(host).from_json(data, cls)
+    except Unreadable as exc:
         raise RemoteError(f"the far host's report makes no sense: {printable(str(exc), 100)}") from exc
 
 
-def _cut(lines: tuple[str, ...]) -> list[str]:
+def _shortened(document: dict[str, Any]) -> dict[str, Any]:
+    """With no more of each list than is sent."""
+    lines = {key: _cut(document[key]) for key in (*_LINES, *_SENTENCES) if key in document}
+    return {**document, **lines, **({"parts": document["parts"][:_MOST]} if "parts" in document else {})}
+
+
+def _cut(lines: Sequence[str]) -> list[str]:
     kept = [printable(line, _LONGEST) for line in lines[:_MOST]]
     return kept if len(lines) <= _MOST else [*kept, f"and {len(lines) - _MOST} more"]
 
 
-def _line(data: Json, key: str) -> str | None:
-    return None if data[key] is None else printable(text(dict(data), key), _LONGEST)
-
-
-def _lines(data: Json, key: str, host: str = "") -> tuple[str, ...]:
+def _lines(value: object, host: str = "") -> tuple[str, ...]:
     """Texts; with `host`, which said them, they are sentences, and told from here."""
-    if not isinstance(data[key], list):
-        raise TypeError(f"`{key}` must be a list")
-    lines = (printable(str(line), _LONGEST) for line in data[key][: _MOST + 1])
+    if not isinstance(value, list):
+        raise wrong(value, "a list")
+    lines = (printable(str(line), _LONGEST) for line in value[: _MOST + 1])
     return tuple(told_from_here(line, host) if host else line for line in lines)

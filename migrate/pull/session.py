@@ -34,23 +34,27 @@ from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.store import lock
-from bottle.store.serial import flag, metadata_from_json, metadata_to_json
+from bottle.store.kept import KEPT
+from bottle.store.values import flag
 from migrate.admission.grant import Granted, grant, odd
-from migrate.host.commands import plain
+from migrate.host.commands import Send
 from migrate.host.probe import probe
+from migrate.host.script import Status
 from migrate.model import RemoteCommand
 from migrate.move.model import Moved, MovePlan
 from migrate.pull.messages import error_from_json, moved_from_json, plan_from_json
-from migrate.pull.perform import Here, Performer
+from migrate.pull.perform import Performer
 from migrate.pull.policy import Terms
 from migrate.pull.receiver import Receiver
+from migrate.pull.site import Here
 from migrate.transport.duplex import Dialogue, FarExit
 from migrate.transport.frames import MAGIC
 
+# What the two hosts say to each other. An offer holds a bottle's metadata as the disk does (bottle/store/kept.py): a
+# change to that form is one to the protocol.
 PROTOCOL = 3
 HOST_ID = "host-id"
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0)
-_NOT_INSTALLED = 44
 _USAGE = 2
 _NOBODY = "0" * 32
 UNCHANGED = "nothing was changed on either side"
@@ -96,7 +100,7 @@ def offer(metadata: Metadata, *, rebuild: bool) -> Mapping[str, Any]:
     return {
         "protocol": PROTOCOL,
         "identity": str(metadata.identity),
-        "metadata": metadata_to_json(metadata),
+        "metadata": KEPT.to_json(metadata),
         "rebuild": rebuild,
     }
 
@@ -167,7 +171,7 @@ class _Session:
         return self._performer is not None and self._performer.pieces > 0
 
     def run(self) -> Moved | PullPlan:
-        talk = self._remote.converse(plain("send", *self._arguments()))
+        talk = self._remote.converse(Send(words=self._arguments()).command())
         try:
             first = talk.open(MAGIC)
         except FarExit as exc:
@@ -240,8 +244,8 @@ class _Session:
     def _granted(self, hello: Mapping[str, Any], identity: Identity) -> Granted:
         """What the bottle would be given here, as its owner describes it: what arrives may ask for no more."""
         try:
-            metadata, rebuild = metadata_from_json(dict(hello["metadata"])), flag(dict(hello), "rebuild")
-        except (KeyError, ValueError, TypeError, AttributeError, OverflowError, BottleError) as exc:
+            metadata, rebuild = KEPT.from_json(hello["metadata"], Metadata), flag(hello["rebuild"])
+        except (KeyError, ValueError, TypeError) as exc:
             raise RemoteError(f"{self._remote.name} describes {identity} in a way that makes no sense") from exc
         asked = self._request.identity
         if not str(identity).startswith(asked) and metadata.name != asked:
@@ -316,7 +320,7 @@ class _Session:
 
     def _not_there(self, exc: FarExit) -> BottleError:
         host = self._remote.name
-        if exc.status == _NOT_INSTALLED:
+        if exc.status == Status.NOT_INSTALLED:
             return PreflightRefused(
                 f"bottle is not installed on {host}, or not where a login without a terminal finds it",
                 left=UNCHANGED,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from bottle.errors import VerificationFailed
-from bottle.files.tree import LONGEST_PATH
+from bottle.files.limits import LONGEST_PATH
 from bottle.files.unpack import relative
 from migrate.tar.reader import BLOCK, Member, TarStream
 

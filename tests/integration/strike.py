@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bottle.cli.main import main
-from bottle.store import state
+from bottle.store import document, home, state
 from migrate.transport.ssh import SshRemote
 
 _DURING = 0.02
@@ -64,7 +64,7 @@ class Striker:
 
     def install(self) -> None:
         """Watch every command on a far host, and every write to a state folder."""
-        run, write, remove = SshRemote.run, state.write_atomic, state.remove_file
+        run, write, remove = SshRemote.run, document.write_atomic, document.remove_file
 
         def watched_run(remote: SshRemote, command: Any, *args: Any, **options: Any) -> Any:
             name = self._scripts[self.script(command.script)]
@@ -77,8 +77,8 @@ class Striker:
             self.around(f"no {path.name}", lambda: remove(path))
 
         SshRemote.run = watched_run  # type: ignore[method-assign]
-        state.write_atomic = watched_write
-        state.remove_file = watched_remove
+        for module in (document, home, state):
+            vars(module).update(write_atomic=watched_write, remove_file=watched_remove)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ from bottle.model import CapabilityRequest, RequestStatus
 from bottle.naming import Identity
 from bottle.operations.requests import collect, publish
 from bottle.requests.request import MAX_DOCKERFILE, MAX_OPEN
-from bottle.store.state import BottleState, StateHome
+from bottle.store.home import StateHome
+from bottle.store.state import BottleState
 from bottle.testing import RecordingProgress
 from tests.support.trees import snapshot
 

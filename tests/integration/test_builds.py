@@ -35,12 +35,12 @@ BUILD = """\
 import sys
 from pathlib import Path
 from bottle.docker_engine import DockerEngine
-from bottle.cli.progress import Lines
+from bottle.cli.progress import LineProgress
 
 base, folder, tag = sys.argv[1:]
 dockerfile = f"FROM {base}\\nRUN echo it works; sleep 600\\n".encode()
 DockerEngine().build(
-    dockerfile=dockerfile, context=Path(folder), tag=tag, labels={}, args={}, secrets={}, progress=Lines()
+    dockerfile=dockerfile, context=Path(folder), tag=tag, labels={}, args={}, secrets={}, progress=LineProgress()
 )
 """
 

@@ -289,7 +289,7 @@ def test_a_bottle_on_another_machine(far: Shell) -> None:
     (far.folder / "work").write_text("work\n")
     begun = far.bottle("start", "worker", "-d", "--copy-cwd")
     identity = begun["identity"]
-    assert any("cannot ask for capabilities" in note for note in begun["notes"])
+    assert any("cannot make capability requests" in note for note in begun["notes"])
     inside = (sys.executable, "-m", "bottle", "exec", identity, "--")
     assert far.run(*inside, "cat", "/workspace/work").stdout == "work\n"
     assert far.run(*inside, "sh", "-c", "echo more >> /workspace/work; exit 7", code=7).stdout == ""

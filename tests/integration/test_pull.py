@@ -26,7 +26,8 @@ MEGA = 1 << 20
 # Kills itself around the COUNTth run of a script here: WHEN is before or after.
 STRIKE = """
 import os, signal, sys
-from migrate.pull import perform as dock
+from migrate.pull.images import ImageKeeper
+from migrate.pull.site import Here
 when, name, words = sys.argv[1], sys.argv[2], sys.argv[3:]
 def struck(perform, named):
     def run(self, what, *args, **options):
@@ -37,8 +38,8 @@ def struck(perform, named):
             os.kill(os.getpid(), signal.SIGKILL)
         return reply
     return run
-dock.Here.run = struck(dock.Here.run, lambda command: command.name)
-dock.Dock._load = struck(dock.Dock._load, lambda _: "load")
+Here.run = struck(Here.run, lambda command: command.name)
+ImageKeeper.load = struck(ImageKeeper.load, lambda _: "load")
 from bottle.cli.main import main
 main(words, prog_name="bottle")
 """

@@ -18,13 +18,15 @@ import docker
 import pytest
 from docker.errors import APIError, NotFound
 
+from bottle import runtime
 from bottle.docker_engine import DockerEngine
 from bottle.launch import bare_spec
 from bottle.model import Agent, ImageFacts
 from bottle.operations import Committed, Context, StartRequest, commit, plan_start, resume, start
-from bottle.plan import decisions as plan
-from bottle.plan.decisions import ResumeRequest
-from bottle.store.state import BottleState, StateHome
+from bottle.plan import commit as planning
+from bottle.plan.resume import ResumeRequest
+from bottle.store.home import StateHome
+from bottle.store.state import BottleState
 from bottle.testing import RecordingProgress
 from migrate.image.save_stream import SaveStreamSource
 from migrate.image.squash import Squasher
@@ -36,7 +38,7 @@ ENGINES = ("outer", "classic", "containerd")
 TOOLS = "sh cat chmod head ln ls mkdir mkfifo mv rm seq sleep test touch wc"
 FILES = "/etc /usr/share"
 # Each is one commit's work. What one makes, a later one changes, hides or makes anew, in the base and above it.
-LAUNCHER = Path(plan.__file__).parent / "launch.sh"
+LAUNCHER = Path(runtime.__file__).with_name("launch.sh")
 WORK = (
     r"""mkdir -p /work/d/e /work/stays; echo one >/work/d/e/f; echo linked >/work/a; ln /work/a /work/b
     ln /work/a /work/c; ln -s a /work/link; ln /work/link /work/link-again; mkfifo /work/pipe
@@ -283,7 +285,7 @@ def test_a_folded_image_has_the_same_files_on_the_same_base(bench: Bench) -> Non
 
 def test_commits_fold_as_they_get_deep_and_go_on_from_there(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     base = bench.bottle.metadata().base
-    monkeypatch.setattr(plan, "SQUASH_AT", len(base) + 2)
+    monkeypatch.setattr(planning, "SQUASH_AT", len(base) + 2)
     squashes = []
     for number, script in enumerate((*WORK, *("echo more >>/work/more",) * 4), 1):
         bench.work(script)
@@ -312,6 +314,6 @@ def test_130_commits_of_one_bottle(bench: Bench) -> None:
         committed = bench.cycle(bench.squashing, f"echo {number} >>/work; echo {number} >/number-{number % 7}")
         depths.append(len(committed.commit.diff_ids))
         squashes += committed.squashed > 0
-    assert max(depths) <= plan.SQUASH_AT
+    assert max(depths) <= planning.SQUASH_AT
     assert squashes == 1
     bench.work('test "$(wc -l </work)" = 130; test "$(cat /number-4)" = 130')

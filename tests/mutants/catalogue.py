@@ -31,7 +31,27 @@ MUTANTS: tuple[Mutant, ...] = (
         ("a tree that was being replaced is not put back", "        old.rename(target)\n", "        pass\n"),
     ),
     *_in(
-        "bottle/store/state.py",
+        "bottle/store/converter.py",
+        "store/test_golden store/test_kept",
+        (
+            "a document may lack anything",
+            "            if not needed <= folded.keys():\n",
+            "            if not folded:\n",
+        ),
+        (
+            "what is wrong with a document is not looked at",
+            "                form.check(value)\n",
+            "                pass\n",
+        ),
+    ),
+    *_in(
+        "bottle/store/values.py",
+        "store/test_golden store/test_kept",
+        ("true is a number", "value, int) or isinstance(value, bool):", "value, int):"),
+        ("a time needs no zone", "    if found.tzinfo is None:\n", "    if found is None:\n"),
+    ),
+    *_in(
+        "bottle/store/home.py",
         "store/test_durability",
         ("a draft is adopted unsynced", "            tree.sync(draft.path)\n", ""),
     ),
@@ -102,7 +122,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "if base is not None and not placed and",
             "if base is None and not placed and",
         ),
-        ("an adopted commit is not put in force", "    state.write_committed_image(tag)\n", ""),
+        ("an adopted commit is not put in force", "    put_in_force(context, state, record)\n", ""),
     ),
     *_in(
         "bottle/operations/settle.py",
@@ -116,36 +136,48 @@ MUTANTS: tuple[Mutant, ...] = (
     *_in(
         "bottle/operations/commit.py",
         "operations/test_commit",
-        ("a commit is not noted before it is made", "    state.write_intent(intent)\n", ""),
+        ("a commit is not noted before it is made", "    state.intent.write(intent)\n", ""),
         ("a container is not paused", 'if plan.pause else None, "a commit"', 'if not plan else None, "a commit"'),
-        ("a commit is not put in force", "    state.write_committed_image(record.tag)\n", ""),
+        ("a commit is not put in force", "    put_in_force(context, state, record)\n", ""),
+    ),
+    *_in(
+        "bottle/operations/inforce.py",
+        "operations/test_commit operations/test_settle operations/test_request_decision",
+        ("a commit that is in force is not resumed", "    use_image(state, commit.tag)\n", ""),
+        ("a commit stands twice in the history", "    if all(each.number", "    if any(each.number"),
+        ("a commit leaves what was approved before it due", "        state.clear_rebuild()\n", "        pass\n"),
+        ("a commit in force is cleaned up", "    state.mark_preserved()\n", ""),
     ),
     # --- what resume does ---
     *_in(
-        "bottle/plan/decisions.py",
-        "plan/test_plan operations/test_resume",
+        "bottle/plan/resume.py",
+        "plan/test_resume operations/test_resume",
         ("a moved bottle resumes", '        require_here(identity, facts.tombstone, "resume")\n', ""),
         ("a bottle with an unknown owner resumes", "        require_settled(identity, facts.migration)\n", ""),
         (
             "newer work gives way to the commit",
-            "if reason is not None and not overridden:",
-            "if reason is None and not overridden:",
+            "if reason is not None and not request.overrides:",
+            "if reason is None and not request.overrides:",
         ),
         (
             "newer work goes without consent",
             "container.ever_ran and not request.consent:",
             "not container.ever_ran and not request.consent:",
         ),
+        (
+            "layers that differ from the history resume",
+            "if commit is not None and image.diff_ids != commit.diff_ids:",
+            "if commit is None:",
+        ),
+    ),
+    *_in(
+        "bottle/plan/history.py",
+        "plan/test_resume operations/test_resume",
         ("a running container is committed work", "        and not commit.mark.running\n", ""),
         (
             "a later run of the container is committed work",
             "        and commit.mark.started_at == container.started_at\n",
             "",
-        ),
-        (
-            "layers that differ from the history resume",
-            "if commit is not None and image.diff_ids != commit.diff_ids:",
-            "if commit is None:",
         ),
         (
             "volumes without a name go unseen",
@@ -156,7 +188,7 @@ MUTANTS: tuple[Mutant, ...] = (
     # --- nothing is deleted unasked ---
     *_in(
         "bottle/plan/retention.py",
-        "plan/test_plan operations/test_retention",
+        "plan/test_resume operations/test_retention",
         ("the newest commit may expire", "standing[-max(1, keep.commits or 1) :]", "standing[len(standing) :]"),
         ("the commit in force may expire", " and commit.tag != in_force and", " and"),
         ("a commit that others need may expire", "kept = newest | set(needed)", "kept = newest"),
@@ -185,6 +217,10 @@ MUTANTS: tuple[Mutant, ...] = (
         "bottle/plan/garbage.py",
         "operations/test_prune",
         ("prune does without consent", "if consent or not each.consent)", "if each)"),
+    ),
+    *_in(
+        "bottle/plan/prune.py",
+        "operations/test_prune",
         (
             "prune takes what is young",
             "return facts.now - moment < facts.patience",
@@ -232,7 +268,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ("a resume does not look first", "        require_launchable(context, metadata.agent)\n", "        pass\n"),
     ),
     *_in(
-        "bottle/plan/decisions.py",
+        "bottle/plan/resume.py",
         "operations/test_resume",
         (
             "what is started again runs what it was made to run",
@@ -252,7 +288,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     *_in(
-        "bottle/model.py",
+        "bottle/model/bottle.py",
         "operations/test_start operations/test_resume",
         (
             "the agent is whom its image names",
@@ -269,16 +305,20 @@ MUTANTS: tuple[Mutant, ...] = (
         ("an absolute path is unpacked", 'path.startswith("/") or', ""),
         ("the size has no limit", "or self._total > self._limits.size:", "or False:"),
         ("the entries have no limit", "if self._count > self._limits.entries or", "if"),
-        (
-            "a torn tar is passed on as whole",
-            "yield from passed()\n        source.finish(archive.offset)\n",
-            "yield from passed()\n",
-        ),
         ("headers have no limit", "        if self._granted < 0:\n", "        if self._granted == 0.5:\n"),
         (
             "a torn archive is whole",
             "                    )\n        source.finish(archive.offset)\n",
             "                    )\n",
+        ),
+    ),
+    *_in(
+        "bottle/files/chunks.py",
+        "files/test_chunks files/test_unpack",
+        (
+            "a torn tar is passed on as whole",
+            "yield from passed()\n        source.finish(archive.offset)\n",
+            "yield from passed()\n",
         ),
     ),
     *_in(
@@ -379,7 +419,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *_in(
         "migrate/host/scripts/piece.sh",
         "migrate/host/test_upload",
-        ("a piece has its name whatever it holds", ' || fail 23 "piece $3 was changed on its way"', ""),
+        ("a piece has its name whatever it holds", ' || fail "$NOT_AS_SENT" "piece $3 was changed on its way"', ""),
         ("a piece that came short counts", '[ "$(size_of "$temporary")" = "$5" ] ||', "true ||"),
     ),
     *_in(
@@ -443,7 +483,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *_in(
         "migrate/move/handoff.py",
         "migrate/host/test_destination migrate/move/test_move",
-        ("a move leaves no tombstone", "    state.write_tombstone(\n", "    str(\n"),
+        ("a move leaves no tombstone", "    state.tombstone.write(\n", "    str(\n"),
     ),
     *_in(
         "migrate/host/ownership.py",
@@ -532,7 +572,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "agent/test_manifest migrate/pull/test_perform migrate/bundle/test_hostile",
         ("a volume covers bottle's folder", '        and not value.startswith(RESERVED + "/")\n', ""),
         ("no limit of processes is one", "_is_whole(value, 1, _MOST_PIDS)", "_is_whole(value, -1, _MOST_PIDS)"),
-        ("all capabilities are one", "value in linuxcapability.NAMES", 'value in {*linuxcapability.NAMES, "ALL"}'),
+        ("all capabilities are one", "value in linux_capability.NAMES", 'value in {*linux_capability.NAMES, "ALL"}'),
         ("the host's network is one", '_matches(_NAME, "host", "container")', "_matches(_NAME)"),
         ("an image is an option", '_IMAGE = re.compile(r"[A-Za-z0-9][', '_IMAGE = re.compile(r"[-A-Za-z0-9]['),
     ),
@@ -572,13 +612,38 @@ MUTANTS: tuple[Mutant, ...] = (
         "migrate/pull/test_perform migrate/pull/test_session",
         (
             "a bottle that lives here is replaced by a pull",
-            "if not (rule.looks or rule.settles or again) and self.is_here():",
-            "if not (rule.looks or rule.settles or again) and not rule:",
+            "if script.effect is Effect.CHANGES and not again and self.is_here():",
+            "if script.effect is Effect.CHANGES and not again and not script:",
         ),
         ("a bottle that was here has arrived", "if not self._brought or not self.is_here():", "if not self.is_here():"),
-        ("any image here gets a tag", "if not self._disclosure.is_told(image):", "if not image:"),
+        (
+            "a file is hashed that was not sent",
+            "                self._folders.require_sent(script, stdin)\n",
+            "                pass\n",
+        ),
+        (
+            "a bottle is registered unseen",
+            "                prepare(self._site, self._folders, script)\n",
+            "                pass\n",
+        ),
+    ),
+    *_in(
+        "migrate/pull/images.py",
+        "migrate/pull/test_perform migrate/pull/test_session",
+        ("any image here gets a tag", "if not self._disclosure.is_told(script.image):", "if not script.image:"),
         ("a tag is taken from an image", "elif tag not in self._given and there", "elif tag in self._given and there"),
-        ("an image that was here is taken away", 'case "unload" if command.args[2] not in self._given:', 'case "":'),
+        ("an image that was here is taken away", "if script.tag not in self._given:", "if not script.tag:"),
+    ),
+    *_in(
+        "migrate/host/script.py",
+        "migrate/host/test_commands",
+        ("docker is reached without its rights", '"yes" if access.sudo else "no"', '"no"'),
+        ("an argument may be spelt in two ways", "    if str(value) != text:\n", "    if not text:\n"),
+        (
+            "half characters reach a shell",
+            '        text.encode("utf-8", "surrogateescape")',
+            '        text.encode("utf-8", "surrogatepass")',
+        ),
     ),
     *_in(
         "migrate/pull/disclosure.py",
@@ -610,20 +675,20 @@ MUTANTS: tuple[Mutant, ...] = (
         "migrate/pull/test_policy",
         (
             "a plan may change something",
-            "if self.terms.looking and not rule.looks:",
-            "if self.terms.looking and rule.looks:",
+            "if self.terms.looking and kind.effect is not Effect.LOOKS:",
+            "if self.terms.looking and kind.effect is Effect.LOOKS:",
         ),
         ("another bottle is spoken of", "        if identity != self.arrives_as:\n", "        if not identity:\n"),
         (
             "a tag of another bottle",
-            'if not re.fullmatch(rf"{re.escape(self.identity.committed_repository)}:[0-9]{{1,9}}", arg):',
-            "if not arg:",
+            '_require(rf"{re.escape(self.identity.committed_repository)}:[0-9]{{1,9}}", value)',
+            "pass",
         ),
         ("the workspace lands anywhere", "if not allowed or len(self.workspaces) >=", "if len(self.workspaces) >="),
         (
-            "docker is where the far host says",
-            'ours = ("yes" if self.terms.sudo else "no", self.terms.docker) if',
-            "ours = request.args[:2] if",
+            "a volume of another bottle",
+            """_require(rf"{re.escape(self.identity.volume(''))}[A-Za-z0-9_.-]{{1,128}}", value)""",
+            "pass",
         ),
     ),
     *_in(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bottle.files.tree import Tree
+from bottle.files.opentree import OpenTree
 from migrate.contents import archive as tarballs
 from migrate.contents import packing
 
@@ -32,7 +32,7 @@ def snapshot(folder: Path) -> Snapshot:
 def make_deep(top: Path, depth: int, name: str = "ab", leaf: bytes = b"deep") -> str:
     """`depth` folders in each other below `top`, and a file in the last one, whose path is told."""
     path = "/".join((name,) * depth) + "/leaf"
-    with Tree(top) as below, below.create(path) as file:
+    with OpenTree(top) as below, below.create(path) as file:
         file.write(leaf)
     return path
 

@@ -15,8 +15,9 @@ from bottle.errors import EngineError, StateDamaged
 from bottle.launch import can_be_told, made_to_run
 from bottle.model import Agent, Status
 from bottle.operations import Context, StartRequest, plan_start, start
-from bottle.store import state
-from bottle.store.state import BottleState, StateHome
+from bottle.store import document, home, state
+from bottle.store.home import StateHome
+from bottle.store.state import BottleState
 from bottle.testing import FakeEngine, RecordingProgress
 from migrate.image.save_stream import SaveStreamSource
 
@@ -88,8 +89,10 @@ def mortal_writes(fate: Fate) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module, names in (
             (state, ("write_atomic", "remove_file", "sync_folder")),
+            (document, ("write_atomic", "remove_file")),
+            (home, ("write_atomic", "sync_folder")),
             (transcript, ("write_atomic", "replace_tree")),
-            (runtime, ("prepare", "forget", "answer")),
+            (runtime, ("prepare", "forget", "write_answer")),
         ):
             for name in names:
                 patch.setattr(module, name, fate.around(getattr(module, name), name, refuse))
@@ -199,7 +202,7 @@ class World:
     def check_tidy(self, bottle: BottleState) -> None:
         """What is true of a bottle when nothing is under way."""
         self.check(bottle)
-        assert bottle.intent() is None
+        assert bottle.intent.read() is None
         identity = str(bottle.identity)
         containers = {each.name for each in self.engine.containers({"bottle.identity": identity})}
         assert containers <= {bottle.identity.container}

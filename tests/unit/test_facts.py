@@ -142,7 +142,7 @@ def test_a_state_of_a_later_engine_is_read_by_its_flag(running: bool, status: St
 
 
 def test_mounts() -> None:
-    found = facts.container_mounts(
+    found = facts.mounts_of(
         {
             "HostConfig": {
                 "Mounts": [{"Type": "volume", "Source": "named"}],
@@ -276,3 +276,11 @@ def test_an_event_says_what_happened_to_whom() -> None:
     assert event == ContainerEvent(
         kind=EventKind.DIE, container="1", name="bottle-x-12345", labels={"bottle.identity": "x-12345"}
     )
+
+
+def test_several_labels_are_all_meant() -> None:
+    labels = {"a": "1", "b": "2"}
+    assert facts.has_labels(labels, {"a": None, "b": "2"})
+    assert not facts.has_labels(labels, {"a": "1", "b": "1"})
+    assert not facts.has_labels(labels, {"a": "1", "c": None})
+    assert facts.has_labels(None, {})

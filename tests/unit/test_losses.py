@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bottle.files.tree import Tree, discard, walk
+from bottle.files.opentree import OpenTree
+from bottle.files.tree import discard, walk
 from bottle.losses import _HELD, Account, Trait, Way, dropped_by_archive, dropped_by_commit, unseen, worth_telling
 from tests.support.trees import make_deep
 
@@ -138,7 +139,7 @@ def test_every_trait_is_held_or_lost_on_purpose() -> None:
         "DEVICE": "xx--",
         "ATTRIBUTES": "----",
         "ACL": "----",
-        "CAPABILITY": "xx--",
+        "FILE_CAPABILITY": "xx--",
         "FLAGS": "----",
         "LINKED": "xx-x",
         "SHARED": "x-x-",
@@ -180,7 +181,7 @@ def test_what_cannot_be_looked_at_is_told(layer: Path, monkeypatch: pytest.Monke
 
 def test_a_deep_layer_is_looked_at_to_its_end(layer: Path) -> None:
     path = make_deep(layer, 3_000)
-    with Tree(layer) as below:
+    with OpenTree(layer) as below:
         below.dress(path, mode=0o600, owner=None, mtime_ns=CUT * 10**9 + 1)
     assert dropped_by_commit(layer) == ("the fractions of a second of 1 modification time",)
     discard(layer / "ab")

@@ -101,7 +101,7 @@ def test_hiding_needs_no_room(base: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_bottle_sees_how_to_ask_and_what_was_answered(base: Path) -> None:
     assert not runtime.is_prepared(base, IDENTITY)
-    runtime.answer(base, IDENTITY, 1, "pending\n")  # seen by nobody yet
+    runtime.write_answer(base, IDENTITY, 1, "pending\n")  # seen by nobody yet
     assert not base.exists()
     folder = runtime.prepare(base, IDENTITY, {}, {1: "denied\nno\n", 12: "pending\n"})
     assert runtime.is_prepared(base, IDENTITY)
@@ -113,9 +113,9 @@ def test_a_bottle_sees_how_to_ask_and_what_was_answered(base: Path) -> None:
     }  # fmt: skip
     assert (folder / "answers" / "1").stat().st_mode & 0o777 == 0o444
     before = (folder / "answers" / "1").stat().st_ino
-    runtime.answer(base, IDENTITY, 1, "denied\nno\n")
+    runtime.write_answer(base, IDENTITY, 1, "denied\nno\n")
     assert (folder / "answers" / "1").stat().st_ino == before
-    runtime.answer(base, IDENTITY, 12, "approved\n")
+    runtime.write_answer(base, IDENTITY, 12, "approved\n")
     runtime.hide(base, IDENTITY)
     assert (folder / "answers" / "12").read_text() == "approved\n"
 

@@ -17,7 +17,7 @@ from bottle.files.unpack import Limits
 from bottle.launch import bare_spec
 from bottle.model import Mount, MountKind
 from bottle.testing import FakeEngine
-from bottle.testing.tree import FOLDER, Node, pack
+from bottle.testing.tree import FOLDER, FakeNode, pack
 from bottle.transcript import capture, read_index, restore
 
 PATHS = ("/root/.demo", "/root/.demo.json")
@@ -30,9 +30,9 @@ def engine() -> FakeEngine:
     for name in ("one", "two"):
         engine.create(bare_spec(name, "base"))
     engine.write("one", "/root/.demo", node=FOLDER)
-    engine.write("one", "/root/.demo/log", node=Node(data=b"line\n", mode=0o640, uid=1000, gid=1001, mtime=7))
+    engine.write("one", "/root/.demo/log", node=FakeNode(data=b"line\n", mode=0o640, uid=1000, gid=1001, mtime=7))
     engine.write("one", "/root/.demo/empty", node=FOLDER)
-    engine.write("one", "/root/.demo/link", node=Node(type=tarfile.SYMTYPE, target="../../etc/passwd"))
+    engine.write("one", "/root/.demo/link", node=FakeNode(type=tarfile.SYMTYPE, target="../../etc/passwd"))
     engine.write("one", "/root/.demo.json", b"{}")
     return engine
 
@@ -71,7 +71,7 @@ def test_names_that_are_no_unicode_and_paths_within_paths_are_fine(engine: FakeE
 
 
 def link(engine: FakeEngine, path: str, target: str) -> None:
-    engine.write("one", path, node=Node(type=tarfile.SYMTYPE, target=target))
+    engine.write("one", path, node=FakeNode(type=tarfile.SYMTYPE, target=target))
 
 
 @pytest.mark.parametrize("target", ["/data/demo", "../data/demo", "//data/./demo"])
@@ -156,7 +156,7 @@ def test_an_archive_that_breaks_off_keeps_the_last_snapshot(engine: FakeEngine, 
     assert [path.name for path in folder.parent.iterdir()] == ["transcript"]
 
 
-def hostile(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, members: dict[str, Node]) -> None:
+def hostile(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, members: dict[str, FakeNode]) -> None:
     """Let the engine answer with a tar of `members`."""
 
     def read_archive(*_: Any) -> Iterator[bytes]:
@@ -168,15 +168,15 @@ def hostile(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, members: dict[s
 @pytest.mark.parametrize(
     "members",
     [
-        {"../../../../tmp/evil": Node(data=b"x")},
-        {".demo": Node(type=tarfile.SYMTYPE, target="/etc"), ".demo/passwd": Node(data=b"x")},
-        {".demo": Node(data=b"x"), ".demo/x": Node(data=b"x")},
-        {f".demo/{'x' * 300}": Node(data=b"x")},
-        {"/".join(["x" * 200] * 30): Node(data=b"x")},
+        {"../../../../tmp/evil": FakeNode(data=b"x")},
+        {".demo": FakeNode(type=tarfile.SYMTYPE, target="/etc"), ".demo/passwd": FakeNode(data=b"x")},
+        {".demo": FakeNode(data=b"x"), ".demo/x": FakeNode(data=b"x")},
+        {f".demo/{'x' * 300}": FakeNode(data=b"x")},
+        {"/".join(["x" * 200] * 30): FakeNode(data=b"x")},
     ],
 )
 def test_a_hostile_transcript_is_refused_and_the_last_one_kept(
-    engine: FakeEngine, folder: Path, monkeypatch: pytest.MonkeyPatch, members: dict[str, Node]
+    engine: FakeEngine, folder: Path, monkeypatch: pytest.MonkeyPatch, members: dict[str, FakeNode]
 ) -> None:
     capture(engine, "one", PATHS, folder)
     with monkeypatch.context() as patch:

@@ -11,8 +11,8 @@ import pytest
 from bottle.errors import BottleError, UsageError
 from bottle.launch import bare_spec
 from bottle.testing import FakeEngine
-from bottle.testing.tree import FOLDER, Node
-from bottle.workspace import copy_in, may_not_write, require_folder, resolve_user, user_id, workspace_owner
+from bottle.testing.tree import FOLDER, FakeNode
+from bottle.workspace import copy_workspace, may_not_write, require_folder, resolve_user, user_id, workspace_owner
 
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\nagent:x:1000:1001::/home/agent:/bin/sh\nodd\nbad:x:y:z:\n"
 GROUP = b"root:x:0:\nwheel:x:10:agent\nodd\n"
@@ -35,7 +35,7 @@ def owned(monkeypatch: pytest.MonkeyPatch, folder: Path, uid: int, gid: int = 0)
     monkeypatch.setattr(Path, "stat", lambda path, **how: seen if path == folder else stat(path, **how))
 
 
-def node(engine: FakeEngine, path: str) -> Node:
+def node(engine: FakeEngine, path: str) -> FakeNode:
     return engine._container("box").tree[path]
 
 
@@ -46,8 +46,8 @@ def test_files_folders_and_links_arrive_as_the_agents(engine: FakeEngine, tmp_pa
     (tmp_path / ".hidden").symlink_to("src/run.sh")
     (tmp_path / os.fsdecode(b"\xff")).write_bytes(b"odd")
     os.mkfifo(tmp_path / "fifo")
-    copy_in(engine, "box", tmp_path, "/workspace", "agent")
-    assert node(engine, "/workspace/src/run.sh") == Node(
+    copy_workspace(engine, "box", tmp_path, "/workspace", "agent")
+    assert node(engine, "/workspace/src/run.sh") == FakeNode(
         data=b"#!/bin/sh\n",
         mode=0o755,
         uid=1000,
@@ -61,7 +61,7 @@ def test_files_folders_and_links_arrive_as_the_agents(engine: FakeEngine, tmp_pa
 
 def test_what_cannot_be_read_stops_it(engine: FakeEngine, tmp_path: Path) -> None:
     with pytest.raises(BottleError, match="cannot copy"):
-        copy_in(engine, "box", tmp_path / "missing", "/workspace", "")
+        copy_workspace(engine, "box", tmp_path / "missing", "/workspace", "")
     assert "write_archive" not in engine.methods
 
 

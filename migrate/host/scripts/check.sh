@@ -1,7 +1,7 @@
-# IDENTITY, and on standard input a blob's SHA256 a line: read what is staged once more. A blob that is not what its
-# name says is told of, and every piece of it that is not what its own name says is thrown away.
+# IDENTITY: on standard input a blob's SHA256 a line: read what is staged once more. A blob that is not what its name
+# says is told of, and every piece of it that is not what its own name says is thrown away.
 alone "$1"
-cd "$bottle_home/incoming/$1/blobs" || fail 21 "nothing is staged"
+cd "$bottle_home/incoming/$1/blobs" || fail "$STORAGE_FAILED" "nothing is staged"
 while read -r blob; do
 	[ "$(cat "$blob"/[0-9]* 2>/dev/null | hash_file /dev/stdin)" = "$blob" ] && continue
 	printf 'bad %s\n' "$blob"

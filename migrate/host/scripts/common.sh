@@ -5,6 +5,10 @@ PATH=${PATH:-/usr/bin:/bin}:$HOME/.local/bin:/usr/local/bin:/usr/bin:/bin:/usr/l
 export PATH LC_ALL=C
 bottle_home=${BOTTLE_HOME:-$HOME/.bottle}
 
+# How a script ends, as `Status` in migrate/host/script.py has it.
+readonly LISTING_FAILED=20 STORAGE_FAILED=21 CAME_SHORT=22 NOT_AS_SENT=23 ENGINE_FAILED=24 NO_CONTAINER=25
+readonly UNPACKING_FAILED=26 IN_THE_WAY=27 WORKSPACE_IN_THE_WAY=28 NOT_INSTALLED=44
+
 fail() { # STATUS MESSAGE…
 	status=$1
 	shift
@@ -15,7 +19,7 @@ fail() { # STATUS MESSAGE…
 alone() { # IDENTITY: wait for a script that still works on this bottle here, such as one whose connection was cut
 	command -v flock >/dev/null 2>&1 || return 0
 	[ -d "$bottle_home/incoming/$1" ] || return 0
-	exec 9<"$bottle_home/incoming/$1" && flock 9 || fail 21 "cannot lock $bottle_home/incoming/$1"
+	exec 9<"$bottle_home/incoming/$1" && flock 9 || fail "$STORAGE_FAILED" "cannot lock $bottle_home/incoming/$1"
 }
 
 open_up() { # FOLDER…: give the user here all rights to the folders in them, as is needed to read and to empty them
@@ -59,7 +63,7 @@ gone() { # PATH…: take it away, and the folders in it that nobody may write in
 			open_up "$doomed"
 			rm -rf "$doomed"
 		}
-		[ ! -e "$doomed" ] && [ ! -h "$doomed" ] || fail 21 "cannot take $doomed away"
+		[ ! -e "$doomed" ] && [ ! -h "$doomed" ] || fail "$STORAGE_FAILED" "cannot take $doomed away"
 	done
 }
 

@@ -1,8 +1,8 @@
-# On standard input diff ids of layers, one a line: the images here that have any of them, tagged or not, newest first, as
-# `ID [DIFF_ID, …]` a line. Of more images than an answer may hold, the oldest are left out: what they alone have is sent
-# once more.
+# On standard input diff ids of layers, one a line: the images here that have any of them. Tagged or not, newest first,
+# as `ID [DIFF_ID, …]` a line. Of more images than an answer may hold, the oldest are left out: what they alone have is
+# sent once more.
 named=$(cat)
-ids=$(docker image ls --all --quiet --no-trunc) || fail 20 "docker image ls failed"
+ids=$(docker image ls --all --quiet --no-trunc) || fail "$LISTING_FAILED" "docker image ls failed"
 ids=$(printf '%s\n' "$ids" | awk '!seen[$0]++')
 [ -n "$ids" ] || exit 0
 {

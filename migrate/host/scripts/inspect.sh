@@ -1,8 +1,8 @@
-# TAG NAME: the image as the engine describes it, after proof that a container can be made of it.
+# TAG CONTAINER: the image as the engine describes it, after proof that a container can be made of it.
 docker ps -aq --filter "label=bottle.verifying=$1" | while read -r old; do # of a run that was cut
 	docker rm -f -v "$old" >/dev/null
 done
 docker create --name "$2" --label bottle.schema=1 --label "bottle.verifying=$1" --network none \
-	--entrypoint /bottle-never-runs "$1" >/dev/null || fail 25 "no container can be made of $1"
+	--entrypoint /bottle-never-runs "$1" >/dev/null || fail "$NO_CONTAINER" "no container can be made of $1"
 docker rm -f -v "$2" >/dev/null
-docker image inspect "$1" || fail 25 "the engine does not know $1"
+docker image inspect "$1" || fail "$NO_CONTAINER" "the engine does not know $1"

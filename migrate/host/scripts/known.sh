@@ -1,4 +1,4 @@
-# ROOT, and on standard input ids of images: what the containerd store holds of them. Each document, index, manifest or
+# ROOT: on standard input ids of images: what the containerd store holds of them. Each document, index, manifest or
 # config, on one line behind its digest. Prints nothing where the store's files may not be read: then nothing is known.
 for content in "$1/containerd/daemon" /var/lib/containerd; do
 	content=$content/io.containerd.content.v1.content/blobs/sha256

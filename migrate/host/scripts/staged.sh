@@ -1,4 +1,4 @@
-# IDENTITY, and on standard input the blobs that are wanted, one a line: what is staged, `BLOB PIECE SIZE` a line. Blobs
+# IDENTITY: on standard input the blobs that are wanted, one a line: what is staged, `BLOB PIECE SIZE` a line. Blobs
 # that are not wanted are deleted first, unless none is named. Pieces are called NUMBER-SHA256.
 cd "$bottle_home/incoming/$1/blobs" 2>/dev/null || exit 0
 wanted=$(cat)

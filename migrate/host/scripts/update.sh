@@ -1,6 +1,6 @@
-# IDENTITY BLOB CODEC FOLDER, and on standard input a line for each path: bring an unpacked folder up to date by a staged
-# tar of what changed in it. `-PATH` goes first, with all below it; `+PATH` is a folder that must be opened for what is
-# done in it, and gets its rights from the tar. Paths are as `printf %b` reads them.
+# IDENTITY BLOB CODEC FOLDER: bring an unpacked folder up to date by a staged tar of what changed in it. On standard
+# input is a line for each path. `-PATH` goes first, with all below it; `+PATH` is a folder that must be opened for what
+# is done in it, and gets its rights from the tar. Paths are as `printf %b` reads them.
 straight() { # PATH: is no folder on the way to it a link?
 	above=${1%/*}
 	while [ "$above" != . ]; do
@@ -10,13 +10,13 @@ straight() { # PATH: is no folder on the way to it a link?
 }
 
 alone "$1"
-cd "$bottle_home/incoming/$1/$4" || fail 21 "cannot enter $4"
+cd "$bottle_home/incoming/$1/$4" || fail "$STORAGE_FAILED" "cannot enter $4"
 while IFS= read -r line; do
 	path=$(printf '%b.' "${line#?}")
 	path=./${path%.}
 	case $line in
 	+*) straight "$path/." && { [ ! -d "$path" ] || chmod u+rwx "$path"; } ;;
 	*) straight "$path" && gone "$path" ;;
-	esac || fail 26 "cannot bring $4 up to date: a link is where a folder was, or nobody may write there"
+	esac || fail "$UNPACKING_FAILED" "cannot bring $4 up to date: a link is where a folder was, or nobody may write there"
 done
-cat "../blobs/$2"/[0-9]* | unpack "$3" | tar -xpf - || fail 26 "cannot bring $4 up to date"
+cat "../blobs/$2"/[0-9]* | unpack "$3" | tar -xpf - || fail "$UNPACKING_FAILED" "cannot bring $4 up to date"

@@ -1,7 +1,8 @@
-# IDENTITY BLOB CODEC VOLUME TARGET IMAGE NAME ENTRIES BREAKS CONTENT: fill a new volume of this bottle from a staged tar. The
-# engine unpacks it, through a container of IMAGE that never runs; then what is there is counted, and its contents hashed.
+# IDENTITY BLOB CODEC VOLUME TARGET TAG CONTAINER ENTRIES BREAKS CONTENT: fill a new volume of this bottle from a staged
+# tar. The engine unpacks it, through a container of TAG that never runs; then what is there is counted, and its
+# contents hashed.
 alone "$1"
-cd "$bottle_home/incoming/$1" || fail 21 "nothing is staged"
+cd "$bottle_home/incoming/$1" || fail "$STORAGE_FAILED" "nothing is staged"
 if docker volume inspect "$4" >/dev/null 2>&1; then
 	# A container of an earlier run that was cut, or the one that the bottle left behind when it moved away from here:
 	# its work is in the commit it left with.
@@ -11,25 +12,25 @@ if docker volume inspect "$4" >/dev/null 2>&1; then
 	if [ -e "$bottle_home/state/$1/moved-to.json" ]; then
 		left_here "$1" docker | while read -r when name; do
 			[ "$when" = before ] ||
-				fail 27 "a container of $1 has run here since the bottle moved away: keep its work, then docker rm $name"
+				fail "$IN_THE_WAY" "a container of $1 has run here since the bottle moved away: keep its work, then docker rm $name"
 			docker rm "$name" </dev/null >/dev/null
 		done || exit
 	fi
-	docker volume rm "$4" >/dev/null || fail 27 "volume $4 exists here and is in use"
+	docker volume rm "$4" >/dev/null || fail "$IN_THE_WAY" "volume $4 exists here and is in use"
 fi
-docker volume create --label bottle.schema=1 --label "bottle.identity=$1" "$4" >/dev/null || fail 24 "cannot make volume $4"
+docker volume create --label bottle.schema=1 --label "bottle.identity=$1" "$4" >/dev/null || fail "$ENGINE_FAILED" "cannot make volume $4"
 trap 'docker rm -f -v "$7" >/dev/null 2>&1' EXIT
 # nocopy: what the image has at TARGET is not put into the volume, lest what the agent deleted come back.
 docker create --name "$7" --label bottle.schema=1 --label "bottle.filling=$1" --network none -v "$4:$5:nocopy" \
-	--entrypoint /bottle-never-runs "$6" >/dev/null || fail 25 "no container can be made of $6"
+	--entrypoint /bottle-never-runs "$6" >/dev/null || fail "$NO_CONTAINER" "no container can be made of $6"
 # Not `cp -a`: that gives everything to the image's user.
-cat "blobs/$2"/[0-9]* | unpack "$3" | docker cp - "$7:$(dirname "$5")" || fail 26 "cannot fill volume $4"
+cat "blobs/$2"/[0-9]* | unpack "$3" | docker cp - "$7:$(dirname "$5")" || fail "$UNPACKING_FAILED" "cannot fill volume $4"
 # How a name with a line feed is listed: by some on two lines, by others on one. Here are two entries, one with such a name.
 sample=.sample.$$
 trap 'docker rm -f -v "$7" >/dev/null 2>&1; rm -rf "$sample"' EXIT
 mkdir "$sample" && : >"$sample/line
-feed" || fail 21 "cannot write to $bottle_home/incoming/$1"
+feed" || fail "$STORAGE_FAILED" "cannot write to $bottle_home/incoming/$1"
 split=$(($(tar -cf - "$sample" | tar -tf - | wc -l) - 2))
 lines=$(docker cp "$7:$5" - | tar -tf - | wc -l)
-[ "$lines" -eq "$(($8 + split * $9))" ] || fail 23 "volume $4 has $((lines - split * $9)) entries, and $8 were sent"
-[ "$(docker cp "$7:$5" - | tar -xOf - | hash_file /dev/stdin)" = "${10}" ] || fail 23 "volume $4 has not the contents sent"
+[ "$lines" -eq "$(($8 + split * $9))" ] || fail "$NOT_AS_SENT" "volume $4 has $((lines - split * $9)) entries, and $8 were sent"
+[ "$(docker cp "$7:$5" - | tar -xOf - | hash_file /dev/stdin)" = "${10}" ] || fail "$NOT_AS_SENT" "volume $4 has not the contents sent"

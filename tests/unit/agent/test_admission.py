@@ -17,7 +17,7 @@ from bottle.errors import BottleError, ManifestError, NeedsConsent, RemoteError,
 from bottle.model import Agent
 from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
-from bottle.store import serial
+from bottle.store.kept import KEPT
 from migrate.bundle.export import export
 from migrate.bundle.imports import ImportRequest, import_bundle
 from migrate.pull.session import PullRequest, offer, pull
@@ -90,8 +90,8 @@ TABLE = [
     Row("secrets = ['AWS_SECRET']", {"secrets": ["AWS_SECRET"]}, ASKED, "secret AWS_SECRET"),
     Row("network = 'bridge'", {"network": "bridge"}, ASKED, "network bridge"),
     Row("network = 'corp'", {"network": "corp"}, ASKED, "network corp"),
-    Row("cap_add = ['CHOWN']", {"cap_add": ["CHOWN"]}, ASKED, "capability CHOWN"),
-    Row("cap_add = ['SYS_ADMIN']", {"cap_add": ["SYS_ADMIN"]}, ASKED, "capability SYS_ADMIN"),
+    Row("cap_add = ['CHOWN']", {"cap_add": ["CHOWN"]}, ASKED, "Linux capability CHOWN"),
+    Row("cap_add = ['SYS_ADMIN']", {"cap_add": ["SYS_ADMIN"]}, ASKED, "Linux capability SYS_ADMIN"),
     Row("volumes = ['/etc:/host']", bind("/etc", "/host"), ASKED, "host folder /etc, mounted at /host"),
     Row("pids = 513", {"pids": 513}, ASKED, "513 processes"),
     Row("keep = { commits = 1 }", {"keep": {"commits": 1, "days": None}}, ASKED, "deleted"),
@@ -137,7 +137,7 @@ TABLE = [
     Row(None, {"network": "a" * 600}, FLAW),
     Row(None, {"secrets": ["A" * 600]}, FLAW),
     Row(None, {"secrets": [f"A_{'B' * number}" for number in range(65)]}, FLAW),
-    Row("cap_add = ['CHOWN', 'CHOWN']", {"cap_add": ["CHOWN", "CHOWN"]}, ASKED, "capability CHOWN"),
+    Row("cap_add = ['CHOWN', 'CHOWN']", {"cap_add": ["CHOWN", "CHOWN"]}, ASKED, "Linux capability CHOWN"),
     Row("memory = '64g'", {"memory": 64 << 30}, FINE),
     Row("env = { A = '' }", {"env": {"A": ""}}, FINE),
     Row("transcript = ['/root/.demo']", {"transcript": ["/root/.demo"]}, FINE),
@@ -166,7 +166,7 @@ def test_a_manifest(row: Row) -> None:
     lines[row.toml.partition(" =")[0]] = row.toml
     text = "[agents.demo]\n" + "\n".join(lines.values())
     if row.outcome != FLAW:
-        agent = serial.agent_to_json(parse_manifest(text, Path("/bottle.toml")).agent("demo"))
+        agent = KEPT.to_json(parse_manifest(text, Path("/bottle.toml")).agent("demo"))
         assert {key: agent[key] for key in row.said} == row.said
     else:
         with pytest.raises(ManifestError):
@@ -208,7 +208,7 @@ def test_a_bundle(genuine: Path, tmp_path: Path, row: Row, *, yes: bool) -> None
         imported = import_bundle(world.context, request)
         told_of(ASKED, row, user.asked)
         told_of(DROPPED, row, imported.refused)
-        kept = serial.agent_to_json(world.home.bottle(imported.identity).metadata().agent)
+        kept = KEPT.to_json(world.home.bottle(imported.identity).metadata().agent)
         assert ({key: kept[key] for key in row.said} == row.said) == (row.outcome != DROPPED)
         return
     assert not world.home.identities()

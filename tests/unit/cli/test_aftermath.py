@@ -18,8 +18,8 @@ from bottle.errors import EngineUnreachable
 from bottle.launch import Once
 from bottle.model import CapabilityRequest, RequestStatus, Status
 from bottle.naming import Identity
-from bottle.plan.decisions import ResumeRequest
-from bottle.plan.garbage import is_helper
+from bottle.plan.prune import is_helper
+from bottle.plan.resume import ResumeRequest
 from bottle.requests.request import digest_of
 from bottle.store.state import BottleState
 from tests.support.world import BASE
@@ -158,8 +158,10 @@ CLAIMS: dict[str, Callable[[Then, re.Match[str]], bool]] = {
     _ID + " runs still, unless Docker is ending it": lambda then, said: then.status(said[1]) is Status.RUNNING,
     _ID + " does not run": lambda then, said: then.runs_not(said[1]),
     _ID + " stays, with all its work": lambda then, said: then.status(said[1]) in {Status.CREATED, Status.EXITED},
-    "no commit was made": lambda then, _: (then.now.in_force, then.bottle.intent()) == (then.before.in_force, None),
-    "the next commit, or resume, finds out whether it was made": lambda then, _: then.bottle.intent() is not None,
+    "no commit was made": lambda then, _: (
+        (then.now.in_force, then.bottle.intent.read()) == (then.before.in_force, None)
+    ),
+    "the next commit, or resume, finds out whether it was made": lambda then, _: then.bottle.intent.read() is not None,
     r"commit (\d+) is made, and in force": lambda then, said: then.now.in_force == int(said[1]) > then.before.in_force,
     "its container is as it was": lambda then, _: then.now.container == then.before.container is not None,
     "all its work is there": lambda then, _: then.now.container == then.before.container is not None,

@@ -66,7 +66,7 @@ def test_rm_of_a_bottle_that_moved_asks_on_a_terminal_about_what_is_only_here(
     cli("commit", identity)
     volumes = (bottle.identity.volume("cache"),)
     there = Arrived(commits=(2,), volumes=volumes)
-    bottle.write_tombstone(Tombstone(host="me@there", moved_at=cli.world.engine.clock(), arrived=there))
+    bottle.tombstone.write(Tombstone(host="me@there", moved_at=cli.world.engine.clock(), arrived=there))
     asked: list[str] = []
 
     def confirm(text: str, **_: object) -> bool:

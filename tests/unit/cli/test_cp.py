@@ -15,7 +15,7 @@ from click.shell_completion import ShellComplete
 
 from bottle.cli.main import main
 from bottle.store.state import BottleState
-from bottle.testing.tree import Node
+from bottle.testing.tree import FakeNode
 from tests.unit.cli.conftest import Cli
 
 LINK = tarfile.SYMTYPE
@@ -47,7 +47,7 @@ def members(data: bytes) -> dict[str, tarfile.TarInfo]:
 
 
 def put(cli: Cli, bottle: BottleState, path: str, data: bytes = b"", **node: object) -> None:
-    cli.world.engine.write(bottle.identity.container, path, node=Node(data=data, **node))  # type: ignore[arg-type]
+    cli.world.engine.write(bottle.identity.container, path, node=FakeNode(data=data, **node))  # type: ignore[arg-type]
 
 
 # --- in --------------------------------------------------------------------------------------------------------------

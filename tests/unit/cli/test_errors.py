@@ -141,7 +141,7 @@ def test_another_backend_is_4_and_named(cli: Cli, command: str) -> None:
 def test_a_bottle_that_moved_is_4_and_its_host_named(cli: Cli, command: str) -> None:
     bottle = cli.start()
     cli("stop", str(bottle.identity))
-    bottle.write_tombstone(Tombstone(host="far.example", moved_at=cli.world.engine.clock()))
+    bottle.tombstone.write(Tombstone(host="far.example", moved_at=cli.world.engine.clock()))
     refused(cli, command, str(bottle.identity), exit_code=4, says="far.example", code="MovedAway")
 
 
@@ -150,7 +150,7 @@ def test_the_output_of_a_bottle_that_moved_is_where_the_bottle_is(cli: Cli) -> N
     identity = str(bottle.identity)
     cli.world.engine.say(bottle.identity.container, b"said here\n")
     cli("stop", identity)
-    bottle.write_tombstone(Tombstone(host="far.example", moved_at=cli.world.engine.clock()))
+    bottle.tombstone.write(Tombstone(host="far.example", moved_at=cli.world.engine.clock()))
     assert cli("logs", identity).stdout == "said here\n"
     cli.world.lose_container(bottle)
     refused(cli, "logs", identity, exit_code=4, says="moved to far.example", code="MovedAway")

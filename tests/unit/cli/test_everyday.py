@@ -97,7 +97,7 @@ def test_list(run: Run, bottle: BottleState, world: World) -> None:
 
 
 def test_a_moved_bottle_in_the_list(run: Run, bottle: BottleState, world: World) -> None:
-    bottle.write_tombstone(Tombstone(host="me@there", moved_at=datetime(2026, 1, 2, tzinfo=UTC)))
+    bottle.tombstone.write(Tombstone(host="me@there", moved_at=datetime(2026, 1, 2, tzinfo=UTC)))
     assert "moved to me@there" in run("list").stdout
     (shown,) = json.loads(run("list", "--format", "json").stdout)["bottles"]
     assert (shown["state"], shown["status"], shown["moved_to"]) == ("moved", "moved to me@there", "me@there")
@@ -152,7 +152,7 @@ def test_prune_shows_the_plan_and_then_follows_it(run: Run, bottle: BottleState,
     staging = world.home.path / "outgoing" / str(bottle.identity)
     staging.mkdir(parents=True)
     (staging / "blob").write_bytes(b"x" * 10)
-    bottle.write_tombstone(Tombstone(host="me@there", moved_at=datetime(2026, 1, 2, tzinfo=UTC)))
+    bottle.tombstone.write(Tombstone(host="me@there", moved_at=datetime(2026, 1, 2, tzinfo=UTC)))
     matches("prune-dry-run", run("prune", "--dry-run", "--format", "json"), world)
     shown = run("prune", "--dry-run").stdout
     assert "would take away, 10 B" not in shown  # the bottle is in the sum too

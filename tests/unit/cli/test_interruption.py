@@ -72,7 +72,7 @@ def said(cli: Cli, *words: str) -> tuple[str, str]:
 
 def test_a_move_is_still_here_and_goes_on(cli: Cli, cut: Callable[[Callable[[], object]], None]) -> None:
     bottle = cli.start()
-    cut(lambda: bottle.write_migration(STAGING))
+    cut(lambda: bottle.migration.write(STAGING))
     key = cli.world.folder / "k 1"
     subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)), check=True)
     left, following = said(
@@ -85,7 +85,7 @@ def test_a_move_is_still_here_and_goes_on(cli: Cli, cut: Callable[[Callable[[], 
 
 def test_a_copy_stays_a_copy(cli: Cli, cut: Callable[[Callable[[], object]], None]) -> None:
     bottle = cli.start()
-    cut(lambda: bottle.write_migration(STAGING))
+    cut(lambda: bottle.migration.write(STAGING))
     left, following = said(cli, str(bottle.identity), "me@new", "--keep", "--workspace", "/srv/x")
     assert left.startswith("the bottle is here as it was")
     assert following == f"bottle migrate {bottle.identity} me@new --keep --workspace=/srv/x"
@@ -145,8 +145,8 @@ def test_what_came_to_live_here_meanwhile_is_here(
     bottle = cli.start()
     if keep:
         bottle.write_metadata(replace(bottle.metadata(), copied_from=Lineage(identity=OLD, commit=1)))
-    bottle.write_tombstone(Tombstone(host="me@old", moved_at=NOW))
-    cut(lambda: (cli.start(), bottle.clear_tombstone(), cli.start()))
+    bottle.tombstone.write(Tombstone(host="me@old", moved_at=NOW))
+    cut(lambda: (cli.start(), bottle.tombstone.clear(), cli.start()))
     words = (str(bottle.identity), "me@old", "--from", *(["--keep"] if keep else []))
     left, following = said(cli, *words)
     assert left == f"{bottle.identity} is here now, from me@old"
@@ -226,12 +226,12 @@ def test_while_the_other_host_is_called_or_left(cli: Cli, monkeypatch: pytest.Mo
     ("happened", "owner", "following"),
     [
         (
-            lambda bottle: bottle.write_tombstone(Tombstone(host="me@new:2222", moved_at=NOW)),
+            lambda bottle: bottle.tombstone.write(Tombstone(host="me@new:2222", moved_at=NOW)),
             "me@new:2222 owns the bottle",
             "there: bottle resume {}",
         ),
         (
-            lambda bottle: bottle.write_migration(HANDING_OFF),
+            lambda bottle: bottle.migration.write(HANDING_OFF),
             "only me@new:2222 knows which host owns the bottle",
             "bottle migrate {} me@new:2222   (asks it, and finishes the move)",
         ),

@@ -25,7 +25,7 @@ def bottles(cli: Cli) -> dict[str, BottleState]:
     cli("commit", str(lost.identity))
     cli.world.lose_container(lost)
     cli("stop", str(moved.identity))
-    moved.write_tombstone(Tombstone(host="me@newhost", moved_at=datetime(2026, 1, 2, tzinfo=UTC)))
+    moved.tombstone.write(Tombstone(host="me@newhost", moved_at=datetime(2026, 1, 2, tzinfo=UTC)))
     return {"running": running, "lost": lost, "moved": moved}
 
 

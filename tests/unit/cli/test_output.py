@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bottle.cli.output import answer, confirmed, note, prompted, quoted, report, table
-from bottle.cli.progress import Bars, Lines
+from bottle.cli.progress import Bars, LineProgress
 from bottle.cli.table import Coloured
 from bottle.errors import BottleError, NotFound
 
@@ -84,7 +84,7 @@ def test_no_other_line_passes_for_one_of_an_error(capsys: pytest.CaptureFixture[
         [FORGED, "  next:  evil", "state: evil", *table(("A", "B"), [("next: x", FORGED)]), Coloured(FORGED, "red")],
     )
     answer("text", {}, quoted([FORGED, "  next:  evil"]))
-    progress = Lines()
+    progress = LineProgress()
     progress.note("  next:  evil")
     with progress.phase(FORGED, 3):
         progress.advance(3)
@@ -117,7 +117,7 @@ def test_columns_are_as_wide_as_they_must_be() -> None:
 
 
 def test_progress_off_a_terminal_is_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = Lines()
+    lines = LineProgress()
     with lines.phase("copying", 10):
         lines.advance(4)
         with lines.phase("inner", 5):

@@ -16,7 +16,7 @@ from bottle.launch import bare_spec
 from bottle.model import Status, Tombstone
 from bottle.operations import commit, fork, plan_for, prune, remove, resume, stop
 from bottle.operations.fork import ForkRequest
-from bottle.plan.decisions import FromCommit, ResumeRequest, StartAgain
+from bottle.plan.resume import FromCommit, ResumeRequest, StartAgain
 from bottle.store.state import CONTAINER, BottleState
 from tests.support.world import World
 from tests.unit.cli.conftest import Cli
@@ -125,14 +125,14 @@ def test_a_fork_pauses_it(cli: Cli, renamed: BottleState) -> None:
 def test_rm_and_prune_take_it_and_leave_what_was_run_by_hand(cli: Cli, renamed: BottleState) -> None:
     world = cli.world
     assert cli("rm", "--yes", str(renamed.identity)).exit_code == 4  # it runs
-    renamed.write_tombstone(Tombstone(host="far", moved_at=world.engine.clock()))
+    renamed.tombstone.write(Tombstone(host="far", moved_at=world.engine.clock()))
     plan = plan_for(world.context, timedelta(0))
     assert any("it runs here" in each.why for each in plan.kept)
     world.engine.stop("mine")
     refused = prune(world.context, plan_for(world.context, timedelta(0)), consent=True)
     assert any("container try" in each.why for each in refused.left)
     world.engine.remove_container("try")
-    renamed.clear_tombstone()
+    renamed.tombstone.clear()
     removed = remove(world.context, renamed, consent=True)
     assert removed.containers == ("mine",)
     assert world.engine.containers({}) == ()

@@ -17,7 +17,17 @@ from bottle.cli.main import main
 
 CONTEXT = click.Context(main)
 # What takes long to load, and is of no use to a Tab.
-HEAVY = ("docker", "paramiko", "fabric", "migrate", "questionary", "tqdm", "bottle.operations", "bottle.docker_engine")
+HEAVY = (
+    "cattrs",
+    "docker",
+    "paramiko",
+    "fabric",
+    "migrate",
+    "questionary",
+    "tqdm",
+    "bottle.operations",
+    "bottle.docker_engine",
+)
 
 
 def commands() -> dict[str, click.Command]:

@@ -8,7 +8,7 @@ import pytest
 from tqdm import tqdm
 
 from bottle.cli import progress, tail
-from bottle.cli.progress import Bars, Lines
+from bottle.cli.progress import Bars, LineProgress
 from bottle.cli.tail import Tail, shown_below
 from bottle.cli.ticker import Ticker
 
@@ -94,7 +94,7 @@ def test_only_the_innermost_phase_is_shown(capsys: pytest.CaptureFixture[str], m
 
 
 def test_off_a_terminal_each_line_is_printed_once_behind_a_mark(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = Lines()
+    lines = LineProgress()
     lines.output("one")
     lines.output("  next:  \x1b[2Jevil")
     assert capsys.readouterr().err == "  | one\n  |   next:  evil\n"

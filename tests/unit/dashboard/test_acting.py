@@ -376,7 +376,7 @@ def test_logs_of_what_has_no_container_say_so(world: World) -> None:
 def test_logs_of_what_moved_away_lead_to_where_it_is(world: World) -> None:
     bottle = committed(world)
     world.lose_container(bottle)
-    bottle.write_tombstone(Tombstone(host="me@newhost", moved_at=world.context.now()))
+    bottle.tombstone.write(Tombstone(host="me@newhost", moved_at=world.context.now()))
 
     async def play() -> None:
         async with opened(world.context) as screen:
@@ -573,8 +573,8 @@ def test_details_of_a_damaged_bottle_say_what_to_do(world: World) -> None:
 def test_a_bottle_that_moved_says_where_it_is_and_what_to_type_there(world: World, size: tuple[int, int]) -> None:
     bottle = committed(world)
     world.lose_container(bottle)
-    bottle.write_tombstone(Tombstone(host="me@newhost.example.org", moved_at=world.context.now()))
-    moment = f"{bottle.tombstone().moved_at:%Y-%m-%d %H:%M} UTC"  # type: ignore[union-attr]
+    bottle.tombstone.write(Tombstone(host="me@newhost.example.org", moved_at=world.context.now()))
+    moment = f"{bottle.tombstone.read().moved_at:%Y-%m-%d %H:%M} UTC"  # type: ignore[union-attr]
 
     async def play() -> None:
         async with opened(world.context, size, now=world.context.now) as screen:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from bottle.dashboard import telling
+from bottle.dashboard import desk, telling
 from bottle.dashboard.desk import Desk
 from bottle.dashboard.telling import Teller
-from bottle.launch import REQUESTS
-from bottle.operations import capability, resume
-from bottle.plan.decisions import ResumeRequest
+from bottle.launch import REQUESTS_MOUNT
+from bottle.operations import list_requests, resume
+from bottle.plan.resume import ResumeRequest
 from bottle.store.state import BottleState
 from tests.support.world import BASE, World
 
@@ -23,20 +23,19 @@ def world(tmp_path: Path) -> World:
 def taken_in(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The bottles whose requests were taken in, which needs their lock."""
     asked: list[str] = []
-    real = capability.list_requests
 
     def counted(context: object, identity: object) -> object:
         asked.append(str(identity))
-        return real(context, identity)  # type: ignore[arg-type]
+        return list_requests(context, identity)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(capability, "list_requests", counted)
+    monkeypatch.setattr(desk, "list_requests", counted)
     return asked
 
 
 def ask(world: World, bottle: BottleState, number: int) -> None:
     """The agent asks, as from inside."""
     for name, text in (("reason", "needs jq"), ("Dockerfile", f"FROM {BASE}\n"), ("ready", "")):
-        world.engine.write(bottle.identity.container, f"{REQUESTS}/{number}.{name}", text.encode())
+        world.engine.write(bottle.identity.container, f"{REQUESTS_MOUNT}/{number}.{name}", text.encode())
 
 
 def look(desk: Desk, bottle: BottleState) -> list[int]:

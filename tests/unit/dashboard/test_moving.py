@@ -58,7 +58,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, script: str) -> list[tuple[str, ...
         asked.append(words)
         return (sys.executable, "-c", script)
 
-    monkeypatch.setattr(moving, "command_line", command)
+    monkeypatch.setattr(moving, "bottle_command", command)
     return asked
 
 
@@ -203,7 +203,7 @@ def test_a_move_that_does_not_say_who_owns_the_bottle_is_told_with_what_is_on_re
 ) -> None:
     bottle = world.start()
     if phase is not None:
-        bottle.write_migration(
+        bottle.migration.write(
             MigrationRecord(phase=phase, host="newhost", nonce="n", commit=1, started_at=world.context.now())
         )
     pretend(monkeypatch, script)
@@ -230,7 +230,7 @@ def test_a_move_that_handed_over_before_it_died_says_where_the_bottle_is(
 ) -> None:
     bottle = world.start()
     pretend(monkeypatch, "raise SystemExit(137)")
-    bottle.write_tombstone(Tombstone(host="me@newhost", moved_at=world.context.now()))
+    bottle.tombstone.write(Tombstone(host="me@newhost", moved_at=world.context.now()))
     move = Move(bottle.identity, "newhost", MoveOptions(), lambda: Desk(world.context).whereabouts(bottle.identity))
     with pytest.raises(MoveFailed) as caught:
         move.run()

@@ -11,7 +11,7 @@ from bottle.dashboard.diffview import folded, request_lines, style_of
 from bottle.model import CapabilityRequest, RequestStatus, Usage
 from bottle.naming import Identity
 from bottle.operations import BottleView
-from bottle.operations.capability import RequestDetail
+from bottle.operations.request_review import RequestDetail
 from bottle.plan.sizes import Weight
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bottle.docker_engine.buildlog import BuildLog, BuildxOutput, EngineOutput, Layers, Lines
+from bottle.docker_engine.buildlog import BuildLog, BuildxOutput, EngineOutput, Layers, LineSplitter
 from bottle.docker_engine.buildx import BuildxBuild, has_buildx, lines_of, running
 from bottle.testing import RecordingProgress
 
@@ -62,13 +62,13 @@ def log(progress: RecordingProgress) -> BuildLog:
 def test_lines_are_whole_wherever_the_stream_is_cut() -> None:
     text = "first line\nsecond\r\n\nlast without end"
     for cut in range(len(text)):
-        lines = Lines()
+        lines = LineSplitter()
         found = [*lines.feed(text[:cut]), *lines.feed(text[cut:]), *lines.end()]
         assert found == text.split("\n")
 
 
 def test_a_line_without_an_end_does_not_fill_the_memory() -> None:
-    lines = Lines()
+    lines = LineSplitter()
     found = [line for _ in range(40) for line in lines.feed("x" * 10_000)]
     assert len(found) > 1
     assert sum(map(len, found)) + sum(map(len, lines.end())) == 400_000

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from bottle.docker_engine.base import has_labels
 from bottle.docker_engine.dialect import Dialect, Podman, dialect_of
-from bottle.facts import container_facts, container_mounts, engine_info, image_facts
+from bottle.facts import container_facts, engine_info, image_facts, mounts_of
 from bottle.model import EventKind, Product
 
 ANONYMOUS = "4b1f" * 16
@@ -51,7 +50,7 @@ def test_the_init_is_no_part_of_the_command(init: str) -> None:
 def test_a_volume_without_a_name_is_anonymous() -> None:
     mounts = [{"Type": "volume", "Name": name, "Destination": f"/{name}"} for name in ("named", ANONYMOUS)]
     host = {"Binds": ["named:/named:rw", f"{ANONYMOUS}:/{ANONYMOUS}:rw"]}
-    found = container_mounts(Podman().container({"Id": "1", "Mounts": mounts, "HostConfig": host}))
+    found = mounts_of(Podman().container({"Id": "1", "Mounts": mounts, "HostConfig": host}))
     assert {mount.source: mount.anonymous for mount in found} == {"named": False, ANONYMOUS: True}
 
 
@@ -67,14 +66,6 @@ def test_a_commit_is_told_in_instructions() -> None:
         "changes": ["ENTRYPOINT []", 'CMD ["a b", "\\""]', "USER 7", 'LABEL "bottle.nonce"="n \\"1\\""']
     }
     assert "USER " not in str(Podman().commit({**config, "User": ""}))
-
-
-def test_several_labels_are_all_meant() -> None:
-    listed = {"Labels": {"a": "1", "b": "2"}}
-    assert has_labels(listed, {"a": None, "b": "2"})
-    assert not has_labels(listed, {"a": "1", "b": "1"})
-    assert not has_labels(listed, {"a": "1", "c": None})
-    assert has_labels({"Labels": None}, {})
 
 
 def test_podman_has_no_id_of_its_own() -> None:

@@ -25,7 +25,7 @@ from docker.credentials.errors import CredentialsNotFound, StoreError
 from bottle.docker_engine import DockerEngine, connection
 from bottle.docker_engine.base import label_filters, readable_folder, split_tag
 from bottle.docker_engine.configs import NO_HEALTHCHECK, commit_config, create_config
-from bottle.docker_engine.connection import Source, container_ref, events, image_ref
+from bottle.docker_engine.connection import Body, container_ref, events, image_ref
 from bottle.docker_engine.contents import upper_folder
 from bottle.docker_engine.context import build_context
 from bottle.docker_engine.failures import translate, translated
@@ -636,7 +636,7 @@ def test_a_source_gives_its_own_error_precedence() -> None:
         yield b"x"
         raise own
 
-    source = Source(body())
+    source = Body(body())
     with pytest.raises(OSError, match="disk") as caught, source, translated("load", ADDRESS):
         list(source)
     assert caught.value is own

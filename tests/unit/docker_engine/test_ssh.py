@@ -11,7 +11,7 @@ import pytest
 
 from bottle.docker_engine import ssh
 from bottle.docker_engine.engine import DockerEngine
-from bottle.docker_engine.ssh import Line, dial, ssh_command
+from bottle.docker_engine.ssh import ProcessSocket, dial, ssh_command
 from bottle.errors import EngineUnreachable
 
 FLAGS = ("-o", "ConnectTimeout=30", "-T", "--")
@@ -132,5 +132,5 @@ def test_many_threads_each_have_a_line(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_does_not_reach_ssh() -> None:
-    with Line(sh("ps -o sid= -p $$")) as line, line.makefile("rb") as said:
+    with ProcessSocket(sh("ps -o sid= -p $$")) as line, line.makefile("rb") as said:
         assert int(said.read()) != os.getsid(0)

@@ -14,10 +14,11 @@ from bottle.docker_engine.failures import translated
 from bottle.errors import BottleError, EngineError, PathTooLong, VerificationFailed
 from bottle.files import tree, unpack
 from bottle.files.atomic import replace_tree
-from bottle.files.tree import LONGEST_PATH, OPENABLE, Extent
+from bottle.files.limits import LONGEST_PATH, OPENABLE
+from bottle.files.tree import Extent
 from bottle.files.unpack import Limits, receive
 from bottle.model import Change, ChangeKind
-from bottle.plan.decisions import require_kept
+from bottle.plan.commit import require_kept
 from migrate.admission.arrived_state import unpack_folder
 from migrate.admission.tar_rules import WORKSPACE
 from migrate.bundle.extract import receive_workspace

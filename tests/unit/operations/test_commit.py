@@ -23,10 +23,10 @@ from bottle.errors import (
 from bottle.losses import unseen
 from bottle.model import ImageDefaults, Mount, MountKind, Status, Tombstone
 from bottle.operations import Committed, commit, inspect, remove, resume, stop
-from bottle.plan.decisions import Attach, FromCommit, ResumeRequest
+from bottle.plan.resume import Attach, FromCommit, ResumeRequest
 from bottle.store.state import BottleState
-from bottle.testing.images import FakeImage
-from bottle.testing.tree import Node
+from bottle.testing.image import FakeImage
+from bottle.testing.tree import FakeNode
 from tests.support.trees import snapshot
 from tests.support.world import AGENT, Fate, Killed, World, every_moment
 
@@ -171,7 +171,7 @@ def test_another_backend_is_refused_by_name(world: World) -> None:
 
 def test_a_bottle_that_moved_is_refused(world: World) -> None:
     bottle = world.start()
-    bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+    bottle.tombstone.write(Tombstone(host="far.example", moved_at=world.engine.clock()))
     assert refused(world, bottle, MovedAway, r"far\.example").exit_code == 4
 
 
@@ -205,7 +205,7 @@ def test_a_transcript_that_is_a_link_is_saved_kept_by_its_volume_or_named(
 ) -> None:
     volume = Mount(kind=MountKind.VOLUME, source="cache", target="/cache")
     bottle = world.start(replace(AGENT, volumes=(volume,)))
-    world.engine.write(bottle.identity.container, "/root/.demo", node=Node(type=tarfile.SYMTYPE, target=target))
+    world.engine.write(bottle.identity.container, "/root/.demo", node=FakeNode(type=tarfile.SYMTYPE, target=target))
     world.work(bottle, "/data/demo/log", b"hours")
     world.work(bottle, "/cache/demo/log", b"hours")
     dropped = commit(world.context, bottle).dropped

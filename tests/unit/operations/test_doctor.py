@@ -142,7 +142,7 @@ def test_a_home_that_cannot_be_written(world: World, monkeypatch: pytest.MonkeyP
 
 def test_bottles_that_need_a_hand(world: World) -> None:
     cut, damaged, busy = world.start(), world.start(), world.start()
-    cut.write_intent(CommitIntent(nonce="n", number=1, message="", container_id="c", paused=False))
+    cut.intent.write(CommitIntent(nonce="n", number=1, message="", container_id="c", paused=False))
     (damaged.path / "metadata.json").unlink()
     with busy.locked("bottle commit"):
         checks = found(world)

@@ -15,7 +15,7 @@ from bottle.errors import BottleError, EngineError, MovedAway, NotFound, PathToo
 from bottle.model import Lineage, MigrationPhase, MigrationRecord, Mount, MountKind, Status, Tombstone
 from bottle.operations import ForkRequest, commit, fork, history, plan_for, prune, remove, resume, stop
 from bottle.operations.settle import settle
-from bottle.plan.decisions import FromCommit, ResumeRequest
+from bottle.plan.resume import FromCommit, ResumeRequest
 from bottle.store.state import DOCKERFILE, BottleState
 from tests.support.git import git, repository
 from tests.support.trees import make_deep
@@ -188,7 +188,7 @@ def test_what_cannot_be_forked(world: World) -> None:
     world.lose_images(bottle)
     with pytest.raises(NotFound, match="is gone"):
         fork(world.context, bottle, SHARED)
-    bottle.write_tombstone(Tombstone(host="other", moved_at=world.engine.clock()))
+    bottle.tombstone.write(Tombstone(host="other", moved_at=world.engine.clock()))
     with pytest.raises(MovedAway):
         fork(world.context, bottle, SHARED)
     assert world.home.identities() == (bottle.identity,)
@@ -260,9 +260,9 @@ def test_a_fork_leaves_the_note_of_a_move_alone(world: World) -> None:
     note = MigrationRecord(
         phase=MigrationPhase.STAGING, host="far", nonce="n", commit=2, started_at=world.engine.clock()
     )
-    bottle.write_migration(note)
+    bottle.migration.write(note)
     fork(world.context, bottle, SHARED)
-    assert bottle.migration() == note
+    assert bottle.migration.read() == note
 
 
 def test_a_fork_of_what_was_imported_is_built_with_its_own_folder(world: World) -> None:

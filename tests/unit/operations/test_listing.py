@@ -43,7 +43,7 @@ def test_each_condition_has_its_word(world: World) -> None:
     gone = view(world, bottle)
     assert (gone.state, gone.status) == ("gone", "image gone")
     assert bottle.identity.committed(1) in gone.detail
-    bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+    bottle.tombstone.write(Tombstone(host="far.example", moved_at=world.engine.clock()))
     assert (view(world, bottle).state, view(world, bottle).status) == ("moved", "moved to far.example")
 
 

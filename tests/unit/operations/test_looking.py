@@ -146,10 +146,10 @@ def test_what_arrived_without_the_image_of_its_agent_has_a_size(world: World) ->
 def test_list_says_where_a_bottle_moved_and_what_was_cut(world: World) -> None:
     moved, cut, copied, handing, fresh = (world.start() for _ in range(5))
     stop(world.context, moved)
-    moved.write_tombstone(Tombstone(host="me@there", moved_at=MOVED_AT))
-    cut.write_intent(INTENT)
-    copied.write_migration(record(arrives_as=Identity("demo", "zzzzz")))
-    handing.write_migration(record(MigrationPhase.HANDING_OFF, handing.identity))
+    moved.tombstone.write(Tombstone(host="me@there", moved_at=MOVED_AT))
+    cut.intent.write(INTENT)
+    copied.migration.write(record(arrives_as=Identity("demo", "zzzzz")))
+    handing.migration.write(record(MigrationPhase.HANDING_OFF, handing.identity))
     views = {view.identity: view for view in list_bottles(world.context)}
     assert (views[moved.identity].state, views[moved.identity].moved_to) == ("moved", "me@there")
     assert views[moved.identity].detail == "on 2026-01-02"

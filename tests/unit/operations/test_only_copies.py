@@ -21,11 +21,11 @@ from bottle.model import (
     Status,
     Tombstone,
 )
-from bottle.operations import ForkRequest, capability, commit, fork, plan_for, prune, remove, resume, stop
+from bottle.operations import ForkRequest, approve, commit, fork, plan_for, prune, remove, resume, stop
 from bottle.operations.prune import observe_prune
 from bottle.operations.stop import end_session
-from bottle.plan.decisions import ResumeRequest
-from bottle.plan.garbage import plan_prune
+from bottle.plan.prune import plan_prune
+from bottle.plan.resume import ResumeRequest
 from bottle.store.state import BottleState
 from bottle.testing import FakeEngine
 from tests.support.dashboard import ask
@@ -58,13 +58,13 @@ def history(world: World, *, apart: bool) -> BottleState:
 def there(*commits: int) -> Callable[[World, BottleState], None]:
     def move(world: World, bottle: BottleState) -> None:
         moment = world.engine.clock()
-        bottle.write_tombstone(Tombstone(host="far.example", moved_at=moment, arrived=Arrived(commits=commits)))
+        bottle.tombstone.write(Tombstone(host="far.example", moved_at=moment, arrived=Arrived(commits=commits)))
 
     return move
 
 
 def moved_by_an_older_version(world: World, bottle: BottleState) -> None:
-    bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+    bottle.tombstone.write(Tombstone(host="far.example", moved_at=world.engine.clock()))
 
 
 def forked(world: World, bottle: BottleState) -> None:
@@ -213,7 +213,7 @@ def test_approval_gives_up_no_volume_without_a_name(world: World, monkeypatch: p
 
     monkeypatch.setattr(FakeEngine, "container", with_nameless)
     with pytest.raises(BottleError, match=r"/data .* in a volume without a name") as caught:
-        capability.approve(world.context, bottle, asked.digest)
+        approve(world.context, bottle, asked.digest)
     assert caught.value.code == "PreflightRefused"
     assert world.status(bottle) is Status.RUNNING
     assert (bottle.own_dockerfile, bottle.requests()[0].status.open) == (None, True)

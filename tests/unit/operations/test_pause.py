@@ -26,7 +26,7 @@ from bottle.operations import ForkRequest, commit, fork, list_bottles, resume, s
 from bottle.operations import pause as pausing
 from bottle.operations.listing import unfinished
 from bottle.operations.pause import paused
-from bottle.plan.decisions import ResumeRequest
+from bottle.plan.resume import ResumeRequest
 from bottle.store.state import BottleState
 from tests.support.world import BASE, World
 
@@ -96,7 +96,7 @@ def test_a_commit_whose_agent_stays_frozen_is_made_all_the_same_and_says_so(worl
     with pytest.raises(StillPaused, match="cannot be let go on") as caught:
         commit(world.context, bottle)
     assert bottle.committed_image() == bottle.identity.committed(2)
-    assert bottle.intent() is None
+    assert bottle.intent.read() is None
     assert caught.value.left.startswith(f"commit 2 of {bottle.identity} is made")
     assert any("docker unpause" in note for note in world.progress.notes)  # whatever had come after it
     stop(world.context, bottle)

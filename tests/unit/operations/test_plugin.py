@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bottle.errors import NameTaken, StateDamaged
-from bottle.operations.plugin import Outcome, Plugin, install_plugin, remove_plugin
+from bottle.operations.plugin import Plugin, PluginChange, install_plugin, remove_plugin
 from tests.support.trees import snapshot
 from tests.support.users import as_user, users_folder
 
@@ -31,7 +31,7 @@ def test_it_is_a_program_that_docker_can_run_with_all_its_words(config: Path, tm
     python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     python.chmod(0o755)
     plugin = install_plugin(config, str(python))
-    assert plugin == Plugin(path=config / "cli-plugins" / "docker-bottle", outcome=Outcome.INSTALLED)
+    assert plugin == Plugin(path=config / "cli-plugins" / "docker-bottle", outcome=PluginChange.INSTALLED)
     assert stat.S_IMODE(plugin.path.stat().st_mode) & 0o700 == 0o700
     assert [each.name for each in plugin.path.parent.iterdir()] == ["docker-bottle"]
     said = subprocess.run((plugin.path, "bottle", "a b", "*"), capture_output=True, text=True, check=True).stdout
@@ -50,17 +50,17 @@ def test_the_folder_in_which_it_is_called_has_no_say_in_what_is_imported(config:
 def test_again_it_does_nothing_and_for_another_bottle_it_is_replaced(config: Path) -> None:
     path = install_plugin(config, "/one/python").path
     before = snapshot(config)
-    assert install_plugin(config, "/one/python").outcome is Outcome.UNCHANGED
+    assert install_plugin(config, "/one/python").outcome is PluginChange.UNCHANGED
     assert snapshot(config) == before
-    assert install_plugin(config, "/other/python").outcome is Outcome.REPLACED
+    assert install_plugin(config, "/other/python").outcome is PluginChange.REPLACED
     assert "/other/python" in path.read_text()
 
 
 def test_it_is_taken_away(config: Path) -> None:
     path = install_plugin(config, "/one/python").path
-    assert remove_plugin(config) == Plugin(path=path, outcome=Outcome.REMOVED)
+    assert remove_plugin(config) == Plugin(path=path, outcome=PluginChange.REMOVED)
     assert not path.exists()
-    assert remove_plugin(config).outcome is Outcome.ABSENT
+    assert remove_plugin(config).outcome is PluginChange.ABSENT
 
 
 @pytest.mark.parametrize(

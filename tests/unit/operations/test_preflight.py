@@ -13,7 +13,7 @@ from bottle.launch import bare_spec
 from bottle.model import Agent, Status
 from bottle.operations import ForkRequest, StartRequest, commit, fork, plan_start, resume, stop
 from bottle.operations.doctor import examine
-from bottle.plan.decisions import ResumeRequest
+from bottle.plan.resume import ResumeRequest
 from bottle.portbinding import PortBinding
 from tests.support.ports import free_port
 from tests.support.trees import snapshot

@@ -35,16 +35,9 @@ from bottle.model import (
 from bottle.naming import Identity
 from bottle.operations import ForkRequest, commit, fork, plan_for, prune, resume, stop
 from bottle.operations.arriving import touched_at, undisturbed
-from bottle.plan.decisions import ResumeRequest
-from bottle.plan.garbage import (
-    Area,
-    BottleFacts,
-    FolderFacts,
-    Garbage,
-    GarbageFacts,
-    Kind,
-    plan_prune,
-)
+from bottle.plan.garbage import Area, BottleFacts, FolderFacts, Garbage, GarbageFacts, GarbageKind
+from bottle.plan.prune import plan_prune
+from bottle.plan.resume import ResumeRequest
 from bottle.store.state import BottleState
 from tests.support.values import IDENTITIES
 from tests.support.world import AGENT, BASE, World
@@ -93,7 +86,7 @@ def test_a_tidy_home_has_no_garbage(world: World) -> None:
 
 def test_staging_goes_unless_a_move_is_in_flight(world: World) -> None:
     bottle, other = world.start(), world.start()
-    bottle.write_migration(record())
+    bottle.migration.write(record())
     folders = {}
     for name in (str(bottle.identity), str(other.identity), "gone-00000", "notes"):
         folders[name] = world.home.path / "outgoing" / name
@@ -133,7 +126,7 @@ def test_what_a_script_of_a_move_works_on_stays(world: World) -> None:
 def test_a_bottle_that_moved_and_may_be_coming_back_is_not_offered(world: World) -> None:
     bottle = world.start()
     stop_container(world, bottle)
-    bottle.write_tombstone(Tombstone(host="there", moved_at=world.engine.clock()))
+    bottle.tombstone.write(Tombstone(host="there", moved_at=world.engine.clock()))
     staging = world.home.path / "incoming" / str(bottle.identity)
     staging.mkdir(parents=True)
     world.engine.clock.now = datetime.now(UTC)
@@ -141,7 +134,7 @@ def test_a_bottle_that_moved_and_may_be_coming_back_is_not_offered(world: World)
     assert plan.garbage == ()
     assert {each.name for each in plan.kept} == {str(staging), f"{bottle.identity} (moved to there)"}
     world.engine.clock.now += timedelta(days=2)
-    assert [each.kind for each in plan_for(world.context).garbage] == [Kind.FOLDER, Kind.BOTTLE]
+    assert [each.kind for each in plan_for(world.context).garbage] == [GarbageKind.FOLDER, GarbageKind.BOTTLE]
 
 
 def test_leftovers_of_deletions_and_drafts_go_and_what_the_engine_has_of_them(world: World) -> None:
@@ -226,9 +219,9 @@ def test_cut_commits_go_unless_the_next_command_adopts_them(world: World, name: 
     bottle = world.start()
     commit(world.context, bottle)
     image = lost_commit(world, bottle, tag=name(bottle.identity, "feed"))
-    bottle.write_intent(CommitIntent(nonce="feed", number=2, message="", container_id="c", paused=False))
+    bottle.intent.write(CommitIntent(nonce="feed", number=2, message="", container_id="c", paused=False))
     assert planned(world) == {}
-    bottle.clear_intent()
+    bottle.intent.clear()
     assert planned(world, timedelta(days=1)) == {}
     (garbage,) = planned(world).values()
     assert not garbage.consent
@@ -277,16 +270,16 @@ def test_a_bottle_that_moved_goes_with_consent_only(world: World) -> None:
     bottle, stays = world.start(), world.start()
     commit(world.context, bottle)
     commit(world.context, stays)
-    bottle.write_tombstone(Tombstone(host="there", moved_at=world.engine.clock()))
+    bottle.tombstone.write(Tombstone(host="there", moved_at=world.engine.clock()))
     assert planned(world) == {}  # its container runs
     stop_container(world, bottle)
     (garbage,) = planned(world).values()
-    assert (garbage.kind, garbage.ref, garbage.consent) == (Kind.BOTTLE, str(bottle.identity), True)
+    assert (garbage.kind, garbage.ref, garbage.consent) == (GarbageKind.BOTTLE, str(bottle.identity), True)
     assert prune(world.context, plan_for(world.context, NOW), consent=False).removed == ()
     plan = plan_for(world.context, NOW)
-    bottle.clear_tombstone()
+    bottle.tombstone.clear()
     assert prune(world.context, plan, consent=True).removed == ()
-    bottle.write_tombstone(Tombstone(host="there", moved_at=world.engine.clock()))
+    bottle.tombstone.write(Tombstone(host="there", moved_at=world.engine.clock()))
     world.engine.create(replace(bare_spec("mine", bottle.identity.committed(1)), labels=()))
     (left,) = prune(world.context, plan, consent=True).left
     assert "container mine" in left.why
@@ -357,7 +350,7 @@ def test_a_state_that_was_about_to_be_replaced_is_put_back(world: World) -> None
     bottle = world.start()
     stop(world.context, bottle)
     commit(world.context, bottle)
-    bottle.write_tombstone(Tombstone(host="there", moved_at=world.engine.clock(), arrived=Arrived(commits=())))
+    bottle.tombstone.write(Tombstone(host="there", moved_at=world.engine.clock(), arrived=Arrived(commits=())))
     world.engine.clock.now = datetime(2100, 1, 1, tzinfo=UTC)
     staging = world.home.path / "incoming" / str(bottle.identity)
     staging.mkdir(parents=True)
@@ -384,10 +377,10 @@ def given_up(world: World) -> BottleState:
 def test_what_has_become_a_bottle_since_the_question_stays(world: World) -> None:
     arriving = given_up(world)
     plan = plan_for(world.context)
-    assert {each.kind for each in plan.garbage} == {Kind.IMAGE, Kind.VOLUME, Kind.FOLDER}
+    assert {each.kind for each in plan.garbage} == {GarbageKind.IMAGE, GarbageKind.VOLUME, GarbageKind.FOLDER}
     arriving.path.mkdir()
     pruned = prune(world.context, plan, consent=True)
-    assert {each.kind for each in pruned.removed} == {Kind.FOLDER}
+    assert {each.kind for each in pruned.removed} == {GarbageKind.FOLDER}
     assert {each.why for each in pruned.left} == {f"{STRANGER} has come here meanwhile"}
     assert world.engine.image(STRANGER.committed(3)) is not None
 
@@ -452,7 +445,7 @@ def test_a_bottle_with_two_containers_holds_up_nothing_else(world: World) -> Non
     world.engine.rename(bottle.identity.container, "old")
     labels = (("bottle.schema", "1"), ("bottle.identity", str(bottle.identity)))
     world.engine.create(replace(bare_spec(bottle.identity.container, BASE), labels=labels))
-    bottle.write_tombstone(Tombstone(host="there", moved_at=world.engine.clock()))
+    bottle.tombstone.write(Tombstone(host="there", moved_at=world.engine.clock()))
     deleted = world.home.states / ".demo-yyyyy.deleted"
     deleted.mkdir()
     pruned = prune(world.context, plan_for(world.context, NOW), consent=True)
@@ -592,12 +585,12 @@ def test_no_plan_takes_what_is_not_ours_or_the_only_copy_of_work(facts: GarbageF
     in_history = {chain for bottle in facts.bottles.values() for chain in bottle.chains}
     for garbage in plan_prune(facts).garbage:
         match garbage.kind:
-            case Kind.CONTAINER:
+            case GarbageKind.CONTAINER:
                 (container,) = [each for each in facts.containers if each.id == garbage.ref]
                 assert container.name.startswith(("bottle-read-", "bottle-fill-"))
                 assert container.status is Status.CREATED
                 assert "bottle.schema" in container.labels
-            case Kind.IMAGE:
+            case GarbageKind.IMAGE:
                 holders = [each for each in facts.images if garbage.ref in (each.id, *each.tags)]
                 assert all("bottle.schema" in each.labels for each in holders if garbage.ref not in each.tags)
                 if any(garbage.ref.startswith(f"{each.committed_repository}:") for each in drafts):
@@ -608,13 +601,13 @@ def test_no_plan_takes_what_is_not_ours_or_the_only_copy_of_work(facts: GarbageF
                 assert any(each.diff_ids not in in_history for each in holders)
                 assert garbage.consent or ":in-flight-" in garbage.ref
                 assert not any(each.damaged for each in facts.bottles.values())
-            case Kind.VOLUME:
+            case GarbageKind.VOLUME:
                 volume = next(each for each in facts.volumes if each.name == garbage.ref)
                 owners = {each.labels.get("bottle.identity") for each in facts.volumes if each.name == garbage.ref}
                 assert volume.name.startswith("bottle-")
                 assert not owners <= {str(each) for each in facts.bottles}
                 assert garbage.consent or owners & {str(each) for each in drafts}
-            case Kind.FOLDER:
+            case GarbageKind.FOLDER:
                 (folder,) = [each for each in facts.folders if str(each.path) == garbage.ref]
                 owner = facts.bottles.get(folder.identity)
                 assert not folder.busy
@@ -622,7 +615,7 @@ def test_no_plan_takes_what_is_not_ours_or_the_only_copy_of_work(facts: GarbageF
                 assert not garbage.consent or folder.placed is not None or folder.identity in abandoned
                 assert owner is None or not owner.busy
                 assert not (folder.area is Area.OUTGOING and owner is not None and owner.moving)
-            case Kind.BOTTLE:
+            case GarbageKind.BOTTLE:
                 bottle = facts.bottles[Identity.parse(garbage.ref)]
                 assert garbage.consent
                 assert bottle.moved_to is not None

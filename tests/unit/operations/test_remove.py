@@ -16,7 +16,7 @@ from bottle.launch import bare_spec, requests_volume
 from bottle.model import MigrationPhase, MigrationRecord, Mount, MountKind, Tombstone
 from bottle.operations import ForkRequest, commit, fork, plan_for, prune, remove, resume, stop
 from bottle.operations.arriving import undisturbed
-from bottle.plan.decisions import ResumeRequest
+from bottle.plan.resume import ResumeRequest
 from bottle.store.state import BottleState
 from bottle.testing import FakeEngine
 from tests.support.world import AGENT, BASE, Fate, Killed, World, every_moment
@@ -108,7 +108,7 @@ def test_a_container_that_somebody_made_of_a_commit_is_theirs(world: World, move
     bottle = worked(world)
     run_by_hand(world, bottle.identity.committed(1), runs=runs)
     if moved:
-        bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+        bottle.tombstone.write(Tombstone(host="far.example", moved_at=world.engine.clock()))
     before = traces(world, bottle)
     with pytest.raises(Conflict, match="container mine") as caught:
         remove(world.context, bottle, consent=not moved)
@@ -226,14 +226,14 @@ def test_what_runs_or_is_locked_or_hangs_between_two_hosts_is_left_alone(world: 
     with bottle.locked("bottle migrate"), pytest.raises(Locked):
         remove(world.context, bottle, consent=True)
     moment = world.engine.clock()
-    bottle.write_migration(
+    bottle.migration.write(
         MigrationRecord(phase=MigrationPhase.HANDING_OFF, host="far.example", nonce="n", commit=1, started_at=moment)
     )
     with pytest.raises(MovedAway, match=r"far\.example"):
         remove(world.context, bottle, consent=True)
-    bottle.clear_migration()
+    bottle.migration.clear()
     commit(world.context, bottle)
-    bottle.write_tombstone(Tombstone(host="far.example", moved_at=moment))
+    bottle.tombstone.write(Tombstone(host="far.example", moved_at=moment))
     remove(world.context, bottle, consent=False)  # it lives elsewhere now, with all that it was
     assert world.home.identities() == ()
 
@@ -251,7 +251,7 @@ def test_a_damaged_bottle_can_be_removed(world: World) -> None:
 def test_one_that_may_be_coming_back_stays(world: World, prunes: bool) -> None:
     bottle, now = worked(world), datetime.now(UTC)
     world.engine.clock.now = now
-    bottle.write_tombstone(Tombstone(host="far.example", moved_at=now))
+    bottle.tombstone.write(Tombstone(host="far.example", moved_at=now))
     plan = plan_for(world.context)
 
     def go() -> object:
@@ -283,7 +283,7 @@ def test_staging_is_kept_out_while_it_goes_and_is_not_made_to_stay(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bottle = worked(world)
-    bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+    bottle.tombstone.write(Tombstone(host="far.example", moved_at=world.engine.clock()))
     staging = world.home.path / "incoming" / str(bottle.identity)
     staging.mkdir(parents=True)  # one that was killed has left it
     seen = []
@@ -310,7 +310,7 @@ def test_wherever_it_ends_the_next_one_finishes_it(tmp_path: Path, deadly: bool,
         world = World(tmp_path / str(next(numbers)))
         bottle = worked(world)
         if moved:
-            bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+            bottle.tombstone.write(Tombstone(host="far.example", moved_at=world.engine.clock()))
         try:
             with world.doomed(fate) as context:
                 remove(context, bottle, consent=True)

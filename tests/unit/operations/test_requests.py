@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from bottle.errors import EngineError
-from bottle.launch import REQUESTS, is_ours
+from bottle.launch import REQUESTS_MOUNT, is_ours
 from bottle.model import RequestStatus
 from bottle.operations import commit, end_session, resume, stop
 from bottle.operations.requests import collect, publish
-from bottle.plan.decisions import ResumeRequest
+from bottle.plan.resume import ResumeRequest
 from bottle.requests.request import MAX_DOCKERFILE, MAX_KEPT, MAX_OPEN, answer_to, digest_of
 from bottle.store.state import BottleState
-from bottle.testing.tree import Node
+from bottle.testing.tree import FakeNode
 from tests.support.world import AGENT, World
 
 
@@ -33,7 +33,7 @@ def bottle(world: World) -> BottleState:
 def ask(world: World, bottle: BottleState, number: int, reason: str = "jq", dockerfile: str = "FROM a\n") -> None:
     """What request-capability writes."""
     for kind, text in (("reason", reason), ("Dockerfile", dockerfile), ("ready", "")):
-        world.work(bottle, f"{REQUESTS}/{number}.{kind}", text.encode())
+        world.work(bottle, f"{REQUESTS_MOUNT}/{number}.{kind}", text.encode())
 
 
 def answer(world: World, bottle: BottleState, number: int) -> str:
@@ -56,8 +56,8 @@ def test_a_request_is_taken_in_once_and_seen_as_pending(world: World, bottle: Bo
 
 
 def test_one_that_is_being_written_is_none_yet(world: World, bottle: BottleState) -> None:
-    world.work(bottle, f"{REQUESTS}/1.reason", b"jq")
-    world.work(bottle, f"{REQUESTS}/1.Dockerfile", b"FROM")
+    world.work(bottle, f"{REQUESTS_MOUNT}/1.reason", b"jq")
+    world.work(bottle, f"{REQUESTS_MOUNT}/1.Dockerfile", b"FROM")
     assert collect(world.context, bottle) == ()
 
 
@@ -102,25 +102,29 @@ def test_a_decided_one_stays_what_was_decided(world: World, bottle: BottleState,
 @pytest.mark.parametrize(
     ("name", "node", "flaw"),
     [
-        ("1.Dockerfile", Node(data=b"#" * (MAX_DOCKERFILE + 1)), "Dockerfile has 262145 bytes, and 262144 are allowed"),
-        ("1.reason", Node(data=b"r" * 4097), "reason has 4097 bytes"),
-        ("1.Dockerfile", Node(data=b"FROM \xff"), "Dockerfile is not UTF-8"),
-        ("1.Dockerfile", Node(data=b" \n"), "Dockerfile is empty"),
-        ("1.Dockerfile", Node(type=tarfile.SYMTYPE, target="/etc/shadow"), "Dockerfile is no regular file"),
-        ("1.reason", Node(type=tarfile.FIFOTYPE), "reason is no regular file"),
-        ("1.reason", Node(type=tarfile.DIRTYPE), "reason is no regular file"),
-        ("1.ready", Node(type=tarfile.SYMTYPE, target="1.reason"), "ready is no regular file"),
+        (
+            "1.Dockerfile",
+            FakeNode(data=b"#" * (MAX_DOCKERFILE + 1)),
+            "Dockerfile has 262145 bytes, and 262144 are allowed",
+        ),
+        ("1.reason", FakeNode(data=b"r" * 4097), "reason has 4097 bytes"),
+        ("1.Dockerfile", FakeNode(data=b"FROM \xff"), "Dockerfile is not UTF-8"),
+        ("1.Dockerfile", FakeNode(data=b" \n"), "Dockerfile is empty"),
+        ("1.Dockerfile", FakeNode(type=tarfile.SYMTYPE, target="/etc/shadow"), "Dockerfile is no regular file"),
+        ("1.reason", FakeNode(type=tarfile.FIFOTYPE), "reason is no regular file"),
+        ("1.reason", FakeNode(type=tarfile.DIRTYPE), "reason is no regular file"),
+        ("1.ready", FakeNode(type=tarfile.SYMTYPE, target="1.reason"), "ready is no regular file"),
         ("1.reason", None, "reason is missing"),
     ],
 )
 def test_what_is_no_request_is_denied_and_told_why(
-    world: World, bottle: BottleState, name: str, node: Node | None, flaw: str
+    world: World, bottle: BottleState, name: str, node: FakeNode | None, flaw: str
 ) -> None:
     ask(world, bottle, 1)
     if node is None:
-        world.engine.erase(bottle.identity.container, f"{REQUESTS}/{name}")
+        world.engine.erase(bottle.identity.container, f"{REQUESTS_MOUNT}/{name}")
     else:
-        world.engine.write(bottle.identity.container, f"{REQUESTS}/{name}", node=node)
+        world.engine.write(bottle.identity.container, f"{REQUESTS_MOUNT}/{name}", node=node)
     (request,) = collect(world.context, bottle)
     assert (request.status, request.dockerfile) == (RequestStatus.DENIED, "")
     assert flaw in request.note
@@ -133,7 +137,7 @@ def test_what_is_no_request_is_denied_and_told_why(
     "name", ["0.ready", "01.ready", "1234567890.ready", "1.ready.x", "sub/1.ready", "-1.ready", "x"]
 )
 def test_other_names_are_passed_over(world: World, bottle: BottleState, name: str) -> None:
-    world.work(bottle, f"{REQUESTS}/{name}", b"")
+    world.work(bottle, f"{REQUESTS_MOUNT}/{name}", b"")
     assert collect(world.context, bottle) == ()
     assert world.progress.notes == []
 
@@ -170,7 +174,7 @@ def test_no_more_than_some_are_ever_kept(world: World, bottle: BottleState) -> N
 def test_a_folder_that_is_too_full_is_read_in_part(world: World, bottle: BottleState) -> None:
     ask(world, bottle, 1)
     for number in range(1000):
-        world.work(bottle, f"{REQUESTS}/junk{number}", b"")
+        world.work(bottle, f"{REQUESTS_MOUNT}/junk{number}", b"")
     assert [each.number for each in collect(world.context, bottle)] == [1]
     assert any("holds too much" in note for note in world.progress.notes)
 
@@ -181,14 +185,14 @@ def test_a_file_that_is_too_long_to_be_read_hides_what_came_before_it_from_nobod
     monkeypatch.setattr("bottle.requests.folder.MAX_STREAM", 100_000)
     ask(world, bottle, 1)
     ask(world, bottle, 2)
-    world.work(bottle, f"{REQUESTS}/2.Dockerfile", b"x" * 200_000)
+    world.work(bottle, f"{REQUESTS_MOUNT}/2.Dockerfile", b"x" * 200_000)
     assert [each.number for each in collect(world.context, bottle)] == [1]
     assert any("holds too much" in note for note in world.progress.notes)
 
 
 def test_a_torn_folder_counts_as_far_as_it_goes(world: World, bottle: BottleState) -> None:
     ask(world, bottle, 1)
-    world.work(bottle, f"{REQUESTS}/2.Dockerfile", b"x" * 200_000)
+    world.work(bottle, f"{REQUESTS_MOUNT}/2.Dockerfile", b"x" * 200_000)
     world.engine.fail_next("read_archive", tarfile.ReadError("torn"), after_bytes=65536)
     assert [each.number for each in collect(world.context, bottle)] == [1]
 

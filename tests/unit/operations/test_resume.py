@@ -28,7 +28,7 @@ from bottle.errors import (
 from bottle.launch import Once, made_to_run
 from bottle.model import ContainerMark, LaunchSpec, Mount, MountKind, Status, Tombstone
 from bottle.operations import StartRequest, commit, observe_resume, plan_start, resume, start, stop
-from bottle.plan.decisions import Attach, FromCommit, Rebuild, ResumePlan, ResumeRequest, StartAgain, plan_resume
+from bottle.plan.resume import Attach, FromCommit, Rebuild, ResumePlan, ResumeRequest, StartAgain, plan_resume
 from bottle.store.state import BottleState
 from migrate.secrets.policy import own_layers
 from tests.support.trees import snapshot
@@ -228,7 +228,7 @@ def test_a_volume_that_survived_is_not_overwritten_when_it_is_built(world: World
         assert f"{target} is in volume bottle-{bottle.identity}-image" in said
     assert "fresh copy" not in said
     assert "transcript came back" not in said
-    assert bottle.resume_intent() is None
+    assert bottle.resume_intent.read() is None
 
 
 def test_a_volume_inside_of_what_is_filled_again_is_not_overwritten(world: World) -> None:
@@ -313,14 +313,14 @@ def test_a_plan_is_made_without_changing_anything(world: World) -> None:
 
 def test_a_bottle_that_moved_is_refused_until_it_is_taken_back(world: World) -> None:
     bottle = committed(world)
-    bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+    bottle.tombstone.write(Tombstone(host="far.example", moved_at=world.engine.clock()))
     before = snapshot(world.home.path)
     for request in (PLAIN, ResumeRequest(at=1), ResumeRequest(rebuild=True, consent=True), ResumeRequest(at=99)):
         with pytest.raises(MovedAway, match=r"far\.example"):
             resume(world.context, bottle, request)
     assert snapshot(world.home.path) == before
     resume(world.context, bottle, ResumeRequest(force=True))
-    assert bottle.tombstone() is None
+    assert bottle.tombstone.read() is None
     assert world.status(bottle) is Status.RUNNING
 
 
@@ -338,18 +338,18 @@ def test_a_bottle_that_could_not_be_taken_back_still_lives_elsewhere(
         if newer:
             resume(world.context, bottle, PLAIN)
             stop(world.context, bottle)
-        bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+        bottle.tombstone.write(Tombstone(host="far.example", moved_at=world.engine.clock()))
         try:
             with world.doomed(fate) as context:
                 resume(context, bottle, replace(request_, force=True, consent=True))
         except (Killed, BottleError):
             assert fate.came
         stands = world.engine.container(bottle.identity.draft) is None and world.status(bottle) is not None
-        assert bottle.tombstone() is not None or stands, fate.last
+        assert bottle.tombstone.read() is not None or stands, fate.last
         if world.status(bottle) is Status.RUNNING:
-            assert bottle.tombstone() is None, fate.last
+            assert bottle.tombstone.read() is None, fate.last
         resume(world.context, bottle, replace(PLAIN, force=True))
-        assert bottle.tombstone() is None
+        assert bottle.tombstone.read() is None
         assert world.status(bottle) is Status.RUNNING
 
     every_moment(run, deadly=deadly)
@@ -358,14 +358,14 @@ def test_a_bottle_that_could_not_be_taken_back_still_lives_elsewhere(
 @pytest.mark.parametrize("method", ["create", "remove_container", "rename"])
 def test_a_taking_back_that_an_engine_refuses_leaves_the_tombstone(world: World, method: str) -> None:
     bottle = committed(world)
-    bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+    bottle.tombstone.write(Tombstone(host="far.example", moved_at=world.engine.clock()))
     world.engine.fail_next(method, EngineError("refused"))
     with pytest.raises(EngineError):
         resume(world.context, bottle, ResumeRequest(force=True))
     with pytest.raises(MovedAway, match=r"far\.example"):
         resume(world.context, bottle, PLAIN)
     resume(world.context, bottle, ResumeRequest(force=True), begin=False)
-    assert bottle.tombstone() is None
+    assert bottle.tombstone.read() is None
 
 
 def test_another_backend_is_refused(world: World) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bottle.errors import EngineError
 from bottle.model import CommitRecord, Retention
 from bottle.operations import ForkRequest, commit, fork, history, resume, stop
-from bottle.plan.decisions import ResumeRequest
+from bottle.plan.resume import ResumeRequest
 from bottle.plan.retention import expired
 from bottle.store.state import BottleState
 from tests.support.values import HISTORIES, TIMES

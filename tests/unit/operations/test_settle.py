@@ -15,7 +15,7 @@ from bottle.model import CommitIntent, CommitSpec, ImageDefaults, MigrationPhase
 from bottle.naming import LABEL_IDENTITY, LABEL_NONCE
 from bottle.operations import Context, commit, remove, resume, stop
 from bottle.operations.settle import settle
-from bottle.plan.decisions import ResumeRequest, StartAgain
+from bottle.plan.resume import ResumeRequest, StartAgain
 from bottle.store.state import BottleState
 from tests.support.trees import snapshot
 from tests.support.world import Killed, World
@@ -26,7 +26,7 @@ def intent(world: World, bottle: BottleState, *, paused: bool = True) -> CommitI
     container = world.engine.container(bottle.identity.container)
     assert container is not None
     begun = CommitIntent(nonce="0" * 32, number=1, message="cut", container_id=container.id, paused=paused)
-    bottle.write_intent(begun)
+    bottle.intent.write(begun)
     return begun
 
 
@@ -57,7 +57,7 @@ def test_only_what_the_commit_paused_goes_on(world: World, paused: bool, status:
     intent(world, bottle, paused=paused)
     settle(world.context, bottle)
     assert world.status(bottle) is status
-    assert bottle.intent() is None
+    assert bottle.intent.read() is None
     assert bottle.committed_image() is None
 
 
@@ -69,11 +69,11 @@ def test_what_an_earlier_version_paused_for_a_copy_or_an_export_goes_on(
 ) -> None:
     bottle = world.start()
     note = MigrationRecord(phase=phase, host="far", nonce="n", commit=1, started_at=world.engine.clock())
-    bottle.write_migration(replace(note, paused=True))
+    bottle.migration.write(replace(note, paused=True))
     world.engine.pause(bottle.identity.container)
     settle(world.context, bottle)
     assert world.status(bottle) is Status.RUNNING
-    assert bottle.migration() == (note if stays else None)
+    assert bottle.migration.read() == (note if stays else None)
 
 
 def test_an_image_that_is_whole_is_adopted_and_that_is_said(world: World) -> None:
@@ -183,7 +183,7 @@ def test_a_draft_that_a_cut_resume_left_and_somebody_worked_in_is_the_bottle_s(
 
     with monkeypatch.context() as patch:
         patch.setattr(world.engine, "rename", die)
-        patch.setattr(import_module("bottle.operations.start"), "discard_draft", lambda *_: None)
+        patch.setattr(import_module("bottle.operations.start"), "remove_draft_containers", lambda *_: None)
         with pytest.raises(Killed):
             resume(world.context, bottle, ResumeRequest())
     assert [each.name for each in world.engine.containers({})] == [bottle.identity.draft]

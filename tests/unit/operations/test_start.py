@@ -9,21 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from bottle.errors import (
-    BottleError,
-    BuildFailed,
-    EngineError,
-    ManifestError,
-    NameTaken,
-    PreflightRefused,
-    UsageError,
-)
+from bottle.errors import BottleError, BuildFailed, EngineError, ManifestError, NameTaken, PreflightRefused, UsageError
 from bottle.launch import LAUNCH, is_ours, requests_volume
 from bottle.model import Agent, LaunchSpec, Mount, MountKind, Status
 from bottle.naming import Identity
 from bottle.operations import StartRequest, list_bottles, plan_start, remove, resume, start
 from bottle.operations.start import launch_notes
-from bottle.plan.decisions import Build, Pull, ResumeRequest
+from bottle.plan.resume import ResumeRequest
+from bottle.plan.sources import Build, Pull
 from bottle.workspace import workspace_owner
 from tests.support.git import git, repository
 from tests.support.trees import snapshot
@@ -220,7 +213,7 @@ def test_an_engine_elsewhere_mounts_no_folder_of_this_host(world: World) -> None
     assert container is not None
     assert not container.mounts
     assert not world.engine.volumes({"bottle.identity": str(launched.identity)})
-    assert any("cannot ask" in note for note in launched.notes)
+    assert any("cannot make capability requests" in note for note in launched.notes)
 
 
 def test_folders_of_an_engine_elsewhere_are_told_from_those_of_this_machine(world: World) -> None:

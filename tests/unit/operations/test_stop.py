@@ -16,7 +16,7 @@ from bottle import runtime
 from bottle.errors import BottleError, EngineError, Locked, MovedAway, NotFound
 from bottle.model import CommitSpec, ImageDefaults, Status, Tombstone
 from bottle.operations import Context, commit, end_session, resume, stop
-from bottle.plan.decisions import ResumeRequest, StartAgain
+from bottle.plan.resume import ResumeRequest, StartAgain
 from bottle.store.state import BottleState
 from tests.support.trees import snapshot
 from tests.support.world import AGENT, Fate, Killed, World, every_moment
@@ -46,10 +46,10 @@ def test_what_cannot_be_stopped_is_refused(world: World) -> None:
     with bottle.locked("bottle commit"), pytest.raises(Locked):
         stop(world.context, bottle)
     stop(world.context, bottle)
-    bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+    bottle.tombstone.write(Tombstone(host="far.example", moved_at=world.engine.clock()))
     with pytest.raises(MovedAway):
         stop(world.context, bottle)
-    bottle.clear_tombstone()
+    bottle.tombstone.clear()
     world.lose_container(bottle)
     with pytest.raises(NotFound):
         stop(world.context, bottle)
@@ -79,7 +79,7 @@ def test_what_a_bottle_that_moved_left_running_here_is_stopped_and_nothing_else_
     bottle = world.start()
     world.work(bottle, "/root/.demo/log", b"line")
     stop(world.context, bottle)
-    bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+    bottle.tombstone.write(Tombstone(host="far.example", moved_at=world.engine.clock()))
     world.engine.update(bottle.identity.container, restart="always")
     world.engine.reboot()
     world.work(bottle, "/root/.demo/log", b"since")

@@ -13,9 +13,9 @@ from bottle.errors import EngineError, VerificationFailed
 from bottle.files.unpack import Limits
 from bottle.model import Mount, MountKind, Status
 from bottle.operations import ForkRequest, commit, end_session, fork, resume, stop
-from bottle.plan.decisions import ResumeRequest
+from bottle.plan.resume import ResumeRequest
 from bottle.store.state import BottleState
-from bottle.testing.tree import Node
+from bottle.testing.tree import FakeNode
 from tests.support.trees import snapshot
 from tests.support.world import AGENT, World
 
@@ -42,11 +42,11 @@ def bottle(world: World) -> BottleState:
     bottle = world.start(replace(AGENT, volumes=(volume,)))
     world.work(bottle, f"{PLACE}/log", b"hours")
     commit(world.context, bottle)
-    world.engine.write(bottle.identity.container, "/root/pipe", node=Node(type=tarfile.FIFOTYPE))
+    world.engine.write(bottle.identity.container, "/root/pipe", node=FakeNode(type=tarfile.FIFOTYPE))
     return bottle
 
 
-def become(world: World, bottle: BottleState, *nodes: Node) -> None:
+def become(world: World, bottle: BottleState, *nodes: FakeNode) -> None:
     """Make the transcript the first node, and what that leads to the others."""
     name = bottle.identity.container
     world.engine.erase(name, PLACE)
@@ -54,18 +54,18 @@ def become(world: World, bottle: BottleState, *nodes: Node) -> None:
         world.engine.write(name, path, node=node)
 
 
-def links(targets: tuple[str, ...]) -> tuple[Node, ...]:
-    return tuple(Node(type=tarfile.SYMTYPE, target=target) for target in targets)
+def links(targets: tuple[str, ...]) -> tuple[FakeNode, ...]:
+    return tuple(FakeNode(type=tarfile.SYMTYPE, target=target) for target in targets)
 
 
 BAD = {kind: links(targets) for kind, targets in LINK.items()} | {
-    kind: (Node(type=type_),) for kind, type_ in SPECIAL.items()
+    kind: (FakeNode(type=type_),) for kind, type_ in SPECIAL.items()
 }
 
 
 @pytest.mark.parametrize("nodes", BAD.values(), ids=BAD)
 def test_what_cannot_be_saved_is_told_and_the_snapshot_before_it_is_kept(
-    world: World, bottle: BottleState, nodes: tuple[Node, ...]
+    world: World, bottle: BottleState, nodes: tuple[FakeNode, ...]
 ) -> None:
     become(world, bottle, *nodes)
     before = snapshot(bottle.transcript)
@@ -92,7 +92,7 @@ def test_a_link_is_kept_as_one(world: World, bottle: BottleState, targets: tuple
 
 
 def test_a_file_where_its_folder_was(world: World, bottle: BottleState) -> None:
-    become(world, bottle, Node(data=b"x"))
+    become(world, bottle, FakeNode(data=b"x"))
     commit(world.context, bottle)
     assert (bottle.transcript / "files/root/.demo").read_bytes() == b"x"
     bottle.write_metadata(

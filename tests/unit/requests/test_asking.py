@@ -16,7 +16,7 @@ import pytest
 from bottle import runtime
 from bottle.errors import BottleError, NotFound, UsageError
 from bottle.naming import Identity
-from bottle.requests.asking import answer, answers, ask
+from bottle.requests.asking import answers, ask, read_answer
 from bottle.requests.request import MAX_DOCKERFILE, MAX_KEPT, MAX_REASON
 from tests.support.shells import shells
 
@@ -92,7 +92,7 @@ class Module:
 
     def status(self, number: int) -> tuple[str, str]:
         try:
-            found = answer(number, self._folder)
+            found = read_answer(number, self._folder)
         except NotFound as exc:
             raise Refused(2, exc.what) from exc
         return found.status, found.note

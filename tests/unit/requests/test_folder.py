@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from bottle.requests.folder import read_folder
 from bottle.requests.request import Asked
-from bottle.testing.tree import FOLDER, Node, pack
+from bottle.testing.tree import FOLDER, FakeNode, pack
 
 MEMBERS = {"requests": FOLDER} | {
-    f"requests/{number}.{kind}": Node(data=b"" if kind == "ready" else b"x" * 2000)
+    f"requests/{number}.{kind}": FakeNode(data=b"" if kind == "ready" else b"x" * 2000)
     for number in (1, 2)
     for kind in ("Dockerfile", "ready", "reason")
 }
@@ -39,6 +39,6 @@ def test_nothing_that_was_changed_in_it_is_an_error(noise: bytes, start: int) ->
 
 def test_types_that_are_no_files_are_never_content() -> None:
     for type_ in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE):
-        node = Node(type=type_, target="requests/1.reason")
+        node = FakeNode(type=type_, target="requests/1.reason")
         (asked, _) = read_folder([pack({**MEMBERS, "requests/1.Dockerfile": node})]).asked
         assert (asked.dockerfile, "no regular file" in asked.flaw) == ("", True)

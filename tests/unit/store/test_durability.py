@@ -11,7 +11,7 @@ import pytest
 from bottle.files.atomic import replace_tree, write_atomic
 from bottle.model import Agent, Metadata
 from bottle.naming import Identity
-from bottle.store.state import StateHome
+from bottle.store.home import StateHome
 from migrate.bundle.export import export
 from migrate.bundle.imports import ImportRequest, import_bundle
 from tests.support.durability import ledger

@@ -24,8 +24,10 @@ from bottle.errors import (
 )
 from bottle.model import Agent, CommitRecord, Metadata
 from bottle.naming import Identity
-from bottle.store import state as states
-from bottle.store.state import BottleState, StateHome, leftover_of
+from bottle.store import document
+from bottle.store.document import StoredDocument
+from bottle.store.home import StateHome
+from bottle.store.state import BottleState, leftover_of
 from bottle.transcript import read_index
 from tests.support import values
 from tests.support.trees import snapshot
@@ -64,7 +66,13 @@ def test_a_new_bottle_is_private_and_holds_what_it_is(home: StateHome) -> None:
 
 
 def test_what_was_never_written_is_not_there(bottle: BottleState) -> None:
-    assert (bottle.commits(), bottle.committed_image(), bottle.intent(), bottle.tombstone(), bottle.migration()) == (
+    assert (
+        bottle.commits(),
+        bottle.committed_image(),
+        bottle.intent.read(),
+        bottle.tombstone.read(),
+        bottle.migration.read(),
+    ) == (
         (),
         None,
         None,
@@ -84,18 +92,19 @@ def test_what_was_written_comes_back_and_goes_again(tmp_path: Path, data: st.Dat
     bottle = BottleState(written.identity, folder)
     bottle.write_metadata(written)
     assert bottle.metadata() == written
-    for strategy, write, read, clear in (
-        (values.INTENTS, bottle.write_intent, bottle.intent, bottle.clear_intent),
-        (values.RESUME_INTENTS, bottle.write_resume_intent, bottle.resume_intent, bottle.clear_resume_intent),
-        (values.TOMBSTONES, bottle.write_tombstone, bottle.tombstone, bottle.clear_tombstone),
-        (values.MIGRATIONS, bottle.write_migration, bottle.migration, bottle.clear_migration),
-    ):
-        value: Any = data.draw(strategy)
-        write(value)
-        assert read() == value
-        clear()
-        clear()
-        assert read() is None
+    documents: tuple[tuple[st.SearchStrategy[Any], StoredDocument[Any]], ...] = (
+        (values.INTENTS, bottle.intent),
+        (values.RESUME_INTENTS, bottle.resume_intent),
+        (values.TOMBSTONES, bottle.tombstone),
+        (values.MIGRATIONS, bottle.migration),
+    )
+    for strategy, kept in documents:
+        value = data.draw(strategy)
+        kept.write(value)
+        assert kept.read() == value
+        kept.clear()
+        kept.clear()
+        assert kept.read() is None
     bottle.delete()
     assert not folder.exists()
 
@@ -122,10 +131,10 @@ def test_the_image_that_resume_uses_and_the_marks(bottle: BottleState) -> None:
 FILES: dict[str, Callable[[BottleState], object]] = {
     "metadata.json": BottleState.metadata,
     "commits.json": BottleState.commits,
-    "commit-intent.json": BottleState.intent,
-    "resume-intent.json": BottleState.resume_intent,
-    "moved-to.json": BottleState.tombstone,
-    "migration.json": BottleState.migration,
+    "commit-intent.json": lambda bottle: bottle.intent.read(),
+    "resume-intent.json": lambda bottle: bottle.resume_intent.read(),
+    "moved-to.json": lambda bottle: bottle.tombstone.read(),
+    "migration.json": lambda bottle: bottle.migration.read(),
 }
 
 
@@ -201,7 +210,7 @@ def test_a_file_too_large_or_no_file_is_an_error(bottle: BottleState) -> None:
         bottle.commits()
     (bottle.path / "moved-to.json").mkdir()
     with pytest.raises(StateDamaged, match="cannot read"):
-        bottle.tombstone()
+        bottle.tombstone.read()
 
 
 @pytest.fixture
@@ -227,10 +236,10 @@ READ: dict[str, Callable[[BottleState], object]] = {
     "metadata.json": BottleState.metadata,
     "commits.json": BottleState.commits,
     "committed-image": BottleState.committed_image,
-    "commit-intent.json": BottleState.intent,
-    "resume-intent.json": BottleState.resume_intent,
-    "migration.json": BottleState.migration,
-    "moved-to.json": BottleState.tombstone,
+    "commit-intent.json": lambda bottle: bottle.intent.read(),
+    "resume-intent.json": lambda bottle: bottle.resume_intent.read(),
+    "migration.json": lambda bottle: bottle.migration.read(),
+    "moved-to.json": lambda bottle: bottle.tombstone.read(),
     "requests/1.json": BottleState.requests,
     "transcript/index.json": lambda bottle: read_index(bottle.transcript),
 }
@@ -300,7 +309,7 @@ def test_a_bottle_whose_papers_cannot_be_written_leaves_no_folder(
     def full(*_: object) -> None:
         raise StateDamaged("cannot write: No space left on device")
 
-    monkeypatch.setattr(states, "write_atomic", full)
+    monkeypatch.setattr(document, "write_atomic", full)
     with pytest.raises(StateDamaged):
         home.create(metadata())
     assert list(home.states.iterdir()) == []

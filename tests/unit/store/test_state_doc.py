@@ -29,9 +29,10 @@ from bottle.model import (
     Tombstone,
 )
 from bottle.naming import Identity
-from bottle.store import lock, serial
+from bottle.store import lock
 from bottle.store import state as states
-from bottle.transcript import entry_to_json
+from bottle.store.kept import KEPT, CommitHistory
+from bottle.transcript import INDEX, Index
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ROOT = Path(__file__).parents[3]
@@ -66,18 +67,16 @@ def documents(tmp_path: Path) -> dict[str, object]:
     with lock.hold(tmp_path / "lock", subject="x", purpose="y"):
         held = json.loads((tmp_path / "lock").read_bytes())
     return {
-        states.METADATA: serial.metadata_to_json(METADATA),
-        states.COMMITS: {"commits": [serial.commit_to_json(COMMIT)]},
-        states.COMMIT_INTENT: serial.intent_to_json(
+        states.METADATA: KEPT.to_json(METADATA),
+        states.COMMITS: KEPT.to_json(CommitHistory(commits=(COMMIT,))),
+        states.COMMIT_INTENT: KEPT.to_json(
             CommitIntent(nonce="n", number=1, message="", container_id="c", paused=True)
         ),
-        states.RESUME_INTENT: serial.resume_intent_to_json(ResumeIntent(metadata=METADATA)),
-        f"{states.REQUESTS}/<number>.json": serial.request_to_json(REQUEST),
-        states.MIGRATION: serial.migration_to_json(MOVE),
-        states.TOMBSTONE: serial.tombstone_to_json(
-            Tombstone(host="h", moved_at=NOON, arrived=ARRIVED, account=ACCOUNT)
-        ),
-        f"{states.TRANSCRIPT}/index.json": {"entries": [entry_to_json(FILE)]},
+        states.RESUME_INTENT: KEPT.to_json(ResumeIntent(metadata=METADATA)),
+        f"{states.REQUESTS}/<number>.json": KEPT.to_json(REQUEST),
+        states.MIGRATION: KEPT.to_json(MOVE),
+        states.TOMBSTONE: KEPT.to_json(Tombstone(host="h", moved_at=NOON, arrived=ARRIVED, account=ACCOUNT)),
+        f"{states.TRANSCRIPT}/index.json": INDEX.to_json(Index(entries=(FILE,))),
         states.LOCK: held,
     }
 

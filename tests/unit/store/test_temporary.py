@@ -11,7 +11,8 @@ import pytest
 from bottle.model import ContainerSummary, Status
 from bottle.naming import Identity
 from bottle.operations import plan_for, prune
-from bottle.plan.garbage import GarbageFacts, is_helper, plan_prune
+from bottle.plan.garbage import GarbageFacts
+from bottle.plan.prune import is_helper, plan_prune
 from bottle.store.temporary import TEMPORARY, ClearedBy, arriving, importing
 from tests.support.world import World
 

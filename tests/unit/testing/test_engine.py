@@ -11,7 +11,7 @@ import pytest
 from bottle.errors import BottleError, EngineError, EngineUnreachable
 from bottle.model import CommitSpec, ImageDefaults, ImageFacts, LaunchSpec, Status, Store
 from bottle.testing import Clock, FakeEngine, RecordingProgress
-from bottle.testing.images import hexadecimal
+from bottle.testing.image import hexadecimal
 
 SPEC = LaunchSpec(
     name="bottle-x",

@@ -20,7 +20,7 @@ from bottle.errors import (
     StillPaused,
     VerificationFailed,
 )
-from bottle.launch import REQUESTS
+from bottle.launch import REQUESTS_MOUNT
 from bottle.model import (
     Agent,
     ImageFacts,
@@ -37,7 +37,7 @@ from bottle.operations.remove import remove
 from bottle.operations.requests import collect
 from bottle.operations.resume import resume
 from bottle.operations.stop import stop
-from bottle.plan.decisions import ResumeRequest
+from bottle.plan.resume import ResumeRequest
 from bottle.store.state import BottleState
 from bottle.testing import FakeEngine
 from migrate.bundle.export import export
@@ -184,7 +184,7 @@ def test_what_is_edited_without_end_keeps_a_bundle_from_being_written(
 def test_requests_are_decided_and_answered_where_they_arrive(world: World, elsewhere: World) -> None:
     bottle = working(world)
     for kind, text in (("reason", "jq"), ("Dockerfile", "FROM a"), ("ready", "")):
-        world.work(bottle, f"{REQUESTS}/1.{kind}", text.encode())
+        world.work(bottle, f"{REQUESTS_MOUNT}/1.{kind}", text.encode())
     there, _ = brought_in(elsewhere, exported(world, bottle))
     (request,) = there.requests()
     assert (request.number, request.reason, request.dockerfile) == (1, "jq", "FROM a")
@@ -201,7 +201,7 @@ def test_what_was_half_approved_elsewhere_is_undecided_where_it_arrives(world: W
     bottle = working(world)
     for number in (1, 2):
         for kind, text in (("reason", "jq"), ("Dockerfile", f"FROM a{number}"), ("ready", "")):
-            world.work(bottle, f"{REQUESTS}/{number}.{kind}", text.encode())
+            world.work(bottle, f"{REQUESTS_MOUNT}/{number}.{kind}", text.encode())
     with bottle.locked("a test"):
         requests = collect(world.context, bottle)
     for request in requests:
@@ -225,8 +225,8 @@ def test_the_bottle_goes_on_where_it_was(world: World) -> None:
     bottle = working(world)
     exported(world, bottle)
     assert world.status(bottle) is Status.RUNNING
-    assert bottle.migration() is None
-    assert bottle.tombstone() is None
+    assert bottle.migration.read() is None
+    assert bottle.tombstone.read() is None
     world.check_tidy(bottle)
     assert world.engine.methods.index("pause") < world.engine.methods.index("commit")
     assert not (world.home.path / "outgoing" / str(bottle.identity)).exists()
@@ -409,13 +409,13 @@ def test_a_running_bottle_is_held_still_and_the_note_of_a_move_is_left_alone(wor
     note = MigrationRecord(
         phase=MigrationPhase.STAGING, host="far", nonce="n", commit=2, started_at=world.engine.clock()
     )
-    bottle.write_migration(note)
+    bottle.migration.write(note)
     for _ in range(2):
         world.engine.fail_next("unpause", EngineError("Too many open files"))
     exported(world, bottle)
     assert world.engine.methods.count("pause") == 1
     assert world.status(bottle) is Status.RUNNING
-    assert (bottle.paused_by, bottle.migration()) == (None, note)
+    assert (bottle.paused_by, bottle.migration.read()) == (None, note)
 
 
 def test_an_agent_that_stays_frozen_after_an_export_is_told_of(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -475,7 +475,7 @@ def test_an_export_that_ends_anywhere_leaves_the_bottle_whole(tmp_path: Path, de
         file.unlink(missing_ok=True)
         export(world.context, bottle, file)
         assert world.status(bottle) is Status.RUNNING
-        assert (bottle.intent(), bottle.migration()) == (None, None)
+        assert (bottle.intent.read(), bottle.migration.read()) == (None, None)
         world.check(bottle)
 
     assert every_moment(run, deadly=deadly) > 20

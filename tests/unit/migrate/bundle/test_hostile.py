@@ -19,7 +19,8 @@ from bottle.errors import BottleError, NeedsConsent, StateTooNew, VerificationFa
 from bottle.files import tree
 from bottle.model import Agent, CapabilityRequest, Mount, MountKind
 from bottle.requests.request import digest_of
-from bottle.store import serial
+from bottle.store.forms import dump
+from bottle.store.kept import KEPT
 from migrate.bundle import format as bundle
 from migrate.bundle.export import export
 from migrate.bundle.imports import ImportRequest, import_bundle
@@ -67,10 +68,10 @@ def request(place: int, **values: Any) -> tuple[tarfile.TarInfo, bytes]:
     asked = CapabilityRequest(
         number=place, digest=digest_of("jq", "FROM a"), reason="jq", dockerfile="FROM a", received_at=datetime.now(UTC)
     )
-    document = {**serial.request_to_json(asked), **values}
+    document = {**KEPT.to_json(asked), **values}
     if "dockerfile" in values:
         document["digest"] = digest_of("jq", values["dockerfile"])
-    return entry(f"./requests/{place}.json", serial.dump(document))
+    return entry(f"./requests/{place}.json", dump(document))
 
 
 def said(file: str, **values: Any) -> Spoil:
@@ -452,11 +453,11 @@ def test_one_wrong_value_in_the_manifest_is_refused(genuine: Path, data: st.Data
     holder, key = data.draw(st.sampled_from([*places(document)]))
     holder[key] = data.draw(JSON)
     try:
-        manifest = bundle.parse(serial.dump(document))
+        manifest = bundle.parse(dump(document))
     except (VerificationFailed, StateTooNew):
         return
     assert is_typed(manifest, bundle.Manifest)
-    assert bundle.render(manifest) == serial.dump(document)
+    assert bundle.render(manifest) == dump(document)
 
 
 def test_every_bit_of_the_frame_counts(genuine: Path, host: World, tmp_path: Path) -> None:
@@ -520,7 +521,7 @@ def test_folders_of_this_host_and_capabilities_are_granted_to_whom_the_user_gran
     assert [line.split(",")[0].split(":")[0] for line in imported.refused] == ["the Dockerfile /root/.ssh/config"]
     assert list(imported.powers) == asked
     assert asked == [
-        "host folder /etc, mounted at /host", "capability CHOWN", "capability SYS_ADMIN",
+        "host folder /etc, mounted at /host", "Linux capability CHOWN", "Linux capability SYS_ADMIN",
         "secret TOKEN, taken from your environment at each resume",
     ]  # fmt: skip
 

@@ -14,13 +14,14 @@ from bottle.model import MigrationPhase, MigrationRecord, Status
 from bottle.naming import Identity
 from bottle.operations import Context, plan_for, prune, remove, stop
 from bottle.operations.settle import settle
-from bottle.plan.garbage import Area, Kind
+from bottle.plan.garbage import Area, GarbageKind
 from bottle.store import temporary
-from bottle.store.state import StateHome
+from bottle.store.home import StateHome
 from bottle.testing import FakeEngine
 from migrate.bundle.export import export
 from migrate.bundle.imports import ImportRequest, import_bundle
-from migrate.host.commands import plain
+from migrate.host.arguments import Nonce, Workspace
+from migrate.host.commands import Register
 from migrate.image.save_stream import SaveStreamSource
 from migrate.transport.testing import LocalRemote
 from tests.support.trees import snapshot
@@ -123,16 +124,16 @@ def test_an_export_leaves_the_record_of_a_move_as_it_is_wherever_it_ends(tmp_pat
         number += 1
         world = World(tmp_path / str(number))
         bottle = working(world)
-        bottle.write_migration(record())
+        bottle.migration.write(record())
         with world.doomed(fate) as context:
             try:
                 export(context, bottle, world.folder / "demo.bottle")
             except (Killed, BottleError, OSError):
                 assert fate.came
-        assert bottle.migration() == record(), fate.last
+        assert bottle.migration.read() == record(), fate.last
         with bottle.locked("a test"):
             settle(world.context, bottle)
-        assert bottle.migration() == record(), fate.last
+        assert bottle.migration.read() == record(), fate.last
         assert (world.status(bottle), bottle.paused_by) == (Status.RUNNING, None), fate.last
 
     assert every_moment(run, deadly=deadly) > 20
@@ -158,7 +159,7 @@ def test_the_part_of_a_bundle_that_a_killed_export_leaves_is_seen(
     assert killed(run)
     (part,) = away.iterdir()
     assert temporary.BUNDLE.matches(part.name)
-    (garbage,) = [each for each in plan_for(world.context, NOW).garbage if each.kind is Kind.FOLDER]
+    (garbage,) = [each for each in plan_for(world.context, NOW).garbage if each.kind is GarbageKind.FOLDER]
     assert str(part) in garbage.why
     assert not garbage.consent
     prune(world.context, plan_for(world.context, NOW), consent=False)
@@ -187,7 +188,8 @@ def test_a_workspace_that_was_arriving_is_seen_by_prune(
         f'#!/bin/sh\n/bin/mv "$@"\necho >>{count}\n[ $(wc -l <{count}) -lt {last} ] || kill -9 $PPID\n'
     )
     (programs / "mv").chmod(0o755)
-    assert remote.run(plain("register", str(identity), "n1", str(goal))).status != 0
+    register = Register(identity=identity, nonce=Nonce("n1"), workspace=Workspace(goal))
+    assert remote.run(register.command()).status != 0
     near = goal.parent / f".bottle-incoming-{identity}"
     assert (near.exists(), goal.exists()) == (at == "first", at == "second")
     engine, home = FakeEngine(), StateHome(far / ".bottle")

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bottle.naming import Identity
 from migrate.admission.arrived_state import unpack_folder
 from migrate.admission.arrived_update import Instructions, bring_up_to_date, without
 from migrate.bundle.members import one_tar
@@ -20,11 +21,12 @@ from migrate.contents import index
 from migrate.contents.index import GRAIN, Delta, Entry, Index, compare, reconcile
 from migrate.contents.live_folder import Update, keep_up
 from migrate.contents.packing import live_folder
-from migrate.host.commands import plain
+from migrate.host import commands
+from migrate.host.arguments import Count, Digest, FolderKind, Nonce, StagedWorkspace
 from migrate.host.destination import update_lines
+from migrate.host.script import PlainScript
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec
-from migrate.pull.policy import RULES
 from migrate.tar.compression import decompress
 from migrate.transport.testing import LocalRemote
 
@@ -209,7 +211,7 @@ def seen(folder: Path) -> dict[str, tuple[object, ...]]:
     return found | {f"{names}": (0,) for names in inodes.values() if len(names) > 1}
 
 
-IDENTITY, NONCE = "demo-abc12", "0123456789abcdef" * 2
+IDENTITY, NONCE = Identity.parse("demo-abc12"), Nonce("0123456789abcdef" * 2)
 
 
 class Bench:
@@ -222,12 +224,15 @@ class Bench:
         self.spool = DirectorySpool(top / "spool", Codec.GZIP)
         self.live = live_folder(self.folder, self.spool)
         self.remote = LocalRemote(top)
-        self.staging = top / ".bottle" / "incoming" / IDENTITY
+        self.staging = top / ".bottle" / "incoming" / str(IDENTITY)
         self.pulled, self.fresh, self.bundled = top / "pulled", top / "fresh", top / "bundled"
         whole = unpack_folder(plain_tar(self.live.tarball.blob), self.pulled, owners=True, links=True, room=1 << 30)
         self.known = whole.files
         self.stage(self.live.tarball.blob)
-        self.run("extract", digest(self.live.tarball.blob), "gzip", "workspace", NONCE)
+        blob = Digest(digest(self.live.tarball.blob))
+        self.run(
+            commands.Extract(identity=IDENTITY, blob=blob, codec=Codec.GZIP, kind=FolderKind.WORKSPACE, nonce=NONCE)
+        )
 
     def work(self, deeds: list[tuple[str, str, str]]) -> None:
         for deed in deeds:
@@ -237,24 +242,28 @@ class Bench:
         (self.staging / "blobs" / digest(blob)).mkdir(parents=True, exist_ok=True)
         shutil.copy(blob.path, self.staging / "blobs" / digest(blob) / "00000000-x")
 
-    def run(self, script: str, *args: str, stdin: bytes = b"") -> None:
-        reply = self.remote.run(plain(script, IDENTITY, *args), (stdin,))
+    def run(self, script: PlainScript, stdin: bytes = b"") -> None:
+        reply = self.remote.run(script.command(), (stdin,))
         assert reply.status == 0, reply.err
 
     def keep_up(self) -> None:
         keep_up(self.live, self.take, left="", next_step="")
 
     def take(self, update: Update) -> None:
-        blob, name = update.tarball.blob, f"workspace-{NONCE}"
+        blob, folder = update.tarball.blob, StagedWorkspace(FolderKind.WORKSPACE.folder(NONCE))
         self.stage(blob)
         lines = update_lines(update.delta)
-        assert all(RULES["update"].lines.fullmatch(line.decode()) for line in lines.splitlines(keepends=True))  # type: ignore[union-attr]
-        self.run("update", digest(blob), "gzip", name, stdin=lines)
-        self.run("verify", name, *map(str, update.counts), stdin=update.tarball.sums)
+        told = commands.Update(identity=IDENTITY, blob=Digest(digest(blob)), codec=Codec.GZIP, folder=folder)
+        assert told.stdin.line is not None
+        assert all(told.stdin.line.fullmatch(line.decode()) for line in lines.splitlines(keepends=True))
+        self.run(told, lines)
+        files, links, folders = map(Count, update.counts)
+        verify = commands.Verify(identity=IDENTITY, folder=folder, files=files, links=links, folders=folders)
+        self.run(verify, update.tarball.sums)
         came = unpack_folder(plain_tar(blob), self.fresh, owners=True, links=True, room=1 << 30)
-        told = Instructions.parse(lines.splitlines(keepends=True))
-        bring_up_to_date(self.pulled, self.fresh, told, named=came.folders, owners=True)
-        self.known = without(self.known, told.removed) | came.files
+        instructions = Instructions.parse(lines.splitlines(keepends=True))
+        bring_up_to_date(self.pulled, self.fresh, instructions, named=came.folders, owners=True)
+        self.known = without(self.known, instructions.removed) | came.files
         shutil.rmtree(self.fresh)
 
     def bundle(self) -> None:

@@ -21,10 +21,12 @@ from bottle.facts import config_digest, image_facts
 from bottle.model import Agent, CommitRecord, Metadata, MigrationPhase, MigrationRecord, Tombstone
 from bottle.naming import Identity
 from bottle.operations import Context, remove
-from bottle.store.state import BottleState, StateHome
+from bottle.store.home import StateHome
+from bottle.store.state import BottleState
 from bottle.testing import FakeEngine, RecordingProgress
 from migrate.contents.archive import Tarball, pack_folder
-from migrate.host.commands import named, plain
+from migrate.host.arguments import CommitTag, Count, Digest, Filler, MountPoint, Nonce, VolumeName, Workspace
+from migrate.host.commands import Register, Volume, Withdraw
 from migrate.host.destination import Destination, shown
 from migrate.host.payload import Payload
 from migrate.host.probe import probe
@@ -98,16 +100,17 @@ class Rig:
         self.bring(self.state.path, "state", nonce)
 
     def register(self, nonce: str) -> Reply:
-        return self.remote.run(plain("register", str(self.identity), nonce, str(self.goal)))
+        script = Register(identity=self.identity, nonce=Nonce(nonce), workspace=Workspace(self.goal))
+        return self.remote.run(script.command())
 
     def withdraw(self, nonce: str) -> bytes:
-        return self.remote.run(plain("withdraw", str(self.identity), nonce)).out.strip()
+        return self.remote.run(Withdraw(identity=self.identity, nonce=Nonce(nonce)).command()).out.strip()
 
     def handing_off(self, nonce: str) -> MigrationRecord:
         record = MigrationRecord(
             phase=MigrationPhase.HANDING_OFF, host=self.remote.name, nonce=nonce, commit=1, started_at=NOW
         )
-        self.state.write_migration(record)
+        self.state.migration.write(record)
         return record
 
 
@@ -450,7 +453,7 @@ def test_a_move_that_arrived_is_remembered_when_the_bottle_moved_on_and_was_dele
     for nonce in ("n2", "n3"):
         rig.destination.clear()
         moved_on = there.home.bottle(rig.identity)
-        moved_on.write_tombstone(Tombstone(host="third", moved_at=NOW))
+        moved_on.tombstone.write(Tombstone(host="third", moved_at=NOW))
         remove(there, moved_on, consent=False)
         assert rig.withdraw("n1") == b"arrived"
         assert rig.withdraw(nonce) == b"withdrawn"
@@ -481,15 +484,15 @@ def test_a_move_that_is_cut_while_it_replaces_a_tombstone_forgets_no_other(rig: 
 def test_settling_writes_down_what_the_far_host_says(rig: Rig) -> None:
     rig.stage("n1")
     assert settle_handoff(rig.context, rig.state, rig.handing_off("n1"), rig.remote) is False
-    assert (rig.state.migration(), rig.state.tombstone()) == (None, None)
+    assert (rig.state.migration.read(), rig.state.tombstone.read()) == (None, None)
 
     rig.stage("n2")
     rig.destination.register("n2", str(rig.goal))
     assert settle_handoff(rig.context, rig.state, rig.handing_off("n2"), rig.remote) is True
-    tombstone = rig.state.tombstone()
+    tombstone = rig.state.tombstone.read()
     assert tombstone is not None
     assert tombstone.host == rig.remote.name
-    assert rig.state.migration() is None
+    assert rig.state.migration.read() is None
 
 
 def test_a_host_that_does_not_answer_the_question_settles_nothing(rig: Rig, programs: Path) -> None:
@@ -498,14 +501,14 @@ def test_a_host_that_does_not_answer_the_question_settles_nothing(rig: Rig, prog
     (programs / "grep").chmod(0o755)
     with pytest.raises(RemoteError, match="does not say who owns"):
         settle_handoff(rig.context, rig.state, record, rig.remote)
-    assert (rig.state.migration(), rig.state.tombstone()) == (record, None)
+    assert (rig.state.migration.read(), rig.state.tombstone.read()) == (record, None)
 
 
 def test_a_move_that_was_not_handing_over_needs_no_answer(rig: Rig) -> None:
     record = replace(rig.handing_off("n1"), phase=MigrationPhase.STAGING)
     rig.remote.close()
     assert settle_handoff(rig.context, rig.state, record, rig.remote) is False
-    assert rig.state.migration() is not None
+    assert rig.state.migration.read() is not None
 
 
 # --- volumes ----------------------------------------------------------------------------------------------------------
@@ -515,20 +518,19 @@ def fill_a_volume(rig: Rig, programs: Path) -> Reply:
     """What `volume.sh` answers."""
     rig.stage("n1")
     blob = next((rig.incoming / "blobs").iterdir()).name
-    args = (
-        "no",
-        str(programs / "docker"),
-        str(rig.identity),
-        blob,
-        "gzip",
-        "v",
-        "/v",
-        "image",
-        "bottle-fill-0",
-        "1",
-        "0",
+    script = Volume(
+        identity=rig.identity,
+        blob=Digest(blob),
+        codec=Codec.GZIP,
+        volume=VolumeName("v"),
+        target=MountPoint("/v"),
+        tag=CommitTag("image"),
+        container=Filler("bottle-fill-0"),
+        entries=Count(1),
+        breaks=Count(0),
+        content=Digest("0" * 64),
     )
-    return rig.remote.run(named("volume", *args, docker=True))
+    return rig.remote.run(script.command(replace(rig.destination.host, docker=str(programs / "docker"), sudo=False)))
 
 
 def test_coming_back_only_the_containers_of_bottle_make_room_for_a_volume(rig: Rig, programs: Path) -> None:
@@ -556,7 +558,7 @@ def test_a_container_that_ran_since_the_bottle_left_is_not_removed_when_it_comes
     rig: Rig, programs: Path, state: str | None, goes: bool
 ) -> None:
     there = StateHome(rig.far / ".bottle").create(rig.state.metadata())
-    there.write_tombstone(Tombstone(host="third", moved_at=datetime(2026, 1, 1, 12, tzinfo=UTC)))
+    there.tombstone.write(Tombstone(host="third", moved_at=datetime(2026, 1, 1, 12, tzinfo=UTC)))
     there.write_container_id("c1")  # found by its id and by its name
     log = rig.far / "asked"
     answers = 'ps*label=bottle.identity*) echo c1 ;;\nversion*) echo amd64 ;;\n"volume rm"*) exit 1 ;;\n'
@@ -574,7 +576,7 @@ def test_a_container_that_ran_since_the_bottle_left_is_not_removed_when_it_comes
 @pytest.mark.parametrize("cut", [False, True])
 def test_the_containers_of_before_are_not_those_of_a_bottle_that_came_back(rig: Rig, programs: Path, cut: bool) -> None:
     there = StateHome(rig.far / ".bottle").create(rig.state.metadata())
-    there.write_tombstone(Tombstone(host="third", moved_at=NOW))
+    there.tombstone.write(Tombstone(host="third", moved_at=NOW))
     there.write_container_id("c1")
     (there.path / "former").write_text("c0\n")
     rig.stage("n1")
@@ -585,6 +587,6 @@ def test_the_containers_of_before_are_not_those_of_a_bottle_that_came_back(rig: 
         assert rig.withdraw("n1") == b"withdrawn"
         rig.stage("n1")
     rig.destination.register("n1", None)
-    assert there.tombstone() is None
+    assert there.tombstone.read() is None
     assert there.container_id() is None
     assert there.former_containers() == {"c0", "c1"}

@@ -7,7 +7,8 @@ from typing import Any, cast
 
 from bottle.layers import KnownBlob
 from bottle.model import Store
-from migrate.host.layers import MOST_NAMED, ask_images, known_to_text, parse_known, worth_naming
+from migrate.host.commands import MOST_NAMED
+from migrate.host.layers import ask_images, known_to_text, parse_known, worth_naming
 from migrate.transport.testing import LocalRemote
 
 # As docker does it: the newest first, an image as often as it has tags, and inspected in the order that is asked for.

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from migrate.host.commands import plain
+from migrate.host.arguments import Nonce, Workspace
+from migrate.host.commands import Clear, Register, Withdraw
 from migrate.host.probe import probe
+from migrate.host.script import PlainScript
 from migrate.model import Place, Reply
 from migrate.transport.testing import LocalRemote
 from tests.unit.migrate.conftest import IDENTITY, TOOLS, install
@@ -61,11 +63,11 @@ class Rig:
         assert (self.goal / "file").read_text() == nonce
         time.sleep(1.1)
 
-    def run(self, script: str, *args: str) -> Reply:
-        return self.remote.run(plain(script, str(IDENTITY), *args))
+    def run(self, script: PlainScript) -> Reply:
+        return self.remote.run(script.command())
 
     def register(self, nonce: str) -> Reply:
-        return self.run("register", nonce, str(self.goal))
+        return self.run(Register(identity=IDENTITY, nonce=Nonce(nonce), workspace=Workspace(self.goal)))
 
     def require_placed(self, nonce: str) -> None:
         names = {str(each.relative_to(self.goal)) for each in self.goal.rglob("*")}
@@ -97,7 +99,7 @@ def test_what_lies_beside_the_goal_gives_way(rig: Rig, left: str, elsewhere: boo
     reply = rig.register("n1")
     assert reply.status == 0, reply.err
     if left == "part" and not elsewhere:  # prune takes it, by the note in the staging area
-        rig.run("clear")
+        rig.run(Clear(identity=IDENTITY))
         shutil.rmtree(rig.near.with_name(f"{rig.near.name}.part"))
     rig.require_placed("n1")
 
@@ -144,7 +146,7 @@ def test_staging_is_cleared_and_links_in_it_lead_nowhere(rig: Rig) -> None:
     kept.mkdir(0o555)
     rig.stage("n1")
     (rig.incoming / "workspace-n1" / "out").symlink_to(kept)
-    assert rig.run("clear").status == 0
+    assert rig.run(Clear(identity=IDENTITY)).status == 0
     assert not rig.incoming.exists()
     assert kept.stat().st_mode & 0o777 == 0o555
 
@@ -155,7 +157,7 @@ def test_staging_is_cleared_and_links_in_it_lead_nowhere(rig: Rig) -> None:
 @pytest.mark.parametrize("tools", TOOLS)
 def test_what_is_withdrawn_leaves_no_workspace_in_its_place(rig: Rig) -> None:
     rig.cut_after_placing("n1")
-    assert rig.run("withdraw", "n1").out == b"withdrawn\n"
+    assert rig.run(Withdraw(identity=IDENTITY, nonce=Nonce("n1"))).out == b"withdrawn\n"
     assert list(rig.goal.parent.iterdir()) == []
     assert probe(rig.remote, IDENTITY, str(rig.goal)).workspace is Place.FREE
 
@@ -191,7 +193,7 @@ def test_what_somebody_did_in_a_workspace_that_was_placed_is_theirs(rig: Rig, de
     reply = rig.register("n2")
     assert reply.status == 28
     assert "worked there since" in reply.err
-    assert rig.run("withdraw", "n2").out == b"withdrawn\n"
+    assert rig.run(Withdraw(identity=IDENTITY, nonce=Nonce("n2"))).out == b"withdrawn\n"
     assert {str(each): each.lstat().st_ino for each in rig.goal.rglob("*")} == theirs
     assert not rig.near.exists()
 
@@ -205,7 +207,7 @@ def test_what_has_arrived_keeps_its_workspace_whatever_is_withdrawn(rig: Rig) ->
     # As after a cut right behind the last rename, and where an earlier version cleared nothing.
     notes[0].write_text(f"{rig.goal.stat().st_ino} {rig.goal}\n")
     notes[1].write_text(str(rig.goal))
-    assert rig.run("withdraw", "n2").out == b"withdrawn\n"
+    assert rig.run(Withdraw(identity=IDENTITY, nonce=Nonce("n2"))).out == b"withdrawn\n"
     rig.require_placed("n1")
-    assert rig.run("withdraw", "n1").out == b"arrived\n"
+    assert rig.run(Withdraw(identity=IDENTITY, nonce=Nonce("n1"))).out == b"arrived\n"
     assert not any(note.exists() for note in notes)

@@ -139,7 +139,7 @@ def test_files_are_compressed_as_the_far_shell_can_read_them(tools: str, codec: 
 def test_an_answer_that_makes_no_sense_is_refused(
     remote: LocalRemote, identity: Identity, monkeypatch: pytest.MonkeyPatch, script: str
 ) -> None:
-    monkeypatch.setattr("migrate.host.commands._text", lambda name: script if name == "probe" else "")
+    monkeypatch.setattr("migrate.host.script._text", lambda name: script if name == "probe" else "")
     with pytest.raises(RemoteError, match="makes no sense"):
         probe(remote, identity, "")
 

@@ -21,10 +21,13 @@ from bottle.testing import RecordingProgress
 from migrate.contents.archive import Tarball, pack_folder, pack_stream
 from migrate.contents.index import look
 from migrate.contents.live_folder import LiveFolder, Update, keep_up
-from migrate.host.commands import plain
+from migrate.host import commands
+from migrate.host.arguments import Count, Digest, FolderKind, Nonce, StagedWorkspace
+from migrate.host.commands import Clear, Extract, Verify, Withdraw
 from migrate.host.destination import Destination
 from migrate.host.payload import Payload
 from migrate.host.probe import probe
+from migrate.host.script import PlainScript
 from migrate.image.spool import DirectorySpool
 from migrate.model import Codec
 from migrate.transport.testing import LocalRemote
@@ -33,6 +36,7 @@ from tests.support.uploading import make_uploader
 from tests.support.users import AS_USER, as_user, lock_up, users_folder
 from tests.unit.migrate.conftest import TOOLS, install
 
+IDENTITY, LATER = Identity.parse("demo-abcde"), Nonce("2" * 32)
 DOCKER = """#!/bin/sh
 case "$1 $2" in
 'volume inspect') exit 1 ;;
@@ -58,13 +62,12 @@ def programs(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def destination(tmp_path: Path, programs: Path) -> Destination:
     (tmp_path / "far").mkdir()
     remote = LocalRemote(tmp_path / "far", path=f"{programs}:{os.environ['PATH']}")
-    identity = Identity.parse("demo-abcde")
     progress = RecordingProgress()
     return Destination(
         shell=remote,
-        host=replace(probe(remote, identity, ""), docker=str(programs / "docker"), sudo=False),
-        identity=identity,
-        uploader=make_uploader(remote, identity, progress),
+        host=replace(probe(remote, IDENTITY, ""), docker=str(programs / "docker"), sudo=False),
+        identity=IDENTITY,
+        uploader=make_uploader(remote, IDENTITY, progress),
         progress=progress,
     )
 
@@ -136,20 +139,22 @@ def test_a_deep_workspace_with_any_names_arrives_and_its_staging_can_be_cleared(
     ship(destination, tarball)
     for nonce in ("1" * 32, "2" * 32):  # the second takes away what the first had unpacked
         destination.unpack(tarball, "workspace", nonce)
-    incoming = tmp_path / "far" / ".bottle" / "incoming" / "demo-abcde"
+    incoming = tmp_path / "far" / ".bottle" / "incoming" / str(IDENTITY)
     found = [node.path for node in tree.walk(incoming / f"workspace-{'2' * 32}")]
     assert found == [node.path for node in tree.walk(workspace)]
     (incoming / f"workspace-{'2' * 32}" / "plain").write_text("other")
-    reply = destination.shell.run(
-        plain(
-            "verify", "demo-abcde", f"workspace-{'2' * 32}", *map(str, (tarball.files, tarball.links, tarball.folders))
-        ),
-        (tarball.sums,),
-    )
+    files, links, folders = map(Count, (tarball.files, tarball.links, tarball.folders))
+    folder = FolderKind.WORKSPACE.folder("2" * 32)
+    verify = Verify(identity=IDENTITY, folder=folder, files=files, links=links, folders=folders)
+    reply = destination.shell.run(verify.command(), (tarball.sums,))
     assert reply.status == 23
     destination.clear()
     assert not incoming.exists()
     tree.discard(workspace)
+
+
+def extract(blob: str, kind: FolderKind, nonce: Nonce) -> Extract:
+    return Extract(identity=IDENTITY, blob=Digest(blob), codec=Codec.NONE, kind=kind, nonce=nonce)
 
 
 @pytest.fixture(params=TOOLS)
@@ -159,31 +164,31 @@ def user(request: pytest.FixtureRequest) -> Iterator[tuple[LocalRemote, Path]]:
         with as_user():
             (home / "programs").mkdir()
             install(request.param, home / "programs")
-            staging = home / ".bottle" / "incoming" / "demo-abcde"
+            staging = home / ".bottle" / "incoming" / str(IDENTITY)
             staging.mkdir(parents=True)
         shell, path = (*AS_USER, "sh"), f"{home / 'programs'}:{os.environ['PATH']}"
         yield LocalRemote(home, shell=shell, path=path), staging
 
 
 @pytest.mark.parametrize(
-    ("name", "args", "left"),
+    ("script", "left"),
     [
-        ("clear", (), "workspace-1"),
-        ("withdraw", ("2" * 32,), "withdrawn-1"),
-        ("extract", ("none", "none", "workspace", "2" * 32), "workspace-1"),
+        (Clear(identity=IDENTITY), "workspace-1"),
+        (Withdraw(identity=IDENTITY, nonce=LATER), "withdrawn-1"),
+        (extract("none", FolderKind.WORKSPACE, LATER), "workspace-1"),
     ],
 )
 def test_what_an_earlier_run_left_goes_though_it_may_not_be_written(
-    user: tuple[LocalRemote, Path], name: str, args: tuple[str, ...], left: str
+    user: tuple[LocalRemote, Path], script: PlainScript, left: str
 ) -> None:
     remote, staging = user
     with as_user():
         (staging / "kept").mkdir(mode=0o555)
         lock_up(staging / left)
         (staging / left / "link").symlink_to("../kept")
-    remote.run(plain(name, "demo-abcde", *args))
+    remote.run(script.command())
     assert not (staging / left).exists()
-    assert name == "clear" or (staging / "kept").stat().st_mode & 0o777 == 0o555
+    assert isinstance(script, Clear) or (staging / "kept").stat().st_mode & 0o777 == 0o555
 
 
 def test_a_state_that_arrives_is_the_users_alone_whatever_rights_it_had(user: tuple[LocalRemote, Path]) -> None:
@@ -203,7 +208,7 @@ def test_a_state_that_arrives_is_the_users_alone_whatever_rights_it_had(user: tu
     with as_user():
         (staging / "blobs" / "blob").mkdir(parents=True)
         (staging / "blobs" / "blob" / "0").write_bytes(buffer.getvalue())
-    reply = remote.run(plain("extract", "demo-abcde", "blob", "none", "state", "1" * 32))
+    reply = remote.run(extract("blob", FolderKind.STATE, Nonce("1" * 32)).command())
     assert (reply.status, reply.err) == (0, "")
     state = staging / f"state-{'1' * 32}"
     modes = {str(path.relative_to(state)): path.stat().st_mode & 0o7777 for path in (state, *state.rglob("*"))}
@@ -275,7 +280,7 @@ def test_what_stood_in_the_place_of_a_folder_while_it_was_packed_leads_nowhere(
         destination.update(update, "workspace", NONCE)
 
     keep_up(live, take, left="", next_step="")
-    there = tmp_path / "far" / ".bottle" / "incoming" / "demo-abcde" / f"workspace-{NONCE}"
+    there = tmp_path / "far" / ".bottle" / "incoming" / str(IDENTITY) / f"workspace-{NONCE}"
     assert snapshot(there) == snapshot(workspace)
     assert snapshot(victim) == before
 
@@ -296,8 +301,12 @@ def test_no_update_goes_through_a_link(
     tarball = pack_folder(workspace, spool)
     ship(destination, tarball)
     destination.unpack(tarball, "workspace", NONCE)
-    digest = tarball.blob.digest.removeprefix("sha256:")
-    update = plain("update", "demo-abcde", digest, "gzip", f"workspace-{NONCE}")
+    update = commands.Update(
+        identity=IDENTITY,
+        blob=Digest(tarball.blob.digest.removeprefix("sha256:")),
+        codec=Codec.GZIP,
+        folder=StagedWorkspace(FolderKind.WORKSPACE.folder(NONCE)),
+    ).command()
     reply = destination.shell.run(update, (line + b"\n",))
     assert reply.status == 26
     assert snapshot(victim) == before

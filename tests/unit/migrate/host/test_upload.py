@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from bottle.errors import ConnectionLost, RemoteError, VerificationFailed
 from bottle.naming import Identity
 from bottle.testing import RecordingProgress
-from migrate.host.commands import plain
+from migrate.host import commands
+from migrate.host.arguments import Digest, PieceNumber, PieceSize
 from migrate.host.payload import Payload, cut
 from migrate.host.upload import Uploader
 from migrate.model import RemoteCommand, Reply
@@ -201,7 +202,7 @@ def test_what_changes_on_its_way_is_not_accepted(remote: LocalRemote, identity: 
 def test_a_staging_that_makes_no_sense_is_not_believed(
     remote: LocalRemote, identity: Identity, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:
-    monkeypatch.setattr("migrate.host.commands._text", lambda name: f"echo '{line}'" if name == "staged" else "")
+    monkeypatch.setattr("migrate.host.script._text", lambda name: f"echo '{line}'" if name == "staged" else "")
     with pytest.raises(RemoteError, match="makes no sense"):
         uploader(remote, identity)[0].send([payload(b"x")], "sending")
 
@@ -249,6 +250,9 @@ def test_a_piece_has_its_name_only_once_it_is_what_it_says(
     remote: LocalRemote, identity: Identity, blobs: Path, data: bytes, status: int
 ) -> None:
     digest = hashlib.sha256(b"said").hexdigest()
-    reply = remote.run(plain("piece", str(identity), "blob", "00000000", digest, "4"), (data,))
+    piece = commands.Piece(
+        identity=identity, blob=Digest("blob"), number=PieceNumber(0), sha256=Digest(digest), size=PieceSize(4)
+    )
+    reply = remote.run(piece.command(), (data,))
     assert reply.status == status
     assert [each.name for each in (blobs / "blob").iterdir()] == ([f"00000000-{digest}"] if status == 0 else [])

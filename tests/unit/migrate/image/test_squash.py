@@ -14,8 +14,8 @@ import pytest
 from bottle.errors import BottleError, EngineError, NotFound, VerificationFailed
 from bottle.model import ImageFacts, Store
 from bottle.operations import Committed, Context, commit, plan_for, prune, resume, stop
-from bottle.plan import decisions as plan
-from bottle.plan.decisions import ResumeRequest, layers_to_fold
+from bottle.plan.commit import layers_to_fold
+from bottle.plan.resume import ResumeRequest
 from bottle.store.state import BottleState
 from bottle.testing import FakeEngine
 from migrate.image.squash import Squasher, squashed_config
@@ -27,7 +27,7 @@ DEEP = 4
 @pytest.fixture(autouse=True)
 def shallow_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fold at a depth that a few commits reach."""
-    monkeypatch.setattr(plan, "SQUASH_AT", DEEP)
+    monkeypatch.setattr("bottle.plan.commit.SQUASH_AT", DEEP)
 
 
 @pytest.fixture(params=list(Store), ids=lambda store: store.value)
@@ -145,7 +145,7 @@ def test_a_fold_that_fails_costs_nothing_but_depth(world: World, broken: str, mo
     assert leftovers(world) == []
     world.check_tidy(bottle)
     monkeypatch.undo()
-    monkeypatch.setattr(plan, "SQUASH_AT", DEEP)
+    monkeypatch.setattr("bottle.plan.commit.SQUASH_AT", DEEP)
     stop(squashing(world), bottle)
     world.lose_container(bottle)
     resume(squashing(world), bottle, ResumeRequest())

@@ -44,9 +44,11 @@ from bottle.operations.doctor import Verdict
 from bottle.operations.resume import resume
 from bottle.operations.settle import settle
 from bottle.operations.stop import Stopped, stop, stop_locked
-from bottle.plan.decisions import ResumeRequest
-from bottle.store.state import BottleState, StateHome
-from bottle.testing.tree import Node
+from bottle.plan.resume import ResumeRequest
+from bottle.store.document import StoredDocument
+from bottle.store.home import StateHome
+from bottle.store.state import BottleState
+from bottle.testing.tree import FakeNode
 from migrate.contents.packing import packed_before
 from migrate.host.destination import Destination
 from migrate.host.probe import probe
@@ -143,7 +145,7 @@ def test_a_home_on_the_same_engine_is_no_other_host(rig: Rig, keep: bool) -> Non
     rig.answer_as(rig.world.engine.id)
     with pytest.raises(PreflightRefused, match="the very one"):
         rig.move(keep=keep)
-    assert (rig.there, rig.bottle.tombstone(), rig.bottle.migration()) == ((), None, None)
+    assert (rig.there, rig.bottle.tombstone.read(), rig.bottle.migration.read()) == ((), None, None)
     assert rig.world.content(rig.bottle, "/work.txt") == b"1"
 
 
@@ -173,13 +175,13 @@ def test_a_copy_holds_the_bottle_still_and_lets_it_go_on(rig: Rig, monkeypatch: 
             rig.move(keep=True)
     assert (world.status(bottle), bottle.paused_by) == (Status.PAUSED, "a copy")
     settle(world.context, bottle)
-    assert (world.status(bottle), bottle.migration()) == (Status.RUNNING, None)
+    assert (world.status(bottle), bottle.migration.read()) == (Status.RUNNING, None)
 
 
 def test_a_home_on_another_engine_gets_the_bottle(rig: Rig) -> None:
     moved = rig.move()
     assert rig.there == (moved.arrived_as,) == (rig.bottle.identity,)
-    assert rig.bottle.tombstone() is not None
+    assert rig.bottle.tombstone.read() is not None
 
 
 def test_an_image_that_is_not_verified_ends_the_move(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +195,7 @@ def test_an_image_that_is_not_verified_ends_the_move(rig: Rig, monkeypatch: pyte
     with pytest.raises(VerificationFailed, match="not the one"):
         rig.move()
     assert asked == [rig.bottle.identity.committed(1)]
-    assert (rig.there, rig.bottle.tombstone()) == ((), None)
+    assert (rig.there, rig.bottle.tombstone.read()) == ((), None)
 
 
 def test_nobody_else_works_on_a_bottle_while_it_moves(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,7 +266,7 @@ def test_what_would_be_left_behind_is_asked_about_while_the_agent_still_works(ri
     assert "--yes" in caught.value.next_step
     assert rig.world.status(rig.bottle) is Status.RUNNING
     assert rig.bottle.commits() == ()
-    assert rig.bottle.migration() is None
+    assert rig.bottle.migration.read() is None
     decided = plan(rig.world.context, rig.bottle, rig.remote, MoveOptions(workspace=rig.far / "w"))
     assert len(decided.left_behind) == 1
     assert any("data -> ../data" in line for line in plan_lines(decided, SENDING, ()))
@@ -297,7 +299,7 @@ def test_what_the_agent_came_to_need_before_it_stopped_is_not_left_behind_unsaid
     with pytest.raises(NeedsConsent, match="late"):
         rig.move()
     assert rig.there == ()
-    assert rig.bottle.tombstone() is None
+    assert rig.bottle.tombstone.read() is None
     assert rig.move(consent=True).left_behind == ("what a link leads to: late -> ../data",)
 
 
@@ -330,7 +332,7 @@ def test_a_plan_does_not_count_what_is_there(rig: Rig) -> None:
 
 def test_a_plan_of_a_copy_that_had_arrived_says_so_and_changes_nothing(rig: Rig) -> None:
     rig.die_after("register", keep=True)
-    before = rig.bottle.migration()
+    before = rig.bottle.migration.read()
     assert before is not None
     with pytest.raises(Conflict, match=f"commit 1 of {rig.bottle.identity} is on .*, as {before.arrives_as}") as caught:
         rig.plan(keep=True)
@@ -339,17 +341,17 @@ def test_a_plan_of_a_copy_that_had_arrived_says_so_and_changes_nothing(rig: Rig)
     commit(rig.world.context, rig.bottle)
     assert rig.plan(keep=True).commits
     assert "another copy would be made" in rig.world.progress.notes[-1]
-    assert (rig.there, rig.bottle.migration()) == ((before.arrives_as,), before)
+    assert (rig.there, rig.bottle.migration.read()) == ((before.arrives_as,), before)
     assert rig.move(keep=True).arrived_as != before.arrives_as
 
 
 def test_a_plan_of_a_move_that_was_cut_at_its_end_names_what_finishes_it(rig: Rig) -> None:
     rig.die_after("register")
-    before = rig.bottle.migration()
+    before = rig.bottle.migration.read()
     with pytest.raises(Conflict, match="was cut while it was handed over") as caught:
         rig.plan()
     assert caught.value.next_step == f"finish it first: bottle migrate {rig.bottle.identity} {rig.remote.name}"
-    assert rig.bottle.migration() == before
+    assert rig.bottle.migration.read() == before
 
 
 def test_what_is_missing_there_names_the_copy(rig: Rig) -> None:
@@ -503,7 +505,7 @@ def test_what_leads_out_of_a_workspace_since_it_was_packed_is_not_left_behind_un
         with pytest.raises(Conflict, match=f"came to need .*link -> {outside}") as caught:
             rig.move()
     assert "still owns" in caught.value.left
-    assert (rig.there, rig.bottle.tombstone()) == ((), None)
+    assert (rig.there, rig.bottle.tombstone.read()) == ((), None)
     with pytest.raises(NeedsConsent, match="link"):
         rig.move()
     assert rig.move(consent=True).left_behind
@@ -533,7 +535,7 @@ def test_a_workspace_that_is_edited_without_end_stays_and_the_same_command_goes_
         with pytest.raises(Conflict, match=r"somebody is working in .*: journal") as caught:
             rig.move()
     assert "still owns" in caught.value.left
-    assert (rig.there, rig.bottle.tombstone()) == ((), None)
+    assert (rig.there, rig.bottle.tombstone.read()) == ((), None)
     moved = rig.move()
     assert (Path(moved.workspace or "") / "journal").read_text() == journal.read_text()
 
@@ -625,17 +627,17 @@ def test_a_hand_over_that_another_run_settled_meanwhile_is_not_settled_again(
 ) -> None:
     """Between the look at the record and the lock, another run ends that move and begins one to another host."""
     rig.die_after("register")
-    record, locked = rig.bottle.migration(), BottleState.locked
+    record, locked = rig.bottle.migration.read(), BottleState.locked
     assert record is not None
     newer = replace(record, nonce="another", host="elsewhere", started_at=datetime.now(UTC))
 
     def meanwhile(state: BottleState, purpose: str) -> object:
-        state.write_migration(newer)
+        state.migration.write(newer)
         return locked(state, purpose)
 
     monkeypatch.setattr(BottleState, "locked", meanwhile)
     settle_by_resuming(rig, monkeypatch)
-    assert (rig.bottle.migration(), rig.bottle.tombstone()) == (newer, None)
+    assert (rig.bottle.migration.read(), rig.bottle.tombstone.read()) == (newer, None)
 
 
 def test_an_arrival_that_is_called_a_failure_keeps_its_account(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -647,7 +649,7 @@ def test_an_arrival_that_is_called_a_failure_keeps_its_account(rig: Rig, monkeyp
 
     monkeypatch.setattr(rig.remote, "run", failing)
     moved = rig.move()
-    tombstone = rig.bottle.tombstone()
+    tombstone = rig.bottle.tombstone.read()
     assert tombstone is not None
     assert tombstone.account is not None
     assert tombstone.account.staged == moved.staged > 0
@@ -656,7 +658,7 @@ def test_an_arrival_that_is_called_a_failure_keeps_its_account(rig: Rig, monkeyp
 def test_a_workspace_that_went_during_the_hand_over_does_not_undo_it(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     edit_after(rig, monkeypatch, "register", lambda: shutil.rmtree(rig.world.cwd))
     assert rig.move().arrived_as == rig.bottle.identity
-    assert rig.bottle.tombstone() is not None
+    assert rig.bottle.tombstone.read() is not None
     assert "is not known" in rig.world.progress.notes[-1]
 
 
@@ -667,7 +669,7 @@ KEY = b"ghp_" + b"a1B2c3D4e5F6g7H8i9J0" * 2
 
 def still_works(rig: Rig) -> bool:
     """Whether the bottle runs, and neither a commit nor a note of a move was made of it."""
-    untouched = (rig.bottle.commits(), rig.bottle.migration(), rig.there) == ((), None, ())
+    untouched = (rig.bottle.commits(), rig.bottle.migration.read(), rig.there) == ((), None, ())
     return untouched and rig.world.status(rig.bottle) is Status.RUNNING
 
 
@@ -824,14 +826,14 @@ def test_the_run_that_finishes_a_cut_move_tells_all_that_it_did(
     by_the_clock(rig, monkeypatch)
     time.sleep(0.02)
     told: list[MoveAccount] = []
-    write = BottleState.write_migration
+    write = StoredDocument.write
 
-    def noted(state: BottleState, record: MigrationRecord) -> None:
-        if record.account is not None:
-            told.append(record.account)
-        write(state, record)
+    def noted(document: StoredDocument[object], value: object) -> None:
+        if isinstance(value, MigrationRecord) and value.account is not None:
+            told.append(value.account)
+        write(document, value)
 
-    monkeypatch.setattr(BottleState, "write_migration", noted)
+    monkeypatch.setattr(StoredDocument, "write", noted)
     rig.die_after("register", keep=keep, allow_secrets=True)
     for _ in range(1 if keep else again):  # once its end is told, a copy is no move in flight any more
         moved = rig.move(keep=keep)
@@ -845,9 +847,9 @@ def test_the_run_that_finishes_a_cut_move_tells_all_that_it_did(
 
 def test_the_end_of_a_move_of_an_earlier_version_says_what_is_not_known(rig: Rig) -> None:
     rig.die_after("register")
-    record = rig.bottle.migration()
+    record = rig.bottle.migration.read()
     assert record is not None
-    rig.bottle.write_migration(replace(record, account=None))
+    rig.bottle.migration.write(replace(record, account=None))
     moved = rig.move()
     assert (moved.commit, moved.workspace, moved.staged) == (1, None, 0)
     assert any("did not write down what it sent" in note for note in rig.world.progress.notes)
@@ -856,7 +858,7 @@ def test_the_end_of_a_move_of_an_earlier_version_says_what_is_not_known(rig: Rig
 def test_a_copy_that_arrived_before_the_cut_is_finished_and_called_what_it_is(rig: Rig) -> None:
     rig.die_after("register", keep=True)
     copy = rig.move(keep=True)
-    assert (rig.there, copy.commit, rig.bottle.migration()) == ((copy.arrived_as,), 1, None)
+    assert (rig.there, copy.commit, rig.bottle.migration.read()) == ((copy.arrived_as,), 1, None)
     assert "what was done after that commit is not in it" in rig.world.progress.notes[-1]
 
 
@@ -864,9 +866,9 @@ def test_a_copy_that_arrived_before_the_cut_is_finished_and_called_what_it_is(ri
 def test_a_copy_that_is_cut_once_it_is_there_is_finished_and_made_no_second_time(rig: Rig, script: str) -> None:
     rig.program("bottle", "#!/bin/sh\n[ $1 = --version ] || echo it runs\n")
     rig.die_after(script, keep=True, resume=True)
-    assert rig.bottle.migration() is not None
+    assert rig.bottle.migration.read() is not None
     copy = rig.move(keep=True, resume=True)
-    assert (rig.there, copy.resumed, rig.bottle.migration()) == ((copy.arrived_as,), "it runs", None)
+    assert (rig.there, copy.resumed, rig.bottle.migration.read()) == ((copy.arrived_as,), "it runs", None)
 
 
 @pytest.mark.parametrize("keep", [False, True], ids=["move", "copy"])
@@ -914,7 +916,7 @@ def test_a_host_that_pulls_is_told_that_its_copy_is_old_and_gets_another_the_nex
 
 def test_a_copy_for_one_host_is_not_gone_on_with_for_another_of_its_name(rig: Rig) -> None:
     rig.die_after("load", keep=True, pulled_by="a" * 32)
-    note = rig.bottle.migration()
+    note = rig.bottle.migration.read()
     assert note is not None
     assert note.phase is MigrationPhase.STAGING
     copy = rig.move(keep=True, pulled_by="b" * 32)
@@ -1002,7 +1004,7 @@ def test_what_was_started_while_it_travelled_is_not_handed_over(rig: Rig, monkey
         patch.setattr(Destination, "verify_image", started)
         with pytest.raises(Conflict, match="was started by something else"):
             rig.move()
-    assert (rig.there, rig.bottle.tombstone()) == ((), None)
+    assert (rig.there, rig.bottle.tombstone.read()) == ((), None)
     assert rig.move().commit == 2
     assert rig.there == (rig.bottle.identity,)
 
@@ -1029,7 +1031,7 @@ def test_a_bottle_that_runs_on_both_hosts_is_told_of_everywhere(rig: Rig) -> Non
 
 def test_a_transcript_that_is_a_link_to_itself_moves(rig: Rig) -> None:
     world = rig.world
-    loop = Node(type=tarfile.SYMTYPE, target="/root/.demo")
+    loop = FakeNode(type=tarfile.SYMTYPE, target="/root/.demo")
     world.engine.write(rig.bottle.identity.container, "/root/.demo", node=loop)
     moved = rig.move()
     assert rig.there == (rig.bottle.identity,)

@@ -10,18 +10,9 @@ from typing import Any
 import pytest
 
 from bottle.errors import BackendUnsupported, Conflict, NameTaken, PreflightRefused
-from bottle.files.tree import MOST_NAMES, Extent
-from bottle.model import (
-    Agent,
-    CommitRecord,
-    ContainerFacts,
-    ContainerMark,
-    Metadata,
-    Mount,
-    MountKind,
-    Status,
-    Store,
-)
+from bottle.files.limits import MOST_NAMES
+from bottle.files.tree import Extent
+from bottle.model import Agent, CommitRecord, ContainerFacts, ContainerMark, Metadata, Mount, MountKind, Status, Store
 from bottle.naming import Identity
 from bottle.portbinding import PortBinding
 from migrate.admission.tar_rules import MOST_ENTRIES

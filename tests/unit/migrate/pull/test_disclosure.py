@@ -10,7 +10,8 @@ from typing import Any, cast
 import pytest
 
 from bottle.model import Store
-from migrate.host.layers import MOST_NAMED, ask_images, ask_known
+from migrate.host.commands import MOST_NAMED
+from migrate.host.layers import ask_images, ask_known
 from migrate.model import RemoteCommand, Reply
 from migrate.pull.disclosure import Disclosure
 from migrate.pull.receiver import Breach

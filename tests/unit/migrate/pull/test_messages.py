@@ -11,6 +11,7 @@ from bottle.naming import Identity
 from migrate.move.model import Moved
 from migrate.pull.messages import error_from_json, error_to_json, moved_from_json, moved_to_json
 from migrate.pull.perspective import told_from_here
+from tests.support import written
 
 ID = "demo-abc12"
 ADVICE = {
@@ -100,3 +101,10 @@ def test_a_move_is_told_with_all_that_it_left_behind() -> None:
     newer = {"dropped", "carried", "left_behind"}
     older = moved_from_json({key: value for key, value in moved_to_json(moved).items() if key not in newer}, "far")
     assert older == replace(moved, dropped=(), carried=(), left_behind=())
+
+
+def test_of_many_lines_as_many_are_sent_as_are_read() -> None:
+    lines = tuple(f"socket {number}" for number in range(502))
+    said = moved_to_json(replace(written.MOVED, skipped=lines))
+    assert said["skipped"] == [*lines[:500], "and 2 more"]
+    assert moved_from_json({**said, "skipped": [*lines]}, "far").skipped == lines[:501]

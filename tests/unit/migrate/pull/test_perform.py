@@ -20,7 +20,7 @@ import pytest
 
 from bottle.agent.admission import demands
 from bottle.errors import BackendUnsupported, BottleError, ConnectionLost, NeedsConsent, VerificationFailed
-from bottle.files.tree import LONGEST_PATH
+from bottle.files.limits import LONGEST_PATH
 from bottle.model import (
     Agent,
     CapabilityRequest,
@@ -36,21 +36,24 @@ from bottle.model import (
 )
 from bottle.naming import Identity
 from bottle.requests.request import digest_of
-from bottle.store import serial
-from bottle.store.state import BottleState, StateHome
+from bottle.store.home import StateHome
+from bottle.store.kept import KEPT, CommitHistory
+from bottle.store.state import BottleState
 from bottle.testing import RecordingProgress
 from migrate.admission.arrived_update import Instructions
 from migrate.admission.image_archive import read_image
 from migrate.admission.image_config import composed
 from migrate.contents.archive import Tarball, pack_folder
 from migrate.host.payload import Payload
+from migrate.host.script import Effect
 from migrate.image.load_archive import Layer, compose
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec, RemoteCommand, Reply
-from migrate.pull import perform
-from migrate.pull.perform import Arrived, Here, Performer
-from migrate.pull.policy import RULES, Terms
+from migrate.pull import site
+from migrate.pull.perform import Arrived, Performer
+from migrate.pull.policy import ASKED, Terms
 from migrate.pull.receiver import Breach
+from migrate.pull.site import Here
 from tests.contract.duplex import Duplex
 from tests.support.uploading import make_uploader
 
@@ -201,8 +204,8 @@ def metadata(**more: Any) -> Metadata:
 def state_folder(folder: Path, described: Metadata, commit: CommitRecord = COMMIT) -> Path:
     """A state folder as an honest owner has it."""
     folder.mkdir()
-    (folder / "metadata.json").write_bytes(serial.dump(serial.metadata_to_json(described)))
-    (folder / "commits.json").write_bytes(serial.dump({"commits": [serial.commit_to_json(commit)]}))
+    (folder / "metadata.json").write_bytes(KEPT.dump(described))
+    (folder / "commits.json").write_bytes(KEPT.dump(CommitHistory(commits=(commit,))))
     (folder / "committed-image").write_text(f"{commit.tag}\n")
     (folder / "transcript").mkdir()
     (folder / "transcript" / "index.json").write_text('{"schema": 1, "entries": []}')
@@ -545,7 +548,7 @@ def live(owner: Owner, tmp_path: Path, cwd: Path | None = None) -> BottleState:
 
 
 def test_all_scripts_but_those_that_look_or_settle_are_refused_for_a_bottle_that_lives_here() -> None:
-    assert {name for name, rule in RULES.items() if not (rule.looks or rule.settles)} == LIVING.keys()
+    assert {name for name, script in ASKED.items() if script.effect is Effect.CHANGES} == LIVING.keys()
 
 
 @pytest.mark.parametrize("script", LIVING)
@@ -644,7 +647,7 @@ def test_a_piece_is_no_longer_than_it_says(meet: Callable[..., Any]) -> None:
 
 def test_pieces_do_not_fill_the_disk(meet: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     with meet() as owner:
-        monkeypatch.setattr(perform, "RESERVE", 1 << 62)
+        monkeypatch.setattr(site, "RESERVE", 1 << 62)
         reply = owner.run("piece", NAME, "a" * 64, "00000000", "a" * 64, "10", stdin=b"x" * 10)
         assert (reply.status, reply.err) == (21, f"the disk of {owner.world.bottle_home} is full")
 
@@ -760,7 +763,7 @@ def test_of_which_container_a_commit_was_made_is_for_the_host_of_that_container_
     with meet() as owner:
         before = live(owner, tmp_path)
         before.write_commits((replace(COMMIT, mark=ours),))
-        before.write_tombstone(Tombstone(host="owner.test", moved_at=NOW))
+        before.tombstone.write(Tombstone(host="owner.test", moved_at=NOW))
         here = arrived(owner, folder, tmp_path / "spool")
         assert [commit.mark for commit in here.commits()] == [ours, None]
 
@@ -783,7 +786,7 @@ def test_a_bomb_does_not_fill_the_disk(
     headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": str(64 << 20), "GNU.sparse.numblocks": "1"}
     bomb = tar(("zeros", {"pax_headers": headers} if sparse else {}), content=b"" if sparse else bytes(64 << 20))
     with meet(sees=VerificationFailed) as owner:
-        monkeypatch.setattr(perform, "_free", lambda _: 1 << 20)
+        monkeypatch.setattr(site, "_free", lambda _: 1 << 20)
         try:
             owner.extract(gzip.compress(bomb), codec="gzip")
         finally:
@@ -835,7 +838,7 @@ def keep_request(folder: Path, place: int, number: int, digest: str = digest_of(
     """A capability request where number `place` is kept."""
     request = CapabilityRequest(number=number, digest=digest, reason="jq", dockerfile="FROM a", received_at=NOW)
     (folder / "requests").mkdir()
-    (folder / "requests" / f"{place}.json").write_bytes(serial.dump(serial.request_to_json(request)))
+    (folder / "requests" / f"{place}.json").write_bytes(KEPT.dump(request))
 
 
 def test_requests_and_the_marker_arrive(meet: Callable[..., Any], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 
 from bottle.model import Store
 from bottle.naming import Identity
-from migrate.host.payload import Payload, cut
-from migrate.pull.policy import PIECE_LIMIT, RULES, Policy, Terms, is_harmless
+from migrate.host.arguments import PIECE_LIMIT, Count, FolderKind, MountPoint, PieceSize, Workspace
+from migrate.host.script import Effect
+from migrate.host.upload import Payload, cut
+from migrate.pull.policy import ASKED, Policy, Terms, is_harmless
 from migrate.pull.receiver import Breach, Request
 
 IDENTITY = "demo-abc12"
@@ -66,12 +69,12 @@ def ask(script: str, *args: str) -> Request:
 
 
 def test_every_rule_has_an_honest_example() -> None:
-    assert HONEST.keys() == RULES.keys()
+    assert HONEST.keys() == ASKED.keys()
 
 
 def test_every_script_is_allowed_here_or_is_none_of_a_pulls() -> None:
     scripts = {each.name.removesuffix(".sh") for each in files("migrate.host").joinpath("scripts").iterdir()}
-    assert scripts - RULES.keys() == {"common", "docker", "resume", "send"}
+    assert scripts - ASKED.keys() == {"common", "docker", "resume", "send"}
 
 
 def test_the_largest_piece_that_is_cut_is_allowed() -> None:
@@ -81,13 +84,12 @@ def test_the_largest_piece_that_is_cut_is_allowed() -> None:
 
 @pytest.mark.parametrize("script", HONEST)
 def test_an_honest_move_may_do_what_it_does(script: str) -> None:
-    command = policy().check(ask(script, *HONEST[script]))
+    made = policy()
+    command = made.check(ask(script, *HONEST[script])).command(made.terms)
     assert command.name == script
-    if RULES[script].docker:
-        assert command.args[:2] == ("yes", "/opt/docker")
-        assert command.args[2:] == HONEST[script][2:]
-    else:
-        assert command.args == HONEST[script]
+    ours = len(ASKED[script].access)
+    assert command.args[:ours] == ("yes", "/opt/docker", "/var/lib/docker")[:ours]
+    assert command.args[ours:] == HONEST[script][ours:]
 
 
 @pytest.mark.parametrize(
@@ -125,20 +127,27 @@ EVIL = (
 )
 
 
-HARMLESS = {"size": {"0"}, "count": {"0"}, "kind": {"state"}, "workspace": {"", "/a:/b"}, "target": {"/etc"}}
+HARMLESS: dict[object, set[str]] = {
+    PieceSize: {"0"},
+    Count: {"0"},
+    FolderKind: {"state"},
+    Workspace: {"", "/a:/b"},
+    MountPoint: {"/etc"},
+}
 
 
 @pytest.mark.parametrize(
     ("script", "place"), [(script, place) for script in HONEST for place in range(len(HONEST[script]))]
 )
 def test_an_argument_of_another_kind_is_refused(script: str, place: int) -> None:
-    kind = (("docker", "docker") if RULES[script].docker else ()) + RULES[script].args
+    kinds = (*ASKED[script].access, *(each.type for each in fields(ASKED[script])))
     for evil in EVIL:
         request = ask(script, *HONEST[script][:place], evil, *HONEST[script][place + 1 :])
-        if kind[place] in {"docker", "root"}:
+        if place < len(ASKED[script].access):
             # What is said about Docker here is not listened to.
-            assert evil not in policy().check(request).args
-        elif evil in HARMLESS.get(kind[place], set()):
+            made = policy()
+            assert evil not in made.check(request).command(made.terms).args
+        elif evil in HARMLESS.get(kinds[place], set()):
             policy().check(request)
         else:
             with pytest.raises(Breach):
@@ -168,8 +177,8 @@ def test_a_copy_gets_one_fresh_identity_of_its_agent_and_keeps_it() -> None:
 
 def test_what_may_be_asked_about_a_bottle_that_lives_here() -> None:
     """`migrate.pull.perform` refuses all else, whatever is added to the rules."""
-    assert {name for name, rule in RULES.items() if rule.looks} == {"probe", "images", "known"}
-    assert {name for name, rule in RULES.items() if rule.settles} == {"withdraw", "clear"}
+    assert {name for name, script in ASKED.items() if script.effect is Effect.LOOKS} == {"probe", "images", "known"}
+    assert {name for name, script in ASKED.items() if script.effect is Effect.SETTLES} == {"withdraw", "clear"}
 
 
 def test_who_wants_a_plan_only_is_only_looked_at() -> None:

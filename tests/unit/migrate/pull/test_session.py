@@ -17,7 +17,6 @@ from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.operations.commit import commit
 from bottle.store.state import BottleState
-from migrate.host.commands import plain
 from migrate.model import RemoteCommand
 from migrate.move.model import Moved
 from migrate.pull.messages import moved_to_json
@@ -105,7 +104,7 @@ def boast(identity: Identity, *asked: tuple[str, ...]) -> Say:
 
     def say(remote: StdioRemote) -> dict[str, Any]:
         for script, *args in (("probe", str(identity), ""), *asked):
-            remote.run(plain(script, *args))
+            remote.run(RemoteCommand(script="", name=script, args=tuple(args)))
         return {"moved": moved_to_json(moved)}
 
     return say

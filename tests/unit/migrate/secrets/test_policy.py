@@ -18,7 +18,7 @@ from bottle.model import Agent, Metadata
 from bottle.naming import Identity
 from bottle.operations import commit, stop
 from bottle.operations.resume import resume
-from bottle.plan.decisions import ResumeRequest
+from bottle.plan.resume import ResumeRequest
 from bottle.testing import RecordingProgress
 from migrate.bundle.export import export
 from migrate.bundle.imports import ImportRequest, import_bundle
@@ -212,7 +212,7 @@ def test_an_export_with_credentials_is_refused_and_the_bottle_goes_on(world: Wor
     assert "--allow-secrets" in error.next_step
     assert not file.exists()
     assert world.status(bottle) is not None
-    assert bottle.migration() is None
+    assert bottle.migration.read() is None
 
     assert export(world.context, bottle, file, Allowed(carry=("/root/*",))).along == (
         "/root/.git-credentials: Git logins",

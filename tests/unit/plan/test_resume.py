@@ -1,113 +1,30 @@
-"""What is decided from facts alone: every combination of them has one answer, and none costs work unasked."""
+"""What a resume is, decided from facts alone: every combination has one answer, and none costs work unasked."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bottle.errors import (
     BackendUnsupported,
-    BottleError,
     Conflict,
     MovedAway,
     NeedsConsent,
     NotFound,
     NothingToResume,
-    PreflightRefused,
     VerificationFailed,
 )
 from bottle.launch import Command
-from bottle.model import (
-    Agent,
-    Change,
-    ChangeKind,
-    CommitRecord,
-    ContainerFacts,
-    ContainerMark,
-    ImageDefaults,
-    ImageFacts,
-    Metadata,
-    MigrationPhase,
-    MigrationRecord,
-    Mount,
-    MountKind,
-    Status,
-    Tombstone,
-)
-from bottle.naming import LABEL_COMMIT, Identity
-from bottle.plan.decisions import (
-    DEEPEST,
-    Attach,
-    Build,
-    CommitFacts,
-    FromCommit,
-    Pull,
-    Rebuild,
-    ResumeFacts,
-    ResumeRequest,
-    StartAgain,
-    is_frozen_in,
-    plan_commit,
-    plan_resume,
-)
-
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-IDENTITY = Identity.parse("demo-abcde")
-RUNS = ("agent", "--new")
-PULLED = Agent(name="demo", image="debian", command=RUNS)
-BUILT = Agent(name="demo", dockerfile=Path("/src/Dockerfile"), command=RUNS)
-
-
-def metadata(agent: Agent = PULLED, backend: str = "docker") -> Metadata:
-    return Metadata(identity=IDENTITY, agent=agent, backend=backend, started_at=NOON)
-
-
-def container(status: Status, *, started: datetime | None = NOON, commit: str = "") -> ContainerFacts:
-    return ContainerFacts(
-        id="c1",
-        name=IDENTITY.container,
-        image="sha256:base",
-        status=status,
-        created_at=NOON,
-        started_at=started,
-        finished_at=None,
-        exit_code=None,
-        labels={LABEL_COMMIT: commit} if commit else {},
-    )
-
-
-def commit(number: int, *, of: str = "c1", running: bool = False, started: datetime | None = NOON) -> CommitRecord:
-    return CommitRecord(
-        number=number,
-        tag=IDENTITY.committed(number),
-        config_digest="sha256:config",
-        diff_ids=("sha256:base", f"sha256:{number}"),
-        created_at=NOON,
-        mark=ContainerMark(container_id=of, started_at=started, running=running),
-    )
-
-
-def image(*diff_ids: str) -> ImageFacts:
-    return ImageFacts(
-        id="sha256:image",
-        tags=(),
-        diff_ids=diff_ids,
-        config_digest="sha256:config",
-        architecture="amd64",
-        os="linux",
-        size=1,
-        created_at=NOON,
-        labels={},
-        defaults=ImageDefaults(),
-    )
-
+from bottle.model import Agent, CommitRecord, ImageDefaults, MigrationPhase, Mount, MountKind, Status, Tombstone
+from bottle.plan.history import is_frozen_in
+from bottle.plan.resume import Attach, FromCommit, Rebuild, ResumeFacts, ResumeRequest, StartAgain, plan_resume
+from bottle.plan.sources import Build, Pull
+from tests.support.facts import BUILT, IDENTITY, MIGRATION, NOON, PULLED, RUNS, commit, container, image, metadata
 
 NOTHING = ResumeFacts(
     metadata=metadata(),
@@ -126,9 +43,6 @@ NOTHING = ResumeFacts(
 )
 ONE = commit(1)
 COMMITTED = replace(NOTHING, commits=(ONE,), committed_tag=ONE.tag, image=image(*ONE.diff_ids))
-MIGRATION = MigrationRecord(
-    phase=MigrationPhase.HANDING_OFF, host="far.example", nonce="n", commit=1, started_at=NOON, identity_files=()
-)
 PLAIN = ResumeRequest()
 
 
@@ -434,93 +348,3 @@ def test_every_combination_of_facts_has_one_answer_and_costs_no_work() -> None:
         "NothingToResume",
         "VerificationFailed",
     }
-
-
-# --- commit -----------------------------------------------------------------------------------------------------------
-
-
-COMMIT = CommitFacts(
-    metadata=metadata(),
-    tombstone=None,
-    migration=None,
-    container=container(Status.RUNNING),
-    base=image("sha256:base"),
-    commits=(),
-    changes=(),
-    size=0,
-    free=None,
-)
-
-
-def test_the_first_commit_of_a_running_container_is_number_1_and_pauses() -> None:
-    plan = plan_commit(COMMIT, pause=True)
-    assert (plan.number, plan.parent, plan.pause, plan.left_out) == (1, None, True, ())
-
-
-@pytest.mark.parametrize("status", [Status.PAUSED, Status.EXITED, Status.CREATED])
-def test_only_what_runs_is_paused(status: Status) -> None:
-    assert plan_commit(replace(COMMIT, container=container(status)), pause=True).pause is False
-
-
-def test_it_is_not_paused_when_the_user_says_so() -> None:
-    assert plan_commit(COMMIT, pause=False).pause is False
-
-
-@pytest.mark.parametrize(
-    ("commits", "label", "number", "parent"),
-    [
-        ((commit(1),), "", 2, 1),
-        ((commit(1), commit(2, of="c0")), "", 3, 1),
-        ((commit(1, of="c0"), commit(2, of="c0")), "1", 3, 1),
-        ((commit(1, of="c0"), commit(2, of="c0")), "", 3, None),
-        ((commit(4, of="c0"),), "9", 5, None),
-    ],
-)
-def test_a_commit_descends_from_what_its_container_was_made_of(
-    commits: tuple[CommitRecord, ...], label: str, number: int, parent: int | None
-) -> None:
-    plan = plan_commit(replace(COMMIT, commits=commits, container=container(Status.RUNNING, commit=label)), pause=True)
-    assert (plan.number, plan.parent) == (number, parent)
-
-
-def test_what_is_mounted_is_named_but_not_our_own_mount() -> None:
-    mounts = (
-        Mount(kind=MountKind.BIND, source="/src", target="/workspace"),
-        Mount(kind=MountKind.BIND, source="/run/x", target="/run/bottle"),
-        Mount(kind=MountKind.TMPFS, source="", target="/tmp"),
-    )
-    plan = plan_commit(replace(COMMIT, container=replace(container(Status.RUNNING), mounts=mounts)), pause=True)
-    assert plan.left_out == ("/workspace (bind /src)", "/tmp (tmpfs)")
-
-
-@pytest.mark.parametrize(
-    ("facts", "error", "words"),
-    [
-        (replace(COMMIT, metadata=metadata(backend="smolmachines")), BackendUnsupported, "'smolmachines'"),
-        (replace(COMMIT, tombstone=Tombstone(host="far.example", moved_at=NOON)), MovedAway, "far.example"),
-        (replace(COMMIT, migration=MIGRATION), MovedAway, "far.example"),
-        (replace(COMMIT, container=None), NotFound, "no container"),
-        (replace(COMMIT, changes=(Change(ChangeKind.ADDED, "/x/.wh.foo"),)), PreflightRefused, "/x/.wh.foo"),
-        (replace(COMMIT, base=image(*map(str, range(DEEPEST)))), PreflightRefused, "125 layers"),
-        (replace(COMMIT, size=11, free=10), PreflightRefused, "11 B"),
-    ],
-)
-def test_what_cannot_be_committed_is_refused_and_says_why(
-    facts: CommitFacts, error: type[BottleError], words: str
-) -> None:
-    with pytest.raises(error) as caught:
-        plan_commit(facts, pause=True)
-    assert words in caught.value.what
-    assert caught.value.left
-    assert caught.value.next_step or error is BackendUnsupported
-
-
-@given(st.sampled_from(ChangeKind), st.sampled_from(["/a", "/.whx", "/wh.x", "/a.wh.x", "/.wh.x", "/d/.wh..wh.opq"]))
-def test_only_names_that_docker_would_take_for_deletions_are_refused(kind: ChangeKind, path: str) -> None:
-    refused = kind is not ChangeKind.DELETED and "/.wh." in path
-    try:
-        plan_commit(replace(COMMIT, changes=(Change(kind, path),)), pause=True)
-    except PreflightRefused:
-        assert refused
-    else:
-        assert not refused

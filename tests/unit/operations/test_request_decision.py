@@ -23,29 +23,11 @@ from bottle.errors import (
 )
 from bottle.files.unpack import Limits
 from bottle.launch import bare_spec
-from bottle.model import (
-    CapabilityRequest,
-    MigrationPhase,
-    MigrationRecord,
-    RequestStatus,
-    Retention,
-    Status,
-    Tombstone,
-)
-from bottle.operations import (
-    ForkRequest,
-    approve,
-    commit,
-    deny,
-    fork,
-    list_requests,
-    remove,
-    resume,
-    show,
-    stop,
-)
-from bottle.operations.capability import Standing
-from bottle.plan.decisions import Attach, FromCommit, Rebuild, ResumeRequest, StartAgain, targets_of
+from bottle.model import CapabilityRequest, MigrationPhase, MigrationRecord, RequestStatus, Retention, Status, Tombstone
+from bottle.operations import ForkRequest, approve, commit, deny, fork, remove, resume, show, stop
+from bottle.operations.request_decision import DockerfileStanding
+from bottle.plan.history import targets_of
+from bottle.plan.resume import Attach, FromCommit, Rebuild, ResumeRequest, StartAgain
 from bottle.requests.request import digest_of
 from bottle.store.state import BottleState
 from bottle.workspace import workspace_owner
@@ -323,15 +305,15 @@ def test_the_same_again_says_what_resume_would_do_now(world: World) -> None:
     bottle = at_work(world)
     request = ask(world, bottle)
     assert approve(world.context, bottle, request.digest).has_transcript
-    assert approve(world.context, bottle, request.digest).standing is Standing.DUE
+    assert approve(world.context, bottle, request.digest).standing is DockerfileStanding.DUE
     resume(world.context, bottle, ResumeRequest(at=2))
     again = approve(world.context, bottle, request.digest)
-    assert again.standing is Standing.OWN
+    assert again.standing is DockerfileStanding.OWN
     assert again.resume_line == f"bottle resume {bottle.identity} --rebuild"
     other = ask(world, bottle, JQ + "RUN true\n", number=2)
     approve(world.context, bottle, other.digest)
     again = approve(world.context, bottle, request.digest)
-    assert again.standing is Standing.REPLACED
+    assert again.standing is DockerfileStanding.REPLACED
     assert again.resume_line == f"bottle resume {bottle.identity}"
 
 
@@ -522,102 +504,20 @@ def test_a_bottle_that_is_not_ours_to_decide_for_is_refused(world: World) -> Non
         phase=MigrationPhase.HANDING_OFF, host="far.example", nonce="n", commit=1, started_at=world.engine.clock()
     )
     for decide in (approve, deny):
-        bottle.write_migration(handing)
+        bottle.migration.write(handing)
         with pytest.raises(MovedAway):
             decide(world.context, bottle, request.digest)
-        bottle.clear_migration()
-        bottle.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
+        bottle.migration.clear()
+        bottle.tombstone.write(Tombstone(host="far.example", moved_at=world.engine.clock()))
         with pytest.raises(MovedAway, match=r"far\.example"):
             decide(world.context, bottle, request.digest)
-        bottle.clear_tombstone()
+        bottle.tombstone.clear()
         metadata = bottle.metadata()
         bottle.write_metadata(replace(metadata, backend="smolmachines"))
         with pytest.raises(BackendUnsupported):
             decide(world.context, bottle, request.digest)
         bottle.write_metadata(metadata)
     assert bottle.requests() == (request,)
-
-
-# --- list and show ----------------------------------------------------------------------------------------------------
-
-
-def test_the_requests_of_all_bottles_are_listed(world: World) -> None:
-    first, second = sorted((world.start(), world.start()), key=lambda each: each.identity)
-    moved = world.start()
-    ask(world, first, number=2)
-    ask(world, second)
-    ask(world, moved)
-    deny(world.context, first, ask(world, first, JQ + "#\n").digest)
-    moved.write_tombstone(Tombstone(host="far.example", moved_at=world.engine.clock()))
-    (world.home.states / "demo-zzzzz").mkdir()
-    listed = list_requests(world.context)
-    assert [(each.identity, each.request.number) for each in listed.requests] == [
-        (first.identity, 1),
-        (first.identity, 2),
-        (second.identity, 1),
-    ]
-    assert len(listed.open) == 2
-    assert [each.request.number for each in list_requests(world.context, first.identity).requests] == [1, 2]
-    with pytest.raises(MovedAway):
-        list_requests(world.context, moved.identity)
-
-
-def test_what_another_run_works_on_shows_what_is_known(world: World) -> None:
-    bottle = at_work(world)
-    request = ask(world, bottle)
-    with bottle.locked("bottle commit"):
-        listed = list_requests(world.context)
-        shown = show(world.context, bottle)
-    assert [each.request for each in listed.requests] == [request]
-    assert "bottle commit" in listed.notes[0]
-    world.engine.fail_next("read_archive", EngineError("refused"))
-    refused = list_requests(world.context)
-    assert [each.request for each in refused.requests] == [request]
-    assert "refused" in refused.notes[0]
-    assert "bottle commit" in shown.notes[0]
-    bottle.write_migration(
-        MigrationRecord(
-            phase=MigrationPhase.HANDING_OFF, host="far.example", nonce="n", commit=1, started_at=world.engine.clock()
-        )
-    )
-    assert "handed over" in show(world.context, bottle).notes[0]
-
-
-def test_one_request_is_shown_against_the_dockerfile_in_force(world: World) -> None:
-    bottle = at_work(world)
-    with pytest.raises(NotFound, match="waiting"):
-        show(world.context, bottle)
-    request = ask(world, bottle, JQ + "USER root\n")
-    shown = show(world.context, bottle)
-    assert shown.request == request
-    assert shown.in_force == f"image {BASE}"
-    assert "+RUN echo jq > /usr/bin/jq" in shown.diff
-    assert "-FROM" not in shown.diff
-    assert any("root" in warning for warning in shown.warnings)
-    ask(world, bottle, number=2)
-    with pytest.raises(UsageError, match="2 requests"):
-        show(world.context, bottle)
-    approve(world.context, bottle, request.digest)
-    own = show(world.context, bottle, request.digest)
-    assert (own.diff, own.warnings) == ("", ())
-    assert "the bottle's own" in own.in_force
-    malformed = replace(request, number=3, dockerfile="", digest="0" * 64, status=RequestStatus.DENIED)
-    bottle.write_request(malformed)
-    assert show(world.context, bottle, "0" * 8).diff == ""
-    empty = ask(world, bottle, "", number=4)
-    assert any("no FROM" in each for each in show(world.context, bottle, empty.digest).warnings)
-
-
-def test_an_agents_dockerfile_that_is_gone_is_compared_with_nothing(world: World) -> None:
-    dockerfile = world.cwd / "Dockerfile"
-    dockerfile.write_text(f"FROM {BASE}\n")
-    bottle = world.start(replace(AGENT, image=None, dockerfile=dockerfile))
-    ask(world, bottle)
-    assert "the agent's" in show(world.context, bottle).in_force
-    dockerfile.unlink()
-    shown = show(world.context, bottle)
-    assert f"+FROM {BASE}" in shown.diff
-    assert "is gone" in shown.in_force
 
 
 # --- what stays, what goes --------------------------------------------------------------------------------------------

@@ -1,0 +1,76 @@
+"""What bottle talks about: agents, containers, images and commits, as frozen values with no behaviour of their own."""
+
+from bottle.model.agent import Agent, Retention
+from bottle.model.bottle import (
+    DOCKER_BACKEND,
+    MOST_COMMITS,
+    SCHEMA,
+    CommitIntent,
+    CommitRecord,
+    ContainerMark,
+    Lineage,
+    Metadata,
+    ResumeIntent,
+)
+from bottle.model.container import (
+    NO_RESTART,
+    Change,
+    ChangeKind,
+    ContainerEvent,
+    ContainerFacts,
+    ContainerSummary,
+    EventKind,
+    LaunchSpec,
+    Mount,
+    MountKind,
+    Status,
+    Usage,
+)
+from bottle.model.engine import DEFAULT_CONTEXT, Endpoint, EngineInfo, NetworkFacts, Product, Store, VolumeFacts
+from bottle.model.image import CommitSpec, ImageDefaults, ImageFacts, ImageSummary
+from bottle.model.move import Arrived, MigrationPhase, MigrationRecord, MoveAccount, Tombstone
+from bottle.model.request import CapabilityRequest, RequestStatus
+
+__all__ = [
+    "DEFAULT_CONTEXT",
+    "DOCKER_BACKEND",
+    "MOST_COMMITS",
+    "NO_RESTART",
+    "SCHEMA",
+    "Agent",
+    "Arrived",
+    "CapabilityRequest",
+    "Change",
+    "ChangeKind",
+    "CommitIntent",
+    "CommitRecord",
+    "CommitSpec",
+    "ContainerEvent",
+    "ContainerFacts",
+    "ContainerMark",
+    "ContainerSummary",
+    "Endpoint",
+    "EngineInfo",
+    "EventKind",
+    "ImageDefaults",
+    "ImageFacts",
+    "ImageSummary",
+    "LaunchSpec",
+    "Lineage",
+    "Metadata",
+    "MigrationPhase",
+    "MigrationRecord",
+    "Mount",
+    "MountKind",
+    "MoveAccount",
+    "NetworkFacts",
+    "Product",
+    "RequestStatus",
+    "ResumeIntent",
+    "Retention",
+    "Status",
+    "Store",
+    "Tombstone",
+    "Usage",
+    "VolumeFacts",
+]

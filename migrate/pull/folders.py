@@ -1,0 +1,133 @@
+"""Workspace and state of a bottle that is pulled, unpacked here by this program from tars that may be anything."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from bottle.errors import NeedsConsent, VerificationFailed
+from bottle.text import printable
+from migrate.admission.arrived_state import (
+    ArrivedState,
+    Unpacked,
+    alone,
+    links_to_here,
+    read_state,
+    remove_unpacked,
+    staged,
+    unpack_folder,
+)
+from migrate.admission.arrived_update import Instructions, bring_up_to_date, without
+from migrate.admission.grant import grant
+from migrate.contents.live_folder import listed
+from migrate.contents.outside import few
+from migrate.host.arguments import FolderKind
+from migrate.host.commands import Extract, Update, Verify
+from migrate.host.script import Status
+from migrate.model import Codec, Reply
+from migrate.pull.receiver import Breach
+from migrate.pull.site import SHOWN, Site
+from migrate.tar.compression import decompress
+
+
+class StagedFolders:
+    """What was unpacked in the staging area. `agreed` is what the user lets the bottle have here."""
+
+    def __init__(self, site: Site, agreed: frozenset[str]) -> None:
+        self._site = site
+        self._agreed = agreed
+        self._files: dict[str, frozenset[str]] = {}  # of each folder, by its name
+        self._approved: dict[str, ArrivedState] = {}  # by nonce
+
+    def holds(self, folder: str) -> bool:
+        """Whether it was unpacked here."""
+        return folder in self._files
+
+    def approved(self, nonce: str) -> ArrivedState | None:
+        """The state that came for the move called `nonce`, if it was looked at."""
+        return self._approved.get(nonce)
+
+    def extract(self, script: Extract) -> Reply:
+        """What extract.sh does, but for a tar that may be anything."""
+        staging, kind = self._site.staging, script.kind
+        folder = staging / kind.folder(script.nonce)
+        self._approved.pop(script.nonce, None)
+        try:
+            with alone(staging):
+                remove_unpacked(staging, kind)
+                came = unpack_folder(
+                    self._tar(script.blob, script.codec),
+                    folder,
+                    owners=kind is FolderKind.WORKSPACE and os.geteuid() == 0,
+                    links=kind is FolderKind.WORKSPACE,
+                    room=self._site.room(),
+                )
+                self._files[folder.name] = came.files
+                if kind is FolderKind.WORKSPACE:
+                    self._require_inside(folder)
+                self._tell_unset(came)
+        except OSError as exc:
+            return Reply(status=Status.UNPACKING_FAILED, err=f"cannot unpack {kind}: {exc.strerror}")
+        if kind is FolderKind.STATE:
+            self._approved[script.nonce] = self._approve(folder)
+        return Reply(status=Status.DONE)
+
+    def update(self, script: Update, stdin: IO[bytes]) -> Reply:
+        """What update.sh does, but for a tar and a list that may be anything."""
+        name, staging, owners = script.folder, self._site.staging, os.geteuid() == 0
+        if not self.holds(name):
+            raise Breach("the far host brings up to date what it has not sent")
+        instructions = Instructions.parse(stdin)
+        fresh = staging / name.replace("workspace-", "update-")
+        try:
+            with alone(staging):
+                remove_unpacked(staging, "update")
+                tar = self._tar(script.blob, script.codec)
+                came = unpack_folder(tar, fresh, owners=owners, links=True, room=self._site.room())
+                bring_up_to_date(staging / name, fresh, instructions, named=came.folders, owners=owners)
+                self._tell_unset(came)
+                remove_unpacked(staging, "update")
+                self._require_inside(staging / name)
+        except OSError as exc:
+            return Reply(status=Status.UNPACKING_FAILED, err=f"cannot bring {name} up to date: {exc.strerror}")
+        self._files[name] = without(self._files[name], instructions.removed) | came.files
+        return Reply(status=Status.DONE)
+
+    def require_sent(self, script: Verify, stdin: IO[bytes]) -> None:
+        """Only files that were unpacked here are hashed: no link is followed, nothing outside is asked about."""
+        sent = self._files.get(script.folder, frozenset())
+        for line in stdin:
+            if os.fsdecode(line[len("0" * 64 + "  ./") :].rstrip(b"\n")) not in sent:
+                raise Breach("the far host asks for a file that it has not sent to be checked")
+        stdin.seek(0)
+
+    def _tar(self, blob: str, codec: Codec) -> Iterator[bytes]:
+        return decompress(staged(self._site.blobs, blob), codec)
+
+    def _require_inside(self, workspace: Path) -> None:
+        """Let no link of a workspace lead to what is on this host, unless that was agreed to. Raises NeedsConsent."""
+        if self._site.terms.consent:
+            return
+        if links := links_to_here(workspace, self._site.policy.workspaces):
+            shown = "; ".join(printable(each, SHOWN) for each in few(links))
+            raise NeedsConsent(
+                f"the workspace of {self._site.identity} has links that would lead to what is here: {shown}",
+                left="nothing was put into place",
+                next_step="if they may: the same command with --yes",
+            )
+
+    def _tell_unset(self, came: Unpacked) -> None:
+        if came.unset:
+            self._site.progress.note(f"WARNING: set-id bits were taken away: {listed(came.unset)}")
+
+    def _approve(self, folder: Path) -> ArrivedState:
+        """Look at the state that came: it may ask for no more than the user has agreed to."""
+        arrived = read_state(folder, self._site.identity)
+        more = set(grant(arrived.metadata, folder, rebuild=arrived.rebuild).demands) - self._agreed
+        if more:
+            raise VerificationFailed(
+                f"nobody agreed to what the bottle would be given here: {printable('; '.join(sorted(more)), SHOWN)}",
+                left="nothing was put into place",
+                next_step="the same command again, which asks",
+            )
+        return arrived
