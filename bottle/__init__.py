@@ -1,7 +1,8 @@
 """Make the work inside an agent's Docker container durable and movable.
 
-The public API is :mod:`bottle.operations` (what the commands do), :mod:`bottle.store.state` (where it is kept) and
-:mod:`bottle.errors` (what can go wrong). Moving a bottle to another host is :mod:`migrate`.
+The public API is :mod:`bottle.composition` (where a program begins), :mod:`bottle.operations` (what the commands do),
+:mod:`bottle.store.home` (where it is kept) and :mod:`bottle.errors` (what can go wrong). Moving a bottle to another
+host is :mod:`migrate`. See docs/LIBRARY.md.
 """
 
 __version__: str

@@ -1,13 +1,14 @@
 """What somebody may have meant who mistyped a name. Pure."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 _MOST = 3
 
 
 def alike(text: str, names: Iterable[str]) -> list[str]:
     """The names that are much like `text`, the most alike first."""
+    from difflib import get_close_matches  # noqa: PLC0415  (nobody needs it who types what there is)
+
     return get_close_matches(text, list(names), n=_MOST)
 
 

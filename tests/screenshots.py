@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bottle.agent import review
+from bottle.composition import make_context
 from bottle.dashboard.app import Dashboard
 from bottle.dashboard.desk import Desk
 from bottle.dashboard.operating import Outcome
@@ -29,14 +30,12 @@ from bottle.model import (
     Usage,
 )
 from bottle.naming import Identity
-from bottle.operations import BottleView, Context, History, HistoryEntry, Inspection
+from bottle.operations import BottleView, History, HistoryEntry, Inspection
 from bottle.operations.inspection import TranscriptSize
 from bottle.operations.request_review import RequestDetail
 from bottle.plan.sizes import Weight
 from bottle.requests.request import digest_of
-from bottle.store.home import StateHome
 from bottle.testing import FakeEngine
-from migrate.image.save_stream import SaveStreamSource
 from tests.support.dashboard import Screen
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -121,8 +120,7 @@ class Scene(Desk):
     """A desk on which nothing moves."""
 
     def __init__(self) -> None:
-        engine, home = FakeEngine(), StateHome(Path("/nowhere"))
-        super().__init__(Context(home=home, engine=engine, layers=SaveStreamSource(engine), environ={}))
+        super().__init__(make_context(home=Path("/nowhere"), engine=FakeEngine(), environ={}))
 
     def bottles(self) -> tuple[BottleView, ...]:
         return VIEWS

@@ -14,10 +14,8 @@ from bottle.cli.output import answer, note
 from bottle.cli.shared import choose, command, consenting, format_option, make_context, typed
 from bottle.losses import worth_telling
 from bottle.words import counted, size
-from migrate.bundle.export import Exported, export
+from migrate import Allowed, Exported, Imported, ImportRequest, export, import_bundle
 from migrate.bundle.format import LEFT, Kind, Member
-from migrate.bundle.imports import Imported, ImportRequest, import_bundle
-from migrate.secrets.policy import Allowed
 
 
 @click.command("export")

@@ -9,10 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import click
-from click.shell_completion import BashComplete, CompletionItem
+from click.shell_completion import CompletionItem
 
-from bottle.agent.template import SUMMARIES
-from bottle.cli.hosts import named_hosts
 from bottle.errors import BottleError
 from bottle.home import default_home, user_home
 from bottle.model import CommitRecord
@@ -58,6 +56,8 @@ def places(_ctx: click.Context, incomplete: str) -> Iterator[CompletionItem]:
 @_quiet
 def hosts(_ctx: click.Context, incomplete: str) -> Iterator[CompletionItem]:
     """The names of ssh_config, behind a user that was typed."""
+    from bottle.cli.hosts import named_hosts  # noqa: PLC0415  (every command imports this module, and few need that)
+
     user, at, _ = incomplete.rpartition("@")
     for name in named_hosts(user_home()):
         yield CompletionItem(f"{user}{at}{name}")
@@ -109,6 +109,8 @@ def forms(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
 @_quiet
 def templates(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
     """What `init` can write."""
+    from bottle.agent.template import SUMMARIES  # noqa: PLC0415  (as above)
+
     for name, summary in SUMMARIES.items():
         yield CompletionItem(name, help=summary)
 
@@ -129,24 +131,3 @@ def _commits(home: StateHome, name: str) -> Iterator[CommitRecord]:
 
 def _item(value: str, commit: CommitRecord) -> CompletionItem:
     return CompletionItem(value, help=printable(f"{commit.created_at:%Y-%m-%d %H:%M} {commit.message}", 60))
-
-
-class Bash(BashComplete):
-    """As click's, but that bash takes an @ for a word of its own, and replaces it with what stands behind it."""
-
-    _behind = ""
-
-    def get_completion_args(self) -> tuple[list[str], str]:
-        """The words before the one that is being typed, and that one, each whole."""
-        args, incomplete = super().get_completion_args()
-        if incomplete == "@" and args:
-            self._behind = args[-1]
-            return args[:-1], f"{self._behind}@"
-        if len(args) > 1 and args[-1] == "@":
-            self._behind = args[-2]
-            return args[:-2], f"{self._behind}@{incomplete}"
-        return args, incomplete
-
-    def format_completion(self, item: CompletionItem) -> str:
-        """As the script of the shell reads it."""
-        return f"{item.type},{item.value.removeprefix(self._behind)}"

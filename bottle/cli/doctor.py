@@ -13,8 +13,7 @@ from bottle.errors import BottleError, RemoteError
 from bottle.model import Endpoint, EngineInfo
 from bottle.operations import Check, Context, examine, exit_code
 from bottle.operations.doctor import Verdict, endpoint, failed
-from migrate.host.doctor import examine_host
-from migrate.model import Target
+from migrate import Target, examine_host
 
 _MARKS = {
     Verdict.GOOD: Coloured("ok", "green"),

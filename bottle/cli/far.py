@@ -17,9 +17,8 @@ from bottle.model import MigrationPhase
 from bottle.operations import Context
 from bottle.store.state import BottleState
 from bottle.suggest import did_you_mean
-from migrate.model import Target
-from migrate.move.handoff import settle_handoff
-from migrate.transport.ssh import SshOptions, SshRemote, require_key_file
+from migrate import SshOptions, SshRemote, Target, settle_handoff
+from migrate.transport.ssh import require_key_file
 
 
 class _KeyFile(click.Path):

@@ -7,7 +7,7 @@ import click
 
 from bottle.suggest import did_you_mean
 
-_WHOLE = 1000  # characters of a summary, which is one sentence: click cuts longer ones
+WHOLE = 1000  # characters of a summary, which is one sentence: click cuts longer ones
 
 
 class Group(click.Group):
@@ -31,15 +31,14 @@ class Group(click.Group):
         sections = self.sections(ctx)
         widest = max(len(shown) for section in sections.values() for shown in section)
         for title, names in sections.items():
-            commands = [(shown, self.get_command(ctx, name)) for shown, name in names.items()]
             with formatter.section(title):
-                formatter.write_dl(
-                    [
-                        (shown.ljust(widest), command.get_short_help_str(_WHOLE))
-                        for shown, command in commands
-                        if command is not None
-                    ]
-                )
+                formatter.write_dl([(shown.ljust(widest), self.summary(ctx, name)) for shown, name in names.items()])
+
+    def summary(self, ctx: click.Context, name: str) -> str:
+        """The first sentence of a command's help."""
+        command = self.get_command(ctx, name)
+        assert command is not None  # it is in the list of commands
+        return command.get_short_help_str(WHOLE)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from bottle.cli.output import quoted
 from bottle.errors import NotFound, UsageError
-from bottle.ports import Progress
 from bottle.text import printable
+
+if TYPE_CHECKING:
+    from bottle.ports import Progress  # which needs the whole model
 
 _KEPT = 20
 _LONGEST = 4000  # characters of a line
@@ -126,7 +128,7 @@ JOURNAL = Journal()
 class Told:
     """A Progress that also goes into the story."""
 
-    def __init__(self, shown: Progress) -> None:
+    def __init__(self, shown: "Progress") -> None:
         self._shown = shown
 
     @contextmanager

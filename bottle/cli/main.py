@@ -14,7 +14,7 @@ from click.shell_completion import add_completion_class
 
 import bottle
 from bottle.cli import tab
-from bottle.cli.completion import Bash
+from bottle.cli.bash import Bash
 from bottle.cli.group import Group
 from bottle.cli.journal import JOURNAL, OneLine
 from bottle.cli.loudness import Loudness
@@ -86,7 +86,7 @@ Exit codes: 0 done, 1 failed, 2 usage,
 
 
 class Commands(Group):
-    """Imports a command's module when the command is called: most of them need no SSH, and `--version` no Docker."""
+    """Imports a command's module when the command is called: most of them need no SSH, and `--help` no Docker."""
 
     elsewhere = _DOCKERS
 
@@ -131,6 +131,10 @@ class Commands(Group):
     def sections(self, ctx: click.Context) -> Mapping[str, Mapping[str, str]]:
         """The commands, by what they are for."""
         return {title: {_ALIASES.get(name, name): name for name in names} for title, names in _SECTIONS.items()}
+
+    def summary(self, ctx: click.Context, name: str) -> str:
+        """The first sentence of a command's help, without its module."""
+        return tab.summary(name)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command called `cmd_name`, or None; for a Tab, one that only completes as it does."""

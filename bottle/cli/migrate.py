@@ -26,10 +26,8 @@ from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.plan.guards import require_docker
 from bottle.store.state import BottleState
-from migrate.model import Target
-from migrate.move.execute import move
-from migrate.move.execute import plan as plan_only
-from migrate.transport.ssh import SshOptions
+from migrate import SshOptions, Target, move
+from migrate import plan as plan_only
 
 
 def bytes_a_second(text: str) -> int:

@@ -8,7 +8,7 @@ from bottle.model import MigrationPhase
 from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.store.state import BottleState
-from migrate.model import Target
+from migrate import Target
 
 
 def following(identity: str, goal: Target, options: MoveOptions, *, pulls: bool = False) -> str:

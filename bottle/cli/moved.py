@@ -3,7 +3,7 @@
 from bottle.cli.movewords import FETCHING, Sides, missing, staying
 from bottle.losses import worth_telling
 from bottle.words import size
-from migrate.move.model import Moved
+from migrate import Moved
 
 
 def moved_document(moved: Moved, sides: Sides, other: str) -> dict[str, object]:

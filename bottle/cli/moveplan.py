@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from bottle.cli.movewords import Sides, missing, staying
 from bottle.words import size
-from migrate.move.model import MovePlan
+from migrate import MovePlan
 
 
 def plan_document(plan: MovePlan, sides: Sides) -> dict[str, object]:

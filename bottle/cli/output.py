@@ -14,11 +14,12 @@ import click
 
 from bottle.cli.table import Cell, Coloured, Column, Line, fitted
 from bottle.errors import AnswerLost, BottleError
-from bottle.model import SCHEMA
 from bottle.text import laid_out, printable
 
 JSON = "json"
 TEXT = "text"
+
+SCHEMA = 1  # of the answers to programs; what is kept on a disk has one of its own
 
 
 # What only `report` prints: a line of anybody else's that begins so is marked as quoted.

@@ -4,15 +4,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Never
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING, Never
 
 from bottle.cli.output import note, relayed
 from bottle.cli.tail import Tail
 from bottle.cli.ticker import Ticker
 from bottle.text import printable
 from bottle.words import size
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 _SECOND = 1.0
 
@@ -32,6 +33,8 @@ class Bars:
             with self._in_place_of_the_tail(Tail(name, sys.stderr) if self._bar is None else None):
                 yield
             return
+        from tqdm import tqdm  # noqa: PLC0415  (most commands count no bytes, and it takes long to load)
+
         with self._in_place_of_the_tail(None):
             bar: tqdm[Never] = tqdm(desc=printable(name, 100), total=total, unit="B", unit_scale=True, file=sys.stderr)
             outer, self._bar = self._bar, bar
@@ -67,8 +70,11 @@ class Bars:
 
     def note(self, text: str) -> None:
         """Print a line above the bar."""
-        above = self._tail.lifted() if self._tail is not None else nullcontext()
-        with above, tqdm.external_write_mode(file=sys.stderr):
+        tail, bar = self._tail, self._bar
+        with (
+            tail.lifted() if tail is not None else nullcontext(),
+            bar.external_write_mode(file=sys.stderr) if bar is not None else nullcontext(),
+        ):
             note(text)
 
     def output(self, line: str) -> None:

@@ -21,9 +21,8 @@ from bottle.operations import resume as bring_back
 from bottle.plan.resume import ResumeRequest
 from bottle.store.home import StateHome
 from bottle.words import ssh_to
-from migrate.model import Target
-from migrate.pull.session import UNCHANGED, Conversing, PullPlan, PullRequest, pull
-from migrate.transport.ssh import SshOptions
+from migrate import PullPlan, PullRequest, SshOptions, Target, pull
+from migrate.pull.session import UNCHANGED, Conversing
 
 
 def require_pullable(identity: str | None, goal: Target, workspace: Path | None) -> str:

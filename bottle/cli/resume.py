@@ -10,7 +10,6 @@ from bottle.cli.aftermath import resume_again, resume_interrupted, standing
 from bottle.cli.begun import begun_document, begun_lines
 from bottle.cli.behind import WithCommand
 from bottle.cli.completion import commits, identities
-from bottle.cli.far import settle_by_asking
 from bottle.cli.interruption import again, explained
 from bottle.cli.output import confirmed, note, on_terminal
 from bottle.cli.session import attend
@@ -122,9 +121,18 @@ def _require_one(names: tuple[str, ...], *, at: int | None, seen: bool) -> None:
         )
 
 
+def _settle(context: Context, state: BottleState) -> None:
+    """Where a move was cut while it was handed over, learn from the other host who owns the bottle."""
+    if state.migration.read() is None:
+        return
+    from bottle.cli.far import settle_by_asking  # noqa: PLC0415  (SSH takes long to load, and nothing else here needs it)
+
+    settle_by_asking(context, state)
+
+
 def _foreseen(context: Context, state: BottleState, request: ResumeRequest) -> Done:
     if not request.force:
-        settle_by_asking(context, state)
+        _settle(context, state)
     if state.intent.read() is not None:
         note("a commit that was cut is settled first, which may change the answer")
     agent = state.metadata().agent
@@ -156,7 +164,7 @@ def _resumed(
 ) -> tuple[Resumed, dict[str, object]]:
     """Bring one back and say how; what it was, for programs."""
     if not request.force:
-        settle_by_asking(context, state)
+        _settle(context, state)
     try:
         resumed = bring_back(context, state, request, begin=begin, tty=tty)
     except NeedsConsent as exc:

@@ -16,9 +16,8 @@ from bottle.errors import BottleError, Interrupted
 from bottle.moveoptions import MoveOptions
 from bottle.operations import Context
 from bottle.text import printable
-from migrate.move.execute import move, plan
+from migrate import move, offer, plan
 from migrate.pull.messages import error_to_json, moved_to_json, plan_to_json
-from migrate.pull.session import offer
 from migrate.transport.stdio import RelayedProgress, StdioRemote
 
 

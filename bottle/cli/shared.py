@@ -1,7 +1,6 @@
 """What every command needs: the context it acts in, its options, and errors that become exit codes."""
 
 import functools
-import os
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -16,16 +15,11 @@ from bottle.cli.picker import NothingChosen, pick
 from bottle.cli.progress import for_stderr
 from bottle.cli.sigint import WORDS, is_interruption
 from bottle.cli.terminal import ending_signals, held_off
-from bottle.docker_engine import DockerEngine
 from bottle.errors import BottleError, Interrupted, NeedsConsent, UsageError
-from bottle.home import default_home
 from bottle.operations import Context, list_bottles
 from bottle.ports import Progress
 from bottle.progress import Silent
-from bottle.store.home import StateHome
 from bottle.store.state import BottleState
-from migrate.image.save_stream import SaveStreamSource
-from migrate.image.squash import Squasher
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -114,22 +108,15 @@ def consenting(act: Callable[[bool], T], *, yes: bool) -> T:
 
 
 def make_context(shown: Progress | None = None) -> Context:
-    """The real world: this user's state, the engine of the environment, progress shown by `shown` or on stderr."""
+    """What this user's commands act in; progress is shown by `shown`, or on stderr."""
+    from bottle import composition  # noqa: PLC0415  (docker takes long to load, and a help or a completion needs none)
+
     if shown is None:
         current = click.get_current_context(silent=True)
         loudness = current.find_root().obj if current is not None else None
         quiet = isinstance(loudness, Loudness) and loudness.quiet
         shown = Silent() if quiet else for_stderr()
-    home, engine, progress = StateHome(default_home()), DockerEngine(), Told(shown)
-    layers = SaveStreamSource(engine)
-    return Context(
-        home=home,
-        engine=engine,
-        layers=layers,
-        environ=os.environ,
-        progress=progress,
-        squasher=Squasher(engine, layers, home.path, progress),
-    )
+    return composition.make_context(progress=Told(shown))
 
 
 def choose(context: Context, identity: str | None, verb: str) -> BottleState:

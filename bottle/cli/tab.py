@@ -1,28 +1,29 @@
-"""The commands as a Tab needs them: the words that they take, without the modules that do the work.
+"""The commands as a Tab and the list of them need them: the words that they take, without the modules that do the work.
 
 A Tab has 150 ms, and the modules of a command take longer to load than that. `commands.json` has what completion looks
-at; tests/unit/cli/test_tab.py holds it to the commands, and UPDATE_GOLDEN=1 writes it anew.
+at, and the first sentence of each help; tests/unit/cli/test_tab.py holds it to the commands, and UPDATE_GOLDEN=1 writes
+it anew.
 """
 
 import json
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, cast
 
 import click
 
-from bottle.cli import completion
+from bottle.cli.group import WHOLE
 
 Words = Mapping[str, Any]
 
-FILE = "commands.json"
+FILE = Path(__file__).with_name("commands.json")
 
 
 def described(command: click.Command) -> dict[str, Any]:
     """What of a command completion looks at, and of those below it."""
     words: dict[str, Any] = {
-        "help": command.get_short_help_str(),
+        "help": command.get_short_help_str(WHOLE),
         "hidden": command.hidden,
         "params": [_described(param) for param in command.params],
     }
@@ -46,6 +47,11 @@ def _described(param: click.Parameter) -> dict[str, Any]:
     return {key: value for key, value in words.items() if value}
 
 
+def summary(name: str) -> str:
+    """The first sentence of a command's help."""
+    return cast("str", _all()[name]["help"])
+
+
 def command(name: str) -> click.Command | None:
     """A command that completes as the real one, and does nothing."""
     words = _all().get(name)
@@ -54,11 +60,11 @@ def command(name: str) -> click.Command | None:
 
 @cache
 def _all() -> Mapping[str, Words]:
-    return cast("Mapping[str, Words]", json.loads((files("bottle.cli") / FILE).read_bytes()))
+    return cast("Mapping[str, Words]", json.loads(FILE.read_bytes()))
 
 
 def _made(name: str, words: Words) -> click.Command:
-    kind = {"name": name, "short_help": words["help"], "hidden": words["hidden"]}
+    kind = {"name": name, "help": words["help"], "hidden": words["hidden"]}
     params = [_param(each) for each in words["params"]]
     if "commands" not in words:
         return click.Command(params=params, **kind)
@@ -68,6 +74,8 @@ def _made(name: str, words: Words) -> click.Command:
 
 
 def _param(words: Words) -> click.Parameter:
+    from bottle.cli import completion  # noqa: PLC0415  (the list of commands needs none of it)
+
     completer = getattr(completion, words["complete"]) if "complete" in words else None
     kind: dict[str, Any] = {"nargs": words.get("nargs", 1), "type": _type(words), "shell_complete": completer}
     name, *options = words["names"]

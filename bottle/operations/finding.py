@@ -30,9 +30,8 @@ def find_drafts(
 
 def _claims(engine: Engine, state: BottleState, everything: Iterable[ContainerSummary]) -> Claims:
     identity, former = state.identity, state.former_containers()
-    labelled = tuple(
-        each for each in everything if each.labels.get(LABEL_IDENTITY) == str(identity) and each.id not in former
-    )
+    label = str(identity)  # once: there may be hundreds of containers, and a list asks for each bottle
+    labelled = tuple(each for each in everything if each.labels.get(LABEL_IDENTITY) == label and each.id not in former)
     claims = Claims(identity=identity, labelled=labelled, recorded=state.container_id())
     unclear = strays(claims)
     if not unclear:

@@ -101,11 +101,8 @@ class _Import:
         self._holders: list[str] = []
 
     def run(self) -> Imported:
+        self._require_room()
         context, manifest = self._context, self._manifest
-        info = context.engine.info()
-        require_engine(manifest, info)
-        seen = info if context.engine.is_local else replace(info, root_dir="")
-        require_room(demands(context.home.path, manifest, seen, self._workspace))
         contents = inspect(self._file, context.progress)
         origin = Lineage(identity=manifest.identity, commit=manifest.commit.number)
         moved = replace(contents.metadata, identity=self._identity, name=None, copied_from=origin)
@@ -143,6 +140,14 @@ class _Import:
             left_out=contents.left_out,
             unset=unset,
         )
+
+    def _require_room(self) -> None:
+        """Refuse what this host's engine cannot run, or its disks cannot take."""
+        engine = self._context.engine
+        info = engine.info()
+        require_engine(self._manifest, info)
+        seen = info if engine.is_local else replace(info, root_dir="")
+        require_room(demands(self._context.home.path, self._manifest, seen, self._workspace))
 
     @contextmanager
     def _draft(self) -> Iterator[BottleState]:

@@ -39,19 +39,11 @@ def probe(remote: Shell, identity: Identity, workspace: str) -> HostFacts:
 
 def parse_probe(text: str) -> HostFacts:
     """Read what the probe printed. Raises ValueError, KeyError or TypeError for what it cannot have printed."""
-    values: dict[str, str] = {}
-    tools: set[str] = set()
-    ran_since: list[str] = []
-    for line in text.splitlines():
-        key, _, value = line.partition("=")
-        if key == "tool":
-            tools.add(value)
-        elif key == "ran_since":
-            if not _CONTAINER.fullmatch(value):
-                raise ValueError("`ran_since` is no container's name")
-            ran_since.append(value)
-        else:
-            values[key] = value  # what comes later is truer: `ours` after `full`
+    lines = [(key, value) for key, _, value in (line.partition("=") for line in text.splitlines())]
+    ran_since = tuple(value for key, value in lines if key == "ran_since")
+    if not all(map(_CONTAINER.fullmatch, ran_since)):
+        raise ValueError("`ran_since` is no container's name")
+    values = dict(lines)  # what comes later is truer: `ours` after `full`
     info: Mapping[str, Any] = json.loads(values["info"]) if values.get("info") else {}
     home = values["bottle_home"]
     if not home.startswith("/"):
@@ -59,7 +51,7 @@ def parse_probe(text: str) -> HostFacts:
     return HostFacts(
         bottle_home=home,
         writable=values.get("writable") == "yes",
-        tools=frozenset(tools),
+        tools=frozenset(value for key, value in lines if key == "tool"),
         bottle=printable(values["bottle"], 80) if "bottle" in values else None,
         presence=Presence(values["presence"]),
         free_home=_kilobytes(values, "free_home"),
@@ -78,7 +70,7 @@ def parse_probe(text: str) -> HostFacts:
         free_docker=_kilobytes(values, "free_docker"),
         disk_docker=values.get("disk_docker", ""),
         engine_id=engine_id(info),
-        ran_since=tuple(ran_since),
+        ran_since=ran_since,
         root=values.get("root") == "yes",
         podman=values.get("podman") == "yes",
     )

@@ -19,16 +19,14 @@ import pytest
 from docker.errors import ImageNotFound
 from mcp import Client, StdioServerParameters
 
-from bottle.docker_engine import DockerEngine
+from bottle.composition import make_context
 from bottle.model import CapabilityRequest, RequestStatus
 from bottle.naming import Identity
-from bottle.operations import Context
 from bottle.operations.requests import collect, publish
 from bottle.requests.request import MAX_DOCKERFILE, MAX_OPEN
 from bottle.store.home import StateHome
 from bottle.store.state import BottleState
 from bottle.testing import RecordingProgress
-from migrate.image.save_stream import SaveStreamSource
 from tests.support.trees import snapshot
 
 ASK = "/run/bottle/request-capability"
@@ -50,9 +48,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.progress = RecordingProgress()
-        engine, home = DockerEngine(), StateHome(self.folder / "home")
-        layers = SaveStreamSource(engine)
-        self.context = Context(home=home, engine=engine, layers=layers, environ={}, progress=self.progress)
+        self.context = make_context(home=self.folder / "home", environ={}, progress=self.progress)
 
     @property
     def state(self) -> BottleState:

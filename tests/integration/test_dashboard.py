@@ -18,13 +18,11 @@ import pytest
 from docker.errors import NotFound
 
 from bottle import runtime
-from bottle.docker_engine import DockerEngine
+from bottle.composition import make_context
 from bottle.naming import Identity
 from bottle.operations import Context
-from bottle.store.home import StateHome
 from bottle.store.state import BottleState
 from bottle.words import size
-from migrate.image.save_stream import SaveStreamSource
 from tests.hosts import DockerHost
 from tests.integration import migration
 from tests.support.dashboard import opened, run
@@ -56,8 +54,7 @@ class Place:
     @property
     def context(self) -> Context:
         """What the dashboard acts in."""
-        engine, home = DockerEngine(), StateHome(self.folder / "home")
-        return Context(home=home, engine=engine, layers=SaveStreamSource(engine), environ=self.environ)
+        return make_context(home=self.folder / "home", environ=self.environ)
 
     def run(self, *words: str) -> dict[str, Any]:
         """The JSON of a command that succeeds."""

@@ -19,6 +19,7 @@ import pytest
 from tests.hosts import DockerHost
 from tests.integration import migration, trees
 from tests.integration.migration import Desk, ended, far_can_resume, forgotten, heard, leftovers
+from tests.support import library
 from tests.support.git import repository, view, worktree
 from tests.support.trees import make_deep
 from tests.support.trees import snapshot as snapshot_of
@@ -124,6 +125,19 @@ def test_all_that_belongs_to_a_bottle_arrives_and_the_agent_goes_on(desk: Desk, 
             key: moved[key] for key in ("staged_bytes", "workspace", "dropped")
         }
         assert host.docker("inspect", "-f", "{{.State.Running}}", f"bottle-{identity}").text == "true"
+
+
+def test_a_program_moves_a_bottle_as_docs_library_says(desk: Desk, there: DockerHost) -> None:
+    desk.knows(there)
+    identity = desk.start("plain")
+    with forgotten(there, identity):
+        words = (sys.executable, "-c", library.program(identity, desk.target(there)))
+        done = subprocess.run(words, cwd=desk.folder, env=desk.environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        *steps, said = done.stdout.splitlines()
+        assert said == f"{identity} is on {desk.target(there)}"
+        assert steps[-1].endswith(" bytes more")
+        assert there.exec(["test", "-d", f"/root/.bottle/state/{identity}"]).returncode == 0
 
 
 def test_no_more_travels_than_the_plan_says(desk: Desk, host: DockerHost) -> None:

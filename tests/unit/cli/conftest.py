@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
 import os
@@ -15,7 +14,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bottle.cli.main import main
-from bottle.operations import Context
 from bottle.store.state import BottleState
 from tests.support.trees import Snapshot, snapshot
 from tests.support.world import BASE, World
@@ -68,8 +66,8 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
     monkeypatch.chdir(world.cwd)
     monkeypatch.setenv("BOTTLE_HOME", str(world.home.path))
     monkeypatch.setenv("DEMO_TOKEN", "hunter2")
-    monkeypatch.setattr("bottle.cli.shared.DockerEngine", lambda: world.engine)
-    monkeypatch.setattr("bottle.cli.shared.Context", functools.partial(Context, runtime=world.runtime))
+    monkeypatch.setattr("bottle.composition.DockerEngine", lambda: world.engine)
+    monkeypatch.setattr("bottle.composition.default_runtime", lambda: world.runtime)
     monkeypatch.setattr(os, "fsync", lambda _: None)
     root, before = logging.getLogger(), list(logging.getLogger().handlers)
     yield Cli(world)

@@ -240,7 +240,7 @@ def struck(cli: Cli, moment: int) -> Iterator[Struck]:
     """Have the engine be one that is struck."""
     engine = Struck(cli.world.engine, moment)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bottle.cli.shared.DockerEngine", lambda: engine)
+        patch.setattr("bottle.composition.DockerEngine", lambda: engine)
         yield engine
 
 

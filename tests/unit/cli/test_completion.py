@@ -14,7 +14,7 @@ import pexpect
 import pytest
 from click.shell_completion import ShellComplete, get_completion_class
 
-from bottle.cli.completion import Bash
+from bottle.cli.bash import Bash
 from bottle.cli.main import main
 from tests.unit.cli.conftest import Cli
 

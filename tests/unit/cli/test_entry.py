@@ -164,10 +164,10 @@ def test_while_the_words_are_read(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> 
         assert (result.exit_code, is_told(result.stderr, "bottle commit --help")) == (130, True), place
 
 
-def test_while_a_bar_is_made(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_progress_is_shown(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     bottle = cli.start()
     monkeypatch.setattr("bottle.cli.shared.for_stderr", Bars)
-    monkeypatch.setattr("tqdm.tqdm.get_lock", strike)
+    monkeypatch.setattr("bottle.cli.progress.Tail", strike)
     result = cli("commit", str(bottle.identity))
     assert result.exit_code == 130
     assert "bottle: interrupted\n  state: the next commit, or resume, finds out whether it was made" in result.stderr

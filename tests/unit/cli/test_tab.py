@@ -16,7 +16,6 @@ from bottle.cli import tab
 from bottle.cli.main import main
 
 CONTEXT = click.Context(main)
-FILE = Path(tab.__file__).parent / tab.FILE
 # What takes long to load, and is of no use to a Tab.
 HEAVY = (
     "cattrs",
@@ -39,8 +38,8 @@ def commands() -> dict[str, click.Command]:
 def test_a_tab_knows_the_commands_as_they_are() -> None:
     told = {name: tab.described(command) for name, command in commands().items()}
     if os.environ.get("UPDATE_GOLDEN"):
-        FILE.write_text(json.dumps(told, indent=1) + "\n")
-    assert told == json.loads(FILE.read_text())
+        tab.FILE.write_text(json.dumps(told, indent=1) + "\n")
+    assert told == json.loads(tab.FILE.read_text())
 
 
 @pytest.mark.parametrize("name", commands())

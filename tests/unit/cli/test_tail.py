@@ -122,7 +122,7 @@ def test_the_time_of_a_bar_goes_on_where_nothing_is_counted(
             refreshed.set()
             return True
 
-    monkeypatch.setattr(progress, "tqdm", Bar)
+    monkeypatch.setattr("tqdm.tqdm", Bar)
     with Bars().phase("reading", 3):
         refreshed.clear()
         assert refreshed.wait(30)

@@ -49,6 +49,7 @@ from bottle.model import (
 from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.operations import Context, examine, list_bottles
+from bottle.operations import pause as pausing
 from bottle.operations.commit import commit
 from bottle.operations.doctor import Verdict
 from bottle.operations.resume import resume
@@ -63,6 +64,7 @@ from migrate.contents.packing import packed_before
 from migrate.host.destination import Destination
 from migrate.host.probe import probe
 from migrate.model import RemoteCommand, Reply
+from migrate.move import files, image, rehearsal
 from migrate.move.execute import move, plan
 from migrate.move.model import Moved, MovePlan
 from migrate.pull.messages import moved_from_json, moved_to_json, plan_from_json, plan_to_json
@@ -104,8 +106,8 @@ class Rig:
 
     def hold(self, *images: ImageFacts) -> None:
         """Have the engine there list these images."""
-        listed = "\n".join(image.id for image in images)
-        described = "\n".join(f"{image.id} {json.dumps(list(image.diff_ids))}" for image in images)
+        listed = "\n".join(each.id for each in images)
+        described = "\n".join(f"{each.id} {json.dumps(list(each.diff_ids))}" for each in images)
         script = (self.programs / "docker").read_text()
         held = f"image' 'ls*) echo '{listed}' ;;\nimage' 'inspect*) echo '{described}' ;;\n"
         self.program("docker", script.replace("load*)", f"{held}load*)"))
@@ -144,7 +146,7 @@ class Rig:
 
 @pytest.fixture
 def rig(tmp_path: Path, far: Path, programs: Path, remote: LocalRemote, monkeypatch: pytest.MonkeyPatch) -> Rig:
-    monkeypatch.setattr("migrate.move.image.measure", lambda *_: 1e9)
+    monkeypatch.setattr(image, "measure", lambda *_: 1e9)
     monkeypatch.setattr(Destination, "verify_image", lambda *_: None)  # no engine there has an image to be looked at
     return Rig(tmp_path, far, programs, remote)
 
@@ -178,8 +180,8 @@ def test_a_copy_holds_the_bottle_still_and_lets_it_go_on(rig: Rig, monkeypatch: 
     assert world.status(bottle) is Status.RUNNING
     assert bottle.paused_by is None
     with monkeypatch.context() as patch:
-        for name in ("migrate.move.files.pack", "bottle.operations.pause.let_go_on"):
-            patch.setattr(name, lambda *_, **__: (_ for _ in ()).throw(Killed))
+        for module, name in ((files, "pack"), (pausing, "let_go_on")):
+            patch.setattr(module, name, lambda *_, **__: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             rig.move(keep=True)
     assert (world.status(bottle), bottle.paused_by) == (Status.PAUSED, "a copy")
@@ -787,7 +789,7 @@ def test_a_container_that_cannot_be_looked_into_is_looked_through_when_it_is_com
         raise EngineError("no")
 
     with monkeypatch.context() as patch:
-        patch.setattr("migrate.move.rehearsal.written_layer", failing)
+        patch.setattr(rehearsal, "written_layer", failing)
         with pytest.raises(PreflightRefused, match="/root/key: a GitHub token"):
             rig.move()
     assert any("only when it is committed: no" in note for note in rig.world.progress.notes)

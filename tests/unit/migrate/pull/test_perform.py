@@ -49,6 +49,7 @@ from migrate.host.script import Effect
 from migrate.image.load_archive import Layer, compose
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec, RemoteCommand, Reply
+from migrate.pull import site
 from migrate.pull.perform import Arrived, Performer
 from migrate.pull.policy import ASKED, Terms
 from migrate.pull.receiver import Breach
@@ -646,7 +647,7 @@ def test_a_piece_is_no_longer_than_it_says(meet: Callable[..., Any]) -> None:
 
 def test_pieces_do_not_fill_the_disk(meet: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     with meet() as owner:
-        monkeypatch.setattr("migrate.pull.site.RESERVE", 1 << 62)
+        monkeypatch.setattr(site, "RESERVE", 1 << 62)
         reply = owner.run("piece", NAME, "a" * 64, "00000000", "a" * 64, "10", stdin=b"x" * 10)
         assert (reply.status, reply.err) == (21, f"the disk of {owner.world.bottle_home} is full")
 
@@ -785,7 +786,7 @@ def test_a_bomb_does_not_fill_the_disk(
     headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": str(64 << 20), "GNU.sparse.numblocks": "1"}
     bomb = tar(("zeros", {"pax_headers": headers} if sparse else {}), content=b"" if sparse else bytes(64 << 20))
     with meet(sees=VerificationFailed) as owner:
-        monkeypatch.setattr("migrate.pull.site._free", lambda _: 1 << 20)
+        monkeypatch.setattr(site, "_free", lambda _: 1 << 20)
         try:
             owner.extract(gzip.compress(bomb), codec="gzip")
         finally:

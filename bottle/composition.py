@@ -1,0 +1,86 @@
+"""The composition root: the real parts that operations act on, put together for the command line, and for a program.
+
+See docs/LIBRARY.md.
+"""
+
+import os
+from collections.abc import Generator, Mapping, Set
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from bottle.docker_engine import DockerEngine
+from bottle.home import default_home
+from bottle.layers import ImageDocuments, LayerSource, LayerStream
+from bottle.model import ImageFacts
+from bottle.naming import Identity
+from bottle.operations import Context
+from bottle.ports import Engine, LayerSquasher, Progress
+from bottle.progress import Silent
+from bottle.runtime import default_runtime
+from bottle.store.home import StateHome
+
+
+def make_context(
+    *,
+    home: Path | None = None,
+    engine: Engine | None = None,
+    environ: Mapping[str, str] | None = None,
+    runtime: Path | None = None,
+    progress: Progress | None = None,
+) -> Context:
+    """What operations act in: the state, engine and environment of who runs this, and nobody who watches.
+
+    Each of them can be another one. No engine is asked anything yet. Raises UsageError where there is no home.
+    """
+    state = StateHome(default_home() if home is None else home)
+    engine = DockerEngine() if engine is None else engine
+    progress = Silent() if progress is None else progress
+    layers = _Layers(engine)
+    return Context(
+        home=state,
+        engine=engine,
+        layers=layers,
+        environ=os.environ if environ is None else environ,
+        runtime=default_runtime() if runtime is None else runtime,
+        progress=progress,
+        squasher=_Squasher(engine, layers, state.path, progress),
+    )
+
+
+@dataclass(frozen=True)
+class _Layers:
+    """The LayerSource of an engine, loaded when somebody reads a layer, as most commands do not."""
+
+    engine: Engine
+
+    @cached_property
+    def _source(self) -> LayerSource:
+        from migrate.image.save_stream import SaveStreamSource  # noqa: PLC0415  (as said above)
+
+        return SaveStreamSource(self.engine)
+
+    def image(self, ref: str) -> ImageFacts:
+        return self._source.image(ref)
+
+    def read(self, ref: str, wanted: Set[str], progress: Progress) -> Generator[LayerStream | ImageDocuments]:
+        return self._source.read(ref, wanted, progress)
+
+
+@dataclass(frozen=True)
+class _Squasher:
+    """The LayerSquasher of an engine, loaded when an image is too deep."""
+
+    engine: Engine
+    layers: LayerSource
+    home: Path
+    progress: Progress
+
+    @cached_property
+    def _squasher(self) -> LayerSquasher:
+        from migrate.image.squash import Squasher  # noqa: PLC0415  (as said above)
+
+        return Squasher(self.engine, self.layers, self.home, self.progress)
+
+    def squash(self, identity: Identity, ref: str, *, base: tuple[str, ...], tag: str) -> ImageFacts:
+        return self._squasher.squash(identity, ref, base=base, tag=tag)
