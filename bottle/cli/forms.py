@@ -9,7 +9,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from bottle.model import Agent, CommitRecord, Metadata, Mount
+from bottle.cli.movewords import missing_line, stays_line
+from bottle.model import Agent, CommitRecord, Metadata, Missing, Mount, Stays
 from bottle.naming import Identity
 from bottle.portbinding import PortBinding
 
@@ -65,14 +66,17 @@ def commit_document(commit: CommitRecord) -> Json:
 def _plain(value: Any) -> Any:
     match value:
         case tuple():
-            return [_plain(each) for each in value]
+            plain: Any = [_plain(each) for each in value]
         case datetime():
-            return value.isoformat()
+            plain = value.isoformat()
         case Enum():
-            return value.value
+            plain = value.value
+        case Stays():
+            plain = stays_line(value)
+        case Missing():
+            plain = missing_line(value)
         case Path() | Identity() | PortBinding():
-            return str(value)
-        case _ if is_dataclass(value):
-            return document_of(value)
+            plain = str(value)
         case _:
-            return value
+            plain = document_of(value) if is_dataclass(value) else value
+    return plain

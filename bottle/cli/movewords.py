@@ -39,12 +39,21 @@ _MISSING = {
 }
 
 
+def stays_line(item: Stays, sides: Sides = SENDING) -> str:
+    """Something that does not travel."""
+    return _STAYS[item.kind].format(item, there=sides.destination)
+
+
+def missing_line(item: Missing, sides: Sides = SENDING) -> str:
+    """Something that the destination lacks."""
+    return _MISSING[item.kind].format(item, there=sides.destination)
+
+
 def staying(items: Iterable[Stays], sides: Sides = SENDING) -> list[str]:
     """What does not travel, a line each."""
-    return [_STAYS[item.kind].format(item, there=sides.destination) for item in items]
+    return [stays_line(item, sides) for item in items]
 
 
 def missing(items: Iterable[Missing], sides: Sides = SENDING) -> list[str]:
     """What the destination lacks, a line each; of one that fetches, bottle itself is there whatever was said."""
-    told = (item for item in items if sides == SENDING or item.kind is not MissingKind.BOTTLE)
-    return [_MISSING[item.kind].format(item, there=sides.destination) for item in told]
+    return [missing_line(item, sides) for item in items if sides == SENDING or item.kind is not MissingKind.BOTTLE]

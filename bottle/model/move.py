@@ -19,7 +19,7 @@ class StayKind(Enum):
     NETWORK = "network"
     PORT = "port"
     GPUS = "gpus"
-    HOME = "bottle home"  # which lies in the workspace
+    HOME = "home of bottle"  # which lies in the workspace
     FRACTIONS = "fractions of seconds"  # in the times of files, by the host whose tar is busybox's
     LINE = "line"  # in words: what a repository names, and all that earlier versions wrote
 
