@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.packages import Installed, install
 from benchmarks.plants import VALUE, Plant, plants
 from migrate.secrets.patterns import Finder
-from migrate.secrets.scan import Entry, Find, Scan
+from migrate.secrets.scan import Find, Scan, ScannedEntry
 
 _FINDER = Finder({"SECRET": VALUE})
 _HOMES = ("/root", "/home/agent", "")  # the last is the folder of a package
@@ -60,7 +60,7 @@ class Planted:
         return f"{verdict:8}{self.plant.name:54}{self.how:30}{self.package.name}:{self.path}"
 
 
-def entries(root: Path, instead: Mapping[str, bytes] | None = None) -> Iterator[Entry]:
+def entries(root: Path, instead: Mapping[str, bytes] | None = None) -> Iterator[ScannedEntry]:
     """The files below `root` by their paths from there, some with other content, and further ones."""
     left = dict(instead or {})
     for folder, _, names in os.walk(root):
@@ -70,9 +70,9 @@ def entries(root: Path, instead: Mapping[str, bytes] | None = None) -> Iterator[
                 path = f"/{file.relative_to(root)}"
                 data = left.pop(path, None)
                 data = file.read_bytes() if data is None else data
-                yield Entry(path=path, size=len(data), data=(data,))
+                yield ScannedEntry(path=path, size=len(data), data=(data,))
     for path, data in left.items():
-        yield Entry(path=path, size=len(data), data=(data,))
+        yield ScannedEntry(path=path, size=len(data), data=(data,))
 
 
 def look(package: Installed) -> Tree:
@@ -80,7 +80,7 @@ def look(package: Installed) -> Tree:
     files: list[str] = []
     alike: list[str] = []
 
-    def passing() -> Iterator[Entry]:
+    def passing() -> Iterator[ScannedEntry]:
         for entry in entries(package.root):
             files.append(entry.path)
             if entry.data is not None and _FINDER.find(entry.data):

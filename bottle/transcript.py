@@ -41,7 +41,7 @@ _LINKS = 40  # paths that a transcript may consist of when links are followed: a
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class TranscriptEntry:
     """A file, folder or symlink of a snapshot, as its index has it; `sha256`, in hex, is a file's.
 
     `path` is relative, in posix form. `mtime` is in whole seconds, as an engine gives times.
@@ -59,10 +59,10 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Index:
+class TranscriptIndex:
     """`transcript/index.json`: every file, folder and link of a snapshot."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[TranscriptEntry, ...]
 
 
 def _target(value: object, _: object) -> str:
@@ -89,7 +89,7 @@ _ENTRY = Form(
         "target": _target,
     },
 )
-INDEX = Forms({Entry: _ENTRY})
+INDEX = Forms({TranscriptEntry: _ENTRY})
 
 
 def capture(
@@ -112,7 +112,7 @@ def capture(
     except OSError as exc:
         raise cannot_write(folder, exc) from exc
     try:
-        entries: list[Entry] = []
+        entries: list[TranscriptEntry] = []
         elsewhere = (RESERVED, *(mount.target for mount in mounted))
         waiting, done = [*_outermost(paths)], list[str]()
         while waiting:
@@ -122,7 +122,7 @@ def capture(
             link = next((each.target for each in found if _is_link_at(done[-1], each)), None)
             if link is not None:
                 waiting += _leads_to(done[-1], link, (*done, *waiting), elsewhere)
-        write_atomic(new / "index.json", INDEX.dump(Index(entries=tuple(entries))))
+        write_atomic(new / "index.json", INDEX.dump(TranscriptIndex(entries=tuple(entries))))
         replace_tree(new, folder)
     finally:
         tree.discard(new)
@@ -138,7 +138,7 @@ def _outermost(paths: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def _take(engine: Contents, container: str, path: str, files: Path) -> tuple[Entry, ...]:
+def _take(engine: Contents, container: str, path: str, files: Path) -> tuple[TranscriptEntry, ...]:
     above = posixpath.dirname(path).lstrip("/")
     rules = Rules(what="an archive", special=SPECIAL, limits=_LIMITS)
     try:
@@ -157,8 +157,8 @@ def _take(engine: Contents, container: str, path: str, files: Path) -> tuple[Ent
     return entries
 
 
-def _noted(item: Item) -> Entry:
-    return Entry(
+def _noted(item: Item) -> TranscriptEntry:
+    return TranscriptEntry(
         path=item.path,
         type=item.type,
         mode=item.mode,
@@ -171,7 +171,7 @@ def _noted(item: Item) -> Entry:
     )
 
 
-def _is_link_at(path: str, entry: Entry) -> bool:
+def _is_link_at(path: str, entry: TranscriptEntry) -> bool:
     return entry.type is ItemType.SYMLINK and entry.path == path.lstrip("/")
 
 
@@ -211,7 +211,7 @@ def _require_readable(engine: Contents, container: str, cause: NotFound) -> None
         close()
 
 
-def read_index(folder: Path) -> tuple[Entry, ...]:
+def read_index(folder: Path) -> tuple[TranscriptEntry, ...]:
     """What the snapshot in `folder` holds; nothing when there is none; nothing is changed. Raises StateDamaged."""
     path = standing_tree(folder) / "index.json"
     try:
@@ -220,7 +220,7 @@ def read_index(folder: Path) -> tuple[Entry, ...]:
         return ()
     except OSError as exc:
         raise StateDamaged(f"cannot read {path}: {exc.strerror}", next_step=f"ls -l {path}") from exc
-    return INDEX.load(data, path, Index).entries
+    return INDEX.load(data, path, TranscriptIndex).entries
 
 
 def restore(engine: Contents, container: str, folder: Path, *, spared: Callable[[str], bool] = lambda _: False) -> int:
@@ -239,7 +239,7 @@ def restore(engine: Contents, container: str, folder: Path, *, spared: Callable[
 
 
 @contextmanager
-def _as_tar(entries: tuple[Entry, ...], files: Path) -> Iterator[BinaryIO]:
+def _as_tar(entries: tuple[TranscriptEntry, ...], files: Path) -> Iterator[BinaryIO]:
     with tempfile.TemporaryFile() as spool:
         with _opened(files) as below, tarfile.open(fileobj=spool, mode="w", format=tarfile.PAX_FORMAT) as archive:
             for entry in entries:
@@ -269,7 +269,7 @@ def _opened(files: Path) -> OpenTree:
         ) from exc
 
 
-def _checked(entry: Entry, below: OpenTree, files: Path) -> BinaryIO:
+def _checked(entry: TranscriptEntry, below: OpenTree, files: Path) -> BinaryIO:
     try:
         content = below.open(entry.path)
     except OSError as exc:

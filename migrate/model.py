@@ -113,7 +113,7 @@ class Presence(Enum):
     MOVED = "moved"
 
 
-class Place(Enum):
+class WorkspacePlace(Enum):
     """What is at the path where the workspace is to land. `OURS`: an earlier run of the same move put it there."""
 
     FREE = "free"
@@ -165,7 +165,7 @@ class HostFacts:
     free_home: int
     disk_home: str
     staged: int
-    workspace: Place | None
+    workspace: WorkspacePlace | None
     free_workspace: int
     disk_workspace: str
     docker: str

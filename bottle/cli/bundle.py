@@ -15,7 +15,7 @@ from bottle.cli.shared import choose, command, consenting, format_option, make_c
 from bottle.losses import worth_telling
 from bottle.words import counted, size
 from migrate import Allowed, Exported, Imported, ImportRequest, export, import_bundle
-from migrate.bundle.format import LEFT, Kind, Member
+from migrate.bundle.format import LEFT, BundleMember, MemberKind
 
 
 @click.command("export")
@@ -120,12 +120,12 @@ def _exported(exported: Exported) -> list[str]:
         f"{exported.identity} is in {exported.file} (commit {manifest.commit.number}, {size(exported.size)}, "
         f"{unpacked} unpacked)"
     ]
-    layers = manifest.of(Kind.LAYER)
+    layers = manifest.of(MemberKind.LAYER)
     lines.append(f"  image: {counted(len(layers), 'layer')}, {size(sum(member.size for member in layers))}")
     lines += [
         f"  with its {_holds(member)}: {size(member.size)}"
         for member in manifest.members
-        if member.kind not in {Kind.CONFIG, Kind.LAYER}
+        if member.kind not in {MemberKind.CONFIG, MemberKind.LAYER}
     ]
     lines += [f"  went along: {item}" for item in exported.carried]
     lines += [f"  was left behind: {item}" for item in exported.left_behind]
@@ -140,7 +140,7 @@ def _exported(exported: Exported) -> list[str]:
     ]
 
 
-def _holds(member: Member) -> str:
+def _holds(member: BundleMember) -> str:
     return f"volume {member.place.volume}" if member.place is not None else member.kind.value
 
 

@@ -20,7 +20,7 @@ from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context
 from bottle.operations.firstmoments import lacks_shell, require_user
 from bottle.operations.requests import admit_requests
-from bottle.operations.secrets import hand_over, missing_secrets
+from bottle.operations.secrets import hand_in, missing_secrets
 from bottle.operations.settle import remove_draft_containers
 from bottle.workspace import may_not_write, user_id
 
@@ -111,7 +111,7 @@ def _create_draft(
     folder = None
     if may_ask:
         admit_requests(context, identity, image)
-        folder = hand_over(context, metadata, command.once)
+        folder = hand_in(context, metadata, command.once)
     spec = launch_spec(metadata, image=image, argv=command.now, run_folder=folder, commit=commit, tty=tty)
     spec = replace(spec, name=identity.draft)
     told = replace(spec, entrypoint=(*LAUNCH, *command.made)) if may_ask else spec

@@ -26,7 +26,7 @@ from bottle.operations.images import obtain
 from bottle.operations.launching import begin_container, launch_notes, new_container
 from bottle.operations.pause import let_go_on
 from bottle.operations.preflight import require_launchable
-from bottle.operations.secrets import hand_over
+from bottle.operations.secrets import hand_in
 from bottle.operations.settle import settle, take_effect
 from bottle.plan.resume import (
     Attach,
@@ -310,7 +310,7 @@ def _copied_again(
 def _tell(context: Context, metadata: Metadata, container: ContainerFacts | None, command: Command) -> None:
     """The folder behind /run/bottle is in memory: after a reboot it is made again before the container starts."""
     if container is not None and any(mount.target == RESERVED for mount in container.mounts):
-        hand_over(context, metadata, command.once)
+        hand_in(context, metadata, command.once)
 
 
 def _require_workspace(metadata: Metadata) -> None:

@@ -11,7 +11,7 @@ from bottle.operations.context import Context
 from bottle.requests.request import answer_to
 
 
-def hand_over(context: Context, metadata: Metadata, command: tuple[str, ...] | None) -> Path:
+def hand_in(context: Context, metadata: Metadata, command: tuple[str, ...] | None) -> Path:
     """Put what a launch needs where its container sees it: `command`, and secrets from the environment as it is now.
 
     `command` is the argument vector that it runs this time, None for the one that its container was made to run.

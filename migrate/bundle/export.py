@@ -18,14 +18,14 @@ from bottle.plan.guards import finishing, require_docker, require_here
 from bottle.store.state import BottleState
 from bottle.store.temporary import note_outside
 from migrate.bundle.file import BundleFile, require_free, writing
-from migrate.bundle.format import BundledCommit, Manifest, Place
-from migrate.bundle.inspection import inspect
+from migrate.bundle.format import BundledCommit, BundleManifest, VolumePlace
+from migrate.bundle.inspection import inspect_bundle
 from migrate.bundle.members import Packing, links_out, members_of, one_tar
 from migrate.bundle.plan import UNCHANGED, ExportFacts, ExportPlan, plan_export
 from migrate.contents.git import Git
 from migrate.contents.live_folder import keep_up
 from migrate.contents.outside import Survey
-from migrate.contents.packing import Packed, own_folder, pack, repositories_of, require_same_needs
+from migrate.contents.packing import Packed, own_folder, pack_beside, repositories_of, require_same_needs
 from migrate.contents.survey import survey
 from migrate.contents.travels import mounted_workspace, require_consent
 from migrate.image.reading import read_layers
@@ -49,7 +49,7 @@ class Exported:
     identity: Identity
     file: Path
     size: int
-    manifest: Manifest
+    manifest: BundleManifest
     committed: bool
     links: tuple[str, ...]
     skipped: tuple[str, ...]
@@ -186,7 +186,7 @@ class _Export:
         tree.discard(self._folder / "files")
 
     def _pack(self, commit: CommitRecord) -> Packed:
-        packed = pack(
+        packed = pack_beside(
             self._context,
             self._state,
             self._spool("files"),
@@ -226,22 +226,22 @@ class _Export:
             next_step=send_along(metadata),
         )
 
-    def _volumes(self, packed: Packed) -> dict[Place, Blob]:
+    def _volumes(self, packed: Packed) -> dict[VolumePlace, Blob]:
         """By the names that the manifest has for them, and where they are mounted."""
         identity = self._state.identity
         names = {identity.volume(mount.source): mount.source for mount in self._state.metadata().agent.volumes}
         return {
-            Place(volume=names[mount.source], target=mount.target): tarball.blob
+            VolumePlace(volume=names[mount.source], target=mount.target): tarball.blob
             for mount, tarball in packed.volumes.items()
         }
 
-    def _write(self, commit: CommitRecord, packing: Packing) -> tuple[Manifest, int]:
+    def _write(self, commit: CommitRecord, packing: Packing) -> tuple[BundleManifest, int]:
         """Write it and look at it as who imports it will; its manifest and its size in bytes."""
         image = self._context.engine.image(commit.tag)
         if image is None:
             raise NotFound(f"the image {commit.tag} vanished meanwhile", left=UNCHANGED, next_step="docker image ls")
         members, sources = members_of(packing)
-        manifest = Manifest(
+        manifest = BundleManifest(
             identity=self._state.identity,
             created_at=self._context.now(),
             architecture=image.architecture,
@@ -258,7 +258,7 @@ class _Export:
             writing(self._file, manifest, sources, self._context.progress, note=self._note) as temporary,
             BundleFile.open(temporary) as written,
         ):
-            inspect(written, self._context.progress)  # what import would refuse must not pass for a bundle
+            inspect_bundle(written, self._context.progress)  # what import would refuse must not pass for a bundle
             return manifest, written.size
 
     def _note(self, part: Path) -> None:

@@ -15,7 +15,7 @@ from bottle.ports import Progress
 from bottle.tar.chunks import CHUNK
 from bottle.words import size
 from migrate.bundle import format as bundle
-from migrate.bundle.format import BLOCK, MANIFEST, SEAL, Manifest, Member
+from migrate.bundle.format import BLOCK, MANIFEST, SEAL, BundleManifest, BundleMember
 from migrate.model import Codec
 from migrate.tar.compression import Meter, decompress
 
@@ -29,7 +29,7 @@ class BundleFile:
         self.name = name
         self.size = os.fstat(file.fileno()).st_size
         document = self._document(0, MANIFEST, bundle.MAX_MANIFEST)
-        self.manifest: Manifest = self._parse(document)
+        self.manifest: BundleManifest = self._parse(document)
         self._offsets: dict[str, int] = {}
         self._check_frame(document)
 
@@ -47,7 +47,7 @@ class BundleFile:
                 raise bundle.refusal(f"{path} is no regular file")
             yield cls(file, str(path))
 
-    def raw(self, member: Member, progress: Progress | None = None) -> Iterator[bytes]:
+    def raw(self, member: BundleMember, progress: Progress | None = None) -> Iterator[bytes]:
         """A member's bytes. Raises VerificationFailed at their end when they are not those that were sealed."""
         meter, offset, left = Meter(), self._offsets[member.name], member.size
         while left:
@@ -60,7 +60,7 @@ class BundleFile:
         if meter.digest != member.digest:
             raise bundle.refusal(f"{member.name} was changed: its bytes have another digest than the manifest says")
 
-    def plain(self, member: Member, progress: Progress | None = None) -> Iterator[bytes]:
+    def plain(self, member: BundleMember, progress: Progress | None = None) -> Iterator[bytes]:
         """What a member unpacks to, and never more than it declares. Raises VerificationFailed."""
         meter = Meter()
         try:
@@ -87,10 +87,10 @@ class BundleFile:
             raise bundle.refusal(f"{name} belongs at byte {offset}, and {found.name[:80]!r} is there")
         return self._at(offset + BLOCK, found.size)
 
-    def _parse(self, document: bytes) -> Manifest:
+    def _parse(self, document: bytes) -> BundleManifest:
         """Read the manifest; one that makes no sense and was not sealed so was changed on its way."""
         try:
-            return bundle.parse(document)
+            return bundle.parse_manifest(document)
         except VerificationFailed:
             seal = bundle.seal(document)
             tail = seal + bundle.padding(len(seal)) + bundle.END
@@ -100,7 +100,7 @@ class BundleFile:
 
     def _check_frame(self, document: bytes) -> None:
         """Every header, all padding, the seal and the end are what follows from the manifest, to the last byte."""
-        expected = bundle.size_of(document, self.manifest.members)
+        expected = bundle.bundle_size(document, self.manifest.members)
         if self.size != expected:
             verb = "was cut short" if self.size < expected else "is too long"
             raise bundle.refusal(f"{self.name} {verb}: it has {self.size} bytes, and {expected} were declared")
@@ -152,7 +152,7 @@ def require_free(target: Path) -> None:
         )
 
 
-def require_space(target: Path, needed: int) -> None:
+def require_bundle_space(target: Path, needed: int) -> None:
     """Refuse to begin a file that does not fit. Raises PreflightRefused."""
     facts = os.statvfs(target.parent)
     free = facts.f_bavail * facts.f_frsize
@@ -167,7 +167,7 @@ def require_space(target: Path, needed: int) -> None:
 @contextmanager
 def writing(
     target: Path,
-    manifest: Manifest,
+    manifest: BundleManifest,
     sources: Mapping[str, Path | bytes],
     progress: Progress,
     *,
@@ -180,8 +180,8 @@ def writing(
     cannot be written.
     """
     document = bundle.render(manifest)
-    total = bundle.size_of(document, manifest.members)
-    require_space(target, total)
+    total = bundle.bundle_size(document, manifest.members)
+    require_bundle_space(target, total)
     temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(6)}.part")
     note(temporary)
     try:
@@ -202,7 +202,7 @@ def writing(
         raise cannot_write(target, exc) from exc
 
 
-def _pieces(document: bytes, manifest: Manifest, sources: Mapping[str, Path | bytes]) -> Iterator[bytes]:
+def _pieces(document: bytes, manifest: BundleManifest, sources: Mapping[str, Path | bytes]) -> Iterator[bytes]:
     yield bundle.header(MANIFEST, len(document)) + document + bundle.padding(len(document))
     for member in manifest.members:
         yield bundle.header(member.name, member.size)
@@ -212,7 +212,7 @@ def _pieces(document: bytes, manifest: Manifest, sources: Mapping[str, Path | by
     yield bundle.header(SEAL, len(seal)) + seal + bundle.padding(len(seal)) + bundle.END
 
 
-def _as_promised(member: Member, source: Path | bytes) -> Iterator[bytes]:
+def _as_promised(member: BundleMember, source: Path | bytes) -> Iterator[bytes]:
     meter = Meter()
     for piece in _read(source):
         meter.update(piece)
@@ -247,11 +247,11 @@ def _give_name(temporary: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
-def plain_member(name: str, kind: bundle.Kind, data: bytes) -> Member:
+def plain_member(name: str, kind: bundle.MemberKind, data: bytes) -> BundleMember:
     """A member that is not compressed."""
     meter = Meter()
     meter.update(data)
-    return Member(
+    return BundleMember(
         name=name,
         kind=kind,
         codec=Codec.NONE,

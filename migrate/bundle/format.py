@@ -37,7 +37,7 @@ _NEXT = "export it again where it came from, or fetch the file again"
 LEFT = "nothing was changed here"
 
 
-class Kind(Enum):
+class MemberKind(Enum):
     """What a member holds. The value is its word in the manifest."""
 
     CONFIG = "image-config"
@@ -48,7 +48,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class VolumePlace:
     """Which of the agent's volumes a member holds: its name in the manifest `bottle.toml`, and where it is mounted."""
 
     volume: str
@@ -56,17 +56,17 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class BundleMember:
     """One file of the bundle. `size` and `digest` are those of its bytes, `plain_…` those of what they unpack to."""
 
     name: str
-    kind: Kind
+    kind: MemberKind
     codec: Codec
     size: int
     digest: str
     plain_size: int
     plain_digest: str
-    place: Place | None = None
+    place: VolumePlace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ class BundledCommit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class BundleManifest:
     """`bottle-bundle.json`: whose bundle it is, which commit, and every member in the order in which it comes."""
 
     identity: Identity
@@ -88,9 +88,9 @@ class Manifest:
     architecture: str
     os: str
     commit: BundledCommit
-    members: tuple[Member, ...]
+    members: tuple[BundleMember, ...]
 
-    def of(self, kind: Kind) -> tuple[Member, ...]:
+    def of(self, kind: MemberKind) -> tuple[BundleMember, ...]:
         """The members of one kind, in order."""
         return tuple(member for member in self.members if member.kind is kind)
 
@@ -100,17 +100,17 @@ class Manifest:
         return sum(member.plain_size for member in self.members)
 
 
-def member_name(kind: Kind, index: int, codec: Codec) -> str:
+def member_name(kind: MemberKind, index: int, codec: Codec) -> str:
     """What the member of a kind is called that has `index` others of it in front."""
     ending = ".tar" + _ENDINGS[codec]
     match kind:
-        case Kind.CONFIG:
+        case MemberKind.CONFIG:
             return "image/config.json"
-        case Kind.LAYER:
+        case MemberKind.LAYER:
             return f"image/layer-{index:03}{ending}"
-        case Kind.VOLUME:
+        case MemberKind.VOLUME:
             return f"volumes/{index:03}{ending}"
-        case Kind.WORKSPACE | Kind.STATE:
+        case MemberKind.WORKSPACE | MemberKind.STATE:
             return f"{kind.value}{ending}"
 
 
@@ -131,24 +131,24 @@ def seal(manifest: bytes) -> bytes:
     return f"{hashlib.sha256(manifest).hexdigest()}  {MANIFEST}\n".encode()
 
 
-def size_of(manifest: bytes, members: Iterable[Member]) -> int:
+def bundle_size(manifest: bytes, members: Iterable[BundleMember]) -> int:
     """Bytes of the whole file."""
     sizes = [len(manifest), *(member.size for member in members), len(seal(manifest))]
     return sum(BLOCK + size + len(padding(size)) for size in sizes) + len(END)
 
 
-def render(manifest: Manifest) -> bytes:
+def render(manifest: BundleManifest) -> bytes:
     """The manifest as it is written; the same manifest gives the same bytes."""
     return FORMS.dump(manifest)
 
 
-def parse(data: bytes) -> Manifest:
+def parse_manifest(data: bytes) -> BundleManifest:
     """Read a manifest that nobody vouches for. Raises StateTooNew for a newer schema, else VerificationFailed.
 
     Only what `render` would write again is taken, so there are no unknown keys, and none twice.
     """
     try:
-        manifest = FORMS.load(data, Path(MANIFEST), Manifest)
+        manifest = FORMS.load(data, Path(MANIFEST), BundleManifest)
     except StateTooNew:
         raise
     except StateDamaged as exc:
@@ -163,7 +163,7 @@ def refusal(what: str) -> VerificationFailed:
     return VerificationFailed(f"the bundle is refused: {what}", left=LEFT, next_step=_NEXT)
 
 
-def _check(manifest: Manifest) -> None:
+def _check(manifest: BundleManifest) -> None:
     """Every member is one that belongs there, in its place, under its name; nothing is missing and nothing twice."""
     commit = manifest.commit
     if commit.tag != manifest.identity.committed(commit.number):
@@ -171,25 +171,25 @@ def _check(manifest: Manifest) -> None:
     layers = tuple(dict.fromkeys(commit.diff_ids))
     if not layers or len(commit.diff_ids) > _MAX_LAYERS:
         raise ValueError(f"an image of {len(commit.diff_ids)} layers")
-    volumes, workspaces = manifest.of(Kind.VOLUME), manifest.of(Kind.WORKSPACE)
-    expected = [Kind.CONFIG, *[Kind.LAYER] * len(layers), *[Kind.VOLUME] * len(volumes)]
-    expected += [*[Kind.WORKSPACE] * min(1, len(workspaces)), Kind.STATE]
+    volumes, workspaces = manifest.of(MemberKind.VOLUME), manifest.of(MemberKind.WORKSPACE)
+    expected = [MemberKind.CONFIG, *[MemberKind.LAYER] * len(layers), *[MemberKind.VOLUME] * len(volumes)]
+    expected += [*[MemberKind.WORKSPACE] * min(1, len(workspaces)), MemberKind.STATE]
     if [member.kind for member in manifest.members] != expected or len(volumes) > _MAX_VOLUMES:
         raise ValueError("its members are not the config, the layers, the volumes, the workspace and the state")
-    counts = dict.fromkeys(Kind, 0)
+    counts = dict.fromkeys(MemberKind, 0)
     for member in manifest.members:
         name = member_name(member.kind, counts[member.kind], member.codec)
         counts[member.kind] += 1
         if member.name != name:
             raise ValueError(f"a member called {member.name[:80]!r} where {name} belongs")
-        if (member.place is not None) != (member.kind is Kind.VOLUME):
+        if (member.place is not None) != (member.kind is MemberKind.VOLUME):
             raise ValueError(f"{name} is a volume, or says where it is mounted, and not both")
         same = (member.size, member.digest) == (member.plain_size, member.plain_digest)
         if same != (member.codec is Codec.NONE):
             raise ValueError(f"{name} is compressed, or not, and its digests say otherwise")
     if manifest.members[0].codec is not Codec.NONE or manifest.members[0].size > MAX_MANIFEST:
         raise ValueError("the image's config is compressed or too large")
-    if tuple(member.plain_digest for member in manifest.of(Kind.LAYER)) != layers:
+    if tuple(member.plain_digest for member in manifest.of(MemberKind.LAYER)) != layers:
         raise ValueError("the layers are not those of the commit")
     places = [member.place for member in volumes if member.place]
     if len({place.volume for place in places}) < len(places) or len({place.target for place in places}) < len(places):
@@ -211,8 +211,8 @@ def _word(value: object, _: object) -> str:
 _SIZE = between(0, 1 << 50)
 FORMS = Forms(
     {
-        Manifest: Form(read={"architecture": _word, "os": _word}, check=_check),
+        BundleManifest: Form(read={"architecture": _word, "os": _word}, check=_check),
         BundledCommit: Form(read={"number": between(1, MOST_COMMITS), "config_digest": _digest}),
-        Member: Form(read={"size": _SIZE, "digest": _digest, "plain_size": _SIZE, "plain_digest": _digest}),
+        BundleMember: Form(read={"size": _SIZE, "digest": _digest, "plain_size": _SIZE, "plain_digest": _digest}),
     }
 )

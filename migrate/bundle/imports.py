@@ -35,9 +35,9 @@ from migrate.admission.grant import grant, history_here, rebuilt_from
 from migrate.admission.tar_rules import placed
 from migrate.bundle.consistency import require_held
 from migrate.bundle.file import BundleFile
-from migrate.bundle.format import LEFT, Kind, Member, refusal
-from migrate.bundle.inspection import Contents, inspect, rules_of
-from migrate.bundle.placement import demands, landing, require_engine, require_room
+from migrate.bundle.format import LEFT, BundleMember, MemberKind, refusal
+from migrate.bundle.inspection import BundleContents, inspect_bundle, rules_of
+from migrate.bundle.placement import disk_demands, require_disks, require_engine, workspace_folder
 from migrate.image.load_archive import compose, fed
 from migrate.model import Blob, Codec
 from migrate.tar.fingerprint import Fingerprint, below, of_tar
@@ -93,7 +93,7 @@ class _Import:
         self._request = request
         self._manifest = file.manifest
         self._identity = Identity.fresh(file.manifest.identity.agent)
-        self._workspace = landing(context.home.path, file.manifest, self._identity, request.workspace)
+        self._workspace = workspace_folder(context.home.path, file.manifest, self._identity, request.workspace)
         self._near = temporary.importing(self._workspace, self._identity) if self._workspace else None
         self._tag = self._identity.committed(file.manifest.commit.number)
         self._inode: tuple[int, int] | None = None
@@ -103,7 +103,7 @@ class _Import:
     def run(self) -> Imported:
         self._require_room()
         context, manifest = self._context, self._manifest
-        contents = inspect(self._file, context.progress)
+        contents = inspect_bundle(self._file, context.progress)
         origin = Lineage(identity=manifest.identity, commit=manifest.commit.number)
         moved = replace(contents.metadata, identity=self._identity, name=None, copied_from=origin)
         if not moved.copy_cwd:
@@ -115,7 +115,7 @@ class _Import:
         granted.require(self._request.agree, LEFT, f"a copy of {origin.identity}")
         with self._draft() as draft:
             self._load(contents)
-            volumes = tuple(self._fill(member) for member in manifest.of(Kind.VOLUME))
+            volumes = tuple(self._fill(member) for member in manifest.of(MemberKind.VOLUME))
             unset = self._receive_workspace(draft)
             self._receive_state(draft, granted.metadata, history)
             put_in_force(context, draft, commit)
@@ -147,7 +147,7 @@ class _Import:
         info = engine.info()
         require_engine(self._manifest, info)
         seen = info if engine.is_local else replace(info, root_dir="")
-        require_room(demands(self._context.home.path, self._manifest, seen, self._workspace))
+        require_disks(disk_demands(self._context.home.path, self._manifest, seen, self._workspace))
 
     @contextmanager
     def _draft(self) -> Iterator[BottleState]:
@@ -182,10 +182,10 @@ class _Import:
                 self._context.engine.remove_image(tag)
         discard_draft(self._context, draft)
 
-    def _load(self, contents: Contents) -> None:
+    def _load(self, contents: BundleContents) -> None:
         """Feed the image to the engine, uncompressed, as every engine reads it, and prove that it is the right one."""
         engine, commit = self._context.engine, self._manifest.commit
-        layers = {member.plain_digest: member for member in self._manifest.of(Kind.LAYER)}
+        layers = {member.plain_digest: member for member in self._manifest.of(MemberKind.LAYER)}
         archive = compose(
             config=contents.config,
             diff_ids=commit.diff_ids,
@@ -202,7 +202,7 @@ class _Import:
         with self._holder("verify"):
             pass  # a container can be made of it
 
-    def _fill(self, member: Member) -> str:
+    def _fill(self, member: BundleMember) -> str:
         """Make a volume and fill it, at a path that no image has: an empty volume would be filled from there."""
         engine, place = self._context.engine, member.place
         assert place is not None  # the manifest's parser says so
@@ -238,7 +238,7 @@ class _Import:
             self._context.engine.remove_container(name)
 
     def _volume_entries(
-        self, member: Member, top: str, sent: Fingerprint
+        self, member: BundleMember, top: str, sent: Fingerprint
     ) -> Iterator[tuple[bytes, Iterable[bytes], int]]:
         tar = ItemReader(self._file.plain(member, self._context.progress))
         for item in admitted(tar, rules_of(member)):
@@ -249,7 +249,7 @@ class _Import:
         """Put the workspace beside its goal, noted in the draft: what follows is a rename, on any filesystem."""
         if self._near is None or self._workspace is None:
             return ()
-        (member,) = self._manifest.of(Kind.WORKSPACE)
+        (member,) = self._manifest.of(MemberKind.WORKSPACE)
         try:
             for folder in reversed([each for each in self._near.parents if not each.exists()]):
                 folder.mkdir(mode=0o700)
@@ -275,7 +275,7 @@ class _Import:
             raise cannot_write(self._workspace, exc) from exc
 
     def _receive_state(self, draft: BottleState, metadata: Metadata, history: tuple[CommitRecord, ...]) -> None:
-        (member,) = self._manifest.of(Kind.STATE)
+        (member,) = self._manifest.of(MemberKind.STATE)
         with self._context.progress.phase("unpacking the state", member.size):
             tar = ItemReader(self._file.plain(member, self._context.progress))
             for _ in unpack(tar, draft.path, rules_of(member), Policy(private=True), wanted=is_kept):
@@ -295,7 +295,7 @@ def _inode(path: Path) -> tuple[int, int] | None:
     return facts.st_dev, facts.st_ino
 
 
-def _plain_blob(member: Member) -> Blob:
+def _plain_blob(member: BundleMember) -> Blob:
     """A layer as the engine gets it. Its bytes come out of the bundle, not from the path."""
     return Blob(
         diff_id=member.plain_digest,

@@ -24,9 +24,9 @@ from migrate.admission.arrived_state import TAKEN_OVER, WRITTEN_HERE, is_kept
 from migrate.admission.image_config import composed, strict
 from migrate.admission.tar_rules import LAYER, STATE, WORKSPACE, volume_rules
 from migrate.bundle import format as bundle
-from migrate.bundle.consistency import require_sound
+from migrate.bundle.consistency import require_consistent
 from migrate.bundle.file import BundleFile
-from migrate.bundle.format import Kind, Manifest, Member
+from migrate.bundle.format import BundleManifest, BundleMember, MemberKind
 
 _DOCUMENTS = frozenset({METADATA, COMMITS})
 _SHAPES = {(REBUILD, ItemType.FILE), (REQUESTS, ItemType.FOLDER)}
@@ -35,7 +35,7 @@ _MAX_REQUEST = 4 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contents:
+class BundleContents:
     """What a sound bundle says of its bottle. `config` is composed here of what was read, as an engine shall see it.
 
     `left_out` are names of its state folder that mean nothing here.
@@ -51,7 +51,7 @@ class Contents:
     rebuild: bool
 
 
-def inspect(file: BundleFile, progress: Progress) -> Contents:
+def inspect_bundle(file: BundleFile, progress: Progress) -> BundleContents:
     """Look at every byte of a bundle. Raises VerificationFailed, StateTooNew or BackendUnsupported."""
     manifest, config = file.manifest, b""
     state = _State({}, (), False, False)
@@ -59,20 +59,20 @@ def inspect(file: BundleFile, progress: Progress) -> Contents:
         for member in manifest.members:
             try:
                 match member.kind:
-                    case Kind.CONFIG:
+                    case MemberKind.CONFIG:
                         config = composed(b"".join(file.plain(member, progress)))
                         _require_config(config, manifest)
-                    case Kind.STATE:
+                    case MemberKind.STATE:
                         state = _read_state(file, member, progress)
                     case _:
-                        tar = ItemReader(file.plain(member, progress), layer=member.kind is Kind.LAYER)
+                        tar = ItemReader(file.plain(member, progress), layer=member.kind is MemberKind.LAYER)
                         for _ in admitted(tar, rules_of(member)):
                             pass
             except VerificationFailed as exc:
                 raise exc if exc.left == bundle.LEFT else bundle.refusal(f"{member.name}: {exc.what}") from exc
     metadata, commits = _parse(state.documents)
-    require_sound(metadata, commits, manifest)
-    return Contents(
+    require_consistent(metadata, commits, manifest)
+    return BundleContents(
         config=config,
         metadata=metadata,
         commits=commits,
@@ -82,14 +82,14 @@ def inspect(file: BundleFile, progress: Progress) -> Contents:
     )
 
 
-def rules_of(member: Member) -> Rules:
+def rules_of(member: BundleMember) -> Rules:
     """What a member may hold."""
     match member.kind:
-        case Kind.VOLUME if member.place is not None:
+        case MemberKind.VOLUME if member.place is not None:
             return volume_rules(member.place.volume, member.place.target)
-        case Kind.WORKSPACE:
+        case MemberKind.WORKSPACE:
             return WORKSPACE
-        case Kind.STATE:
+        case MemberKind.STATE:
             return STATE
         case _:
             return LAYER
@@ -97,7 +97,7 @@ def rules_of(member: Member) -> Rules:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What counts of a state folder: its documents by name, names that nobody knows, and as `Contents` has it."""
+    """What counts of a state folder: its documents by name, names that nobody knows, and as `BundleContents` has it."""
 
     documents: Mapping[str, bytes]
     unknown: tuple[str, ...]
@@ -105,7 +105,7 @@ class _State:
     rebuild: bool
 
 
-def _read_state(file: BundleFile, member: Member, progress: Progress) -> _State:
+def _read_state(file: BundleFile, member: BundleMember, progress: Progress) -> _State:
     documents: dict[str, bytes] = {}
     unknown: dict[str, None] = {}
     dockerfile = rebuild = False
@@ -165,7 +165,7 @@ def _parse(documents: Mapping[str, bytes]) -> tuple[Metadata, tuple[CommitRecord
     return metadata, history.commits
 
 
-def _require_config(config: bytes, manifest: Manifest) -> None:
+def _require_config(config: bytes, manifest: BundleManifest) -> None:
     """The image's config names the layers that come with it, and the machine that the manifest names."""
     document = strict(config)
     found = (document["architecture"], document["os"], tuple(document["rootfs"]["diff_ids"]))

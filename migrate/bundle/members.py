@@ -8,7 +8,7 @@ from bottle.files import tree
 from bottle.tar.items import ItemReader, ItemType, item_header, write_tar
 from bottle.tar.links import Walk
 from migrate.bundle.file import plain_member
-from migrate.bundle.format import Kind, Member, Place, member_name
+from migrate.bundle.format import BundleMember, MemberKind, VolumePlace, member_name
 from migrate.contents.live_folder import LiveFolder
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec
@@ -21,28 +21,28 @@ class Packing:
 
     config: bytes
     layers: Sequence[Blob]
-    volumes: Mapping[Place, Blob]
+    volumes: Mapping[VolumePlace, Blob]
     workspace: Blob | None
     state: Blob
 
-    def blobs(self) -> Iterator[tuple[Kind, int, Blob, Place | None]]:
+    def blobs(self) -> Iterator[tuple[MemberKind, int, Blob, VolumePlace | None]]:
         """All but the config, in their order, each counted within its kind."""
         for index, blob in enumerate({blob.diff_id: blob for blob in self.layers}.values()):
-            yield Kind.LAYER, index, blob, None
+            yield MemberKind.LAYER, index, blob, None
         for index, (place, blob) in enumerate(self.volumes.items()):
-            yield Kind.VOLUME, index, blob, place
+            yield MemberKind.VOLUME, index, blob, place
         if self.workspace is not None:
-            yield Kind.WORKSPACE, 0, self.workspace, None
-        yield Kind.STATE, 0, self.state, None
+            yield MemberKind.WORKSPACE, 0, self.workspace, None
+        yield MemberKind.STATE, 0, self.state, None
 
 
-def members_of(packing: Packing) -> tuple[tuple[Member, ...], dict[str, Path | bytes]]:
+def members_of(packing: Packing) -> tuple[tuple[BundleMember, ...], dict[str, Path | bytes]]:
     """The members in their order, and where the bytes of each are."""
-    name = member_name(Kind.CONFIG, 0, Codec.NONE)
-    members = [plain_member(name, Kind.CONFIG, packing.config)]
+    name = member_name(MemberKind.CONFIG, 0, Codec.NONE)
+    members = [plain_member(name, MemberKind.CONFIG, packing.config)]
     sources: dict[str, Path | bytes] = {name: packing.config}
     for kind, index, blob, place in packing.blobs():
-        member = Member(
+        member = BundleMember(
             name=member_name(kind, index, blob.codec),
             kind=kind,
             codec=blob.codec,

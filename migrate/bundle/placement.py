@@ -8,7 +8,7 @@ from pathlib import Path
 from bottle.errors import Conflict, PreflightRefused
 from bottle.model import EngineInfo
 from bottle.naming import Identity
-from migrate.bundle.format import LEFT, Kind, Manifest
+from migrate.bundle.format import LEFT, BundleManifest, MemberKind
 
 _SLACK = 64 * 1024**2
 
@@ -23,13 +23,13 @@ class Demand:
     free: int
 
 
-def landing(home: Path, manifest: Manifest, identity: Identity, wanted: Path | None) -> Path | None:
+def workspace_folder(home: Path, manifest: BundleManifest, identity: Identity, wanted: Path | None) -> Path | None:
     """Where the workspace lands: where the user says, else below the bottle home; None where there is none.
 
     Never where the bundle says that it was: a folder of its choosing could be one that this host's programs go by.
     Raises Conflict for what is no empty folder.
     """
-    if not manifest.of(Kind.WORKSPACE):
+    if not manifest.of(MemberKind.WORKSPACE):
         if wanted is not None:
             raise Conflict(
                 f"the bundle of {manifest.identity} has no workspace to put at {wanted}",
@@ -49,7 +49,7 @@ def landing(home: Path, manifest: Manifest, identity: Identity, wanted: Path | N
     return wanted
 
 
-def require_engine(manifest: Manifest, info: EngineInfo) -> None:
+def require_engine(manifest: BundleManifest, info: EngineInfo) -> None:
     """Refuse an image that this engine cannot run. Raises PreflightRefused."""
     if (manifest.architecture, manifest.os) != (info.architecture, info.os):
         raise PreflightRefused(
@@ -60,19 +60,23 @@ def require_engine(manifest: Manifest, info: EngineInfo) -> None:
         )
 
 
-def demands(home: Path, manifest: Manifest, info: EngineInfo, workspace: Path | None) -> tuple[Demand, ...]:
+def disk_demands(home: Path, manifest: BundleManifest, info: EngineInfo, workspace: Path | None) -> tuple[Demand, ...]:
     """How much is needed where. Of an engine whose folder cannot be seen from here nothing is known."""
-    sizes = {kind: sum(member.plain_size for member in manifest.of(kind)) for kind in Kind}
+    sizes = {kind: sum(member.plain_size for member in manifest.of(kind)) for kind in MemberKind}
     # The engine keeps a copy of what it is fed, besides what it unpacks.
-    found = [_demand(Path(info.root_dir), 2 * sizes[Kind.LAYER] + sizes[Kind.VOLUME] + _SLACK)] if info.root_dir else []
-    found.append(_demand(home, sizes[Kind.STATE] + _SLACK))
+    found = (
+        [_demand(Path(info.root_dir), 2 * sizes[MemberKind.LAYER] + sizes[MemberKind.VOLUME] + _SLACK)]
+        if info.root_dir
+        else []
+    )
+    found.append(_demand(home, sizes[MemberKind.STATE] + _SLACK))
     if workspace is not None:
-        found.append(_demand(workspace, sizes[Kind.WORKSPACE]))
+        found.append(_demand(workspace, sizes[MemberKind.WORKSPACE]))
     return tuple(demand for demand in found if demand is not None)
 
 
-def require_room(found: Iterable[Demand]) -> None:
-    """Refuse what does not fit; demands on one filesystem add up. Raises PreflightRefused."""
+def require_disks(found: Iterable[Demand]) -> None:
+    """Refuse what does not fit; disk_demands on one filesystem add up. Raises PreflightRefused."""
     disks: dict[int, list[Demand]] = {}
     for demand in found:
         disks.setdefault(demand.disk, []).append(demand)

@@ -23,7 +23,7 @@ _KINDS = (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class IndexEntry:
     """What tells a file from what it was before. `mode` is with the type; times are in nanoseconds."""
 
     mode: int
@@ -34,7 +34,7 @@ class Entry:
     ctime: int
 
     @classmethod
-    def of(cls, facts: os.stat_result) -> "Entry":
+    def of(cls, facts: os.stat_result) -> "IndexEntry":
         """That of a file."""
         size = 0 if stat.S_ISDIR(facts.st_mode) else facts.st_size
         return cls(facts.st_mode, facts.st_dev, facts.st_ino, size, facts.st_mtime_ns, facts.st_ctime_ns)
@@ -66,9 +66,9 @@ class Index:
 
     begun: int
     ended: int
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, IndexEntry]
 
-    def is_doubtful(self, entry: Entry) -> bool:
+    def is_doubtful(self, entry: IndexEntry) -> bool:
         """Whether a file may have changed after it was looked at, and show the same times.
 
         One whose time is yet to come, from a clock that was wrong, may not: whoever changes it sets that to now.
@@ -150,17 +150,17 @@ def edited_since(index: Index, moment: int) -> tuple[str, ...]:
     return tuple(sorted(path for path in found if not index.entries[path].is_folder or path not in explained))
 
 
-def _counts(entry: Entry, earlier: Entry | None) -> bool:
+def _counts(entry: IndexEntry, earlier: IndexEntry | None) -> bool:
     return entry.has_content or (earlier is not None and earlier.has_content)
 
 
-def _other_names(paths: Collection[str], entries: Mapping[str, Entry]) -> set[str]:
+def _other_names(paths: Collection[str], entries: Mapping[str, IndexEntry]) -> set[str]:
     """All names of the files at `paths`: they stay together."""
     inodes = {_inode(entries[path]) for path in paths if not entries[path].is_folder}
     return {path for path, entry in entries.items() if not entry.is_folder and _inode(entry) in inodes}
 
 
-def _inode(entry: Entry) -> tuple[int, int]:
+def _inode(entry: IndexEntry) -> tuple[int, int]:
     return entry.device, entry.inode
 
 
@@ -202,9 +202,9 @@ def _look(folder: Path, leave_out: frozenset[str]) -> Index:
     top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         _write_back(top)
-        entries = {".": Entry.of(os.fstat(top))}
+        entries = {".": IndexEntry.of(os.fstat(top))}
         found = tree.walk(top, lost=tree.ignore_gone, entered=lambda node: node.path not in leave_out)
-        entries.update((node.path, Entry.of(node.facts)) for node in found if node.path not in leave_out)
+        entries.update((node.path, IndexEntry.of(node.facts)) for node in found if node.path not in leave_out)
     finally:
         os.close(top)
     return Index(begun=begun, ended=time.time_ns(), entries=entries)

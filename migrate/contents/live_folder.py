@@ -16,7 +16,7 @@ _SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Update:
+class FolderUpdate:
     """What makes of a folder as it was packed before what it is now: `delta`, the tarball of what that puts there.
 
     `members` is all that is in the folder then, by path, with its type as `stat.S_IFMT` gives it.
@@ -48,7 +48,7 @@ class LiveFolder:
     look: Callable[[], Index]
     wholes: frozenset[str] = frozenset()
     tarball: Tarball = field(init=False)
-    updates: list[Update] = field(init=False, default_factory=list)
+    updates: list[FolderUpdate] = field(init=False, default_factory=list)
     _index: Index = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,10 +63,10 @@ class LiveFolder:
 
     @property
     def members(self) -> Mapping[str, int]:
-        """All that all of that makes up, as `Update.members`."""
+        """All that all of that makes up, as `FolderUpdate.members`."""
         return self.updates[-1].members if self.updates else self.tarball.members
 
-    def update(self) -> Update | None:
+    def update(self) -> FolderUpdate | None:
         """Pack what changed since it was looked at last, or was not as it was packed then; None where nothing is.
 
         Raises PreflightRefused.
@@ -75,7 +75,7 @@ class LiveFolder:
         if not delta:
             return None
         tarball = self.pack(frozenset(delta.changed))
-        update = Update(delta=delta, tarball=tarball, members=_applied(self.members, delta, tarball.members))
+        update = FolderUpdate(delta=delta, tarball=tarball, members=_applied(self.members, delta, tarball.members))
         self.updates.append(update)
         return update
 
@@ -103,7 +103,7 @@ class LiveFolder:
             ) from exc
 
 
-def keep_up(live: LiveFolder, take: Callable[[Update], None], *, left: str, next_step: str) -> None:
+def keep_up(live: LiveFolder, take: Callable[[FolderUpdate], None], *, left: str, next_step: str) -> None:
     """Have `take` take what changes in a folder until nothing does. Raises Conflict where that does not come to an end.
 
     When this returns, what was packed and taken is what was in the folder at one moment of the last look. Rounds that
@@ -114,14 +114,14 @@ def keep_up(live: LiveFolder, take: Callable[[Update], None], *, left: str, next
         rounds += bool(update.delta.edited)
         if rounds > ROUNDS:
             raise Conflict(
-                f"somebody is working in {live.folder} while it travels: {listed(update.delta.edited)}",
+                f"somebody is working in {live.folder} while it travels: {few_paths(update.delta.edited)}",
                 left=left,
                 next_step=f"have nobody write there (an editor, a server, another agent), then {next_step}",
             )
         take(update)
 
 
-def listed(paths: tuple[str, ...]) -> str:
+def few_paths(paths: tuple[str, ...]) -> str:
     """Paths for people, not too many of them."""
     more = f", and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     return ", ".join(printable(path, 200) for path in paths[:_SHOWN]) + more

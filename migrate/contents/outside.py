@@ -17,7 +17,7 @@ from bottle.text import shortened
 _SHOWN = 20  # of one kind, by name; the others are counted
 
 
-class Needs(Enum):
+class Need(Enum):
     """What names something by its path; the value is how it is called."""
 
     LINK = "link"
@@ -38,7 +38,7 @@ class Pointer:
     this host, with no links in it, and `exists` whether anything is there. `name` is that of a setting or a remote.
     """
 
-    needs: Needs
+    needs: Need
     path: str
     text: str
     leads: str
@@ -90,7 +90,7 @@ class Survey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outside:
+class OutsideNeeds:
     """The verdict. `left` is what the workspace would lack there: only with consent. `told` is worth a line."""
 
     carried: tuple[Worktree, ...] = ()
@@ -98,7 +98,7 @@ class Outside:
     told: tuple[str, ...] = ()
 
 
-def weigh(survey: Survey, *, workdir: str, lands: str | None) -> Outside:
+def weigh(survey: Survey, *, workdir: str, lands: str | None) -> OutsideNeeds:
     """Decide about all that was found. `lands` is where the workspace will be, None where nobody can know."""
     left = [
         f"git repository {each.common}, of which {_folder_of(each.path)} is a worktree: {'; '.join(each.obstacles)}"
@@ -110,38 +110,38 @@ def weigh(survey: Survey, *, workdir: str, lands: str | None) -> Outside:
     links: list[str] = []
     for each in survey.pointers:
         inside = is_inside(each.leads, survey.folder)
-        if not inside and each.needs is not Needs.REMOTE and is_inside(each.text, workdir):
+        if not inside and each.needs is not Need.REMOTE and is_inside(each.text, workdir):
             continue  # the agent's own way of saying it, which holds there too
         if inside:
             if posixpath.isabs(each.text) and lands != survey.folder:
                 told.append(f"{_inside(each)}, which is the path of the workspace here; {_MEND[each.needs]}")
-        elif each.needs in {Needs.REMOTE, Needs.WORKTREE}:
+        elif each.needs in {Need.REMOTE, Need.WORKTREE}:
             told += [_out(each)] if each.exists else []
-        elif each.needs is Needs.LINK:
+        elif each.needs is Need.LINK:
             links += [f"{each.path} -> {each.text}"] if each.exists and not is_system(each.leads) else []
-        elif each.exists and not (each.needs is Needs.SETTING and is_system(each.leads)):
+        elif each.exists and not (each.needs is Need.SETTING and is_system(each.leads)):
             left.append(_out(each))
-        elif each.needs is not Needs.SETTING:
+        elif each.needs is not Need.SETTING:
             told.append(f"{_inside(each)}: {each.name or 'there is no such thing on this host'}")
     led_to = [f"what a link leads to: {line}" for line in few(links)]
-    return Outside(carried=survey.carriable, left=(*few(left), *led_to), told=tuple(few(told)))
+    return OutsideNeeds(carried=survey.carriable, left=(*few(left), *led_to), told=tuple(few(told)))
 
 
 _OUT = {
-    Needs.REPOSITORY: "git repository {text}, which {path} names: {name}",
-    Needs.COMMON: "git repository {text}, which {path} names",
-    Needs.OBJECTS: "objects of {text}, which the git repository {path} borrows: "
+    Need.REPOSITORY: "git repository {text}, which {path} names: {name}",
+    Need.COMMON: "git repository {text}, which {path} names",
+    Need.OBJECTS: "objects of {text}, which the git repository {path} borrows: "
     "`git repack -a -d` in it copies them, then delete its objects/info/alternates",
-    Needs.TREE: "work tree {text}, of which {path} is the git repository",
-    Needs.SETTING: "{text}, which {name} in {path} names",
-    Needs.REMOTE: "git remote {name} of {path}, {text}, is on this host",
-    Needs.WORKTREE: "git worktree {text} of {path}: it has its own files here, and its repository there "
+    Need.TREE: "work tree {text}, of which {path} is the git repository",
+    Need.SETTING: "{text}, which {name} in {path} names",
+    Need.REMOTE: "git remote {name} of {path}, {text}, is on this host",
+    Need.WORKTREE: "git worktree {text} of {path}: it has its own files here, and its repository there "
     "(there: git worktree prune)",
 }
 _MEND = {
-    **dict.fromkeys(Needs, "mend it there"),
-    Needs.REPOSITORY: "there: git worktree repair",
-    Needs.WORKTREE: "there: git worktree repair",
+    **dict.fromkeys(Need, "mend it there"),
+    Need.REPOSITORY: "there: git worktree repair",
+    Need.WORKTREE: "there: git worktree repair",
 }
 
 
@@ -150,7 +150,7 @@ def _out(pointer: Pointer) -> str:
 
 
 def _inside(pointer: Pointer) -> str:
-    name = f" {pointer.name}" if pointer.needs in {Needs.SETTING, Needs.REMOTE} else ""
+    name = f" {pointer.name}" if pointer.needs in {Need.SETTING, Need.REMOTE} else ""
     return f"{pointer.path}: {pointer.needs.value}{name} {shortened(pointer.text)}"
 
 

@@ -24,8 +24,8 @@ from bottle.store.state import (
 from migrate.contents.archive import Tarball, pack_folder, pack_stream
 from migrate.contents.git import Git
 from migrate.contents.index import look
-from migrate.contents.live_folder import LiveFolder, listed
-from migrate.contents.outside import Outside, weigh
+from migrate.contents.live_folder import LiveFolder, few_paths
+from migrate.contents.outside import OutsideNeeds, weigh
 from migrate.contents.repository import Repositories
 from migrate.contents.survey import survey
 from migrate.contents.travels import require_consent, volumes_of
@@ -42,7 +42,7 @@ class Packed:
     state: Tarball
     workspace: LiveFolder | None
     volumes: Mapping[Mount, Tarball]
-    outside: Outside
+    outside: OutsideNeeds
     unkept: tuple[str, ...] = ()
 
     @property
@@ -63,7 +63,7 @@ class Packed:
         return (*lost, *self.unkept)
 
 
-def pack(
+def pack_beside(
     context: Context,
     state: BottleState,
     spool: DirectorySpool,
@@ -83,7 +83,7 @@ def pack(
     there = metadata_there(here, arrives_as, commit.number, workspace)
     with context.progress.phase("packing what lies beside the image"):
         volumes = _pack_volumes(context, here, there, commit, spool)
-        packed, outside = None, Outside()
+        packed, outside = None, OutsideNeeds()
         if workspace is not None and here.cwd is not None:
             git = Git.find()
             outside = weigh(survey(here.cwd, git), workdir=here.agent.workdir, lands=workspace)
@@ -112,13 +112,13 @@ def require_same_needs(metadata: Metadata, packed: Packed, *, workspace: str | N
     new = tuple(line for line in _needs(now) if line not in _needs(packed.outside))
     if new:
         raise Conflict(
-            f"{packed.workspace.folder} came to need what lies outside of it while it travelled: {listed(new)}",
+            f"{packed.workspace.folder} came to need what lies outside of it while it travelled: {few_paths(new)}",
             left=left,
             next_step=next_step,
         )
 
 
-def _needs(outside: Outside) -> tuple[str, ...]:
+def _needs(outside: OutsideNeeds) -> tuple[str, ...]:
     return (*outside.left, *(each.line for each in outside.carried))
 
 

@@ -19,7 +19,7 @@ from bottle.errors import BottleError, PreflightRefused
 from bottle.files import tree
 from bottle.files.tree import walk
 from migrate.contents.git import Git, GitFailed
-from migrate.contents.index import Entry, Index, compare, edited_since, look
+from migrate.contents.index import Index, IndexEntry, compare, edited_since, look
 from migrate.contents.outside import Setting, Worktree
 from migrate.contents.survey import OWN_STATE, look_inside, read_settings
 
@@ -56,7 +56,7 @@ class Repositories:
         self._staging = staging
         self._git = git
         self._leave_out = leave_out
-        self._seen: dict[str, tuple[Entry | None, Index, Index]] = {}
+        self._seen: dict[str, tuple[IndexEntry | None, Index, Index]] = {}
         self._made: Counter[str] = Counter()
         tree.discard(staging)
 
@@ -94,7 +94,7 @@ class Repositories:
     def _place(self, worktree: Worktree) -> Path:
         return self._staging / str(self._worktrees.index(worktree))
 
-    def _refresh(self, worktree: Worktree, dotgit: Entry | None) -> None:
+    def _refresh(self, worktree: Worktree, dotgit: IndexEntry | None) -> None:
         admin = _look_at(Path(worktree.admin), lambda name: name not in OWN_STATE or name == "config.worktree")
         now = (dotgit, admin, _look_at(Path(worktree.common), lambda name: name in _COMMON))
         before = self._seen.get(worktree.path)

@@ -20,7 +20,7 @@ from bottle.files.tree import Node, walk
 from bottle.home import user_home
 from migrate.contents.git import Git, GitFailed
 from migrate.contents.outside import (
-    Needs,
+    Need,
     Pointer,
     Setting,
     Survey,
@@ -107,18 +107,18 @@ def survey(folder: Path, git: Git, *, still: bool = True) -> Survey:
             left="nothing was sent; this host still owns the bottle",
             next_step=f"let nobody write to {folder}, and see that it can be read: ls -la {folder}",
         ) from exc
-    pointers = [_pointer(Needs.LINK, top, path, text) for path, text in found.links.items()]
+    pointers = [_pointer(Need.LINK, top, path, text) for path, text in found.links.items()]
     worktrees: list[Worktree] = []
     unread = found.unread
     looked_into = 0
     for path, text in found.gitfiles.items():
-        named = _pointer(Needs.REPOSITORY, top, path, text)
+        named = _pointer(Need.REPOSITORY, top, path, text)
         match None if is_inside(named.leads, top) else look_at_worktree(Path(top), path, text, git):
             case Worktree() as worktree:
                 worktrees.append(worktree)
                 pointers += worktree.names if not worktree.obstacles else ()
             case why:
-                pointers.append(_pointer(Needs.REPOSITORY, top, path, text, name=why or ""))
+                pointers.append(_pointer(Need.REPOSITORY, top, path, text, name=why or ""))
     for path, marks in found.marks.items():
         if "HEAD" in marks and ("commondir" in marks or {"objects", "refs"} <= marks):
             pointers += _repository(top, path, found.texts)
@@ -152,7 +152,7 @@ def _content(node: Node, most: int) -> bytes:
         return file.read(most)
 
 
-def _pointer(needs: Needs, top: str, path: str, text: str, *, base: str | None = None, name: str = "") -> Pointer:
+def _pointer(needs: Need, top: str, path: str, text: str, *, base: str | None = None, name: str = "") -> Pointer:
     """`base` is what a relative path counts from, relative to the workspace; by default the folder of `path`."""
     start = _join(top, posixpath.dirname(path) if base is None else base)
     leads = os.path.realpath(posixpath.join(start, text.replace("\0", "")))
@@ -163,16 +163,16 @@ def _repository(top: str, path: str, texts: dict[str, bytes]) -> Iterator[Pointe
     """What a git folder names besides its settings."""
     common = texts.get(_join(path, "commondir"))
     if common is not None:
-        yield _pointer(Needs.COMMON, top, _join(path, "commondir"), _line(common))
+        yield _pointer(Need.COMMON, top, _join(path, "commondir"), _line(common))
     lines = texts.get(_join(path, "objects/info/alternates"), b"").split(b"\n")
     for line in lines:
         if line and not line.startswith(b"#"):
-            yield _pointer(Needs.OBJECTS, top, path or ".", os.fsdecode(line), base=_join(path, "objects"))
+            yield _pointer(Need.OBJECTS, top, path or ".", os.fsdecode(line), base=_join(path, "objects"))
     for each, content in texts.items():
         if posixpath.basename(each) == "gitdir" and posixpath.dirname(posixpath.dirname(each)) == _join(
             path, "worktrees"
         ):
-            yield _pointer(Needs.WORKTREE, top, path or ".", _line(content), base=posixpath.dirname(each))
+            yield _pointer(Need.WORKTREE, top, path or ".", _line(content), base=posixpath.dirname(each))
 
 
 def _settings(top: str, path: str, texts: dict[str, bytes], git: Git) -> Iterator[Pointer]:
@@ -186,11 +186,11 @@ def _settings(top: str, path: str, texts: dict[str, bytes], git: Git) -> Iterato
             continue  # git there makes as little of it as git here
         for key, value in ((each.key, each.value) for each in listed if each.value):
             if key == "core.worktree":
-                yield _pointer(Needs.TREE, top, path, value, base=path)
+                yield _pointer(Need.TREE, top, path, value, base=path)
             elif key in _FILES or (key.startswith("includeif.") and key.endswith(".path")):
                 # git-config(1), and git-lfs-config(5): a relative one is inside the repository's folder.
                 base = path if key.startswith(("include", "lfs")) else tree
-                yield _pointer(Needs.SETTING, top, at, _from_home(value), base=base, name=key)
+                yield _pointer(Need.SETTING, top, at, _from_home(value), base=base, name=key)
             elif (remote := _remote(top, path, tree, key, value)) is not None:
                 yield remote
 
@@ -206,7 +206,7 @@ def _remote(top: str, path: str, base: str, key: str, value: str) -> Pointer | N
         value = unquote(value.removeprefix("file://").removeprefix("localhost"))
     if named is None or not value.startswith(("/", "../", "./")):
         return None
-    return _pointer(Needs.REMOTE, top, path, value, base=base, name=named[1] or named[2])
+    return _pointer(Need.REMOTE, top, path, value, base=base, name=named[1] or named[2])
 
 
 def look_at_worktree(top: Path, path: str, text: str, git: Git) -> Worktree | str:
@@ -272,7 +272,7 @@ def _named(top: str, path: str, common: Path, settings: Iterable[Setting]) -> It
     """What the settings of a worktree's repository name that does not go along, though it is used there too."""
     for key, value in ((each.key, each.value) for each in settings if each.value):
         if key == "lfs.storage":
-            yield _pointer(Needs.SETTING, top, path, _from_home(value), base=str(common), name=key)
+            yield _pointer(Need.SETTING, top, path, _from_home(value), base=str(common), name=key)
         elif (remote := _remote(top, path, str(common.parent), key, value)) is not None:
             yield remote
 

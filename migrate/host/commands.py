@@ -25,7 +25,7 @@ from migrate.host.arguments import (
     VolumeName,
     Workspace,
 )
-from migrate.host.script import Effect, EngineScript, Input, PlainScript, Status
+from migrate.host.script import Effect, EngineScript, Input, PlainScript, ScriptStatus
 from migrate.model import Codec
 
 MOST_NAMED = 100_000  # layers that a host is asked about at once
@@ -48,7 +48,7 @@ class Probe(PlainScript):
 class Withdraw(PlainScript):
     """Has the move called NONCE arrived? If not, it never will: what was staged for it is taken back."""
 
-    exits = frozenset({Status.STORAGE_FAILED})
+    exits = frozenset({ScriptStatus.STORAGE_FAILED})
     effect = Effect.SETTLES
     identity: Identity
     nonce: Nonce
@@ -59,7 +59,7 @@ class Images(EngineScript):
     """On standard input diff ids of layers, one a line: the images here that have any of them."""
 
     stdin = Input(most=len(f"sha256:{'0' * 64}\n") * MOST_NAMED, line=_ID)
-    exits = frozenset({Status.LISTING_FAILED})
+    exits = frozenset({ScriptStatus.LISTING_FAILED})
     effect = Effect.LOOKS
 
 
@@ -93,7 +93,7 @@ class Piece(PlainScript):
     """Take one piece of a blob from standard input. It has its name only once it is whole."""
 
     stdin = Input(most=PIECE_LIMIT)
-    exits = frozenset({Status.STORAGE_FAILED, Status.CAME_SHORT, Status.NOT_AS_SENT})
+    exits = frozenset({ScriptStatus.STORAGE_FAILED, ScriptStatus.CAME_SHORT, ScriptStatus.NOT_AS_SENT})
     streams = True
     identity: Identity
     blob: Digest
@@ -107,7 +107,7 @@ class Check(PlainScript):
     """On standard input a blob's SHA256 a line: read what is staged once more."""
 
     stdin = _BLOBS
-    exits = frozenset({Status.STORAGE_FAILED})
+    exits = frozenset({ScriptStatus.STORAGE_FAILED})
     identity: Identity
 
 
@@ -116,7 +116,7 @@ class Load(EngineScript):
     """On standard input the blobs, in order, whose contents make up the archive: feed it to the engine."""
 
     stdin = _BLOBS
-    exits = frozenset({Status.STORAGE_FAILED, Status.ENGINE_FAILED})
+    exits = frozenset({ScriptStatus.STORAGE_FAILED, ScriptStatus.ENGINE_FAILED})
     identity: Identity
 
 
@@ -124,7 +124,7 @@ class Load(EngineScript):
 class Tag(EngineScript):
     """The image is here already; give it its name."""
 
-    exits = frozenset({Status.ENGINE_FAILED})
+    exits = frozenset({ScriptStatus.ENGINE_FAILED})
     image: ImageId
     tag: CommitTag
 
@@ -133,7 +133,7 @@ class Tag(EngineScript):
 class Inspect(EngineScript):
     """The image as the engine describes it, after proof that a container can be made of it."""
 
-    exits = frozenset({Status.NO_CONTAINER})
+    exits = frozenset({ScriptStatus.NO_CONTAINER})
     tag: CommitTag
     container: Verifier
 
@@ -149,7 +149,7 @@ class Unload(EngineScript):
 class Extract(PlainScript):
     """Unpack a staged tar into the new folder KIND-NONCE of the staging area."""
 
-    exits = frozenset({Status.STORAGE_FAILED, Status.UNPACKING_FAILED})
+    exits = frozenset({ScriptStatus.STORAGE_FAILED, ScriptStatus.UNPACKING_FAILED})
     identity: Identity
     blob: Digest
     codec: Codec
@@ -162,7 +162,7 @@ class Update(PlainScript):
     """Bring an unpacked folder up to date by a staged tar of what changed in it."""
 
     stdin = Input(most=256 << 20, line=_UPDATE)
-    exits = frozenset({Status.STORAGE_FAILED, Status.UNPACKING_FAILED})
+    exits = frozenset({ScriptStatus.STORAGE_FAILED, ScriptStatus.UNPACKING_FAILED})
     identity: Identity
     blob: Digest
     codec: Codec
@@ -174,7 +174,7 @@ class Verify(PlainScript):
     """On standard input `SHA256  ./PATH` a line: is the folder what was sent?"""
 
     stdin = Input(most=256 << 20, line=_SUM)
-    exits = frozenset({Status.STORAGE_FAILED, Status.NOT_AS_SENT})
+    exits = frozenset({ScriptStatus.STORAGE_FAILED, ScriptStatus.NOT_AS_SENT})
     identity: Identity
     folder: StagedFolder
     files: Count
@@ -188,12 +188,12 @@ class Volume(EngineScript):
 
     exits = frozenset(
         {
-            Status.STORAGE_FAILED,
-            Status.NOT_AS_SENT,
-            Status.ENGINE_FAILED,
-            Status.NO_CONTAINER,
-            Status.UNPACKING_FAILED,
-            Status.IN_THE_WAY,
+            ScriptStatus.STORAGE_FAILED,
+            ScriptStatus.NOT_AS_SENT,
+            ScriptStatus.ENGINE_FAILED,
+            ScriptStatus.NO_CONTAINER,
+            ScriptStatus.UNPACKING_FAILED,
+            ScriptStatus.IN_THE_WAY,
         }
     )
     identity: Identity
@@ -212,7 +212,7 @@ class Volume(EngineScript):
 class Register(PlainScript):
     """Put what was staged and checked into place. The last rename makes this host the owner."""
 
-    exits = frozenset({Status.STORAGE_FAILED, Status.IN_THE_WAY, Status.WORKSPACE_IN_THE_WAY})
+    exits = frozenset({ScriptStatus.STORAGE_FAILED, ScriptStatus.IN_THE_WAY, ScriptStatus.WORKSPACE_IN_THE_WAY})
     identity: Identity
     nonce: Nonce
     workspace: Workspace
@@ -222,7 +222,7 @@ class Register(PlainScript):
 class Clear(PlainScript):
     """The move is over; staging goes."""
 
-    exits = frozenset({Status.STORAGE_FAILED})
+    exits = frozenset({ScriptStatus.STORAGE_FAILED})
     effect = Effect.SETTLES
     identity: Identity
 
@@ -238,7 +238,7 @@ class Resume(PlainScript):
 class Send(PlainScript):
     """Find the bottle that is installed here, and have it speak over the standard streams."""
 
-    exits = frozenset({Status.NOT_INSTALLED})
+    exits = frozenset({ScriptStatus.NOT_INSTALLED})
     words: tuple[str, ...]
 
     def values(self) -> tuple[str, ...]:

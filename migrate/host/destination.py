@@ -15,7 +15,7 @@ from bottle.ports import Progress
 from bottle.text import printable
 from migrate.contents.archive import Tarball
 from migrate.contents.index import Delta
-from migrate.contents.live_folder import Update
+from migrate.contents.live_folder import FolderUpdate
 from migrate.host import commands
 from migrate.host.arguments import (
     CommitTag,
@@ -34,7 +34,7 @@ from migrate.host.arguments import (
 )
 from migrate.host.payload import Payload
 from migrate.host.probe import require_done
-from migrate.host.script import Script, Status
+from migrate.host.script import Script, ScriptStatus
 from migrate.host.upload import Uploader
 from migrate.model import Blob, HostFacts, Reply
 from migrate.ports import Shell
@@ -96,7 +96,7 @@ class Destination:
             self._done(f"unpacking the {kind}", extract)
             self._verify(kind, FolderKind(kind).folder(nonce), counts, tarball.sums)
 
-    def update(self, update: Update, kind: str, nonce: str) -> None:
+    def update(self, update: FolderUpdate, kind: str, nonce: str) -> None:
         """Bring what was unpacked up to date by a staged tarball, and check it: what is new by its content."""
         tarball, folder = update.tarball, StagedWorkspace(FolderKind(kind).folder(nonce))
         script = commands.Update(
@@ -132,7 +132,7 @@ class Destination:
         """Have the far bottle start what has arrived; what it says of it. Raises RemoteError."""
         with self.progress.phase(f"resuming on {self.shell.name}"):
             reply = self._run(commands.Resume(identity=self.identity))
-        if reply.status != Status.DONE:
+        if reply.status != ScriptStatus.DONE:
             raise RemoteError(
                 f"{self.identity} arrived on {self.shell.name}; `bottle resume` failed there: {reply.err.strip()}",
                 left=f"{self.shell.name} owns the bottle",
@@ -198,7 +198,7 @@ def _as_printf_reads(path: str) -> bytes:
 
 def _checked(remote: Shell, reply: Reply, doing: str) -> Reply:
     """What is not as it was sent may be sent again; everything else is a failure of the host."""
-    if reply.status == Status.NOT_AS_SENT:
+    if reply.status == ScriptStatus.NOT_AS_SENT:
         raise VerificationFailed(
             f"{doing} on {remote.name}: {reply.err.strip()}", left=_OURS, next_step="the same command again"
         )

@@ -23,7 +23,7 @@ def choose_level(codec: Codec, rate: float, limit: int | None) -> int | None:
     return thorough if min(rate, limit or rate) < _SLOW else quick
 
 
-def measure(remote: Shell, *, clock: Callable[[], float] = time.monotonic) -> float:
+def measure_link(remote: Shell, *, clock: Callable[[], float] = time.monotonic) -> float:
     """Bytes a second that the link carries, by sending a little that does not compress. Raises what `run` raises."""
 
     def took(payload: bytes) -> float:

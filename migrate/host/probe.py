@@ -12,8 +12,8 @@ from bottle.naming import Identity
 from bottle.text import printable
 from migrate.host.arguments import Workspace
 from migrate.host.commands import Probe
-from migrate.host.script import Status
-from migrate.model import HostFacts, Place, Presence, Reply
+from migrate.host.script import ScriptStatus
+from migrate.model import HostFacts, Presence, Reply, WorkspacePlace
 from migrate.ports import Shell
 
 _MOST = 1 << 50  # kilobytes
@@ -57,7 +57,7 @@ def parse_probe(text: str) -> HostFacts:
         free_home=_kilobytes(values, "free_home"),
         disk_home=values.get("disk_home", ""),
         staged=_kilobytes(values, "staged"),
-        workspace=Place(values["workspace"]) if "workspace" in values else None,
+        workspace=WorkspacePlace(values["workspace"]) if "workspace" in values else None,
         free_workspace=_kilobytes(values, "free_workspace"),
         disk_workspace=values.get("disk_workspace", ""),
         docker=values.get("docker", ""),
@@ -78,7 +78,7 @@ def parse_probe(text: str) -> HostFacts:
 
 def require_done(remote: Shell, reply: Reply, doing: str) -> Reply:
     """The reply, if the command succeeded. Raises RemoteError with what the far side said."""
-    if reply.status != Status.DONE:
+    if reply.status != ScriptStatus.DONE:
         raise RemoteError(
             f"{doing} failed on {remote.name}: {reply.err.strip() or f'exit status {reply.status}'}",
             next_step="the same command again goes on where this one stopped",

@@ -12,7 +12,7 @@ from bottle.errors import InvalidIdentity
 from migrate.model import EngineAccess, RemoteCommand
 
 
-class Status(IntEnum):
+class ScriptStatus(IntEnum):
     """How a script ends. `scripts/common.sh` has all but the first under the same names."""
 
     DONE = 0
@@ -66,7 +66,7 @@ class Script:
 
     access: ClassVar[tuple[str, ...]] = ()
     stdin: ClassVar[Input] = Input()
-    exits: ClassVar[frozenset[Status]] = frozenset()
+    exits: ClassVar[frozenset[ScriptStatus]] = frozenset()
     effect: ClassVar[Effect] = Effect.CHANGES
     streams: ClassVar[bool] = False
 

@@ -17,11 +17,11 @@ from migrate.host import commands
 from migrate.host.arguments import Digest, PieceNumber, PieceSize
 from migrate.host.payload import Payload, Piece, cut, names, total
 from migrate.host.probe import require_done
-from migrate.host.script import Status
+from migrate.host.script import ScriptStatus
 from migrate.ports import Shell
 
 _ROUNDS = 3
-_DAMAGED = {Status.CAME_SHORT, Status.NOT_AS_SENT}
+_DAMAGED = {ScriptStatus.CAME_SHORT, ScriptStatus.NOT_AS_SENT}
 _SIZE = re.compile(r"[0-9]{1,19}")
 _HOUR = 3600.0
 Staged = dict[tuple[str, str], tuple[str, int]]

@@ -25,7 +25,7 @@ from migrate.host.layers import ImagesThere, LayersThere, ask_images, ask_layers
 from migrate.host.probe import probe
 from migrate.model import HostFacts
 from migrate.move.model import MoveFacts
-from migrate.move.plan import landing
+from migrate.move.plan import workspace_path
 from migrate.ports import Remote
 
 
@@ -91,7 +91,7 @@ def _look_there(
     place = str(wanted or mounted_workspace(metadata) or "")
     with context.progress.phase(f"looking at {remote.name}"):
         host = probe(remote, arrives_as, place)
-        workspace = landing(metadata, host, wanted, arrives_as)
+        workspace = workspace_path(metadata, host, wanted, arrives_as)
         if workspace is not None and workspace != place:
             host = probe(remote, arrives_as, workspace)
         if not host.docker or host.refused is not None:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from bottle.files import tree
 from bottle.model import CommitRecord
-from migrate.contents.live_folder import Update, keep_up
-from migrate.contents.packing import Packed, pack, packed_before, require_same_needs, tag_there
+from migrate.contents.live_folder import FolderUpdate, keep_up
+from migrate.contents.packing import Packed, pack_beside, packed_before, require_same_needs, tag_there
 from migrate.host.destination import Destination
 from migrate.host.payload import Payload
 from migrate.move.facts import Observed
@@ -27,7 +27,7 @@ def drop_what_is_stale(transfer: Transfer, plan: MovePlan, seen: Observed) -> No
 def pack_files(transfer: Transfer, plan: MovePlan, commit: CommitRecord) -> Packed:
     """Pack it, while the bottle is still."""
     with transfer.writing_here():
-        return pack(
+        return pack_beside(
             transfer.context,
             transfer.state,
             transfer.spool("files", plan.file_codec),
@@ -56,7 +56,7 @@ def stage_files(transfer: Transfer, there: Destination, packed: Packed, commit: 
 
 
 def follow_workspace(
-    transfer: Transfer, plan: MovePlan, packed: Packed, take: Callable[[Update], None] = lambda _: None
+    transfer: Transfer, plan: MovePlan, packed: Packed, take: Callable[[FolderUpdate], None] = lambda _: None
 ) -> None:
     """Go after what somebody does in the workspace while it travels, until it is all of one moment.
 
@@ -71,7 +71,7 @@ def follow_workspace(
     require_same_needs(metadata, packed, workspace=plan.workspace, left=left, next_step=transfer.following)
 
 
-def send_update(transfer: Transfer, there: Destination, update: Update) -> None:
+def send_update(transfer: Transfer, there: Destination, update: FolderUpdate) -> None:
     """Bring what was unpacked there up to date."""
     there.uploader.send([Payload.of(update.tarball.blob)], "sending what changed in the workspace meanwhile")
     there.update(update, _WORKSPACE, transfer.nonce)

@@ -8,7 +8,7 @@ from bottle.model import CommitRecord
 from migrate.contents.packing import tag_there
 from migrate.host.destination import Destination
 from migrate.host.layers import ImagesThere, LayersThere, ask_layers
-from migrate.host.link_speed import choose_level, measure
+from migrate.host.link_speed import choose_level, measure_link
 from migrate.host.payload import Payload
 from migrate.image.load_archive import Layer, compose
 from migrate.image.reading import read_layers
@@ -118,7 +118,7 @@ def _compose(
 
 def _level(transfer: Transfer, there: Destination, codec: Codec) -> int | None:
     """As hard as the link allows."""
-    return choose_level(codec, measure(there.shell), transfer.options.rate)
+    return choose_level(codec, measure_link(there.shell), transfer.options.rate)
 
 
 def _look_through(transfer: Transfer, commit: CommitRecord, layers: DirectorySpool, config: bytes) -> tuple[str, ...]:

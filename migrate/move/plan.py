@@ -8,10 +8,10 @@ from bottle.naming import Identity
 from bottle.plan.guards import require_docker
 from bottle.plan.history import commit_in_force, is_frozen_in
 from bottle.words import counted
-from migrate.contents.outside import Outside, weigh
+from migrate.contents.outside import OutsideNeeds, weigh
 from migrate.contents.travels import in_words, volumes_of, what_stays
 from migrate.image.load_archive import choose_codec
-from migrate.model import HostFacts, Place
+from migrate.model import HostFacts, WorkspacePlace
 from migrate.move.model import MoveFacts, MovePlan, Part
 from migrate.move.refusals import require_destination
 from migrate.move.room import needs, require_space
@@ -52,7 +52,7 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
     )
 
 
-def _parts(facts: MoveFacts, workspace: str | None, missing: int, image: int, outside: Outside) -> Iterator[Part]:
+def _parts(facts: MoveFacts, workspace: str | None, missing: int, image: int, outside: OutsideNeeds) -> Iterator[Part]:
     """What travels; of the image, `missing` layers of `image` bytes."""
     layers = f"{missing} of {counted(len(facts.layers), 'layer')}"
     yield Part(name=f"image: {layers} and what was written since", size=image)
@@ -65,9 +65,9 @@ def _parts(facts: MoveFacts, workspace: str | None, missing: int, image: int, ou
     yield Part(name="state and transcript", size=facts.state.size)
 
 
-def _outside(facts: MoveFacts, workspace: str | None) -> Outside:
+def _outside(facts: MoveFacts, workspace: str | None) -> OutsideNeeds:
     if workspace is None:
-        return Outside()
+        return OutsideNeeds()
     return weigh(facts.survey, workdir=facts.metadata.agent.workdir, lands=workspace)
 
 
@@ -82,13 +82,13 @@ def _is_frozen(facts: MoveFacts, container: ContainerFacts) -> bool:
     )
 
 
-def landing(metadata: Metadata, host: HostFacts, wanted: Path | None, arrives_as: Identity) -> str | None:
+def workspace_path(metadata: Metadata, host: HostFacts, wanted: Path | None, arrives_as: Identity) -> str | None:
     """Where the workspace is to land: where the user says, else the same path, else below the far bottle home."""
     if metadata.cwd is None or metadata.copy_cwd:
         return None
     if wanted is not None:
         return str(wanted)
-    if host.workspace is Place.DENIED:
+    if host.workspace is WorkspacePlace.DENIED:
         return f"{host.bottle_home}/workspaces/{arrives_as}"
     return str(metadata.cwd)
 

@@ -8,7 +8,7 @@ from bottle.files.tree import Extent
 from bottle.tar.paths import MOST_NAMES
 from bottle.tar.rules import MOST_ENTRIES
 from bottle.text import shortened
-from migrate.model import Place, Presence
+from migrate.model import Presence, WorkspacePlace
 from migrate.move.model import MoveFacts
 
 UNCHANGED = "nothing was changed on either side"
@@ -103,13 +103,13 @@ def _require_place(facts: MoveFacts, workspace: str) -> None:
             left=UNCHANGED,
             next_step=f"put it back, or: mkdir -p {facts.metadata.cwd}",
         )
-    if place is Place.FULL:
+    if place is WorkspacePlace.FULL:
         raise Conflict(
             f"{workspace} on {facts.host_name} exists and is no empty folder; it is never overwritten",
             left=UNCHANGED,
             next_step="the same command with --workspace DIR, a folder there that is new or empty",
         )
-    if place is Place.DENIED:
+    if place is WorkspacePlace.DENIED:
         raise PreflightRefused(
             f"{workspace} cannot be made on {facts.host_name}",
             left=UNCHANGED,

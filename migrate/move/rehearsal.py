@@ -15,7 +15,7 @@ from bottle.operations import Context
 from bottle.operations.commit import observe_commit
 from bottle.store.state import BottleState
 from migrate.contents.git import Git
-from migrate.contents.live_folder import listed
+from migrate.contents.live_folder import few_paths
 from migrate.contents.outside import Worktree
 from migrate.contents.packing import outgoing
 from migrate.contents.repository import Repositories
@@ -129,14 +129,14 @@ def _require_readable(folder: Path, *, owner_reads: bool) -> None:
             shut.append(node.path)
     if closed:
         raise PreflightRefused(
-            f"in the workspace {folder} there is what this user may not read: {listed(tuple(closed))}",
+            f"in the workspace {folder} there is what this user may not read: {few_paths(tuple(closed))}",
             left=LEFT,
             next_step=f"sudo chown -R $USER {folder}   (or run this as its owner)",
         )
     if owner_reads and shut:
         raise PreflightRefused(
             f"in the workspace {folder} there is what its own owner may not read, so nobody could check there that it "
-            f"arrived: {listed(tuple(shut))}",
+            f"arrived: {few_paths(tuple(shut))}",
             left=LEFT,
             next_step=f"chmod -R u+rX {folder}   (or move it to a user there who is root)",
         )

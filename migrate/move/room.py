@@ -12,7 +12,7 @@ _SLACK = 64 * 1024**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
+class DiskNeeds:
     """Bytes of disk: of the engine there, of bottle's home there, and of what is packed here."""
 
     docker: int
@@ -20,12 +20,12 @@ class Needs:
     here: int
 
 
-def needs(facts: MoveFacts, image: int, carried: int) -> Needs:
+def needs(facts: MoveFacts, image: int, carried: int) -> DiskNeeds:
     """For an image of which `image` bytes travel, and `carried` of what lies outside the workspace."""
     files = facts.workspace.size + facts.state.size + carried
     volumes = [each.size for each in facts.volumes.values()]
     composed = max(volumes, default=0) if facts.pulled else 0  # one after the other is composed anew
-    return Needs(
+    return DiskNeeds(
         docker=2 * image + sum(volumes) + _SLACK,
         home=image + 2 * files + sum(volumes) + composed + _SLACK,
         # Of an image much is there, and it shrinks; what is carried is made a repository first, then packed.
@@ -33,7 +33,7 @@ def needs(facts: MoveFacts, image: int, carried: int) -> Needs:
     )
 
 
-def require_space(facts: MoveFacts, needed: Needs, workspace: int) -> None:
+def require_space(facts: MoveFacts, needed: DiskNeeds, workspace: int) -> None:
     """Refuse what does not fit, here or there; `workspace` are the bytes that land there. Raises PreflightRefused."""
     _require_space_there(facts, needed, workspace)
     if needed.here > facts.free_here + facts.packed_here:
@@ -45,7 +45,7 @@ def require_space(facts: MoveFacts, needed: Needs, workspace: int) -> None:
         )
 
 
-def _require_space_there(facts: MoveFacts, needed: Needs, workspace: int) -> None:
+def _require_space_there(facts: MoveFacts, needed: DiskNeeds, workspace: int) -> None:
     """What is staged already is part of what is needed; a workspace is staged first, then moved where it belongs."""
     host = facts.host
     parts = [

@@ -19,11 +19,11 @@ from migrate.admission.arrived_state import (
 )
 from migrate.admission.arrived_update import Instructions, bring_up_to_date, without
 from migrate.admission.grant import grant
-from migrate.contents.live_folder import listed
+from migrate.contents.live_folder import few_paths
 from migrate.contents.outside import few
 from migrate.host.arguments import FolderKind
 from migrate.host.commands import Extract, Update, Verify
-from migrate.host.script import Status
+from migrate.host.script import ScriptStatus
 from migrate.model import Codec, Reply
 from migrate.pull.receiver import Breach
 from migrate.pull.site import SHOWN, Site
@@ -67,10 +67,10 @@ class StagedFolders:
                     self._require_inside(folder)
                 self._tell_unset(came)
         except OSError as exc:
-            return Reply(status=Status.UNPACKING_FAILED, err=f"cannot unpack {kind}: {exc.strerror}")
+            return Reply(status=ScriptStatus.UNPACKING_FAILED, err=f"cannot unpack {kind}: {exc.strerror}")
         if kind is FolderKind.STATE:
             self._approved[script.nonce] = self._approve(folder)
-        return Reply(status=Status.DONE)
+        return Reply(status=ScriptStatus.DONE)
 
     def update(self, script: Update, stdin: IO[bytes]) -> Reply:
         """What update.sh does, but for a tar and a list that may be anything."""
@@ -89,9 +89,9 @@ class StagedFolders:
                 remove_unpacked(staging, "update")
                 self._require_inside(staging / name)
         except OSError as exc:
-            return Reply(status=Status.UNPACKING_FAILED, err=f"cannot bring {name} up to date: {exc.strerror}")
+            return Reply(status=ScriptStatus.UNPACKING_FAILED, err=f"cannot bring {name} up to date: {exc.strerror}")
         self._files[name] = without(self._files[name], instructions.removed) | came.files
-        return Reply(status=Status.DONE)
+        return Reply(status=ScriptStatus.DONE)
 
     def require_sent(self, script: Verify, stdin: IO[bytes]) -> None:
         """Only files that were unpacked here are hashed: no link is followed, nothing outside is asked about."""
@@ -118,7 +118,7 @@ class StagedFolders:
 
     def _tell_unset(self, came: Unpacked) -> None:
         if came.unset:
-            self._site.progress.note(f"WARNING: set-id bits were taken away: {listed(came.unset)}")
+            self._site.progress.note(f"WARNING: set-id bits were taken away: {few_paths(came.unset)}")
 
     def _approve(self, folder: Path) -> ArrivedState:
         """Look at the state that came: it may ask for no more than the user has agreed to."""

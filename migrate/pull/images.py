@@ -10,7 +10,7 @@ from migrate.admission.arrived_state import alone, staged
 from migrate.admission.image_archive import read_image
 from migrate.host.commands import Inspect, Tag, Unload
 from migrate.host.layers import ask_images, ask_layers
-from migrate.host.script import Status
+from migrate.host.script import ScriptStatus
 from migrate.image.load_archive import compose, fed
 from migrate.model import Reply
 from migrate.pull.disclosure import Disclosure
@@ -29,11 +29,11 @@ class ImageKeeper:
     def images(self, named: Sequence[str]) -> Reply:
         """What images.sh prints, without what is nobody's business there. Raises Breach, RemoteError."""
         self._disclosure.named(named)
-        return Reply(status=Status.DONE, out=self._disclosure.images())
+        return Reply(status=ScriptStatus.DONE, out=self._disclosure.images())
 
     def known(self, images: Sequence[str]) -> Reply:
         """What known.sh prints, without what is nobody's business there. Raises RemoteError."""
-        return Reply(status=Status.DONE, out=self._disclosure.known(images))
+        return Reply(status=ScriptStatus.DONE, out=self._disclosure.known(images))
 
     def inspect(self, script: Inspect, silence: float) -> Reply:
         """What inspect.sh answers, without what is nobody's business there."""
@@ -68,8 +68,8 @@ class ImageKeeper:
                 site.engine.load(fed(made, lambda blob: staged(site.blobs, blob.path.name), site.progress))
         except (EngineError, VerificationFailed) as exc:
             # Whoever sends may send more: a layer that was left out since it seemed to be here.
-            return Reply(status=Status.ENGINE_FAILED, err=exc.what)
-        return Reply(status=Status.DONE)
+            return Reply(status=ScriptStatus.ENGINE_FAILED, err=exc.what)
+        return Reply(status=ScriptStatus.DONE)
 
     def tag(self, script: Tag, silence: float) -> Reply:
         """Give an image that the far host was told of a tag. Raises Breach, or VerificationFailed where it is taken."""
@@ -82,7 +82,7 @@ class ImageKeeper:
     def unload(self, script: Unload, silence: float) -> Reply:
         """Take a tag away, if it was given by this very pull."""
         if script.tag not in self._given:
-            return Reply(status=Status.DONE)
+            return Reply(status=ScriptStatus.DONE)
         return self._site.run(script, silence=silence)
 
     def _give(self, tag: str, diff_ids: tuple[str, ...]) -> None:

@@ -13,12 +13,12 @@ from bottle.naming import Identity
 from bottle.plan.history import commit_in_force
 from bottle.ports import Engine, Progress
 from migrate.host import commands
-from migrate.host.script import Effect, Status
+from migrate.host.script import Effect, ScriptStatus
 from migrate.model import Reply
 from migrate.pull.feeding import at_most, chunks, lines, spooled
 from migrate.pull.folders import StagedFolders
 from migrate.pull.images import ImageKeeper
-from migrate.pull.policy import Asked, Policy, Terms
+from migrate.pull.policy import Asked, PullPolicy, Terms
 from migrate.pull.receiver import Breach, Request
 from migrate.pull.registration import prepare
 from migrate.pull.site import Here, Site
@@ -29,7 +29,7 @@ _MOST_PIECES = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrived:
+class ArrivedBottle:
     """A bottle that was brought here, as it is here now: `commit` is the one in force."""
 
     identity: Identity
@@ -41,7 +41,7 @@ class Performer:
     """Answers a pull's requests. `agreed` is what the user lets the bottle have here (`bottle.agent.admission`)."""
 
     def __init__(self, terms: Terms, here: Here, engine: Engine, progress: Progress, agreed: frozenset[str]) -> None:
-        self._policy = Policy(terms)
+        self._policy = PullPolicy(terms)
         self._site = Site(policy=self._policy, here=here, engine=engine, progress=progress)
         self._folders = StagedFolders(self._site, agreed)
         self._images = ImageKeeper(self._site)
@@ -79,7 +79,7 @@ class Performer:
                 self._brought = self._brought or self._site.has_arrived(script.nonce)
             return reply
 
-    def arrived(self) -> Arrived | None:
+    def arrived(self) -> ArrivedBottle | None:
         """What is here of the bottle, if it lives here and the far host has shown that it brought it.
 
         It has if it registered the bottle, or knows the name of a move that once did. Raises StateDamaged.
@@ -88,7 +88,7 @@ class Performer:
             return None
         metadata = self._site.state.metadata()
         commit = commit_in_force(self._site.state.commits(), self._site.state.committed_image())
-        return Arrived(
+        return ArrivedBottle(
             identity=self._site.identity,
             commit=commit.number if commit is not None else 0,
             workspace=str(metadata.cwd) if metadata.cwd is not None and not metadata.copy_cwd else None,
@@ -114,7 +114,7 @@ class Performer:
                     raise Breach("the far host sends more pieces than any bottle has")
             if self._site.room() < most:
                 full = f"the disk of {self._site.terms.bottle_home} is full"
-                return Reply(status=Status.STORAGE_FAILED, err=full)
+                return Reply(status=ScriptStatus.STORAGE_FAILED, err=full)
         return self._site.run(script, at_most(stdin, most), silence=silence)
 
     def _perform(self, script: Asked, stdin: IO[bytes], silence: float) -> Reply:

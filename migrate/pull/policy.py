@@ -57,7 +57,7 @@ class Terms:
 
 
 @dataclass(slots=True)
-class Policy:
+class PullPolicy:
     """Checks one request after the other. `arrives_as` is known once the far host has asked about it."""
 
     terms: Terms

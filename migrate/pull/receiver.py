@@ -16,7 +16,7 @@ from bottle.ports import Progress
 from bottle.text import printable
 from migrate.model import Reply
 from migrate.pull.perspective import told_from_here
-from migrate.transport.frames import Decoder, Kind, WireFrame, pieces
+from migrate.transport.frames import Decoder, FrameKind, WireFrame, pieces
 
 _MOST_REQUESTS = 32
 _MOST_PHASES = 8
@@ -121,22 +121,22 @@ class Receiver:
         threading.Thread(target=self._watch, name="bottle-watch", daemon=True).start()
         began = time.monotonic()
         for frame in self._watched():
-            if frame.kind is Kind.PING:
+            if frame.kind is FrameKind.PING:
                 if time.monotonic() - began > _GREETING * self._silence:
                     raise RemoteError(f"{self._streams.host} says nothing but that it is there")
                 continue
-            if frame.kind is Kind.HELLO:
+            if frame.kind is FrameKind.HELLO:
                 return frame.document
-            if frame.kind is Kind.RESULT:
+            if frame.kind is FrameKind.RESULT:
                 return {"result": frame.document}
             raise RemoteError(f"{self._streams.host} speaks out of turn: {frame.kind.name}")
         raise RemoteError(f"{self._streams.host} said nothing")
 
     def serve(self) -> Mapping[str, Any]:
         """Let it begin, and answer until it comes to its result, which is not checked. Raises RemoteError."""
-        self._tell(WireFrame(Kind.GO))
+        self._tell(WireFrame(FrameKind.GO))
         for frame in self._watched():
-            if frame.kind is Kind.RESULT:
+            if frame.kind is FrameKind.RESULT:
                 return frame.document
             self._take(frame)
         raise RemoteError(f"{self._streams.host} ended without a result")
@@ -188,13 +188,13 @@ class Receiver:
 
     def _take(self, frame: WireFrame) -> None:
         match frame.kind:
-            case Kind.PING:
+            case FrameKind.PING:
                 return
-            case Kind.OPEN:
+            case FrameKind.OPEN:
                 self._open(frame)
-            case Kind.DATA | Kind.END | Kind.CANCEL:
+            case FrameKind.DATA | FrameKind.END | FrameKind.CANCEL:
                 self._continue(frame)
-            case Kind.PHASE | Kind.PHASE_END | Kind.ADVANCE | Kind.NOTE:
+            case FrameKind.PHASE | FrameKind.PHASE_END | FrameKind.ADVANCE | FrameKind.NOTE:
                 self._show(frame)
             case _:
                 raise RemoteError(f"{self._streams.host} speaks out of turn: {frame.kind.name}")
@@ -217,17 +217,17 @@ class Receiver:
             incoming = self._incoming.get(frame.request)
         if incoming is None:
             return  # it was answered before all was read
-        if frame.kind is Kind.CANCEL:
+        if frame.kind is FrameKind.CANCEL:
             incoming.cancelled = True
-        incoming.put(frame.payload if frame.kind is Kind.DATA else None)
+        incoming.put(frame.payload if frame.kind is FrameKind.DATA else None)
 
     def _answer(self, number: int, request: Request, incoming: _Incoming) -> None:
         try:
             reply = self._perform(request, incoming.chunks())
             head = {"status": reply.status, "err": told_from_here(reply.err, _US), "size": len(reply.out)}
             self._finish(number, incoming)
-            self._tell(WireFrame.of(Kind.REPLY, head, number))
-            for frame in pieces(Kind.OUT, number, reply.out):
+            self._tell(WireFrame.of(FrameKind.REPLY, head, number))
+            for frame in pieces(FrameKind.OUT, number, reply.out):
                 self._tell(frame)
         except _Cancelled:
             pass
@@ -239,7 +239,7 @@ class Receiver:
             self._finish(number, incoming)
             with suppress(RemoteError):
                 what, following = (told_from_here(text, _US) for text in (exc.what, exc.next_step))
-                self._tell(WireFrame.of(Kind.FAILED, {"what": what, "next": following, "lost": lost}, number))
+                self._tell(WireFrame.of(FrameKind.FAILED, {"what": what, "next": following, "lost": lost}, number))
         except Exception as exc:  # noqa: BLE001
             self._abort(exc)
         finally:
@@ -262,7 +262,7 @@ class Receiver:
     def _show(self, frame: WireFrame) -> None:
         document = frame.document
         match frame.kind:
-            case Kind.PHASE:
+            case FrameKind.PHASE:
                 total = document.get("total")
                 if len(self._phases) >= _MOST_PHASES:
                     raise RemoteError(f"{self._streams.host} begins too many phases at once")
@@ -270,10 +270,10 @@ class Receiver:
                 phase = self._progress.phase(name, total if _is_count(total) else None)
                 phase.__enter__()
                 self._phases.append(phase)
-            case Kind.PHASE_END:
+            case FrameKind.PHASE_END:
                 if self._phases:
                     self._phases.pop().__exit__(None, None, None)
-            case Kind.ADVANCE:
+            case FrameKind.ADVANCE:
                 amount = document.get("amount")
                 if isinstance(amount, int) and _is_count(amount):
                     self._progress.advance(amount)
@@ -299,7 +299,7 @@ class Receiver:
                 self._streams.hang_up()
                 return
             with suppress(RemoteError):
-                self._tell(WireFrame(Kind.PING))
+                self._tell(WireFrame(FrameKind.PING))
 
 
 def _request(document: Mapping[str, Any]) -> Request:

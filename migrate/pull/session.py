@@ -39,7 +39,7 @@ from bottle.store.values import flag
 from migrate.admission.grant import Granted, grant, odd
 from migrate.host.commands import Send
 from migrate.host.probe import probe
-from migrate.host.script import Status
+from migrate.host.script import ScriptStatus
 from migrate.model import RemoteCommand
 from migrate.move.model import Moved, MovePlan
 from migrate.pull.messages import error_from_json, moved_from_json, plan_from_json
@@ -319,7 +319,7 @@ class _Session:
 
     def _not_there(self, exc: FarExit) -> BottleError:
         host = self._remote.name
-        if exc.status == Status.NOT_INSTALLED:
+        if exc.status == ScriptStatus.NOT_INSTALLED:
             return PreflightRefused(
                 f"bottle is not installed on {host}, or not where a login without a terminal finds it",
                 left=UNCHANGED,

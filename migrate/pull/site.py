@@ -13,7 +13,7 @@ from bottle.naming import Identity
 from bottle.ports import Engine, Progress
 from bottle.store.state import ARRIVED, TOMBSTONE, BottleState
 from migrate.model import RemoteCommand, Reply
-from migrate.pull.policy import Asked, Policy, Terms
+from migrate.pull.policy import Asked, PullPolicy, Terms
 from migrate.transport.local import run_here
 
 RESERVE = 64 << 20  # bytes that are left free on every disk
@@ -42,7 +42,7 @@ class Here:
 class Site:
     """Where one bottle is brought to. What is called after it raises Breach before it is known how."""
 
-    policy: Policy
+    policy: PullPolicy
     here: Here
     engine: Engine
     progress: Progress

@@ -10,7 +10,7 @@ from migrate.admission.arrived_state import alone, staged, within
 from migrate.admission.tar_rules import volume_rules
 from migrate.host.arguments import Digest
 from migrate.host.commands import Volume
-from migrate.host.script import Status
+from migrate.host.script import ScriptStatus
 from migrate.model import Codec, Reply
 from migrate.pull.site import Site
 from migrate.tar.compression import decompress
@@ -31,7 +31,7 @@ def fill(site: Site, script: Volume, silence: float) -> Reply:
                     file.write(piece)
         return site.run(replace(script, blob=_COMPOSED, codec=Codec.NONE), silence=silence)
     except OSError as exc:
-        return Reply(status=Status.UNPACKING_FAILED, err=f"cannot unpack volume {script.volume}: {exc.strerror}")
+        return Reply(status=ScriptStatus.UNPACKING_FAILED, err=f"cannot unpack volume {script.volume}: {exc.strerror}")
     finally:
         tree.discard(folder)
 

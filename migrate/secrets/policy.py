@@ -16,7 +16,7 @@ from bottle.ports import Progress
 from bottle.tar.reader import TarStream
 from migrate.model import Blob
 from migrate.secrets.patterns import SHORTEST, Finder
-from migrate.secrets.scan import Entry, Find, Scan
+from migrate.secrets.scan import Find, Scan, ScannedEntry
 from migrate.tar.blobs import plain
 
 CONFIG = "the image's config"
@@ -72,11 +72,11 @@ def look_through(layers: Sequence[Blob], config: bytes, finder: Finder, progress
     return scan.finds()
 
 
-def entries(tar: Iterable[bytes]) -> Iterator[Entry]:
+def entries(tar: Iterable[bytes]) -> Iterator[ScannedEntry]:
     """What a layer's tar holds. Raises VerificationFailed when it cannot be read entry by entry."""
     stream = TarStream(tar)
     for member in stream.members():
-        yield Entry(
+        yield ScannedEntry(
             path="/" + member.name.removeprefix("./").strip("/"),
             size=member.size,
             data=stream.data() if member.is_file else None,

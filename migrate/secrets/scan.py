@@ -35,7 +35,7 @@ class Find:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class ScannedEntry:
     """Something in a layer, by its absolute path. What a layer deletes is an entry `.wh.NAME`, as OCI layers have it.
 
     `data` is the content of a regular file, `size` bytes in pieces, to be read before the next entry is asked for; None
@@ -72,7 +72,7 @@ class Scan:
         self._packages = Packages()
         self._seen: dict[str, tuple[Seen, ...]] = {}
 
-    def layer(self, entries: Iterable[Entry]) -> None:
+    def layer(self, entries: Iterable[ScannedEntry]) -> None:
         """The next layer. What `entries` raises leaves all as it was before it, but for what packages are known."""
         below, here = dict(self._seen), dict[str, Seen]()
         for entry in entries:
@@ -94,7 +94,7 @@ class Scan:
         """What is there that nothing explains, by path."""
         return decide(chain.from_iterable(self._seen.values()), self._packages, published())
 
-    def _entry(self, entry: Entry) -> Seen | None:
+    def _entry(self, entry: ScannedEntry) -> Seen | None:
         named = by_name(entry.path)
         if entry.data is None:
             return Seen(path=entry.path, named=named.what) if named is not None and entry.again else None
@@ -108,7 +108,9 @@ class Scan:
         return replace(seen, digests=digests(pieces)) if seen is not None and seen.credentials else seen
 
     @staticmethod
-    def _judged(entry: Entry, named: NamedFile | None, head: bytes, found: tuple[Credential, ...]) -> Seen | None:
+    def _judged(
+        entry: ScannedEntry, named: NamedFile | None, head: bytes, found: tuple[Credential, ...]
+    ) -> Seen | None:
         what = named.what if named is not None and named.is_one(head, entry.size) else ""
         return Seen(path=entry.path, named=what, credentials=found) if what or found else None
 

@@ -20,7 +20,7 @@ JSON_LIMIT = 1 << 20
 _HEADER = struct.Struct(">BII")
 
 
-class Kind(IntEnum):
+class FrameKind(IntEnum):
     """What a frame is. First those of the owner, then those of whoever pulls, then the one of both."""
 
     HELLO = 1
@@ -42,19 +42,19 @@ class Kind(IntEnum):
     @property
     def is_plain(self) -> bool:
         """Whether the payload is bytes and not JSON."""
-        return self in {Kind.DATA, Kind.OUT}
+        return self in {FrameKind.DATA, FrameKind.OUT}
 
 
 @dataclass(frozen=True, slots=True)
 class WireFrame:
     """One frame. `payload` is as long as its kind allows."""
 
-    kind: Kind
+    kind: FrameKind
     request: int = 0
     payload: bytes = b""
 
     @classmethod
-    def of(cls, kind: Kind, document: Mapping[str, Any], request: int = 0) -> "WireFrame":
+    def of(cls, kind: FrameKind, document: Mapping[str, Any], request: int = 0) -> "WireFrame":
         """A frame with a JSON object. Raises RemoteError when it is too long for one."""
         payload = json.dumps(document, separators=(",", ":")).encode("ascii")
         if len(payload) > JSON_LIMIT:
@@ -77,7 +77,7 @@ class WireFrame:
         return _HEADER.pack(self.kind, self.request, len(self.payload)) + self.payload
 
 
-def pieces(kind: Kind, request: int, data: bytes) -> Iterator[WireFrame]:
+def pieces(kind: FrameKind, request: int, data: bytes) -> Iterator[WireFrame]:
     """`data` in frames of plain bytes; none for no bytes."""
     view = memoryview(data).cast("B")
     for start in range(0, len(view), DATA_LIMIT):
@@ -106,8 +106,8 @@ class Decoder:
             yield WireFrame(kind, request, payload)
 
 
-def _kind(number: int) -> Kind:
+def _kind(number: int) -> FrameKind:
     try:
-        return Kind(number)
+        return FrameKind(number)
     except ValueError:
         raise RemoteError(f"what comes is no message of bottle: it begins with {number}") from None

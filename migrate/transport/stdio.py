@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self
 from bottle.errors import ConnectionLost, RemoteError
 from bottle.text import printable
 from migrate.model import RemoteCommand, Reply
-from migrate.transport.frames import MAGIC, Decoder, Kind, WireFrame, pieces
+from migrate.transport.frames import MAGIC, Decoder, FrameKind, WireFrame, pieces
 from migrate.transport.framing import OUT_LIMIT, in_one_line
 
 _TICK = 5.0
@@ -79,7 +79,7 @@ class StdioRemote:
 
     def greet(self, hello: Mapping[str, Any]) -> None:
         """Say what is offered, and wait until the other side wants it. Raises ConnectionLost."""
-        self.tell(WireFrame.of(Kind.HELLO, hello))
+        self.tell(WireFrame.of(FrameKind.HELLO, hello))
         self._welcome.wait()
         self._require_line()
 
@@ -91,12 +91,12 @@ class StdioRemote:
             self._require_line()
             self._pending[number] = pending
         try:
-            self.tell(WireFrame.of(Kind.OPEN, request, number))
+            self.tell(WireFrame.of(FrameKind.OPEN, request, number))
             self._feed(number, pending, stdin)
             pending.done.wait()
         except BaseException:
             with suppress(RemoteError):
-                self.tell(WireFrame(Kind.CANCEL, number))
+                self.tell(WireFrame(FrameKind.CANCEL, number))
             raise
         finally:
             with self._lock:
@@ -110,7 +110,7 @@ class StdioRemote:
     def finish(self, result: Mapping[str, Any]) -> None:
         """Say how it ended; that the other side then hangs up is no loss. Raises ConnectionLost."""
         self._finished = True
-        self.tell(WireFrame.of(Kind.RESULT, result))
+        self.tell(WireFrame.of(FrameKind.RESULT, result))
 
     def close(self) -> None:
         """Say no more."""
@@ -127,11 +127,11 @@ class StdioRemote:
 
     def _feed(self, number: int, pending: _Pending, stdin: Iterable[bytes]) -> None:
         for chunk in stdin:
-            for frame in pieces(Kind.DATA, number, chunk):
+            for frame in pieces(FrameKind.DATA, number, chunk):
                 if pending.done.is_set():
                     return
                 self.tell(frame)
-        self.tell(WireFrame(Kind.END, number))
+        self.tell(WireFrame(FrameKind.END, number))
 
     def _write(self, data: bytes) -> None:
         try:
@@ -160,21 +160,21 @@ class StdioRemote:
             self._lose(exc)
 
     def _take(self, frame: WireFrame) -> None:
-        if frame.kind is Kind.GO:
+        if frame.kind is FrameKind.GO:
             self._welcome.set()
             return
         with self._lock:
             pending = self._pending.get(frame.request)
-        if pending is None or frame.kind is Kind.PING:
+        if pending is None or frame.kind is FrameKind.PING:
             return  # the answer to something that was given up
         match frame.kind:
-            case Kind.REPLY:
+            case FrameKind.REPLY:
                 pending.head = frame.document
-            case Kind.OUT:
+            case FrameKind.OUT:
                 pending.out += frame.payload
                 if len(pending.out) > OUT_LIMIT:
                     raise RemoteError(f"endless output comes from {self._name}")
-            case Kind.FAILED:
+            case FrameKind.FAILED:
                 pending.failure = _failure(frame.document)
             case _:
                 raise RemoteError(f"{self._name} speaks out of turn: {frame.kind.name}")
@@ -191,7 +191,7 @@ class StdioRemote:
                 self._lose(ConnectionLost(f"no sign of life from {self._name} for {_SILENCE:g} seconds"))
                 return
             with suppress(RemoteError):
-                self.tell(WireFrame(Kind.PING))
+                self.tell(WireFrame(FrameKind.PING))
 
     def _lose(self, loss: RemoteError) -> None:
         with self._lock:
@@ -216,25 +216,25 @@ class RelayedProgress:
     @contextmanager
     def phase(self, name: str, total: int | None = None) -> Iterator[None]:
         """As `bottle.ports.Progress.phase`."""
-        self._tell(Kind.PHASE, {"name": printable(name, 500), "total": total})
+        self._tell(FrameKind.PHASE, {"name": printable(name, 500), "total": total})
         try:
             yield
         finally:
-            self._tell(Kind.PHASE_END, {})
+            self._tell(FrameKind.PHASE_END, {})
 
     def advance(self, amount: int) -> None:
         """As `bottle.ports.Progress.advance`."""
-        self._tell(Kind.ADVANCE, {"amount": amount})
+        self._tell(FrameKind.ADVANCE, {"amount": amount})
 
     def note(self, text: str) -> None:
         """As `bottle.ports.Progress.note`."""
-        self._tell(Kind.NOTE, {"text": printable(text, 1000)})
+        self._tell(FrameKind.NOTE, {"text": printable(text, 1000)})
 
     def output(self, line: str) -> None:
         """As a note: what is printed while a bottle is sent is little."""
         self.note(line)
 
-    def _tell(self, kind: Kind, document: Mapping[str, Any]) -> None:
+    def _tell(self, kind: FrameKind, document: Mapping[str, Any]) -> None:
         with suppress(RemoteError):
             self._remote.tell(WireFrame.of(kind, document))
 

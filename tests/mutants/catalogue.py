@@ -390,8 +390,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "migrate/transport/ssh/test_host_key",
         (
             "a changed host key is unknown",
-            "            return Verdict.CHANGED\n",
-            "            return Verdict.UNKNOWN\n",
+            "            return KeyVerdict.CHANGED\n",
+            "            return KeyVerdict.UNKNOWN\n",
         ),
         ("a revoked host key is known", 'if any(e.marker == "@revoked" and', 'if any(e.marker == "@other" and'),
         (

@@ -33,8 +33,8 @@ from bottle.model import (
 from bottle.naming import Identity
 from bottle.portbinding import PortBinding
 from bottle.tar.items import ItemType
-from bottle.transcript import Entry
-from migrate.bundle.format import BundledCommit, Kind, Manifest, Member, Place, member_name
+from bottle.transcript import TranscriptEntry
+from migrate.bundle.format import BundledCommit, BundleManifest, BundleMember, MemberKind, VolumePlace, member_name
 from migrate.model import Codec
 from migrate.move.model import Moved, MovePlan, Part
 
@@ -150,17 +150,19 @@ TOMBSTONE = Tombstone(
     nonce="n",
 )
 ENTRIES = (
-    Entry(path=f"a/{ODD}", type=ItemType.FILE, mode=0o600, uid=0, gid=1000, mtime=-1, size=3, sha256="0" * 64),
-    Entry(path="a/link", type=ItemType.SYMLINK, mode=0o777, uid=0, gid=0, mtime=7, target=f"../{ODD}"),
+    TranscriptEntry(
+        path=f"a/{ODD}", type=ItemType.FILE, mode=0o600, uid=0, gid=1000, mtime=-1, size=3, sha256="0" * 64
+    ),
+    TranscriptEntry(path="a/link", type=ItemType.SYMLINK, mode=0o777, uid=0, gid=0, mtime=7, target=f"../{ODD}"),
 )
 
 
-def member(kind: Kind, index: int, plain: str, place: Place | None = None) -> Member:
+def member(kind: MemberKind, index: int, plain: str, place: VolumePlace | None = None) -> BundleMember:
     """A member of a bundle, compressed where such a one is."""
-    codec = Codec.NONE if kind is Kind.CONFIG else Codec.ZSTD
+    codec = Codec.NONE if kind is MemberKind.CONFIG else Codec.ZSTD
     packed = (5, plain) if codec is Codec.NONE else (4, DIGEST)
     size, digest = packed
-    return Member(
+    return BundleMember(
         name=member_name(kind, index, codec),
         kind=kind,
         codec=codec,
@@ -172,19 +174,19 @@ def member(kind: Kind, index: int, plain: str, place: Place | None = None) -> Me
     )
 
 
-MANIFEST = Manifest(
+MANIFEST = BundleManifest(
     identity=IDENTITY,
     created_at=NOON,
     architecture="amd64",
     os="linux",
     commit=BundledCommit(number=2, tag=IDENTITY.committed(2), config_digest=DIGEST, diff_ids=LAYERS),
     members=(
-        member(Kind.CONFIG, 0, DIGEST),
-        member(Kind.LAYER, 0, LAYERS[0]),
-        member(Kind.LAYER, 1, LAYERS[1]),
-        member(Kind.VOLUME, 0, DIGEST, Place(volume="cache", target="/cache")),
-        member(Kind.WORKSPACE, 0, DIGEST),
-        member(Kind.STATE, 0, DIGEST),
+        member(MemberKind.CONFIG, 0, DIGEST),
+        member(MemberKind.LAYER, 0, LAYERS[0]),
+        member(MemberKind.LAYER, 1, LAYERS[1]),
+        member(MemberKind.VOLUME, 0, DIGEST, VolumePlace(volume="cache", target="/cache")),
+        member(MemberKind.WORKSPACE, 0, DIGEST),
+        member(MemberKind.STATE, 0, DIGEST),
     ),
 )
 PLAN = MovePlan(

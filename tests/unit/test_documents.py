@@ -107,3 +107,25 @@ def test_the_manifest_of_the_readme_is_what_init_writes() -> None:
     assert shown.keys() == written.keys()
     assert {key for key in shown if "…" not in str(shown[key]) and shown[key] != written[key]} == set()
     assert shown["command"] == written["command"]
+
+
+def test_the_architecture_names_what_is_there() -> None:
+    page = text_of("docs/ARCHITECTURE.md")
+    named = re.findall(r"`((?:bottle|migrate|tests|scripts)/[a-z_/.]+)`", page)
+    assert len(named) > 20
+    assert [path for path in named if not (ROOT / path).exists()] == []
+    tree = re.search(r"^```\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert tree is not None
+    for package, text in zip(("bottle", "migrate"), tree[1].split("migrate/  "), strict=True):
+        told = set(re.findall(r"[a-z_]+", "\n".join(line[:44] for line in text.splitlines())))
+        rooms = {path.name.removesuffix(".py") for path in (ROOT / package).iterdir() if path.suffix in {"", ".py"}}
+        assert {room for room in rooms if not room.startswith("_")} <= told
+
+
+def test_each_way_of_a_change_is_short() -> None:
+    (walks,) = re.findall(
+        r"^## Where a change goes\n(.*?)^## ", text_of("docs/ARCHITECTURE.md"), re.MULTILINE | re.DOTALL
+    )
+    lengths = [len(re.findall(r"^[0-9]\. ", walk, re.MULTILINE)) for walk in walks.split("\n**")[1:]]
+    assert len(lengths) == 5
+    assert all(2 < length <= 5 for length in lengths)

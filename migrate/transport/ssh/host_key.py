@@ -7,7 +7,7 @@ from paramiko import MissingHostKeyPolicy, PKey, SSHClient, Transport
 from bottle.errors import HostKeyRejected, RemoteError
 from migrate.transport.ssh.config import HostConfig
 from migrate.transport.ssh.keys import fingerprint
-from migrate.transport.ssh.known_hosts import Entry, KnownHosts, Verdict
+from migrate.transport.ssh.known_hosts import KeyVerdict, KnownHost, KnownHosts
 from migrate.transport.ssh.revoked import is_revoked
 
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
@@ -52,15 +52,15 @@ class HostKeyCheck(MissingHostKeyPolicy):
                 next_step="find out from the host's owner which key it should have",
             )
         match self._known.judge(blob):
-            case Verdict.KNOWN:
+            case KeyVerdict.KNOWN:
                 return
-            case Verdict.UNKNOWN if self._accept_new and self._known.user_files:
+            case KeyVerdict.UNKNOWN if self._accept_new and self._known.user_files:
                 self._add(key, blob)
-            case Verdict.UNKNOWN:
+            case KeyVerdict.UNKNOWN:
                 raise self._unknown(shown)
-            case Verdict.CHANGED:
+            case KeyVerdict.CHANGED:
                 raise self._changed(shown)
-            case Verdict.REVOKED:
+            case KeyVerdict.REVOKED:
                 raise HostKeyRejected(
                     f"{self._known.name} shows the {shown}, which is marked @revoked in {_listed(self._known.files)}",
                     left=_NOT_SENT,
@@ -98,7 +98,7 @@ class HostKeyCheck(MissingHostKeyPolicy):
         )
 
 
-def _place(entry: Entry) -> str:
+def _place(entry: KnownHost) -> str:
     return f"the {entry.key_type} key {fingerprint(entry.blob)} ({entry.path}:{entry.line})"
 
 

@@ -21,7 +21,7 @@ _PORT = 22
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class KnownHost:
     """One line that names the host. `key_type` is as in the file, `blob` the key in SSH wire format."""
 
     path: Path
@@ -31,7 +31,7 @@ class Entry:
     blob: bytes
 
 
-class Verdict(Enum):
+class KeyVerdict(Enum):
     """What known_hosts says of the key that a host shows."""
 
     KNOWN = "known"
@@ -47,8 +47,8 @@ class KnownHosts:
     name: str
     user_files: tuple[Path, ...]
     files: tuple[Path, ...]
-    entries: tuple[Entry, ...]
-    portless: tuple[Entry, ...]
+    entries: tuple[KnownHost, ...]
+    portless: tuple[KnownHost, ...]
 
     @classmethod
     def read(
@@ -66,19 +66,19 @@ class KnownHosts:
             portless=() if name == host or alias else tuple(_naming(host, files)),
         )
 
-    def judge(self, blob: bytes) -> Verdict:
+    def judge(self, blob: bytes) -> KeyVerdict:
         """Any known key of the host that is not `blob` makes it changed, whatever its type: stricter than OpenSSH.
 
         A host on another port is also known by an entry without a port, as in OpenSSH, when the key is the same.
         """
         if any(e.marker == "@revoked" and e.blob == blob for e in (*self.entries, *self.portless)):
-            return Verdict.REVOKED
+            return KeyVerdict.REVOKED
         plain = [e for e in self.entries if not e.marker]
         if any(e.blob == blob for e in plain):
-            return Verdict.KNOWN
+            return KeyVerdict.KNOWN
         if plain:
-            return Verdict.CHANGED
-        return Verdict.KNOWN if any(e.blob == blob and not e.marker for e in self.portless) else Verdict.UNKNOWN
+            return KeyVerdict.CHANGED
+        return KeyVerdict.KNOWN if any(e.blob == blob and not e.marker for e in self.portless) else KeyVerdict.UNKNOWN
 
     @property
     def key_types(self) -> tuple[str, ...]:
@@ -107,7 +107,7 @@ def hash_name(name: str, salt: bytes) -> str:
     return f"|1|{base64.b64encode(salt).decode()}|{base64.b64encode(digest).decode()}"
 
 
-def _naming(name: str, files: tuple[Path, ...]) -> Iterator[Entry]:
+def _naming(name: str, files: tuple[Path, ...]) -> Iterator[KnownHost]:
     for path in files:
         try:
             lines = path.read_text(errors="replace").splitlines()
@@ -119,7 +119,7 @@ def _naming(name: str, files: tuple[Path, ...]) -> Iterator[Entry]:
                 yield entry
 
 
-def _parse(path: Path, number: int, line: str, name: str) -> Entry | None:
+def _parse(path: Path, number: int, line: str, name: str) -> KnownHost | None:
     fields = line.split()
     marker = fields.pop(0) if fields and fields[0].startswith("@") else ""
     if len(fields) < 3 or fields[0].startswith("#") or (marker and marker not in _MARKERS):
@@ -130,7 +130,7 @@ def _parse(path: Path, number: int, line: str, name: str) -> Entry | None:
         blob = base64.b64decode(fields[2], validate=True)
     except (binascii.Error, ValueError):
         return None
-    return Entry(path=path, line=number, marker=marker, key_type=fields[1], blob=blob)
+    return KnownHost(path=path, line=number, marker=marker, key_type=fields[1], blob=blob)
 
 
 def _names(patterns: str, name: str) -> bool:

@@ -32,7 +32,7 @@ DOCUMENTS: dict[str, tuple[Forms, Any]] = {
     "migration.json": (KEPT, written.MIGRATION),
     "moved-to.json": (KEPT, written.TOMBSTONE),
     "request.json": (KEPT, written.REQUEST),
-    "index.json": (transcript.INDEX, transcript.Index(entries=written.ENTRIES)),
+    "index.json": (transcript.INDEX, transcript.TranscriptIndex(entries=written.ENTRIES)),
     "bottle-bundle.json": (bundle.FORMS, written.MANIFEST),
 }
 # What an owner of a bottle says to the host that pulls it.
@@ -97,7 +97,7 @@ def test_what_earlier_versions_wrote_in_words_is_kept() -> None:
 
 def test_a_bundle_of_an_earlier_version_is_read() -> None:
     """Only what would be written again is taken, byte for byte."""
-    assert bundle.parse((GOLDEN / "bottle-bundle.json").read_bytes()) == written.MANIFEST
+    assert bundle.parse_manifest((GOLDEN / "bottle-bundle.json").read_bytes()) == written.MANIFEST
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

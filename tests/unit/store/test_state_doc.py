@@ -32,11 +32,11 @@ from bottle.store import lock
 from bottle.store import state as states
 from bottle.store.kept import KEPT, CommitHistory
 from bottle.tar.items import ItemType
-from bottle.transcript import INDEX, Entry, Index
+from bottle.transcript import INDEX, TranscriptEntry, TranscriptIndex
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ROOT = Path(__file__).parents[3]
-FILE = Entry(path="a", type=ItemType.FILE, mode=0o600, uid=0, gid=0, mtime=0)
+FILE = TranscriptEntry(path="a", type=ItemType.FILE, mode=0o600, uid=0, gid=0, mtime=0)
 IDENTITY = Identity.parse("demo-abcde")
 METADATA = Metadata(
     identity=IDENTITY,
@@ -76,7 +76,7 @@ def documents(tmp_path: Path) -> dict[str, object]:
         f"{states.REQUESTS}/<number>.json": KEPT.to_json(REQUEST),
         states.MIGRATION: KEPT.to_json(MOVE),
         states.TOMBSTONE: KEPT.to_json(Tombstone(host="h", moved_at=NOON, arrived=ARRIVED, account=ACCOUNT)),
-        f"{states.TRANSCRIPT}/index.json": INDEX.to_json(Index(entries=(FILE,))),
+        f"{states.TRANSCRIPT}/index.json": INDEX.to_json(TranscriptIndex(entries=(FILE,))),
         states.LOCK: held,
     }
 

@@ -453,10 +453,10 @@ def test_one_wrong_value_in_the_manifest_is_refused(genuine: Path, data: st.Data
     holder, key = data.draw(st.sampled_from([*places(document)]))
     holder[key] = data.draw(JSON)
     try:
-        manifest = bundle.parse(dump(document))
+        manifest = bundle.parse_manifest(dump(document))
     except (VerificationFailed, StateTooNew):
         return
-    assert is_typed(manifest, bundle.Manifest)
+    assert is_typed(manifest, bundle.BundleManifest)
     assert bundle.render(manifest) == dump(document)
 
 

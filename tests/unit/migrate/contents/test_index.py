@@ -18,8 +18,8 @@ from migrate.admission.arrived_state import unpack_folder
 from migrate.admission.arrived_update import Instructions, bring_up_to_date, without
 from migrate.bundle.members import one_tar
 from migrate.contents import index
-from migrate.contents.index import GRAIN, Delta, Entry, Index, compare, reconcile
-from migrate.contents.live_folder import Update, keep_up
+from migrate.contents.index import GRAIN, Delta, Index, IndexEntry, compare, reconcile
+from migrate.contents.live_folder import FolderUpdate, keep_up
 from migrate.contents.packing import live_folder
 from migrate.host import commands
 from migrate.host.arguments import Count, Digest, FolderKind, Nonce, StagedWorkspace
@@ -34,11 +34,11 @@ FILE, FOLDER, LINK, SOCKET = (kind | 0o755 for kind in (stat.S_IFREG, stat.S_IFD
 LONG_AGO = 1_000_000_000_000
 
 
-def entry(mode: int = FILE, inode: int = 1, size: int = 1, ctime: int = 0) -> Entry:
-    return Entry(mode, 1, inode, size, 0, ctime)
+def entry(mode: int = FILE, inode: int = 1, size: int = 1, ctime: int = 0) -> IndexEntry:
+    return IndexEntry(mode, 1, inode, size, 0, ctime)
 
 
-def at(begun: int, **entries: Entry) -> Index:
+def at(begun: int, **entries: IndexEntry) -> Index:
     """An index of `a`, `b`, …; `d_x` is `d/x`."""
     found = {name.replace("_", "/"): each for name, each in entries.items()}
     return Index(begun=begun, ended=begun + 1000, entries={".": entry(FOLDER, 99), **found})
@@ -249,7 +249,7 @@ class Bench:
     def keep_up(self) -> None:
         keep_up(self.live, self.take, left="", next_step="")
 
-    def take(self, update: Update) -> None:
+    def take(self, update: FolderUpdate) -> None:
         blob, folder = update.tarball.blob, StagedWorkspace(FolderKind.WORKSPACE.folder(NONCE))
         self.stage(blob)
         lines = update_lines(update.delta)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from migrate.contents.outside import (
-    Needs,
-    Outside,
+    Need,
+    OutsideNeeds,
     Pointer,
     Setting,
     Survey,
@@ -21,7 +21,7 @@ from migrate.contents.outside import (
 FOLDER = "/home/me/project"
 
 
-def pointer(needs: Needs, text: str, leads: str, *, exists: bool = True) -> Pointer:
+def pointer(needs: Need, text: str, leads: str, *, exists: bool = True) -> Pointer:
     return Pointer(needs=needs, path="sub/it", text=text, leads=leads, exists=exists, name="core.hookspath")
 
 
@@ -33,52 +33,52 @@ def judged(each: Pointer, *, workdir: str = "/workspace", lands: str | None = FO
 @pytest.mark.parametrize(
     ("needs", "text", "leads", "exists", "verdict"),
     [
-        (Needs.LINK, "../data", "/home/me/data", True, "left"),
-        (Needs.LINK, "/home/me/data", "/home/me/data", True, "left"),
-        (Needs.LINK, "/media/disk", "/media/disk", True, "left"),
-        (Needs.LINK, "/usr/bin/python3", "/usr/bin/python3.13", True, "nothing"),
-        (Needs.LINK, "/usr-local/x", "/usr-local/x", True, "left"),
-        (Needs.LINK, "/opt/venv/bin/python", "/opt/venv/bin/python", False, "nothing"),
-        (Needs.LINK, "/workspace/x", "/workspace/x", True, "nothing"),
-        (Needs.LINK, "/workspace/../data", "/data", True, "left"),
-        (Needs.LINK, f"{FOLDER}/x", f"{FOLDER}/x", True, "nothing"),
-        (Needs.REPOSITORY, "/home/me/main/.git", "/home/me/main/.git", True, "left"),
-        (Needs.REPOSITORY, "/usr/src/main/.git", "/usr/src/main/.git", True, "left"),
-        (Needs.REPOSITORY, "/home/me/main/.git", "/home/me/main/.git", False, "told"),
-        (Needs.REPOSITORY, "/workspace/.git/worktrees/x", "/workspace/.git/worktrees/x", False, "nothing"),
-        (Needs.COMMON, "/home/me/main/.git", "/home/me/main/.git", True, "left"),
-        (Needs.OBJECTS, "/home/me/main/.git/objects", "/home/me/main/.git/objects", True, "left"),
-        (Needs.OBJECTS, "/home/me/main/.git/objects", "/home/me/main/.git/objects", False, "told"),
-        (Needs.TREE, "/home/me/other", "/home/me/other", True, "left"),
-        (Needs.SETTING, "/home/me/hooks", "/home/me/hooks", True, "left"),
-        (Needs.SETTING, "/home/me/hooks", "/home/me/hooks", False, "nothing"),
-        (Needs.SETTING, "/etc/git/hooks", "/etc/git/hooks", True, "nothing"),
-        (Needs.REMOTE, "/home/me/main", "/home/me/main", True, "told"),
-        (Needs.REMOTE, "/workspace/x", "/workspace/x", False, "nothing"),
-        (Needs.WORKTREE, "/home/me/try/.git", "/home/me/try/.git", True, "told"),
-        (Needs.WORKTREE, "/home/me/try/.git", "/home/me/try/.git", False, "nothing"),
+        (Need.LINK, "../data", "/home/me/data", True, "left"),
+        (Need.LINK, "/home/me/data", "/home/me/data", True, "left"),
+        (Need.LINK, "/media/disk", "/media/disk", True, "left"),
+        (Need.LINK, "/usr/bin/python3", "/usr/bin/python3.13", True, "nothing"),
+        (Need.LINK, "/usr-local/x", "/usr-local/x", True, "left"),
+        (Need.LINK, "/opt/venv/bin/python", "/opt/venv/bin/python", False, "nothing"),
+        (Need.LINK, "/workspace/x", "/workspace/x", True, "nothing"),
+        (Need.LINK, "/workspace/../data", "/data", True, "left"),
+        (Need.LINK, f"{FOLDER}/x", f"{FOLDER}/x", True, "nothing"),
+        (Need.REPOSITORY, "/home/me/main/.git", "/home/me/main/.git", True, "left"),
+        (Need.REPOSITORY, "/usr/src/main/.git", "/usr/src/main/.git", True, "left"),
+        (Need.REPOSITORY, "/home/me/main/.git", "/home/me/main/.git", False, "told"),
+        (Need.REPOSITORY, "/workspace/.git/worktrees/x", "/workspace/.git/worktrees/x", False, "nothing"),
+        (Need.COMMON, "/home/me/main/.git", "/home/me/main/.git", True, "left"),
+        (Need.OBJECTS, "/home/me/main/.git/objects", "/home/me/main/.git/objects", True, "left"),
+        (Need.OBJECTS, "/home/me/main/.git/objects", "/home/me/main/.git/objects", False, "told"),
+        (Need.TREE, "/home/me/other", "/home/me/other", True, "left"),
+        (Need.SETTING, "/home/me/hooks", "/home/me/hooks", True, "left"),
+        (Need.SETTING, "/home/me/hooks", "/home/me/hooks", False, "nothing"),
+        (Need.SETTING, "/etc/git/hooks", "/etc/git/hooks", True, "nothing"),
+        (Need.REMOTE, "/home/me/main", "/home/me/main", True, "told"),
+        (Need.REMOTE, "/workspace/x", "/workspace/x", False, "nothing"),
+        (Need.WORKTREE, "/home/me/try/.git", "/home/me/try/.git", True, "told"),
+        (Need.WORKTREE, "/home/me/try/.git", "/home/me/try/.git", False, "nothing"),
     ],
 )
 def test_what_is_here_and_outside_is_left_behind(
-    needs: Needs, text: str, leads: str, exists: bool, verdict: str
+    needs: Need, text: str, leads: str, exists: bool, verdict: str
 ) -> None:
     assert judged(pointer(needs, text, leads, exists=exists)) == verdict
 
 
 @pytest.mark.parametrize("lands", ["/elsewhere", None])
 def test_the_path_of_the_workspace_here_means_nothing_where_it_lands_elsewhere(lands: str | None) -> None:
-    inside = pointer(Needs.REPOSITORY, f"{FOLDER}/.git/worktrees/x", f"{FOLDER}/.git/worktrees/x")
+    inside = pointer(Need.REPOSITORY, f"{FOLDER}/.git/worktrees/x", f"{FOLDER}/.git/worktrees/x")
     assert judged(inside) == "nothing"
     assert judged(inside, lands=lands) == "told"
     assert (
-        judged(pointer(Needs.REPOSITORY, "../.git/worktrees/x", f"{FOLDER}/.git/worktrees/x"), lands=lands) == "nothing"
+        judged(pointer(Need.REPOSITORY, "../.git/worktrees/x", f"{FOLDER}/.git/worktrees/x"), lands=lands) == "nothing"
     )
 
 
 def test_a_worktree_is_carried_unless_something_is_against_it() -> None:
     good = Worktree(path="try/.git", admin="/m/.git/worktrees/try", common="/m/.git", stays=("settings",))
     bad = Worktree(path=".git", admin="/n/.git/worktrees/w", common="/n/.git", obstacles=("a", "b"), stays=("more",))
-    assert weigh(Survey(folder=FOLDER, worktrees=(good, bad)), workdir="/workspace", lands=FOLDER) == Outside(
+    assert weigh(Survey(folder=FOLDER, worktrees=(good, bad)), workdir="/workspace", lands=FOLDER) == OutsideNeeds(
         carried=(good,),
         left=("git repository /n/.git, of which the workspace itself is a worktree: a; b",),
         told=("settings",),

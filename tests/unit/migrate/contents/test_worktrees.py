@@ -18,7 +18,7 @@ from bottle.files import tree
 from migrate.contents.git import Git
 from migrate.contents.index import GRAIN
 from migrate.contents.live_folder import keep_up
-from migrate.contents.outside import Outside, weigh
+from migrate.contents.outside import OutsideNeeds, weigh
 from migrate.contents.packing import live_folder
 from migrate.contents.repository import Repositories
 from migrate.contents.survey import survey
@@ -30,7 +30,7 @@ from tests.support.trees import snapshot
 GIT = Git.find()
 
 
-def look(folder: Path, lands: str | None = None, git: Git = GIT) -> Outside:
+def look(folder: Path, lands: str | None = None, git: Git = GIT) -> OutsideNeeds:
     return weigh(survey(folder, git), workdir="/workspace", lands=lands or str(folder))
 
 
@@ -281,7 +281,7 @@ def test_what_is_inside_needs_nothing(main: Path, tmp_path: Path) -> None:
     (main / "here").symlink_to("first")
     (main / "python").symlink_to("/usr/bin/env")
     (main / "dangling").symlink_to("/nowhere/at/all")
-    assert look(main) == Outside(told=(f"git remote origin of .git/modules/module, {sub}, is on this host",))
+    assert look(main) == OutsideNeeds(told=(f"git remote origin of .git/modules/module, {sub}, is on this host",))
     moved = "\n".join(look(main, lands="/elsewhere").told)
     assert "git worktree repair" in moved
 
@@ -293,7 +293,7 @@ def test_paths_as_the_agent_sees_them_are_inside(main: Path, tmp_path: Path) -> 
     (main / ".git/worktrees/inner/gitdir").write_text("/workspace/inner/.git\n")
     (main / "link").symlink_to("/workspace/first")
     git(main, "config", "core.hooksPath", "/workspace/hooks")
-    assert look(main, lands="/elsewhere") == Outside()
+    assert look(main, lands="/elsewhere") == OutsideNeeds()
 
 
 # --- what does, and cannot be carried ---------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from migrate.host.arguments import (
     VolumeName,
     Workspace,
 )
-from migrate.host.script import EngineScript, PlainScript, Script, Status
+from migrate.host.script import EngineScript, PlainScript, Script, ScriptStatus
 from migrate.model import Codec
 from tests.unit.migrate.conftest import IDENTITY
 
@@ -120,7 +120,7 @@ def named_in(script: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("kind", SCRIPTS, ids=lambda each: each.name())
 def test_a_script_ends_as_its_class_says(kind: type[Script]) -> None:
-    assert {Status[name] for name in named_in(text(kind.name()))} == kind.exits
+    assert {ScriptStatus[name] for name in named_in(text(kind.name()))} == kind.exits
 
 
 @pytest.mark.parametrize("name", [*SHARED, *(each.name() for each in SCRIPTS)])
@@ -131,7 +131,7 @@ def test_no_script_ends_with_a_bare_number(name: str) -> None:
 def test_the_statuses_are_those_of_the_shell() -> None:
     there = re.findall(r"\b([A-Z_]+)=([0-9]+)\b", "\n".join(re.findall(r"^readonly .*", text("common"), re.MULTILINE)))
     assert {name: int(number) for name, number in there} == {
-        each.name: each.value for each in Status if each is not Status.DONE
+        each.name: each.value for each in ScriptStatus if each is not ScriptStatus.DONE
     }
 
 

@@ -16,7 +16,7 @@ from migrate.host.arguments import Nonce, Workspace
 from migrate.host.commands import Clear, Register, Withdraw
 from migrate.host.probe import probe
 from migrate.host.script import PlainScript
-from migrate.model import Place, Reply
+from migrate.model import Reply, WorkspacePlace
 from migrate.transport.testing import LocalRemote
 from tests.unit.migrate.conftest import IDENTITY, TOOLS, install
 
@@ -159,7 +159,7 @@ def test_what_is_withdrawn_leaves_no_workspace_in_its_place(rig: Rig) -> None:
     rig.cut_after_placing("n1")
     assert rig.run(Withdraw(identity=IDENTITY, nonce=Nonce("n1"))).out == b"withdrawn\n"
     assert list(rig.goal.parent.iterdir()) == []
-    assert probe(rig.remote, IDENTITY, str(rig.goal)).workspace is Place.FREE
+    assert probe(rig.remote, IDENTITY, str(rig.goal)).workspace is WorkspacePlace.FREE
 
 
 def edit(folder: Path) -> None:
@@ -185,10 +185,10 @@ def add_as_before(folder: Path) -> None:
 @pytest.mark.parametrize("deed", [edit, edit_as_before, add_as_before, lambda folder: (folder / "file").unlink()])
 def test_what_somebody_did_in_a_workspace_that_was_placed_is_theirs(rig: Rig, deed: object) -> None:
     rig.cut_after_placing("n1")
-    assert probe(rig.remote, IDENTITY, str(rig.goal)).workspace is Place.OURS
+    assert probe(rig.remote, IDENTITY, str(rig.goal)).workspace is WorkspacePlace.OURS
     deed(rig.goal)  # type: ignore[operator]
     theirs = {str(each): each.lstat().st_ino for each in rig.goal.rglob("*")}
-    assert probe(rig.remote, IDENTITY, str(rig.goal)).workspace is Place.FULL
+    assert probe(rig.remote, IDENTITY, str(rig.goal)).workspace is WorkspacePlace.FULL
     rig.stage("n2")
     reply = rig.register("n2")
     assert reply.status == 28

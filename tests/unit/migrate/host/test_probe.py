@@ -11,7 +11,7 @@ from bottle.errors import RemoteError
 from bottle.model import Store
 from bottle.naming import Identity
 from migrate.host.probe import parse_probe, probe
-from migrate.model import Codec, Place, Presence
+from migrate.model import Codec, Presence, WorkspacePlace
 from migrate.transport.testing import LocalRemote
 
 INFO = {"ServerVersion": "26.1.5", "Architecture": "aarch64", "DockerRootDir": "/", "DriverStatus": [], "ID": "AB:CD"}
@@ -101,11 +101,20 @@ def test_where_the_workspace_is_to_land(remote: LocalRemote, identity: Identity,
     (far / "file").touch()
     (far / "dangling").symlink_to("/nowhere")
     (far / "linked").symlink_to("empty")
-    places = {"new/deep": Place.FREE, "empty": Place.FREE, "full": Place.FULL, "file": Place.FULL}
-    places |= {"dangling": Place.FULL, "linked": Place.FULL, "with $(touch far) 'quotes'": Place.FREE}
+    places = {
+        "new/deep": WorkspacePlace.FREE,
+        "empty": WorkspacePlace.FREE,
+        "full": WorkspacePlace.FULL,
+        "file": WorkspacePlace.FULL,
+    }
+    places |= {
+        "dangling": WorkspacePlace.FULL,
+        "linked": WorkspacePlace.FULL,
+        "with $(touch far) 'quotes'": WorkspacePlace.FREE,
+    }
     for name, place in places.items():
         assert probe(remote, identity, str(far / name)).workspace is place, name
-    assert probe(remote, identity, "/proc/1/new").workspace is Place.DENIED
+    assert probe(remote, identity, "/proc/1/new").workspace is WorkspacePlace.DENIED
     assert sorted(each.name for each in far.iterdir()) == ["dangling", "empty", "file", "full", "linked"]
 
 

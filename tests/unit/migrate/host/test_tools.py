@@ -20,7 +20,7 @@ from bottle.naming import Identity
 from bottle.testing import RecordingProgress
 from migrate.contents.archive import Tarball, pack_folder, pack_stream
 from migrate.contents.index import look
-from migrate.contents.live_folder import LiveFolder, Update, keep_up
+from migrate.contents.live_folder import FolderUpdate, LiveFolder, keep_up
 from migrate.host import commands
 from migrate.host.arguments import Count, Digest, FolderKind, Nonce, StagedWorkspace
 from migrate.host.commands import Clear, Extract, Verify, Withdraw
@@ -275,7 +275,7 @@ def test_what_stood_in_the_place_of_a_folder_while_it_was_packed_leads_nowhere(
         case "a file goes":
             (folder / "sub" / "leaf").unlink()
 
-    def take(update: Update) -> None:
+    def take(update: FolderUpdate) -> None:
         ship(destination, update.tarball)
         destination.update(update, "workspace", NONCE)
 

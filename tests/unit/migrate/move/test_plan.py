@@ -19,9 +19,9 @@ from bottle.portbinding import PortBinding
 from bottle.tar.paths import MOST_NAMES
 from bottle.tar.rules import MOST_ENTRIES
 from migrate.contents.outside import Survey
-from migrate.model import Codec, HostFacts, Place, Presence
+from migrate.model import Codec, HostFacts, Presence, WorkspacePlace
 from migrate.move.model import MoveFacts, MovePlan
-from migrate.move.plan import landing, plan_move
+from migrate.move.plan import plan_move, workspace_path
 from migrate.move.room import require_room
 
 IDENTITY = Identity.parse("demo-abc12")
@@ -39,7 +39,7 @@ HOST = HostFacts(
     free_home=10 * GIGA,
     disk_home="/",
     staged=0,
-    workspace=Place.FREE,
+    workspace=WorkspacePlace.FREE,
     free_workspace=10 * GIGA,
     disk_workspace="/",
     docker="/usr/bin/docker",
@@ -185,7 +185,7 @@ def test_a_commit_whose_image_is_not_here_is_made_again(layers: tuple[str, ...] 
         ({"tools": frozenset({"find", "awk", "sha256sum"})}, "lacks tar"),
         ({"tools": frozenset({"tar", "find", "awk"})}, "lacks sha256sum"),
         ({"writable": False}, "cannot be written"),
-        ({"workspace": Place.DENIED}, "cannot be made"),
+        ({"workspace": WorkspacePlace.DENIED}, "cannot be made"),
         ({"free_docker": 1800 * MEGA}, "free at /var/lib/docker"),
         ({"free_home": 1000 * MEGA}, "free at /root/.bottle"),
         ({"disk_workspace": "/data", "free_workspace": 49 * MEGA}, "free at /data"),
@@ -285,20 +285,20 @@ def test_an_identity_that_is_there_is_not_overwritten_and_one_that_left_may_come
 
 def test_a_workspace_is_never_put_over_another() -> None:
     with pytest.raises(Conflict, match="never overwritten"):
-        planned(host={"workspace": Place.FULL})
-    assert planned(host={"workspace": Place.OURS}).workspace == "/work/it"
+        planned(host={"workspace": WorkspacePlace.FULL})
+    assert planned(host={"workspace": WorkspacePlace.OURS}).workspace == "/work/it"
     with pytest.raises(PreflightRefused, match="is not here"):
         planned(workspace_here=False)
-    assert planned(None, host={"workspace": Place.FULL}, workspace_here=False).workspace is None
+    assert planned(None, host={"workspace": WorkspacePlace.FULL}, workspace_here=False).workspace is None
 
 
 def test_where_the_workspace_lands() -> None:
-    denied = replace(HOST, workspace=Place.DENIED)
-    assert landing(METADATA, HOST, None, IDENTITY) == "/work/it"
-    assert landing(METADATA, denied, None, IDENTITY) == "/root/.bottle/workspaces/demo-abc12"
-    assert landing(METADATA, denied, Path("/else"), IDENTITY) == "/else"
-    assert landing(replace(METADATA, copy_cwd=True), HOST, Path("/else"), IDENTITY) is None
-    assert landing(replace(METADATA, cwd=None), HOST, None, IDENTITY) is None
+    denied = replace(HOST, workspace=WorkspacePlace.DENIED)
+    assert workspace_path(METADATA, HOST, None, IDENTITY) == "/work/it"
+    assert workspace_path(METADATA, denied, None, IDENTITY) == "/root/.bottle/workspaces/demo-abc12"
+    assert workspace_path(METADATA, denied, Path("/else"), IDENTITY) == "/else"
+    assert workspace_path(replace(METADATA, copy_cwd=True), HOST, Path("/else"), IDENTITY) is None
+    assert workspace_path(replace(METADATA, cwd=None), HOST, None, IDENTITY) is None
 
 
 def test_another_backend_is_refused_by_name() -> None:

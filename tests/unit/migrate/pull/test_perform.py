@@ -50,7 +50,7 @@ from migrate.image.load_archive import Layer, compose
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec, RemoteCommand, Reply
 from migrate.pull import site
-from migrate.pull.perform import Arrived, Performer
+from migrate.pull.perform import ArrivedBottle, Performer
 from migrate.pull.policy import ASKED, Terms
 from migrate.pull.receiver import Breach
 from migrate.pull.site import Here
@@ -580,7 +580,7 @@ def test_who_brought_it_knows_the_name_of_its_move(meet: Callable[..., Any], tmp
         assert owner.run("withdraw", NAME, "c" * 32).out == b"withdrawn\n"
         assert owner.world.performer.arrived() is None
         assert owner.run("withdraw", NAME, NONCE).out == b"arrived\n"
-        assert owner.world.performer.arrived() == Arrived(identity=IDENTITY, commit=3, workspace="/work")
+        assert owner.world.performer.arrived() == ArrivedBottle(identity=IDENTITY, commit=3, workspace="/work")
 
 
 def test_an_answer_that_was_lost_is_given_again(meet: Callable[..., Any], tmp_path: Path) -> None:
@@ -589,7 +589,7 @@ def test_an_answer_that_was_lost_is_given_again(meet: Callable[..., Any], tmp_pa
         assert owner.world.performer.arrived() is None
         for _ in range(2):
             assert owner.run("register", NAME, NONCE, "").status == 0
-            assert owner.world.performer.arrived() == Arrived(identity=IDENTITY, commit=3, workspace=None)
+            assert owner.world.performer.arrived() == ArrivedBottle(identity=IDENTITY, commit=3, workspace=None)
 
 
 # --- others ----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from bottle.naming import Identity
 from migrate.host.arguments import PIECE_LIMIT, Count, FolderKind, MountPoint, PieceSize, Workspace
 from migrate.host.script import Effect
 from migrate.host.upload import Payload, cut
-from migrate.pull.policy import ASKED, Policy, Terms, is_harmless
+from migrate.pull.policy import ASKED, PullPolicy, Terms, is_harmless
 from migrate.pull.receiver import Breach, Request
 
 IDENTITY = "demo-abc12"
@@ -44,7 +44,9 @@ HONEST = {
 }
 
 
-def policy(*, keep: bool = False, looking: bool = False, workspace: Path | None = None, known: bool = True) -> Policy:
+def policy(
+    *, keep: bool = False, looking: bool = False, workspace: Path | None = None, known: bool = True
+) -> PullPolicy:
     terms = Terms(
         identity=Identity.parse(IDENTITY),
         keep=keep,
@@ -58,7 +60,7 @@ def policy(*, keep: bool = False, looking: bool = False, workspace: Path | None 
         docker_root="/var/lib/docker",
         consent=False,
     )
-    made = Policy(terms)
+    made = PullPolicy(terms)
     if known:
         made.check(ask("probe", IDENTITY, ""))
     return made

@@ -16,7 +16,7 @@ from migrate.secrets import scan as scan_module
 from migrate.secrets.packages import LARGEST, Packages
 from migrate.secrets.patterns import Finder
 from migrate.secrets.published import published
-from migrate.secrets.scan import Entry, Scan, Seen, decide
+from migrate.secrets.scan import Scan, ScannedEntry, Seen, decide
 
 SITE = "/usr/local/lib/python3.12/site-packages"
 VALUE = b"correct horse battery"
@@ -61,9 +61,9 @@ def apk(files: dict[str, bytes]) -> tuple[str, bytes]:
     return "/lib/apk/db/installed", text.encode()
 
 
-def entries(files: dict[str, bytes]) -> Iterator[Entry]:
+def entries(files: dict[str, bytes]) -> Iterator[ScannedEntry]:
     for path, data in files.items():
-        yield Entry(path=path, size=len(data), data=iter((data[:7], data[7:])))
+        yield ScannedEntry(path=path, size=len(data), data=iter((data[:7], data[7:])))
 
 
 def finds(*layers: dict[str, bytes]) -> list[tuple[str, str, bool]]:
@@ -182,7 +182,7 @@ def test_the_list_of_published_ones_is_what_it_should_be() -> None:
 
 
 def test_a_layer_that_breaks_off_leaves_what_was_found_before() -> None:
-    def broken() -> Iterator[Entry]:
+    def broken() -> Iterator[ScannedEntry]:
         yield from entries({"/root/key": OWN_KEY, "/.wh.old": b""})
         raise VerificationFailed("it breaks off")
 

