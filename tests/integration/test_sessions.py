@@ -155,8 +155,8 @@ def desk(tmp_path: Path, engine: docker.DockerClient, base_image: str) -> Iterat
             workspace = {mount.get("Source") for mount in each.attrs["Mounts"]}
             if str(tmp_path) in workspace or each.labels["bottle.identity"] in seen:
                 each.remove(force=True, v=True)
-        for each in engine.images.list(filters={"label": "bottle.identity"}):
-            if each.labels["bottle.identity"] in seen:
+        for identity in seen:  # no other's are looked at, which may go at this very moment
+            for each in engine.images.list(filters={"label": f"bottle.identity={identity}"}):
                 for tag in each.tags:
                     engine.images.remove(tag, force=True)
 
