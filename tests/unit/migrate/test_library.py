@@ -24,7 +24,7 @@ def test_the_program_commits_moves_and_tells_how_far_it_is(
 ) -> None:
     rig = Rig(tmp_path, far, programs, remote)
     bottle = rig.world.start(copy_cwd=True)
-    monkeypatch.setattr(image, "measure", lambda *_: 1e9)
+    monkeypatch.setattr(image, "measure_link", lambda *_: 1e9)
     monkeypatch.setattr(Destination, "verify_image", lambda *_: None)  # no engine there has an image to be looked at
     monkeypatch.setattr("bottle.composition.DockerEngine", lambda: rig.world.engine)
     monkeypatch.setattr("bottle.composition.default_runtime", lambda: rig.world.runtime)

@@ -153,7 +153,7 @@ def test_the_part_of_a_bundle_that_a_killed_export_leaves_is_seen(
         os._exit(_DIED)
 
     def run() -> None:
-        monkeypatch.setattr("migrate.bundle.export.inspect", die)
+        monkeypatch.setattr("migrate.bundle.export.inspect_bundle", die)
         export(world.context, bottle, away / "demo.bottle")
 
     assert killed(run)

@@ -146,7 +146,7 @@ class Rig:
 
 @pytest.fixture
 def rig(tmp_path: Path, far: Path, programs: Path, remote: LocalRemote, monkeypatch: pytest.MonkeyPatch) -> Rig:
-    monkeypatch.setattr(image, "measure", lambda *_: 1e9)
+    monkeypatch.setattr(image, "measure_link", lambda *_: 1e9)
     monkeypatch.setattr(Destination, "verify_image", lambda *_: None)  # no engine there has an image to be looked at
     return Rig(tmp_path, far, programs, remote)
 
