@@ -180,7 +180,7 @@ def test_a_copy_holds_the_bottle_still_and_lets_it_go_on(rig: Rig, monkeypatch: 
     assert world.status(bottle) is Status.RUNNING
     assert bottle.paused_by is None
     with monkeypatch.context() as patch:
-        for module, name in ((files, "pack"), (pausing, "let_go_on")):
+        for module, name in ((files, "pack_beside"), (pausing, "let_go_on")):
             patch.setattr(module, name, lambda *_, **__: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             rig.move(keep=True)
