@@ -97,14 +97,14 @@ def plan_fork(
         # No container of the fork has done anything yet, so it has no mark, and its own history begins here.
         commit=replace(origin, tag=new.committed(origin.number), parent=None, mark=None, expired=False),
         origin=origin,
-        shared=metadata.cwd if request.share_cwd and not metadata.copy_cwd else None,
+        shared=metadata.mounted if request.share_cwd else None,
         volumes=tuple((identity.volume(name), new.volume(name)) for name in dict.fromkeys(names)),
     )
 
 
 def _workspace(metadata: Metadata, request: ForkRequest) -> Path | None:
     """Where the fork works. Two agents in one folder overwrite each other's files, so that is only done when asked."""
-    mounted = metadata.cwd if not metadata.copy_cwd else None
+    mounted = metadata.mounted
     if request.cwd is not None and request.share_cwd:
         raise UsageError("--cwd and --share-cwd contradict each other", left="nothing was made")
     if mounted is None:

@@ -46,7 +46,7 @@ def what_travels(state: BottleState, commit: int | None) -> Arrived:
     return Arrived(
         commits=() if commit is None else (commit,),
         volumes=tuple(mount.source for mount in mounts if mount.kind is MountKind.VOLUME),
-        workspace=metadata.cwd if not metadata.copy_cwd else None,
+        workspace=metadata.mounted,
     )
 
 

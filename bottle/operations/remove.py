@@ -132,7 +132,7 @@ def _that_stays(state: BottleState) -> tuple[Path | None, str | None]:
         metadata, tombstone = state.metadata(), state.tombstone.read()
     except StateDamaged:
         return None, None
-    mounted = metadata.cwd if not metadata.copy_cwd else None
+    mounted = metadata.mounted
     stays = mounted is not None and mounted.is_dir()
     return mounted if stays else None, tombstone.host if tombstone is not None else None
 

@@ -14,16 +14,17 @@ from bottle.store.state import BottleState
 
 
 @contextmanager
-def stopped(context: Context, state: BottleState, *, message: str | None) -> Iterator[CommitRecord]:
+def stopped(context: Context, state: BottleState, *, running: bool, message: str | None) -> Iterator[CommitRecord]:
     """The commit in force of a bottle that is stopped, and that Docker does not start again by itself.
 
-    `message` is that of a commit which is made now, None where the one in force holds all the work. The caller holds
-    the bottle's lock. Raises as `stop` and `commit`.
+    `running`: it was found so, and is stopped now; what somebody has started since is theirs, and goes on. `message` is
+    that of a commit which is made now, None where the one in force holds all the work. The caller holds the bottle's
+    lock. Raises as `stop` and `commit`.
     """
-    container = context.container(state.identity)
-    if container is not None and container.status.alive:
+    if running:
         notes = stop_locked(context, state, grace=10).notes
     else:
+        container = context.container(state.identity)
         notes = keep_stopped(context, container) if container is not None else ()
     for note in notes:
         context.progress.note(note)
@@ -32,7 +33,7 @@ def stopped(context: Context, state: BottleState, *, message: str | None) -> Ite
 
 @contextmanager
 def frozen(context: Context, state: BottleState, *, message: str | None, by: str) -> Iterator[CommitRecord]:
-    """As `stopped`, of a bottle that is paused for as long as the context is open, `by` what is told, and goes on."""
+    """As `stopped`, of a bottle that is paused, `by` what is told, while the context is open, and goes on then."""
     with paused(context, state, context.container(state.identity), by):
         yield _commit(context, state, message)
 

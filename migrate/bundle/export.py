@@ -27,7 +27,7 @@ from migrate.contents.live_folder import keep_up
 from migrate.contents.outside import Survey
 from migrate.contents.packing import Packed, own_folder, pack_beside, repositories_of, require_same_needs
 from migrate.contents.survey import survey
-from migrate.contents.travels import mounted_workspace, require_consent
+from migrate.contents.travels import require_consent
 from migrate.image.reading import read_layers
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec
@@ -108,7 +108,7 @@ def _allowed(metadata: Metadata, allowed: Allowed) -> Allowed:
 
 def _observe(context: Context, state: BottleState) -> ExportFacts:
     metadata, tag = state.metadata(), state.committed_image()
-    mounted = mounted_workspace(metadata)
+    mounted = metadata.mounted
     return ExportFacts(
         metadata=metadata,
         container=context.container(state.identity),

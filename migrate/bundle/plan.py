@@ -7,7 +7,7 @@ from bottle.errors import NotFound, PreflightRefused
 from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, Stays
 from bottle.plan.history import commit_in_force, is_frozen_in
 from migrate.contents.outside import OutsideNeeds, Survey, weigh
-from migrate.contents.travels import in_words, mounted_workspace, what_stays
+from migrate.contents.travels import in_words, what_stays
 
 UNCHANGED = "nothing was changed; the bottle goes on as it was"
 
@@ -56,7 +56,7 @@ def plan_export(facts: ExportFacts) -> ExportPlan:
             left=UNCHANGED,
             next_step=f"bottle resume {metadata.identity}",
         )
-    workspace = mounted_workspace(metadata)
+    workspace = metadata.mounted
     if workspace is not None and not facts.workspace_here:
         raise PreflightRefused(
             f"the workspace {workspace} is not here, so it cannot go into the bundle",

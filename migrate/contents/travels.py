@@ -9,11 +9,6 @@ from bottle.model import CommitRecord, Metadata, Mount, MountKind, StayKind, Sta
 from bottle.naming import Identity
 
 
-def mounted_workspace(metadata: Metadata) -> Path | None:
-    """The folder of this host that the bottle works in; None where it works in a copy."""
-    return None if metadata.copy_cwd else metadata.cwd
-
-
 def volumes_of(metadata: Metadata) -> tuple[Mount, ...]:
     """The bottle's named volumes, as Docker calls them."""
     return tuple(mount for mount in container_mounts(metadata) if mount.kind is MountKind.VOLUME)

@@ -139,7 +139,9 @@ def _still(transfer: Transfer, decided: MovePlan) -> AbstractContextManager[Comm
     """Hold the bottle still: a move stops it, a copy pauses it and lets it go on."""
     context, state, keep = transfer.context, transfer.state, transfer.options.keep
     message = f"{'copied' if keep else 'moved'} to {transfer.remote.name}" if decided.commits else None
-    return frozen(context, state, message=message, by="a copy") if keep else stopped(context, state, message=message)
+    if keep:
+        return frozen(context, state, message=message, by="a copy")
+    return stopped(context, state, running=decided.stops, message=message)
 
 
 def _account(decided: MovePlan, commit: CommitRecord, packed: Packed, brought: Brought) -> MoveAccount:

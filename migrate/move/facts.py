@@ -20,7 +20,7 @@ from migrate.contents.git import Git
 from migrate.contents.outside import Survey
 from migrate.contents.packing import own_folder, packed_before
 from migrate.contents.survey import survey
-from migrate.contents.travels import mounted_workspace, volumes_of
+from migrate.contents.travels import volumes_of
 from migrate.host.layers import ImagesThere, LayersThere, ask_images, ask_layers, worth_naming
 from migrate.host.probe import probe
 from migrate.model import HostFacts
@@ -88,7 +88,7 @@ def _look_there(
     arrives_as: Identity,
 ) -> _There:
     metadata, commits = state.metadata(), state.commits()
-    place = str(wanted or mounted_workspace(metadata) or "")
+    place = str(wanted or metadata.mounted or "")
     with context.progress.phase(f"looking at {remote.name}"):
         host = probe(remote, arrives_as, place)
         workspace = workspace_path(metadata, host, wanted, arrives_as)
@@ -112,7 +112,7 @@ def _facts(
     there: _There,
 ) -> MoveFacts:
     metadata, commits, tag = state.metadata(), state.commits(), state.committed_image()
-    mounted, home, present = mounted_workspace(metadata), context.home.path, there.layers.diff_ids
+    mounted, home, present = metadata.mounted, context.home.path, there.layers.diff_ids
     committed = context.engine.image(tag) if tag is not None else None
     volumes = frozenset(each.source for each in volumes_of(metadata))
     return MoveFacts(

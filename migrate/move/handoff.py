@@ -19,7 +19,6 @@ from migrate.contents.live_folder import LiveFolder
 from migrate.contents.packing import own_folder
 from migrate.contents.repository import edited_in_repository
 from migrate.contents.survey import survey
-from migrate.contents.travels import mounted_workspace
 from migrate.host.destination import Destination
 from migrate.host.ownership import had_arrived
 from migrate.move.transfer import Transfer
@@ -129,7 +128,7 @@ def edited_here(context: Context, state: BottleState, record: MigrationRecord) -
     Those of a repository elsewhere are absolute paths. Where it cannot be told, that is noted.
     """
     metadata, begun = state.metadata(), int(record.started_at.timestamp() * 10**9)
-    workspace = mounted_workspace(metadata)
+    workspace = metadata.mounted
     if workspace is None:
         return ()
     try:

@@ -84,13 +84,13 @@ def _is_frozen(facts: MoveFacts, container: ContainerFacts) -> bool:
 
 def workspace_path(metadata: Metadata, host: HostFacts, wanted: Path | None, arrives_as: Identity) -> str | None:
     """Where the workspace is to land: where the user says, else the same path, else below the far bottle home."""
-    if metadata.cwd is None or metadata.copy_cwd:
+    if metadata.mounted is None:
         return None
     if wanted is not None:
         return str(wanted)
     if host.workspace is WorkspacePlace.DENIED:
         return f"{host.bottle_home}/workspaces/{arrives_as}"
-    return str(metadata.cwd)
+    return str(metadata.mounted)
 
 
 def _rounded(facts: MoveFacts, workspace: str | None) -> tuple[Stays, ...]:

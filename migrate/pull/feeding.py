@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from bottle.tar.chunks import CHUNK
+from bottle.tar.chunks import CHUNK, at_most
 from bottle.tar.paths import LONGEST_PATH
 from migrate.host.script import Input
 from migrate.pull.receiver import Breach
@@ -19,7 +19,7 @@ _LONGEST_LINE = 5 * LONGEST_PATH + 100  # of a path each byte of which is spelt 
 def spooled(stdin: Iterator[bytes], expected: Input) -> Iterator[IO[bytes]]:
     """All of a standard input, each line of which is what is expected. Raises Breach."""
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spool:
-        for chunk in at_most(stdin, expected.most):
+        for chunk in bounded(stdin, expected.most):
             spool.write(chunk)
         spool.seek(0)
         for line in iter(lambda: spool.readline(_LONGEST_LINE), b""):
@@ -30,13 +30,9 @@ def spooled(stdin: Iterator[bytes], expected: Input) -> Iterator[IO[bytes]]:
         yield spool
 
 
-def at_most(stdin: Iterator[bytes], most: int) -> Iterator[bytes]:
+def bounded(stdin: Iterator[bytes], most: int) -> Iterator[bytes]:
     """The chunks, as long as they are no more than `most` bytes. Raises Breach."""
-    for chunk in stdin:
-        most -= len(chunk)
-        if most < 0:
-            raise Breach("the far host feeds a script more than it takes")
-        yield chunk
+    return at_most(stdin, most, Breach("the far host feeds a script more than it takes"))
 
 
 def chunks(file: IO[bytes]) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from bottle.ports import Engine, Progress
 from migrate.host import commands
 from migrate.host.script import Effect, ScriptStatus
 from migrate.model import Reply
-from migrate.pull.feeding import at_most, chunks, lines, spooled
+from migrate.pull.feeding import bounded, chunks, lines, spooled
 from migrate.pull.folders import StagedFolders
 from migrate.pull.images import ImageKeeper
 from migrate.pull.policy import Asked, PullPolicy, Terms
@@ -91,7 +91,7 @@ class Performer:
         return ArrivedBottle(
             identity=self._site.identity,
             commit=commit.number if commit is not None else 0,
-            workspace=str(metadata.cwd) if metadata.cwd is not None and not metadata.copy_cwd else None,
+            workspace=str(metadata.mounted) if metadata.mounted is not None else None,
         )
 
     def _require_not_ours(self, script: Asked) -> None:
@@ -115,7 +115,7 @@ class Performer:
             if self._site.room() < most:
                 full = f"the disk of {self._site.terms.bottle_home} is full"
                 return Reply(status=ScriptStatus.STORAGE_FAILED, err=full)
-        return self._site.run(script, at_most(stdin, most), silence=silence)
+        return self._site.run(script, bounded(stdin, most), silence=silence)
 
     def _perform(self, script: Asked, stdin: IO[bytes], silence: float) -> Reply:
         match script:

@@ -32,11 +32,10 @@ def prepare(site: Site, folders: StagedFolders, script: Register) -> None:
 
 
 def _require_place(folders: StagedFolders, script: Register, metadata: Metadata) -> None:
-    mounted = metadata.cwd if metadata.cwd is not None and not metadata.copy_cwd else None
     came = folders.holds(FolderKind.WORKSPACE.folder(script.nonce))
-    if str(mounted or "") != script.workspace or (script.workspace and not came):
+    if str(metadata.mounted or "") != script.workspace or (script.workspace and not came):
         raise VerificationFailed(
-            f"the bottle would use {str(mounted)[:200]!r} here, and its workspace is not what lands there",
+            f"the bottle would use {str(metadata.mounted)[:200]!r} here, and its workspace is not what lands there",
             left="nothing was put into place",
         )
 

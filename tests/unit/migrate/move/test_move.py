@@ -64,9 +64,11 @@ from migrate.contents.packing import packed_before
 from migrate.host.destination import Destination
 from migrate.host.probe import probe
 from migrate.model import RemoteCommand, Reply
-from migrate.move import files, image, rehearsal
+from migrate.move import execute, files, image, rehearsal
 from migrate.move.execute import move, plan
+from migrate.move.facts import Observed
 from migrate.move.model import Moved, MovePlan
+from migrate.move.transfer import Transfer
 from migrate.pull.messages import moved_from_json, moved_to_json, plan_from_json, plan_to_json
 from migrate.tar.compression import CompressingWriter
 from migrate.transport.ssh import SshRemote
@@ -1007,6 +1009,24 @@ def test_a_copy_leaves_the_policy_of_what_stays_here(rig: Rig) -> None:
     container = rig.world.engine.container(name)
     assert container is not None
     assert container.restart == "always"
+
+
+def test_what_was_started_since_it_was_looked_at_is_neither_stopped_nor_moved(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, name = rig.world, rig.bottle.identity.container
+    stop(world.context, rig.bottle)
+    commit(world.context, rig.bottle)
+
+    def looked(transfer: Transfer, plan: MovePlan, seen: Observed) -> None:
+        world.engine.start(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(execute, "drop_what_is_stale", looked)
+        with pytest.raises(Conflict, match="was started by something else"):
+            rig.move()
+    assert world.status(rig.bottle) is Status.RUNNING
+    assert rig.there == ()
 
 
 def test_what_was_started_while_it_travelled_is_not_handed_over(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
