@@ -90,13 +90,7 @@ def with_secrets(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def launch_spec(
-    metadata: Metadata,
-    *,
-    image: str,
-    argv: tuple[str, ...],
-    run_folder: Path | None,
-    commit: int | None,
-    tty: bool,
+    metadata: Metadata, *, image: str, argv: tuple[str, ...], run_folder: Path | None, commit: int | None, tty: bool
 ) -> LaunchSpec:
     """What the container is created from, to run `argv`.
 

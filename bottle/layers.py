@@ -46,7 +46,6 @@ class LayerSource(Protocol):
 
     def image(self, ref: str) -> ImageFacts:
         """The image. Raises NotFound."""
-        ...
 
     def read(self, ref: str, wanted: Set[str], progress: Progress) -> Generator[LayerStream | ImageDocuments]:
         """The layers of an image one by one, in one pass, and its documents last.
@@ -55,4 +54,3 @@ class LayerSource(Protocol):
         There may be layers among those that come that nobody wanted. `progress` is told the bytes that are read; the
         caller opens the phase. Raises NotFound, or VerificationFailed where what is read cannot be an image.
         """
-        ...

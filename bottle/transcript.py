@@ -87,7 +87,7 @@ _ENTRY = Form(
         "gid": _ID,
         "size": between(0, _LIMITS.size),
         "target": _target,
-    },
+    }
 )
 INDEX = Forms({TranscriptEntry: _ENTRY})
 

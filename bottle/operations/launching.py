@@ -8,13 +8,7 @@ from pathlib import Path
 
 from bottle.errors import BottleError, Conflict, EngineError, NameTaken, NotFound
 from bottle.gitfile import kept_elsewhere
-from bottle.launch import (
-    LAUNCH,
-    Command,
-    container_mounts,
-    launch_spec,
-    requests_volume,
-)
+from bottle.launch import LAUNCH, Command, container_mounts, launch_spec, requests_volume
 from bottle.model import Agent, ContainerFacts, LaunchSpec, Metadata, Mount, MountKind
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.context import Context

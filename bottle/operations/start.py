@@ -7,11 +7,7 @@ from pathlib import Path
 
 from bottle import runtime
 from bottle.errors import BottleError, EndedAtOnce, UsageError
-from bottle.launch import (
-    Once,
-    command_for,
-    with_declared_volumes,
-)
+from bottle.launch import Once, command_for, with_declared_volumes
 from bottle.model import Agent, ImageFacts, Metadata
 from bottle.naming import LABEL_IDENTITY, Identity, is_bottle_name
 from bottle.operations.context import Context

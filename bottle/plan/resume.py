@@ -297,10 +297,7 @@ def _start_again(container: ContainerFacts, facts: ResumeFacts, once: Once, reas
             next_step=f"bottle commit {identity}; then the same again   (a new container, from that commit)",
         )
     return StartAgain(
-        container=container.name,
-        reason=reason,
-        command=Command(made=made),
-        wanted=wanted if wanted != made else None,
+        container=container.name, reason=reason, command=Command(made=made), wanted=wanted if wanted != made else None
     )
 
 

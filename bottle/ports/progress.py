@@ -9,16 +9,12 @@ class Progress(Protocol):
 
     def phase(self, name: str, total: int | None = None) -> AbstractContextManager[None]:
         """Work called `name` runs while the context is open; `total` is in bytes where it is known."""
-        ...
 
     def advance(self, amount: int) -> None:
         """`amount` more bytes of the phase that is open are done."""
-        ...
 
     def note(self, text: str) -> None:
         """A line that the user should see now."""
-        ...
 
     def output(self, line: str) -> None:
         """A line of what works in the phase that is open, such as a build's: worth a glance, and kept in the log."""
-        ...

@@ -15,4 +15,3 @@ class LayerSquasher(Protocol):
         Its layers are `base`, the diff ids that `ref` begins with, and one for all of the others. Raises a BottleError
         when that is not possible; `ref` is as it was in any case, and `tag` is no image then.
         """
-        ...
