@@ -65,11 +65,19 @@ def good(name: str, detail: str) -> Check:
     return Check(name=name, verdict=Verdict.GOOD, detail=detail)
 
 
+def warning(name: str, detail: str, next_step: str) -> Check:
+    """A check that found what may be in somebody's way."""
+    return Check(name=name, verdict=Verdict.WARNING, detail=detail, next_step=next_step)
+
+
+def bad(name: str, detail: str, next_step: str, code: int = BottleError.exit_code) -> Check:
+    """A check that found what has to be mended; `code` is the exit code of that."""
+    return Check(name=name, verdict=Verdict.BAD, detail=detail, next_step=next_step, exit_code=code)
+
+
 def failed(name: str, error: BottleError) -> Check:
     """A check that an error ended."""
-    return Check(
-        name=name, verdict=Verdict.BAD, detail=error.what, next_step=error.next_step, exit_code=error.exit_code
-    )
+    return bad(name, error.what, error.next_step, error.exit_code)
 
 
 def disk(name: str, free: int, where: str, code: int) -> Check:
@@ -77,13 +85,8 @@ def disk(name: str, free: int, where: str, code: int) -> Check:
     detail = f"{size(free)} free at {where}"
     if free >= LITTLE:
         return good(name, detail)
-    return Check(
-        name=name,
-        verdict=Verdict.BAD if free < LITTLE // 8 else Verdict.WARNING,
-        detail=detail + ", which is little",
-        next_step=f"df -h {where}; bottle prune --dry-run",
-        exit_code=code,
-    )
+    little, step = f"{detail}, which is little", f"df -h {where}; bottle prune --dry-run"
+    return bad(name, little, step, code) if free < LITTLE // 8 else warning(name, little, step)
 
 
 def examine(context: Context, folder: Path) -> tuple[Check, ...]:
@@ -109,37 +112,18 @@ def _engine(context: Context) -> Iterator[Check]:
     try:
         where = context.engine.endpoint
         if where.trouble:
-            yield Check(
-                name="docker context",
-                verdict=Verdict.WARNING,
-                detail=f"{where.trouble}; docker takes its default context then, and so does bottle",
-                next_step="mend that file",
-            )
+            said = f"{where.trouble}; docker takes its default context then, and so does bottle"
+            yield warning("docker context", said, "mend that file")
         info = context.engine.info()
-    except ContextUnusable as exc:
-        yield failed("docker", exc)
-        return
-    except EngineUnreachable as exc:
-        yield Check(
-            name="docker",
-            verdict=Verdict.BAD,
-            detail=exc.what,
-            next_step=_reach(exc.what, where),
-            exit_code=exc.exit_code,
-        )
-        return
     except BottleError as exc:
-        yield failed("docker", exc)
+        unreachable = isinstance(exc, EngineUnreachable) and not isinstance(exc, ContextUnusable)
+        yield bad("docker", exc.what, _reach(exc.what, where) if unreachable else exc.next_step, exc.exit_code)
         return
     yield good("docker", f"{describe(info)}, at {where}")
     yield from _shortcomings(info)
     if info.product is Product.DOCKER and too_old(info.version):
-        yield Check(
-            name="docker version",
-            verdict=Verdict.WARNING,
-            detail=f"{info.version} is older than what bottle is tested with",
-            next_step="upgrade Docker to 20.10 or later",
-        )
+        said = f"{info.version} is older than what bottle is tested with"
+        yield warning("docker version", said, "upgrade Docker to 20.10 or later")
     yield _engine_disk(context, info)
 
 
@@ -147,11 +131,10 @@ def _shortcomings(info: EngineInfo) -> Iterator[Check]:
     """What an engine cannot do, where that is known before it is tried."""
     if info.unlimited or not info.freezes:
         lacks = [f"no limit of {key}" for key in info.unlimited] + ["no pause"] * (not info.freezes)
-        yield Check(
-            name="docker cgroups",
-            verdict=Verdict.WARNING,
-            detail=f"{info.product.value} has no cgroups here: {', '.join(lacks)}",
-            next_step="give a rootless engine cgroup v2 and systemd; until then, bottle stop IDENTITY before a commit",
+        yield warning(
+            "docker cgroups",
+            f"{info.product.value} has no cgroups here: {', '.join(lacks)}",
+            "give a rootless engine cgroup v2 and systemd; until then, bottle stop IDENTITY before a commit",
         )
 
 
@@ -194,26 +177,15 @@ def _home(context: Context) -> Iterator[Check]:
     path = context.home.path
     standing = next(folder for folder in (path, *path.parents) if folder.exists())
     if not os.access(standing, os.W_OK | os.X_OK) or not standing.is_dir():
-        yield Check(
-            name="home",
-            verdict=Verdict.BAD,
-            detail=f"{path} cannot be written",
-            next_step=f"ls -ld {standing}; or set BOTTLE_HOME to a folder of yours",
-            exit_code=BottleError.exit_code,
-        )
+        yield bad("home", f"{path} cannot be written", f"ls -ld {standing}; or set BOTTLE_HOME to a folder of yours")
         return
     if standing != path:
         yield good("home", f"{path} will be made by the first `bottle start`")
         return
     open_to = [each for each in (context.home.states, *_state_folders(context)) if _is_open(each)]
     if open_to:
-        yield Check(
-            name="home",
-            verdict=Verdict.BAD,
-            detail=f"others may enter {open_to[0]}: transcripts and work would be seen",
-            next_step=f"chmod 700 {' '.join(map(str, open_to[:5]))}",
-            exit_code=BottleError.exit_code,
-        )
+        said = f"others may enter {open_to[0]}: transcripts and work would be seen"
+        yield bad("home", said, f"chmod 700 {' '.join(map(str, open_to[:5]))}")
     else:
         yield good("home", f"{path} is writable, and its bottles are closed to others")
 
@@ -236,7 +208,7 @@ def _manifest(context: Context, folder: Path) -> Iterator[Check]:
     try:
         path = find_manifest(folder, context.home.path)
     except ManifestError as exc:
-        yield Check(name="manifest", verdict=Verdict.WARNING, detail=exc.what, next_step=exc.next_step)
+        yield warning("manifest", exc.what, exc.next_step)
         return
     try:
         manifest = read_manifest(path)
@@ -247,12 +219,7 @@ def _manifest(context: Context, folder: Path) -> Iterator[Check]:
     if manifest.agents:
         yield good("manifest", f"{path} is valid; agents: {names}")
     else:
-        yield Check(
-            name="manifest",
-            verdict=Verdict.WARNING,
-            detail=f"{path} is valid, and has no agent",
-            next_step=f"add one to {FILE_NAME}: [agents.NAME]",
-        )
+        yield warning("manifest", f"{path} is valid, and has no agent", f"add one to {FILE_NAME}: [agents.NAME]")
     yield from _secrets(context, manifest)
     yield from _launches(context, manifest)
 
@@ -261,12 +228,8 @@ def _secrets(context: Context, manifest: Manifest) -> Iterator[Check]:
     for name, agent in sorted(manifest.agents.items()):
         unset = [secret for secret in agent.secrets if secret not in context.environ]
         if unset:
-            yield Check(
-                name=f"secrets of {name}",
-                verdict=Verdict.WARNING,
-                detail=f"not in the environment: {', '.join(unset)}; the agent would run without",
-                next_step=f"export {unset[0]}=…",
-            )
+            said = f"not in the environment: {', '.join(unset)}; the agent would run without"
+            yield warning(f"secrets of {name}", said, f"export {unset[0]}=…")
         elif agent.secrets:
             yield good(f"secrets of {name}", f"set: {', '.join(agent.secrets)}")
 
@@ -276,12 +239,7 @@ def _launches(context: Context, manifest: Manifest) -> Iterator[Check]:
     for name, agent in sorted(manifest.agents.items()):
         with suppress(EngineError):
             for line in obstacles(context, agent):
-                yield Check(
-                    name=f"launch of {name}",
-                    verdict=Verdict.WARNING,
-                    detail=line,
-                    next_step=f"bottle start {name} --dry-run   (says what to do)",
-                )
+                yield warning(f"launch of {name}", line, f"bottle start {name} --dry-run   (says what to do)")
 
 
 def _containers(context: Context) -> tuple[ContainerSummary, ...]:
@@ -318,7 +276,7 @@ def _bottles(context: Context) -> Iterator[Check]:
             yield check
         elif trouble:
             what, _, next_step = trouble.partition(": ")
-            yield Check(name=str(identity), verdict=Verdict.WARNING, detail=what, next_step=next_step)
+            yield warning(str(identity), what, next_step)
         elif (busy := state.locked_by) is not None:
             yield good(str(identity), f"locked by {busy}")
         else:
@@ -337,19 +295,10 @@ def _left_behind(context: Context, tombstone: Tombstone, container: ContainerSum
     identity = container.labels[LABEL_IDENTITY]
     moved = f"it moved to {tombstone.host}, and"
     if container.status.alive:
-        return Check(
-            name=identity,
-            verdict=Verdict.BAD,
-            detail=f"{moved} its container {container.name} runs here: two of it may be at work",
-            next_step=f"bottle stop {identity}",
-            exit_code=MovedAway.exit_code,
-        )
+        said = f"{moved} its container {container.name} runs here: two of it may be at work"
+        return bad(identity, said, f"bottle stop {identity}", MovedAway.exit_code)
     facts = context.engine.container(container.id)
     if facts is not None and facts.restart != NO_RESTART:
-        return Check(
-            name=identity,
-            verdict=Verdict.WARNING,
-            detail=f"{moved} Docker may start its container {container.name} here again (restart={facts.restart})",
-            next_step=f"bottle stop {identity}",
-        )
+        said = f"{moved} Docker may start its container {container.name} here again (restart={facts.restart})"
+        return warning(identity, said, f"bottle stop {identity}")
     return None
