@@ -4,7 +4,7 @@ import math
 import posixpath
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,15 @@ from bottle.errors import ManifestError, NotFound
 from bottle.files.regular import read_regular
 from bottle.model import Agent, Mount, MountKind, Retention
 from bottle.naming import is_agent_name
-from bottle.portbinding import EXPECTED, PortBinding
+from bottle.portbinding import PortBinding
 from bottle.suggest import alike, did_you_mean
 
 FILE_NAME = "bottle.toml"
 
 _MEMORY = re.compile(r"(?P<amount>[0-9]+(?:\.[0-9]+)?)(?P<unit>[bkmgt]?)", re.IGNORECASE)
 _UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+
+_Read = Callable[[object], Any]  # makes of a value what it means; raises _Expected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,38 +80,33 @@ def parse_manifest(source: str, path: Path) -> Manifest:
         raise ManifestError(f"{path} is no valid TOML: {exc}", next_step=f"edit {path}") from exc
     _only({"agents"}, document, path, "")
     agents = document.get("agents", {})
-    if not isinstance(agents, dict):
-        raise _mistake(path, "agents", "a table of agents, such as [agents.claude]", agents)
-    return Manifest(path=path, agents={name: _agent(name, entry, path) for name, entry in agents.items()})
+    try:
+        if not isinstance(agents, dict):
+            raise _Expected("a table of agents, such as [agents.claude]", "agents", agents)
+        return Manifest(path=path, agents={name: _agent(name, entry, path) for name, entry in agents.items()})
+    except _Expected as exc:
+        raise _wrong(path, f"`{exc.where}`: expected {exc.what}, found {_shown(exc.found)}") from None
 
 
 def _agent(name: str, entry: object, path: Path) -> Agent:
     where = f"agents.{name}"
     if not is_agent_name(name):
-        raise ManifestError(
-            f"{path}: {name!r} cannot name an agent: expected lower-case letters and digits, single . _ or - between, "
+        raise _wrong(
+            path,
+            f"{name!r} cannot name an agent: expected lower-case letters and digits, single . _ or - between, "
             "and neither committed- nor rebuilt- in front",
-            next_step=f"edit {path}",
         )
     if not isinstance(entry, dict):
-        raise _mistake(path, where, "a table", entry)
+        raise _Expected("a table", where, entry)
     _only(_READERS.keys(), entry, path, where)
-    values = {}
-    for key, value in entry.items():
-        try:
-            values[key] = _READERS[key](value)
-        except _Expected as exc:
-            raise _mistake(
-                path, f"{where}.{key}{exc.where}", exc.what, value if exc.value is None else exc.value
-            ) from None
+    values = {key: _at(f"{where}.{key}", _READERS[key], value) for key, value in entry.items()}
     if ("dockerfile" in values) == ("image" in values):
-        raise ManifestError(
-            f"{path}: {where} must have either `dockerfile` or `image`, and not both", next_step=f"edit {path}"
-        )
+        raise _wrong(path, f"{where} must have either `dockerfile` or `image`, and not both")
     if "dockerfile" in values:
         values["dockerfile"] = _existing(path.parent.absolute() / values["dockerfile"], path, where)
     agent = Agent(name=name, **values)
-    _check_targets(agent, path, where)
+    if (taken := admission.clash(agent)) is not None:
+        raise _wrong(path, "{}.volumes: {} is already taken by {}".format(where, *taken))
     return agent
 
 
@@ -125,164 +122,113 @@ def _existing(dockerfile: Path, path: Path, where: str) -> Path:
     )
 
 
-def _check_targets(agent: Agent, path: Path, where: str) -> None:
-    if (taken := admission.clash(agent)) is not None:
-        raise ManifestError(
-            "{}: {}.volumes: {} is already taken by {}".format(path, where, *taken), next_step=f"edit {path}"
-        )
-
-
 class _Expected(Exception):
-    def __init__(self, what: str, *, where: str = "", value: object = None) -> None:
+    """Something else than was `found`, at `where`, was expected. Both are of who reads it, where nobody says them."""
+
+    def __init__(self, what: str, where: str = "", found: object = None) -> None:
         super().__init__(what)
         self.what = what
         self.where = where
-        self.value = value
+        self.found = found
 
 
-def _one(rule: Rule) -> Callable[[object], Any]:
-    """Takes what keeps to a rule, and raises _Expected for all else."""
-
-    def read(value: object) -> Any:
-        if not rule.holds(value):
-            raise _Expected(rule.expected)
-        return value
-
-    return read
-
-
-def _several(rule: Rule) -> Callable[[object], tuple[str, ...]]:
-    return lambda value: _each(value, _one(rule))
-
-
-def _words(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value:
-        raise _Expected('a list of texts, such as ["claude", "--continue"]')
-    return _each(value, _one(admission.TEXT))
-
-
-def _each(value: object, read: Callable[[object], str]) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise _Expected("a list of texts")
-    result = []
-    for index, item in enumerate(value):
-        try:
-            result.append(read(item))
-        except _Expected as exc:
-            raise _Expected(exc.what, where=f"[{index}]", value=item) from None
-    return tuple(result)
-
-
-def _absolute(value: object) -> str:
-    climbs = isinstance(value, str) and ".." in value.split("/")
-    path = posixpath.normpath(value) if isinstance(value, str) and value and not climbs else ""
-    inside: str = _one(admission.INSIDE)(path)
-    return inside
-
-
-def _variables(value: object) -> tuple[tuple[str, str], ...]:
-    if not isinstance(value, dict):
-        raise _Expected('a table of texts, such as { EDITOR = "vi" }')
-    for key, item in value.items():
-        for rule, each in ((admission.VARIABLE, key), (admission.STRING, item)):
-            if not rule.holds(each):
-                raise _Expected(rule.expected, where=f".{key}", value=each)
-    return tuple(value.items())
-
-
-def _volumes(value: object) -> tuple[Mount, ...]:
-    if not isinstance(value, list):
-        raise _Expected('a list of volumes, such as ["cache:/root/.cache"]')
-    mounts = []
-    for index, item in enumerate(value):
-        mount = _volume(item)
-        if mount is None:
-            raise _Expected("NAME:/path or /host/path:/path, with :ro behind if wanted", where=f"[{index}]", value=item)
-        mounts.append(mount)
-    return tuple(mounts)
-
-
-def _volume(item: object) -> Mount | None:
-    if not isinstance(item, str):
-        return None
-    source, _, rest = item.partition(":")
-    target, _, mode = rest.partition(":")
-    if mode not in {"", "ro", "rw"} or rest.endswith(":"):
-        return None
+def _at(where: str, read: _Read, value: object) -> Any:
+    """Read what is at `where`: an error shows it as it is written there, or what of it was wrong."""
     try:
-        target = _one(admission.TARGET)(_absolute(target))
-    except _Expected:
-        return None
-    read_only = mode == "ro"
-    if admission.FOLDER.holds(source):
-        return Mount(kind=MountKind.BIND, source=posixpath.normpath(source), target=target, read_only=read_only)
-    if admission.VOLUME.holds(source):
-        return Mount(kind=MountKind.VOLUME, source=source, target=target, read_only=read_only)
-    return None
+        return read(value)
+    except _Expected as exc:
+        raise _Expected(exc.what, where + exc.where, exc.found if exc.where else value) from None
 
 
-def _amount(rule: Rule) -> Callable[[object], int]:
-    """Takes so much memory, in bytes or with a unit, as keeps to a rule."""
+def _one(rule: Rule, meant: Callable[[Any], object] = lambda value: value) -> _Read:
+    """Takes what keeps to a rule, as it is `meant`."""
 
-    def read(value: object) -> int:
-        match = _MEMORY.fullmatch(value) if isinstance(value, str) else None
-        amount = float(match["amount"]) * _UNITS[match["unit"].lower()] if match else value
-        whole: int = _one(rule)(int(amount) if isinstance(amount, float) and math.isfinite(amount) else amount)
-        return whole
+    def read(value: object) -> object:
+        found = meant(value)
+        if not rule.holds(found):
+            raise _Expected(rule.expected)
+        return found
 
     return read
 
 
-def _cpus(value: object) -> float:
-    return float(_one(admission.CPUS)(value))
+def _list(read: _Read, expected: str = "a list of texts", *, least: int = 0) -> _Read:
+    """Takes a list of what `read` takes."""
+
+    def read_list(value: object) -> tuple[Any, ...]:
+        if not isinstance(value, list) or len(value) < least:
+            raise _Expected(expected)
+        return tuple(_at(f"[{index}]", read, item) for index, item in enumerate(value))
+
+    return read_list
+
+
+def _table(names: Rule, values: Rule, expected: str) -> _Read:
+    """Takes a table whose names and values keep to rules."""
+
+    def read_table(value: object) -> tuple[tuple[str, str], ...]:
+        if not isinstance(value, dict):
+            raise _Expected(expected)
+        for name, item in value.items():
+            _at(f".{name}", _one(names), name)
+            _at(f".{name}", _one(values), item)
+        return tuple(value.items())
+
+    return read_table
+
+
+def _volume(value: object) -> Mount:
+    source, _, rest = value.partition(":") if isinstance(value, str) else ("", "", "")
+    target, _, mode = rest.partition(":")
+    target, is_folder = _plain(target), admission.FOLDER.holds(source)
+    sound = admission.TARGET.holds(target) and (is_folder or admission.VOLUME.holds(source))
+    if not sound or mode not in {"", "ro", "rw"} or rest.endswith(":"):
+        raise _Expected("NAME:/path or /host/path:/path, with :ro behind if wanted")
+    if is_folder:
+        return Mount(kind=MountKind.BIND, source=posixpath.normpath(source), target=target, read_only=mode == "ro")
+    return Mount(kind=MountKind.VOLUME, source=source, target=target, read_only=mode == "ro")
 
 
 def _keep(value: object) -> Retention:
     if not isinstance(value, dict) or not value or not value.keys() <= {"commits", "days"}:
         raise _Expected("a table such as { commits = 10, days = 30 }, with either or both")
-    for key, item in value.items():
-        if not admission.KEPT.holds(item):
-            raise _Expected(admission.KEPT.expected, where=f".{key}", value=item)
-    return Retention(**value)
+    return Retention(**{key: _at(f".{key}", _one(admission.KEPT), item) for key, item in value.items()})
 
 
-def _ports(value: object) -> tuple[PortBinding, ...]:
-    if not isinstance(value, list):
-        raise _Expected('a list of ports, such as ["3000:3000"]')
-    bindings: list[PortBinding] = []
-    for index, item in enumerate(value):
-        try:
-            binding = PortBinding.parse(_one(admission.TEXT)(item))
-        except _Expected:
-            raise _Expected(EXPECTED, where=f"[{index}]", value=item) from None
-        except ValueError as exc:
-            raise _Expected(str(exc).removeprefix("expected "), where=f"[{index}]", value=item) from None
-        if any(map(binding.clashes, bindings)):
-            raise _Expected("each port of the host once", where=f"[{index}]", value=item)
-        bindings.append(binding)
-    return tuple(bindings)
+def _port(value: object) -> PortBinding:
+    try:
+        return PortBinding.parse(value if isinstance(value, str) else "")
+    except ValueError as exc:
+        raise _Expected(str(exc).removeprefix("expected ")) from None
 
 
-def _hosts(value: object) -> tuple[tuple[str, str], ...]:
-    if not isinstance(value, dict):
-        raise _Expected('a table of names and addresses, such as { "db.local" = "10.0.0.5" }')
-    for name, address in value.items():
-        for rule, each in ((admission.HOST_NAME, name), (admission.ADDRESS, address)):
-            if not rule.holds(each):
-                raise _Expected(rule.expected, where=f".{name}", value=each)
-    return tuple(value.items())
+def _ports(value: Any) -> tuple[PortBinding, ...]:
+    bindings: tuple[PortBinding, ...] = _list(_port, 'a list of ports, such as ["3000:3000"]')(value)
+    for index, binding in enumerate(bindings):
+        if any(map(binding.clashes, bindings[:index])):
+            raise _Expected("each port of the host once", f"[{index}]", value[index])
+    return bindings
 
 
-def _gpus(value: object) -> str:
+def _plain(path: object) -> str:
+    """A path without detours; empty for one that climbs, and for what is none."""
+    if not isinstance(path, str) or not path or ".." in path.split("/"):
+        return ""
+    return posixpath.normpath(path)
+
+
+def _bytes(value: object) -> object:
+    """So much memory, in bytes or with a unit, as a whole number of bytes."""
+    match = _MEMORY.fullmatch(value) if isinstance(value, str) else None
+    amount = float(match["amount"]) * _UNITS[match["unit"].lower()] if match else value
+    return int(amount) if isinstance(amount, float) and math.isfinite(amount) else amount
+
+
+def _devices(value: object) -> object:
+    """GPUs as `docker run --gpus` takes them."""
     if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
-        value = f"device={','.join(value)}"
-    gpus: str = _one(admission.GPUS)(_spelt(value))
-    return gpus
-
-
-def _user(value: object) -> str:
-    user: str = _one(admission.USER)(_spelt(value))
-    return user
+        return f"device={','.join(value)}"
+    return _spelt(value)
 
 
 def _spelt(value: object) -> object:
@@ -290,53 +236,55 @@ def _spelt(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 else value
 
 
-def _capability(value: object) -> str:
-    name: str = _one(admission.LINUX_CAPABILITY)(
-        value.upper().removeprefix("CAP_") if isinstance(value, str) else value
-    )
-    return name
+def _capability(value: object) -> object:
+    return value.upper().removeprefix("CAP_") if isinstance(value, str) else value
 
 
-_READERS: dict[str, Callable[[Any], Any]] = {
+_WORDS = _list(_one(admission.TEXT), 'a list of texts, such as ["claude", "--continue"]', least=1)
+_INSIDE = _one(admission.INSIDE, _plain)
+_VARIABLES = _table(admission.VARIABLE, admission.STRING, 'a table of texts, such as { EDITOR = "vi" }')
+_HOSTS = 'a table of names and addresses, such as { "db.local" = "10.0.0.5" }'
+_READERS: dict[str, _Read] = {
     "dockerfile": _one(admission.TEXT),
     "image": _one(admission.IMAGE),
-    "command": _words,
-    "resume_command": _words,
-    "remote_control": _words,
-    "workdir": _absolute,
-    "user": _user,
-    "transcript": lambda value: _each(value, _absolute),
-    "env": _variables,
-    "secrets": _several(admission.SECRET),
-    "volumes": _volumes,
+    "command": _WORDS,
+    "resume_command": _WORDS,
+    "remote_control": _WORDS,
+    "workdir": _INSIDE,
+    "user": _one(admission.USER, _spelt),
+    "transcript": _list(_INSIDE),
+    "env": _VARIABLES,
+    "secrets": _list(_one(admission.SECRET)),
+    "volumes": _list(_volume, 'a list of volumes, such as ["cache:/root/.cache"]'),
     "network": _one(admission.NETWORK),
-    "memory": _amount(admission.MEMORY),
-    "cpus": _cpus,
+    "memory": _one(admission.MEMORY, _bytes),
+    "cpus": lambda value: float(_one(admission.CPUS)(value)),
     "pids": _one(admission.PIDS),
-    "shm_size": _amount(admission.SHM_SIZE),
-    "gpus": _gpus,
+    "shm_size": _one(admission.SHM_SIZE, _bytes),
+    "gpus": _one(admission.GPUS, _devices),
     "ports": _ports,
-    "hosts": _hosts,
-    "cap_add": lambda value: _each(value, _capability),
+    "hosts": _table(admission.HOST_NAME, admission.ADDRESS, _HOSTS),
+    "cap_add": _list(_one(admission.LINUX_CAPABILITY, _capability)),
     "keep": _keep,
-    "carry": lambda value: _each(value, _absolute),
-    "build_args": _variables,
+    "carry": _list(_INSIDE),
+    "build_args": _VARIABLES,
 }
 
 
-def _only(known: Any, table: Mapping[str, object], path: Path, where: str) -> None:
+def _only(known: Set[str], table: Mapping[str, object], path: Path, where: str) -> None:
     for key in table:
         if key not in known:
             place = f"{where}.{key}" if where else key
-            raise ManifestError(
-                f"{path}: unknown key `{place}`; expected one of: {', '.join(sorted(known))}", next_step=f"edit {path}"
-            )
+            raise _wrong(path, f"unknown key `{place}`; expected one of: {', '.join(sorted(known))}")
 
 
-def _mistake(path: Path, key: str, expected: str, value: object) -> ManifestError:
+def _shown(value: object) -> str:
     try:
         shown = repr(value)
     except (ValueError, RecursionError):  # a number of too many digits
         shown = f"something that is no {type(value).__name__} one would write"
-    shown = shown if len(shown) <= 60 else shown[:57] + "..."
-    return ManifestError(f"{path}: `{key}`: expected {expected}, found {shown}", next_step=f"edit {path}")
+    return shown if len(shown) <= 60 else shown[:57] + "..."
+
+
+def _wrong(path: Path, what: str) -> ManifestError:
+    return ManifestError(f"{path}: {what}", next_step=f"edit {path}")
