@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from pathlib import Path
 
+from bottle.files.regular import OPEN_FILE
 from bottle.files.tree import Node, walk
 from bottle.launch import is_below
 
@@ -181,20 +182,16 @@ def _traits(node: Node) -> Iterator[tuple[Trait, str]]:
 def _flags(node: Node) -> int:
     """Those that change what can be done with a file (ioctl_iflags(2)); none where the filesystem has none."""
     try:
-        descriptor = os.open(node.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=node.folder)
+        descriptor = os.open(node.name, OPEN_FILE, dir_fd=node.folder)
+        try:
+            flags = int(struct.unpack("l", fcntl.ioctl(descriptor, _GET_FLAGS, bytes(8)))[0])
+        finally:
+            os.close(descriptor)
     except OSError as exc:
         if exc.errno in _NOTHING_TO_SEE:
             return 0
         raise
-    try:
-        flags = int(struct.unpack("l", fcntl.ioctl(descriptor, _GET_FLAGS, bytes(8)))[0])
-        return flags & sum(_FLAGS)
-    except OSError as exc:
-        if exc.errno in _NOTHING_TO_SEE:
-            return 0
-        raise
-    finally:
-        os.close(descriptor)
+    return flags & sum(_FLAGS)
 
 
 def _line(trait: Trait, found: list[str]) -> str:

@@ -199,16 +199,14 @@ def _require_readable(engine: Contents, container: str, cause: NotFound) -> None
     The engine says "not found" of every path when the source of one of the container's mounts is missing.
     """
     try:
-        archive = engine.read_archive(container, "/")
+        with reading(engine.read_archive(container, "/")):
+            return
     except NotFound:
         raise VerificationFailed(
             f"the engine cannot read files of {container}; a folder that is mounted into it is missing on the host",
             left="the last snapshot of the transcript is kept",
             next_step=f"docker inspect --format '{{{{json .Mounts}}}}' {container}",
         ) from cause
-    close = getattr(archive, "close", None)
-    if close is not None:
-        close()
 
 
 def read_index(folder: Path) -> tuple[TranscriptEntry, ...]:
@@ -262,35 +260,27 @@ def _opened(files: Path) -> OpenTree:
     try:
         return OpenTree(files)
     except OSError as exc:
-        raise VerificationFailed(
-            f"the transcript's snapshot lacks {files}: {exc.strerror}",
-            left="nothing was put back",
-            next_step=_aside(files),
-        ) from exc
+        raise _damaged(files, f"lacks {files}: {exc.strerror}") from exc
 
 
 def _checked(entry: TranscriptEntry, below: OpenTree, files: Path) -> BinaryIO:
     try:
         content = below.open(entry.path)
     except OSError as exc:
-        raise VerificationFailed(
-            f"the transcript's snapshot lacks {entry.path!r}: {exc.strerror}",
-            left="nothing was put back",
-            next_step=_aside(files),
-        ) from exc
+        raise _damaged(files, f"lacks {entry.path!r}: {exc.strerror}") from exc
     digest = hashlib.sha256()
     while chunk := content.read(1024 * 1024):
         digest.update(chunk)
     if digest.hexdigest() != entry.sha256:
         content.close()
-        raise VerificationFailed(
-            f"the transcript's snapshot was changed: {entry.path!r} is not what its index says",
-            left="nothing was put back",
-            next_step=_aside(files),
-        )
+        raise _damaged(files, f"was changed: {entry.path!r} is not what its index says")
     content.seek(0, io.SEEK_SET)
     return content
 
 
-def _aside(files: Path) -> str:
-    return f"to go on without it: mv {files.parent} {files.parent}.damaged"
+def _damaged(files: Path, how: str) -> VerificationFailed:
+    return VerificationFailed(
+        f"the transcript's snapshot {how}",
+        left="nothing was put back",
+        next_step=f"to go on without it: mv {files.parent} {files.parent}.damaged",
+    )

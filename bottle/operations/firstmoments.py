@@ -6,6 +6,7 @@ from bottle.errors import EndedAtOnce, EngineError, NotFound, PreflightRefused, 
 from bottle.model import Agent
 from bottle.naming import Identity
 from bottle.operations.context import Context
+from bottle.tar.chunks import reading
 from bottle.text import printable_lines
 from bottle.workspace import resolve_user
 
@@ -74,13 +75,10 @@ def require_user(context: Context, agent: Agent, container: str, image: str) -> 
 
 def _has(context: Context, container: str, path: str) -> bool:
     try:
-        archive = context.engine.read_archive(container, path)
+        with reading(context.engine.read_archive(container, path)):
+            return True
     except NotFound:
         return False
-    close = getattr(archive, "close", None)
-    if close is not None:
-        close()
-    return True
 
 
 def _last_lines(context: Context, container: str) -> tuple[str, ...]:

@@ -3,8 +3,6 @@
 import io
 import secrets
 import tarfile
-from collections.abc import Generator, Iterator
-from contextlib import closing
 from dataclasses import replace
 
 from bottle import runtime
@@ -17,6 +15,7 @@ from bottle.operations.secrets import hide_secrets
 from bottle.requests.folder import Folder, read_folder
 from bottle.requests.request import MAX_KEPT, MAX_OPEN, answer_to, take_in
 from bottle.store.state import BottleState
+from bottle.tar.chunks import reading
 
 _MODE = 0o1777  # whatever user the agent is may write here
 
@@ -77,12 +76,8 @@ def _read(context: Context, container: ContainerFacts | None) -> Folder:
         return Folder(asked=())  # also a container that an older version made
     if not runtime.is_prepared(context.handed, Identity.parse(container.labels[LABEL_IDENTITY])):
         hide_secrets(context, container)  # after a reboot the engine could not mount what is to be read
-    with closing(_generator(context.engine.read_archive(container.id, REQUESTS_MOUNT))) as chunks:
+    with reading(context.engine.read_archive(container.id, REQUESTS_MOUNT)) as chunks:
         return read_folder(chunks)
-
-
-def _generator(chunks: Iterator[bytes]) -> Generator[bytes]:
-    yield from chunks
 
 
 def _folder(name: str) -> io.BytesIO:

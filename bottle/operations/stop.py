@@ -26,8 +26,8 @@ class Stopped:
     identity: Identity
     exit_code: int | None
     was_running: bool
-    removed: bool
-    notes: tuple[str, ...]
+    removed: bool = False
+    notes: tuple[str, ...] = ()
     moved_to: str | None = None
 
 
@@ -53,15 +53,9 @@ def stop_locked(context: Context, state: BottleState, *, grace: int) -> Stopped:
             next_step=f"bottle resume {state.identity}",
         )
     notes = keep_stopped(context, container)
-    after = _end(context, container, grace)
+    code = _end(context, container, grace)
     notes += collect_notes(context, state) + save_transcript(context, state, state.metadata(), container)
-    return Stopped(
-        identity=state.identity,
-        exit_code=after.exit_code if after else None,
-        was_running=container.status.alive,
-        removed=False,
-        notes=notes,
-    )
+    return Stopped(identity=state.identity, exit_code=code, was_running=container.status.alive, notes=notes)
 
 
 def keep_stopped(context: Context, container: ContainerFacts) -> tuple[str, ...]:
@@ -72,16 +66,17 @@ def keep_stopped(context: Context, container: ContainerFacts) -> tuple[str, ...]
     return (f"the restart policy {container.restart!r} of {container.name} was taken away, lest Docker start it again",)
 
 
-def _end(context: Context, container: ContainerFacts, grace: int) -> ContainerFacts | None:
-    """End a container's processes, and what they had of secrets; the container as it is then."""
+def _end(context: Context, container: ContainerFacts, grace: int) -> int | None:
+    """End a container's processes, and what they had of secrets; its exit code, None where it is gone."""
     if container.status is Status.PAUSED:
         context.engine.unpause(container.id)  # a frozen process could not heed the signal to end
     with context.progress.phase(f"stopping {container.name}"):
         context.engine.stop(container.id, grace)
     after = context.engine.container(container.id)
-    if after is not None:
-        hide_secrets(context, after)
-    return after
+    if after is None:
+        return None
+    hide_secrets(context, after)
+    return after.exit_code
 
 
 def _stop_left_behind(context: Context, state: BottleState, tombstone: Tombstone, *, grace: int) -> Stopped:
@@ -90,7 +85,7 @@ def _stop_left_behind(context: Context, state: BottleState, tombstone: Tombstone
         require_here(state.identity, tombstone, "stop")
     assert container is not None  # else require_here has refused
     notes = keep_stopped(context, container)
-    after = _end(context, container, grace) if container.status.alive else container
+    code = _end(context, container, grace) if container.status.alive else container.exit_code
     if container.started_at is not None and container.started_at > tombstone.moved_at:
         notes += (
             f"it ran here after it had moved: what it did since is in the container {container.name} only, and in no "
@@ -98,9 +93,8 @@ def _stop_left_behind(context: Context, state: BottleState, tombstone: Tombstone
         )
     return Stopped(
         identity=state.identity,
-        exit_code=after.exit_code if after else None,
+        exit_code=code,
         was_running=container.status.alive,
-        removed=False,
         notes=notes,
         moved_to=tombstone.host,
     )
@@ -116,7 +110,7 @@ def end_session(context: Context, state: BottleState, *, remove: bool) -> Stoppe
         settle(context, state)
         container = context.container(state.identity)
         if container is None or container.status.alive:
-            return Stopped(identity=state.identity, exit_code=None, was_running=True, removed=False, notes=())
+            return Stopped(identity=state.identity, exit_code=None, was_running=True)
         hide_secrets(context, container)
         unsaved = save_transcript(context, state, state.metadata(), container)
         notes = collect_notes(context, state) + unsaved
