@@ -180,10 +180,7 @@ def _size(path: Path) -> int:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
-    except OSError:
-        return []
+    return [path for path in _entries(folder) if path.is_dir() and not path.is_symlink()]
 
 
 def _identity(name: str) -> Identity | None:
@@ -233,41 +230,32 @@ def _nobodys(context: Context, identity: Identity) -> Iterator[None]:
 
 def _remove_folder(context: Context, path: Path, *, placed: bool) -> None:
     """Take away a folder, and what its run left elsewhere; a workspace that has its place only if it was agreed to."""
-    if path.parent.name == Area.INCOMING.value and path.exists():
-        with undisturbed(path):
-            _remove_leftover(context, path, placed=placed)
-    else:
-        _remove_leftover(context, path, placed=placed)
-
-
-def _remove_leftover(context: Context, path: Path, *, placed: bool) -> None:
-    identity = leftover_of(path.name)
-    if identity is None and _identity(path.name) is None:
-        remove_outside(path)  # no bottle's
-        return
-    if identity is not None and path.name.endswith(DRAFT):
-        draft = BottleState(identity, path)
+    unfinished = leftover_of(path.name)
+    if unfinished is not None and path.name.endswith(DRAFT):
+        draft = BottleState(unfinished, path)
         with draft.locked("bottle prune"):
-            _remove_outside(context, Area.DRAFT, path, identity, placed=placed)
+            _remove_outside(context, Area.DRAFT, path, unfinished, placed=placed)
             remove_draft(context, draft)
-        return
-    state = context.home.bottle(identity or Identity.parse(path.name))
-    if identity is None and state.exists():
-        with state.locked("bottle prune"):
-            if path.parent.name == Area.OUTGOING.value and state.migration.read() is not None:
-                raise Conflict("a move has begun meanwhile")
-            _remove_with_outside(context, path, placed=placed)
+    elif unfinished is None and (identity := _identity(path.name)) is not None:
+        _remove_of_move(context, Area(path.parent.name), path, identity, placed=placed)
     else:
-        _remove_with_outside(context, path, placed=placed)
+        remove_outside(path)  # no bottle's, or the rest of one that was deleted
 
 
-def _remove_with_outside(context: Context, path: Path, *, placed: bool) -> None:
-    identity, area = _identity(path.name), path.parent.name
-    if identity is not None and area in {Area.INCOMING.value, Area.OUTGOING.value}:
-        _remove_outside(context, Area(area), path, identity, placed=placed)
-    if identity is not None and area == Area.INCOMING.value:
-        context.home.put_back(identity)
-    remove_outside(path)
+def _remove_of_move(context: Context, area: Area, path: Path, identity: Identity, *, placed: bool) -> None:
+    """Take away the folder of a move that comes in, or goes out."""
+    state = context.home.bottle(identity)
+    with ExitStack() as held:
+        if area is Area.INCOMING and path.exists():
+            held.enter_context(undisturbed(path))
+        if state.exists():
+            held.enter_context(state.locked("bottle prune"))
+            if area is Area.OUTGOING and state.migration.read() is not None:
+                raise Conflict("a move has begun meanwhile")
+        _remove_outside(context, area, path, identity, placed=placed)
+        if area is Area.INCOMING:
+            context.home.put_back(identity)
+        remove_outside(path)
 
 
 def _remove_outside(context: Context, area: Area, path: Path, identity: Identity, *, placed: bool) -> None:

@@ -16,6 +16,7 @@ from bottle.plan.garbage import Area, BottleFacts, FolderFacts, Garbage, Garbage
 from bottle.plan.sizes import added
 
 _HELPER = re.compile(r"bottle-(?:check|read|verify|fill)-[0-9a-f]{12}")
+_BROUGHT = "came with a move that did not end here; the bottle is not known here"
 
 
 def plan_prune(facts: GarbageFacts) -> PrunePlan:
@@ -91,7 +92,7 @@ def _tags(facts: GarbageFacts) -> Findings:
 
     Others stay, as somebody's bottle that has no container looks no different; they are named where nothing else tells.
     """
-    drafts, abandoned = _drafts(facts), _abandoned(facts)
+    drafts, abandoned = _unfinished(facts, Area.DRAFT), _unfinished(facts, Area.INCOMING)
     strange = set()
     for image in facts.images:
         for tag in image.tags if LABEL_SCHEMA in image.labels else ():
@@ -99,11 +100,10 @@ def _tags(facts: GarbageFacts) -> Findings:
             if identity is None or identity in facts.bottles:
                 continue
             if identity in drafts:
-                why = "tag of a fork that was cut short"
-                yield Garbage(kind=GarbageKind.IMAGE, ref=tag, name=tag, why=why, nobodys=identity)
+                yield _nobodys(GarbageKind.IMAGE, tag, identity, "tag of a fork that was cut short", consent=False)
             elif identity in abandoned:
                 size = added(image.diff_ids, facts.sizes) if len(image.tags) == 1 else 0
-                yield _brought(GarbageKind.IMAGE, tag, identity, size)
+                yield _nobodys(GarbageKind.IMAGE, tag, identity, _BROUGHT, size=size)
             elif not identity.is_in_flight(tag):
                 strange.add(identity)
     strange -= _arriving(facts) | {_identity(each.labels) for each in facts.containers}
@@ -142,7 +142,8 @@ def _built(facts: GarbageFacts) -> Findings:
 
 def _volumes(facts: GarbageFacts) -> Findings:
     """Those of bottles that are gone. Of a bottle never known here, only what no container and no image speaks for."""
-    drafts, abandoned, arriving = _drafts(facts), _abandoned(facts), _arriving(facts)
+    drafts, abandoned = _unfinished(facts, Area.DRAFT), _unfinished(facts, Area.INCOMING)
+    arriving = _arriving(facts)
     spoken_for = {_identity(each.labels) for each in facts.containers}
     spoken_for |= {_identity(each.labels) for each in facts.images}
     spoken_for |= {identity for image in facts.images for identity in map(_of_tag, image.tags)}
@@ -151,15 +152,10 @@ def _volumes(facts: GarbageFacts) -> Findings:
         if identity is None or identity in facts.bottles or not volume.name.startswith(identity.volume("")):
             continue
         if identity in drafts:
-            yield Garbage(
-                kind=GarbageKind.VOLUME,
-                ref=volume.name,
-                name=volume.name,
-                why="copied for a fork that was cut short",
-                nobodys=identity,
-            )
+            why = "copied for a fork that was cut short"
+            yield _nobodys(GarbageKind.VOLUME, volume.name, identity, why, consent=False)
         elif identity in abandoned:
-            yield _brought(GarbageKind.VOLUME, volume.name, identity, None)
+            yield _nobodys(GarbageKind.VOLUME, volume.name, identity, _BROUGHT)
         elif identity in arriving:
             yield Kept(name=volume.name, why=f"{identity} may be arriving, or being made now")
         elif identity in spoken_for:
@@ -168,13 +164,11 @@ def _volumes(facts: GarbageFacts) -> Findings:
             yield Kept(name=volume.name, why=f"{identity} is not known here, and may be in the making elsewhere")
         else:
             why = f"{identity} is not known here, and has neither image nor container"
-            yield Garbage(
-                kind=GarbageKind.VOLUME, ref=volume.name, name=volume.name, why=why, consent=True, nobodys=identity
-            )
+            yield _nobodys(GarbageKind.VOLUME, volume.name, identity, why)
 
 
 def _folders(facts: GarbageFacts) -> Findings:
-    brought = _in_engine(facts) & _abandoned(facts)
+    brought = _in_engine(facts) & _unfinished(facts, Area.INCOMING)
     for folder in facts.folders:
         bottle = facts.bottles.get(folder.identity) if folder.identity is not None else None
         why_kept = _in_use(facts, folder, bottle)
@@ -207,20 +201,12 @@ def _in_use(facts: GarbageFacts, folder: FolderFacts, bottle: BottleFacts | None
         return "another run may be writing it" if _is_young(facts, folder.touched_at) else ""
     if bottle is not None and bottle.damaged and folder.area is not Area.DELETED:
         return f"the state of {folder.identity} cannot be read"
-    return _in_use_by_a_move(facts, folder, bottle)
-
-
-def _in_use_by_a_move(facts: GarbageFacts, folder: FolderFacts, bottle: BottleFacts | None) -> str:
-    match folder.area:
-        case Area.OUTGOING:
-            return "a move is in flight: it goes on from here" if bottle is not None and bottle.moving else ""
-        case Area.INCOMING:
-            arrived = bottle is not None and bottle.moved_to is None and not bottle.moving
-            if not arrived and _is_young(facts, folder.touched_at):
-                return "another host may be sending it: it changed not long ago"
-            return ""
-        case _:
-            return ""
+    if folder.area is Area.OUTGOING:
+        return "a move is in flight: it goes on from here" if bottle is not None and bottle.moving else ""
+    arrived = bottle is not None and bottle.moved_to is None and not bottle.moving
+    if folder.area is Area.INCOMING and not arrived and _is_young(facts, folder.touched_at):
+        return "another host may be sending it: it changed not long ago"
+    return ""
 
 
 def _moved(facts: GarbageFacts) -> Findings:
@@ -250,25 +236,13 @@ def _moved(facts: GarbageFacts) -> Findings:
         )
 
 
-def _drafts(facts: GarbageFacts) -> frozenset[Identity]:
-    """Bottles that were never finished: nothing but a draft here knows them, and nobody is at work on it."""
+def _unfinished(facts: GarbageFacts, area: Area) -> frozenset[Identity]:
+    """Bottles of which nothing is known but a draft, or the staging of a move, that nobody is at work on."""
     return frozenset(
         each.identity
         for each in facts.folders
         if each.identity is not None
-        and each.area is Area.DRAFT
-        and not each.busy
-        and each.identity not in facts.bottles
-    )
-
-
-def _abandoned(facts: GarbageFacts) -> frozenset[Identity]:
-    """Bottles that were to come here, and of which nothing is known but the staging of a move that did not end."""
-    return frozenset(
-        each.identity
-        for each in facts.folders
-        if each.identity is not None
-        and each.area is Area.INCOMING
+        and each.area is area
         and each.identity not in facts.bottles
         and not each.replaced
         and not _in_use(facts, each, None)
@@ -287,9 +261,11 @@ def _arriving(facts: GarbageFacts) -> frozenset[Identity | None]:
     return frozenset(each.identity for each in facts.folders if each.area in {Area.DRAFT, Area.INCOMING})
 
 
-def _brought(kind: GarbageKind, name: str, identity: Identity, size: int | None) -> Garbage:
-    why = "came with a move that did not end here; the bottle is not known here"
-    return Garbage(kind=kind, ref=name, name=name, why=why, size=size, consent=True, nobodys=identity)
+def _nobodys(
+    kind: GarbageKind, name: str, identity: Identity, why: str, *, size: int | None = None, consent: bool = True
+) -> Garbage:
+    """What is called after a bottle that is not known here."""
+    return Garbage(kind=kind, ref=name, name=name, why=why, size=size, consent=consent, nobodys=identity)
 
 
 def _is_young(facts: GarbageFacts, moment: datetime) -> bool:
