@@ -48,12 +48,12 @@ class Rule:
     holds: Callable[[object], bool]
 
 
-def _is_string(value: object) -> bool:
+def _is_string(value: object, errors: str = "strict") -> bool:
     """Whether it is a text that every program reads alike: no half characters, no end in its middle."""
     if not isinstance(value, str) or "\0" in value:
         return False
     try:
-        value.encode("utf-8")
+        value.encode("utf-8", errors)
     except UnicodeEncodeError:
         return False
     return True
@@ -61,13 +61,7 @@ def _is_string(value: object) -> bool:
 
 def _is_path(value: object) -> bool:
     """Whether it can be a path of this host, whose names need not be Unicode."""
-    if not isinstance(value, str) or "\0" in value or not value.startswith("/"):
-        return False
-    try:
-        value.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return False
-    return True
+    return isinstance(value, str) and value.startswith("/") and _is_string(value, "surrogateescape")
 
 
 def _is_plain_path(value: object) -> bool:
@@ -97,8 +91,8 @@ def _is_mountable(value: object) -> bool:
     return isinstance(value, str) and not any(character in ":,\x7f" or character < " " for character in value)
 
 
-def _is_whole(value: object, least: int, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+def _is_whole(least: int, most: int) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
 def _is_cpus(value: object) -> bool:
@@ -143,18 +137,12 @@ NETWORK = Rule('"bridge", "none" or a network\'s name', _matches(_NAME, "host", 
 HOST_NAME = Rule("the name of a host", _matches(_HOST_NAME))
 ADDRESS = Rule(f'an address, such as "10.0.0.5", or "{_HOST_GATEWAY}"', _is_address)
 LINUX_CAPABILITY = Rule('the name of a Linux capability, such as "CHOWN"', _is_linux_capability)
-MEMORY = Rule(
-    'an amount of memory of at least 6m, such as "4g" or "512m"',
-    lambda value: _is_whole(value, _LEAST_MEMORY, _MOST_MEMORY),
-)
-SHM_SIZE = Rule(
-    'an amount of memory of at least 4k, such as "1g" or "256m"',
-    lambda value: _is_whole(value, _LEAST_SHM, _MOST_MEMORY),
-)
+MEMORY = Rule('an amount of memory of at least 6m, such as "4g" or "512m"', _is_whole(_LEAST_MEMORY, _MOST_MEMORY))
+SHM_SIZE = Rule('an amount of memory of at least 4k, such as "1g" or "256m"', _is_whole(_LEAST_SHM, _MOST_MEMORY))
 GPUS = Rule('"all", how many, or a list of devices, such as ["0", "1"]', _matches(_GPUS))
 CPUS = Rule("a number of CPUs, such as 2 or 0.5", _is_cpus)
-PIDS = Rule(f"a whole number from 1 to {_MOST_PIDS}", lambda value: _is_whole(value, 1, _MOST_PIDS))
-KEPT = Rule(f"a whole number from 1 to {_MOST_KEPT}", lambda value: _is_whole(value, 1, _MOST_KEPT))
+PIDS = Rule(f"a whole number from 1 to {_MOST_PIDS}", _is_whole(1, _MOST_PIDS))
+KEPT = Rule(f"a whole number from 1 to {_MOST_KEPT}", _is_whole(1, _MOST_KEPT))
 
 
 def clash(agent: Agent, *, copied: bool = False) -> tuple[str, str] | None:
@@ -169,13 +157,9 @@ def clash(agent: Agent, *, copied: bool = False) -> tuple[str, str] | None:
 
 def beyond_reckoning(agent: Agent) -> tuple[str, ...]:
     """The numbers of an agent that can be read and not reckoned with, a line each. Asked of every bottle in a list."""
-    kept = (agent.keep.commits, agent.keep.days) if agent.keep is not None else ()
-    said = (("cpus", CPUS, (agent.cpus,)), ("keep", KEPT, kept))
-    return tuple(
-        _expected(key, rule)
-        for key, rule, values in said
-        if not all(rule.holds(value) for value in values if value is not None)
-    )
+    kept = (*_said(agent.keep.commits), *_said(agent.keep.days)) if agent.keep is not None else ()
+    said = (("cpus", CPUS, _said(agent.cpus)), ("keep", KEPT, kept))
+    return tuple(_expected(key, rule) for key, rule, values in said if not all(map(rule.holds, values)))
 
 
 def flaws(metadata: Metadata, commits: Iterable[CommitRecord] = ()) -> tuple[str, ...]:
@@ -271,8 +255,7 @@ def _values(agent: Agent) -> Iterator[tuple[str, Rule, Iterable[object]]]:
     yield "hosts", ADDRESS, (address for _, address in agent.hosts)
     yield "cap_add", LINUX_CAPABILITY, agent.cap_add
     if agent.keep is not None:
-        kept = [number for number in (agent.keep.commits, agent.keep.days) if number is not None]
-        yield "keep", KEPT, kept or [None]
+        yield "keep", KEPT, [*_said(agent.keep.commits), *_said(agent.keep.days)] or [None]
     yield "carry", INSIDE, agent.carry
     yield "build_args", VARIABLE, (key for key, _ in agent.build_args)
     yield "build_args", STRING, (value for _, value in agent.build_args)

@@ -7,6 +7,7 @@ BuildKit, understands it.
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 _MOST_FILLED = 256 * 1024  # characters that variables may add to a Dockerfile, all of them together
@@ -133,7 +134,7 @@ def _instructions(text: str) -> Iterator[Instruction]:
             line = lines[at]
             at += 1
         whole = "".join((*parts, line)).strip()
-        name, _, rest = _cut(whole)
+        name, rest = _cut(whole)
         name = name.upper()
         body: list[str] = []
         if name in {"RUN", "COPY", "ADD"} and at >= told:
@@ -159,9 +160,10 @@ def _directives(lines: list[str]) -> tuple[str, int]:
     return escape, len(lines)
 
 
-def _cut(line: str) -> tuple[str, str, str]:
+def _cut(line: str) -> tuple[str, str]:
+    """The first word, and what comes behind it."""
     words = line.split(maxsplit=1)
-    return (words[0] if words else ""), " ", (words[1] if len(words) > 1 else "")
+    return (words[0] if words else ""), (words[1] if len(words) > 1 else "")
 
 
 def _flags(rest: str) -> tuple[tuple[str, ...], str]:
@@ -174,18 +176,11 @@ def _flags(rest: str) -> tuple[tuple[str, ...], str]:
 
 def words_of(text: str) -> tuple[str, ...]:
     """What an instruction is given, in the exec form or as words."""
-    return _exec_form(text) or tuple(text.split())
-
-
-def _exec_form(text: str) -> tuple[str, ...]:
-    """The exec form; nothing where it is none."""
-    if not text.startswith("["):
-        return ()
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return ()
-    return tuple(map(str, found)) if isinstance(found, list) else ()
+    found = None
+    if text.startswith("["):
+        with suppress(ValueError, RecursionError):
+            found = json.loads(text)
+    return tuple(map(str, found or text.split()))
 
 
 def read(text: str) -> Dockerfile:
@@ -239,7 +234,7 @@ def pairs(each: Instruction) -> dict[str, str]:
     """The names and values of an ENV or ARG, in the form with `=` or in ENV's old one."""
     found = {match["name"]: match["value"].strip("\"'") for match in _PAIR.finditer(each.rest)}
     if not found and each.name == "ENV":
-        name, _, value = _cut(each.rest)
+        name, value = _cut(each.rest)
         found = {name: value} if value else {}
     return found
 

@@ -34,11 +34,11 @@ _GRACE = 10  # seconds that an agent has to end in, as with `bottle stop`
 class Aside:
     """A bottle that does not run and whose work is in `commit`, as far as there is any. `container` may go."""
 
-    container: ContainerFacts | None
-    commit: CommitRecord | None
-    committed: bool
-    was_running: bool
     notes: tuple[str, ...]
+    commit: CommitRecord | None
+    container: ContainerFacts | None = None
+    committed: bool = False
+    was_running: bool = False
 
 
 def carry_out(context: Context, state: BottleState, begun: tuple[CapabilityRequest, ...]) -> Aside:
@@ -120,13 +120,9 @@ def _put_aside(context: Context, state: BottleState, request: CapabilityRequest)
     """End the bottle's processes and have all its work in a commit, unless one holds it already."""
     before = context.container(state.identity)
     if before is None:
-        return Aside(
-            container=None,
-            commit=way_back(context, state),
-            committed=False,
-            was_running=False,
-            notes=_no_container(state),
-        )
+        kept = "its last commit holds its work" if state.commits() else "it was never committed"
+        note = f"{state.identity} has no container, so nothing was stopped or committed: {kept}"
+        return Aside(commit=way_back(context, state), notes=(note,))
     notes = stop_locked(context, state, grace=_GRACE).notes if before.status.alive else ()
     container = context.container(state.identity)
     frozen = _freezing(context, state, container) if container is not None else None
@@ -160,8 +156,3 @@ def way_back(context: Context, state: BottleState) -> CommitRecord | None:
     """The commit in force, if its image is here."""
     commit = commit_in_force(state.commits(), state.committed_image())
     return commit if commit is not None and context.engine.image(commit.tag) is not None else None
-
-
-def _no_container(state: BottleState) -> tuple[str, ...]:
-    kept = "its last commit holds its work" if state.commits() else "it was never committed"
-    return (f"{state.identity} has no container, so nothing was stopped or committed: {kept}",)

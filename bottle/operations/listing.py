@@ -37,21 +37,20 @@ STATES = ("running", "paused", "stopped", "created", "committed", "moved", "gone
 class BottleView:
     """One line of `list`.
 
-    `state` is one of STATES. `committed` is one
-    that has no container, and `gone` one that has no image either. `weight` is that of its commits' images, None where
-    its state is damaged. `moved_to` is the host that has it now. `cwd` is the folder that it works in or has a copy of.
-    `runs_here`: a container of it has processes on this host, as it should not where it has moved.
-    `requests` counts those that were taken in and that something is still to be done about; `rebuild_due` says that
-    its own Dockerfile was approved after its last commit.
+    `state` is one of STATES. `committed` is one that has no container, and `gone` one that has no image either.
+    `weight` is that of its commits' images, None where its state is damaged. `moved_to` is the host that has it now.
+    `cwd` is the folder that it works in or has a copy of. `runs_here`: a container of it has processes on this host, as
+    it should not where it has moved. `requests` counts those that were taken in and that something is still to be done
+    about; `rebuild_due` says that its own Dockerfile was approved after its last commit.
     """
 
     identity: Identity
     agent: str
     state: str
     detail: str
-    started_at: datetime | None
-    commit: int | None
-    committed_at: datetime | None
+    started_at: datetime | None = None
+    commit: int | None = None
+    committed_at: datetime | None = None
     preserved: bool
     weight: Weight | None = None
     moved_to: str | None = None
@@ -112,9 +111,6 @@ def _damaged(state: BottleState, cause: StateDamaged) -> BottleView:
         agent=state.identity.agent,
         state=_DAMAGED,
         detail=cause.what,
-        started_at=None,
-        commit=None,
-        committed_at=None,
         preserved=state.preserved,
     )
 

@@ -41,13 +41,13 @@ class Approved:
     identity: Identity
     request: CapabilityRequest
     commit: CommitRecord | None
-    committed: bool
-    was_running: bool
-    tried: bool
-    already: bool
+    committed: bool = False
+    was_running: bool = False
+    tried: bool = False
+    already: bool = False
     standing: DockerfileStanding
     has_transcript: bool
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def resume_line(self) -> str:
@@ -97,7 +97,6 @@ def approve(context: Context, state: BottleState, digest: str, *, build: bool = 
             committed=aside.committed,
             was_running=aside.was_running,
             tried=build,
-            already=False,
             standing=DockerfileStanding.DUE,
             has_transcript=_has_transcript(state),
             notes=(*aside.notes, *workspace_notes(metadata)),
@@ -148,13 +147,9 @@ def _approved_before(context: Context, state: BottleState, request: CapabilityRe
         identity=state.identity,
         request=request,
         commit=way_back(context, state),
-        committed=False,
-        was_running=False,
-        tried=False,
         already=True,
         standing=_standing(state, request),
         has_transcript=_has_transcript(state),
-        notes=(),
     )
 
 

@@ -87,15 +87,9 @@ def kept_commits(
     context: Context, commits: tuple[CommitRecord, ...], container: ContainerFacts
 ) -> tuple[CommitRecord, ...]:
     """The commits that were made of a container and whose images are here."""
-    return tuple(each for each in commits if _is_kept(context, each, container))
-
-
-def _is_kept(context: Context, commit: CommitRecord, container: ContainerFacts) -> bool:
-    """Whether a commit was made of this container and its image is here."""
-    if commit.mark is None or commit.mark.container_id != container.id:
-        return False
-    image = context.engine.image(commit.tag)
-    return image is not None and image.diff_ids == commit.diff_ids
+    made_of = (each for each in commits if each.mark is not None and each.mark.container_id == container.id)
+    images = ((each, context.engine.image(each.tag)) for each in made_of)
+    return tuple(each for each, image in images if image is not None and image.diff_ids == each.diff_ids)
 
 
 def resume(
