@@ -11,12 +11,11 @@ from pathlib import Path
 
 from bottle.docker_engine import DockerEngine
 from bottle.home import default_home
-from bottle.layers import ImageDocuments, LayerSource, LayerStream
+from bottle.layers import ImageDocuments, LayerSource, LayerSquasher, LayerStream
 from bottle.model import ImageFacts
 from bottle.naming import Identity
 from bottle.operations import Context
-from bottle.ports import Engine, LayerSquasher, Progress
-from bottle.progress import Silent
+from bottle.ports import Engine, Progress, Silent
 from bottle.runtime import default_runtime
 from bottle.store.home import StateHome
 

@@ -1,10 +1,11 @@
-"""The layers of an image on their way out of an engine: values, and the port that reads them."""
+"""The layers of an image: as they come out of an engine, and the ports that read them and squash them."""
 
 from collections.abc import Generator, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from bottle.model import ImageFacts
+from bottle.naming import Identity
 from bottle.ports import Progress
 
 
@@ -53,4 +54,15 @@ class LayerSource(Protocol):
         `wanted` are diff ids, and the caller's: what is taken out while this goes on has come and need not come again.
         There may be layers among those that come that nobody wanted. `progress` is told the bytes that are read; the
         caller opens the phase. Raises NotFound, or VerificationFailed where what is read cannot be an image.
+        """
+
+
+class LayerSquasher(Protocol):
+    """Somebody who makes a deep image shallow."""
+
+    def squash(self, identity: Identity, ref: str, *, base: tuple[str, ...], tag: str) -> ImageFacts:
+        """Make of image `ref`, a commit of `identity`, one with the same filesystem and config, and call it `tag`.
+
+        Its layers are `base`, the diff ids that `ref` begins with, and one for all of the others. Raises a BottleError
+        when that is not possible; `ref` is as it was in any case, and `tag` is no image then.
         """

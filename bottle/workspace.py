@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bottle.errors import BottleError, NotFound, UsageError, VerificationFailed
-from bottle.files.limits import require_openable
+from bottle.files.paths import require_openable
 from bottle.files.tree import walk
 from bottle.ports import Contents
 from bottle.tar.chunks import ChunkReader, reading

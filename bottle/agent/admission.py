@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
-from bottle.agent import linux_capability
 from bottle.model import MOST_COMMITS, Agent, CommitRecord, ImageDefaults, Metadata, Mount, MountKind
 from bottle.text import printable
 
@@ -38,6 +37,16 @@ _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./:@-]{0,500}")
 _USER = re.compile(r"(?P<name>[A-Za-z0-9_][A-Za-z0-9_.-]*)(?::(?P<group>[A-Za-z0-9_][A-Za-z0-9_.-]*))?")
 _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
 _GPUS = re.compile(r"all|[1-9][0-9]{0,3}|device=[A-Za-z0-9][A-Za-z0-9_.:/=-]*(?:,[A-Za-z0-9][A-Za-z0-9_.:/=-]*)*")
+
+# Without CAP_: https://man7.org/linux/man-pages/man7/capabilities.7.html
+_LINUX_CAPABILITIES = frozenset(
+    """
+    AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER
+    FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN NET_BIND_SERVICE
+    NET_BROADCAST NET_RAW PERFMON SETFCAP SETGID SETPCAP SETUID SYSLOG SYS_ADMIN SYS_BOOT SYS_CHROOT SYS_MODULE SYS_NICE
+    SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG WAKE_ALARM
+    """.split()  # noqa: SIM905  (as a list, one a line, it would be read by nobody)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +110,7 @@ def _is_cpus(value: object) -> bool:
 
 def _is_linux_capability(value: object) -> bool:
     """Whether it is one, by name; all of them at once are none."""
-    return isinstance(value, str) and value in linux_capability.NAMES
+    return isinstance(value, str) and value in _LINUX_CAPABILITIES
 
 
 def _is_address(value: object) -> bool:

@@ -17,8 +17,7 @@ from bottle.cli.sigint import WORDS, is_interruption
 from bottle.cli.terminal import ending_signals, held_off
 from bottle.errors import BottleError, Interrupted, NeedsConsent, UsageError
 from bottle.operations import Context, list_bottles
-from bottle.ports import Progress
-from bottle.progress import Silent
+from bottle.ports import Progress, Silent
 from bottle.store.state import BottleState
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -26,8 +26,7 @@ from bottle.operations import (
     unfinished,
 )
 from bottle.plan.guards import require_output
-from bottle.ports import Events
-from bottle.progress import Silent
+from bottle.ports import Events, Silent
 from bottle.requests.folder import MAX_STREAM
 
 _SHORT = 1.0  # seconds, more than taking requests in takes

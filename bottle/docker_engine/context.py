@@ -15,7 +15,7 @@ from typing import IO
 from docker.utils.build import PatternMatcher
 
 from bottle.errors import BuildFailed
-from bottle.files.limits import OPENABLE
+from bottle.files.paths import OPENABLE
 from bottle.files.tree import Node, walk
 from bottle.text import shortened
 

@@ -6,14 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bottle.errors import NameTaken
-from bottle.layers import LayerSource
+from bottle.layers import LayerSource, LayerSquasher
 from bottle.model import ContainerFacts
 from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations.finding import find_containers
 from bottle.plan.ownership import the_one
 from bottle.plan.sizes import Chain
-from bottle.ports import Engine, LayerSquasher, Progress
-from bottle.progress import Silent
+from bottle.ports import Engine, Progress, Silent
 from bottle.runtime import default_runtime
 from bottle.store.home import StateHome
 

@@ -16,7 +16,7 @@ from bottle import transcript
 from bottle.errors import BottleError, EngineError, NotFound, UsageError, VerificationFailed
 from bottle.files import tree
 from bottle.files.atomic import cannot_write, write_atomic
-from bottle.files.limits import require_openable
+from bottle.files.paths import require_openable
 from bottle.files.regular import read_regular
 from bottle.launch import container_mounts
 from bottle.losses import dropped_by_archive, unseen, worth_telling

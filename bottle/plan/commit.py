@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bottle.errors import NotFound, PreflightRefused
-from bottle.files.limits import require_openable
+from bottle.files.paths import require_openable
 from bottle.launch import is_below, is_ours
 from bottle.model import (
     MOST_COMMITS,

@@ -1,8 +1,7 @@
 """What the core needs of the world: an engine and someone to show progress to."""
 
 from bottle.ports.engine import Builds, Containers, Contents, Engine, Images, Volumes
-from bottle.ports.progress import Progress
-from bottle.ports.squasher import LayerSquasher
+from bottle.ports.progress import Progress, Silent
 from bottle.ports.streams import Events, Execution, Session
 
 __all__ = [
@@ -13,8 +12,8 @@ __all__ = [
     "Events",
     "Execution",
     "Images",
-    "LayerSquasher",
     "Progress",
     "Session",
+    "Silent",
     "Volumes",
 ]

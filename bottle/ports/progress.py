@@ -1,6 +1,7 @@
-"""Somebody to show progress to."""
+"""Somebody to show progress to, and nobody."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -18,3 +19,21 @@ class Progress(Protocol):
 
     def output(self, line: str) -> None:
         """A line of what works in the phase that is open, such as a build's: worth a glance, and kept in the log."""
+
+
+class Silent:
+    """The default of every operation that takes a Progress."""
+
+    @contextmanager
+    def phase(self, name: str, total: int | None = None) -> Iterator[None]:
+        """Do nothing while the phase runs."""
+        yield
+
+    def advance(self, amount: int) -> None:
+        """Ignore it."""
+
+    def note(self, text: str) -> None:
+        """Ignore it."""
+
+    def output(self, line: str) -> None:
+        """Ignore it."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bottle.errors import PathTooLong, PreflightRefused
-from bottle.files.limits import require_openable
+from bottle.files.paths import require_openable
 from bottle.files.tree import Node, ignore_gone, raise_it, walk
 from bottle.losses import Account, Way
 from bottle.tar.chunks import CHUNK, ChunkReader, reading

@@ -12,8 +12,7 @@ from bottle.launch import bare_spec
 from bottle.layers import LayerSource
 from bottle.model import ImageFacts
 from bottle.naming import Identity
-from bottle.ports import Engine, Progress
-from bottle.progress import Silent
+from bottle.ports import Engine, Progress, Silent
 from migrate.image.load_archive import Archive, choose_codec, compose, fed
 from migrate.image.merge import ground_of, merge, names_in
 from migrate.image.reading import ImageReading
@@ -25,7 +24,7 @@ _UNTOUCHED = "the image is as it was"
 
 
 class Squasher:
-    """Implements `bottle.ports.LayerSquasher`.
+    """Implements `bottle.layers.LayerSquasher`.
 
     The disk under `home` needs room for the own layers, compressed, twice; the engine's needs what a load needs.
     """
@@ -37,7 +36,7 @@ class Squasher:
         self._progress = progress
 
     def squash(self, identity: Identity, ref: str, *, base: tuple[str, ...], tag: str) -> ImageFacts:
-        """As `bottle.ports.LayerSquasher.squash`."""
+        """As `bottle.layers.LayerSquasher.squash`."""
         facts = self._engine.image(ref)
         if facts is None:
             raise NotFound(f"there is no image {ref}", next_step="docker image ls")

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from bottle.errors import ConnectionLost
-from bottle.progress import Silent
+from bottle.ports import Silent
 from migrate.model import RemoteCommand, Reply
 from migrate.pull.receiver import Perform, Receiver
 from migrate.transport.frames import MAGIC

@@ -15,7 +15,7 @@ import pytest
 
 from bottle.errors import NotFound, VerificationFailed
 from bottle.layers import ImageDocuments, LayerSource, LayerStream
-from bottle.progress import Silent
+from bottle.ports import Silent
 from migrate.image.reading import ImageReading
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec

@@ -605,7 +605,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "agent/test_manifest migrate/pull/test_perform migrate/bundle/test_hostile",
         ("a volume covers bottle's folder", '        and not value.startswith(RESERVED + "/")\n', ""),
         ("no limit of processes is one", "_is_whole(1, _MOST_PIDS)", "_is_whole(-1, _MOST_PIDS)"),
-        ("all capabilities are one", "value in linux_capability.NAMES", 'value in {*linux_capability.NAMES, "ALL"}'),
+        ("all capabilities are one", "value in _LINUX_CAPABILITIES", 'value in {*_LINUX_CAPABILITIES, "ALL"}'),
         ("the host's network is one", '_matches(_NAME, "host", "container")', "_matches(_NAME)"),
         ("an image is an option", '_IMAGE = re.compile(r"[A-Za-z0-9][', '_IMAGE = re.compile(r"[-A-Za-z0-9]['),
     ),

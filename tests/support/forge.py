@@ -13,7 +13,7 @@ from typing import Any
 
 import zstandard
 
-from bottle.progress import Silent
+from bottle.ports import Silent
 from migrate.bundle import format as bundle
 from migrate.bundle.file import BundleFile
 

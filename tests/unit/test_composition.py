@@ -10,7 +10,7 @@ import pytest
 from bottle.composition import make_context
 from bottle.docker_engine import DockerEngine
 from bottle.errors import NotFound
-from bottle.progress import Silent
+from bottle.ports import Silent
 from bottle.runtime import default_runtime
 from bottle.testing import FakeEngine, RecordingProgress
 from tests.support.world import World

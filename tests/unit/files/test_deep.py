@@ -14,7 +14,7 @@ from bottle.docker_engine.failures import translated
 from bottle.errors import BottleError, EngineError, PathTooLong, VerificationFailed
 from bottle.files import tree
 from bottle.files.atomic import replace_tree
-from bottle.files.limits import OPENABLE
+from bottle.files.paths import OPENABLE
 from bottle.files.tree import Extent
 from bottle.files.unpack import Policy, unpack
 from bottle.model import Change, ChangeKind

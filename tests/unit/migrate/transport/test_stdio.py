@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from bottle.errors import ConnectionLost, NeedsConsent, RemoteError
-from bottle.ports import Progress
-from bottle.progress import Silent
+from bottle.ports import Progress, Silent
 from bottle.testing import RecordingProgress
 from migrate.model import RemoteCommand, Reply
 from migrate.pull.receiver import Breach, Receiver, Request
