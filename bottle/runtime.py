@@ -13,7 +13,8 @@ requests/                empty: where the volume is mounted that requests are wr
 import os
 import shlex
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def prepare(
     """
     folder = base / str(identity)
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted(secrets.items())]
-    try:
+    with _reaching(base, identity):
         _private(base)
         folder.mkdir(mode=0o755, exist_ok=True)
         folder.chmod(0o755)
@@ -61,32 +62,21 @@ def prepare(
             (folder / name).chmod(0o755)
         for number, text in (answers or {}).items():
             _answer(folder, number, text)
-    except OSError as exc:
-        raise _failed(base, identity, exc) from exc
     return folder
 
 
 def write_answer(base: Path, identity: Identity, number: int, text: str) -> None:
     """Let a bottle see what became of its request; one that has no folder sees it when it is next prepared."""
-    folder = base / str(identity)
-    try:
-        _answer(folder, number, text)
-    except FileNotFoundError:
-        return
-    except OSError as exc:
-        raise _failed(base, identity, exc) from exc
+    with _reaching(base, identity), suppress(FileNotFoundError):
+        _answer(base / str(identity), number, text)
 
 
 def told(base: Path, identity: Identity) -> tuple[str, ...] | None:
     """The argument vector that a bottle's container was told to run, None for what it was made to run."""
-    path = base / str(identity) / "command"
-    try:
-        words = shlex.split(read_regular(path).decode("utf-8", "surrogateescape"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as exc:
-        raise _failed(base, identity, exc, doing="read") from exc
-    return tuple(words[len(_SET) :])
+    with _reaching(base, identity, doing="read"), suppress(FileNotFoundError):
+        content = read_regular(base / str(identity) / "command").decode("utf-8", "surrogateescape")
+        return tuple(shlex.split(content)[len(_SET) :])
+    return None
 
 
 def is_prepared(base: Path, identity: Identity) -> bool:
@@ -101,20 +91,14 @@ def hide(base: Path, identity: Identity) -> None:
     """
     if not is_prepared(base, identity):
         prepare(base, identity, {})
-    try:
+    with _reaching(base, identity):
         (base / str(identity) / "secrets").unlink(missing_ok=True)
-    except OSError as exc:
-        raise _failed(base, identity, exc) from exc
 
 
 def forget(base: Path, identity: Identity) -> None:
     """Take all that is here of a bottle away, secrets too; gone already is fine. Raises BottleError."""
-    try:
+    with _reaching(base, identity), suppress(FileNotFoundError):
         tree.remove(base / str(identity))
-    except FileNotFoundError:
-        return
-    except OSError as exc:
-        raise _failed(base, identity, exc) from exc
 
 
 def _private(base: Path) -> None:
@@ -145,12 +129,17 @@ def _answer(folder: Path, number: int, text: str) -> None:
         _put(path, data, 0o444)
 
 
-def _failed(base: Path, identity: Identity, exc: OSError | ValueError, *, doing: str = "write") -> BottleError:
-    why = getattr(exc, "strerror", None) or exc
-    return BottleError(
-        f"cannot {doing} {base / str(identity)}, which {identity} sees as /run/bottle: {why}",
-        next_step=f"ls -ld {base}; df -h {base.parent}",
-    )
+@contextmanager
+def _reaching(base: Path, identity: Identity, *, doing: str = "write") -> Iterator[None]:
+    """Say of what fails that it is a bottle's folder. Raises BottleError."""
+    try:
+        yield
+    except (OSError, ValueError) as exc:
+        why = getattr(exc, "strerror", None) or exc
+        raise BottleError(
+            f"cannot {doing} {base / str(identity)}, which {identity} sees as /run/bottle: {why}",
+            next_step=f"ls -ld {base}; df -h {base.parent}",
+        ) from exc
 
 
 def _put(path: Path, data: bytes, mode: int) -> None:

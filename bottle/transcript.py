@@ -18,7 +18,7 @@ from typing import BinaryIO
 from bottle.agent.admission import RESERVED
 from bottle.errors import NotFound, StateDamaged, VerificationFailed
 from bottle.files import tree
-from bottle.files.atomic import cannot_write, recover_tree, replace_tree, standing_tree, write_atomic
+from bottle.files.atomic import recover_tree, replace_tree, standing_tree, write_atomic, writing
 from bottle.files.opentree import OpenTree
 from bottle.files.regular import read_regular
 from bottle.files.unpack import Policy, unpack
@@ -104,13 +104,11 @@ def capture(
     """
     new = folder.with_name(f"{folder.name}.new")
     files = new / "files"
-    try:
+    with writing(folder):
         recover_tree(folder)
         tree.discard(new)
         new.mkdir(mode=0o700)
         files.mkdir(mode=0o700)
-    except OSError as exc:
-        raise cannot_write(folder, exc) from exc
     try:
         entries: list[TranscriptEntry] = []
         elsewhere = (RESERVED, *(mount.target for mount in mounted))

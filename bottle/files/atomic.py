@@ -2,6 +2,8 @@
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bottle.errors import StateDamaged
@@ -11,7 +13,7 @@ from bottle.files import tree
 def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Put `data` at `path`: temporary name, fsync, rename, fsync of the folder. Raises StateDamaged."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    try:
+    with writing(path):
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -23,17 +25,13 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
             temporary.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
-    except OSError as exc:
-        raise cannot_write(path, exc) from exc
 
 
 def remove_file(path: Path) -> None:
     """Delete a file, durably; gone already is fine."""
-    try:
+    with writing(path):
         path.unlink(missing_ok=True)
         sync_folder(path.parent)
-    except OSError as exc:
-        raise cannot_write(path, exc) from exc
 
 
 def sync_folder(folder: Path) -> None:
@@ -51,7 +49,7 @@ def replace_tree(new: Path, target: Path) -> None:
     A kill in between leaves `<target>.old`, which `recover_tree` puts back.
     """
     old = target.with_name(f"{target.name}.old")
-    try:
+    with writing(target):
         recover_tree(target)
         tree.sync(new)
         if target.exists():
@@ -59,8 +57,6 @@ def replace_tree(new: Path, target: Path) -> None:
         new.rename(target)
         sync_folder(target.parent)
         tree.discard(old)
-    except OSError as exc:
-        raise cannot_write(target, exc) from exc
 
 
 def standing_tree(target: Path) -> Path:
@@ -78,6 +74,15 @@ def recover_tree(target: Path) -> None:
         tree.discard(old)
     else:
         old.rename(target)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say of what the operating system does not let us do that it was to write `path`. Raises StateDamaged."""
+    try:
+        yield
+    except OSError as exc:
+        raise cannot_write(path, exc) from exc
 
 
 def cannot_write(path: Path, cause: OSError) -> StateDamaged:

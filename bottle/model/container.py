@@ -140,19 +140,19 @@ class LaunchSpec:
     name: str
     image: str
     entrypoint: tuple[str, ...]
-    env: tuple[tuple[str, str], ...]
+    env: tuple[tuple[str, str], ...] = ()
     labels: tuple[tuple[str, str], ...]
     mounts: tuple[Mount, ...]
-    workdir: str
-    user: str
+    workdir: str = "/"
+    user: str = ""
     hostname: str
     network: str
-    memory: int | None
-    cpus: float | None
+    memory: int | None = None
+    cpus: float | None = None
     pids: int
-    cap_add: tuple[str, ...]
-    tty: bool
-    interactive: bool
+    cap_add: tuple[str, ...] = ()
+    tty: bool = False
+    interactive: bool = False
     shm_size: int | None = None
     gpus: str | None = None
     ports: tuple[PortBinding, ...] = ()

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from bottle.errors import Locked
 from bottle.files import tree
-from bottle.files.atomic import cannot_write
+from bottle.files.atomic import writing
+from bottle.files.descent import OPEN_FOLDER
 from bottle.operations.context import Context
 from bottle.plan.garbage import Area
 from bottle.store.state import TOMBSTONE, BottleState
@@ -25,11 +26,9 @@ def nothing_arriving(context: Context, state: BottleState) -> Iterator[None]:
         yield  # it lives here, and no move brings it
         return
     staging = context.home.path / Area.INCOMING.value / str(state.identity)
-    try:
+    with writing(staging):
         staging.parent.mkdir(mode=0o700, exist_ok=True)
         staging.mkdir(mode=0o700, exist_ok=True)
-    except OSError as exc:
-        raise cannot_write(staging, exc) from exc
     with undisturbed(staging):
         if any(staging.iterdir()) and context.now() - touched_at(staging) < PATIENCE:
             raise _arriving(staging)
@@ -44,10 +43,8 @@ def nothing_arriving(context: Context, state: BottleState) -> Iterator[None]:
 @contextmanager
 def undisturbed(staging: Path) -> Iterator[None]:
     """Hold the lock that the scripts of a move take on its staging area. Raises Locked while one of them works."""
-    try:
-        descriptor = os.open(staging, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as exc:
-        raise cannot_write(staging, exc) from exc
+    with writing(staging):
+        descriptor = os.open(staging, OPEN_FOLDER)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

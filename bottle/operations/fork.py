@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 from bottle import transcript
 from bottle.errors import BottleError, EngineError, NotFound, UsageError, VerificationFailed
 from bottle.files import tree
-from bottle.files.atomic import cannot_write, write_atomic
+from bottle.files.atomic import write_atomic, writing
 from bottle.files.paths import require_openable
 from bottle.files.regular import read_regular
 from bottle.launch import container_mounts
@@ -184,11 +184,9 @@ def _require_image(context: Context, commit: CommitRecord, identity: Identity) -
 def _draft(context: Context, new: Identity) -> Iterator[BottleState]:
     """A folder for the new bottle, locked; when something fails, it goes, and what the engine made for it too."""
     draft = context.home.draft(new)
-    try:
+    with writing(draft.path):
         draft.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft.path.mkdir(mode=0o700)
-    except OSError as exc:
-        raise cannot_write(draft.path, exc) from exc
     try:
         with draft.locked("bottle fork"):
             yield draft

@@ -10,7 +10,7 @@ from pathlib import Path
 from bottle.agent.manifest import FILE_NAME, read_manifest
 from bottle.agent.template import PLAIN, SUMMARIES, dockerfile_of, entry_of
 from bottle.errors import NameTaken, NotFound
-from bottle.files.atomic import cannot_write, sync_folder, write_atomic
+from bottle.files.atomic import cannot_write, sync_folder, write_atomic, writing
 from bottle.files.regular import read_regular
 from bottle.text import printable
 from bottle.workspace import require_folder
@@ -70,11 +70,9 @@ def _require_room(path: Path, template: str) -> None:
 
 def _append(path: Path, entry: str) -> None:
     """Put an entry behind what is in a manifest: it is the old one or the new one, whole."""
-    try:
+    with writing(path):
         before = read_regular(path, follow=True).decode().rstrip()
         mode = stat.S_IMODE(path.stat().st_mode)
-    except OSError as exc:
-        raise cannot_write(path, exc) from exc
     write_atomic(path.resolve(), f"{before}\n\n{entry}".encode(), mode)
 
 
@@ -103,11 +101,9 @@ def _write_dockerfile(folder: Path, template: str) -> Path | None:
     if text is None:
         return None
     path = folder / "agents" / template / "Dockerfile"
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         same = read_regular(path, follow=True) == text.encode() if os.path.lexists(path) else None
-    except OSError as exc:
-        raise cannot_write(path, exc) from exc
     if same is False:
         raise NameTaken(
             f"{path} exists already, and is another one",

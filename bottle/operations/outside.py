@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bottle.files import tree
-from bottle.files.atomic import cannot_write, write_atomic
+from bottle.files.atomic import write_atomic, writing
 from bottle.files.regular import read_regular
 from bottle.naming import Identity
 from bottle.plan.garbage import Area
@@ -44,12 +44,8 @@ def left_outside(area: Area, folder: Path, identity: Identity, in_use: Collectio
 
 def remove_outside(path: Path) -> None:
     """Delete a file or a folder; gone already is fine. Raises StateDamaged."""
-    try:
+    with writing(path), suppress(FileNotFoundError):
         tree.remove(path)
-    except FileNotFoundError:
-        return
-    except OSError as exc:
-        raise cannot_write(path, exc) from exc
 
 
 def note_placed(folder: Path, near: Path, goal: Path) -> None:

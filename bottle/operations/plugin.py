@@ -11,7 +11,7 @@ from enum import Enum
 from pathlib import Path
 
 from bottle.errors import NameTaken
-from bottle.files.atomic import cannot_write, remove_file, write_atomic
+from bottle.files.atomic import remove_file, write_atomic, writing
 from bottle.files.regular import read_regular
 
 _FILE = Path("cli-plugins", "docker-bottle")
@@ -47,10 +47,8 @@ def install_plugin(config: Path, python: str) -> Plugin:
     there = _standing(path)
     if there == script:
         return Plugin(path=path, outcome=PluginChange.UNCHANGED)
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise cannot_write(path, exc) from exc
     write_atomic(path, script, _MODE)
     return Plugin(path=path, outcome=PluginChange.INSTALLED if there is None else PluginChange.REPLACED)
 
