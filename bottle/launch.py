@@ -144,7 +144,7 @@ def requests_volume(identity: Identity) -> str:
 
 def is_ours(mount: Mount) -> bool:
     """Whether a container's mount is there for bottle's own purposes, and no data of the agent's."""
-    return mount.target == RESERVED or mount.target.startswith(f"{RESERVED}/")
+    return is_below(mount.target, RESERVED)
 
 
 def container_mounts(metadata: Metadata) -> tuple[Mount, ...]:

@@ -46,7 +46,7 @@ def _held_by(container: ContainerSummary, binding: PortBinding) -> PortHolder:
 def require_launchable(context: Context, agent: Agent) -> tuple[str, ...]:
     """What to say of a launch that is possible. Raises PreflightRefused or PortTaken for one that is not."""
     facts = observe_launch(context, agent)
-    if found := problems(agent, facts):
+    if found := tuple(problems(agent, facts)):
         raise PreflightRefused(
             f"agent {agent.name!r} cannot start here: {found[0].what}",
             details=tuple(each.what for each in found[1:]),
@@ -63,7 +63,7 @@ def require_launchable(context: Context, agent: Agent) -> tuple[str, ...]:
             next_step=f"{first.free or 'end that program'}, then the same command again; for a new bottle, "
             f"other `ports` in [agents.{agent.name}] of bottle.toml do, too",
         )
-    return doubts(agent, facts)
+    return tuple(doubts(agent, facts))
 
 
 def obstacles(context: Context, agent: Agent) -> tuple[str, ...]:

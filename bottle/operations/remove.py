@@ -99,8 +99,8 @@ def remove_locked(context: Context, state: BottleState) -> Removed:
     """
     engine, identity = context.engine, state.identity
     images = engine.image_summaries({LABEL_SCHEMA: None})
-    tags = _tags(images, identity)
-    # Of the others only a tag goes: a fork begins with an image of the bottle that it was forked off.
+    tags = tuple(tag for image in images for tag in image.tags if identity.has_tag(tag))
+    # Of the others only a tag goes: a fork begins with an image of the bottle that it was forked off, and its labels.
     doomed = {image.id for image in images if image.tags and set(image.tags) <= set(tags)}
     containers = _containers(engine, state, doomed)
     for container in containers:
@@ -163,11 +163,6 @@ def _containers(engine: Engine, state: BottleState, doomed: Set[str]) -> tuple[C
             next_step=f"docker rm {' '.join(others)}, if nothing in there is needed, then again",
         )
     return own
-
-
-def _tags(images: Iterable[ImageSummary], identity: Identity) -> tuple[str, ...]:
-    """By tag: what a fork begins with bears the labels of the bottle it was forked off."""
-    return tuple(tag for image in images for tag in image.tags if identity.has_tag(tag))
 
 
 def _remove_images(engine: Engine, identity: Identity, images: Iterable[ImageSummary], tags: Iterable[str]) -> None:

@@ -22,7 +22,7 @@ from bottle.model import (
 )
 from bottle.naming import Identity
 from bottle.plan.guards import require_docker, require_here, require_settled
-from bottle.plan.history import parent_of, targets_of
+from bottle.plan.history import parent_of
 from bottle.words import size
 
 DEEPEST = 125  # layers; an image deeper than this cannot be made: https://github.com/moby/moby/issues/1171
@@ -148,7 +148,7 @@ def record_of(
         dropped=dropped,
         defaults=metadata.defaults,
         base=metadata.base,
-        volumes=targets_of(metadata.agent),
+        volumes=tuple(volume.target for volume in metadata.agent.volumes),
     )
 
 

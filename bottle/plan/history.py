@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bottle.errors import NotFound
-from bottle.model import Agent, CommitRecord, ContainerFacts, Metadata, Mount, MountKind
+from bottle.model import CommitRecord, ContainerFacts, Metadata, Mount, MountKind
 from bottle.naming import LABEL_COMMIT, Identity, declared_volume
 
 
@@ -29,11 +29,6 @@ def as_committed(metadata: Metadata, commit: CommitRecord) -> Metadata:
         again = (Mount(kind=MountKind.VOLUME, source=declared_volume(each), target=each) for each in missing)
         agent = replace(agent, volumes=(*kept, *again))
     return replace(metadata, agent=agent, defaults=commit.defaults, base=commit.base)
-
-
-def targets_of(agent: Agent) -> tuple[str, ...]:
-    """Where an agent's volumes are mounted."""
-    return tuple(volume.target for volume in agent.volumes)
 
 
 def find_commit(identity: Identity, commits: tuple[CommitRecord, ...], number: int) -> CommitRecord:

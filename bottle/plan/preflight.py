@@ -50,12 +50,8 @@ class Problem:
     next_step: str
 
 
-def problems(agent: Agent, facts: LaunchFacts) -> tuple[Problem, ...]:
+def problems(agent: Agent, facts: LaunchFacts) -> Iterator[Problem]:
     """What the engine would refuse or could not do, but for ports that are taken."""
-    return tuple(_problems(agent, facts))
-
-
-def _problems(agent: Agent, facts: LaunchFacts) -> Iterator[Problem]:
     if agent.network not in BUILT_IN_NETWORKS and not any(_is(agent.network, each) for each in facts.networks):
         known = ", ".join(sorted(each.name for each in facts.networks)) or "none"
         yield Problem(
@@ -91,12 +87,8 @@ def taken(agent: Agent, facts: LaunchFacts) -> tuple[tuple[PortBinding, PortHold
     return tuple((port, holder) for port, holder in found if holder is not None)
 
 
-def doubts(agent: Agent, facts: LaunchFacts) -> tuple[str, ...]:
+def doubts(agent: Agent, facts: LaunchFacts) -> Iterator[str]:
     """What works, but perhaps not as the user thinks, and what cannot be known before the start."""
-    return tuple(_doubts(agent, facts))
-
-
-def _doubts(agent: Agent, facts: LaunchFacts) -> Iterator[str]:
     for key, amount in (("memory", agent.memory), ("shm_size", agent.shm_size)):
         if amount is not None and 0 < facts.memory < amount:
             yield f"`{key}` is more than the engine's machine has, so it limits nothing"

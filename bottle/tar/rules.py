@@ -1,5 +1,6 @@
 """What a tar may hold: rules, checked entry by entry. Pure."""
 
+import posixpath
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from enum import Enum
 from bottle.errors import VerificationFailed
 from bottle.tar.items import Item, ItemReader, ItemType
 from bottle.tar.links import Walk
-from bottle.tar.paths import Paths
+from bottle.tar.paths import MOST_NAMES
 
 MOST_ENTRIES = 1_000_000
 SPECIAL = frozenset({ItemType.FIFO, ItemType.DEVICE})
@@ -58,12 +59,46 @@ def admitted(tar: ItemReader, rules: Rules) -> Iterator[Item]:
     check.finish()
 
 
+class _Paths:
+    """The paths that a tar, called `what`, has named so far, with what is there; the folders above each are too."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._types: dict[str, ItemType] = {}
+        self._size = 0
+
+    def __len__(self) -> int:
+        return len(self._types)
+
+    def get(self, path: str) -> ItemType | None:
+        """What is at `path`, if anything."""
+        return self._types.get(path)
+
+    def put(self, path: str, type_: ItemType) -> None:
+        """One more. Raises VerificationFailed for what comes twice, or below what is no folder, or is too much."""
+        if path in self._types and not type_ is self._types[path] is ItemType.FOLDER:
+            raise VerificationFailed(f"{self._what} holds {path[:200]!r} twice")
+        above = posixpath.dirname(path)
+        while above and above not in self._types:  # what is above a known one is known too
+            self._note(above, ItemType.FOLDER)
+            above = posixpath.dirname(above)
+        if above and self._types[above] is not ItemType.FOLDER:
+            raise VerificationFailed(f"{self._what} holds {path[:200]!r} below what is no folder")
+        self._note(path, type_)
+
+    def _note(self, path: str, type_: ItemType) -> None:
+        self._types[path] = type_
+        self._size += len(path)
+        if self._size > MOST_NAMES:
+            raise VerificationFailed(f"{self._what} holds paths of more than {MOST_NAMES} bytes in all: {path[:80]!r}")
+
+
 class _Check:
     """Sees the entries of one tar in turn. Raises VerificationFailed at the first that is not in order."""
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._seen = Paths(rules.what, ItemType.FOLDER)
+        self._seen = _Paths(rules.what)
         self._folded: set[str] = set()
         self._links: dict[str, str] = {}
         self._count = self._size = 0

@@ -19,7 +19,7 @@ from bottle.files.tree import Extent
 from bottle.files.unpack import Policy, unpack
 from bottle.model import Change, ChangeKind
 from bottle.plan.commit import require_kept
-from bottle.tar import paths
+from bottle.tar import rules
 from bottle.tar.items import ItemReader
 from bottle.tar.paths import LONGEST_PATH
 from bottle.tar.rules import Rules
@@ -96,7 +96,7 @@ def test_names_that_only_exhaust_memory_are_refused(tmp_path: Path, monkeypatch:
     longest = "/".join(["d"] * (LONGEST_PATH // 2))
     with pytest.raises(VerificationFailed, match="path that is too long"):
         unpack_bare(tar_of(longest + "/ff"), tmp_path / "a")
-    monkeypatch.setattr(paths, "MOST_NAMES", 10_000)
+    monkeypatch.setattr(rules, "MOST_NAMES", 10_000)
     with pytest.raises(VerificationFailed, match="10000 bytes in all"):
         unpack_bare(tar_of("/".join(["d"] * 500)), tmp_path / "b")
     for each in tmp_path.iterdir():

@@ -18,7 +18,7 @@ PORT = PortBinding.parse("3000:80")
 
 @pytest.mark.parametrize("network", ["bridge", "none", "default", "lab", "c0ffee", LAB.id])
 def test_networks_that_are_there(network: str) -> None:
-    assert problems(replace(AGENT, network=network), FACTS) == ()
+    assert tuple(problems(replace(AGENT, network=network), FACTS)) == ()
 
 
 def test_a_network_that_is_not_there_is_named_with_those_that_are() -> None:
@@ -38,11 +38,11 @@ def test_a_port_into_no_network_is_named() -> None:
     ("cpus", "there", "refused"), [(4, 4, False), (4.5, 4, True), (64, 0, False), (None, 4, False)]
 )
 def test_docker_refuses_more_cpus_than_there_are(cpus: float | None, there: int, refused: bool) -> None:
-    assert bool(problems(replace(AGENT, cpus=cpus), replace(FACTS, cpus=there))) is refused
+    assert bool(tuple(problems(replace(AGENT, cpus=cpus), replace(FACTS, cpus=there)))) is refused
 
 
 def test_every_problem_is_found() -> None:
-    assert len(problems(replace(AGENT, network="nonet", cpus=5), FACTS)) == 2
+    assert len(tuple(problems(replace(AGENT, network="nonet", cpus=5), FACTS))) == 2
 
 
 def test_a_port_that_is_taken_is_told_with_the_first_who_has_it() -> None:
@@ -63,25 +63,25 @@ def test_a_port_that_is_taken_is_told_with_the_first_who_has_it() -> None:
     ],
 )
 def test_what_limits_nothing_is_told(asked: dict[str, object], told: str) -> None:
-    found = doubts(replace(AGENT, **asked), FACTS)  # type: ignore[arg-type]
+    found = tuple(doubts(replace(AGENT, **asked), FACTS))  # type: ignore[arg-type]
     assert bool(found) is bool(told)
     assert all(told in line for line in found)
 
 
 def test_an_engine_without_a_runtime_for_gpus_is_told_of() -> None:
-    assert "no runtime for GPUs" in doubts(replace(AGENT, gpus="1"), replace(FACTS, runtimes=("runc",)))[0]
-    assert doubts(replace(AGENT, memory=9 << 30), replace(FACTS, memory=0)) == ()
+    assert "no runtime for GPUs" in next(doubts(replace(AGENT, gpus="1"), replace(FACTS, runtimes=("runc",))))
+    assert tuple(doubts(replace(AGENT, memory=9 << 30), replace(FACTS, memory=0))) == ()
 
 
 def test_limits_that_the_engine_does_not_have_are_told() -> None:
     facts = replace(FACTS, unlimited=("memory", "pids"))
     (told,) = doubts(replace(AGENT, memory=1 << 30, cpus=1.0), facts)
     assert told.startswith("`memory` limits nothing here")
-    assert doubts(AGENT, facts) == ()
+    assert tuple(doubts(AGENT, facts)) == ()
 
 
 def test_secrets_need_a_folder_in_memory() -> None:
     facts = replace(FACTS, keeps_secrets=False)
     (problem,) = problems(replace(AGENT, secrets=("TOKEN",)), facts)
     assert "rootless Docker" in problem.what
-    assert problems(AGENT, facts) == ()
+    assert tuple(problems(AGENT, facts)) == ()
