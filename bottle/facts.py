@@ -44,6 +44,7 @@ _SETS = ("Volumes", "ExposedPorts")
 _STATUSES = {status.value for status in Status}
 _LIMITS = {"memory": "MemoryLimit", "cpus": "CpuCfsQuota", "pids": "PidsLimit"}
 _KINDS = {kind.value for kind in MountKind}
+_SOURCES = {MountKind.VOLUME: "Name", MountKind.BIND: "Source"}
 _TEXTS = ("WorkingDir", "User", "StopSignal")
 
 
@@ -152,13 +153,7 @@ def mounts_of(inspected: Json) -> tuple[Mount, ...]:
 
 def _mount(mount: Json, requested: set[Any]) -> Mount:
     kind = MountKind(mount["Type"])
-    match kind:
-        case MountKind.VOLUME:
-            source = mount.get("Name") or ""
-        case MountKind.BIND:
-            source = mount.get("Source") or ""
-        case MountKind.TMPFS:
-            source = ""
+    source = mount.get(_SOURCES.get(kind, "")) or ""
     return Mount(
         kind=kind,
         source=source,

@@ -17,10 +17,6 @@ from bottle.runtime import default_runtime
 from bottle.store.home import StateHome
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """State, engine, environment, clock and an audience. `layers` is where an image's layers are read from.
@@ -37,7 +33,7 @@ class Context:
     environ: Mapping[str, str]
     runtime: Path = field(default_factory=default_runtime)
     progress: Progress = field(default_factory=Silent)
-    now: Callable[[], datetime] = _utc_now
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
     squasher: LayerSquasher | None = None
     chains: dict[str, Chain] = field(default_factory=dict)
 

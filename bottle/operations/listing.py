@@ -75,16 +75,6 @@ class BottleView:
                 return self.state
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Read:
-    """What the state folder says, read once."""
-
-    state: BottleState
-    metadata: Metadata
-    commits: tuple[CommitRecord, ...]
-    tag: str | None
-
-
 def list_bottles(context: Context) -> tuple[BottleView, ...]:
     """Every bottle that has a state folder here, sorted. Raises EngineError."""
     engine = context.engine
@@ -92,16 +82,16 @@ def list_bottles(context: Context) -> tuple[BottleView, ...]:
     listed = engine.image_summaries({})
     images = {tag: image for image in listed if LABEL_IDENTITY in image.labels for tag in image.tags}
     views: dict[Identity, BottleView] = {}
-    read: list[_Read] = []
+    read: dict[str, tuple[Metadata, tuple[CommitRecord, ...]]] = {}
     for identity in context.home.identities():
         state = context.home.bottle(identity)
         try:
-            known = _Read(state=state, metadata=state.metadata(), commits=state.commits(), tag=state.committed_image())
-            views[identity] = _view(known, find_containers(engine, state, containers), images)
-            read.append(known)
+            metadata, commits = state.metadata(), state.commits()
+            views[identity] = _view(state, metadata, commits, find_containers(engine, state, containers), images)
+            read[str(identity)] = metadata, commits
         except StateDamaged as exc:
             views[identity] = _damaged(state, exc)
-    weighed = weigh(context, {str(each.state.identity): (each.metadata, each.commits) for each in read}, listed)
+    weighed = weigh(context, read, listed)
     return tuple(replace(view, weight=weighed.get(str(identity))) for identity, view in views.items())
 
 
@@ -115,13 +105,17 @@ def _damaged(state: BottleState, cause: StateDamaged) -> BottleView:
     )
 
 
-def _view(known: _Read, found: tuple[ContainerSummary, ...], images: Mapping[str, ImageSummary]) -> BottleView:
-    state = known.state
-    container = found[0] if found else None
+def _view(
+    state: BottleState,
+    metadata: Metadata,
+    commits: tuple[CommitRecord, ...],
+    found: tuple[ContainerSummary, ...],
+    images: Mapping[str, ImageSummary],
+) -> BottleView:
+    container, tag, tombstone = found[0] if found else None, state.committed_image(), state.tombstone.read()
     runs_here = any(each.status.alive for each in found)
-    commit = commit_in_force(known.commits, known.tag)
-    tombstone = state.tombstone.read()
-    word, detail = _condition(container, known.tag, known.tag in images if known.tag else False)
+    commit = commit_in_force(commits, tag)
+    word, detail = _condition(container, tag, tag in images)
     if container is not None and container.name != state.identity.container:
         detail = "; ".join(filter(None, (f"its container is called {container.name} now", detail)))
     if len(found) > 1:
@@ -133,20 +127,20 @@ def _view(known: _Read, found: tuple[ContainerSummary, ...], images: Mapping[str
             detail += f", YET A CONTAINER OF IT RUNS HERE: bottle stop {state.identity}"
     return BottleView(
         identity=state.identity,
-        agent=known.metadata.agent.name,
+        agent=metadata.agent.name,
         state=word,
         detail="; ".join(filter(None, (detail, unfinished(state), *(asked(state) if tombstone is None else ())))),
-        started_at=known.metadata.started_at,
+        started_at=metadata.started_at,
         commit=commit.number if commit else None,
         committed_at=commit.created_at if commit else None,
         preserved=state.preserved,
         moved_to=tombstone.host if tombstone else None,
-        cwd=known.metadata.cwd,
-        copy_cwd=known.metadata.copy_cwd,
+        cwd=metadata.cwd,
+        copy_cwd=metadata.copy_cwd,
         runs_here=runs_here,
         requests=sum(each.status.open for each in state.requests()),
         rebuild_due=state.rebuild_due,
-        name=known.metadata.name,
+        name=metadata.name,
     )
 
 

@@ -55,19 +55,15 @@ def require_sound(request: CapabilityRequest, number: int) -> None:
     if request.number != number:
         raise ValueError(f"it is numbered {request.number}")
     try:
-        sizes = [(len(text.encode()), most) for text, most in _limits(request)]
+        too_long = len(request.reason.encode()) > MAX_REASON or len(request.dockerfile.encode()) > MAX_DOCKERFILE
     except UnicodeEncodeError as exc:
         raise ValueError("it is no text that can be written") from exc
     if request.digest != digest_of(request.reason, request.dockerfile):
         raise ValueError("its digest is that of something else")
     if len(request.superseded) > MAX_SUPERSEDED:
         raise ValueError("it has had more digests than are kept")
-    if any(size > most for size, most in sizes):
+    if too_long:
         raise ValueError("it is too long")
-
-
-def _limits(request: CapabilityRequest) -> tuple[tuple[str, int], ...]:
-    return (request.reason, MAX_REASON), (request.dockerfile, MAX_DOCKERFILE)
 
 
 def take_in(
