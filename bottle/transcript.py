@@ -29,8 +29,7 @@ from bottle.store.form import Form
 from bottle.store.forms import Forms
 from bottle.store.values import InvalidValue, between, number, text
 from bottle.tar.chunks import reading
-from bottle.tar.items import Item, ItemReader, ItemType
-from bottle.tar.paths import relative
+from bottle.tar.items import Item, ItemReader, ItemType, relative
 from bottle.tar.rules import SPECIAL, Limits, Rules
 from bottle.text import printable
 

@@ -47,11 +47,6 @@ class Instruction:
     body: str
 
     @property
-    def words(self) -> tuple[str, ...]:
-        """What it is given, in the exec form or as words."""
-        return words_of(self.rest)
-
-    @property
     def shown(self) -> str:
         """The instruction, short enough for a sentence."""
         text = visible(" ".join((self.name, *self.flags, self.rest)))
@@ -202,7 +197,7 @@ def read(text: str) -> Dockerfile:
             if not stages:
                 everywhere |= {name: _filled(value, everywhere, room) for name, value in given.items()}
                 continue
-            bare = {name: everywhere[name] for name in each.words if each.name == "ARG" and name in everywhere}
+            bare = {name: everywhere[name] for name in words_of(each.rest) if each.name == "ARG" and name in everywhere}
             known |= bare | {name: _filled(value, known, room) for name, value in given.items()}
         if not stages:
             continue

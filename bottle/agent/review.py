@@ -113,7 +113,7 @@ def _fetched(old: Dockerfile, new: Dockerfile) -> Iterator[str]:
             if any(_NETWORK.fullmatch(source) for source in sources):
                 yield f"it adds from the network, unchecked: {each.shown}{_as_before(old, each, rest)}"
         if each.name == "RUN":
-            text = "\n".join((" ".join(each.words) if rest.startswith("[") else rest, each.body))
+            text = "\n".join((" ".join(words_of(each.rest)) if rest.startswith("[") else rest, each.body))
             if any(map(_runs_what_it_fetches, _STATEMENT.split(text))):
                 yield f"it runs what it fetches from the network, unseen: {each.shown}{_as_before(old, each, rest)}"
 

@@ -159,11 +159,8 @@ def _shallow(context: Context, metadata: Metadata, intent: CommitIntent, image: 
     count = layers_to_fold(metadata.base, image.diff_ids)
     if context.squasher is None or not count:
         return image, 0
-    tag, draft, given_up = (
-        identity.committed(intent.number),
-        identity.committing(intent.nonce),
-        identity.unfolded(intent.nonce),
-    )
+    tag, draft = identity.committed(intent.number), identity.committing(intent.nonce)
+    given_up = identity.unfolded(intent.nonce)
     try:
         with context.progress.phase(f"squashing {count} layers of {identity} into one, above those it shares"):
             shallow = context.squasher.squash(identity, tag, base=metadata.base, tag=draft)
@@ -228,16 +225,15 @@ def _free(engine: Engine) -> int | None:
 
 
 def _commit_spec(metadata: Metadata, intent: CommitIntent) -> CommitSpec:
-    labels = {
-        LABEL_SCHEMA: str(SCHEMA),
-        LABEL_IDENTITY: str(metadata.identity),
-        LABEL_AGENT: metadata.agent.name,
-        LABEL_COMMIT: str(intent.number),
-        LABEL_NONCE: intent.nonce,
-    }
     return CommitSpec(
         tag=metadata.identity.committing(intent.nonce),
-        labels=tuple(labels.items()),
+        labels=(
+            (LABEL_SCHEMA, str(SCHEMA)),
+            (LABEL_IDENTITY, str(metadata.identity)),
+            (LABEL_AGENT, metadata.agent.name),
+            (LABEL_COMMIT, str(intent.number)),
+            (LABEL_NONCE, intent.nonce),
+        ),
         defaults=metadata.defaults,
         message=intent.message,
     )

@@ -22,7 +22,7 @@ from bottle.errors import (
     TwoContainers,
 )
 from bottle.model import DEFAULT_CONTEXT, NO_RESTART, ContainerSummary, Endpoint, EngineInfo, Product, Tombstone
-from bottle.naming import LABEL_IDENTITY, Identity
+from bottle.naming import LABEL_IDENTITY
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers
 from bottle.operations.listing import unfinished
@@ -182,19 +182,14 @@ def _home(context: Context) -> Iterator[Check]:
     if standing != path:
         yield good("home", f"{path} will be made by the first `bottle start`")
         return
-    open_to = [each for each in (context.home.states, *_state_folders(context)) if _is_open(each)]
-    if open_to:
+    folders = [context.home.states]
+    with suppress(StateDamaged):  # which is said of the bottles
+        folders += [context.home.bottle(identity).path for identity in context.home.identities()]
+    if open_to := list(filter(_is_open, folders)):
         said = f"others may enter {open_to[0]}: transcripts and work would be seen"
         yield bad("home", said, f"chmod 700 {' '.join(map(str, open_to[:5]))}")
     else:
         yield good("home", f"{path} is writable, and its bottles are closed to others")
-
-
-def _state_folders(context: Context) -> tuple[Path, ...]:
-    try:
-        return tuple(context.home.bottle(identity).path for identity in context.home.identities())
-    except StateDamaged:
-        return ()
 
 
 def _is_open(folder: Path) -> bool:
@@ -242,21 +237,15 @@ def _launches(context: Context, manifest: Manifest) -> Iterator[Check]:
                 yield warning(f"launch of {name}", line, f"bottle start {name} --dry-run   (says what to do)")
 
 
-def _containers(context: Context) -> tuple[ContainerSummary, ...]:
-    """Those that bear a bottle's label; none where no engine answers, which has been said."""
-    try:
-        return context.engine.container_summaries({LABEL_IDENTITY: None})
-    except EngineError:
-        return ()
-
-
 def _bottles(context: Context) -> Iterator[Check]:
     try:
         identities = context.home.identities()
     except StateDamaged as exc:
         yield failed("bottles", exc)
         return
-    containers = _containers(context)
+    containers: tuple[ContainerSummary, ...] = ()
+    with suppress(EngineError):  # which has been said
+        containers = context.engine.container_summaries({LABEL_IDENTITY: None})
     sound = 0
     for identity in identities:
         state = context.home.bottle(identity)
@@ -268,7 +257,8 @@ def _bottles(context: Context) -> Iterator[Check]:
             trouble = unfinished(state) if tombstone is None else ""
             container = the_one(identity, find_containers(context.engine, state, containers))
             if container is None and tombstone is None:
-                _require_free_name(context, identity)
+                with suppress(EngineError):  # which has been said
+                    context.standing(identity)  # NameTaken, where another has the name of the one that it will be given
         except (StateDamaged, TwoContainers, NameTaken) as exc:
             yield failed(str(identity), exc)
             continue
@@ -282,12 +272,6 @@ def _bottles(context: Context) -> Iterator[Check]:
         else:
             sound += 1
     yield good("bottles", f"{sound} of {len(identities)} are sound, and at rest")
-
-
-def _require_free_name(context: Context, identity: Identity) -> None:
-    """A bottle without a container is given one when it comes back. Raises NameTaken where another has its name."""
-    with suppress(EngineError):  # which has been said
-        context.standing(identity)
 
 
 def _left_behind(context: Context, tombstone: Tombstone, container: ContainerSummary) -> Check | None:

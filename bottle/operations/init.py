@@ -47,8 +47,10 @@ def init(folder: Path, template: str = PLAIN) -> Written:
         )
     path = require_folder(folder) / FILE_NAME
     added = os.path.lexists(path)
-    if added:
-        _require_room(path, template)
+    if added and template in read_manifest(path).agents:
+        raise NameTaken(
+            f"{path} has an agent {template!r} already", left="it is unchanged", next_step=f"bottle start {template}"
+        )
     dockerfile = _write_dockerfile(path.parent, template)
     entry = entry_of(template)
     if dockerfile is not None:
@@ -58,14 +60,6 @@ def init(folder: Path, template: str = PLAIN) -> Written:
     else:
         _create(path, entry)
     return Written(agent=template, manifest=path, added=added, dockerfile=dockerfile)
-
-
-def _require_room(path: Path, template: str) -> None:
-    """Raises NameTaken or ManifestError where the manifest that is there cannot have the entry at its end."""
-    if template in read_manifest(path).agents:
-        raise NameTaken(
-            f"{path} has an agent {template!r} already", left="it is unchanged", next_step=f"bottle start {template}"
-        )
 
 
 def _append(path: Path, entry: str) -> None:

@@ -1,5 +1,6 @@
 """The files of a tar: read one by one, by the strict reader, with all that a file is besides its content."""
 
+import posixpath
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -7,9 +8,10 @@ from decimal import Decimal
 from enum import Enum
 
 from bottle.errors import VerificationFailed
-from bottle.tar.paths import LONGEST_PATH, relative
 from bottle.tar.reader import BLOCK, Member, TarStream
 
+LONGEST_PATH = 1 << 16  # bytes of a path below a folder that travels; a tar repeats it for each entry
+MOST_NAMES = 1 << 28  # bytes of all paths of one tree that travels: what has to be known of it is kept in memory
 CAPABILITY = "SCHILY.xattr.security.capability"
 _MAX_ID = 2**32 - 2
 _MAX_TIME = 2**40  # seconds: in the year 9999 there are files
@@ -71,6 +73,16 @@ class Item:
     def lends(self) -> bool:
         """Whether it is a file with set-id bits, which lends whoever runs it the rights of its owner."""
         return self.type is ItemType.FILE and bool(self.mode & _SET_IDS)
+
+
+def relative(name: str) -> str:
+    """A member's name as a safe relative path. Raises VerificationFailed."""
+    path = posixpath.normpath(name)
+    if not name or "\0" in name or path.startswith("/") or ".." in path.split("/"):
+        raise VerificationFailed(
+            f"an archive holds a path that escapes: {name[:80]!r}", left="nothing was taken from it"
+        )
+    return path
 
 
 class ItemReader(TarStream):

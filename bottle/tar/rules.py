@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from bottle.errors import VerificationFailed
-from bottle.tar.items import Item, ItemReader, ItemType
+from bottle.tar.items import MOST_NAMES, Item, ItemReader, ItemType
 from bottle.tar.links import Walk
-from bottle.tar.paths import MOST_NAMES
 
 MOST_ENTRIES = 1_000_000
 SPECIAL = frozenset({ItemType.FIFO, ItemType.DEVICE})

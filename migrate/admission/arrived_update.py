@@ -11,7 +11,7 @@ from pathlib import Path
 from bottle.errors import VerificationFailed
 from bottle.files import tree
 from bottle.files.opentree import OpenTree
-from bottle.tar.paths import relative
+from bottle.tar.items import relative
 
 _ESCAPED = re.compile(rb"\\0([0-3][0-7]{2})")
 _LEFT = "nothing was put into place"

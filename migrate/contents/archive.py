@@ -16,8 +16,7 @@ from bottle.files.paths import require_openable
 from bottle.files.tree import Node, ignore_gone, raise_it, walk
 from bottle.losses import Account, Way
 from bottle.tar.chunks import CHUNK, ChunkReader, reading
-from bottle.tar.items import set_time
-from bottle.tar.paths import LONGEST_PATH, MOST_NAMES
+from bottle.tar.items import LONGEST_PATH, MOST_NAMES, set_time
 from bottle.tar.reader import TarStream, given_out
 from bottle.text import shortened
 from migrate.image.spool import DirectorySpool

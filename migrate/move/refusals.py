@@ -5,7 +5,7 @@ import os
 from bottle.errors import Conflict, NameTaken, PathTooLong, PreflightRefused
 from bottle.files.paths import OPENABLE
 from bottle.files.tree import Extent
-from bottle.tar.paths import MOST_NAMES
+from bottle.tar.items import MOST_NAMES
 from bottle.tar.rules import MOST_ENTRIES
 from bottle.text import shortened
 from migrate.model import Presence, WorkspacePlace

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import IO
 
 from bottle.tar.chunks import CHUNK, at_most
-from bottle.tar.paths import LONGEST_PATH
+from bottle.tar.items import LONGEST_PATH
 from migrate.host.script import Input
 from migrate.pull.receiver import Breach
 

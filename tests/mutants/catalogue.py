@@ -315,7 +315,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ("a negative size makes room", "or size < 0 or", "or"),
     ),
     *_in(
-        "bottle/tar/paths.py",
+        "bottle/tar/items.py",
         "files/test_unpack",
         ("a path that escapes is unpacked", '".." in path.split("/")', '"..." in path.split("/")'),
         ("an absolute path is unpacked", 'path.startswith("/") or', ""),

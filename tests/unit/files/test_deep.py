@@ -20,8 +20,7 @@ from bottle.files.unpack import Policy, unpack
 from bottle.model import Change, ChangeKind
 from bottle.plan.commit import require_kept
 from bottle.tar import rules
-from bottle.tar.items import ItemReader
-from bottle.tar.paths import LONGEST_PATH
+from bottle.tar.items import LONGEST_PATH, ItemReader
 from bottle.tar.rules import Rules
 from migrate.admission.arrived_state import unpack_folder
 from migrate.admission.tar_rules import WORKSPACE, placed

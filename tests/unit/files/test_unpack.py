@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from bottle.errors import StateDamaged, VerificationFailed
 from bottle.files.opentree import OpenTree
 from bottle.files.unpack import Policy, unpack
-from bottle.tar.items import Item, ItemReader, ItemType
-from bottle.tar.paths import relative
+from bottle.tar.items import Item, ItemReader, ItemType, relative
 from bottle.tar.rules import SPECIAL, Limits, Rules
 from tests.support.trees import snapshot
 

@@ -16,7 +16,7 @@ from bottle.files.tree import Extent
 from bottle.model import Agent, CommitRecord, ContainerFacts, ContainerMark, Metadata, Mount, MountKind, Status, Store
 from bottle.naming import Identity
 from bottle.portbinding import PortBinding
-from bottle.tar.paths import MOST_NAMES
+from bottle.tar.items import MOST_NAMES
 from bottle.tar.rules import MOST_ENTRIES
 from migrate.contents.outside import Survey
 from migrate.model import Codec, HostFacts, Presence, WorkspacePlace

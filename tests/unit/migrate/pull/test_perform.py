@@ -38,7 +38,7 @@ from bottle.requests.request import digest_of
 from bottle.store.home import StateHome
 from bottle.store.kept import KEPT, CommitHistory
 from bottle.store.state import BottleState
-from bottle.tar.paths import LONGEST_PATH
+from bottle.tar.items import LONGEST_PATH
 from bottle.testing import RecordingProgress
 from migrate.admission.arrived_update import Instructions
 from migrate.admission.image_archive import read_image
