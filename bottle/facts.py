@@ -35,7 +35,7 @@ from bottle.portbinding import PortBinding
 
 Json = Mapping[str, Any]
 
-_TIME = re.compile(r"(?P<seconds>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d+))?(?P<zone>Z|[+-]\d\d:\d\d)")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
 _CONTAINERD_SNAPSHOTTER = ["driver-type", "io.containerd.snapshotter.v1"]
 _EXITED = re.compile(r"Exited \((-?\d+)\)")
 _ANYWHERE = "0.0.0.0"  # noqa: S104  (what an engine means that names no address)
@@ -50,12 +50,9 @@ _TEXTS = ("WorkingDir", "User", "StopSignal")
 
 def parse_time(text: str | None) -> datetime | None:
     """An RFC 3339 time with up to nanoseconds, in UTC and cut to microseconds; None for Go's zero time and for none."""
-    match = _TIME.fullmatch(text or "")
-    if match is None or match["seconds"].startswith("0001-"):
+    if text is None or _TIME.fullmatch(text) is None or text.startswith("0001-"):
         return None
-    fraction = (match["fraction"] or "")[:6].ljust(6, "0")
-    zone = "+00:00" if match["zone"] == "Z" else match["zone"]
-    return datetime.fromisoformat(f"{match['seconds']}.{fraction}{zone}").astimezone(UTC)
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def config_digest(inspected: Json) -> str:

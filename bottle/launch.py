@@ -97,14 +97,19 @@ def launch_spec(
     `run_folder` is the host's folder that becomes /run/bottle, None where the engine cannot see it; `commit` is the
     number of the commit that `image` is.
     """
-    identity, agent = metadata.identity, metadata.agent
+    identity, agent, mounts = metadata.identity, metadata.agent, container_mounts(metadata)
+    if run_folder is not None:  # with the volume in it that requests are made in
+        mounts += (
+            Mount(kind=MountKind.BIND, source=str(run_folder), target=RESERVED, read_only=True),
+            Mount(kind=MountKind.VOLUME, source=requests_volume(identity), target=REQUESTS_MOUNT),
+        )
     return LaunchSpec(
         name=identity.container,
         image=image,
         entrypoint=argv,
         env=agent.env,
         labels=_labels(metadata, commit),
-        mounts=(*container_mounts(metadata), *(_own_mounts(identity, run_folder) if run_folder is not None else ())),
+        mounts=mounts,
         workdir=agent.workdir,
         user=metadata.user,
         hostname=str(identity)[-63:].lstrip("-."),
@@ -127,14 +132,6 @@ def _labels(metadata: Metadata, commit: int | None) -> tuple[tuple[str, str], ..
     if commit is not None:
         labels[LABEL_COMMIT] = str(commit)
     return tuple(labels.items())
-
-
-def _own_mounts(identity: Identity, run_folder: Path) -> tuple[Mount, ...]:
-    """What becomes /run/bottle, and the volume in it that requests are made in."""
-    return (
-        Mount(kind=MountKind.BIND, source=str(run_folder), target=RESERVED, read_only=True),
-        Mount(kind=MountKind.VOLUME, source=requests_volume(identity), target=REQUESTS_MOUNT),
-    )
 
 
 def requests_volume(identity: Identity) -> str:

@@ -32,6 +32,7 @@ from bottle.tar.rules import SPECIAL, Limits, Rules
 from bottle.workspace import pack_as, resolve_user
 
 _NOTHING = "nothing was copied"
+_TYPES = {tarfile.SYMTYPE: ItemType.SYMLINK, tarfile.DIRTYPE: ItemType.FOLDER}  # all else is copied as a file is
 _LINKS = 40  # that are followed: as many as Linux follows
 _RULES = Rules(what="an archive", special=SPECIAL, limits=Limits(entries=10_000_000))  # the user has asked for it
 
@@ -142,7 +143,7 @@ class _Looked:
             self.path = _absolute(posixpath.join(posixpath.dirname(self.path), member.link))
         else:
             raise UsageError(f"{place} is a link that leads nowhere", left=_NOTHING)
-        self.type = _type_of(member)
+        self.type = _TYPES.get(member.type, ItemType.FILE) if member is not None else None
         if self.type is not ItemType.FOLDER:
             self.path += slash  # which only a folder can be called
         self.packed = self.path if self.path != "/" else "/."  # the root has no name that a tar could begin with
@@ -162,18 +163,6 @@ def _first_member(context: Context, container: str, path: str) -> Member | None:
             return next(TarStream(chunks).members(), None)
     except NotFound:
         return None
-
-
-def _type_of(member: Member | None) -> ItemType | None:
-    match member and member.type:
-        case None:
-            return None
-        case tarfile.SYMTYPE:
-            return ItemType.SYMLINK
-        case tarfile.DIRTYPE:
-            return ItemType.FOLDER
-        case _:
-            return ItemType.FILE
 
 
 def _require(seen: _Looked, state: BottleState) -> _Looked:

@@ -3,7 +3,7 @@
 import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from bottle.agent.dockerfile import declared_args
@@ -69,10 +69,13 @@ def build_image(
     context: Context, dockerfile: bytes, source: Build, *, tag: str, agent: str, args: Mapping[str, str]
 ) -> None:
     """Build `dockerfile` with the files and the secrets of `source`. Raises BuildFailed or EngineError."""
-    with _files_of(source.context) as files, context.progress.phase(f"building {tag}"):
+    files: AbstractContextManager[Path | str] = (
+        nullcontext(source.context) if source.context else tempfile.TemporaryDirectory(prefix="bottle-no-context-")
+    )
+    with files as folder, context.progress.phase(f"building {tag}"):
         context.engine.build(
             dockerfile=dockerfile,
-            context=files,
+            context=Path(folder),
             tag=tag,
             labels={LABEL_SCHEMA: "1", LABEL_AGENT: agent},
             args=args,
@@ -90,12 +93,3 @@ def bare_container(context: Context, image: str, *mounts: Mount) -> Iterator[str
         yield name
     finally:
         context.engine.remove_container(name)
-
-
-@contextmanager
-def _files_of(folder: Path | None) -> Iterator[Path]:
-    if folder is not None:
-        yield folder
-        return
-    with tempfile.TemporaryDirectory(prefix="bottle-no-context-") as empty:
-        yield Path(empty)

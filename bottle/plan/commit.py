@@ -161,13 +161,7 @@ def layers_to_fold(base: tuple[str, ...], diff_ids: tuple[str, ...]) -> int:
 
 def require_kept(changes: tuple[Change, ...]) -> None:
     """Refuse changes that Docker's commit would lose while it says success. Raises PreflightRefused."""
-    _refuse_whiteouts(changes)
-    for change in changes:
-        require_openable(change.path, "the container", left=_AS_IT_WAS)
-
-
-def _refuse_whiteouts(changes: tuple[Change, ...]) -> None:
-    """Docker's layers say "deleted" by a name: a file called so would make itself and another vanish, silently."""
+    # Docker's layers say "deleted" by a name: a file called so would make itself and another vanish, silently.
     names = [
         change.path
         for change in changes
@@ -179,3 +173,5 @@ def _refuse_whiteouts(changes: tuple[Change, ...]) -> None:
             left=_AS_IT_WAS,
             next_step="rename them inside the bottle, then commit again",
         )
+    for change in changes:
+        require_openable(change.path, "the container", left=_AS_IT_WAS)
