@@ -123,7 +123,7 @@ def _existing(dockerfile: Path, path: Path, where: str) -> Path:
 
 
 class _Expected(Exception):
-    """Something else than was `found`, at `where`, was expected. Both are of who reads it, where nobody says them."""
+    """Something else was expected than was `found` at `where`; both are added by `_at` on the way out."""
 
     def __init__(self, what: str, where: str = "", found: object = None) -> None:
         super().__init__(what)

@@ -124,7 +124,5 @@ def end_session(context: Context, state: BottleState, *, remove: bool) -> Stoppe
 
 def _is_to_stay(context: Context, state: BottleState) -> bool:
     """Whether something was made of a bottle that outlives its session: a commit, also a `docker commit`, or a move."""
-    made = (
-        state.preserved or state.commits() or state.migration.read() is not None or state.tombstone.read() is not None
-    )
-    return bool(made) or bool(at_stake(context, state).images)
+    made = state.preserved or state.commits() or state.migration.read() or state.tombstone.read()
+    return bool(made or at_stake(context, state).images)
