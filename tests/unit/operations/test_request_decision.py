@@ -25,7 +25,6 @@ from bottle.launch import bare_spec
 from bottle.model import CapabilityRequest, MigrationPhase, MigrationRecord, RequestStatus, Retention, Status, Tombstone
 from bottle.operations import ForkRequest, approve, commit, deny, fork, remove, resume, show, stop
 from bottle.operations.request_decision import DockerfileStanding
-from bottle.plan.history import targets_of
 from bottle.plan.resume import Attach, FromCommit, Rebuild, ResumeRequest, StartAgain
 from bottle.requests.request import digest_of
 from bottle.store.state import BottleState
@@ -342,11 +341,11 @@ def test_a_volume_that_only_the_approved_image_declares_hides_nothing_of_a_commi
     request = ask(world, bottle, JQ + "VOLUME /data\n")
     approve(world.context, bottle, request.digest)
     resume(world.context, bottle, PLAIN)
-    assert "/data" in targets_of(bottle.metadata().agent)
+    assert "/data" in tuple(volume.target for volume in bottle.metadata().agent.volumes)
     stop(world.context, bottle)
     resume(world.context, bottle, ResumeRequest(at=2, consent=True))
     assert world.content(bottle, "/data/work") == b"made before"
-    assert "/data" not in targets_of(bottle.metadata().agent)
+    assert "/data" not in tuple(volume.target for volume in bottle.metadata().agent.volumes)
 
 
 def test_a_volume_that_was_declared_later_is_there_again_when_one_goes_forward_again(world: World) -> None:
