@@ -33,10 +33,9 @@ from bottle.tar.rules import admitted
 from migrate.admission.arrived_state import is_kept, reopen_requests
 from migrate.admission.grant import grant, history_here, rebuilt_from
 from migrate.admission.tar_rules import placed
-from migrate.bundle.consistency import require_held
 from migrate.bundle.file import BundleFile
 from migrate.bundle.format import LEFT, BundleMember, MemberKind, refusal
-from migrate.bundle.inspection import BundleContents, inspect_bundle, rules_of
+from migrate.bundle.inspection import BundleContents, inspect_bundle, require_held, rules_of
 from migrate.bundle.placement import disk_demands, require_disks, require_engine, workspace_folder
 from migrate.image.load_archive import compose, fed
 from migrate.model import Blob, Codec

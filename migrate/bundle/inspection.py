@@ -1,11 +1,11 @@
 """The first pass over a bundle: everything in it is looked at, and nothing is written anywhere."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from bottle.errors import StateDamaged, StateTooNew, VerificationFailed
-from bottle.model import CapabilityRequest, CommitRecord, Metadata
+from bottle.model import CapabilityRequest, CommitRecord, Metadata, MountKind
 from bottle.ports import Progress
 from bottle.requests import request as capability_request
 from bottle.store.kept import KEPT, CommitHistory
@@ -21,12 +21,12 @@ from bottle.store.state import (
 from bottle.tar.items import Item, ItemReader, ItemType
 from bottle.tar.rules import Rules, admitted
 from migrate.admission.arrived_state import TAKEN_OVER, WRITTEN_HERE, is_kept
+from migrate.admission.grant import odd
 from migrate.admission.image_config import composed, strict
 from migrate.admission.tar_rules import LAYER, STATE, WORKSPACE, volume_rules
 from migrate.bundle import format as bundle
-from migrate.bundle.consistency import require_consistent
 from migrate.bundle.file import BundleFile
-from migrate.bundle.format import BundleManifest, BundleMember, MemberKind
+from migrate.bundle.format import BundleManifest, BundleMember, MemberKind, VolumePlace
 
 _DOCUMENTS = frozenset({METADATA, COMMITS})
 _SHAPES = {(REBUILD, ItemType.FILE), (REQUESTS, ItemType.FOLDER)}
@@ -71,7 +71,7 @@ def inspect_bundle(file: BundleFile, progress: Progress) -> BundleContents:
             except VerificationFailed as exc:
                 raise exc if exc.left == bundle.LEFT else bundle.refusal(f"{member.name}: {exc.what}") from exc
     metadata, commits = _parse(state.documents)
-    require_consistent(metadata, commits, manifest)
+    _require_consistent(metadata, commits, manifest)
     return BundleContents(
         config=config,
         metadata=metadata,
@@ -171,3 +171,32 @@ def _require_config(config: bytes, manifest: BundleManifest) -> None:
     found = (document["architecture"], document["os"], tuple(document["rootfs"]["diff_ids"]))
     if found != (manifest.architecture, manifest.os, manifest.commit.diff_ids):
         raise bundle.refusal("the image's config is that of another image")
+
+
+def _require_consistent(metadata: Metadata, commits: Iterable[CommitRecord], manifest: BundleManifest) -> None:
+    """Refuse what no `bottle start` could have made, or what is not this bundle's.
+
+    Raises VerificationFailed, or BackendUnsupported.
+    """
+    if metadata.identity != manifest.identity:
+        raise bundle.refusal(f"it says that it is {manifest.identity}, and its metadata that it is {metadata.identity}")
+    if wrong := odd(metadata, commits, verb="import"):
+        raise bundle.refusal(wrong)
+    declared = {member.place for member in manifest.of(MemberKind.VOLUME)}
+    mounted = {
+        VolumePlace(volume=mount.source, target=mount.target)
+        for mount in metadata.agent.volumes
+        if mount.kind is MountKind.VOLUME
+    }
+    if declared != mounted:
+        raise bundle.refusal("its volumes are not those that its metadata names")
+
+
+def require_held(commits: Iterable[CommitRecord], manifest: BundleManifest) -> None:
+    """Refuse a history without the commit that the bundle holds, as its manifest says. Raises VerificationFailed."""
+    held = [commit for commit in commits if commit.number == manifest.commit.number]
+    if len(held) != 1 or (held[0].diff_ids, held[0].config_digest) != (
+        manifest.commit.diff_ids,
+        manifest.commit.config_digest,
+    ):
+        raise bundle.refusal(f"its history does not have commit {manifest.commit.number} as its manifest says")

@@ -12,7 +12,7 @@ from migrate.bundle.format import BundleMember, MemberKind, VolumePlace, member_
 from migrate.contents.live_folder import LiveFolder
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec
-from migrate.tar.blobs import plain
+from migrate.tar.compression import plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@
 A name in the archive serves to skip what need not be read; which layer something is, its bytes tell who reads them.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Generator, Iterable, Iterator, Sequence, Set
@@ -22,7 +23,6 @@ from bottle.model import ImageFacts
 from bottle.ports import Progress
 from bottle.tar.chunks import ChunkReader
 from bottle.tar.reader import Member, TarStream
-from migrate.image.legacy import legacy_names
 from migrate.model import Codec
 from migrate.tar.compression import SNIFF, Meter, decompress, sniff
 
@@ -34,6 +34,12 @@ _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
 _LEGACY_CONFIG = re.compile(r"([0-9a-f]{64})\.json")
 _PLAIN_LAYER = re.compile(r"([0-9a-f]{64})\.tar")
 _LEGACY_LAYER = re.compile(r"([0-9a-f]{64})/layer\.tar")
+
+_CONTAINER_CONFIG = (
+    '{"Hostname":"","Domainname":"","User":"","AttachStdin":false,"AttachStdout":false,"AttachStderr":false,'
+    '"Tty":false,"OpenStdin":false,"StdinOnce":false,"Env":null,"Cmd":null,"Image":"","Volumes":null,'
+    '"WorkingDir":"","Entrypoint":null,"OnBuild":null,"Labels":null}'
+)
 
 
 class ImageSaver(Protocol):
@@ -218,3 +224,30 @@ def _parse(document: bytes) -> object:
         return json.loads(document)
     except (ValueError, RecursionError):
         return None
+
+
+def legacy_names(diff_ids: Sequence[str]) -> dict[str, str]:
+    """What Docker before 25 calls each layer of an archive but the last, to its diff id.
+
+    The engine hashes a JSON document made of the layer's chain id, its parent's name and constants, for engines before
+    1.10 (moby v20.10, image/tarexport/save.go and image/v1/imagev1.go; chain ids: OCI image-spec, config.md). Only the
+    last layer's document holds more. The archive says which layer is which at its very end; this says it before, so
+    that a base image that nobody wants is skipped and not compressed. A guess about a guess: use it to skip layers,
+    for nothing else.
+    """
+    names: dict[str, str] = {}
+    chain = parent = ""
+    for diff_id in diff_ids[:-1]:
+        chain = f"sha256:{_hash(f'{chain} {diff_id}')}" if chain else diff_id
+        document = (
+            f'{{"container_config":{_CONTAINER_CONFIG},"created":"1970-01-01T00:00:00Z","layer_id":"{chain}"'
+            + (f',"parent":"sha256:{parent}"' if parent else "")
+            + "}"
+        )
+        parent = _hash(document)
+        names[parent] = diff_id
+    return names
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

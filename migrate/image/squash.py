@@ -19,7 +19,7 @@ from migrate.image.merge import ground_of, merge, names_in
 from migrate.image.reading import ImageReading
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec
-from migrate.tar.blobs import packed, plain
+from migrate.tar.compression import packed, plain
 
 _UNTOUCHED = "the image is as it was"
 

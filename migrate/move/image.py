@@ -14,7 +14,7 @@ from migrate.image.load_archive import Layer, compose
 from migrate.image.reading import read_layers
 from migrate.image.spool import DirectorySpool
 from migrate.model import Codec
-from migrate.move.room import require_room
+from migrate.move.refusals import require_room
 from migrate.move.transfer import Transfer
 from migrate.secrets.policy import look_through, own_layers, require_clean, send_along
 

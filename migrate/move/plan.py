@@ -13,8 +13,7 @@ from migrate.contents.travels import in_words, volumes_of, what_stays
 from migrate.image.load_archive import choose_codec
 from migrate.model import HostFacts, WorkspacePlace
 from migrate.move.model import MoveFacts, MovePlan, Part
-from migrate.move.refusals import require_destination
-from migrate.move.room import needs, require_space
+from migrate.move.refusals import needs, require_destination, require_space
 
 
 def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:

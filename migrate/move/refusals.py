@@ -1,6 +1,7 @@
-"""What makes a move impossible, room aside: decided from facts alone."""
+"""What makes a move impossible, and whether there is room for it, here and there: decided from facts alone."""
 
 import os
+from dataclasses import dataclass
 
 from bottle.errors import Conflict, NameTaken, PathTooLong, PreflightRefused
 from bottle.files.limits import OPENABLE
@@ -8,11 +9,13 @@ from bottle.files.tree import Extent
 from bottle.tar.paths import MOST_NAMES
 from bottle.tar.rules import MOST_ENTRIES
 from bottle.text import shortened
-from migrate.model import Presence, WorkspacePlace
+from bottle.words import size
+from migrate.model import HostFacts, Presence, WorkspacePlace
 from migrate.move.model import MoveFacts
 
 UNCHANGED = "nothing was changed on either side"
 _NEEDED_TOOLS = ("tar", "find", "awk")
+_SLACK = 64 * 1024**2
 
 
 def require_destination(facts: MoveFacts, workspace: str | None) -> None:
@@ -142,3 +145,68 @@ def _too_many(what: str, extent: Extent, most: str, way: str) -> PreflightRefuse
         left=UNCHANGED,
         next_step=f"delete what can be made again, such as caches and installed packages{way}",
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskNeeds:
+    """Bytes of disk: of the engine there, of bottle's home there, and of what is packed here."""
+
+    docker: int
+    home: int
+    here: int
+
+
+def needs(facts: MoveFacts, image: int, carried: int) -> DiskNeeds:
+    """For an image of which `image` bytes travel, and `carried` of what lies outside the workspace."""
+    files = facts.workspace.size + facts.state.size + carried
+    volumes = [each.size for each in facts.volumes.values()]
+    composed = max(volumes, default=0) if facts.pulled else 0  # one after the other is composed anew
+    return DiskNeeds(
+        docker=2 * image + sum(volumes) + _SLACK,
+        home=image + 2 * files + sum(volumes) + composed + _SLACK,
+        # Of an image much is there, and it shrinks; what is carried is made a repository first, then packed.
+        here=image * 2 // 5 + files + carried + sum(volumes) + _SLACK,
+    )
+
+
+def require_space(facts: MoveFacts, needed: DiskNeeds, workspace: int) -> None:
+    """Refuse what does not fit, here or there; `workspace` are the bytes that land there. Raises PreflightRefused."""
+    _require_space_there(facts, needed, workspace)
+    if needed.here > facts.free_here + facts.packed_here:
+        raise PreflightRefused(
+            f"this host has {size(facts.free_here)} free at {facts.home}, and up to "
+            f"{size(needed.here - facts.packed_here)} are needed to pack the bottle",
+            left=UNCHANGED,
+            next_step=f"free space: bottle prune --dry-run; df -h {facts.home}",
+        )
+
+
+def _require_space_there(facts: MoveFacts, needed: DiskNeeds, workspace: int) -> None:
+    """What is staged already is part of what is needed; a workspace is staged first, then moved where it belongs."""
+    host = facts.host
+    parts = [
+        (host.disk_docker, host.docker_root, host.free_docker, needed.docker),
+        (host.disk_home, host.bottle_home, host.free_home, max(needed.home - host.staged, 0)),
+    ]
+    if host.disk_workspace != host.disk_home:
+        parts.append((host.disk_workspace, host.disk_workspace, host.free_workspace, workspace))
+    for disk, path, free, _ in parts:
+        together = sum(each[-1] for each in parts if each[0] == disk)
+        if together > free:
+            raise PreflightRefused(
+                f"{facts.host_name} has {size(free)} free at {path}, and up to {size(together)} "
+                "are needed to stage the bottle and load it",
+                left=UNCHANGED,
+                next_step=f"free space there: docker system df; df -h {path}",
+            )
+
+
+def require_room(host: HostFacts, name: str, needed: int) -> None:
+    """Refuse to begin what cannot be staged, now that its size is known. Raises PreflightRefused."""
+    if needed - host.staged > host.free_home:
+        raise PreflightRefused(
+            f"{name} has {size(host.free_home)} free at {host.bottle_home}, and "
+            f"{size(needed - host.staged)} more are to be staged",
+            left="this host still owns the bottle; it is stopped and committed",
+            next_step=f"free space there: df -h {host.bottle_home}; then the same command again",
+        )

@@ -12,11 +12,15 @@ from bottle.store.forms import Forms, Unreadable
 from bottle.store.values import Read, optional, text, wrong
 from bottle.text import printable
 from migrate.move.model import Moved, MovePlan, Part
-from migrate.pull.perspective import told_from_here
 
 _MOST = 500  # entries of a list
 _LONGEST = 1000
 _AGAIN = "the same command"  # what was typed here, not there
+# "there is no bottle" speaks of no place.
+_PLACES = re.compile(
+    r"(?:^|[;:,.(] |\b(?:and|but|if|or|since|that|when|where) )there (?:is|are|was|were)\b"
+    r"|(?<![\w/.-])(?:this host|there|here)(?![\w/-])"
+)
 _THERE = re.compile(r"(?<![\w/.-])there(?![\w/-])")
 # The advice of another host that is passed on as advice: commands of bottle's that delete nothing, in words that no
 # shell acts on, and sentences of ours. Whatever else it advises is quoted.
@@ -40,6 +44,13 @@ _FACTS = ("parts", "stays", "missing_there")
 
 Json = Mapping[str, Any]
 T = TypeVar("T")
+
+
+def told_from_here(text: str, host: str) -> str:
+    """What `host` says, as it is said on the other of the two hosts."""
+    return _PLACES.sub(
+        lambda match: {"this host": host, "there": "here", "here": "there"}.get(match[0], match[0]), text
+    )
 
 
 def plan_to_json(plan: MovePlan) -> Json:

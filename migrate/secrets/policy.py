@@ -17,7 +17,7 @@ from bottle.tar.reader import TarStream
 from migrate.model import Blob
 from migrate.secrets.patterns import SHORTEST, Finder
 from migrate.secrets.scan import Find, Scan, ScannedEntry
-from migrate.tar.blobs import plain
+from migrate.tar.compression import plain
 
 CONFIG = "the image's config"
 _SHOWN = 20

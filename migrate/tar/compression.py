@@ -9,7 +9,7 @@ import zstandard
 
 from bottle.errors import VerificationFailed
 from bottle.tar.chunks import CHUNK, ChunkReader
-from migrate.model import Codec
+from migrate.model import Blob, Codec
 
 SNIFF = 4
 
@@ -126,6 +126,18 @@ def decompress(chunks: Iterable[bytes], codec: Codec) -> Iterator[bytes]:
             yield from _gunzip(chunks)
         case Codec.NONE:
             yield from chunks
+
+
+def packed(blob: Blob) -> Iterator[bytes]:
+    """Its file, as it is."""
+    with blob.path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            yield chunk
+
+
+def plain(blob: Blob) -> Iterator[bytes]:
+    """The tar in it. Raises VerificationFailed where it is damaged; one that was cut off ends early."""
+    return decompress(packed(blob), blob.codec)
 
 
 def _unzstd(chunks: Iterable[bytes]) -> Iterator[bytes]:

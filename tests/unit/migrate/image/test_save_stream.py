@@ -17,8 +17,7 @@ import zstandard
 
 from bottle.errors import VerificationFailed
 from bottle.model import ImageFacts
-from migrate.image.legacy import legacy_names
-from migrate.image.save_stream import MAX_DOCUMENT, SaveStreamSource
+from migrate.image.save_stream import MAX_DOCUMENT, SaveStreamSource, legacy_names
 from migrate.image.spool import DirectorySpool
 from migrate.model import Codec
 from tests.contract.layers import LayerSourceContract, Subject

@@ -10,8 +10,7 @@ from bottle.errors import PreflightRefused
 from bottle.model import Missing, MissingKind, MoveAccount, StayKind, Stays
 from bottle.naming import Identity
 from migrate.move.model import Moved
-from migrate.pull.messages import error_from_json, error_to_json, moved_from_json, moved_to_json
-from migrate.pull.perspective import told_from_here
+from migrate.pull.messages import error_from_json, error_to_json, moved_from_json, moved_to_json, told_from_here
 from tests.support import written
 
 ID = "demo-abc12"
