@@ -1,8 +1,9 @@
 """`export`: a bottle, with all its work, in one sealed file. The bottle stays the owner here and goes on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from bottle.errors import MovedAway, NotFound
@@ -24,10 +25,9 @@ from migrate.bundle.members import Packing, links_out, members_of, one_tar
 from migrate.bundle.plan import UNCHANGED, ExportFacts, ExportPlan, plan_export
 from migrate.contents.git import Git
 from migrate.contents.live_folder import keep_up
-from migrate.contents.outside import Survey
+from migrate.contents.outside import Survey, require_consent
 from migrate.contents.packing import Packed, own_folder, pack_beside, repositories_of, require_same_needs
 from migrate.contents.survey import survey
-from migrate.contents.travels import require_consent
 from migrate.image.reading import read_layers
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec
@@ -152,12 +152,12 @@ class _Export:
         with frozen(self._context, self._state, message=message, by="an export") as commit:
             packed = self._pack(commit)
             links = links_out(self._plan.workspace) if self._plan.workspace is not None else {}
-        config, layers = self._layers(commit)
+        config, layers = read_layers(self._context, commit.tag, commit.diff_ids, self._spool("layers"))
         along = self._look_through(commit, layers, config)
         workspace = one_tar(packed.workspace, self._spool("files"), links) if packed.workspace is not None else None
         packing = Packing(
             config=config,
-            layers=layers,
+            layers=tuple(layers[diff_id] for diff_id in commit.diff_ids),
             volumes=self._volumes(packed),
             workspace=workspace,
             state=packed.state.blob,
@@ -203,20 +203,9 @@ class _Export:
             require_same_needs(metadata, packed, workspace=None, left=_NOT_WRITTEN, next_step=again)
         return packed
 
-    def _layers(self, commit: CommitRecord) -> tuple[bytes, tuple[Blob, ...]]:
-        """The image's config, and all its layers, base first."""
-        spool = self._spool("layers")
-        config = read_layers(self._context, commit.tag, commit.diff_ids, spool)
-        layers = tuple(blob for diff_id in commit.diff_ids if (blob := spool.blob(diff_id)) is not None)
-        if len(layers) != len(commit.diff_ids):
-            raise NotFound(
-                f"a layer of {commit.tag} vanished meanwhile", left=UNCHANGED, next_step="the same command again"
-            )
-        return config, layers
-
-    def _look_through(self, commit: CommitRecord, layers: Sequence[Blob], config: bytes) -> tuple[str, ...]:
+    def _look_through(self, commit: CommitRecord, layers: Mapping[str, Blob], config: bytes) -> tuple[str, ...]:
         context, metadata = self._context, self._state.metadata()
-        own = [blob for blob in layers if blob.diff_id in own_layers(metadata, commit)]
+        own = [layers[diff_id] for diff_id in own_layers(metadata, commit)]
         finder = finder_for(metadata, context.environ, context.progress)
         return require_clean(
             look_through(own, config, finder, context.progress),
@@ -254,16 +243,13 @@ class _Export:
             ),
             members=members,
         )
+        note = partial(note_outside, self._folder)  # `prune`, and the next export, find it by that
         with (
-            writing(self._file, manifest, sources, self._context.progress, note=self._note) as temporary,
+            writing(self._file, manifest, sources, self._context.progress, note=note) as temporary,
             BundleFile.open(temporary) as written,
         ):
             inspect_bundle(written, self._context.progress)  # what import would refuse must not pass for a bundle
             return manifest, written.size
-
-    def _note(self, part: Path) -> None:
-        """Have `prune`, and the next export, find what is about to be written outside of bottle's folders."""
-        note_outside(self._folder, part)
 
     def _clear(self) -> None:
         tree.discard(self._folder)

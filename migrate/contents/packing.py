@@ -25,10 +25,9 @@ from migrate.contents.archive import Tarball, pack_folder, pack_stream
 from migrate.contents.git import Git
 from migrate.contents.index import look
 from migrate.contents.live_folder import LiveFolder, few_paths
-from migrate.contents.outside import OutsideNeeds, weigh
+from migrate.contents.outside import OutsideNeeds, require_consent, volumes_of, weigh
 from migrate.contents.repository import Repositories
 from migrate.contents.survey import survey
-from migrate.contents.travels import require_consent, volumes_of
 from migrate.image.spool import DirectorySpool
 
 

@@ -7,6 +7,7 @@ as files; objects are read by git through the new repository, so that nothing wh
 import os
 import posixpath
 import re
+import shutil
 import stat
 import time
 from collections import Counter
@@ -17,13 +18,11 @@ from pathlib import Path
 
 from bottle.errors import BottleError, PreflightRefused
 from bottle.files import tree
-from bottle.files.tree import walk
-from migrate.contents.git import Git, GitFailed
+from migrate.contents.git import Git, GitFailed, Setting
 from migrate.contents.index import Index, IndexEntry, compare, edited_since, look
-from migrate.contents.outside import Setting, Worktree
+from migrate.contents.outside import Worktree
 from migrate.contents.survey import OWN_STATE, look_inside, read_settings
 
-_CHUNK = 1 << 20
 _MOST_STATE = 1 << 20  # bytes of a file of git's state in which names of objects are looked for
 _PER_WORKTREE = ("refs/bisect", "refs/worktree", "refs/rewritten")  # gitrepository-layout(5)
 _SHARED = frozenset({"refs", "logs", "hooks", "info", "lfs", "rr-cache", "shallow", "description"})
@@ -130,17 +129,14 @@ def _look_at(folder: Path, wanted: Callable[[str], bool]) -> Index:
 
 
 def _make(worktree: Worktree, folder: Path, place: Path, git: Git, *, trial: bool) -> None:
-    git.run("init", "--quiet", "--template=", *_format(worktree), "repository", cwd=place)
+    form = "sha256" if worktree.sha256 else "sha1"
+    git.run("init", "--quiet", "--template=", f"--object-format={form}", "repository", cwd=place)
     made = place / "repository" / ".git"
     _carry_settings(read_settings(Path(worktree.admin), Path(worktree.common), git), made, git)
     with _held(worktree.admin) as admin, _held(worktree.common) as common:
         copied = _copy_files(admin, common, made)
         _take_objects(worktree, common, made, git, trial=trial)
     _dress(made, copied, (folder / worktree.path).lstat())
-
-
-def _format(worktree: Worktree) -> tuple[str, ...]:
-    return ("--object-format=sha256",) if worktree.sha256 else ()
 
 
 def _carry_settings(settings: Iterable[Setting], made: Path, git: Git) -> None:
@@ -207,14 +203,13 @@ def _copy_files(admin: int, common: int, made: Path) -> set[str]:
 def _copy(source: int, target: Path, wanted: Callable[[str], bool]) -> set[str]:
     """Copy the files below `source` that are `wanted`; locks of a git at work, and links, are not."""
     copied = set()
-    for node in walk(source, lost=_gone, entered=lambda node: wanted(node.path)):
+    for node in tree.walk(source, lost=_gone, entered=lambda node: wanted(node.path)):
         path = node.path
         if not node.is_file or not wanted(path) or path.endswith(".lock"):
             continue
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         with node.open() as read, (target / path).open("wb") as write:
-            while chunk := read.read(_CHUNK):
-                write.write(chunk)
+            shutil.copyfileobj(read, write)
         (target / path).chmod(stat.S_IMODE(node.facts.st_mode) & 0o777 | 0o600)
         os.utime(target / path, ns=(node.facts.st_mtime_ns, node.facts.st_mtime_ns))
         copied.add(path)
@@ -256,7 +251,7 @@ def _in(made: Path, borrowed: str | None = None) -> dict[str, str]:
 def _tips(made: Path, git: Git, worktree: Worktree, common: int, objects: str) -> bytes:
     """The objects that a merge, a rebase or another thing under way names, a line each: git packs none of them."""
     names: dict[bytes, None] = {}
-    for node in walk(made):
+    for node in tree.walk(made):
         if node.is_file and _STATE.fullmatch(node.path):
             with node.open() as file:
                 content = file.read(_MOST_STATE)
@@ -270,7 +265,7 @@ def _tips(made: Path, git: Git, worktree: Worktree, common: int, objects: str) -
 
 def _dress(made: Path, copied: set[str], dotgit: os.stat_result) -> None:
     """Give it the owner of the file that it replaces, and to what was made here that file's time: one tar each time."""
-    for node in (*walk(made), None):
+    for node in (*tree.walk(made), None):
         path = made if node is None else made / node.path
         if node is None or node.path not in copied:
             os.utime(path, ns=(dotgit.st_mtime_ns, dotgit.st_mtime_ns))

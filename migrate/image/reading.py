@@ -9,8 +9,8 @@ from bottle.layers import ImageDocuments, KnownBlob, LayerSource, LayerStream
 from bottle.model import ImageFacts, Store
 from bottle.operations import Context
 from bottle.ports import Progress
+from migrate.image.spool import DirectorySpool
 from migrate.model import Blob
-from migrate.ports import Spool
 
 _HEADERS = 100  # files are so many times larger than their headers, or more
 
@@ -18,7 +18,7 @@ _HEADERS = 100  # files are so many times larger than their headers, or more
 class ImageReading:
     """One image on its way from a source into a spool. Nothing is believed but hashes, whatever the source."""
 
-    def __init__(self, source: LayerSource, ref: str, wanted: Collection[str], spool: Spool) -> None:
+    def __init__(self, source: LayerSource, ref: str, wanted: Collection[str], spool: DirectorySpool) -> None:
         """Raises NotFound when there is no such image, VerificationFailed when it has not the layers `wanted`."""
         self._source = source
         self._ref = ref
@@ -99,14 +99,18 @@ class ImageReading:
         yield blob
 
 
-def read_layers(context: Context, ref: str, wanted: Collection[str], spool: Spool) -> bytes:
-    """Have all the layers `wanted` in the spool; the image's config. A phase of progress. Raises as `ImageReading`."""
+def read_layers(
+    context: Context, ref: str, wanted: Collection[str], spool: DirectorySpool
+) -> tuple[bytes, dict[str, Blob]]:
+    """Have all the layers `wanted` in the spool; the image's config, and the layers by diff id.
+
+    A phase of progress. Raises as `ImageReading`.
+    """
     reading = ImageReading(context.layers, ref, wanted, spool)
     size = None if reading.is_all_here else _stream_size(context, reading.image)
     with context.progress.phase("reading the image's layers", size):
-        for _ in reading.layers(context.progress):
-            pass
-    return reading.config
+        layers = {blob.diff_id: blob for blob in reading.layers(context.progress)}
+    return reading.config, layers
 
 
 def _stream_size(context: Context, image: ImageFacts) -> int | None:

@@ -21,10 +21,10 @@ from bottle.errors import NotFound, VerificationFailed
 from bottle.layers import ImageDocuments, KnownBlob, LayerStream
 from bottle.model import ImageFacts
 from bottle.ports import Progress
-from bottle.tar.chunks import ChunkReader
+from bottle.tar.chunks import ChunkReader, reading
 from bottle.tar.reader import Member, TarStream
 from migrate.model import Codec
-from migrate.tar.compression import SNIFF, Meter, decompress, sniff
+from migrate.tar.compression import SNIFF, Meter, decompress, digest_of, metered, sniff
 
 MAX_DOCUMENT = 8 << 20
 # What is kept of an archive until its manifest.json says which document is the config.
@@ -70,14 +70,8 @@ class SaveStreamSource:
     def read(self, ref: str, wanted: Set[str], progress: Progress) -> Generator[LayerStream | ImageDocuments]:
         """As `LayerSource.read`: the archive is read no further than it takes."""
         facts = self.image(ref)
-        stream = self._engine.save(ref)
-        try:
+        with reading(self._engine.save(ref)) as stream:
             yield from _Pass(TarStream(_told(stream, progress), image=True), facts, wanted).parts()
-        finally:
-            # A generator that holds a connection: the engine shall not go on writing to nobody.
-            close = getattr(stream, "close", None)
-            if close is not None:
-                close()
 
 
 def _told(stream: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
@@ -154,7 +148,7 @@ class _Pass:
 
     def _compressed(self, digest: str, codec: Codec, data: Iterable[bytes]) -> Iterator[LayerStream]:
         meter = Meter()
-        data = _metered(data, meter)
+        data = metered(data, meter)
         yield LayerStream(chunks=_until_damage(decompress(data, codec)))
         for _ in data:
             pass
@@ -163,9 +157,7 @@ class _Pass:
 
     def _document(self, digest: str, content: bytes) -> None:
         """Keep what may be the config; learn from the image's manifest which compressed blob is which layer."""
-        meter = Meter()
-        meter.update(content)
-        if meter.digest != digest:
+        if digest_of(content) != digest:
             raise VerificationFailed(f"the bytes of {digest} are not those that its name says")
         match _parse(content):
             case {"rootfs": dict()}:
@@ -202,12 +194,6 @@ def _until_damage(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Not everything that begins like compressed data is: that is damage only if the blob is not what it is called."""
     with suppress(VerificationFailed):
         yield from pieces
-
-
-def _metered(pieces: Iterable[bytes], meter: Meter) -> Iterator[bytes]:
-    for piece in pieces:
-        meter.update(piece)
-        yield piece
 
 
 def _known(layers: Sequence[object], diff_ids: Sequence[str]) -> Iterator[tuple[str, KnownBlob]]:

@@ -13,8 +13,8 @@ from bottle.operations import Context
 from bottle.operations.settle import settle
 from bottle.operations.still import frozen, stopped
 from bottle.store.state import BottleState
+from migrate.contents.outside import require_consent
 from migrate.contents.packing import Packed, outgoing
-from migrate.contents.travels import require_consent
 from migrate.host.destination import Destination
 from migrate.host.payload import total
 from migrate.host.probe import probe

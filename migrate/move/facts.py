@@ -17,10 +17,9 @@ from bottle.plan.guards import require_docker, require_here
 from bottle.store.state import BottleState
 from bottle.text import printable
 from migrate.contents.git import Git
-from migrate.contents.outside import Survey
+from migrate.contents.outside import Survey, volumes_of
 from migrate.contents.packing import own_folder, packed_before
 from migrate.contents.survey import survey
-from migrate.contents.travels import volumes_of
 from migrate.host.layers import ImagesThere, LayersThere, ask_images, ask_layers, worth_naming
 from migrate.host.probe import probe
 from migrate.model import HostFacts

@@ -1,6 +1,6 @@
 """Bring the image of a commit to another host: as much of it as it takes to have it there, proved."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bottle.errors import ConnectionLost, RemoteError, VerificationFailed
@@ -12,8 +12,7 @@ from migrate.host.link_speed import choose_level, measure_link
 from migrate.host.payload import Payload
 from migrate.image.load_archive import Layer, compose
 from migrate.image.reading import read_layers
-from migrate.image.spool import DirectorySpool
-from migrate.model import Codec
+from migrate.model import Blob, Codec
 from migrate.move.refusals import require_room
 from migrate.move.transfer import Transfer
 from migrate.secrets.policy import look_through, own_layers, require_clean, send_along
@@ -100,14 +99,16 @@ def _compose(
 ) -> Brought:
     """The archive that the engine there is to be fed, cut where layers begin and end."""
     wanted = frozenset(commit.diff_ids) - present.diff_ids
-    layers = transfer.spool("layers", codec, _level(transfer, there, codec) if wanted else None)
+    # As hard as the link allows.
+    level = choose_level(codec, measure_link(there.shell), transfer.options.rate) if wanted else None
+    layers = transfer.spool("layers", codec, level)
     with transfer.writing_here():
-        config = read_layers(transfer.context, commit.tag, wanted, layers)
-    along = _look_through(transfer, commit, layers, config)
+        config, blobs = read_layers(transfer.context, commit.tag, wanted, layers)
+    along = _look_through(transfer, commit, blobs, config)
     archive = compose(
         config=config,
         diff_ids=commit.diff_ids,
-        blobs={diff_id: blob for diff_id in wanted if (blob := layers.blob(diff_id)) is not None},
+        blobs=blobs,
         tag=tag_there(commit, there.identity),
         store=there.host.store,
         known=present.blobs,
@@ -116,15 +117,12 @@ def _compose(
     return Brought(order=tuple(order), along=along)
 
 
-def _level(transfer: Transfer, there: Destination, codec: Codec) -> int | None:
-    """As hard as the link allows."""
-    return choose_level(codec, measure_link(there.shell), transfer.options.rate)
-
-
-def _look_through(transfer: Transfer, commit: CommitRecord, layers: DirectorySpool, config: bytes) -> tuple[str, ...]:
+def _look_through(
+    transfer: Transfer, commit: CommitRecord, layers: Mapping[str, Blob], config: bytes
+) -> tuple[str, ...]:
     """Before anything of the image is sent; what the destination has already does not leave, and is not here."""
     metadata = transfer.state.metadata()
-    own = [blob for diff_id in own_layers(metadata, commit) if (blob := layers.blob(diff_id)) is not None]
+    own = [layers[diff_id] for diff_id in own_layers(metadata, commit) if diff_id in layers]
     staying = "" if transfer.options.keep else f"; or to stay on this host: bottle resume {transfer.identity}"
     return require_clean(
         look_through(own, config, transfer.finder, transfer.context.progress),

@@ -53,24 +53,17 @@ def told_from_here(text: str, host: str) -> str:
     )
 
 
-def plan_to_json(plan: MovePlan) -> Json:
-    """A plan as it travels."""
-    return _forms().to_json(plan)
+def report_to_json(report: MovePlan | Moved) -> Json:
+    """A plan, or a move that is done, as it travels."""
+    return _forms().to_json(report)
 
 
-def plan_from_json(data: Json, host: str) -> MovePlan:
-    """The inverse of `plan_to_json` on the host that pulls; the texts are told from there. Raises RemoteError."""
-    return _read(data, MovePlan, host)
-
-
-def moved_to_json(moved: Moved) -> Json:
-    """A move that is done, as it travels."""
-    return _forms().to_json(moved)
-
-
-def moved_from_json(data: Json, host: str) -> Moved:
-    """The inverse of `moved_to_json` on the host that pulls; the texts are told from there. Raises RemoteError."""
-    return _read(data, Moved, host)
+def report_from_json(data: Json, cls: type[T], host: str) -> T:
+    """The inverse of `report_to_json` on the host that pulls; the texts are told from there. Raises RemoteError."""
+    try:
+        return _forms(host).from_json(data, cls)
+    except Unreadable as exc:
+        raise RemoteError(f"the far host's report makes no sense: {printable(str(exc), 100)}") from exc
 
 
 def error_to_json(error: BottleError) -> Json:
@@ -128,13 +121,6 @@ def _forms(host: str = "") -> Forms:
             Missing: Form(read={"name": told, "identity": shown}),
         }
     )
-
-
-def _read(data: Json, cls: type[T], host: str) -> T:
-    try:
-        return _forms(host).from_json(data, cls)
-    except Unreadable as exc:
-        raise RemoteError(f"the far host's report makes no sense: {printable(str(exc), 100)}") from exc
 
 
 def _shortened(document: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tarfile import LNKTYPE
 
 from bottle.errors import PreflightRefused, VerificationFailed
-from bottle.model import CommitRecord, Metadata
+from bottle.model import CommitRecord, ImageFacts, Metadata
 from bottle.ports import Progress
 from bottle.tar.reader import TarStream
 from migrate.model import Blob
@@ -37,10 +37,10 @@ class Allowed:
         )
 
 
-def own_layers(metadata: Metadata, commit: CommitRecord) -> tuple[str, ...]:
-    """The layers of a commit that the bottle wrote itself, lowest first; all where its base is not below."""
+def own_layers(metadata: Metadata, image: CommitRecord | ImageFacts) -> tuple[str, ...]:
+    """The layers of an image that the bottle wrote itself, lowest first; all where its base is not below."""
     base = metadata.base
-    return commit.diff_ids[len(base) :] if commit.diff_ids[: len(base)] == base else commit.diff_ids
+    return image.diff_ids[len(base) :] if image.diff_ids[: len(base)] == base else image.diff_ids
 
 
 def finder_for(metadata: Metadata, environ: Mapping[str, str], progress: Progress) -> Finder:

@@ -38,6 +38,18 @@ class Meter:
         return f"sha256:{self._hash.hexdigest()}"
 
 
+def digest_of(data: bytes) -> str:
+    """`sha256:<64 hex>` of bytes in memory."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def metered(pieces: Iterable[bytes], meter: Meter) -> Iterator[bytes]:
+    """`pieces`, passed through."""
+    for piece in pieces:
+        meter.update(piece)
+        yield piece
+
+
 class Compressor(Protocol):
     """Turns bytes into fewer."""
 

@@ -244,7 +244,7 @@ def refused(archive: bytes, spool: DirectorySpool, wanted: tuple[str, ...] = DIF
     with pytest.raises(VerificationFailed) as caught:
         read(engine, spool, wanted)
     assert engine.closed
-    assert not [path for path in spool._folder.iterdir() if path.name.startswith(".")]
+    assert not [path for path in spool.folder.iterdir() if path.name.startswith(".")]
     return caught.value.what
 
 
