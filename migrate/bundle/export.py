@@ -1,6 +1,6 @@
 """`export`: a bottle, with all its work, in one sealed file. The bottle stays the owner here and goes on."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bottle.errors import MovedAway, NotFound
 from bottle.files import tree
-from bottle.model import CommitRecord, ContainerFacts, Metadata, MigrationPhase, Stays
+from bottle.model import CommitRecord, ContainerFacts, MigrationPhase, Stays
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.operations.outside import left_outside, remove_outside
@@ -32,7 +32,9 @@ from migrate.image.reading import read_layers
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec
 from migrate.move.rehearsal import look_ahead, require_possible
+from migrate.secrets.patterns import Finder
 from migrate.secrets.policy import Allowed, finder_for, look_through, own_layers, require_clean, send_along
+from migrate.secrets.scan import Find
 
 _NOT_WRITTEN = "no bundle was written; the bottle goes on as it was"
 
@@ -79,31 +81,10 @@ def export(
         plan = plan_export(facts)
         if not consent:
             require_consent(plan.left_behind, state.identity, left=UNCHANGED)
+        exporting = _Export(context, state, file, plan, allowed or Allowed(), consent=consent)
         if facts.container is not None and facts.container.status.alive:
-            _require_beforehand(context, state, facts.container, plan, allowed or Allowed())
-        return _Export(context, state, file, plan, allowed or Allowed(), consent=consent).run()
-
-
-def _require_beforehand(
-    context: Context, state: BottleState, container: ContainerFacts, plan: ExportPlan, allowed: Allowed
-) -> None:
-    """Refuse, while the agent works, what would be refused when it was paused and committed."""
-    metadata, image = state.metadata(), context.engine.image(container.image)
-    require_possible(context, state, plan.workspace, commits=plan.commit is None)
-    if image is not None:
-        finder = finder_for(metadata, context.environ, context.progress)
-        finds = look_ahead(context, metadata, container, image, finder)
-        require_clean(
-            finds,
-            _allowed(metadata, allowed),
-            subject=str(state.identity),
-            left=_NOT_WRITTEN,
-            next_step=send_along(metadata),
-        )
-
-
-def _allowed(metadata: Metadata, allowed: Allowed) -> Allowed:
-    return replace(allowed, carry=(*metadata.agent.carry, *allowed.carry))
+            exporting.require_beforehand(facts.container)
+        return exporting.run()
 
 
 def _observe(context: Context, state: BottleState) -> ExportFacts:
@@ -145,6 +126,13 @@ class _Export:
         self._allowed = allowed
         self._consent = consent
         self._folder = context.home.path / "outgoing" / str(state.identity) / "export"
+
+    def require_beforehand(self, container: ContainerFacts) -> None:
+        """Refuse, while the agent works, what would be refused when it was paused and committed."""
+        context, image = self._context, self._context.engine.image(container.image)
+        require_possible(context, self._state, self._plan.workspace, commits=self._plan.commit is None)
+        if image is not None:
+            self._require_clean(lambda finder: look_ahead(context, self._state.metadata(), container, image, finder))
 
     def run(self) -> Exported:
         self._drop_what_is_stale()
@@ -204,12 +192,15 @@ class _Export:
         return packed
 
     def _look_through(self, commit: CommitRecord, layers: Mapping[str, Blob], config: bytes) -> tuple[str, ...]:
+        own = [layers[diff_id] for diff_id in own_layers(self._state.metadata(), commit)]
+        return self._require_clean(lambda finder: look_through(own, config, finder, self._context.progress))
+
+    def _require_clean(self, look: Callable[[Finder], tuple[Find, ...]]) -> tuple[str, ...]:
+        """The credentials that go along because they may, of those that `look` finds."""
         context, metadata = self._context, self._state.metadata()
-        own = [layers[diff_id] for diff_id in own_layers(metadata, commit)]
-        finder = finder_for(metadata, context.environ, context.progress)
         return require_clean(
-            look_through(own, config, finder, context.progress),
-            _allowed(metadata, self._allowed),
+            look(finder_for(metadata, context.environ, context.progress)),
+            replace(self._allowed, carry=(*metadata.agent.carry, *self._allowed.carry)),
             subject=str(metadata.identity),
             left=_NOT_WRITTEN,
             next_step=send_along(metadata),

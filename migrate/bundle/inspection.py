@@ -1,6 +1,6 @@
 """The first pass over a bundle: everything in it is looked at, and nothing is written anywhere."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +54,7 @@ class BundleContents:
 def inspect_bundle(file: BundleFile, progress: Progress) -> BundleContents:
     """Look at every byte of a bundle. Raises VerificationFailed, StateTooNew or BackendUnsupported."""
     manifest, config = file.manifest, b""
-    state = _State({}, (), False, False)
+    contents: BundleContents | None = None
     with progress.phase("checking the bundle", sum(member.size for member in manifest.members)):
         for member in manifest.members:
             try:
@@ -63,23 +63,16 @@ def inspect_bundle(file: BundleFile, progress: Progress) -> BundleContents:
                         config = composed(b"".join(file.plain(member, progress)))
                         _require_config(config, manifest)
                     case MemberKind.STATE:
-                        state = _read_state(file, member, progress)
+                        contents = _read_state(file, member, config, progress)
                     case _:
                         tar = ItemReader(file.plain(member, progress), layer=member.kind is MemberKind.LAYER)
                         for _ in admitted(tar, rules_of(member)):
                             pass
             except VerificationFailed as exc:
                 raise exc if exc.left == bundle.LEFT else bundle.refusal(f"{member.name}: {exc.what}") from exc
-    metadata, commits = _parse(state.documents)
-    _require_consistent(metadata, commits, manifest)
-    return BundleContents(
-        config=config,
-        metadata=metadata,
-        commits=commits,
-        left_out=state.unknown,
-        dockerfile=state.dockerfile,
-        rebuild=state.rebuild,
-    )
+    assert contents is not None  # the manifest's parser says that a state is there
+    _require_consistent(contents.metadata, contents.commits, manifest)
+    return contents
 
 
 def rules_of(member: BundleMember) -> Rules:
@@ -95,17 +88,7 @@ def rules_of(member: BundleMember) -> Rules:
             return LAYER
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
-    """What counts of a state folder: its documents by name, names that nobody knows, and as `BundleContents` has it."""
-
-    documents: Mapping[str, bytes]
-    unknown: tuple[str, ...]
-    dockerfile: bool
-    rebuild: bool
-
-
-def _read_state(file: BundleFile, member: BundleMember, progress: Progress) -> _State:
+def _read_state(file: BundleFile, member: BundleMember, config: bytes, progress: Progress) -> BundleContents:
     documents: dict[str, bytes] = {}
     unknown: dict[str, None] = {}
     dockerfile = rebuild = False
@@ -131,7 +114,15 @@ def _read_state(file: BundleFile, member: BundleMember, progress: Progress) -> _
             raise bundle.refusal(f"its state holds {item.path[:200]!r}, a hard link to what is not taken over")
         elif top not in TAKEN_OVER | WRITTEN_HERE and not top.startswith("."):
             unknown[top] = None
-    return _State(documents, tuple(unknown), dockerfile, rebuild)
+    metadata, commits = _parse(documents)
+    return BundleContents(
+        config=config,
+        metadata=metadata,
+        commits=commits,
+        left_out=tuple(unknown),
+        dockerfile=dockerfile,
+        rebuild=rebuild,
+    )
 
 
 def _is_request(item: Item, tar: ItemReader) -> bool:
@@ -173,8 +164,8 @@ def _require_config(config: bytes, manifest: BundleManifest) -> None:
         raise bundle.refusal("the image's config is that of another image")
 
 
-def _require_consistent(metadata: Metadata, commits: Iterable[CommitRecord], manifest: BundleManifest) -> None:
-    """Refuse what no `bottle start` could have made, or what is not this bundle's.
+def _require_consistent(metadata: Metadata, commits: Sequence[CommitRecord], manifest: BundleManifest) -> None:
+    """Refuse what no `bottle start` could have made, what is not this bundle's, or a history without its commit.
 
     Raises VerificationFailed, or BackendUnsupported.
     """
@@ -190,10 +181,6 @@ def _require_consistent(metadata: Metadata, commits: Iterable[CommitRecord], man
     }
     if declared != mounted:
         raise bundle.refusal("its volumes are not those that its metadata names")
-
-
-def require_held(commits: Iterable[CommitRecord], manifest: BundleManifest) -> None:
-    """Refuse a history without the commit that the bundle holds, as its manifest says. Raises VerificationFailed."""
     held = [commit for commit in commits if commit.number == manifest.commit.number]
     if len(held) != 1 or (held[0].diff_ids, held[0].config_digest) != (
         manifest.commit.diff_ids,
