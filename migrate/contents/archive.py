@@ -6,7 +6,6 @@ import posixpath
 import stat
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -156,8 +155,10 @@ class _Packing:
             self.members["."] = stat.S_IFDIR
         for node in self._nodes():
             if node.path not in self.leave_out and self._is_wanted(node.path):
-                with self._vanishing(node.path):
+                try:
                     self._add(archive, node)
+                except OSError as exc:  # nothing of what is gone is written yet when that shows
+                    self._lost(node.path, exc)
         for name, content in sorted(self.instead.items()):
             member = tarfile.TarInfo(f"./{name}")
             member.size, member.mode = len(content), 0o600
@@ -176,14 +177,6 @@ class _Packing:
 
     def _is_wanted(self, path: str) -> bool:
         return self.wanted is None or path in self.wanted
-
-    @contextmanager
-    def _vanishing(self, path: str) -> Iterator[None]:
-        """Nothing of what is gone is written yet when that shows."""
-        try:
-            yield
-        except OSError as exc:
-            self._lost(path, exc)
 
     @property
     def _lost(self) -> Callable[[str, OSError], None]:

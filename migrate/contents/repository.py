@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bottle.errors import BottleError, PreflightRefused
@@ -36,42 +36,37 @@ _STATE = re.compile(
 )
 
 
+@dataclass(slots=True)
 class Repositories:
     """What travels in place of the `.git` files of `worktrees` in `folder`: repositories of their own, in `staging`.
 
     They are made at the first look, and anew where what they were made of has changed since.
     """
 
-    def __init__(
-        self,
-        worktrees: tuple[Worktree, ...],
-        folder: Path,
-        staging: Path,
-        git: Git,
-        leave_out: frozenset[str] = frozenset(),
-    ) -> None:
-        self._worktrees = worktrees
-        self._folder = folder
-        self._staging = staging
-        self._git = git
-        self._leave_out = leave_out
-        self._seen: dict[str, tuple[IndexEntry | None, Index, Index]] = {}
-        self._made: Counter[str] = Counter()
-        tree.discard(staging)
+    worktrees: tuple[Worktree, ...]
+    folder: Path
+    staging: Path
+    git: Git
+    leave_out: frozenset[str] = frozenset()
+    _seen: dict[str, tuple[IndexEntry | None, Index, Index]] = field(init=False, default_factory=dict)
+    _made: Counter[str] = field(init=False, default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        tree.discard(self.staging)
 
     @property
     def exchanged(self) -> Mapping[str, Path]:
         """For the path of each such file, a folder that holds nothing but what is to travel in its place."""
-        return {each.path: self._place(each) / "repository" for each in self._worktrees}
+        return {each.path: self._place(each) / "repository" for each in self.worktrees}
 
     def look(self) -> Index:
         """What is in the folder now, with the repositories in their places.
 
         Raises OSError where something cannot be looked at, PreflightRefused where a repository cannot be made.
         """
-        found = look(self._folder, self._leave_out)
+        found = look(self.folder, self.leave_out)
         entries = dict(found.entries)
-        for worktree in self._worktrees:
+        for worktree in self.worktrees:
             self._refresh(worktree, entries.pop(worktree.path, None))
             made = look(self._place(worktree) / "repository" / ".git")
             # Nobody else writes there, so nothing there is in doubt, however new: what counts is which making it is of.
@@ -85,31 +80,31 @@ class Repositories:
     def rehearse(self) -> None:
         """See that all of them can be made. Raises PreflightRefused."""
         try:
-            for worktree in self._worktrees:
+            for worktree in self.worktrees:
                 self._make(worktree, trial=True)
         finally:
-            tree.discard(self._staging)
+            tree.discard(self.staging)
 
     def _place(self, worktree: Worktree) -> Path:
-        return self._staging / str(self._worktrees.index(worktree))
+        return self.staging / str(self.worktrees.index(worktree))
 
     def _refresh(self, worktree: Worktree, dotgit: IndexEntry | None) -> None:
         admin = _look_at(Path(worktree.admin), lambda name: name not in OWN_STATE or name == "config.worktree")
         now = (dotgit, admin, _look_at(Path(worktree.common), lambda name: name in _COMMON))
         before = self._seen.get(worktree.path)
         if before is not None and before[0] != dotgit:
-            raise OSError(f"{self._folder / worktree.path} was changed meanwhile")
+            raise OSError(f"{self.folder / worktree.path} was changed meanwhile")
         self._seen[worktree.path] = now
         if before is None or compare(before[1], now[1]) or compare(before[2], now[2]):
             self._make(worktree, trial=False)
             self._made[worktree.path] += 1
 
     def _make(self, worktree: Worktree, *, trial: bool) -> None:
-        place, folder = self._place(worktree), self._folder / posixpath.dirname(worktree.path)
+        place, folder = self._place(worktree), self.folder / posixpath.dirname(worktree.path)
         tree.discard(place)
         try:
             place.mkdir(mode=0o700, parents=True)
-            _make(worktree, self._folder, place, self._git, trial=trial)
+            _make(worktree, self.folder, place, self.git, trial=trial)
         except (GitFailed, OSError) as exc:
             what = exc.what if isinstance(exc, BottleError) else str(exc)
             raise PreflightRefused(

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from bottle.errors import ConnectionLost, RemoteError, VerificationFailed
 from bottle.model import CommitRecord
-from migrate.contents.packing import tag_there
 from migrate.host.destination import Destination
 from migrate.host.layers import ImagesThere, LayersThere, ask_layers
 from migrate.host.link_speed import choose_level, measure_link
@@ -71,7 +70,7 @@ def _has_it_all(transfer: Transfer, there: Destination, commit: CommitRecord, im
     image = transfer.context.engine.image(commit.tag)
     if image is None or images.chains.get(image.id) != commit.diff_ids:
         return False
-    tag = tag_there(commit, there.identity)
+    tag = there.identity.committed(commit.number)
     try:
         there.tag(image.id, tag)
         there.verify_image(commit, tag)
@@ -84,7 +83,7 @@ def _has_it_all(transfer: Transfer, there: Destination, commit: CommitRecord, im
 
 
 def _load(there: Destination, order: Sequence[Payload], commit: CommitRecord) -> None:
-    tag = tag_there(commit, there.identity)
+    tag = there.identity.committed(commit.number)
     try:
         there.load(order)
         there.verify_image(commit, tag)
@@ -109,7 +108,7 @@ def _compose(
         config=config,
         diff_ids=commit.diff_ids,
         blobs=blobs,
-        tag=tag_there(commit, there.identity),
+        tag=there.identity.committed(commit.number),
         store=there.host.store,
         known=present.blobs,
     )
