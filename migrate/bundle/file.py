@@ -4,7 +4,7 @@ import os
 import secrets
 import stat
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -16,7 +16,7 @@ from bottle.tar.chunks import CHUNK
 from bottle.words import size
 from migrate.bundle import format as bundle
 from migrate.bundle.format import BLOCK, MANIFEST, SEAL, BundleManifest, BundleMember
-from migrate.tar.compression import Meter, decompress, metered
+from migrate.tar.compression import Meter, decompress, metered, pieces_of
 
 
 class BundleFile:
@@ -213,22 +213,13 @@ def _pieces(document: bytes, manifest: BundleManifest, sources: Mapping[str, Pat
 
 def _as_promised(member: BundleMember, source: Path | bytes) -> Iterator[bytes]:
     meter = Meter()
-    yield from metered(_read(source), meter)
+    yield from metered((source,) if isinstance(source, bytes) else pieces_of(source), meter)
     if (meter.size, meter.digest) != (member.size, member.digest):
         raise VerificationFailed(
             f"{member.name} changed on this disk between packing and writing it",
             left="no bundle was written; the bottle goes on as it was",
             next_step="the same command again",
         )
-
-
-def _read(source: Path | bytes) -> Iterable[bytes]:
-    if isinstance(source, bytes):
-        yield source
-        return
-    with source.open("rb") as file:
-        while piece := file.read(CHUNK):
-            yield piece
 
 
 def _give_name(temporary: Path, target: Path) -> None:

@@ -17,7 +17,7 @@ from bottle.layers import KnownBlob
 from bottle.model import Store
 from bottle.ports import Progress
 from migrate.model import Blob, Codec
-from migrate.tar.compression import digest_of
+from migrate.tar.compression import digest_of, told
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _TAG = re.compile(r"(?P<repository>[a-z0-9][a-z0-9_.-]*):(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})")
@@ -115,9 +115,7 @@ def compose(
 def fed(archive: Archive, read: Callable[[Blob], Iterable[bytes]], progress: Progress) -> Iterator[bytes]:
     """The bytes of an archive for an engine's `load`; `read` gives those of a blob as it stands in the archive."""
     for part in archive.parts:
-        for piece in read(part.blob) if isinstance(part, Layer) else (part.data,):
-            progress.advance(len(piece))
-            yield piece
+        yield from told(read(part.blob) if isinstance(part, Layer) else (part.data,), progress)
 
 
 def _manifest(config: bytes, layers: Sequence[Mapping[str, object]]) -> bytes:

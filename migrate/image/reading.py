@@ -22,19 +22,14 @@ class ImageReading:
         """Raises NotFound when there is no such image, VerificationFailed when it has not the layers `wanted`."""
         self._source = source
         self._ref = ref
-        self._image = source.image(ref)
+        self.image = source.image(ref)
         self._spool = spool
         self._documents: ImageDocuments | None = None
-        if stray := set(wanted).difference(self._image.diff_ids):
+        if stray := set(wanted).difference(self.image.diff_ids):
             raise VerificationFailed(f"image {ref} has no layer {', '.join(sorted(stray))}")
-        here = {diff_id: spool.blob(diff_id) for diff_id in self._image.diff_ids if diff_id in wanted}
+        here = {diff_id: spool.blob(diff_id) for diff_id in self.image.diff_ids if diff_id in wanted}
         self._here = tuple(blob for blob in here.values() if blob is not None)
         self._missing = {diff_id for diff_id, blob in here.items() if blob is None}
-
-    @property
-    def image(self) -> ImageFacts:
-        """What is read."""
-        return self._image
 
     @property
     def is_all_here(self) -> bool:
@@ -48,12 +43,12 @@ class ImageReading:
         layer does not come or is not what it is called, StateDamaged when it cannot be written.
         """
         yield from self._here
-        config = self._spool.config(self._image.id)
+        config = self._spool.config(self.image.id)
         if self._missing or config is None:
             yield from self._read(progress)
         else:
             self._documents = ImageDocuments(config=config)
-        if _diff_ids(self.config) != self._image.diff_ids:
+        if _diff_ids(self.config) != self.image.diff_ids:
             raise VerificationFailed(f"the config that came with image {self._ref} is that of another image")
 
     @property
@@ -84,7 +79,7 @@ class ImageReading:
                 left="layers that came whole are kept for the next run",
                 next_step="the same command again; if it fails again, look at the engine's log and disk",
             ) from exc
-        self._spool.keep_config(self._image.id, self.config)
+        self._spool.keep_config(self.image.id, self.config)
 
     def _spooled(self, stream: LayerStream) -> Iterator[Blob]:
         with self._spool.writer() as writer:

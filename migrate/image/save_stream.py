@@ -24,7 +24,7 @@ from bottle.ports import Progress
 from bottle.tar.chunks import ChunkReader, reading
 from bottle.tar.reader import Member, TarStream
 from migrate.model import Codec
-from migrate.tar.compression import SNIFF, Meter, decompress, digest_of, metered, sniff
+from migrate.tar.compression import SNIFF, Meter, decompress, digest_of, metered, sniff, told
 
 MAX_DOCUMENT = 8 << 20
 # What is kept of an archive until its manifest.json says which document is the config.
@@ -71,13 +71,7 @@ class SaveStreamSource:
         """As `LayerSource.read`: the archive is read no further than it takes."""
         facts = self.image(ref)
         with reading(self._engine.save(ref)) as stream:
-            yield from _Pass(TarStream(_told(stream, progress), image=True), facts, wanted).parts()
-
-
-def _told(stream: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
-    for piece in stream:
-        progress.advance(len(piece))
-        yield piece
+            yield from _Pass(TarStream(told(stream, progress), image=True), facts, wanted).parts()
 
 
 class _Pass:

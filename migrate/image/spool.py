@@ -41,7 +41,7 @@ class DirectorySpool:
     def __init__(self, folder: Path, codec: Codec, *, level: int | None = None, threads: int = 1) -> None:
         """Open or make `folder`. Raises StateDamaged when it is not a folder of this user alone."""
         self.folder = folder
-        self._codec = codec
+        self.codec = codec
         self._level = level
         self._threads = threads
         try:
@@ -64,9 +64,7 @@ class DirectorySpool:
             case {"schema": 1, "diff_size": int(diff_size), "digest": str(digest), "size": int(size)} if (
                 _DIGEST.fullmatch(digest) and diff_size >= 0 and stat.S_ISREG(status.st_mode) and status.st_size == size
             ):
-                return Blob(
-                    diff_id=diff_id, diff_size=diff_size, digest=digest, size=size, codec=self._codec, path=path
-                )
+                return Blob(diff_id=diff_id, diff_size=diff_size, digest=digest, size=size, codec=self.codec, path=path)
             case _:
                 return None
 
@@ -101,7 +99,7 @@ class DirectorySpool:
         try:
             # Unbuffered: a compressor's pieces are large, and closing after a failed write must not fail again.
             with os.fdopen(descriptor, "wb", buffering=0) as file:
-                packer = CompressingWriter(file, self._codec, self._level, self._threads)
+                packer = CompressingWriter(file, self.codec, self._level, self._threads)
                 yield SpoolWriter(file, temporary, packer, self._adopt)
         finally:
             with suppress(OSError):
@@ -144,7 +142,7 @@ class DirectorySpool:
         match = _DIGEST.fullmatch(diff_id)
         if match is None:
             raise VerificationFailed(f"{diff_id[:100]!r} is no digest of a layer")
-        return self.folder / f"{match[1]}.{self._codec.value or 'tar'}"
+        return self.folder / f"{match[1]}.{self.codec.value or 'tar'}"
 
     def _config_path(self, image: str) -> Path:
         return self.folder / (hashlib.sha256(image.encode()).hexdigest() + _CONFIG)

@@ -52,18 +52,13 @@ class Performer:
         self._images = ImageKeeper(self._site)
         self._lock = threading.Lock()
         self._turns = _Turns()
-        self._pieces = 0
+        self.pieces = 0  # that were staged
         self._brought = False
 
     @property
     def arrives_as(self) -> Identity:
         """What the bottle is called here. Raises Breach before that is known."""
         return self._site.identity
-
-    @property
-    def pieces(self) -> int:
-        """How many pieces were staged."""
-        return self._pieces
 
     def is_here(self) -> bool:
         """Whether this host owns the bottle now, whatever anybody says."""
@@ -74,10 +69,10 @@ class Performer:
         with self._lock:
             script = self._policy.check(request)
         if script.streams:
-            with self._turns.shared():
+            with self._turns.turn(alone=False):
                 self._require_not_ours(script)
                 return self._stream(script, stdin, request.silence)
-        with _spooled(stdin, script.stdin) as spool, self._turns.exclusive():
+        with _spooled(stdin, script.stdin) as spool, self._turns.turn(alone=True):
             self._require_not_ours(script)
             reply = self._perform(script, spool, request.silence)
             if isinstance(script, commands.Register | commands.Withdraw):  # which tell of a move by its nonce
@@ -114,8 +109,8 @@ class Performer:
         if isinstance(script, commands.Piece):
             most = script.size
             with self._lock:
-                self._pieces += 1
-                if self._pieces > _MOST_PIECES:
+                self.pieces += 1
+                if self.pieces > _MOST_PIECES:
                     raise Breach("the far host sends more pieces than any bottle has")
             if self._site.room() < most:
                 full = f"the disk of {self._site.terms.bottle_home} is full"
@@ -177,29 +172,18 @@ class _Turns:
         self._taken = False
 
     @contextmanager
-    def shared(self) -> Iterator[None]:
-        """A turn beside others of its kind."""
+    def turn(self, *, alone: bool) -> Iterator[None]:
+        """A turn: beside others, or alone."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._taken)
-            self._shared += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._shared -= 1
-                self._changed.notify_all()
-
-    @contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """A turn alone."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._taken and not self._shared)
-            self._taken = True
+            self._changed.wait_for(lambda: not self._taken and not (alone and self._shared))
+            self._taken = alone
+            self._shared += not alone
         try:
             yield
         finally:
             with self._changed:
                 self._taken = False
+                self._shared -= not alone
                 self._changed.notify_all()
 
 

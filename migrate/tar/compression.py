@@ -3,11 +3,13 @@
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 import zstandard
 
 from bottle.errors import VerificationFailed
+from bottle.ports import Progress
 from bottle.tar.chunks import CHUNK, ChunkReader
 from migrate.model import Blob, Codec
 
@@ -47,6 +49,13 @@ def metered(pieces: Iterable[bytes], meter: Meter) -> Iterator[bytes]:
     """`pieces`, passed through."""
     for piece in pieces:
         meter.update(piece)
+        yield piece
+
+
+def told(pieces: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
+    """`pieces`, passed through, while somebody watches how far it has come."""
+    for piece in pieces:
+        progress.advance(len(piece))
         yield piece
 
 
@@ -141,8 +150,13 @@ def decompress(chunks: Iterable[bytes], codec: Codec) -> Iterator[bytes]:
 
 
 def packed(blob: Blob) -> Iterator[bytes]:
-    """Its file, as it is."""
-    with blob.path.open("rb") as file:
+    """The file of what was spooled, as it is."""
+    return pieces_of(blob.path)
+
+
+def pieces_of(path: Path) -> Iterator[bytes]:
+    """The content of a file, a chunk at a time."""
+    with path.open("rb") as file:
         while chunk := file.read(CHUNK):
             yield chunk
 

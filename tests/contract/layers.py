@@ -128,7 +128,7 @@ class LayerSourceContract:
     ) -> None:
         every = frozenset(subject.diff_ids)
         read(subject.source, subject.ref, every, spool)
-        other = DirectorySpool(tmp_path / "other", Codec.ZSTD, threads=2)
+        other = DirectorySpool(tmp_path / "other", spool.codec, threads=2)
         read(subject.source, subject.ref, every, other)
         for diff_id in every:
             first, second = spool.blob(diff_id), other.blob(diff_id)
