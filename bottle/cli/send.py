@@ -17,7 +17,7 @@ from bottle.moveoptions import MoveOptions
 from bottle.operations import Context
 from bottle.text import printable
 from migrate import move, offer, plan
-from migrate.pull.messages import error_to_json, moved_to_json, plan_to_json
+from migrate.pull.messages import error_to_json, report_to_json
 from migrate.transport.stdio import RelayedProgress, StdioRemote
 
 
@@ -106,8 +106,8 @@ def _run(
     options = replace(options, carry=carried(context, state))
     remote.greet(offer(state.metadata(), rebuild=state.rebuild_due))
     if planning:
-        return {"plan": plan_to_json(plan(context, state, remote, options))}
-    return {"moved": moved_to_json(move(context, state, remote, options))}
+        return {"plan": report_to_json(plan(context, state, remote, options))}
+    return {"moved": report_to_json(move(context, state, remote, options))}
 
 
 def _stop() -> None:

@@ -1,13 +1,14 @@
 """`export`: a bottle, with all its work, in one sealed file. The bottle stays the owner here and goes on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from bottle.errors import MovedAway, NotFound
 from bottle.files import tree
-from bottle.model import CommitRecord, ContainerFacts, Metadata, MigrationPhase, Stays
+from bottle.model import CommitRecord, ContainerFacts, MigrationPhase, Stays
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.operations.outside import left_outside, remove_outside
@@ -24,15 +25,16 @@ from migrate.bundle.members import Packing, links_out, members_of, one_tar
 from migrate.bundle.plan import UNCHANGED, ExportFacts, ExportPlan, plan_export
 from migrate.contents.git import Git
 from migrate.contents.live_folder import keep_up
-from migrate.contents.outside import Survey
+from migrate.contents.outside import Survey, require_consent
 from migrate.contents.packing import Packed, own_folder, pack_beside, repositories_of, require_same_needs
 from migrate.contents.survey import survey
-from migrate.contents.travels import require_consent
 from migrate.image.reading import read_layers
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec
 from migrate.move.rehearsal import look_ahead, require_possible
+from migrate.secrets.patterns import Finder
 from migrate.secrets.policy import Allowed, finder_for, look_through, own_layers, require_clean, send_along
+from migrate.secrets.scan import Find
 
 _NOT_WRITTEN = "no bundle was written; the bottle goes on as it was"
 
@@ -79,31 +81,10 @@ def export(
         plan = plan_export(facts)
         if not consent:
             require_consent(plan.left_behind, state.identity, left=UNCHANGED)
+        exporting = _Export(context, state, file, plan, allowed or Allowed(), consent=consent)
         if facts.container is not None and facts.container.status.alive:
-            _require_beforehand(context, state, facts.container, plan, allowed or Allowed())
-        return _Export(context, state, file, plan, allowed or Allowed(), consent=consent).run()
-
-
-def _require_beforehand(
-    context: Context, state: BottleState, container: ContainerFacts, plan: ExportPlan, allowed: Allowed
-) -> None:
-    """Refuse, while the agent works, what would be refused when it was paused and committed."""
-    metadata, image = state.metadata(), context.engine.image(container.image)
-    require_possible(context, state, plan.workspace, commits=plan.commit is None)
-    if image is not None:
-        finder = finder_for(metadata, context.environ, context.progress)
-        finds = look_ahead(context, metadata, container, image, finder)
-        require_clean(
-            finds,
-            _allowed(metadata, allowed),
-            subject=str(state.identity),
-            left=_NOT_WRITTEN,
-            next_step=send_along(metadata),
-        )
-
-
-def _allowed(metadata: Metadata, allowed: Allowed) -> Allowed:
-    return replace(allowed, carry=(*metadata.agent.carry, *allowed.carry))
+            exporting.require_beforehand(facts.container)
+        return exporting.run()
 
 
 def _observe(context: Context, state: BottleState) -> ExportFacts:
@@ -146,18 +127,25 @@ class _Export:
         self._consent = consent
         self._folder = context.home.path / "outgoing" / str(state.identity) / "export"
 
+    def require_beforehand(self, container: ContainerFacts) -> None:
+        """Refuse, while the agent works, what would be refused when it was paused and committed."""
+        context, image = self._context, self._context.engine.image(container.image)
+        require_possible(context, self._state, self._plan.workspace, commits=self._plan.commit is None)
+        if image is not None:
+            self._require_clean(lambda finder: look_ahead(context, self._state.metadata(), container, image, finder))
+
     def run(self) -> Exported:
         self._drop_what_is_stale()
         message = f"exported to {self._file.name}" if self._plan.commit is None else None
         with frozen(self._context, self._state, message=message, by="an export") as commit:
             packed = self._pack(commit)
             links = links_out(self._plan.workspace) if self._plan.workspace is not None else {}
-        config, layers = self._layers(commit)
+        config, layers = read_layers(self._context, commit.tag, commit.diff_ids, self._spool("layers"))
         along = self._look_through(commit, layers, config)
         workspace = one_tar(packed.workspace, self._spool("files"), links) if packed.workspace is not None else None
         packing = Packing(
             config=config,
-            layers=layers,
+            layers=tuple(layers[diff_id] for diff_id in commit.diff_ids),
             volumes=self._volumes(packed),
             workspace=workspace,
             state=packed.state.blob,
@@ -203,24 +191,16 @@ class _Export:
             require_same_needs(metadata, packed, workspace=None, left=_NOT_WRITTEN, next_step=again)
         return packed
 
-    def _layers(self, commit: CommitRecord) -> tuple[bytes, tuple[Blob, ...]]:
-        """The image's config, and all its layers, base first."""
-        spool = self._spool("layers")
-        config = read_layers(self._context, commit.tag, commit.diff_ids, spool)
-        layers = tuple(blob for diff_id in commit.diff_ids if (blob := spool.blob(diff_id)) is not None)
-        if len(layers) != len(commit.diff_ids):
-            raise NotFound(
-                f"a layer of {commit.tag} vanished meanwhile", left=UNCHANGED, next_step="the same command again"
-            )
-        return config, layers
+    def _look_through(self, commit: CommitRecord, layers: Mapping[str, Blob], config: bytes) -> tuple[str, ...]:
+        own = [layers[diff_id] for diff_id in own_layers(self._state.metadata(), commit)]
+        return self._require_clean(lambda finder: look_through(own, config, finder, self._context.progress))
 
-    def _look_through(self, commit: CommitRecord, layers: Sequence[Blob], config: bytes) -> tuple[str, ...]:
+    def _require_clean(self, look: Callable[[Finder], tuple[Find, ...]]) -> tuple[str, ...]:
+        """The credentials that go along because they may, of those that `look` finds."""
         context, metadata = self._context, self._state.metadata()
-        own = [blob for blob in layers if blob.diff_id in own_layers(metadata, commit)]
-        finder = finder_for(metadata, context.environ, context.progress)
         return require_clean(
-            look_through(own, config, finder, context.progress),
-            _allowed(metadata, self._allowed),
+            look(finder_for(metadata, context.environ, context.progress)),
+            replace(self._allowed, carry=(*metadata.agent.carry, *self._allowed.carry)),
             subject=str(metadata.identity),
             left=_NOT_WRITTEN,
             next_step=send_along(metadata),
@@ -254,16 +234,13 @@ class _Export:
             ),
             members=members,
         )
+        note = partial(note_outside, self._folder)  # `prune`, and the next export, find it by that
         with (
-            writing(self._file, manifest, sources, self._context.progress, note=self._note) as temporary,
+            writing(self._file, manifest, sources, self._context.progress, note=note) as temporary,
             BundleFile.open(temporary) as written,
         ):
             inspect_bundle(written, self._context.progress)  # what import would refuse must not pass for a bundle
             return manifest, written.size
-
-    def _note(self, part: Path) -> None:
-        """Have `prune`, and the next export, find what is about to be written outside of bottle's folders."""
-        note_outside(self._folder, part)
 
     def _clear(self) -> None:
         tree.discard(self._folder)

@@ -4,7 +4,7 @@ import os
 import secrets
 import stat
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -16,8 +16,7 @@ from bottle.tar.chunks import CHUNK
 from bottle.words import size
 from migrate.bundle import format as bundle
 from migrate.bundle.format import BLOCK, MANIFEST, SEAL, BundleManifest, BundleMember
-from migrate.model import Codec
-from migrate.tar.compression import Meter, decompress
+from migrate.tar.compression import Meter, decompress, metered, pieces_of
 
 
 class BundleFile:
@@ -214,24 +213,13 @@ def _pieces(document: bytes, manifest: BundleManifest, sources: Mapping[str, Pat
 
 def _as_promised(member: BundleMember, source: Path | bytes) -> Iterator[bytes]:
     meter = Meter()
-    for piece in _read(source):
-        meter.update(piece)
-        yield piece
+    yield from metered((source,) if isinstance(source, bytes) else pieces_of(source), meter)
     if (meter.size, meter.digest) != (member.size, member.digest):
         raise VerificationFailed(
             f"{member.name} changed on this disk between packing and writing it",
             left="no bundle was written; the bottle goes on as it was",
             next_step="the same command again",
         )
-
-
-def _read(source: Path | bytes) -> Iterable[bytes]:
-    if isinstance(source, bytes):
-        yield source
-        return
-    with source.open("rb") as file:
-        while piece := file.read(CHUNK):
-            yield piece
 
 
 def _give_name(temporary: Path, target: Path) -> None:
@@ -245,18 +233,3 @@ def _give_name(temporary: Path, target: Path) -> None:
         require_free(target)
         temporary.rename(target)
     sync_folder(target.parent)
-
-
-def plain_member(name: str, kind: bundle.MemberKind, data: bytes) -> BundleMember:
-    """A member that is not compressed."""
-    meter = Meter()
-    meter.update(data)
-    return BundleMember(
-        name=name,
-        kind=kind,
-        codec=Codec.NONE,
-        size=meter.size,
-        digest=meter.digest,
-        plain_size=meter.size,
-        plain_digest=meter.digest,
-    )

@@ -33,11 +33,10 @@ from bottle.tar.rules import admitted
 from migrate.admission.arrived_state import is_kept, reopen_requests
 from migrate.admission.grant import grant, history_here, rebuilt_from
 from migrate.admission.tar_rules import placed
-from migrate.bundle.consistency import require_held
 from migrate.bundle.file import BundleFile
 from migrate.bundle.format import LEFT, BundleMember, MemberKind, refusal
 from migrate.bundle.inspection import BundleContents, inspect_bundle, rules_of
-from migrate.bundle.placement import disk_demands, require_disks, require_engine, workspace_folder
+from migrate.bundle.placement import require_disks, require_engine, workspace_folder
 from migrate.image.load_archive import compose, fed
 from migrate.model import Blob, Codec
 from migrate.tar.fingerprint import Fingerprint, below, of_tar
@@ -109,7 +108,6 @@ class _Import:
         if not moved.copy_cwd:
             moved = replace(moved, cwd=self._workspace)
         granted = grant(moved, context.home.bottle(self._identity).path, rebuild=contents.rebuild)
-        require_held(contents.commits, manifest)
         history = history_here(contents.commits, self._identity)
         commit = next(commit for commit in history if commit.number == manifest.commit.number)
         granted.require(self._request.agree, LEFT, f"a copy of {origin.identity}")
@@ -147,7 +145,7 @@ class _Import:
         info = engine.info()
         require_engine(self._manifest, info)
         seen = info if engine.is_local else replace(info, root_dir="")
-        require_disks(disk_demands(self._context.home.path, self._manifest, seen, self._workspace))
+        require_disks(self._context.home.path, self._manifest, seen, self._workspace)
 
     @contextmanager
     def _draft(self) -> Iterator[BottleState]:

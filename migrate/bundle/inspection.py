@@ -1,11 +1,11 @@
 """The first pass over a bundle: everything in it is looked at, and nothing is written anywhere."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bottle.errors import StateDamaged, StateTooNew, VerificationFailed
-from bottle.model import CapabilityRequest, CommitRecord, Metadata
+from bottle.model import CapabilityRequest, CommitRecord, Metadata, MountKind
 from bottle.ports import Progress
 from bottle.requests import request as capability_request
 from bottle.store.kept import KEPT, CommitHistory
@@ -21,12 +21,12 @@ from bottle.store.state import (
 from bottle.tar.items import Item, ItemReader, ItemType
 from bottle.tar.rules import Rules, admitted
 from migrate.admission.arrived_state import TAKEN_OVER, WRITTEN_HERE, is_kept
+from migrate.admission.grant import odd
 from migrate.admission.image_config import composed, strict
 from migrate.admission.tar_rules import LAYER, STATE, WORKSPACE, volume_rules
 from migrate.bundle import format as bundle
-from migrate.bundle.consistency import require_consistent
 from migrate.bundle.file import BundleFile
-from migrate.bundle.format import BundleManifest, BundleMember, MemberKind
+from migrate.bundle.format import BundleManifest, BundleMember, MemberKind, VolumePlace
 
 _DOCUMENTS = frozenset({METADATA, COMMITS})
 _SHAPES = {(REBUILD, ItemType.FILE), (REQUESTS, ItemType.FOLDER)}
@@ -54,7 +54,7 @@ class BundleContents:
 def inspect_bundle(file: BundleFile, progress: Progress) -> BundleContents:
     """Look at every byte of a bundle. Raises VerificationFailed, StateTooNew or BackendUnsupported."""
     manifest, config = file.manifest, b""
-    state = _State({}, (), False, False)
+    contents: BundleContents | None = None
     with progress.phase("checking the bundle", sum(member.size for member in manifest.members)):
         for member in manifest.members:
             try:
@@ -63,23 +63,16 @@ def inspect_bundle(file: BundleFile, progress: Progress) -> BundleContents:
                         config = composed(b"".join(file.plain(member, progress)))
                         _require_config(config, manifest)
                     case MemberKind.STATE:
-                        state = _read_state(file, member, progress)
+                        contents = _read_state(file, member, config, progress)
                     case _:
                         tar = ItemReader(file.plain(member, progress), layer=member.kind is MemberKind.LAYER)
                         for _ in admitted(tar, rules_of(member)):
                             pass
             except VerificationFailed as exc:
                 raise exc if exc.left == bundle.LEFT else bundle.refusal(f"{member.name}: {exc.what}") from exc
-    metadata, commits = _parse(state.documents)
-    require_consistent(metadata, commits, manifest)
-    return BundleContents(
-        config=config,
-        metadata=metadata,
-        commits=commits,
-        left_out=state.unknown,
-        dockerfile=state.dockerfile,
-        rebuild=state.rebuild,
-    )
+    assert contents is not None  # the manifest's parser says that a state is there
+    _require_consistent(contents.metadata, contents.commits, manifest)
+    return contents
 
 
 def rules_of(member: BundleMember) -> Rules:
@@ -95,17 +88,7 @@ def rules_of(member: BundleMember) -> Rules:
             return LAYER
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
-    """What counts of a state folder: its documents by name, names that nobody knows, and as `BundleContents` has it."""
-
-    documents: Mapping[str, bytes]
-    unknown: tuple[str, ...]
-    dockerfile: bool
-    rebuild: bool
-
-
-def _read_state(file: BundleFile, member: BundleMember, progress: Progress) -> _State:
+def _read_state(file: BundleFile, member: BundleMember, config: bytes, progress: Progress) -> BundleContents:
     documents: dict[str, bytes] = {}
     unknown: dict[str, None] = {}
     dockerfile = rebuild = False
@@ -131,7 +114,15 @@ def _read_state(file: BundleFile, member: BundleMember, progress: Progress) -> _
             raise bundle.refusal(f"its state holds {item.path[:200]!r}, a hard link to what is not taken over")
         elif top not in TAKEN_OVER | WRITTEN_HERE and not top.startswith("."):
             unknown[top] = None
-    return _State(documents, tuple(unknown), dockerfile, rebuild)
+    metadata, commits = _parse(documents)
+    return BundleContents(
+        config=config,
+        metadata=metadata,
+        commits=commits,
+        left_out=tuple(unknown),
+        dockerfile=dockerfile,
+        rebuild=rebuild,
+    )
 
 
 def _is_request(item: Item, tar: ItemReader) -> bool:
@@ -171,3 +162,28 @@ def _require_config(config: bytes, manifest: BundleManifest) -> None:
     found = (document["architecture"], document["os"], tuple(document["rootfs"]["diff_ids"]))
     if found != (manifest.architecture, manifest.os, manifest.commit.diff_ids):
         raise bundle.refusal("the image's config is that of another image")
+
+
+def _require_consistent(metadata: Metadata, commits: Sequence[CommitRecord], manifest: BundleManifest) -> None:
+    """Refuse what no `bottle start` could have made, what is not this bundle's, or a history without its commit.
+
+    Raises VerificationFailed, or BackendUnsupported.
+    """
+    if metadata.identity != manifest.identity:
+        raise bundle.refusal(f"it says that it is {manifest.identity}, and its metadata that it is {metadata.identity}")
+    if wrong := odd(metadata, commits, verb="import"):
+        raise bundle.refusal(wrong)
+    declared = {member.place for member in manifest.of(MemberKind.VOLUME)}
+    mounted = {
+        VolumePlace(volume=mount.source, target=mount.target)
+        for mount in metadata.agent.volumes
+        if mount.kind is MountKind.VOLUME
+    }
+    if declared != mounted:
+        raise bundle.refusal("its volumes are not those that its metadata names")
+    held = [commit for commit in commits if commit.number == manifest.commit.number]
+    if len(held) != 1 or (held[0].diff_ids, held[0].config_digest) != (
+        manifest.commit.diff_ids,
+        manifest.commit.config_digest,
+    ):
+        raise bundle.refusal(f"its history does not have commit {manifest.commit.number} as its manifest says")

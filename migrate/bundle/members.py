@@ -7,12 +7,11 @@ from pathlib import Path
 from bottle.files import tree
 from bottle.tar.items import ItemReader, ItemType, item_header, write_tar
 from bottle.tar.links import Walk
-from migrate.bundle.file import plain_member
 from migrate.bundle.format import BundleMember, MemberKind, VolumePlace, member_name
 from migrate.contents.live_folder import LiveFolder
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec
-from migrate.tar.blobs import plain
+from migrate.tar.compression import digest_of, plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +37,18 @@ class Packing:
 
 def members_of(packing: Packing) -> tuple[tuple[BundleMember, ...], dict[str, Path | bytes]]:
     """The members in their order, and where the bytes of each are."""
-    name = member_name(MemberKind.CONFIG, 0, Codec.NONE)
-    members = [plain_member(name, MemberKind.CONFIG, packing.config)]
-    sources: dict[str, Path | bytes] = {name: packing.config}
+    size, digest = len(packing.config), digest_of(packing.config)
+    config = BundleMember(
+        name=member_name(MemberKind.CONFIG, 0, Codec.NONE),
+        kind=MemberKind.CONFIG,
+        codec=Codec.NONE,
+        size=size,
+        digest=digest,
+        plain_size=size,
+        plain_digest=digest,
+    )
+    members = [config]
+    sources: dict[str, Path | bytes] = {config.name: packing.config}
     for kind, index, blob, place in packing.blobs():
         member = BundleMember(
             name=member_name(kind, index, blob.codec),

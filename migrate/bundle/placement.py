@@ -1,8 +1,6 @@
 """Where what is in a bundle comes to lie on this host, and whether there is room. Looks, and changes nothing."""
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from bottle.errors import Conflict, PreflightRefused
@@ -11,16 +9,6 @@ from bottle.naming import Identity
 from migrate.bundle.format import LEFT, BundleManifest, MemberKind
 
 _SLACK = 64 * 1024**2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
-    """Bytes that are needed at a path. `disk` and `free` are of the filesystem that it is, or would be, on."""
-
-    path: Path
-    needed: int
-    disk: int
-    free: int
 
 
 def workspace_folder(home: Path, manifest: BundleManifest, identity: Identity, wanted: Path | None) -> Path | None:
@@ -60,44 +48,42 @@ def require_engine(manifest: BundleManifest, info: EngineInfo) -> None:
         )
 
 
-def disk_demands(home: Path, manifest: BundleManifest, info: EngineInfo, workspace: Path | None) -> tuple[Demand, ...]:
-    """How much is needed where. Of an engine whose folder cannot be seen from here nothing is known."""
+def require_disks(home: Path, manifest: BundleManifest, info: EngineInfo, workspace: Path | None) -> None:
+    """Refuse what does not fit; what is needed on one filesystem adds up. Raises PreflightRefused.
+
+    Of an engine whose folder cannot be seen from here nothing is known.
+    """
     sizes = {kind: sum(member.plain_size for member in manifest.of(kind)) for kind in MemberKind}
-    # The engine keeps a copy of what it is fed, besides what it unpacks.
-    found = (
-        [_demand(Path(info.root_dir), 2 * sizes[MemberKind.LAYER] + sizes[MemberKind.VOLUME] + _SLACK)]
-        if info.root_dir
-        else []
-    )
-    found.append(_demand(home, sizes[MemberKind.STATE] + _SLACK))
+    needs = [(home, sizes[MemberKind.STATE] + _SLACK)]
+    if info.root_dir:  # the engine keeps a copy of what it is fed, besides what it unpacks
+        needs.insert(0, (Path(info.root_dir), 2 * sizes[MemberKind.LAYER] + sizes[MemberKind.VOLUME] + _SLACK))
     if workspace is not None:
-        found.append(_demand(workspace, sizes[MemberKind.WORKSPACE]))
-    return tuple(demand for demand in found if demand is not None)
-
-
-def require_disks(found: Iterable[Demand]) -> None:
-    """Refuse what does not fit; disk_demands on one filesystem add up. Raises PreflightRefused."""
-    disks: dict[int, list[Demand]] = {}
-    for demand in found:
-        disks.setdefault(demand.disk, []).append(demand)
+        needs.append((workspace, sizes[MemberKind.WORKSPACE]))
+    disks: dict[int, list[tuple[Path, int, int]]] = {}
+    for path, needed in needs:
+        if (seen := _disk_at(path)) is not None:
+            disks.setdefault(seen[0], []).append((path, needed, seen[1]))
     for together in disks.values():
-        needed, free = sum(demand.needed for demand in together), min(demand.free for demand in together)
+        needed, free = sum(each for _, each, _ in together), min(each for _, _, each in together)
         if needed > free:
-            paths = ", ".join(str(demand.path) for demand in together)
+            paths = [str(path) for path, _, _ in together]
             raise PreflightRefused(
-                f"there are {free // 1024**2} MiB free at {paths}, and up to {needed // 1024**2} MiB are needed to "
-                "take the bundle in",
+                f"there are {free // 1024**2} MiB free at {', '.join(paths)}, and up to {needed // 1024**2} MiB are "
+                "needed to take the bundle in",
                 left=LEFT,
-                next_step=f"free space: docker system df; df -h {together[0].path}",
+                next_step=f"free space: docker system df; df -h {paths[0]}",
             )
 
 
-def _demand(path: Path, needed: int) -> Demand | None:
-    """The engine may be elsewhere, or hide its folder: a path that is not there counts for its nearest folder above."""
+def _disk_at(path: Path) -> tuple[int, int] | None:
+    """The filesystem that a path is, or would be, on, and the bytes free there.
+
+    The engine may be elsewhere, or hide its folder: a path that is not there counts for its nearest folder above.
+    """
     for folder in (path, *path.parents):
         try:
             facts = os.statvfs(folder)
-            return Demand(path=path, needed=needed, disk=folder.stat().st_dev, free=facts.f_bavail * facts.f_frsize)
+            return folder.stat().st_dev, facts.f_bavail * facts.f_frsize
         except FileNotFoundError:
             continue
         except OSError:

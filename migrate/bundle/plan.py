@@ -6,8 +6,7 @@ from pathlib import Path
 from bottle.errors import NotFound, PreflightRefused
 from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, Stays
 from bottle.plan.history import commit_in_force, is_frozen_in
-from migrate.contents.outside import OutsideNeeds, Survey, weigh
-from migrate.contents.travels import in_words, what_stays
+from migrate.contents.outside import Survey, weigh, what_stays
 
 UNCHANGED = "nothing was changed; the bottle goes on as it was"
 
@@ -63,12 +62,10 @@ def plan_export(facts: ExportFacts) -> ExportPlan:
             left=UNCHANGED,
             next_step=f"put it back, or: mkdir -p {workspace}",
         )
-    outside = (
-        weigh(facts.survey, workdir=metadata.agent.workdir, lands=None) if workspace is not None else OutsideNeeds()
-    )
+    outside = weigh(facts.survey, workdir=metadata.agent.workdir, lands=None)
     return ExportPlan(
         commit=commit,
         workspace=workspace,
-        stays=(*what_stays(metadata, facts.commits, facts.own), *in_words(outside.told)),
+        stays=what_stays(metadata, facts.commits, facts.own, outside),
         left_behind=outside.left,
     )

@@ -6,7 +6,6 @@ import posixpath
 import stat
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -51,13 +50,6 @@ class Tarball:
 
 # sha256sum escapes the first two, which not every implementation reads, and takes the last for a line's end.
 _UNSPELT = frozenset("\n\\\r")
-
-
-class _Writer:
-    """What tarfile needs of a file to write a stream to."""
-
-    def __init__(self, write: object) -> None:
-        self.write = write
 
 
 class _Hashing:
@@ -109,11 +101,18 @@ def pack_folder(
     only those relative paths travel. In a `live` folder others may work: what vanishes is not in the tarball, what
     changes while it is read is in there somehow. Raises PreflightRefused when something cannot be read.
     """
-    packing = _Packing(folder, leave_out, instead, wanted=wanted, live=live, exchanged=exchanged)
+    packing = _Packing(
+        folder=folder,
+        leave_out=leave_out | instead.keys(),
+        instead=instead,
+        wanted=wanted,
+        live=live,
+        exchanged=exchanged,
+    )
     with spool.writer() as writer:
         try:
             with tarfile.open(  # type: ignore[call-overload]
-                mode="w|", fileobj=_Writer(writer.write), format=tarfile.PAX_FORMAT, bufsize=CHUNK
+                mode="w|", fileobj=writer, format=tarfile.PAX_FORMAT, bufsize=CHUNK
             ) as archive:
                 packing.run(archive)
         except OSError as exc:
@@ -125,52 +124,49 @@ def pack_folder(
         return packing.tarball(writer.keep())
 
 
+@dataclass(slots=True, kw_only=True)
 class _Packing:
-    def __init__(
-        self,
-        folder: Path,
-        leave_out: frozenset[str],
-        instead: Mapping[str, bytes],
-        *,
-        wanted: frozenset[str] | None,
-        live: bool,
-        exchanged: Mapping[str, Path],
-    ) -> None:
-        self._folder = folder
-        self._exchanged = exchanged
-        self._leave_out = leave_out | instead.keys()
-        self._instead = instead
-        self._wanted = wanted
-        self._live = live
-        self._members: dict[str, int] = {}
-        self._inodes: dict[tuple[int, int], tuple[str, str]] = {}
-        self._sums: list[str] = []
-        self._skipped: list[str] = []
-        self._files = self._links = 0
-        self._folders = self._names = 0
-        self._account = Account(Way.TAR)
+    """`pack_folder` on its way, with what it was given."""
+
+    folder: Path
+    leave_out: frozenset[str]
+    instead: Mapping[str, bytes]
+    wanted: frozenset[str] | None
+    live: bool
+    exchanged: Mapping[str, Path]
+    members: dict[str, int] = field(default_factory=dict)
+    inodes: dict[tuple[int, int], tuple[str, str]] = field(default_factory=dict)
+    sums: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    files: int = 0
+    links: int = 0
+    folders: int = 0
+    names: int = 0
+    account: Account = field(default_factory=lambda: Account(Way.TAR))
 
     def run(self, archive: tarfile.TarFile) -> None:
         # The notes of a move change the top folder's time, and what is packed once more is to be the same.
-        top = self._member(".", self._folder.stat(), timeless=bool(self._leave_out))
+        top = self._member(".", self.folder.stat(), timeless=bool(self.leave_out))
         top.type = tarfile.DIRTYPE
         if self._is_wanted("."):
             archive.addfile(top)
-            self._folders += 1
-            self._members["."] = stat.S_IFDIR
+            self.folders += 1
+            self.members["."] = stat.S_IFDIR
         for node in self._nodes():
-            if node.path not in self._leave_out and self._is_wanted(node.path):
-                with self._vanishing(node.path):
+            if node.path not in self.leave_out and self._is_wanted(node.path):
+                try:
                     self._add(archive, node)
-        for name, content in sorted(self._instead.items()):
+                except OSError as exc:  # nothing of what is gone is written yet when that shows
+                    self._lost(node.path, exc)
+        for name, content in sorted(self.instead.items()):
             member = tarfile.TarInfo(f"./{name}")
             member.size, member.mode = len(content), 0o600
             archive.addfile(member, ChunkReader((content,)))
             self._count_file(member.name, hashlib.sha256(content).hexdigest())
 
     def _nodes(self) -> Iterator[Node]:
-        for node in walk(self._folder, lost=self._lost, entered=lambda node: node.path not in self._leave_out):
-            place = self._exchanged.get(node.path)
+        for node in walk(self.folder, lost=self._lost, entered=lambda node: node.path not in self.leave_out):
+            place = self.exchanged.get(node.path)
             if place is None:
                 yield node
                 continue
@@ -179,51 +175,43 @@ class _Packing:
                 yield replace(each, path=posixpath.join(above, each.path))
 
     def _is_wanted(self, path: str) -> bool:
-        return self._wanted is None or path in self._wanted
-
-    @contextmanager
-    def _vanishing(self, path: str) -> Iterator[None]:
-        """Nothing of what is gone is written yet when that shows."""
-        try:
-            yield
-        except OSError as exc:
-            self._lost(path, exc)
+        return self.wanted is None or path in self.wanted
 
     @property
     def _lost(self) -> Callable[[str, OSError], None]:
-        return ignore_gone if self._live else raise_it
+        return ignore_gone if self.live else raise_it
 
     def tarball(self, blob: Blob) -> Tarball:
         return Tarball(
             blob=blob,
-            files=self._files,
-            links=self._links,
-            folders=self._folders,
-            sums="".join(self._sums).encode("utf-8", "surrogateescape"),
-            skipped=tuple(self._skipped),
-            lost=self._account.lines(),
-            members=self._members,
+            files=self.files,
+            links=self.links,
+            folders=self.folders,
+            sums="".join(self.sums).encode("utf-8", "surrogateescape"),
+            skipped=tuple(self.skipped),
+            lost=self.account.lines(),
+            members=self.members,
         )
 
     def _add(self, archive: tarfile.TarFile, node: Node) -> None:
         self._require_short(node.path)
         if not (node.is_file or node.is_folder or node.is_symlink):
-            self._skipped.append(str(self._folder / node.path))
+            self.skipped.append(str(self.folder / node.path))
             return
-        self._account.see(node, node.path)
+        self.account.see(node, node.path)
         member = self._member(f"./{node.path}", node.facts)
         if node.is_file:
             self._add_file(archive, node, member)
-            self._members[node.path] = stat.S_IFREG
+            self.members[node.path] = stat.S_IFREG
             return
         if node.is_symlink:
             member.type, member.linkname = tarfile.SYMTYPE, node.target()
-            self._links += 1
+            self.links += 1
         else:
             member.type = tarfile.DIRTYPE
-            self._folders += 1
+            self.folders += 1
         archive.addfile(member)
-        self._members[node.path] = stat.S_IFMT(node.facts.st_mode)
+        self.members[node.path] = stat.S_IFMT(node.facts.st_mode)
 
     @staticmethod
     def _member(name: str, facts: os.stat_result, *, timeless: bool = False) -> tarfile.TarInfo:
@@ -234,34 +222,34 @@ class _Packing:
 
     def _require_short(self, path: str) -> None:
         size = len(os.fsencode(path))
-        self._names += size
-        if size > LONGEST_PATH or self._names > MOST_NAMES:
+        self.names += size
+        if size > LONGEST_PATH or self.names > MOST_NAMES:
             raise PathTooLong(
-                f"{self._folder} cannot be packed: a tar of bottle's holds no path of more than {LONGEST_PATH} bytes, "
+                f"{self.folder} cannot be packed: a tar of bottle's holds no path of more than {LONGEST_PATH} bytes, "
                 f"and no more than {MOST_NAMES} of all paths: {shortened(path)}",
                 left=_OURS,
-                next_step=f"remove or rename some of the folders that lie in each other in {self._folder}",
+                next_step=f"remove or rename some of the folders that lie in each other in {self.folder}",
             )
 
     def _add_file(self, archive: tarfile.TarFile, node: Node, member: tarfile.TarInfo) -> None:
-        if node.identity in self._inodes:
-            original, digest = self._inodes[node.identity]
+        if node.identity in self.inodes:
+            original, digest = self.inodes[node.identity]
             member.type, member.linkname = tarfile.LNKTYPE, original
             archive.addfile(member)
         else:
             with node.open() as file:
-                member.size = os.fstat(file.fileno()).st_size if self._live else node.facts.st_size
-                hashing = _Hashing(Exactly(file, member.size) if self._live else file)
+                member.size = os.fstat(file.fileno()).st_size if self.live else node.facts.st_size
+                hashing = _Hashing(Exactly(file, member.size) if self.live else file)
                 archive.addfile(member, hashing)
             digest = hashing.hex
             if node.facts.st_nlink > 1:
-                self._inodes[node.identity] = (member.name, digest)
+                self.inodes[node.identity] = (member.name, digest)
         self._count_file(member.name, digest)
 
     def _count_file(self, name: str, digest: str) -> None:
-        self._files += 1
+        self.files += 1
         if not _UNSPELT.intersection(name):
-            self._sums.append(f"{digest}  {name}\n")
+            self.sums.append(f"{digest}  {name}\n")
 
 
 def pack_stream(tar: Iterable[bytes], spool: DirectorySpool, what: str) -> Tarball:

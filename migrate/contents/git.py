@@ -1,14 +1,15 @@
 """Runs `git` so that nothing in the repository that it looks at decides what it does.
 
 It works in repositories that were just made by this program only. Of those that somebody else wrote it reads objects,
-and settings as text: their config, hooks, filters and attributes never come into force.
+and settings as text: their config, hooks, filters and attributes never come into force. Which of their settings
+go along is decided here too.
 """
 
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -43,6 +44,35 @@ _ENVIRONMENT = {
     "XDG_CONFIG_HOME": os.devnull,
     "LC_ALL": "C",
 }
+
+_ONE = {
+    "core": frozenset(
+        {"abbrev", "autocrlf", "bigfilethreshold", "commentchar", "eol", "filemode", "ignorecase", "logallrefupdates"}
+        | {"notesref", "precomposeunicode", "quotepath", "safecrlf", "sparsecheckout", "sparsecheckoutcone", "symlinks"}
+        | {"whitespace"}
+    ),
+    "user": frozenset({"name", "email"}),
+    "remote": frozenset({"pushdefault"}),
+    "merge": frozenset({"conflictstyle", "ff", "renames", "renamelimit", "log", "directoryrenames"}),
+    "submodule": frozenset({"active", "recurse"}),
+}
+_WHOLE = frozenset({"push", "pull", "rebase", "index", "status", "rerere", "fetch"})
+_NAMED = {
+    "branch": frozenset({"remote", "merge", "rebase", "pushremote", "description"}),
+    "remote": frozenset({"url", "pushurl", "fetch", "push", "tagopt", "prune", "skipdefaultupdate", "skipfetchall"}),
+    "submodule": frozenset({"active", "url", "branch"}),
+}
+_LFS = {
+    "filter.lfs.clean": "git-lfs clean -- %f",
+    "filter.lfs.smudge": "git-lfs smudge -- %f",
+    "filter.lfs.process": "git-lfs filter-process",
+    "filter.lfs.required": "true",
+}
+_MADE_ANEW = frozenset(
+    {"core.repositoryformatversion", "core.bare", "core.worktree", "extensions.objectformat"}
+    | {"extensions.worktreeconfig", "extensions.relativeworktrees"}
+)
+_EXTENSIONS = frozenset({"objectformat", "worktreeconfig", "relativeworktrees", "noop", "preciousobjects"})
 
 
 class GitFailed(BottleError):
@@ -96,12 +126,78 @@ class Git:
             raise GitFailed(f"git {args[0]}: {said or f'exit code {done.returncode}'}")
         return done.stdout
 
-    def settings(self, content: bytes) -> bytes:
-        """What a config says, for `parse_settings`. It is read as text: what it includes is not. Raises GitFailed."""
+    def settings(self, content: bytes) -> "tuple[Setting, ...]":
+        """What a config says. It is read as text: what it includes is not. Raises GitFailed."""
         nowhere = {"GIT_DIR": os.devnull}
         listing = ("config", "--file", "-", "--no-includes", "--list", "-z")
-        return self.run(*listing, cwd=Path("/"), stdin=content, environ=nowhere)
+        return parse_settings(self.run(*listing, cwd=Path("/"), stdin=content, environ=nowhere))
 
 
 def _environment(more: Mapping[str, str]) -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", os.defpath), **_ENVIRONMENT, **more}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A line of a git config; `key` as git spells it, section and name in lower case. None: it has no value."""
+
+    key: str
+    value: str | None
+
+    @property
+    def travels(self) -> bool:
+        """Whether it is data, and nobody's secret. What names a program, a file or a login stays behind."""
+        section, _, rest = self.key.partition(".")
+        named, dot, name = rest.rpartition(".")
+        if self.key in _LFS:
+            return self.value == _LFS[self.key]
+        if dot:
+            return name in _NAMED.get(section, frozenset()) and bool(named)
+        return name in _ONE.get(section, frozenset()) or section in _WHOLE
+
+    @property
+    def carried(self) -> "Setting":
+        """The same with no login in it."""
+        name = self.key.rpartition(".")[2]
+        if self.value is None or name not in {"url", "pushurl"}:
+            return self
+        scheme, slashes, rest = self.value.partition("://")
+        host, slash, path = rest.partition("/")
+        if not slashes or scheme == "ssh" or "@" not in host:
+            return self
+        return Setting(key=self.key, value=f"{scheme}://{host.rpartition('@')[2]}{slash}{path}")
+
+
+def parse_settings(listed: bytes) -> tuple[Setting, ...]:
+    """What `git config --list -z` says."""
+    settings = []
+    for line in os.fsdecode(listed).split("\0"):
+        key, newline, value = line.partition("\n")
+        settings += [Setting(key=key, value=value if newline else None)] if key else []
+    return tuple(settings)
+
+
+def staying_settings(settings: Iterable[Setting]) -> tuple[str, ...]:
+    """The names of those that stay behind, and of those that go along without their login."""
+    names = {each.key for each in settings if not each.travels and each.key not in _MADE_ANEW}
+    names |= {f"the login in {each.key}" for each in settings if each.travels and each.carried != each}
+    return tuple(sorted(names))
+
+
+def repository_obstacles(settings: Iterable[Setting]) -> tuple[str, ...]:
+    """What in a repository's config makes it one that cannot be taken apart here."""
+    found: dict[str, None] = {}
+    for each in settings:
+        section, _, name = each.key.partition(".")
+        if section == "extensions" and name == "refstorage" and each.value != "files":
+            found[f"its references are kept as {each.value}"] = None
+        elif each.key == "extensions.partialclone" or (section == "remote" and name.endswith(".promisor")):
+            found["it is a partial clone, which does not have all of its objects"] = None
+        elif section == "extensions" and name != "refstorage" and name not in _EXTENSIONS:
+            found[f"it uses an extension that is not known here, {name}"] = None
+    return tuple(found)
+
+
+def is_sha256(settings: Iterable[Setting]) -> bool:
+    """Whether a repository names its objects by SHA-256."""
+    return any(each.key == "extensions.objectformat" and each.value == "sha256" for each in settings)

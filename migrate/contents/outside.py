@@ -1,17 +1,21 @@
-"""What a workspace needs of what lies outside it: carried, named, or left behind knowingly. Pure.
+"""What of a bottle travels besides its image, and what does not: carried, named, or left behind knowingly. Pure.
 
 A path means something else to the agent than to this host: its workspace is mounted at `workdir`, and what else it sees
 is its image and its volumes, which travel. So what counts as left behind is what is there on this host, outside the
 workspace; paths of the system are what every host has of its own.
 """
 
-import os
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
+from bottle.errors import NeedsConsent
 from bottle.files.paths import is_inside, is_system
+from bottle.launch import container_mounts
+from bottle.model import CommitRecord, Metadata, Mount, MountKind, StayKind, Stays
+from bottle.naming import Identity
 from bottle.text import shortened
 
 _SHOWN = 20  # of one kind, by name; the others are counted
@@ -164,99 +168,46 @@ def few(lines: Iterable[str]) -> list[str]:
     return shown if len(shown) <= _SHOWN else [*shown[:_SHOWN], f"and {len(shown) - _SHOWN} more"]
 
 
-# --- what of a repository's settings goes along -----------------------------------------------------------------------
-
-_ONE = {
-    "core": frozenset(
-        {"abbrev", "autocrlf", "bigfilethreshold", "commentchar", "eol", "filemode", "ignorecase", "logallrefupdates"}
-        | {"notesref", "precomposeunicode", "quotepath", "safecrlf", "sparsecheckout", "sparsecheckoutcone", "symlinks"}
-        | {"whitespace"}
-    ),
-    "user": frozenset({"name", "email"}),
-    "remote": frozenset({"pushdefault"}),
-    "merge": frozenset({"conflictstyle", "ff", "renames", "renamelimit", "log", "directoryrenames"}),
-    "submodule": frozenset({"active", "recurse"}),
-}
-_WHOLE = frozenset({"push", "pull", "rebase", "index", "status", "rerere", "fetch"})
-_NAMED = {
-    "branch": frozenset({"remote", "merge", "rebase", "pushremote", "description"}),
-    "remote": frozenset({"url", "pushurl", "fetch", "push", "tagopt", "prune", "skipdefaultupdate", "skipfetchall"}),
-    "submodule": frozenset({"active", "url", "branch"}),
-}
-_LFS = {
-    "filter.lfs.clean": "git-lfs clean -- %f",
-    "filter.lfs.smudge": "git-lfs smudge -- %f",
-    "filter.lfs.process": "git-lfs filter-process",
-    "filter.lfs.required": "true",
-}
-_MADE_ANEW = frozenset(
-    {"core.repositoryformatversion", "core.bare", "core.worktree", "extensions.objectformat"}
-    | {"extensions.worktreeconfig", "extensions.relativeworktrees"}
-)
-_EXTENSIONS = frozenset({"objectformat", "worktreeconfig", "relativeworktrees", "noop", "preciousobjects"})
+def volumes_of(metadata: Metadata) -> tuple[Mount, ...]:
+    """The bottle's named volumes, as Docker calls them."""
+    return tuple(mount for mount in container_mounts(metadata) if mount.kind is MountKind.VOLUME)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """A line of a git config; `key` as git spells it, section and name in lower case. None: it has no value."""
-
-    key: str
-    value: str | None
-
-    @property
-    def travels(self) -> bool:
-        """Whether it is data, and nobody's secret. What names a program, a file or a login stays behind."""
-        section, _, rest = self.key.partition(".")
-        named, dot, name = rest.rpartition(".")
-        if self.key in _LFS:
-            return self.value == _LFS[self.key]
-        if dot:
-            return name in _NAMED.get(section, frozenset()) and bool(named)
-        return name in _ONE.get(section, frozenset()) or section in _WHOLE
-
-    @property
-    def carried(self) -> "Setting":
-        """The same with no login in it."""
-        name = self.key.rpartition(".")[2]
-        if self.value is None or name not in {"url", "pushurl"}:
-            return self
-        scheme, slashes, rest = self.value.partition("://")
-        host, slash, path = rest.partition("/")
-        if not slashes or scheme == "ssh" or "@" not in host:
-            return self
-        return Setting(key=self.key, value=f"{scheme}://{host.rpartition('@')[2]}{slash}{path}")
+def what_stays(
+    metadata: Metadata, commits: tuple[CommitRecord, ...], own: Path | None, outside: OutsideNeeds
+) -> tuple[Stays, ...]:
+    """What does not travel. `own` is bottle's home where it lies in the workspace."""
+    told = (Stays(kind=StayKind.LINE, name=line) for line in outside.told)
+    return (*_staying(metadata, commits, own), *told)
 
 
-def parse_settings(listed: bytes) -> tuple[Setting, ...]:
-    """What `git config --list -z` says."""
-    settings = []
-    for line in os.fsdecode(listed).split("\0"):
-        key, newline, value = line.partition("\n")
-        settings += [Setting(key=key, value=value if newline else None)] if key else []
-    return tuple(settings)
+def _staying(metadata: Metadata, commits: tuple[CommitRecord, ...], own: Path | None) -> Iterator[Stays]:
+    agent, mounts = metadata.agent, container_mounts(metadata)
+    yield from (Stays(kind=StayKind.SECRET, name=name) for name in agent.secrets)
+    for mount in mounts:
+        if mount.kind is MountKind.BIND and mount.target != agent.workdir:
+            yield Stays(kind=StayKind.FOLDER, name=mount.source, place=mount.target)
+    if commits:
+        yield Stays(kind=StayKind.COMMITS)
+    volumes = {target for commit in commits for target in commit.volumes or ()} - {mount.target for mount in mounts}
+    yield from (Stays(kind=StayKind.COMMIT_VOLUME, name=target) for target in sorted(volumes))
+    if agent.dockerfile is not None:
+        yield Stays(kind=StayKind.BUILD_FOLDER, name=str(agent.dockerfile.parent))
+    if agent.network not in {"bridge", "none"}:
+        yield Stays(kind=StayKind.NETWORK, name=agent.network)
+    yield from (Stays(kind=StayKind.PORT, name=port.place) for port in agent.ports)
+    if agent.gpus is not None:
+        yield Stays(kind=StayKind.GPUS, name=str(agent.gpus))
+    if own is not None:
+        yield Stays(kind=StayKind.HOME, name=str(own))
 
 
-def staying_settings(settings: Iterable[Setting]) -> tuple[str, ...]:
-    """The names of those that stay behind, and of those that go along without their login."""
-    names = {each.key for each in settings if not each.travels and each.key not in _MADE_ANEW}
-    names |= {f"the login in {each.key}" for each in settings if each.travels and each.carried != each}
-    return tuple(sorted(names))
-
-
-def repository_obstacles(settings: Iterable[Setting]) -> tuple[str, ...]:
-    """What in a repository's config makes it one that cannot be taken apart here."""
-    found: dict[str, None] = {}
-    for each in settings:
-        section, _, name = each.key.partition(".")
-        if section == "extensions" and name == "refstorage" and each.value != "files":
-            found[f"its references are kept as {each.value}"] = None
-        elif each.key == "extensions.partialclone" or (section == "remote" and name.endswith(".promisor")):
-            found["it is a partial clone, which does not have all of its objects"] = None
-        elif section == "extensions" and name != "refstorage" and name not in _EXTENSIONS:
-            found[f"it uses an extension that is not known here, {name}"] = None
-    return tuple(found)
-
-
-def is_sha256(settings: Iterable[Setting]) -> bool:
-    """Whether a repository names its objects by SHA-256."""
-    return any(each.key == "extensions.objectformat" and each.value == "sha256" for each in settings)
+def require_consent(left_behind: Collection[str], identity: Identity, left: str) -> None:
+    """Refuse to leave behind what a workspace needs. Raises NeedsConsent."""
+    if left_behind:
+        raise NeedsConsent(
+            f"the workspace of {identity} needs what lies outside of it, and would not have it there: "
+            + "; ".join(left_behind),
+            left=left,
+            next_step="put it into the workspace; or, to leave it behind: the same command with --yes",
+        )

@@ -25,10 +25,9 @@ from migrate.contents.archive import Tarball, pack_folder, pack_stream
 from migrate.contents.git import Git
 from migrate.contents.index import look
 from migrate.contents.live_folder import LiveFolder, few_paths
-from migrate.contents.outside import OutsideNeeds, weigh
+from migrate.contents.outside import OutsideNeeds, require_consent, volumes_of, weigh
 from migrate.contents.repository import Repositories
 from migrate.contents.survey import survey
-from migrate.contents.travels import require_consent, volumes_of
 from migrate.image.spool import DirectorySpool
 
 
@@ -82,7 +81,8 @@ def pack_beside(
     here = state.metadata()
     there = metadata_there(here, arrives_as, commit.number, workspace)
     with context.progress.phase("packing what lies beside the image"):
-        volumes = _pack_volumes(context, here, there, commit, spool)
+        pairs = zip(volumes_of(here), volumes_of(there), strict=True)
+        volumes = {arriving: _pack_volume(context, mounted, commit, spool) for mounted, arriving in pairs}
         packed, outside = None, OutsideNeeds()
         if workspace is not None and here.cwd is not None:
             git = Git.find()
@@ -170,28 +170,14 @@ def metadata_there(metadata: Metadata, arrives_as: Identity, commit: int, worksp
     return metadata
 
 
-def tag_there(commit: CommitRecord, arrives_as: Identity) -> str:
-    """What the commit's image is called there."""
-    return arrives_as.committed(commit.number)
-
-
 def _documents(state: BottleState, there: Metadata, commit: CommitRecord) -> dict[str, bytes]:
     """The files of the state folder that must say something else there than here."""
-    tag = tag_there(commit, there.identity)
+    tag = there.identity.committed(commit.number)
     history = [replace(each, tag=tag) if each.number == commit.number else each for each in state.commits()]
     return {
         METADATA: KEPT.dump(there),
         COMMITS: KEPT.dump(CommitHistory(commits=tuple(history))),
         COMMITTED_IMAGE: f"{tag}\n".encode(),
-    }
-
-
-def _pack_volumes(
-    context: Context, here: Metadata, there: Metadata, commit: CommitRecord, spool: DirectorySpool
-) -> dict[Mount, Tarball]:
-    return {
-        arriving: _pack_volume(context, mounted, commit, spool)
-        for mounted, arriving in zip(volumes_of(here), volumes_of(there), strict=True)
     }
 
 

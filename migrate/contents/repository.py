@@ -7,23 +7,22 @@ as files; objects are read by git through the new repository, so that nothing wh
 import os
 import posixpath
 import re
+import shutil
 import stat
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bottle.errors import BottleError, PreflightRefused
 from bottle.files import tree
-from bottle.files.tree import walk
-from migrate.contents.git import Git, GitFailed
+from migrate.contents.git import Git, GitFailed, Setting
 from migrate.contents.index import Index, IndexEntry, compare, edited_since, look
-from migrate.contents.outside import Setting, Worktree
+from migrate.contents.outside import Worktree
 from migrate.contents.survey import OWN_STATE, look_inside, read_settings
 
-_CHUNK = 1 << 20
 _MOST_STATE = 1 << 20  # bytes of a file of git's state in which names of objects are looked for
 _PER_WORKTREE = ("refs/bisect", "refs/worktree", "refs/rewritten")  # gitrepository-layout(5)
 _SHARED = frozenset({"refs", "logs", "hooks", "info", "lfs", "rr-cache", "shallow", "description"})
@@ -37,42 +36,37 @@ _STATE = re.compile(
 )
 
 
+@dataclass(slots=True)
 class Repositories:
     """What travels in place of the `.git` files of `worktrees` in `folder`: repositories of their own, in `staging`.
 
     They are made at the first look, and anew where what they were made of has changed since.
     """
 
-    def __init__(
-        self,
-        worktrees: tuple[Worktree, ...],
-        folder: Path,
-        staging: Path,
-        git: Git,
-        leave_out: frozenset[str] = frozenset(),
-    ) -> None:
-        self._worktrees = worktrees
-        self._folder = folder
-        self._staging = staging
-        self._git = git
-        self._leave_out = leave_out
-        self._seen: dict[str, tuple[IndexEntry | None, Index, Index]] = {}
-        self._made: Counter[str] = Counter()
-        tree.discard(staging)
+    worktrees: tuple[Worktree, ...]
+    folder: Path
+    staging: Path
+    git: Git
+    leave_out: frozenset[str] = frozenset()
+    _seen: dict[str, tuple[IndexEntry | None, Index, Index]] = field(init=False, default_factory=dict)
+    _made: Counter[str] = field(init=False, default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        tree.discard(self.staging)
 
     @property
     def exchanged(self) -> Mapping[str, Path]:
         """For the path of each such file, a folder that holds nothing but what is to travel in its place."""
-        return {each.path: self._place(each) / "repository" for each in self._worktrees}
+        return {each.path: self._place(each) / "repository" for each in self.worktrees}
 
     def look(self) -> Index:
         """What is in the folder now, with the repositories in their places.
 
         Raises OSError where something cannot be looked at, PreflightRefused where a repository cannot be made.
         """
-        found = look(self._folder, self._leave_out)
+        found = look(self.folder, self.leave_out)
         entries = dict(found.entries)
-        for worktree in self._worktrees:
+        for worktree in self.worktrees:
             self._refresh(worktree, entries.pop(worktree.path, None))
             made = look(self._place(worktree) / "repository" / ".git")
             # Nobody else writes there, so nothing there is in doubt, however new: what counts is which making it is of.
@@ -86,31 +80,31 @@ class Repositories:
     def rehearse(self) -> None:
         """See that all of them can be made. Raises PreflightRefused."""
         try:
-            for worktree in self._worktrees:
+            for worktree in self.worktrees:
                 self._make(worktree, trial=True)
         finally:
-            tree.discard(self._staging)
+            tree.discard(self.staging)
 
     def _place(self, worktree: Worktree) -> Path:
-        return self._staging / str(self._worktrees.index(worktree))
+        return self.staging / str(self.worktrees.index(worktree))
 
     def _refresh(self, worktree: Worktree, dotgit: IndexEntry | None) -> None:
         admin = _look_at(Path(worktree.admin), lambda name: name not in OWN_STATE or name == "config.worktree")
         now = (dotgit, admin, _look_at(Path(worktree.common), lambda name: name in _COMMON))
         before = self._seen.get(worktree.path)
         if before is not None and before[0] != dotgit:
-            raise OSError(f"{self._folder / worktree.path} was changed meanwhile")
+            raise OSError(f"{self.folder / worktree.path} was changed meanwhile")
         self._seen[worktree.path] = now
         if before is None or compare(before[1], now[1]) or compare(before[2], now[2]):
             self._make(worktree, trial=False)
             self._made[worktree.path] += 1
 
     def _make(self, worktree: Worktree, *, trial: bool) -> None:
-        place, folder = self._place(worktree), self._folder / posixpath.dirname(worktree.path)
+        place, folder = self._place(worktree), self.folder / posixpath.dirname(worktree.path)
         tree.discard(place)
         try:
             place.mkdir(mode=0o700, parents=True)
-            _make(worktree, self._folder, place, self._git, trial=trial)
+            _make(worktree, self.folder, place, self.git, trial=trial)
         except (GitFailed, OSError) as exc:
             what = exc.what if isinstance(exc, BottleError) else str(exc)
             raise PreflightRefused(
@@ -130,17 +124,14 @@ def _look_at(folder: Path, wanted: Callable[[str], bool]) -> Index:
 
 
 def _make(worktree: Worktree, folder: Path, place: Path, git: Git, *, trial: bool) -> None:
-    git.run("init", "--quiet", "--template=", *_format(worktree), "repository", cwd=place)
+    form = "sha256" if worktree.sha256 else "sha1"
+    git.run("init", "--quiet", "--template=", f"--object-format={form}", "repository", cwd=place)
     made = place / "repository" / ".git"
     _carry_settings(read_settings(Path(worktree.admin), Path(worktree.common), git), made, git)
     with _held(worktree.admin) as admin, _held(worktree.common) as common:
         copied = _copy_files(admin, common, made)
         _take_objects(worktree, common, made, git, trial=trial)
     _dress(made, copied, (folder / worktree.path).lstat())
-
-
-def _format(worktree: Worktree) -> tuple[str, ...]:
-    return ("--object-format=sha256",) if worktree.sha256 else ()
 
 
 def _carry_settings(settings: Iterable[Setting], made: Path, git: Git) -> None:
@@ -207,14 +198,13 @@ def _copy_files(admin: int, common: int, made: Path) -> set[str]:
 def _copy(source: int, target: Path, wanted: Callable[[str], bool]) -> set[str]:
     """Copy the files below `source` that are `wanted`; locks of a git at work, and links, are not."""
     copied = set()
-    for node in walk(source, lost=_gone, entered=lambda node: wanted(node.path)):
+    for node in tree.walk(source, lost=_gone, entered=lambda node: wanted(node.path)):
         path = node.path
         if not node.is_file or not wanted(path) or path.endswith(".lock"):
             continue
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         with node.open() as read, (target / path).open("wb") as write:
-            while chunk := read.read(_CHUNK):
-                write.write(chunk)
+            shutil.copyfileobj(read, write)
         (target / path).chmod(stat.S_IMODE(node.facts.st_mode) & 0o777 | 0o600)
         os.utime(target / path, ns=(node.facts.st_mtime_ns, node.facts.st_mtime_ns))
         copied.add(path)
@@ -256,7 +246,7 @@ def _in(made: Path, borrowed: str | None = None) -> dict[str, str]:
 def _tips(made: Path, git: Git, worktree: Worktree, common: int, objects: str) -> bytes:
     """The objects that a merge, a rebase or another thing under way names, a line each: git packs none of them."""
     names: dict[bytes, None] = {}
-    for node in walk(made):
+    for node in tree.walk(made):
         if node.is_file and _STATE.fullmatch(node.path):
             with node.open() as file:
                 content = file.read(_MOST_STATE)
@@ -270,7 +260,7 @@ def _tips(made: Path, git: Git, worktree: Worktree, common: int, objects: str) -
 
 def _dress(made: Path, copied: set[str], dotgit: os.stat_result) -> None:
     """Give it the owner of the file that it replaces, and to what was made here that file's time: one tar each time."""
-    for node in (*walk(made), None):
+    for node in (*tree.walk(made), None):
         path = made if node is None else made / node.path
         if node is None or node.path not in copied:
             os.utime(path, ns=(dotgit.st_mtime_ns, dotgit.st_mtime_ns))

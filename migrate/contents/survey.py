@@ -18,18 +18,8 @@ from bottle.files.paths import is_inside
 from bottle.files.regular import open_regular
 from bottle.files.tree import Node, walk
 from bottle.home import user_home
-from migrate.contents.git import Git, GitFailed
-from migrate.contents.outside import (
-    Need,
-    Pointer,
-    Setting,
-    Survey,
-    Worktree,
-    is_sha256,
-    parse_settings,
-    repository_obstacles,
-    staying_settings,
-)
+from migrate.contents.git import Git, GitFailed, Setting, is_sha256, repository_obstacles, staying_settings
+from migrate.contents.outside import Need, Pointer, Survey, Worktree
 
 _MOST = 1 << 20  # bytes of a file of git's that is read
 _MOST_TEXTS = 1 << 26  # bytes of all of them
@@ -181,7 +171,7 @@ def _settings(top: str, path: str, texts: dict[str, bytes], git: Git) -> Iterato
     for file in ("config", "config.worktree"):
         at = _join(path, file)
         try:
-            listed = parse_settings(git.settings(texts[at])) if at in texts else ()
+            listed = git.settings(texts[at]) if at in texts else ()
         except GitFailed:
             continue  # git there makes as little of it as git here
         for key, value in ((each.key, each.value) for each in listed if each.value):
@@ -218,23 +208,19 @@ def look_at_worktree(top: Path, path: str, text: str, git: Git) -> Worktree | st
     place = top / path
     admin = Path(os.path.realpath(place.parent / text))
     try:
-        return _look_at_record(top, path, place, admin, git)
+        if not admin.is_dir():
+            return "there is no such thing on this host"
+        common, back, up = admin.parent.parent, _read(admin / "gitdir"), _read(admin / "commondir")
+        if admin.parent.name != "worktrees" or back is None or up is None:
+            return "it is not the record of a worktree, so nothing there says that it belongs to this workspace"
+        if Path(os.path.realpath(admin / _line(up))) != common:
+            return "it is not the record of a worktree of the repository that it is in"
+        named = admin / _line(back)
+        if named.name != place.name or os.path.realpath(named.parent) != os.path.realpath(place.parent):
+            return f"it belongs to {_line(back)}, not to this workspace"
+        return _examine(top, path, admin, common, git)
     except OSError as exc:
         return f"it cannot be looked at from here: {exc.strerror}"
-
-
-def _look_at_record(top: Path, path: str, place: Path, admin: Path, git: Git) -> Worktree | str:
-    if not admin.is_dir():
-        return "there is no such thing on this host"
-    common, back = admin.parent.parent, _read(admin / "gitdir")
-    if admin.parent.name != "worktrees" or back is None or _read(admin / "commondir") is None:
-        return "it is not the record of a worktree, so nothing there says that it belongs to this workspace"
-    if Path(os.path.realpath(admin / _line(_read(admin / "commondir") or b""))) != common:
-        return "it is not the record of a worktree of the repository that it is in"
-    named = admin / _line(back)
-    if named.name != place.name or os.path.realpath(named.parent) != os.path.realpath(place.parent):
-        return f"it belongs to {_line(back)}, not to this workspace"
-    return _examine(top, path, admin, common, git)
 
 
 def _examine(top: Path, path: str, admin: Path, common: Path, git: Git) -> Worktree:
@@ -280,7 +266,7 @@ def _named(top: str, path: str, common: Path, settings: Iterable[Setting]) -> It
 def read_settings(admin: Path, common: Path, git: Git) -> tuple[Setting, ...]:
     """What holds in a worktree, in the order in which git reads it. Raises GitFailed, PermissionError."""
     files = (common / "config", admin / "config.worktree")
-    return tuple(setting for file in files for setting in parse_settings(git.settings(_read(file) or b"")))
+    return tuple(setting for file in files for setting in git.settings(_read(file) or b""))
 
 
 @dataclass(slots=True)

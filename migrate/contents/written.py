@@ -4,6 +4,7 @@ import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,7 +33,7 @@ def written_layer(engine: Contents, container: ContainerFacts) -> Iterator[bytes
     folder = engine.writable_layer(container.id)
     deleted = (_whiteout(change.path) for change in changes if change.kind is ChangeKind.DELETED)
     files = _in_folder(folder) if folder is not None else _in_archives(engine, container, changes)
-    return write_tar(_chained(deleted, files))
+    return write_tar(chain(deleted, files))
 
 
 def roots(changes: Sequence[Change], targets: Sequence[str]) -> tuple[tuple[str, bool], ...]:
@@ -62,11 +63,6 @@ def roots(changes: Sequence[Change], targets: Sequence[str]) -> tuple[tuple[str,
 def _above(path: str) -> Iterator[str]:
     while (path := posixpath.dirname(path)) != "/":
         yield path
-
-
-def _chained(deleted: Iterable[_Entry], files: Iterable[_Entry]) -> Iterator[_Entry]:
-    yield from deleted
-    yield from files
 
 
 def _whiteout(path: str) -> _Entry:

@@ -6,7 +6,6 @@ by its diff id before it looks into the archive, the containerd store by the blo
 (OCI image-spec, image-layout.md and manifest.md; moby, image/tarexport/load.go; containerd, images/archive.)
 """
 
-import hashlib
 import json
 import re
 import tarfile
@@ -18,6 +17,7 @@ from bottle.layers import KnownBlob
 from bottle.model import Store
 from bottle.ports import Progress
 from migrate.model import Blob, Codec
+from migrate.tar.compression import digest_of, told
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _TAG = re.compile(r"(?P<repository>[a-z0-9][a-z0-9_.-]*):(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})")
@@ -104,8 +104,8 @@ def compose(
     writer.file("manifest.json", _legacy_manifest(config, descriptors, tag))
     writer.folder("blobs")
     writer.folder("blobs/sha256")
-    writer.file(_path(_digest(manifest)), manifest)
-    writer.file(_path(_digest(config)), config)
+    writer.file(_path(digest_of(manifest)), manifest)
+    writer.file(_path(digest_of(config)), config)
     for diff_id in dict.fromkeys(layers):
         if diff_id in blobs:
             writer.layer(_path(blobs[diff_id].digest), blobs[diff_id])
@@ -115,15 +115,13 @@ def compose(
 def fed(archive: Archive, read: Callable[[Blob], Iterable[bytes]], progress: Progress) -> Iterator[bytes]:
     """The bytes of an archive for an engine's `load`; `read` gives those of a blob as it stands in the archive."""
     for part in archive.parts:
-        for piece in read(part.blob) if isinstance(part, Layer) else (part.data,):
-            progress.advance(len(piece))
-            yield piece
+        yield from told(read(part.blob) if isinstance(part, Layer) else (part.data,), progress)
 
 
 def _manifest(config: bytes, layers: Sequence[Mapping[str, object]]) -> bytes:
     described = {
         "mediaType": "application/vnd.oci.image.config.v1+json",
-        "digest": _digest(config),
+        "digest": digest_of(config),
         "size": len(config),
     }
     return _json({"schemaVersion": 2, "mediaType": _MANIFEST, "config": described, "layers": layers})
@@ -133,7 +131,7 @@ def _index(manifest: bytes, named: re.Match[str]) -> bytes:
     """`named` is the image's tag."""
     described = {
         "mediaType": _MANIFEST,
-        "digest": _digest(manifest),
+        "digest": digest_of(manifest),
         "size": len(manifest),
         "annotations": {
             "io.containerd.image.name": f"docker.io/library/{named[0]}",
@@ -146,7 +144,7 @@ def _index(manifest: bytes, named: re.Match[str]) -> bytes:
 
 def _legacy_manifest(config: bytes, layers: Sequence[Mapping[str, object]], tag: str) -> bytes:
     paths = [_path(str(layer["digest"])) for layer in layers]
-    return _json([{"Config": _path(_digest(config)), "RepoTags": [tag], "Layers": paths}])
+    return _json([{"Config": _path(digest_of(config)), "RepoTags": [tag], "Layers": paths}])
 
 
 class _Writer:
@@ -157,10 +155,7 @@ class _Writer:
         self._literal = bytearray()
 
     def folder(self, name: str) -> None:
-        header = tarfile.TarInfo(name)
-        header.type = tarfile.DIRTYPE
-        header.mode = 0o755
-        self._literal += _header(header)
+        self._begin(name, 0, kind=tarfile.DIRTYPE, mode=0o755)
 
     def file(self, name: str, data: bytes) -> None:
         self._begin(name, len(data))
@@ -177,19 +172,14 @@ class _Writer:
         self._literal += bytes(2 * tarfile.BLOCKSIZE)
         return Archive((*self._parts, Literal(bytes(self._literal))))
 
-    def _begin(self, name: str, size: int) -> None:
+    def _begin(self, name: str, size: int, *, kind: bytes = tarfile.REGTYPE, mode: int = 0o644) -> None:
         header = tarfile.TarInfo(name)
-        header.size = size
-        header.mode = 0o644
-        self._literal += _header(header)
+        header.type, header.mode, header.size = kind, mode, size
+        # GNU's form: a size of 8 GiB and more is a binary number in the same single block.
+        self._literal += header.tobuf(tarfile.GNU_FORMAT)
 
     def _pad(self, size: int) -> None:
         self._literal += bytes(-size % tarfile.BLOCKSIZE)
-
-
-def _header(header: tarfile.TarInfo) -> bytes:
-    # GNU's form: a size of 8 GiB and more is a binary number in the same single block.
-    return header.tobuf(tarfile.GNU_FORMAT)
 
 
 def _check_layer(diff_id: str, blobs: Mapping[str, Blob], known: Mapping[str, KnownBlob], store: Store) -> None:
@@ -220,10 +210,6 @@ def _descriptor(diff_id: str, blobs: Mapping[str, Blob], known: Mapping[str, Kno
 
 def _path(digest: str) -> str:
     return "blobs/sha256/" + digest.removeprefix("sha256:")
-
-
-def _digest(data: bytes) -> str:
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def _json(document: object) -> bytes:

@@ -77,8 +77,8 @@ def ground_of(layers: Iterable[Names]) -> Set[str]:
     ground = {""}
     for layer in layers:
         cut = layer.gone | layer.leaves
-        is_below = _below_any(cut | layer.opaque)
-        ground = {path for path in ground if path not in cut and not is_below(path)}
+        hides = _in_any((cut | layer.opaque).__contains__)
+        ground = {path for path in ground if path not in cut and not (path and hides(_above(path)))}
         ground |= layer.folders
     return ground
 
@@ -143,23 +143,7 @@ class _View:
 
     def hidden(self) -> Callable[[str], bool]:
         """Whether the layers so far let nothing through of what lower ones have in a folder; they must not change."""
-        known: dict[str, bool] = {}
-
-        def hides(folder: str) -> bool:
-            asked = []
-            while folder not in known:
-                asked.append(folder)
-                if folder in self.opaque or self.kinds.get(folder) in {_Kind.LEAF, _Kind.GONE}:
-                    known[folder] = True
-                elif not folder:
-                    known[folder] = False
-                else:
-                    folder = _above(folder)
-            answer = known[folder]
-            known.update(dict.fromkeys(asked, answer))
-            return answer
-
-        return hides
+        return _in_any(lambda folder: folder in self.opaque or self.kinds.get(folder) in {_Kind.LEAF, _Kind.GONE})
 
     def folders(self) -> Iterator[tuple[str, bytes | None]]:
         """Each folder that must be named, parents first, with its head if any layer had one."""
@@ -315,22 +299,22 @@ def _above(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def _below_any(folders: Set[str]) -> Callable[[str], bool]:
-    """Whether a path is below one of `folders`; what was found of the folders above is not sought again."""
-    known: dict[str, bool] = {"": False}
+def _in_any(meant: Callable[[str], bool]) -> Callable[[str], bool]:
+    """Whether a folder is `meant`, or one above it is; what was found of those above is not sought again."""
+    known: dict[str, bool] = {}
 
-    def is_below(path: str) -> bool:
-        asked, above = [], path
-        while above not in known:
-            asked.append(above)
-            above = _above(above)
-            if above in folders:
-                known.update(dict.fromkeys(asked, True))
-                return True
-        known.update(dict.fromkeys(asked, known[above]))
-        return known[path]
+    def is_in(folder: str) -> bool:
+        asked = []
+        while folder not in known:
+            asked.append(folder)
+            if meant(folder) or not folder:
+                known[folder] = meant(folder)
+            else:
+                folder = _above(folder)
+        known.update(dict.fromkeys(asked, known[folder]))
+        return known[folder]
 
-    return is_below
+    return is_in
 
 
 def _below(folder: str, name: str) -> str:

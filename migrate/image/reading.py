@@ -9,8 +9,8 @@ from bottle.layers import ImageDocuments, KnownBlob, LayerSource, LayerStream
 from bottle.model import ImageFacts, Store
 from bottle.operations import Context
 from bottle.ports import Progress
+from migrate.image.spool import DirectorySpool
 from migrate.model import Blob
-from migrate.ports import Spool
 
 _HEADERS = 100  # files are so many times larger than their headers, or more
 
@@ -18,23 +18,18 @@ _HEADERS = 100  # files are so many times larger than their headers, or more
 class ImageReading:
     """One image on its way from a source into a spool. Nothing is believed but hashes, whatever the source."""
 
-    def __init__(self, source: LayerSource, ref: str, wanted: Collection[str], spool: Spool) -> None:
+    def __init__(self, source: LayerSource, ref: str, wanted: Collection[str], spool: DirectorySpool) -> None:
         """Raises NotFound when there is no such image, VerificationFailed when it has not the layers `wanted`."""
         self._source = source
         self._ref = ref
-        self._image = source.image(ref)
+        self.image = source.image(ref)
         self._spool = spool
         self._documents: ImageDocuments | None = None
-        if stray := set(wanted).difference(self._image.diff_ids):
+        if stray := set(wanted).difference(self.image.diff_ids):
             raise VerificationFailed(f"image {ref} has no layer {', '.join(sorted(stray))}")
-        here = {diff_id: spool.blob(diff_id) for diff_id in self._image.diff_ids if diff_id in wanted}
+        here = {diff_id: spool.blob(diff_id) for diff_id in self.image.diff_ids if diff_id in wanted}
         self._here = tuple(blob for blob in here.values() if blob is not None)
         self._missing = {diff_id for diff_id, blob in here.items() if blob is None}
-
-    @property
-    def image(self) -> ImageFacts:
-        """What is read."""
-        return self._image
 
     @property
     def is_all_here(self) -> bool:
@@ -48,12 +43,12 @@ class ImageReading:
         layer does not come or is not what it is called, StateDamaged when it cannot be written.
         """
         yield from self._here
-        config = self._spool.config(self._image.id)
+        config = self._spool.config(self.image.id)
         if self._missing or config is None:
             yield from self._read(progress)
         else:
             self._documents = ImageDocuments(config=config)
-        if _diff_ids(self.config) != self._image.diff_ids:
+        if _diff_ids(self.config) != self.image.diff_ids:
             raise VerificationFailed(f"the config that came with image {self._ref} is that of another image")
 
     @property
@@ -84,7 +79,7 @@ class ImageReading:
                 left="layers that came whole are kept for the next run",
                 next_step="the same command again; if it fails again, look at the engine's log and disk",
             ) from exc
-        self._spool.keep_config(self._image.id, self.config)
+        self._spool.keep_config(self.image.id, self.config)
 
     def _spooled(self, stream: LayerStream) -> Iterator[Blob]:
         with self._spool.writer() as writer:
@@ -99,14 +94,18 @@ class ImageReading:
         yield blob
 
 
-def read_layers(context: Context, ref: str, wanted: Collection[str], spool: Spool) -> bytes:
-    """Have all the layers `wanted` in the spool; the image's config. A phase of progress. Raises as `ImageReading`."""
+def read_layers(
+    context: Context, ref: str, wanted: Collection[str], spool: DirectorySpool
+) -> tuple[bytes, dict[str, Blob]]:
+    """Have all the layers `wanted` in the spool; the image's config, and the layers by diff id.
+
+    A phase of progress. Raises as `ImageReading`.
+    """
     reading = ImageReading(context.layers, ref, wanted, spool)
     size = None if reading.is_all_here else _stream_size(context, reading.image)
     with context.progress.phase("reading the image's layers", size):
-        for _ in reading.layers(context.progress):
-            pass
-    return reading.config
+        layers = {blob.diff_id: blob for blob in reading.layers(context.progress)}
+    return reading.config, layers
 
 
 def _stream_size(context: Context, image: ImageFacts) -> int | None:

@@ -9,6 +9,7 @@
 A name in the archive serves to skip what need not be read; which layer something is, its bytes tell who reads them.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Generator, Iterable, Iterator, Sequence, Set
@@ -20,11 +21,10 @@ from bottle.errors import NotFound, VerificationFailed
 from bottle.layers import ImageDocuments, KnownBlob, LayerStream
 from bottle.model import ImageFacts
 from bottle.ports import Progress
-from bottle.tar.chunks import ChunkReader
+from bottle.tar.chunks import ChunkReader, reading
 from bottle.tar.reader import Member, TarStream
-from migrate.image.legacy import legacy_names
 from migrate.model import Codec
-from migrate.tar.compression import SNIFF, Meter, decompress, sniff
+from migrate.tar.compression import SNIFF, Meter, decompress, digest_of, metered, sniff, told
 
 MAX_DOCUMENT = 8 << 20
 # What is kept of an archive until its manifest.json says which document is the config.
@@ -34,6 +34,12 @@ _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
 _LEGACY_CONFIG = re.compile(r"([0-9a-f]{64})\.json")
 _PLAIN_LAYER = re.compile(r"([0-9a-f]{64})\.tar")
 _LEGACY_LAYER = re.compile(r"([0-9a-f]{64})/layer\.tar")
+
+_CONTAINER_CONFIG = (
+    '{"Hostname":"","Domainname":"","User":"","AttachStdin":false,"AttachStdout":false,"AttachStderr":false,'
+    '"Tty":false,"OpenStdin":false,"StdinOnce":false,"Env":null,"Cmd":null,"Image":"","Volumes":null,'
+    '"WorkingDir":"","Entrypoint":null,"OnBuild":null,"Labels":null}'
+)
 
 
 class ImageSaver(Protocol):
@@ -64,20 +70,8 @@ class SaveStreamSource:
     def read(self, ref: str, wanted: Set[str], progress: Progress) -> Generator[LayerStream | ImageDocuments]:
         """As `LayerSource.read`: the archive is read no further than it takes."""
         facts = self.image(ref)
-        stream = self._engine.save(ref)
-        try:
-            yield from _Pass(TarStream(_told(stream, progress), image=True), facts, wanted).parts()
-        finally:
-            # A generator that holds a connection: the engine shall not go on writing to nobody.
-            close = getattr(stream, "close", None)
-            if close is not None:
-                close()
-
-
-def _told(stream: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
-    for piece in stream:
-        progress.advance(len(piece))
-        yield piece
+        with reading(self._engine.save(ref)) as stream:
+            yield from _Pass(TarStream(told(stream, progress), image=True), facts, wanted).parts()
 
 
 class _Pass:
@@ -148,7 +142,7 @@ class _Pass:
 
     def _compressed(self, digest: str, codec: Codec, data: Iterable[bytes]) -> Iterator[LayerStream]:
         meter = Meter()
-        data = _metered(data, meter)
+        data = metered(data, meter)
         yield LayerStream(chunks=_until_damage(decompress(data, codec)))
         for _ in data:
             pass
@@ -157,9 +151,7 @@ class _Pass:
 
     def _document(self, digest: str, content: bytes) -> None:
         """Keep what may be the config; learn from the image's manifest which compressed blob is which layer."""
-        meter = Meter()
-        meter.update(content)
-        if meter.digest != digest:
+        if digest_of(content) != digest:
             raise VerificationFailed(f"the bytes of {digest} are not those that its name says")
         match _parse(content):
             case {"rootfs": dict()}:
@@ -198,12 +190,6 @@ def _until_damage(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield from pieces
 
 
-def _metered(pieces: Iterable[bytes], meter: Meter) -> Iterator[bytes]:
-    for piece in pieces:
-        meter.update(piece)
-        yield piece
-
-
 def _known(layers: Sequence[object], diff_ids: Sequence[str]) -> Iterator[tuple[str, KnownBlob]]:
     for layer, diff_id in zip(layers, diff_ids, strict=True):
         match layer:
@@ -218,3 +204,30 @@ def _parse(document: bytes) -> object:
         return json.loads(document)
     except (ValueError, RecursionError):
         return None
+
+
+def legacy_names(diff_ids: Sequence[str]) -> dict[str, str]:
+    """What Docker before 25 calls each layer of an archive but the last, to its diff id.
+
+    The engine hashes a JSON document made of the layer's chain id, its parent's name and constants, for engines before
+    1.10 (moby v20.10, image/tarexport/save.go and image/v1/imagev1.go; chain ids: OCI image-spec, config.md). Only the
+    last layer's document holds more. The archive says which layer is which at its very end; this says it before, so
+    that a base image that nobody wants is skipped and not compressed. A guess about a guess: use it to skip layers,
+    for nothing else.
+    """
+    names: dict[str, str] = {}
+    chain = parent = ""
+    for diff_id in diff_ids[:-1]:
+        chain = f"sha256:{_hash(f'{chain} {diff_id}')}" if chain else diff_id
+        document = (
+            f'{{"container_config":{_CONTAINER_CONFIG},"created":"1970-01-01T00:00:00Z","layer_id":"{chain}"'
+            + (f',"parent":"sha256:{parent}"' if parent else "")
+            + "}"
+        )
+        parent = _hash(document)
+        names[parent] = diff_id
+    return names
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -24,7 +24,7 @@ from bottle.errors import StateDamaged, VerificationFailed
 from bottle.files.atomic import cannot_write, sync_folder, write_atomic
 from bottle.files.regular import read_regular
 from migrate.model import Blob, Codec
-from migrate.tar.compression import CompressingWriter
+from migrate.tar.compression import CompressingWriter, digest_of
 
 SCHEMA = 1
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
@@ -36,12 +36,12 @@ _Adopt = Callable[[Path, CompressingWriter], Blob]
 
 
 class DirectorySpool:
-    """Implements Spool. One process at a time uses a folder: the caller holds the bottle's lock."""
+    """Layers by their diff ids. One process at a time uses a folder: the caller holds the bottle's lock."""
 
     def __init__(self, folder: Path, codec: Codec, *, level: int | None = None, threads: int = 1) -> None:
         """Open or make `folder`. Raises StateDamaged when it is not a folder of this user alone."""
-        self._folder = folder
-        self._codec = codec
+        self.folder = folder
+        self.codec = codec
         self._level = level
         self._threads = threads
         try:
@@ -51,11 +51,6 @@ class DirectorySpool:
                     leftover.unlink()
         except OSError as exc:
             raise cannot_write(folder, exc) from exc
-
-    @property
-    def codec(self) -> Codec:
-        """How layers are compressed here."""
-        return self._codec
 
     def blob(self, diff_id: str) -> Blob | None:
         """The layer, if it is here with the size that its record says. Its bytes are checked where they arrive."""
@@ -69,26 +64,19 @@ class DirectorySpool:
             case {"schema": 1, "diff_size": int(diff_size), "digest": str(digest), "size": int(size)} if (
                 _DIGEST.fullmatch(digest) and diff_size >= 0 and stat.S_ISREG(status.st_mode) and status.st_size == size
             ):
-                return Blob(
-                    diff_id=diff_id, diff_size=diff_size, digest=digest, size=size, codec=self._codec, path=path
-                )
+                return Blob(diff_id=diff_id, diff_size=diff_size, digest=digest, size=size, codec=self.codec, path=path)
             case _:
                 return None
-
-    @property
-    def folder(self) -> Path:
-        """Where it is."""
-        return self._folder
 
     def keep_only(self, diff_ids: frozenset[str]) -> None:
         """Throw away all other layers. Raises StateDamaged where one cannot be."""
         kept = {path.name for each in diff_ids for path in (self._path(each), _record_of(self._path(each)))}
         try:
-            for path in self._folder.iterdir():
+            for path in self.folder.iterdir():
                 if path.name not in kept and path.suffix != _CONFIG:
                     path.unlink()
         except OSError as exc:
-            raise cannot_write(self._folder, exc) from exc
+            raise cannot_write(self.folder, exc) from exc
 
     def discard(self, diff_id: str) -> None:
         """Throw a layer away, whole or not; gone already is fine."""
@@ -99,8 +87,11 @@ class DirectorySpool:
 
     @contextmanager
     def writer(self) -> Iterator["SpoolWriter"]:
-        """Take in one layer. Raises StateDamaged when it cannot be written, for want of space as a rule."""
-        temporary = self._folder / f".{secrets.token_hex(8)}.part"
+        """Take in one layer; what was not kept when the context closes is gone.
+
+        Raises StateDamaged when it cannot be written, for want of space as a rule.
+        """
+        temporary = self.folder / f".{secrets.token_hex(8)}.part"
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         except OSError as exc:
@@ -108,7 +99,7 @@ class DirectorySpool:
         try:
             # Unbuffered: a compressor's pieces are large, and closing after a failed write must not fail again.
             with os.fdopen(descriptor, "wb", buffering=0) as file:
-                packer = CompressingWriter(file, self._codec, self._level, self._threads)
+                packer = CompressingWriter(file, self.codec, self._level, self._threads)
                 yield SpoolWriter(file, temporary, packer, self._adopt)
         finally:
             with suppress(OSError):
@@ -119,25 +110,14 @@ class DirectorySpool:
         match _read_json(self._config_path(image)):
             case {"schema": 1, "digest": str(digest), "config": str(text)}:
                 config = text.encode("utf-8", "surrogateescape")
-                return config if digest == _digest(config) else None
+                return config if digest == digest_of(config) else None
             case _:
                 return None
 
     def keep_config(self, image: str, config: bytes) -> None:
         """Keep an image's config under the image's id."""
-        record = {"schema": SCHEMA, "digest": _digest(config), "config": config.decode("utf-8", "surrogateescape")}
+        record = {"schema": SCHEMA, "digest": digest_of(config), "config": config.decode("utf-8", "surrogateescape")}
         write_atomic(self._config_path(image), json.dumps(record).encode())
-
-    def clear(self) -> None:
-        """Delete all that is spooled, and the folder if nothing else is in it."""
-        try:
-            for path in sorted(self._folder.iterdir(), key=lambda path: not path.name.endswith(_RECORD)):
-                path.unlink()
-            self._folder.rmdir()
-        except FileNotFoundError:
-            return
-        except OSError as exc:
-            raise cannot_write(self._folder, exc) from exc
 
     def _adopt(self, temporary: Path, written: CompressingWriter) -> Blob:
         """Name first, record last: a layer counts once its record exists."""
@@ -145,7 +125,7 @@ class DirectorySpool:
         path = self._path(diff_id)
         self.discard(diff_id)
         temporary.rename(path)
-        sync_folder(self._folder)
+        sync_folder(self.folder)
         record = {
             "schema": SCHEMA,
             "diff_size": written.plain.size,
@@ -162,14 +142,14 @@ class DirectorySpool:
         match = _DIGEST.fullmatch(diff_id)
         if match is None:
             raise VerificationFailed(f"{diff_id[:100]!r} is no digest of a layer")
-        return self._folder / f"{match[1]}.{self._codec.value or 'tar'}"
+        return self.folder / f"{match[1]}.{self.codec.value or 'tar'}"
 
     def _config_path(self, image: str) -> Path:
-        return self._folder / (hashlib.sha256(image.encode()).hexdigest() + _CONFIG)
+        return self.folder / (hashlib.sha256(image.encode()).hexdigest() + _CONFIG)
 
 
 class SpoolWriter:
-    """Implements LayerWriter."""
+    """Takes one layer's tar, piece by piece, hashing and compressing as it goes."""
 
     def __init__(self, file: BinaryIO, temporary: Path, packer: CompressingWriter, adopt: _Adopt) -> None:
         self._file = file
@@ -201,10 +181,6 @@ class SpoolWriter:
 
 def _record_of(path: Path) -> Path:
     return path.with_name(path.name + _RECORD)
-
-
-def _digest(data: bytes) -> str:
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def _read_json(path: Path) -> object:

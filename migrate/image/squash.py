@@ -17,8 +17,8 @@ from migrate.image.load_archive import Archive, choose_codec, compose, fed
 from migrate.image.merge import ground_of, merge, names_in
 from migrate.image.reading import ImageReading
 from migrate.image.spool import DirectorySpool
-from migrate.model import Blob, Codec
-from migrate.tar.blobs import packed, plain
+from migrate.model import Codec
+from migrate.tar.compression import packed, plain
 
 _UNTOUCHED = "the image is as it was"
 
@@ -67,8 +67,9 @@ class Squasher:
         info = self._engine.info()
         apart = DirectorySpool(folder / "own", Codec.ZSTD, level=1, threads=2)
         reading = ImageReading(self._source, ref, {*base, *own}, apart)
-        names = {}
+        names, layers = {}, {}
         for blob in reading.layers(self._progress):
+            layers[blob.diff_id] = blob
             if blob.diff_id in base:
                 names[blob.diff_id] = names_in(plain(blob))
                 if blob.diff_id not in own:
@@ -76,7 +77,7 @@ class Squasher:
         ground = ground_of(names[diff_id] for diff_id in base)
         together = DirectorySpool(folder / "one", choose_codec(info.version, info.store), level=1, threads=2)
         with together.writer() as writer:
-            for piece in merge([partial(plain, _spooled(apart, diff_id)) for diff_id in own], ground):
+            for piece in merge([partial(plain, layers[diff_id]) for diff_id in own], ground):
                 writer.write(piece)
             one = writer.keep()
         tree.discard(folder / "own")
@@ -127,9 +128,3 @@ def _squashed_history(history: list[Any], base: int, depth: int) -> list[Any]:
     last = {key: value for key, value in history[-1].items() if key != "empty_layer"}
     said = f"{last.get('comment') or ''} ({depth - base} commits, squashed by bottle)".strip()
     return [*kept, {**last, "comment": said}]
-
-
-def _spooled(spool: DirectorySpool, diff_id: str) -> Blob:
-    blob = spool.blob(diff_id)
-    assert blob is not None  # the source has put it there, or has raised
-    return blob

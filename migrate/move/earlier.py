@@ -14,6 +14,7 @@ from migrate.host.ownership import had_arrived
 from migrate.host.probe import probe
 from migrate.model import Presence
 from migrate.move.handoff import settle_handoff
+from migrate.move.transfer import Transfer
 from migrate.ports import Remote
 
 
@@ -57,24 +58,24 @@ def went_on_since(context: Context, state: BottleState, number: int | None) -> b
     return container is not None and not container.status.alive and not is_frozen_in(container, (commit,))
 
 
-def arrived_before(
-    context: Context, state: BottleState, remote: Remote, options: MoveOptions, arrives_as: Identity
-) -> MoveAccount | None:
+def arrived_before(transfer: Transfer) -> MoveAccount | None:
     """What an earlier run brought to this very host, if only its end was cut off; None where it is still to be done.
 
     What it learns of a hand-over it writes down. Raises Conflict for one that was cut on its way to another host.
     """
+    state, remote, options = transfer.state, transfer.remote, transfer.options
     earlier = state.migration.read()
     if earlier is not None and earlier.phase is MigrationPhase.HANDING_OFF:
         if options.keep or not _same_goal(earlier, remote, options):
             require_not_cut(state)
-        arrived = settle_handoff(context, state, earlier, remote)
+        arrived = settle_handoff(transfer.context, state, earlier, remote)
     elif options.keep:
-        is_it = earlier is not None and earlier.arrives_as == arrives_as
-        arrived = is_it and _copied_before(context, state, remote, options)
+        arrived = (
+            earlier is not None and earlier.arrives_as == transfer.arrives_as and _copied_before(transfer, earlier)
+        )
     else:
         arrived = _moved_before(state, remote)
-    return _account(context, state, remote, options, arrives_as) if arrived else None
+    return _account(transfer) if arrived else None
 
 
 def _same_goal(earlier: MigrationRecord, remote: Remote, options: MoveOptions) -> bool:
@@ -99,39 +100,35 @@ def _moved_before(state: BottleState, remote: Remote) -> bool:
     return presence is Presence.OWNED and (nonce is None or had_arrived(remote, state.identity, nonce))
 
 
-def _copied_before(context: Context, state: BottleState, remote: Remote, options: MoveOptions) -> bool:
+def _copied_before(transfer: Transfer, earlier: MigrationRecord) -> bool:
     """Whether the copy that an earlier run was making is there, and is still what was asked for."""
-    earlier = state.migration.read()
-    assert earlier is not None  # as `arrived_before` has seen
-    assert earlier.arrives_as is not None
-    if not had_arrived(remote, earlier.arrives_as, earlier.nonce):
+    context, state, copy = transfer.context, transfer.state, transfer.arrives_as
+    if not had_arrived(transfer.remote, copy, earlier.nonce):
         return False
     settle(context, state)
     said = copied(state.identity, earlier)
     if not went_on_since(context, state, earlier.commit):
         context.progress.note(f"{said}, since an earlier run; what was done after that commit is not in it")
         return True
-    remote.run(Clear(identity=earlier.arrives_as).command())
+    transfer.remote.run(Clear(identity=copy).command())
     state.migration.clear()
-    if options.pulled_by is not None:  # whoever pulls takes one bottle at a time
+    if transfer.options.pulled_by is not None:  # whoever pulls takes one bottle at a time
         raise Conflict(
             f"{said}, and work has gone on since",
-            left=f"{earlier.arrives_as} stays as it is; this host goes on with {state.identity}",
+            left=f"{copy} stays as it is; this host goes on with {state.identity}",
             next_step="the same command again makes another copy, of what is here now",
         )
     context.progress.note(f"{said}; work has gone on since, so another copy is made")
     return False
 
 
-def _account(
-    context: Context, state: BottleState, remote: Remote, options: MoveOptions, arrives_as: Identity
-) -> MoveAccount:
+def _account(transfer: Transfer) -> MoveAccount:
     """What an earlier run did, by its own account."""
-    told = state.migration.read() if options.keep else state.tombstone.read()
+    state = transfer.state
+    told = state.migration.read() if transfer.options.keep else state.tombstone.read()
     if told is not None and told.account is not None:
         return told.account
     commit = commit_in_force(state.commits(), state.committed_image())
-    context.progress.note(
-        f"{arrives_as} is on {remote.name} since an earlier run, which did not write down what it sent"
-    )
+    there = f"{transfer.arrives_as} is on {transfer.remote.name}"
+    transfer.context.progress.note(f"{there} since an earlier run, which did not write down what it sent")
     return MoveAccount(commit=commit.number if commit else 0, dropped=commit.dropped if commit else ())

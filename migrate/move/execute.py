@@ -13,8 +13,8 @@ from bottle.operations import Context
 from bottle.operations.settle import settle
 from bottle.operations.still import frozen, stopped
 from bottle.store.state import BottleState
+from migrate.contents.outside import require_consent
 from migrate.contents.packing import Packed, outgoing
-from migrate.contents.travels import require_consent
 from migrate.host.destination import Destination
 from migrate.host.payload import total
 from migrate.host.probe import probe
@@ -37,7 +37,7 @@ def plan(context: Context, state: BottleState, remote: Remote, options: MoveOpti
     require_not_cut(state)
     earlier, there = state.migration.read(), name_there(state, remote, options)
     transfer = Transfer(context=context, state=state, remote=remote, options=options, arrives_as=there)
-    seen = observe(context, state, remote, options, there)
+    seen = observe(transfer)
     is_there = seen.facts.host.presence is Presence.OWNED
     if earlier is not None and earlier.arrives_as == there != state.identity and is_there:
         said = copied(state.identity, earlier)
@@ -48,7 +48,7 @@ def plan(context: Context, state: BottleState, remote: Remote, options: MoveOpti
                 next_step="the same command without --plan, which says so and clears up; after that, it copies again",
             )
         context.progress.note(f"{said}; work has gone on since, so another copy would be made")
-        seen = observe(context, state, remote, options, Identity.fresh(state.identity.agent))
+        seen = observe(replace(transfer, arrives_as=Identity.fresh(state.identity.agent)))
     decided = _decide(transfer, seen)
     rehearse(context, seen.facts.metadata, seen.facts.survey.carriable)
     return replace(decided, along=_look_ahead(transfer, seen))
@@ -70,20 +70,19 @@ def move(
     """
     with state.locked(f"bottle migrate to {remote.name}"):
         there = name_there(state, remote, options)
-        account = arrived_before(context, state, remote, options, there)
-        if account is None:
-            there = name_there(state, remote, options)  # a copy that was settled just now leaves its name free
         transfer = Transfer(context=context, state=state, remote=remote, options=options, arrives_as=there)
+        account = arrived_before(transfer)
         if account is not None:
             return _follow_up(transfer, transfer.destination(probe(remote, there, "")), account, registered)
-        destination, account = _run(transfer)
-        return _follow_up(transfer, destination, account, registered)
+        # A copy that was settled just now leaves its name free.
+        transfer = replace(transfer, arrives_as=name_there(state, remote, options))
+        return _follow_up(transfer, *_run(transfer), registered)
 
 
 def _run(transfer: Transfer) -> tuple[Destination, MoveAccount]:
     """All of it, in the order in which it happens."""
     settle(transfer.context, transfer.state)
-    seen = observe(transfer.context, transfer.state, transfer.remote, transfer.options, transfer.arrives_as)
+    seen = observe(transfer)
     decided = _require_ready(transfer, seen)
     drop_what_is_stale(transfer, decided, seen)
     transfer.note(MigrationPhase.QUIESCING)

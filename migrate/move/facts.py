@@ -10,23 +10,20 @@ from bottle.errors import NotFound
 from bottle.files import tree
 from bottle.launch import is_below
 from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, MountKind
-from bottle.moveoptions import MoveOptions
 from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations import Context
 from bottle.plan.guards import require_docker, require_here
-from bottle.store.state import BottleState
 from bottle.text import printable
 from migrate.contents.git import Git
-from migrate.contents.outside import Survey
+from migrate.contents.outside import Survey, volumes_of
 from migrate.contents.packing import own_folder, packed_before
 from migrate.contents.survey import survey
-from migrate.contents.travels import volumes_of
 from migrate.host.layers import ImagesThere, LayersThere, ask_images, ask_layers, worth_naming
 from migrate.host.probe import probe
 from migrate.model import HostFacts
 from migrate.move.model import MoveFacts
 from migrate.move.plan import workspace_path
-from migrate.ports import Remote
+from migrate.move.transfer import Transfer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +39,12 @@ class Observed:
     images: ImagesThere
 
 
-def observe(
-    context: Context, state: BottleState, remote: Remote, options: MoveOptions, arrives_as: Identity
-) -> Observed:
-    """Look at the bottle here and at the host that it is to go to, where it will be called `arrives_as`.
+def observe(transfer: Transfer) -> Observed:
+    """Look at the bottle here and at the host that it is to go to.
 
     Raises BackendUnsupported, MovedAway, NotFound, or what a Remote raises.
     """
+    context, state = transfer.context, transfer.state
     metadata = state.metadata()
     require_docker(metadata, "migrate")
     require_here(state.identity, state.tombstone.read(), "migrate")
@@ -61,63 +57,47 @@ def observe(
             left="nothing was changed on either side",
             next_step=f"bottle resume {state.identity}",
         )
-    there = _look_there(context, state, image, remote, wanted=options.workspace, arrives_as=arrives_as)
-    facts = _facts(context, state, options, container=container, image=image, there=there)
+    there = _look_there(transfer, image)
+    facts = _facts(transfer, container, image, there)
     return Observed(facts=facts, image=image, workspace=there.workspace, images=there.images)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _There:
-    """What is on the other host, where the bottle is to be called `arrives_as`, and where the workspace is to land."""
+    """What is on the other host, and where the workspace is to land."""
 
-    name: str
-    arrives_as: Identity
     host: HostFacts
     workspace: str | None
     images: ImagesThere = field(default_factory=ImagesThere)
     layers: LayersThere = field(default_factory=LayersThere)
 
 
-def _look_there(
-    context: Context,
-    state: BottleState,
-    image: ImageFacts,
-    remote: Remote,
-    *,
-    wanted: Path | None,
-    arrives_as: Identity,
-) -> _There:
-    metadata, commits = state.metadata(), state.commits()
+def _look_there(transfer: Transfer, image: ImageFacts) -> _There:
+    metadata, remote, arrives_as = transfer.state.metadata(), transfer.remote, transfer.arrives_as
+    wanted = transfer.options.workspace
     place = str(wanted or metadata.mounted or "")
-    with context.progress.phase(f"looking at {remote.name}"):
+    with transfer.context.progress.phase(f"looking at {remote.name}"):
         host = probe(remote, arrives_as, place)
         workspace = workspace_path(metadata, host, wanted, arrives_as)
         if workspace is not None and workspace != place:
             host = probe(remote, arrives_as, workspace)
         if not host.docker or host.refused is not None:
-            return _There(name=remote.name, arrives_as=arrives_as, host=host, workspace=workspace)
-        history = (commit.diff_ids for commit in reversed(commits))
+            return _There(host=host, workspace=workspace)
+        history = (commit.diff_ids for commit in reversed(transfer.state.commits()))
         images = ask_images(remote, host, worth_naming(image.diff_ids, *history))
         layers = ask_layers(remote, host, images, image.diff_ids)
-    return _There(name=remote.name, arrives_as=arrives_as, host=host, workspace=workspace, images=images, layers=layers)
+    return _There(host=host, workspace=workspace, images=images, layers=layers)
 
 
-def _facts(
-    context: Context,
-    state: BottleState,
-    options: MoveOptions,
-    *,
-    container: ContainerFacts | None,
-    image: ImageFacts,
-    there: _There,
-) -> MoveFacts:
+def _facts(transfer: Transfer, container: ContainerFacts | None, image: ImageFacts, there: _There) -> MoveFacts:
+    context, state, options = transfer.context, transfer.state, transfer.options
     metadata, commits, tag = state.metadata(), state.commits(), state.committed_image()
     mounted, home, present = metadata.mounted, context.home.path, there.layers.diff_ids
     committed = context.engine.image(tag) if tag is not None else None
     volumes = frozenset(each.source for each in volumes_of(metadata))
     return MoveFacts(
         metadata=metadata,
-        arrives_as=there.arrives_as,
+        arrives_as=transfer.arrives_as,
         container=container,
         commits=commits,
         committed_tag=tag,
@@ -135,7 +115,7 @@ def _facts(
         packed_here=sum(map(tree.size_of, packed_before(context, state.identity))),
         survey=survey(mounted, Git.find(), still=False) if mounted else Survey(),
         host=there.host,
-        host_name=there.name,
+        host_name=transfer.remote.name,
         present=present,
         engine_id=context.engine.info().id,
         keep=options.keep,

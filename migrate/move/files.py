@@ -5,7 +5,7 @@ from collections.abc import Callable
 from bottle.files import tree
 from bottle.model import CommitRecord
 from migrate.contents.live_folder import FolderUpdate, keep_up
-from migrate.contents.packing import Packed, pack_beside, packed_before, require_same_needs, tag_there
+from migrate.contents.packing import Packed, pack_beside, packed_before, require_same_needs
 from migrate.host.destination import Destination
 from migrate.host.payload import Payload
 from migrate.move.facts import Observed
@@ -52,7 +52,7 @@ def stage_files(transfer: Transfer, there: Destination, packed: Packed, commit: 
             there.update(update, _WORKSPACE, transfer.nonce)
     there.unpack(packed.state, "state", transfer.nonce)
     for volume, tarball in packed.volumes.items():
-        there.fill(volume, tarball, tag_there(commit, transfer.arrives_as))
+        there.fill(volume, tarball, transfer.arrives_as.committed(commit.number))
 
 
 def follow_workspace(

@@ -1,20 +1,18 @@
 """Bring the image of a commit to another host: as much of it as it takes to have it there, proved."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bottle.errors import ConnectionLost, RemoteError, VerificationFailed
 from bottle.model import CommitRecord
-from migrate.contents.packing import tag_there
 from migrate.host.destination import Destination
 from migrate.host.layers import ImagesThere, LayersThere, ask_layers
 from migrate.host.link_speed import choose_level, measure_link
 from migrate.host.payload import Payload
 from migrate.image.load_archive import Layer, compose
 from migrate.image.reading import read_layers
-from migrate.image.spool import DirectorySpool
-from migrate.model import Codec
-from migrate.move.room import require_room
+from migrate.model import Blob, Codec
+from migrate.move.refusals import require_room
 from migrate.move.transfer import Transfer
 from migrate.secrets.policy import look_through, own_layers, require_clean, send_along
 
@@ -72,7 +70,7 @@ def _has_it_all(transfer: Transfer, there: Destination, commit: CommitRecord, im
     image = transfer.context.engine.image(commit.tag)
     if image is None or images.chains.get(image.id) != commit.diff_ids:
         return False
-    tag = tag_there(commit, there.identity)
+    tag = there.identity.committed(commit.number)
     try:
         there.tag(image.id, tag)
         there.verify_image(commit, tag)
@@ -85,7 +83,7 @@ def _has_it_all(transfer: Transfer, there: Destination, commit: CommitRecord, im
 
 
 def _load(there: Destination, order: Sequence[Payload], commit: CommitRecord) -> None:
-    tag = tag_there(commit, there.identity)
+    tag = there.identity.committed(commit.number)
     try:
         there.load(order)
         there.verify_image(commit, tag)
@@ -100,15 +98,17 @@ def _compose(
 ) -> Brought:
     """The archive that the engine there is to be fed, cut where layers begin and end."""
     wanted = frozenset(commit.diff_ids) - present.diff_ids
-    layers = transfer.spool("layers", codec, _level(transfer, there, codec) if wanted else None)
+    # As hard as the link allows.
+    level = choose_level(codec, measure_link(there.shell), transfer.options.rate) if wanted else None
+    layers = transfer.spool("layers", codec, level)
     with transfer.writing_here():
-        config = read_layers(transfer.context, commit.tag, wanted, layers)
-    along = _look_through(transfer, commit, layers, config)
+        config, blobs = read_layers(transfer.context, commit.tag, wanted, layers)
+    along = _look_through(transfer, commit, blobs, config)
     archive = compose(
         config=config,
         diff_ids=commit.diff_ids,
-        blobs={diff_id: blob for diff_id in wanted if (blob := layers.blob(diff_id)) is not None},
-        tag=tag_there(commit, there.identity),
+        blobs=blobs,
+        tag=there.identity.committed(commit.number),
         store=there.host.store,
         known=present.blobs,
     )
@@ -116,15 +116,12 @@ def _compose(
     return Brought(order=tuple(order), along=along)
 
 
-def _level(transfer: Transfer, there: Destination, codec: Codec) -> int | None:
-    """As hard as the link allows."""
-    return choose_level(codec, measure_link(there.shell), transfer.options.rate)
-
-
-def _look_through(transfer: Transfer, commit: CommitRecord, layers: DirectorySpool, config: bytes) -> tuple[str, ...]:
+def _look_through(
+    transfer: Transfer, commit: CommitRecord, layers: Mapping[str, Blob], config: bytes
+) -> tuple[str, ...]:
     """Before anything of the image is sent; what the destination has already does not leave, and is not here."""
     metadata = transfer.state.metadata()
-    own = [blob for diff_id in own_layers(metadata, commit) if (blob := layers.blob(diff_id)) is not None]
+    own = [layers[diff_id] for diff_id in own_layers(metadata, commit) if diff_id in layers]
     staying = "" if transfer.options.keep else f"; or to stay on this host: bottle resume {transfer.identity}"
     return require_clean(
         look_through(own, config, transfer.finder, transfer.context.progress),

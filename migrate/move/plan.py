@@ -8,13 +8,11 @@ from bottle.naming import Identity
 from bottle.plan.guards import require_docker
 from bottle.plan.history import commit_in_force, is_frozen_in
 from bottle.words import counted
-from migrate.contents.outside import OutsideNeeds, weigh
-from migrate.contents.travels import in_words, volumes_of, what_stays
+from migrate.contents.outside import OutsideNeeds, volumes_of, weigh, what_stays
 from migrate.image.load_archive import choose_codec
 from migrate.model import HostFacts, WorkspacePlace
 from migrate.move.model import MoveFacts, MovePlan, Part
-from migrate.move.refusals import require_destination
-from migrate.move.room import needs, require_space
+from migrate.move.refusals import needs, require_destination, require_space
 
 
 def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
@@ -26,10 +24,10 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
     require_destination(facts, workspace)
     missing = [layer for layer in facts.layers if layer not in facts.present]
     image = facts.written + (facts.image_size if missing else 0)
-    outside = _outside(facts, workspace)
+    outside = weigh(facts.survey, workdir=facts.metadata.agent.workdir, lands=workspace)
     needed = needs(facts, image, sum(each.size for each in outside.carried))
     require_space(facts, needed, facts.workspace.size if workspace is not None else 0)
-    stays = what_stays(facts.metadata, facts.commits, facts.own)
+    stays = what_stays(facts.metadata, facts.commits, facts.own, outside)
     running = facts.container is not None and facts.container.status.alive
     return MovePlan(
         workspace=workspace,
@@ -38,7 +36,7 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
         layer_codec=choose_codec(facts.host.engine_version, facts.host.store),
         file_codec=facts.host.file_codec,
         parts=tuple(_parts(facts, workspace, len(missing), image, outside)),
-        stays=(*stays, *in_words(outside.told), *_rounded(facts, workspace)),
+        stays=(*stays, *_rounded(facts, workspace)),
         missing_there=tuple(_missing_there(facts)),
         running=running,
         stops=running and not facts.keep,
@@ -61,14 +59,9 @@ def _parts(facts: MoveFacts, workspace: str | None, missing: int, image: int, ou
     for each in outside.carried:
         yield Part(name=each.line, size=each.size)
     for mount in volumes_of(facts.metadata):
-        yield Part(name=f"volume {mount.source}", size=_size_of(facts, mount.source))
+        extent = facts.volumes.get(mount.source)
+        yield Part(name=f"volume {mount.source}", size=extent.size if extent is not None else None)
     yield Part(name="state and transcript", size=facts.state.size)
-
-
-def _outside(facts: MoveFacts, workspace: str | None) -> OutsideNeeds:
-    if workspace is None:
-        return OutsideNeeds()
-    return weigh(facts.survey, workdir=facts.metadata.agent.workdir, lands=workspace)
 
 
 def _is_frozen(facts: MoveFacts, container: ContainerFacts) -> bool:
@@ -97,11 +90,6 @@ def _rounded(facts: MoveFacts, workspace: str | None) -> tuple[Stays, ...]:
     if workspace is None or facts.pulled or "busybox-tar" not in facts.host.tools:
         return ()
     return (Stays(kind=StayKind.FRACTIONS, name=facts.host_name),)
-
-
-def _size_of(facts: MoveFacts, volume: str) -> int | None:
-    extent = facts.volumes.get(volume)
-    return None if extent is None else extent.size
 
 
 def _missing_there(facts: MoveFacts) -> Iterator[Missing]:

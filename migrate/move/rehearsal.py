@@ -24,7 +24,7 @@ from migrate.image.reading import read_layers
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec
 from migrate.secrets.patterns import Finder
-from migrate.secrets.policy import look_through
+from migrate.secrets.policy import look_through, own_layers
 from migrate.secrets.scan import Find
 
 LEFT = "nothing was changed; the bottle goes on as it was"
@@ -57,16 +57,11 @@ def look_ahead(
     Layers that are `present` at the destination do not leave. What is found later, in the image that was committed, is
     what counts; this is so that nobody is stopped in vain.
     """
-    own = (
-        image.diff_ids[len(metadata.base) :]
-        if image.diff_ids[: len(metadata.base)] == metadata.base
-        else image.diff_ids
-    )
-    wanted = frozenset(own) - present
+    own = [diff_id for diff_id in own_layers(metadata, image) if diff_id not in present]
     with _scratch(context, metadata) as folder:
         spool = DirectorySpool(folder, Codec.ZSTD, level=1)
-        config = read_layers(context, image.id, wanted, spool)
-        layers = [blob for diff_id in own if (blob := spool.blob(diff_id)) is not None]
+        config, found = read_layers(context, image.id, own, spool)
+        layers = [found[diff_id] for diff_id in own]
         written = _written(context, container, spool) if container is not None else None
         layers += [written] if written is not None else []
         return look_through(layers, _as_committed(config, metadata), finder, context.progress)

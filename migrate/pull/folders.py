@@ -1,11 +1,15 @@
-"""Workspace and state of a bottle that is pulled, unpacked here by this program from tars that may be anything."""
+"""Workspace, state and volumes of a bottle that is pulled, unpacked here, or composed anew, from tars of anybody's."""
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 from bottle.errors import NeedsConsent, VerificationFailed
+from bottle.files import tree
+from bottle.tar.items import ItemReader, item_header, write_tar
+from bottle.tar.rules import Rules, admitted
 from bottle.text import printable
 from migrate.admission.arrived_state import (
     ArrivedState,
@@ -16,22 +20,26 @@ from migrate.admission.arrived_state import (
     remove_unpacked,
     staged,
     unpack_folder,
+    within,
 )
 from migrate.admission.arrived_update import Instructions, bring_up_to_date, without
 from migrate.admission.grant import grant
+from migrate.admission.tar_rules import volume_rules
 from migrate.contents.live_folder import few_paths
 from migrate.contents.outside import few
-from migrate.host.arguments import FolderKind
-from migrate.host.commands import Extract, Update, Verify
+from migrate.host.arguments import Digest, FolderKind
+from migrate.host.commands import Extract, Update, Verify, Volume
 from migrate.host.script import ScriptStatus
 from migrate.model import Codec, Reply
 from migrate.pull.receiver import Breach
 from migrate.pull.site import SHOWN, Site
 from migrate.tar.compression import decompress
 
+_COMPOSED = Digest(".composed")  # no name of a blob
+
 
 class StagedFolders:
-    """What was unpacked in the staging area. `agreed` is what the user lets the bottle have here."""
+    """What is unpacked from the staging area. `agreed` is what the user lets the bottle have here."""
 
     def __init__(self, site: Site, agreed: frozenset[str]) -> None:
         self._site = site
@@ -67,7 +75,7 @@ class StagedFolders:
                     self._require_inside(folder)
                 self._tell_unset(came)
         except OSError as exc:
-            return Reply(status=ScriptStatus.UNPACKING_FAILED, err=f"cannot unpack {kind}: {exc.strerror}")
+            return _not_unpacked(f"unpack {kind}", exc)
         if kind is FolderKind.STATE:
             self._approved[script.nonce] = self._approve(folder)
         return Reply(status=ScriptStatus.DONE)
@@ -89,9 +97,26 @@ class StagedFolders:
                 remove_unpacked(staging, "update")
                 self._require_inside(staging / name)
         except OSError as exc:
-            return Reply(status=ScriptStatus.UNPACKING_FAILED, err=f"cannot bring {name} up to date: {exc.strerror}")
+            return _not_unpacked(f"bring {name} up to date", exc)
         self._files[name] = without(self._files[name], instructions.removed) | came.files
         return Reply(status=ScriptStatus.DONE)
+
+    def fill(self, script: Volume, silence: float) -> Reply:
+        """Run volume.sh on a tar of our own making, of what may be in the one that came."""
+        site, folder = self._site, self._site.blobs / _COMPOSED
+        plain = within(self._tar(script.blob, script.codec), min(site.room(), site.docker_room()))
+        try:
+            with alone(site.staging):
+                tree.discard(folder)
+                folder.mkdir(mode=0o700)
+                with (folder / "0").open("xb") as file:
+                    for piece in write_tar(_entries(ItemReader(plain), volume_rules(script.volume, script.target))):
+                        file.write(piece)
+            return site.run(replace(script, blob=_COMPOSED, codec=Codec.NONE), silence=silence)
+        except OSError as exc:
+            return _not_unpacked(f"unpack volume {script.volume}", exc)
+        finally:
+            tree.discard(folder)
 
     def require_sent(self, script: Verify, stdin: IO[bytes]) -> None:
         """Only files that were unpacked here are hashed: no link is followed, nothing outside is asked about."""
@@ -131,3 +156,12 @@ class StagedFolders:
                 next_step="the same command again, which asks",
             )
         return arrived
+
+
+def _not_unpacked(what: str, exc: OSError) -> Reply:
+    return Reply(status=ScriptStatus.UNPACKING_FAILED, err=f"cannot {what}: {exc.strerror}")
+
+
+def _entries(tar: ItemReader, rules: Rules) -> Iterator[tuple[bytes, Iterator[bytes], int]]:
+    for item in admitted(tar, rules):
+        yield item_header(item, item.path, item.link), tar.data(), item.size

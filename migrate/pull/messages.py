@@ -12,11 +12,15 @@ from bottle.store.forms import Forms, Unreadable
 from bottle.store.values import Read, optional, text, wrong
 from bottle.text import printable
 from migrate.move.model import Moved, MovePlan, Part
-from migrate.pull.perspective import told_from_here
 
 _MOST = 500  # entries of a list
 _LONGEST = 1000
 _AGAIN = "the same command"  # what was typed here, not there
+# "there is no bottle" speaks of no place.
+_PLACES = re.compile(
+    r"(?:^|[;:,.(] |\b(?:and|but|if|or|since|that|when|where) )there (?:is|are|was|were)\b"
+    r"|(?<![\w/.-])(?:this host|there|here)(?![\w/-])"
+)
 _THERE = re.compile(r"(?<![\w/.-])there(?![\w/-])")
 # The advice of another host that is passed on as advice: commands of bottle's that delete nothing, in words that no
 # shell acts on, and sentences of ours. Whatever else it advises is quoted.
@@ -42,24 +46,24 @@ Json = Mapping[str, Any]
 T = TypeVar("T")
 
 
-def plan_to_json(plan: MovePlan) -> Json:
-    """A plan as it travels."""
-    return _forms().to_json(plan)
+def told_from_here(text: str, host: str) -> str:
+    """What `host` says, as it is said on the other of the two hosts."""
+    return _PLACES.sub(
+        lambda match: {"this host": host, "there": "here", "here": "there"}.get(match[0], match[0]), text
+    )
 
 
-def plan_from_json(data: Json, host: str) -> MovePlan:
-    """The inverse of `plan_to_json` on the host that pulls; the texts are told from there. Raises RemoteError."""
-    return _read(data, MovePlan, host)
+def report_to_json(report: MovePlan | Moved) -> Json:
+    """A plan, or a move that is done, as it travels."""
+    return _forms().to_json(report)
 
 
-def moved_to_json(moved: Moved) -> Json:
-    """A move that is done, as it travels."""
-    return _forms().to_json(moved)
-
-
-def moved_from_json(data: Json, host: str) -> Moved:
-    """The inverse of `moved_to_json` on the host that pulls; the texts are told from there. Raises RemoteError."""
-    return _read(data, Moved, host)
+def report_from_json(data: Json, cls: type[T], host: str) -> T:
+    """The inverse of `report_to_json` on the host that pulls; the texts are told from there. Raises RemoteError."""
+    try:
+        return _forms(host).from_json(data, cls)
+    except Unreadable as exc:
+        raise RemoteError(f"the far host's report makes no sense: {printable(str(exc), 100)}") from exc
 
 
 def error_to_json(error: BottleError) -> Json:
@@ -117,13 +121,6 @@ def _forms(host: str = "") -> Forms:
             Missing: Form(read={"name": told, "identity": shown}),
         }
     )
-
-
-def _read(data: Json, cls: type[T], host: str) -> T:
-    try:
-        return _forms(host).from_json(data, cls)
-    except Unreadable as exc:
-        raise RemoteError(f"the far host's report makes no sense: {printable(str(exc), 100)}") from exc
 
 
 def _shortened(document: dict[str, Any]) -> dict[str, Any]:

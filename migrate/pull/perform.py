@@ -4,28 +4,33 @@ Scripts are run as they are run on a far host. What they would believe is looked
 from there are untrusted, and tars of files are unpacked by this program, not by tar.
 """
 
+import os
+import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, assert_never
 
 from bottle.naming import Identity
 from bottle.plan.history import commit_in_force
 from bottle.ports import Engine, Progress
+from bottle.tar.chunks import CHUNK, at_most
+from bottle.tar.items import LONGEST_PATH
 from migrate.host import commands
-from migrate.host.script import Effect, ScriptStatus
+from migrate.host.script import Effect, Input, ScriptStatus
 from migrate.model import Reply
-from migrate.pull.feeding import bounded, chunks, lines, spooled
 from migrate.pull.folders import StagedFolders
 from migrate.pull.images import ImageKeeper
 from migrate.pull.policy import Asked, PullPolicy, Terms
 from migrate.pull.receiver import Breach, Request
 from migrate.pull.registration import prepare
 from migrate.pull.site import Here, Site
-from migrate.pull.turns import Turns
-from migrate.pull.volumes import fill
 
 _MOST_PIECES = 200_000
+_IN_MEMORY = 1 << 20
+_LONGEST_LINE = 5 * LONGEST_PATH + 100  # of a path each byte of which is spelt with five, and a digest in front of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,19 +51,14 @@ class Performer:
         self._folders = StagedFolders(self._site, agreed)
         self._images = ImageKeeper(self._site)
         self._lock = threading.Lock()
-        self._turns = Turns()
-        self._pieces = 0
+        self._turns = _Turns()
+        self.pieces = 0  # that were staged
         self._brought = False
 
     @property
     def arrives_as(self) -> Identity:
         """What the bottle is called here. Raises Breach before that is known."""
         return self._site.identity
-
-    @property
-    def pieces(self) -> int:
-        """How many pieces were staged."""
-        return self._pieces
 
     def is_here(self) -> bool:
         """Whether this host owns the bottle now, whatever anybody says."""
@@ -69,10 +69,10 @@ class Performer:
         with self._lock:
             script = self._policy.check(request)
         if script.streams:
-            with self._turns.shared():
+            with self._turns.turn(alone=False):
                 self._require_not_ours(script)
                 return self._stream(script, stdin, request.silence)
-        with spooled(stdin, script.stdin) as spool, self._turns.exclusive():
+        with _spooled(stdin, script.stdin) as spool, self._turns.turn(alone=True):
             self._require_not_ours(script)
             reply = self._perform(script, spool, request.silence)
             if isinstance(script, commands.Register | commands.Withdraw):  # which tell of a move by its nonce
@@ -109,24 +109,24 @@ class Performer:
         if isinstance(script, commands.Piece):
             most = script.size
             with self._lock:
-                self._pieces += 1
-                if self._pieces > _MOST_PIECES:
+                self.pieces += 1
+                if self.pieces > _MOST_PIECES:
                     raise Breach("the far host sends more pieces than any bottle has")
             if self._site.room() < most:
                 full = f"the disk of {self._site.terms.bottle_home} is full"
                 return Reply(status=ScriptStatus.STORAGE_FAILED, err=full)
-        return self._site.run(script, bounded(stdin, most), silence=silence)
+        return self._site.run(script, _bounded(stdin, most), silence=silence)
 
     def _perform(self, script: Asked, stdin: IO[bytes], silence: float) -> Reply:
         match script:
             case commands.Images():
-                reply = self._images.images(lines(stdin))
+                reply = self._images.images(_lines(stdin))
             case commands.Known():
-                reply = self._images.known(lines(stdin))
+                reply = self._images.known(_lines(stdin))
             case commands.Inspect():
                 reply = self._images.inspect(script, silence)
             case commands.Load():
-                reply = self._images.load(lines(stdin))
+                reply = self._images.load(_lines(stdin))
             case commands.Tag():
                 reply = self._images.tag(script, silence)
             case commands.Unload():
@@ -136,7 +136,7 @@ class Performer:
             case commands.Update():
                 reply = self._folders.update(script, stdin)
             case commands.Volume():
-                reply = fill(self._site, script, silence)
+                reply = self._folders.fill(script, silence)
             case (
                 commands.Probe()
                 | commands.Withdraw()
@@ -149,7 +149,7 @@ class Performer:
                 | commands.Clear()
             ):
                 self._look_at(script, stdin)
-                reply = self._site.run(script, chunks(stdin), silence=silence)
+                reply = self._site.run(script, iter(partial(stdin.read, CHUNK), b""), silence=silence)
             case _:
                 assert_never(script)
         return reply
@@ -161,3 +161,52 @@ class Performer:
                 self._folders.require_sent(script, stdin)
             case commands.Register() if not self._site.has_arrived(script.nonce):
                 prepare(self._site, self._folders, script)
+
+
+class _Turns:
+    """Pieces come beside each other; everything else waits for them, and is alone."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._shared = 0
+        self._taken = False
+
+    @contextmanager
+    def turn(self, *, alone: bool) -> Iterator[None]:
+        """A turn: beside others, or alone."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._taken and not (alone and self._shared))
+            self._taken = alone
+            self._shared += not alone
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken = False
+                self._shared -= not alone
+                self._changed.notify_all()
+
+
+@contextmanager
+def _spooled(stdin: Iterator[bytes], expected: Input) -> Iterator[IO[bytes]]:
+    """All of a standard input, each line of which is what is expected. Raises Breach."""
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spool:
+        for chunk in _bounded(stdin, expected.most):
+            spool.write(chunk)
+        spool.seek(0)
+        for line in iter(lambda: spool.readline(_LONGEST_LINE), b""):
+            text = os.fsdecode(line)
+            if expected.line is None or not expected.line.fullmatch(text) or "/../" in text or text.endswith("/..\n"):
+                raise Breach("the far host feeds a script what no honest one does")
+        spool.seek(0)
+        yield spool
+
+
+def _bounded(stdin: Iterator[bytes], most: int) -> Iterator[bytes]:
+    """The chunks, as long as they are no more than `most` bytes. Raises Breach."""
+    return at_most(stdin, most, Breach("the far host feeds a script more than it takes"))
+
+
+def _lines(file: IO[bytes]) -> list[str]:
+    """The lines of a file, without their ends."""
+    return [line.decode().strip() for line in file]

@@ -15,7 +15,7 @@ from bottle.errors import ConnectionLost, RemoteError
 from bottle.ports import Progress
 from bottle.text import printable
 from migrate.model import Reply
-from migrate.pull.perspective import told_from_here
+from migrate.pull.messages import told_from_here
 from migrate.transport.frames import Decoder, FrameKind, WireFrame, pieces
 
 _MOST_REQUESTS = 32

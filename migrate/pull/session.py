@@ -42,7 +42,7 @@ from migrate.host.probe import probe
 from migrate.host.script import ScriptStatus
 from migrate.model import RemoteCommand
 from migrate.move.model import Moved, MovePlan
-from migrate.pull.messages import error_from_json, moved_from_json, plan_from_json
+from migrate.pull.messages import error_from_json, report_from_json
 from migrate.pull.perform import Performer
 from migrate.pull.policy import Terms
 from migrate.pull.receiver import Receiver
@@ -291,9 +291,9 @@ class _Session:
             case {"plan": dict(plan)} if self._request.plan:
                 offered = self._offered
                 asks, refused = (offered.demands, offered.refused) if offered is not None else ((), ())
-                return PullPlan(move=plan_from_json(plan, self._remote.name), asks=asks, refused=refused)
+                return PullPlan(move=report_from_json(plan, MovePlan, self._remote.name), asks=asks, refused=refused)
             case {"moved": dict(moved)} if not self._request.plan:
-                return self._checked(moved_from_json(moved, self._remote.name))
+                return self._checked(report_from_json(moved, Moved, self._remote.name))
             case _:
                 raise RemoteError(f"{self._remote.name} ends with a result that makes no sense")
 

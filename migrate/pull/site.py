@@ -28,7 +28,6 @@ class Here:
     name = _NAME
 
     def __init__(self, bottle_home: Path, environ: Mapping[str, str]) -> None:
-        self._bottle_home = bottle_home
         self._environ = {name: environ[name] for name in environ if name in _PASSED or name.startswith("DOCKER_")}
         self._environ["BOTTLE_HOME"] = str(bottle_home)
         self._environ.setdefault("HOME", str(user_home()))

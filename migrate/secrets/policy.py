@@ -6,18 +6,18 @@ is compressed or encoded inside a file is not unpacked. `scan` says what counts 
 
 import fnmatch
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from tarfile import LNKTYPE
 
 from bottle.errors import PreflightRefused, VerificationFailed
-from bottle.model import CommitRecord, Metadata
+from bottle.model import CommitRecord, ImageFacts, Metadata
 from bottle.ports import Progress
 from bottle.tar.reader import TarStream
 from migrate.model import Blob
 from migrate.secrets.patterns import SHORTEST, Finder
 from migrate.secrets.scan import Find, Scan, ScannedEntry
-from migrate.tar.blobs import plain
+from migrate.tar.compression import plain, told
 
 CONFIG = "the image's config"
 _SHOWN = 20
@@ -37,10 +37,10 @@ class Allowed:
         )
 
 
-def own_layers(metadata: Metadata, commit: CommitRecord) -> tuple[str, ...]:
-    """The layers of a commit that the bottle wrote itself, lowest first; all where its base is not below."""
+def own_layers(metadata: Metadata, image: CommitRecord | ImageFacts) -> tuple[str, ...]:
+    """The layers of an image that the bottle wrote itself, lowest first; all where its base is not below."""
     base = metadata.base
-    return commit.diff_ids[len(base) :] if commit.diff_ids[: len(base)] == base else commit.diff_ids
+    return image.diff_ids[len(base) :] if image.diff_ids[: len(base)] == base else image.diff_ids
 
 
 def finder_for(metadata: Metadata, environ: Mapping[str, str], progress: Progress) -> Finder:
@@ -63,7 +63,7 @@ def look_through(layers: Sequence[Blob], config: bytes, finder: Finder, progress
     with progress.phase("looking for credentials", sum(layer.diff_size for layer in layers)):
         for layer in layers:
             try:
-                scan.layer(entries(_told(layer, progress.advance)))
+                scan.layer(entries(told(plain(layer), progress)))
             except VerificationFailed as exc:  # an archive in a form of its own: its bytes are all there all the same
                 progress.note(f"layer {layer.diff_id} is looked through without names of files: {exc.what}")
                 scan.nameless(f"layer {layer.diff_id}", plain(layer))
@@ -107,12 +107,6 @@ def send_along(metadata: Metadata) -> str:
         f'carry = ["/PATH"] in [agents.{metadata.agent.name}] of bottle.toml, for each that belongs to the bottle; '
         "then the same command   (all of them, this once: with --allow-secrets)"
     )
-
-
-def _told(layer: Blob, advance: Callable[[int], None]) -> Iterator[bytes]:
-    for piece in plain(layer):
-        advance(len(piece))
-        yield piece
 
 
 def _texts(value: object, where: str) -> Iterator[tuple[str, str]]:

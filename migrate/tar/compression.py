@@ -3,13 +3,15 @@
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 import zstandard
 
 from bottle.errors import VerificationFailed
+from bottle.ports import Progress
 from bottle.tar.chunks import CHUNK, ChunkReader
-from migrate.model import Codec
+from migrate.model import Blob, Codec
 
 SNIFF = 4
 
@@ -36,6 +38,25 @@ class Meter:
     def digest(self) -> str:
         """`sha256:<64 hex>` of all bytes so far."""
         return f"sha256:{self._hash.hexdigest()}"
+
+
+def digest_of(data: bytes) -> str:
+    """`sha256:<64 hex>` of bytes in memory."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def metered(pieces: Iterable[bytes], meter: Meter) -> Iterator[bytes]:
+    """`pieces`, passed through."""
+    for piece in pieces:
+        meter.update(piece)
+        yield piece
+
+
+def told(pieces: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
+    """`pieces`, passed through, while somebody watches how far it has come."""
+    for piece in pieces:
+        progress.advance(len(piece))
+        yield piece
 
 
 class Compressor(Protocol):
@@ -126,6 +147,23 @@ def decompress(chunks: Iterable[bytes], codec: Codec) -> Iterator[bytes]:
             yield from _gunzip(chunks)
         case Codec.NONE:
             yield from chunks
+
+
+def packed(blob: Blob) -> Iterator[bytes]:
+    """The file of what was spooled, as it is."""
+    return pieces_of(blob.path)
+
+
+def pieces_of(path: Path) -> Iterator[bytes]:
+    """The content of a file, a chunk at a time."""
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            yield chunk
+
+
+def plain(blob: Blob) -> Iterator[bytes]:
+    """The tar in it. Raises VerificationFailed where it is damaged; one that was cut off ends early."""
+    return decompress(packed(blob), blob.codec)
 
 
 def _unzstd(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ import hashlib
 import posixpath
 from collections.abc import Iterator
 
-from bottle.tar.items import Item, ItemReader
+from bottle.tar.items import Item, ItemReader, ItemType
 
 _MODULUS = 1 << 256
 
@@ -13,15 +13,7 @@ class Fingerprint:
     """Names below the top, types, modes, owners, links, capabilities and contents; times are left out."""
 
     def __init__(self) -> None:
-        self._sum = 0
-
-    def take(self, item: Item, digest: str) -> None:
-        """One entry; `digest` is that of its content."""
-        _, _, path = item.path.partition("/")
-        _, _, link = item.link.partition("/") if item.type.value == "hard link" else ("", "", item.link)
-        facts = (path, item.type.value, item.mode, item.uid, item.gid, item.size, link, item.capability, digest)
-        hashed = hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).digest()
-        self._sum = (self._sum + int.from_bytes(hashed, "big")) % _MODULUS
+        self.value = 0
 
     def hashing(self, item: Item, data: Iterator[bytes]) -> Iterator[bytes]:
         """The content of `item`, passed through; the entry is taken at its end."""
@@ -29,12 +21,12 @@ class Fingerprint:
         for piece in data:
             meter.update(piece)
             yield piece
-        self.take(item, meter.hexdigest())
-
-    @property
-    def value(self) -> int:
-        """What all entries so far amount to."""
-        return self._sum
+        _, _, path = item.path.partition("/")
+        _, _, link = item.link.partition("/") if item.type is ItemType.HARDLINK else ("", "", item.link)
+        digest = meter.hexdigest()
+        facts = (path, item.type.value, item.mode, item.uid, item.gid, item.size, link, item.capability, digest)
+        hashed = hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).digest()
+        self.value = (self.value + int.from_bytes(hashed, "big")) % _MODULUS
 
 
 def of_tar(tar: ItemReader) -> int:

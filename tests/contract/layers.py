@@ -19,7 +19,6 @@ from bottle.ports import Silent
 from migrate.image.reading import ImageReading
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec
-from migrate.ports import Spool
 from migrate.tar.compression import decompress
 from tests.support.blobs import is_whole
 
@@ -62,7 +61,7 @@ def spooled(folder: Path) -> dict[str, tuple[int, int]]:
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.iterdir()}
 
 
-def read(source: LayerSource, ref: str, wanted: frozenset[str], spool: Spool) -> bytes:
+def read(source: LayerSource, ref: str, wanted: frozenset[str], spool: DirectorySpool) -> bytes:
     """Have the layers `wanted` in a spool; the image's config."""
     reading = ImageReading(source, ref, wanted, spool)
     for _ in reading.layers(Silent()):

@@ -632,7 +632,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ("a history names other images", "tag=identity.committed(commit.number), mark", "mark"),
     ),
     *_in(
-        "migrate/bundle/consistency.py",
+        "migrate/bundle/inspection.py",
         "migrate/bundle/test_hostile migrate/bundle/test_bundle",
         (
             "a bundle's state is another bottle's",
@@ -679,7 +679,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     *_in(
-        "migrate/pull/disclosure.py",
+        "migrate/pull/images.py",
         "migrate/pull/test_disclosure",
         (
             "all layers of an image are told",

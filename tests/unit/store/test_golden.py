@@ -38,8 +38,8 @@ DOCUMENTS: dict[str, tuple[Forms, Any]] = {
 # What an owner of a bottle says to the host that pulls it.
 SAID: dict[str, Callable[[], Any]] = {
     "offer.json": lambda: offer(written.METADATA, rebuild=True),
-    "plan.json": lambda: messages.plan_to_json(written.PLAN),
-    "moved.json": lambda: messages.moved_to_json(written.MOVED),
+    "plan.json": lambda: messages.report_to_json(written.PLAN),
+    "moved.json": lambda: messages.report_to_json(written.MOVED),
 }
 # The keys that came later, which older documents lack; a document that lacks any other is damaged.
 LATER_OF_AGENT = ("user", "remote_control", "shm_size", "gpus", "ports", "hosts", "keep", "carry", "build_args")

@@ -4,19 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from migrate.contents.outside import (
-    Need,
-    OutsideNeeds,
-    Pointer,
-    Setting,
-    Survey,
-    Worktree,
-    is_inside,
-    parse_settings,
-    repository_obstacles,
-    staying_settings,
-    weigh,
-)
+from migrate.contents.git import Setting, parse_settings, repository_obstacles, staying_settings
+from migrate.contents.outside import Need, OutsideNeeds, Pointer, Survey, Worktree, is_inside, weigh
 
 FOLDER = "/home/me/project"
 

@@ -17,8 +17,7 @@ import zstandard
 
 from bottle.errors import VerificationFailed
 from bottle.model import ImageFacts
-from migrate.image.legacy import legacy_names
-from migrate.image.save_stream import MAX_DOCUMENT, SaveStreamSource
+from migrate.image.save_stream import MAX_DOCUMENT, SaveStreamSource, legacy_names
 from migrate.image.spool import DirectorySpool
 from migrate.model import Codec
 from tests.contract.layers import LayerSourceContract, Subject
@@ -245,7 +244,7 @@ def refused(archive: bytes, spool: DirectorySpool, wanted: tuple[str, ...] = DIF
     with pytest.raises(VerificationFailed) as caught:
         read(engine, spool, wanted)
     assert engine.closed
-    assert not [path for path in spool._folder.iterdir() if path.name.startswith(".")]
+    assert not [path for path in spool.folder.iterdir() if path.name.startswith(".")]
     return caught.value.what
 
 

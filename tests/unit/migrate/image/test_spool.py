@@ -233,12 +233,3 @@ def test_a_damaged_config_is_not_believed(folder: Path) -> None:
     record = json.loads(path.read_bytes())
     path.write_text(json.dumps(record | {"config": "{}"}))
     assert spool.config("image") is None
-
-
-def test_clear_leaves_nothing(folder: Path) -> None:
-    spool = DirectorySpool(folder, Codec.ZSTD)
-    put(spool)
-    spool.keep_config("image", b"{}")
-    spool.clear()
-    assert not folder.exists()
-    spool.clear()

@@ -69,7 +69,7 @@ from migrate.move.execute import move, plan
 from migrate.move.facts import Observed
 from migrate.move.model import Moved, MovePlan
 from migrate.move.transfer import Transfer
-from migrate.pull.messages import moved_from_json, moved_to_json, plan_from_json, plan_to_json
+from migrate.pull.messages import report_from_json, report_to_json
 from migrate.tar.compression import CompressingWriter
 from migrate.transport.ssh import SshRemote
 from migrate.transport.testing import LocalRemote
@@ -567,7 +567,7 @@ def test_what_is_edited_during_the_hand_over_is_told(
     answer("text", {}, lines)
     assert "|" not in capsys.readouterr().out  # no line of it passes for one of an error
     assert moved_document(moved, SENDING, moved.host)["newer_here"] == ["late"]
-    assert moved_from_json(moved_to_json(moved), "owner").account.edited == moved.account.edited
+    assert report_from_json(report_to_json(moved), Moved, "owner").account.edited == moved.account.edited
     assert rig.move().account.edited == ("late",)  # the same command once more says so too
 
 
@@ -803,7 +803,7 @@ def test_who_else_works_in_what_travels_is_told(rig: Rig) -> None:
     decided = rig.plan()
     assert decided.shared == (line,)
     assert f"shared:          {line}" in plan_lines(decided, SENDING)
-    pulled = plan_from_json(plan_to_json(decided), "owner")
+    pulled = report_from_json(report_to_json(decided), MovePlan, "owner")
     assert pulled.shared == (line.replace("what is here", "what is there"),)
     rig.move()
     assert f"WARNING: {line}" in rig.world.progress.notes

@@ -22,7 +22,7 @@ from migrate.contents.outside import Survey
 from migrate.model import Codec, HostFacts, Presence, WorkspacePlace
 from migrate.move.model import MoveFacts, MovePlan
 from migrate.move.plan import plan_move, workspace_path
-from migrate.move.room import require_room
+from migrate.move.refusals import require_room
 
 IDENTITY = Identity.parse("demo-abc12")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -13,7 +13,7 @@ from bottle.model import Store
 from migrate.host.commands import MOST_NAMED
 from migrate.host.layers import ask_images, ask_known
 from migrate.model import RemoteCommand, Reply
-from migrate.pull.disclosure import Disclosure
+from migrate.pull.images import Disclosure
 from migrate.pull.receiver import Breach
 
 BASE, TOOLS, MINE, PRIVATE = (f"sha256:{letter * 64}" for letter in "abcd")

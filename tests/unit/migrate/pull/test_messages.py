@@ -10,8 +10,7 @@ from bottle.errors import PreflightRefused
 from bottle.model import Missing, MissingKind, MoveAccount, StayKind, Stays
 from bottle.naming import Identity
 from migrate.move.model import Moved
-from migrate.pull.messages import error_from_json, error_to_json, moved_from_json, moved_to_json
-from migrate.pull.perspective import told_from_here
+from migrate.pull.messages import error_from_json, error_to_json, report_from_json, report_to_json, told_from_here
 from tests.support import written
 
 ID = "demo-abc12"
@@ -98,23 +97,23 @@ def test_a_move_is_told_with_all_that_it_left_behind() -> None:
     moved = Moved(
         identity=Identity.parse("demo-abc12"), arrived_as=Identity.parse("demo-abc12"), host="far", account=account
     )
-    document = moved_to_json(moved)
-    assert moved_from_json(document, "far") == moved
+    document = report_to_json(moved)
+    assert report_from_json(document, Moved, "far") == moved
     newer = {"dropped", "carried", "left_behind"}
     kept = {key: value for key, value in document["account"].items() if key not in newer}
-    older = moved_from_json({**document, "account": kept}, "far")
+    older = report_from_json({**document, "account": kept}, Moved, "far")
     assert older.account == replace(account, dropped=(), carried=(), left_behind=())
 
 
 def test_what_is_said_in_words_is_told_from_here() -> None:
     account = replace(written.MOVED.account, stays=(Stays(kind=StayKind.LINE, name="mend it there"),))
-    (line,) = moved_from_json(moved_to_json(replace(written.MOVED, account=account)), "far").account.stays
+    (line,) = report_from_json(report_to_json(replace(written.MOVED, account=account)), Moved, "far").account.stays
     assert line.name == "mend it here"
 
 
 def test_of_many_lines_as_many_are_sent_as_are_read() -> None:
     lines = tuple(f"socket {number}" for number in range(502))
-    said = moved_to_json(replace(written.MOVED, account=replace(written.MOVED.account, skipped=lines)))["account"]
+    said = report_to_json(replace(written.MOVED, account=replace(written.MOVED.account, skipped=lines)))["account"]
     assert said["skipped"] == [*lines[:500], "and 2 more"]
-    document = {**moved_to_json(written.MOVED), "account": {**said, "skipped": [*lines]}}
-    assert moved_from_json(document, "far").account.skipped == lines[:501]
+    document = {**report_to_json(written.MOVED), "account": {**said, "skipped": [*lines]}}
+    assert report_from_json(document, Moved, "far").account.skipped == lines[:501]

@@ -20,7 +20,7 @@ from bottle.operations.commit import commit
 from bottle.store.state import BottleState
 from migrate.model import RemoteCommand
 from migrate.move.model import Moved
-from migrate.pull.messages import moved_to_json
+from migrate.pull.messages import report_to_json
 from migrate.pull.session import PullRequest, offer, own_name, pull
 from migrate.transport.stdio import StdioRemote
 from tests.contract.duplex import End, OwnEnd
@@ -106,7 +106,7 @@ def boast(identity: Identity, *asked: tuple[str, ...]) -> Say:
     def say(remote: StdioRemote) -> dict[str, Any]:
         for script, *args in (("probe", str(identity), ""), *asked):
             remote.run(RemoteCommand(script="", name=script, args=tuple(args)))
-        return {"moved": moved_to_json(moved)}
+        return {"moved": report_to_json(moved)}
 
     return say
 
