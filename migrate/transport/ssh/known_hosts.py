@@ -1,7 +1,4 @@
-"""known_hosts files, read as OpenSSH reads them (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT).
-
-paramiko's own reader knows no wildcards, no `@revoked`, one key of a type, and stops at a line it cannot decode.
-"""
+"""known_hosts files, read as OpenSSH reads them (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)."""
 
 import base64
 import binascii

@@ -14,9 +14,8 @@ from migrate.transport.conversation import exchange
 from migrate.transport.duplex import Dialogue
 from migrate.transport.framing import wrap
 from migrate.transport.ssh.channel import SshLine
-from migrate.transport.ssh.connect import Route, open_route
+from migrate.transport.ssh.connect import Route, SshOptions, open_route
 from migrate.transport.ssh.login import Prompter
-from migrate.transport.ssh.options import SshOptions
 from migrate.transport.ssh.translate import translated
 
 _PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4)
@@ -85,13 +84,12 @@ class SshRemote:
         with self._lock:
             if self._closed:
                 raise RemoteError(f"the connection to {self.name} was closed before")
-            if self._route is None or not self._route.alive:
+            if self._route is None or not self._route.is_connected:
                 self._hang_up()
                 self._route = open_route(self._target, self._options, self._prompter, stood=self._stood)
                 self._stood = True
-            if self._route.transport is None:
-                raise ConnectionLost(f"the connection to {self.name} broke")
-            return self._route.transport
+            transport: Transport = self._route.transport
+            return transport
 
     def _hang_up(self) -> None:
         if self._route is not None:
