@@ -25,7 +25,7 @@ agents, and parses ssh_config where no `ssh` client can be asked. What they may 
 import logging
 
 from migrate.transport.ssh.connect import SshOptions
-from migrate.transport.ssh.keyfile import require_key_file
+from migrate.transport.ssh.keys import require_key_file
 from migrate.transport.ssh.remote import SshRemote
 
 # What paramiko logs as an error is raised here as one; without a handler Python would print it, tracebacks and all.

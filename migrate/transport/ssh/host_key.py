@@ -7,8 +7,7 @@ from paramiko import MissingHostKeyPolicy, PKey, SSHClient, Transport
 from bottle.errors import HostKeyRejected, RemoteError
 from migrate.transport.ssh.config import HostConfig
 from migrate.transport.ssh.keys import fingerprint
-from migrate.transport.ssh.known_hosts import KeyVerdict, KnownHost, KnownHosts
-from migrate.transport.ssh.revoked import is_revoked
+from migrate.transport.ssh.known_hosts import KeyVerdict, KnownHost, KnownHosts, is_revoked
 
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
 _NOT_SENT = "nothing was sent there: neither a login nor a command"

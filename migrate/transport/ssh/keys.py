@@ -1,11 +1,23 @@
-"""Public keys: in files, and as people compare them. A blob is a key in SSH wire format (RFC 4253, section 6.6)."""
+"""Keys: in files, and as people compare them. A blob is a public key in SSH wire format (RFC 4253, section 6.6)."""
 
 import base64
 import hashlib
 from pathlib import Path
 
+from paramiko import ECDSAKey, Ed25519Key, PasswordRequiredException, PKey, RSAKey, SSHException
+
+from bottle.errors import UsageError
+from bottle.files.regular import read_regular
+from bottle.text import printable
+
 _PRIVATE = "-----BEGIN OPENSSH PRIVATE KEY-----", "-----END OPENSSH PRIVATE KEY-----"
 _MAGIC = b"openssh-key-v1\0"
+_CLASSES: tuple[type[PKey], ...] = (Ed25519Key, ECDSAKey, RSAKey)
+_SAID = 120  # characters of what a reader says
+
+
+class Encrypted(Exception):
+    """A key file wants a passphrase, or another one."""
 
 
 def fingerprint(blob: bytes) -> str:
@@ -72,3 +84,59 @@ def _read(path: Path) -> str | None:
         return path.read_text(errors="replace")
     except OSError:
         return None
+
+
+def load(path: Path, passphrase: str | None = None) -> PKey:
+    """The key of a file. Raises Encrypted; OSError and ValueError where there is none."""
+    failure: Exception | None = None
+    for kind in _CLASSES:
+        try:
+            return kind.from_private_key_file(str(path), passphrase)
+        except PasswordRequiredException:
+            raise Encrypted from None
+        except (SSHException, ValueError, TypeError) as exc:
+            failure = failure or exc
+    if passphrase is not None:
+        raise Encrypted
+    raise ValueError(str(failure))
+
+
+def require_key_file(path: Path) -> None:
+    """Raise UsageError where nobody can log in with this file.
+
+    A public key will do: it says which of the agent's keys is meant. So will one of a kind that only an agent can use.
+    """
+    try:
+        read_regular(path, follow=True)
+    except OSError as exc:
+        raise _useless(path, exc.strerror or str(exc)) from exc
+    if public_blob_of(path) is not None:
+        return
+    try:
+        load(path)
+    except Encrypted:
+        return
+    except (OSError, ValueError) as exc:
+        raise _useless(path, f"it is no private key ({printable(str(exc), _SAID)})") from exc
+
+
+def unusable_without_agent(path: Path, reason: str) -> UsageError:
+    """What to say of a key file that was named, where no agent holds its key and it cannot be read as a private one."""
+    private = path.with_suffix("")
+    if path.suffix == ".pub" and private.is_file():
+        return UsageError(
+            f"{path} is a public key, and no agent holds the private one",
+            left="nobody was logged in",
+            next_step=f"-i {private}   (or ssh-add {private})",
+        )
+    return UsageError(
+        f"nobody can log in with {path}: no agent holds its key, and it cannot be read as a private one ({reason})",
+        left="nobody was logged in",
+        next_step="ssh-add -l",
+    )
+
+
+def _useless(path: Path, reason: str) -> UsageError:
+    return UsageError(
+        f"nobody can log in with the key file {path}: {reason}", left="nobody was called", next_step=f"ls -l {path}"
+    )

@@ -1,4 +1,7 @@
-"""known_hosts files, read as OpenSSH reads them (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)."""
+"""known_hosts files, read as OpenSSH reads them (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT), and RevokedHostKeys.
+
+The latter is a list of public keys, or a key revocation list as ssh-keygen makes it (ssh-keygen(1)).
+"""
 
 import base64
 import binascii
@@ -7,14 +10,19 @@ import hashlib
 import hmac
 import os
 import re
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Self
 
+from migrate.transport.ssh.keys import public_blob
+
 _MARKERS = frozenset({"@revoked", "@cert-authority"})
 _PORT = 22
+_KRL_MAGIC = b"SSHKRL\n\0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,3 +157,30 @@ def _names(patterns: str, name: str) -> bool:
 def _fits(pattern: str, name: str) -> bool:
     parts = (".*" if char == "*" else "." if char == "?" else re.escape(char) for char in pattern)
     return re.fullmatch("".join(parts), name) is not None
+
+
+def is_revoked(file: Path, key_type: str, blob: bytes) -> bool:
+    """Whether the file names the key. As in OpenSSH, a file that cannot be read or understood names all keys."""
+    try:
+        content = file.read_bytes()
+    except OSError:
+        return True
+    if content.startswith(_KRL_MAGIC):
+        return not _passes(file, key_type, blob)
+    return any(public_blob(line) == blob for line in content.decode(errors="replace").splitlines())
+
+
+def _passes(krl: Path, key_type: str, blob: bytes) -> bool:
+    with tempfile.NamedTemporaryFile("w", suffix=".pub") as public:
+        public.write(f"{key_type} {base64.b64encode(blob).decode()}\n")
+        public.flush()
+        try:
+            done = subprocess.run(
+                ("ssh-keygen", "-Q", "-f", str(krl), public.name),
+                check=False,
+                capture_output=True,
+                stdin=subprocess.DEVNULL,
+            )
+        except OSError:
+            return False
+    return done.returncode == 0

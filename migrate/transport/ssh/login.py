@@ -10,11 +10,16 @@ from paramiko import AuthenticationException, BadAuthenticationType, SSHExceptio
 from bottle.errors import ConnectionLost, LoginRefused
 from bottle.text import printable
 from bottle.words import ssh_to
-from migrate.transport.ssh.agent import AgentAt
 from migrate.transport.ssh.config import HostConfig
-from migrate.transport.ssh.identities import Encrypted, Offer, beside, certificates, in_order, load, public_blobs
-from migrate.transport.ssh.keyfile import unusable_without_agent
-from migrate.transport.ssh.keys import public_blob_of
+from migrate.transport.ssh.identities import (
+    AgentAt,
+    Offer,
+    beside,
+    certificates,
+    in_order,
+    public_blobs,
+)
+from migrate.transport.ssh.keys import Encrypted, load, public_blob_of, unusable_without_agent
 
 _TYPED = frozenset({"password", "keyboard-interactive"})
 _TRIES = 3

@@ -10,8 +10,8 @@ import pytest
 from bottle.errors import UsageError
 from migrate.model import Target
 from migrate.transport.ssh.config import HostConfig, host_config, jumps
+from migrate.transport.ssh.known_hosts import is_revoked
 from migrate.transport.ssh.lookup import ask, keywords, lookup
-from migrate.transport.ssh.revoked import is_revoked
 from migrate.transport.ssh.tokens import expand, expand_path, tokens
 
 HOME = Path(pwd.getpwuid(os.getuid()).pw_dir)
