@@ -4,7 +4,7 @@ import base64
 import hashlib
 from pathlib import Path
 
-from paramiko import ECDSAKey, Ed25519Key, PasswordRequiredException, PKey, RSAKey, SSHException
+from paramiko import ECDSAKey, Ed25519Key, Message, PasswordRequiredException, PKey, RSAKey, SSHException
 
 from bottle.errors import UsageError
 from bottle.files.regular import read_regular
@@ -27,7 +27,7 @@ def fingerprint(blob: bytes) -> str:
 
 def key_type(blob: bytes) -> str:
     """The name of its algorithm, such as `ssh-ed25519`."""
-    return _field(blob, 0).decode(errors="replace")
+    return Message(blob).get_binary().decode(errors="replace")
 
 
 def describe(blob: bytes) -> str:
@@ -68,15 +68,11 @@ def _public_half(text: str) -> bytes | None:
         return None
     if head.strip() or not data.startswith(_MAGIC):
         return None
-    at = len(_MAGIC)
+    message = Message(data.removeprefix(_MAGIC))
     for _ in ("cipher", "key derivation", "its options"):
-        at += 4 + len(_field(data, at))
-    return _field(data, at + 4) or None  # behind the number of keys, which is 1
-
-
-def _field(data: bytes, at: int) -> bytes:
-    """A string of SSH's wire format (RFC 4251, section 5), as far as it is there."""
-    return data[at + 4 : at + 4 + int.from_bytes(data[at : at + 4])]
+        message.get_binary()
+    message.get_int()  # the number of keys, which is 1
+    return message.get_binary() or None
 
 
 def _read(path: Path) -> str | None:
