@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from paramiko import HostKeys
 
 from bottle.errors import ConnectionLost, HostKeyRejected, LoginRefused, RemoteError, UsageError
 from migrate.model import Target
 from migrate.transport.ssh import SshOptions, SshRemote
 from migrate.transport.ssh.keys import fingerprint
-from migrate.transport.ssh.known_hosts import hash_name
 from tests.contract.remote import ARGUMENTS, RemoteContract, script
 from tests.integration.sshd import Sshd, free_port, make_key, running, user_with_shell
 
@@ -143,7 +143,7 @@ class TestHostKeys:
     @pytest.mark.parametrize(
         "name",
         [
-            lambda port: hash_name(f"[127.0.0.1]:{port}", os.urandom(20)),
+            lambda port: HostKeys.hash_host(f"[127.0.0.1]:{port}"),
             lambda port: f"other,[127.0.0.1]:{port}",
             lambda port: f"[127.0.*]:{port}",
             lambda port: "127.0.0.1",

@@ -7,8 +7,7 @@ from paramiko import MissingHostKeyPolicy, PKey, SSHClient, Transport
 from bottle.errors import HostKeyRejected, RemoteError
 from migrate.transport.ssh.config import HostConfig
 from migrate.transport.ssh.keys import fingerprint
-from migrate.transport.ssh.known_hosts import KeyVerdict, KnownHost, KnownHosts
-from migrate.transport.ssh.revoked import is_revoked
+from migrate.transport.ssh.known_hosts import KeyVerdict, KnownHost, KnownHosts, is_revoked
 
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
 _NOT_SENT = "nothing was sent there: neither a login nor a command"
@@ -46,11 +45,7 @@ class HostKeyCheck(MissingHostKeyPolicy):
         blob = key.asbytes()
         shown = f"{key.get_name()} key {fingerprint(blob)}"
         if self._revoked is not None and is_revoked(self._revoked, key.get_name(), blob):
-            raise HostKeyRejected(
-                f"{self._known.name} shows the {shown}, which {self._revoked} revokes, or which cannot be read",
-                left=_NOT_SENT,
-                next_step="find out from the host's owner which key it should have",
-            )
+            raise self._not_to_be_used(shown, f"which {self._revoked} revokes, or which cannot be read")
         match self._known.judge(blob):
             case KeyVerdict.KNOWN:
                 return
@@ -61,11 +56,7 @@ class HostKeyCheck(MissingHostKeyPolicy):
             case KeyVerdict.CHANGED:
                 raise self._changed(shown)
             case KeyVerdict.REVOKED:
-                raise HostKeyRejected(
-                    f"{self._known.name} shows the {shown}, which is marked @revoked in {_listed(self._known.files)}",
-                    left=_NOT_SENT,
-                    next_step="find out from the host's owner which key it should have",
-                )
+                raise self._not_to_be_used(shown, f"which is marked @revoked in {_listed(self._known.files)}")
 
     def _add(self, key: PKey, blob: bytes) -> None:
         try:
@@ -75,6 +66,13 @@ class HostKeyCheck(MissingHostKeyPolicy):
                 f"the key of {self._known.name} cannot be added to {self._known.user_files[0]}: {exc.strerror}",
                 left=_NOT_SENT,
             ) from exc
+
+    def _not_to_be_used(self, shown: str, why: str) -> HostKeyRejected:
+        return HostKeyRejected(
+            f"{self._known.name} shows the {shown}, {why}",
+            left=_NOT_SENT,
+            next_step="find out from the host's owner which key it should have",
+        )
 
     def _unknown(self, shown: str) -> HostKeyRejected:
         authority = any(entry.marker == "@cert-authority" for entry in self._known.entries)

@@ -5,22 +5,20 @@ a file has. Unlike there, what was named with `-i` goes ahead of all other keys,
 a host hangs up after some six.
 """
 
+import socket
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, cast
 
-from paramiko import ECDSAKey, Ed25519Key, Message, PasswordRequiredException, PKey, RSAKey, SSHException
+from paramiko import Message, PKey
+from paramiko.agent import AgentKey, AgentSSH
 from paramiko.pkey import PublicBlob
 
 from migrate.transport.ssh.keys import describe, key_type, public_blob_of, read_public_blob
 
-_CLASSES: tuple[type[PKey], ...] = (Ed25519Key, ECDSAKey, RSAKey)
 _CERTIFICATE = "-cert-v01@openssh.com"
-
-
-class Encrypted(Exception):
-    """A key file wants a passphrase, or another one."""
 
 
 class _Certified(PKey):
@@ -37,6 +35,37 @@ class _Certified(PKey):
     def sign_ssh_data(self, data: bytes, algorithm: str | None = None) -> Message:
         """The key's signature."""
         return self._key.sign_ssh_data(data, algorithm)
+
+
+class _HeldKey(AgentKey):
+    """A key by the very bytes that the agent knows it by; so that an RSA certificate is none for the key in it."""
+
+    def asbytes(self) -> bytes:
+        """The key, or certificate, in wire format."""
+        return self.blob
+
+
+class AgentAt(AgentSSH):
+    """The keys of the agent that listens at `path`; none where nothing does. Raises SSHException as paramiko's does."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            line.connect(str(path))
+        except OSError:
+            line.close()
+        else:
+            cast("Any", self)._connect(line)
+
+    def get_keys(self) -> tuple[AgentKey, ...]:
+        """All that it holds, in its order."""
+        return tuple(_HeldKey(self, key.blob, key.comment) for key in super().get_keys())
+
+    def close(self) -> None:
+        """Hang up."""
+        with suppress(OSError):
+            cast("Any", self)._close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +88,6 @@ class Offer:
     def certified(self, certificate: bytes) -> Self:
         """The same with a certificate of it."""
         return replace(self, key=_Certified(self.key, certificate), what=f"{self.what} with its certificate")
-
-
-def load(path: Path, passphrase: str | None = None) -> PKey:
-    """The key of a file. Raises Encrypted; OSError and ValueError where there is none."""
-    failure: Exception | None = None
-    for kind in _CLASSES:
-        try:
-            return kind.from_private_key_file(str(path), passphrase)
-        except PasswordRequiredException:
-            raise Encrypted from None
-        except (SSHException, ValueError, TypeError) as exc:
-            failure = failure or exc
-    if passphrase is not None:
-        raise Encrypted
-    raise ValueError(str(failure))
 
 
 def public_blobs(paths: Iterable[Path]) -> frozenset[bytes]:

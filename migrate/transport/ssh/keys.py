@@ -1,11 +1,23 @@
-"""Public keys: in files, and as people compare them. A blob is a key in SSH wire format (RFC 4253, section 6.6)."""
+"""Keys: in files, and as people compare them. A blob is a public key in SSH wire format (RFC 4253, section 6.6)."""
 
 import base64
 import hashlib
 from pathlib import Path
 
+from paramiko import ECDSAKey, Ed25519Key, Message, PasswordRequiredException, PKey, RSAKey, SSHException
+
+from bottle.errors import UsageError
+from bottle.files.regular import read_regular
+from bottle.text import printable
+
 _PRIVATE = "-----BEGIN OPENSSH PRIVATE KEY-----", "-----END OPENSSH PRIVATE KEY-----"
 _MAGIC = b"openssh-key-v1\0"
+_CLASSES: tuple[type[PKey], ...] = (Ed25519Key, ECDSAKey, RSAKey)
+_SAID = 120  # characters of what a reader says
+
+
+class Encrypted(Exception):
+    """A key file wants a passphrase, or another one."""
 
 
 def fingerprint(blob: bytes) -> str:
@@ -15,7 +27,7 @@ def fingerprint(blob: bytes) -> str:
 
 def key_type(blob: bytes) -> str:
     """The name of its algorithm, such as `ssh-ed25519`."""
-    return _field(blob, 0).decode(errors="replace")
+    return Message(blob).get_binary().decode(errors="replace")
 
 
 def describe(blob: bytes) -> str:
@@ -56,15 +68,11 @@ def _public_half(text: str) -> bytes | None:
         return None
     if head.strip() or not data.startswith(_MAGIC):
         return None
-    at = len(_MAGIC)
+    message = Message(data.removeprefix(_MAGIC))
     for _ in ("cipher", "key derivation", "its options"):
-        at += 4 + len(_field(data, at))
-    return _field(data, at + 4) or None  # behind the number of keys, which is 1
-
-
-def _field(data: bytes, at: int) -> bytes:
-    """A string of SSH's wire format (RFC 4251, section 5), as far as it is there."""
-    return data[at + 4 : at + 4 + int.from_bytes(data[at : at + 4])]
+        message.get_binary()
+    message.get_int()  # the number of keys, which is 1
+    return message.get_binary() or None
 
 
 def _read(path: Path) -> str | None:
@@ -72,3 +80,59 @@ def _read(path: Path) -> str | None:
         return path.read_text(errors="replace")
     except OSError:
         return None
+
+
+def load(path: Path, passphrase: str | None = None) -> PKey:
+    """The key of a file. Raises Encrypted; OSError and ValueError where there is none."""
+    failure: Exception | None = None
+    for kind in _CLASSES:
+        try:
+            return kind.from_private_key_file(str(path), passphrase)
+        except PasswordRequiredException:
+            raise Encrypted from None
+        except (SSHException, ValueError, TypeError) as exc:
+            failure = failure or exc
+    if passphrase is not None:
+        raise Encrypted
+    raise ValueError(str(failure))
+
+
+def require_key_file(path: Path) -> None:
+    """Raise UsageError where nobody can log in with this file.
+
+    A public key will do: it says which of the agent's keys is meant. So will one of a kind that only an agent can use.
+    """
+    try:
+        read_regular(path, follow=True)
+    except OSError as exc:
+        raise _useless(path, exc.strerror or str(exc)) from exc
+    if public_blob_of(path) is not None:
+        return
+    try:
+        load(path)
+    except Encrypted:
+        return
+    except (OSError, ValueError) as exc:
+        raise _useless(path, f"it is no private key ({printable(str(exc), _SAID)})") from exc
+
+
+def unusable_without_agent(path: Path, reason: str) -> UsageError:
+    """What to say of a key file that was named, where no agent holds its key and it cannot be read as a private one."""
+    private = path.with_suffix("")
+    if path.suffix == ".pub" and private.is_file():
+        return UsageError(
+            f"{path} is a public key, and no agent holds the private one",
+            left="nobody was logged in",
+            next_step=f"-i {private}   (or ssh-add {private})",
+        )
+    return UsageError(
+        f"nobody can log in with {path}: no agent holds its key, and it cannot be read as a private one ({reason})",
+        left="nobody was logged in",
+        next_step="ssh-add -l",
+    )
+
+
+def _useless(path: Path, reason: str) -> UsageError:
+    return UsageError(
+        f"nobody can log in with the key file {path}: {reason}", left="nobody was called", next_step=f"ls -l {path}"
+    )

@@ -1,23 +1,27 @@
-"""known_hosts files, read as OpenSSH reads them (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT).
+"""known_hosts files, read as OpenSSH reads them (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT), and RevokedHostKeys.
 
-paramiko's own reader knows no wildcards, no `@revoked`, one key of a type, and stops at a line it cannot decode.
+The latter is a list of public keys, or a key revocation list as ssh-keygen makes it (ssh-keygen(1)).
 """
 
 import base64
-import binascii
 import fcntl
-import hashlib
-import hmac
 import os
 import re
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Self
 
+from paramiko import HostKeys
+
+from migrate.transport.ssh.keys import public_blob
+
 _MARKERS = frozenset({"@revoked", "@cert-authority"})
 _PORT = 22
+_KRL_MAGIC = b"SSHKRL\n\0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +93,7 @@ class KnownHosts:
         """Append the host to the user's first file, under its lock and in one write; returns that file."""
         path = self.user_files[0]
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        name = hash_name(self.name, os.urandom(20)) if hashed else self.name
+        name = HostKeys.hash_host(self.name) if hashed else self.name
         line = f"{name} {key_type} {base64.b64encode(blob).decode()}\n"
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "r+b", buffering=0) as file:
@@ -99,12 +103,6 @@ class KnownHosts:
             file.write(("\n" if torn else "").encode() + line.encode())
             os.fsync(descriptor)
         return path
-
-
-def hash_name(name: str, salt: bytes) -> str:
-    """`name` in the form that HashKnownHosts writes."""
-    digest = hmac.new(salt, name.encode(), hashlib.sha1).digest()
-    return f"|1|{base64.b64encode(salt).decode()}|{base64.b64encode(digest).decode()}"
 
 
 def _naming(name: str, files: tuple[Path, ...]) -> Iterator[KnownHost]:
@@ -128,7 +126,7 @@ def _parse(path: Path, number: int, line: str, name: str) -> KnownHost | None:
         return None
     try:
         blob = base64.b64decode(fields[2], validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         return None
     return KnownHost(path=path, line=number, marker=marker, key_type=fields[1], blob=blob)
 
@@ -136,10 +134,9 @@ def _parse(path: Path, number: int, line: str, name: str) -> KnownHost | None:
 def _names(patterns: str, name: str) -> bool:
     if patterns.startswith("|1|"):
         try:
-            salt = base64.b64decode(patterns.split("|")[2])
-        except (binascii.Error, ValueError, IndexError):
+            return HostKeys.hash_host(name, patterns) == patterns
+        except (ValueError, AssertionError):  # no base64, or no salt
             return False
-        return hmac.compare_digest(hash_name(name, salt), patterns)
     found = False
     for pattern in patterns.lower().split(","):
         if _fits(pattern.removeprefix("!"), name.lower()):
@@ -152,3 +149,30 @@ def _names(patterns: str, name: str) -> bool:
 def _fits(pattern: str, name: str) -> bool:
     parts = (".*" if char == "*" else "." if char == "?" else re.escape(char) for char in pattern)
     return re.fullmatch("".join(parts), name) is not None
+
+
+def is_revoked(file: Path, key_type: str, blob: bytes) -> bool:
+    """Whether the file names the key. As in OpenSSH, a file that cannot be read or understood names all keys."""
+    try:
+        content = file.read_bytes()
+    except OSError:
+        return True
+    if content.startswith(_KRL_MAGIC):
+        return not _passes(file, key_type, blob)
+    return any(public_blob(line) == blob for line in content.decode(errors="replace").splitlines())
+
+
+def _passes(krl: Path, key_type: str, blob: bytes) -> bool:
+    with tempfile.NamedTemporaryFile("w", suffix=".pub") as public:
+        public.write(f"{key_type} {base64.b64encode(blob).decode()}\n")
+        public.flush()
+        try:
+            done = subprocess.run(
+                ("ssh-keygen", "-Q", "-f", str(krl), public.name),
+                check=False,
+                capture_output=True,
+                stdin=subprocess.DEVNULL,
+            )
+        except OSError:
+            return False
+    return done.returncode == 0

@@ -2,19 +2,24 @@
 
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from paramiko import AuthenticationException, BadAuthenticationType, SSHException, Transport
 
 from bottle.errors import ConnectionLost, LoginRefused
 from bottle.text import printable
 from bottle.words import ssh_to
-from migrate.transport.ssh.agent import AgentAt
 from migrate.transport.ssh.config import HostConfig
-from migrate.transport.ssh.identities import Encrypted, Offer, beside, certificates, in_order, load, public_blobs
-from migrate.transport.ssh.keyfile import unusable_without_agent
-from migrate.transport.ssh.keys import public_blob_of
+from migrate.transport.ssh.identities import (
+    AgentAt,
+    Offer,
+    beside,
+    certificates,
+    in_order,
+    public_blobs,
+)
+from migrate.transport.ssh.keys import Encrypted, load, public_blob_of, unusable_without_agent
 
 _TYPED = frozenset({"password", "keyboard-interactive"})
 _TRIES = 3
@@ -42,10 +47,6 @@ class Prompter:
         self._right[prompt] = answer
 
 
-class _Attempt(Protocol):
-    def __call__(self, transport: Transport) -> list[str]: ...
-
-
 @dataclass(slots=True)
 class Login:
     """An auth strategy for paramiko: `authenticate` is called once the host's key has been accepted."""
@@ -60,7 +61,7 @@ class Login:
 
     def authenticate(self, transport: Transport) -> list[str]:
         """Log in, or raise LoginRefused with what was tried. A method that is only the first of two goes on."""
-        if self._offer(transport, "", lambda t: t.auth_none(self.user)):
+        if self._offer(transport, "", partial(transport.auth_none, self.user)):
             return []
         agent = AgentAt(self.config.identity_agent) if self.config.identity_agent is not None else None
         try:
@@ -140,7 +141,7 @@ class Login:
     def _by_password(self, transport: Transport) -> bool:
         prompt = f"{self.user}@{self.host.rpartition('@')[2]}'s password: "
         for answer in self.prompter.answers(prompt):
-            if self._offer(transport, "a password", lambda t, a=answer: t.auth_password(self.user, a)):
+            if self._offer(transport, "a password", partial(transport.auth_password, self.user, answer)):
                 self.prompter.was_right(prompt, answer)
                 return True
             if not transport.is_active():
@@ -148,7 +149,7 @@ class Login:
         return False
 
     def _key(self, transport: Transport, offer: Offer) -> bool:
-        return self._offer(transport, offer.what, lambda t: t.auth_publickey(self.user, offer.key))
+        return self._offer(transport, offer.what, partial(transport.auth_publickey, self.user, offer.key))
 
     def _may(self, method: str) -> bool:
         return method in self.config.methods and (self._allowed is None or method in self._allowed)
@@ -156,14 +157,14 @@ class Login:
     def _may_type(self) -> bool:
         return "password" in self.config.methods and (self._allowed is None or bool(self._allowed & _TYPED))
 
-    def _offer(self, transport: Transport, what: str, attempt: _Attempt) -> bool:
+    def _offer(self, transport: Transport, what: str, attempt: Callable[[], list[str]]) -> bool:
         """Make one attempt. Afterwards `_allowed` says what the host would still take."""
         if not transport.is_active():
             return False
         if what and what not in self._tried:
             self._tried.append(what)
         try:
-            also_needed = attempt(transport)
+            also_needed = attempt()
         except BadAuthenticationType as exc:
             self._allowed = frozenset(exc.allowed_types)
             return False

@@ -1,8 +1,8 @@
-"""A far host's shell over SSH."""
+"""A far host's shell over SSH, and one command on a channel of it."""
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -13,13 +13,68 @@ from migrate.model import RemoteCommand, Reply, Target
 from migrate.transport.conversation import exchange
 from migrate.transport.duplex import Dialogue
 from migrate.transport.framing import wrap
-from migrate.transport.ssh.channel import SshLine
-from migrate.transport.ssh.connect import Route, open_route
+from migrate.transport.ssh.connect import Route, SshOptions, open_route
 from migrate.transport.ssh.login import Prompter
-from migrate.transport.ssh.options import SshOptions
 from migrate.transport.ssh.translate import translated
 
+_READ = 256 << 10
+_PATIENCE = 1.0
 _PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4)
+
+
+class _ChannelLine:
+    """A `Line` over an open session channel of `transport`."""
+
+    def __init__(self, host: str, transport: Transport, channel: Channel) -> None:
+        self._host = host
+        self._transport = transport
+        self._channel = channel
+
+    @property
+    def host(self) -> str:
+        return self._host
+
+    def start(self, line: str) -> None:
+        with translated(self._host, stood=True):
+            self._channel.exec_command(line)
+
+    def send(self, data: bytes) -> int:
+        with translated(self._host, stood=True):
+            try:
+                return self._channel.send(data)
+            except OSError:
+                # "Socket is closed": the command has ended, and what it said is still to be read.
+                if self._channel.closed:
+                    return 0
+                raise
+
+    def finish(self) -> None:
+        with translated(self._host, stood=True):
+            self._channel.shutdown_write()
+
+    def recv(self) -> bytes:
+        return self._read(self._channel.recv)
+
+    def recv_err(self) -> bytes:
+        return self._read(self._channel.recv_stderr)
+
+    def lost(self) -> bool:
+        """A channel dies a moment before its transport is known to be dead, so wait that moment."""
+        give_up = time.monotonic() + _PATIENCE
+        while self._transport.is_active() and self._channel.exit_status == -1 and time.monotonic() < give_up:
+            time.sleep(0.02)
+        return not self._transport.is_active()
+
+    def close(self) -> None:
+        with translated(self._host, stood=True):
+            self._channel.close()
+
+    def hang_up(self) -> None:
+        self._transport.close()
+
+    def _read(self, recv: Callable[[int], bytes]) -> bytes:
+        with translated(self._host, stood=True):
+            return recv(_READ)
 
 
 class SshRemote:
@@ -73,10 +128,10 @@ class SshRemote:
     ) -> None:
         self.close()
 
-    def _line(self, transport: Transport, patience: float) -> SshLine:
+    def _line(self, transport: Transport, patience: float) -> _ChannelLine:
         try:
             with translated(self.name, stood=True):
-                return SshLine(self.name, transport, _session(transport, patience))
+                return _ChannelLine(self.name, transport, _session(transport, patience))
         except ConnectionLost:
             transport.close()
             raise
@@ -85,13 +140,12 @@ class SshRemote:
         with self._lock:
             if self._closed:
                 raise RemoteError(f"the connection to {self.name} was closed before")
-            if self._route is None or not self._route.alive:
+            if self._route is None or not self._route.is_connected:
                 self._hang_up()
                 self._route = open_route(self._target, self._options, self._prompter, stood=self._stood)
                 self._stood = True
-            if self._route.transport is None:
-                raise ConnectionLost(f"the connection to {self.name} broke")
-            return self._route.transport
+            transport: Transport = self._route.transport
+            return transport
 
     def _hang_up(self) -> None:
         if self._route is not None:

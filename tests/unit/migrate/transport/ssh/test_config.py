@@ -9,9 +9,9 @@ import pytest
 
 from bottle.errors import UsageError
 from migrate.model import Target
-from migrate.transport.ssh.lookup import lookup
-from migrate.transport.ssh.openssh import ask, jumps, parse
-from migrate.transport.ssh.revoked import is_revoked
+from migrate.transport.ssh.config import HostConfig, host_config, jumps
+from migrate.transport.ssh.known_hosts import is_revoked
+from migrate.transport.ssh.lookup import ask, keywords, lookup
 from migrate.transport.ssh.tokens import expand, expand_path, tokens
 
 HOME = Path(pwd.getpwuid(os.getuid()).pw_dir)
@@ -41,6 +41,10 @@ connecttimeout 7
 proxycommand nc -X %h %p # not a comment
 """
 VALUES = tokens(original="box", hostname="box.example", port=22, user="bob", jump="", alias=None)
+
+
+def parse(answer: str, target: Target, identity_files: tuple[Path, ...]) -> HostConfig:
+    return host_config(keywords(answer), target, identity_files)
 
 
 def test_an_answer_as_a_value() -> None:

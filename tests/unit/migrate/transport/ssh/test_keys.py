@@ -58,7 +58,7 @@ def test_what_may_not_be_read_is_named(keys: Path, monkeypatch: pytest.MonkeyPat
     def refuse(*_: object, **__: object) -> bytes:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("migrate.transport.ssh.keyfile.read_regular", refuse)
+    monkeypatch.setattr("migrate.transport.ssh.keys.read_regular", refuse)
     with pytest.raises(UsageError, match="Permission denied"):
         require_key_file(keys / "key")
 
