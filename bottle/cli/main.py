@@ -17,7 +17,6 @@ from bottle.cli import tab
 from bottle.cli.bash import Bash
 from bottle.cli.group import Group
 from bottle.cli.journal import JOURNAL, OneLine
-from bottle.cli.loudness import Loudness
 from bottle.cli.output import JSON, TEXT, answer, report, wants_colour
 from bottle.cli.sigint import WORDS, is_interruption
 from bottle.errors import BottleError, Interrupted, UsageError
@@ -189,7 +188,7 @@ def _tell_version(context: click.Context, _: click.Parameter, asked: bool) -> No
 @click.option("-q", "--quiet", is_flag=True, help="No progress; answers, warnings and errors only.")
 @click.option("-v", "--verbose", is_flag=True, help="The full story on stderr, as it is in the log file.")
 @click.pass_context
-def main(context: click.Context, quiet: bool, verbose: bool) -> None:
+def main(context: click.Context, quiet: bool, verbose: bool) -> None:  # `quiet`: see shared.make_context
     """Make the work inside an agent's Docker container durable and movable.
 
     \b
@@ -202,7 +201,6 @@ def main(context: click.Context, quiet: bool, verbose: bool) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # what an agent wrote fits no locale for certain
     context.color = wants_colour(os.environ)
-    context.obj = Loudness(quiet=quiet, verbose=verbose)
     JOURNAL.open(default_home(), context.invoked_subcommand or "bottle")
     if verbose:
         shown = logging.StreamHandler()

@@ -9,7 +9,6 @@ import click
 from bottle.cli.candidates import may_be
 from bottle.cli.interruption import interrupted
 from bottle.cli.journal import JOURNAL, Told
-from bottle.cli.loudness import Loudness
 from bottle.cli.output import JSON, confirmed, note, on_terminal, report
 from bottle.cli.picker import NothingChosen, pick
 from bottle.cli.progress import for_stderr
@@ -113,8 +112,7 @@ def make_context(shown: Progress | None = None) -> Context:
 
     if shown is None:
         current = click.get_current_context(silent=True)
-        loudness = current.find_root().obj if current is not None else None
-        quiet = isinstance(loudness, Loudness) and loudness.quiet
+        quiet = current is not None and current.find_root().params.get("quiet", False)  # `bottle -q commit`
         shown = Silent() if quiet else for_stderr()
     return composition.make_context(progress=Told(shown))
 
