@@ -6,12 +6,11 @@ import click
 
 from bottle.cli.aftermath import export_interrupted, living, making_interrupted, standing
 from bottle.cli.completion import identities
-from bottle.cli.consent import agreement, yes_option
-from bottle.cli.hygiene import allow_secrets_option, carried
+from bottle.cli.consent import agreement, allow_secrets_option, carried, consenting, yes_option
 from bottle.cli.interruption import explained
 from bottle.cli.movewords import staying
 from bottle.cli.output import answer, note
-from bottle.cli.shared import choose, command, consenting, format_option, make_context, typed
+from bottle.cli.shared import choose, command, format_option, make_context, typed
 from bottle.losses import worth_telling
 from bottle.words import counted, size
 from migrate import Allowed, Exported, Imported, ImportRequest, export, import_bundle

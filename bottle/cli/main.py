@@ -14,11 +14,11 @@ from click.shell_completion import add_completion_class
 
 import bottle
 from bottle.cli import tab
-from bottle.cli.bash import Bash
 from bottle.cli.group import Group
 from bottle.cli.journal import JOURNAL, OneLine
 from bottle.cli.output import JSON, TEXT, answer, report, wants_colour
 from bottle.cli.sigint import WORDS, is_interruption
+from bottle.cli.tab import Bash
 from bottle.errors import BottleError, Interrupted, UsageError
 from bottle.home import default_home
 

@@ -7,8 +7,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Never
 
 from bottle.cli.output import note, relayed
-from bottle.cli.tail import Tail
-from bottle.cli.ticker import Ticker
+from bottle.cli.tail import Tail, Ticker
 from bottle.text import printable
 from bottle.words import size
 

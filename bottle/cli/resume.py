@@ -7,14 +7,12 @@ from shlex import join
 import click
 
 from bottle.cli.aftermath import resume_again, resume_interrupted, standing
-from bottle.cli.begun import begun_document, begun_lines
-from bottle.cli.behind import WithCommand
 from bottle.cli.completion import commits, identities
 from bottle.cli.interruption import again, explained
 from bottle.cli.output import confirmed, note, on_terminal
-from bottle.cli.session import attend
+from bottle.cli.session import attend, begun_document, begun_lines
 from bottle.cli.several import Done, one_by_one
-from bottle.cli.shared import choose, command, format_option, make_context, typed
+from bottle.cli.shared import WithCommand, choose, command, format_option, make_context, typed
 from bottle.errors import Interrupted, NeedsConsent, UsageError
 from bottle.launch import Once
 from bottle.model import Agent

@@ -1,4 +1,7 @@
-"""An attached session: the user at one end, the agent at the other, and what is done when one of them leaves."""
+"""An attached session: the user at one end, the agent at the other, and what is done when one of them leaves.
+
+What is said of one that nobody attends stands at the end.
+"""
 
 import time
 from collections.abc import Mapping
@@ -6,12 +9,12 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from bottle.cli.interruption import found_out
-from bottle.cli.output import JSON, answer, note
+from bottle.cli.output import JSON, answer, note, quoted
 from bottle.cli.relay import Console, OutputClosed
 from bottle.errors import BottleError, EngineError, Interrupted, Locked, NotFound
 from bottle.model import ContainerFacts
 from bottle.naming import Identity
-from bottle.operations import Context, abandon, end_session
+from bottle.operations import Context, Ended, abandon, end_session
 from bottle.operations.launching import begin_container
 from bottle.store.state import BottleState
 
@@ -185,3 +188,20 @@ def _lines(identity: Identity, ending: Ending, *, remove: bool) -> list[str]:
         return [f"{ended} and was removed: --rm, and nothing of it was committed"]
     kept = ["  kept in spite of --rm: it was committed"] if remove and not ending.notes else []
     return [ended, *kept, f"  bring it back: bottle resume {identity}"]
+
+
+def begun_document(ended: Ended | None) -> dict[str, object]:
+    """One begun in the background, for programs; `exit_code` and `output` are those of an agent that ended at once."""
+    return {
+        "running": ended is None,
+        "exit_code": ended.exit_code if ended is not None else None,
+        "output": list(ended.output) if ended is not None else [],
+    }
+
+
+def begun_lines(identity: Identity, ended: Ended | None) -> list[str]:
+    """The same for people."""
+    if ended is None:
+        return [f"{identity} is running", f"  bottle attach {identity}"]
+    lines = [f"{identity} ended at once, with exit code {ended.exit_code}"]
+    return [*lines, *(f"  {line}" for line in quoted(ended.output)), f"  bring it back: bottle resume {identity}"]

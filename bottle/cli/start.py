@@ -6,14 +6,12 @@ import click
 
 from bottle.agent.manifest import find_manifest, read_manifest
 from bottle.cli.aftermath import standing, start_interrupted
-from bottle.cli.begun import begun_document, begun_lines
-from bottle.cli.behind import WithCommand
 from bottle.cli.completion import agents
 from bottle.cli.forms import agent_document
 from bottle.cli.interruption import explained
 from bottle.cli.output import answer, note, on_terminal
-from bottle.cli.session import attend
-from bottle.cli.shared import command, format_option, make_context, typed
+from bottle.cli.session import attend, begun_document, begun_lines
+from bottle.cli.shared import WithCommand, command, format_option, make_context, typed
 from bottle.errors import ManifestError, NotFound, UsageError
 from bottle.model import Agent
 from bottle.operations import Context, StartPlan, StartRequest, plan_start

@@ -4,12 +4,11 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
 from bottle.cli.output import quoted
-from bottle.cli.ticker import Ticker
 from bottle.text import printable
 from bottle.words import size
 
@@ -19,6 +18,32 @@ _PATIENCE = 1.0  # seconds after which work that prints nothing is shown to go o
 
 # A line that is too long is cut by the terminal, which knows how wide each character is.
 _NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"
+
+
+class Ticker:
+    """Calls `draw` every `interval` seconds, in a thread of its own, between `start` and `stop`."""
+
+    def __init__(self, draw: Callable[[], object], interval: float) -> None:
+        self._draw = draw
+        self._interval = interval
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._over.clear()
+        self._thread = threading.Thread(target=self._run, name="bottle-ticker", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Draw no more, from when this returns."""
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._over.wait(self._interval):
+            self._draw()
 
 
 class Tail:

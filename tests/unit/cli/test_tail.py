@@ -9,8 +9,7 @@ from tqdm import tqdm
 
 from bottle.cli import progress, tail
 from bottle.cli.progress import Bars, LineProgress
-from bottle.cli.tail import Tail, shown_below
-from bottle.cli.ticker import Ticker
+from bottle.cli.tail import Tail, Ticker, shown_below
 
 
 def screen(written: str) -> list[str]:
