@@ -15,9 +15,8 @@ from bottle.dashboard.aside import aside
 from bottle.dashboard.commits import Chosen, Commits
 from bottle.dashboard.desk import Desk
 from bottle.dashboard.details import DetailScreen
-from bottle.dashboard.dialogs import Confirm, Consent, Destination, MoveForm
-from bottle.dashboard.following import Following
-from bottle.dashboard.forms import Branch, ForkForm, Launch, StartForm
+from bottle.dashboard.dialogs import Branch, Confirm, Consent, Destination, ForkForm, Launch, MoveForm, StartForm
+from bottle.dashboard.lines import Following
 from bottle.dashboard.moving import Move
 from bottle.dashboard.operating import bottle_command
 from bottle.dashboard.reading import Reader

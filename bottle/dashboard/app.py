@@ -21,12 +21,10 @@ from bottle.dashboard.desk import Desk
 from bottle.dashboard.details import Details
 from bottle.dashboard.dialogs import AskNote, Confirm, Consent
 from bottle.dashboard.diffview import Pane, request_lines
-from bottle.dashboard.looking import Sight
+from bottle.dashboard.looking import Sight, Watch
 from bottle.dashboard.reading import Page
-from bottle.dashboard.status import Message, StatusLine
+from bottle.dashboard.status import Message, StatusLine, Teller
 from bottle.dashboard.tables import Listing
-from bottle.dashboard.telling import Teller
-from bottle.dashboard.watching import Watch
 from bottle.errors import BottleError
 from bottle.model import CapabilityRequest
 from bottle.naming import Identity

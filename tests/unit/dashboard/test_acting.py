@@ -8,8 +8,7 @@ from textual.widgets import Input, OptionList
 from bottle.dashboard import desk, operating
 from bottle.dashboard.commits import Commits
 from bottle.dashboard.details import Details
-from bottle.dashboard.dialogs import Confirm
-from bottle.dashboard.forms import ForkForm, StartForm
+from bottle.dashboard.dialogs import Confirm, ForkForm, StartForm
 from bottle.dashboard.reading import Reader
 from bottle.dashboard.tables import Listing
 from bottle.model import Status, Tombstone
