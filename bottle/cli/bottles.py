@@ -4,6 +4,7 @@ import click
 
 from bottle.cli.aftermath import rm_interrupted, standing, stop_interrupted
 from bottle.cli.completion import identities
+from bottle.cli.forms import document_of
 from bottle.cli.interruption import explained
 from bottle.cli.output import confirmed, note, on_terminal
 from bottle.cli.several import Done, one_by_one
@@ -49,13 +50,7 @@ def _stop(context: Context, state: BottleState, *, grace: int) -> Done:
 def _stopped(stopped: Stopped) -> Done:
     for line in stopped.notes:
         note(f"WARNING: {line}")
-    document = {
-        "identity": str(stopped.identity),
-        "was_running": stopped.was_running,
-        "exit_code": stopped.exit_code,
-        "notes": list(stopped.notes),
-        "moved_to": stopped.moved_to,
-    }
+    document = document_of(stopped, "identity", "was_running", "exit_code", "notes", "moved_to")
     verb = "stopped" if stopped.was_running else "was stopped already"
     if stopped.moved_to is not None:
         lines = [f"the container that {stopped.identity} left here {verb}; it lives on {stopped.moved_to}"]
@@ -90,7 +85,8 @@ def rm(names: tuple[str, ...], yes: bool, form: str) -> None:
 
 def _rm(context: Context, state: BottleState, *, yes: bool) -> Done:
     with explained(lambda: rm_interrupted(standing(context, state), typed())):
-        return _removed(_delete(context, state, yes=yes))
+        removed = _delete(context, state, yes=yes)
+        return Done(document=document_of(removed), lines=_removed_lines(removed))
 
 
 def _delete(context: Context, state: BottleState, *, yes: bool) -> Removed:
@@ -104,19 +100,6 @@ def _delete(context: Context, state: BottleState, *, yes: bool) -> Removed:
         if not confirmed(f"{exc.what}. Delete it?"):
             raise
         return delete(context, state, consent=False, agreed=exc.parts)
-
-
-def _removed(removed: Removed) -> Done:
-    document = {
-        "identity": str(removed.identity),
-        "containers": list(removed.containers),
-        "images": list(removed.images),
-        "commits": list(removed.commits),
-        "volumes": list(removed.volumes),
-        "workspace": str(removed.workspace) if removed.workspace is not None else None,
-        "moved_to": removed.moved_to,
-    }
-    return Done(document=document, lines=_removed_lines(removed))
 
 
 def _removed_lines(removed: Removed) -> list[str]:

@@ -7,6 +7,7 @@ import click
 from bottle.cli.aftermath import export_interrupted, living, making_interrupted, standing
 from bottle.cli.completion import identities
 from bottle.cli.consent import agreement, allow_secrets_option, carried, consenting, yes_option
+from bottle.cli.forms import document_of
 from bottle.cli.interruption import explained
 from bottle.cli.movewords import staying
 from bottle.cli.output import answer, note
@@ -92,21 +93,15 @@ def import_command(file: Path, workspace: Path | None, *, yes: bool, form: str) 
 def _exported_document(exported: Exported) -> dict[str, object]:
     manifest = exported.manifest
     return {
-        "identity": str(exported.identity),
-        "file": str(exported.file),
+        **document_of(exported, "identity", "file", "committed", "skipped", "dropped", "carried", "left_behind"),
         "bytes": exported.size,
         "commit": manifest.commit.number,
-        "committed": exported.committed,
         "members": [
             {"name": member.name, "holds": _holds(member), "bytes": member.size, "plain_bytes": member.plain_size}
             for member in manifest.members
         ],
         "links_left_out": list(exported.links),
-        "skipped": list(exported.skipped),
         "stays": staying(exported.stays),
-        "dropped": list(exported.dropped),
-        "carried": list(exported.carried),
-        "left_behind": list(exported.left_behind),
         "credentials_along": list(exported.along),
         "import": f"bottle import {exported.file.name}",
     }
@@ -145,15 +140,12 @@ def _holds(member: BundleMember) -> str:
 
 def _imported_document(imported: Imported) -> dict[str, object]:
     return {
-        "identity": str(imported.identity),
-        "copied_from": {"identity": str(imported.origin.identity), "commit": imported.origin.commit},
+        **document_of(imported, "identity", "workspace", "volumes", "left_out"),
+        "copied_from": document_of(imported.origin),
         "commit": imported.commit.number,
         "tag": imported.commit.tag,
-        "workspace": str(imported.workspace) if imported.workspace is not None else None,
-        "volumes": list(imported.volumes),
         "granted": list(imported.powers),
         "not_granted": list(imported.refused),
-        "left_out": list(imported.left_out),
         "set_id_removed": list(imported.unset),
         "resume": f"bottle resume {imported.identity}",
     }

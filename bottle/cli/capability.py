@@ -13,7 +13,7 @@ from bottle.cli.output import Shown, answer, note, quoted, table
 from bottle.cli.shared import command, format_option, make_context, typed
 from bottle.cli.table import Cell, Coloured, Column
 from bottle.model import CapabilityRequest
-from bottle.operations import Approved, Denied, RequestDetail, RequestView, list_requests
+from bottle.operations import Approved, RequestDetail, RequestView, list_requests
 from bottle.operations import approve as carry_out
 from bottle.operations import deny as turn_down
 from bottle.operations import show as look_at
@@ -100,15 +100,7 @@ def show(identity: str, digest: str | None, form: str) -> None:
     detail = look_at(context, context.home.find(identity), digest)
     for line in detail.notes:
         note(f"WARNING: {line}")
-    document = {
-        "identity": str(detail.identity),
-        "request": document_of(detail.request),
-        "in_force": detail.in_force,
-        "diff": detail.diff,
-        "warnings": list(detail.warnings),
-        "notes": list(detail.notes),
-    }
-    answer(form, document, _shown(detail))
+    answer(form, document_of(detail), _shown(detail))
 
 
 @capability.command()
@@ -157,8 +149,8 @@ def deny(identity: str, digest: str, *, word: str, form: str) -> None:
     """
     context = make_context()
     denied = turn_down(context, context.home.find(identity), digest, note=word)
-    document = {"identity": str(denied.identity), "request": document_of(denied.request), "already": denied.already}
-    answer(form, document, _denied_lines(denied))
+    verb = "was denied already" if denied.already else "denied"
+    answer(form, document_of(denied), [_decision(denied.identity, denied.request, verb)])
 
 
 def _row(view: RequestView) -> tuple[Cell, ...]:
@@ -206,16 +198,8 @@ def _diff(detail: RequestDetail) -> list[str | Coloured]:
 
 def _approved_document(approved: Approved) -> dict[str, object]:
     return {
-        "identity": str(approved.identity),
-        "request": document_of(approved.request),
-        "already": approved.already,
-        "tried": approved.tried,
-        "was_running": approved.was_running,
+        **document_of(approved),
         "commit": approved.commit.number if approved.commit is not None else None,
-        "committed": approved.committed,
-        "standing": approved.standing.value,
-        "has_transcript": approved.has_transcript,
-        "notes": list(approved.notes),
         "back": approved.back_line,
         "resume": approved.resume_line,
     }
@@ -240,10 +224,6 @@ def _approved_lines(approved: Approved) -> list[str]:
         case DockerfileStanding.REPLACED:
             lines.append("another Dockerfile is in force since; to bring the bottle back:")
     return [*lines, approved.resume_line]
-
-
-def _denied_lines(denied: Denied) -> list[str]:
-    return [_decision(denied.identity, denied.request, "was denied already" if denied.already else "denied")]
 
 
 def _decision(identity: object, request: CapabilityRequest, word: str) -> str:

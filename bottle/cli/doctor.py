@@ -6,6 +6,7 @@ import click
 
 from bottle.cli.completion import hosts
 from bottle.cli.far import connect, identity_file_option, ssh_options
+from bottle.cli.forms import document_of
 from bottle.cli.output import answer, table
 from bottle.cli.shared import command, format_option, make_context
 from bottle.cli.table import Coloured
@@ -53,7 +54,9 @@ def doctor(target: str | None, keys: tuple[Path, ...], accept_new_host_key: bool
     document = {
         "host": str(goal) if goal is not None else None,
         "engine": engine_document(endpoint(context)) if goal is None else None,
-        "checks": [_document(check) for check in checks],
+        "checks": [
+            {**document_of(check, "name", "verdict", "detail"), "next": check.next_step or None} for check in checks
+        ],
         "exit_code": code,
     }
     answer(form, document, [*table(("RESULT", "WHAT", "FOUND"), rows), *advice])
@@ -82,12 +85,3 @@ def engine_document(where: Endpoint | None) -> dict[str, object] | None:
     if where is None:
         return None
     return {"address": where.address, "context": where.context, "from": where.origin or None}
-
-
-def _document(check: Check) -> dict[str, object]:
-    return {
-        "name": check.name,
-        "verdict": check.verdict.value,
-        "detail": check.detail,
-        "next": check.next_step or None,
-    }

@@ -6,6 +6,7 @@ import click
 
 from bottle.cli.aftermath import living, making_interrupted
 from bottle.cli.completion import origins
+from bottle.cli.forms import document_of
 from bottle.cli.interruption import explained
 from bottle.cli.output import answer, note
 from bottle.cli.shared import command, format_option, make_context, typed
@@ -64,13 +65,10 @@ def _tell(forked: Forked, form: str) -> None:
 
 def _document(forked: Forked) -> dict[str, object]:
     return {
-        "identity": str(forked.identity),
-        "copied_from": {"identity": str(forked.origin.identity), "commit": forked.origin.commit},
+        **document_of(forked, "identity", "cwd", "volumes", "notes"),
+        "copied_from": document_of(forked.origin),
         "tag": forked.commit.tag,
-        "cwd": str(forked.cwd) if forked.cwd is not None else None,
         "shared_cwd": forked.shared is not None,
-        "volumes": list(forked.volumes),
-        "notes": list(forked.notes),
         "resume": f"bottle resume {forked.identity}",
     }
 

@@ -95,13 +95,7 @@ def _history_document(history: History) -> dict[str, object]:
         "copied_from": document_of(origin) if origin is not None else None,
         "rebuild_due": history.rebuild_due,
         "commits": [
-            {
-                **commit_document(entry.commit),
-                "image": entry.image,
-                "size": entry.size,
-                "in_force": entry.in_force,
-                "forks": [str(fork) for fork in entry.forks],
-            }
+            {**commit_document(entry.commit), **document_of(entry, "image", "size", "in_force", "forks")}
             for entry in history.entries
         ],
     }
@@ -128,18 +122,8 @@ def _document(seen: Inspection) -> dict[str, object]:
 def _container(container: ContainerFacts | None, written: int | None) -> dict[str, object] | None:
     if container is None:
         return None
-    return {
-        "id": container.id,
-        "name": container.name,
-        "status": container.status.value,
-        "created_at": container.created_at.isoformat(),
-        "started_at": container.started_at.isoformat() if container.started_at else None,
-        "finished_at": container.finished_at.isoformat() if container.finished_at else None,
-        "exit_code": container.exit_code,
-        "image": container.image,
-        "restart": container.restart,
-        "written": written,
-    }
+    when = document_of(container, "created_at", "started_at", "finished_at", "exit_code")
+    return {**document_of(container, "id", "name", "status", "image", "restart"), **when, "written": written}
 
 
 def _image(tag: str | None, image: ImageFacts | None) -> dict[str, object] | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from bottle.cli.forms import document_of
 from bottle.cli.movewords import FETCHING, Sides, missing, staying
 from bottle.losses import worth_telling
 from bottle.words import size
@@ -19,11 +20,9 @@ def plan_document(plan: MovePlan, sides: Sides) -> dict[str, object]:
             f"present_{sides.destination}": plan.present,
             "compression": plan.layer_codec.value,
         },
-        "workspace": plan.workspace,
-        "shared": list(plan.shared),
+        **document_of(plan, "workspace", "shared", "left_behind"),
         "credentials_along": list(plan.along),
         "stays": staying(plan.stays, sides),
-        "left_behind": list(plan.left_behind),
         f"missing_{sides.destination}": missing(plan.missing_there, sides),
         "needed": {"docker": plan.needed_docker, "home": plan.needed_home},
         "free": {"docker": plan.free_docker, "home": plan.free_home},
@@ -62,21 +61,13 @@ def moved_document(moved: Moved, sides: Sides, other: str) -> dict[str, object]:
     """The move for programs; `other` is the other host."""
     account = moved.account
     return {
-        "identity": str(moved.identity),
-        "arrived_as": str(moved.arrived_as),
-        "host": moved.host,
-        "commit": account.commit,
-        "workspace": account.workspace,
+        **document_of(moved, "identity", "arrived_as", "host", "resumed"),
+        **document_of(account, "commit", "workspace", "skipped", "dropped", "carried", "left_behind"),
         "staged_bytes": account.staged,
-        "skipped": list(account.skipped),
         "stays": staying(account.stays, sides),
-        "dropped": list(account.dropped),
-        "carried": list(account.carried),
-        "left_behind": list(account.left_behind),
         "credentials_along": list(account.along),
         f"newer_{sides.source}": list(account.edited),
         f"missing_{sides.destination}": missing(account.missing_there, sides),
-        "resumed": moved.resumed,
         "resume": f"bottle resume {moved.arrived_as}",
         **({"from": other} if sides == FETCHING else {}),
     }

@@ -7,7 +7,7 @@ import click
 from bottle.agent.manifest import find_manifest, read_manifest
 from bottle.cli.aftermath import standing, start_interrupted
 from bottle.cli.completion import agents
-from bottle.cli.forms import agent_document
+from bottle.cli.forms import agent_document, document_of
 from bottle.cli.interruption import explained
 from bottle.cli.output import answer, note, on_terminal
 from bottle.cli.session import attend, begun_document, begun_lines
@@ -86,7 +86,7 @@ def _launch(context: Context, plan: StartPlan, *, detach: bool, remove: bool, fo
     launched = launch(context, plan, begin=detach)
     for line in launched.notes:
         note(f"note: {line}")
-    document = {"identity": str(launched.identity), "container": launched.container, "notes": list(launched.notes)}
+    document = document_of(launched, "identity", "container", "notes")
     if detach:
         answer(form, {**document, **begun_document(launched.ended)}, begun_lines(launched.identity, launched.ended))
         return
@@ -123,10 +123,7 @@ def _document(plan: StartPlan) -> dict[str, object]:
         "named": plan.name,
         "image": plan.source.tag,
         "build": str(plan.source.dockerfile) if isinstance(plan.source, Build) else None,
-        "cwd": str(plan.cwd),
-        "copy_cwd": plan.copy_cwd,
-        "remote_control": plan.remote_control,
-        "missing_secrets": list(plan.missing_secrets),
+        **document_of(plan, "cwd", "copy_cwd", "remote_control", "missing_secrets"),
         "notes": list(plan.doubts),
     }
 

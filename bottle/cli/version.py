@@ -8,6 +8,7 @@ import click
 
 import bottle
 from bottle.cli.doctor import engine_document
+from bottle.cli.forms import document_of
 from bottle.cli.output import answer, table
 from bottle.cli.shared import command, format_option, make_context
 from bottle.docker_engine.client import client_version
@@ -15,6 +16,8 @@ from bottle.errors import BottleError
 from bottle.model import EngineInfo
 from bottle.operations import Context
 from bottle.operations.doctor import describe, endpoint
+
+_OF_ENGINE = ("version", "api_version", "os", "architecture")
 
 
 @click.command()
@@ -46,7 +49,7 @@ def version(form: str) -> None:
         "platform": platform.platform(),
         "docker_client": client,
         "engine": engine_document(where),
-        "docker_engine": _versions(found) if isinstance(found, EngineInfo) else None,
+        "docker_engine": document_of(found, *_OF_ENGINE) if isinstance(found, EngineInfo) else None,
     }
     answer(form, document, table(("WHAT", "VERSION"), rows))
 
@@ -57,7 +60,3 @@ def _engine(context: Context) -> EngineInfo | BottleError:
         return context.engine.info()
     except BottleError as exc:
         return exc
-
-
-def _versions(info: EngineInfo) -> dict[str, str]:
-    return {"version": info.version, "api_version": info.api_version, "os": info.os, "architecture": info.architecture}
