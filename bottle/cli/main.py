@@ -19,7 +19,7 @@ from bottle.cli.journal import JOURNAL, OneLine
 from bottle.cli.output import JSON, TEXT, answer, report, wants_colour
 from bottle.cli.sigint import WORDS, is_interruption
 from bottle.cli.tab import Bash
-from bottle.errors import BottleError, Interrupted, UsageError
+from bottle.errors import BottleError, UsageError
 from bottle.home import default_home
 
 _COMMANDS = {
@@ -150,14 +150,12 @@ class Commands(Group):
 
 def leave(words: Sequence[str]) -> NoReturn:
     """End a run that was interrupted before a command began, or after it had said what it left, and say so."""
-    from bottle.cli.interruption import again  # noqa: PLC0415  (a Tab needs none of it)
+    from bottle.cli.interruption import again, cut  # noqa: PLC0415  (a Tab needs none of it)
 
-    if JOURNAL.begun:
-        told = Interrupted("interrupted", left="what was done by then is done", next_step="bottle list")
-    else:
-        told = Interrupted("interrupted", left="nothing was begun", next_step=again(words))
+    begun = JOURNAL.begun
+    told = cut("what was done by then is done", "bottle list") if begun else cut("nothing was begun", again(words))
     report(told, JSON if wants_json(words) else TEXT)
-    raise SystemExit(Interrupted.exit_code)
+    raise SystemExit(told.exit_code)
 
 
 def wants_json(words: Sequence[str]) -> bool:

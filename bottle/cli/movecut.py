@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Sequence
 
+from bottle.cli.interruption import cut
 from bottle.errors import Interrupted
 from bottle.model import MigrationPhase
 from bottle.moveoptions import MoveOptions
@@ -38,7 +39,7 @@ def sending_interrupted(
             next_step=f"there: bottle resume {identity}",
         )
     if migration is None:
-        return Interrupted("interrupted", left="nothing was sent; this host owns the bottle", next_step=again)
+        return cut("nothing was sent; this host owns the bottle", again)
     if migration.phase is MigrationPhase.HANDING_OFF:
         return Interrupted(
             f"the move of {identity} was interrupted while it was handed over",

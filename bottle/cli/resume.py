@@ -8,7 +8,7 @@ import click
 
 from bottle.cli.aftermath import resume_again, resume_interrupted, standing
 from bottle.cli.completion import commits, identities
-from bottle.cli.interruption import again, explained
+from bottle.cli.interruption import again, cut, explained
 from bottle.cli.output import confirmed, note, on_terminal
 from bottle.cli.session import attend, begun_document, begun_lines
 from bottle.cli.several import Done, one_by_one
@@ -102,9 +102,7 @@ def _looked_at(
 
 def _between() -> Interrupted:
     """What holds before one of several is resumed, and when the last one was."""
-    return Interrupted(
-        "interrupted", left="what was resumed is resumed; the rest is as it was", next_step="bottle list"
-    )
+    return cut("what was resumed is resumed; the rest is as it was", "bottle list")
 
 
 def _require_one(names: tuple[str, ...], *, at: int | None, seen: bool) -> None:
