@@ -8,9 +8,9 @@ import click
 
 from bottle.cli.completion import identities
 from bottle.cli.output import JSON, answer, note, raw
-from bottle.cli.relay import Console, OutputClosed
+from bottle.cli.relay import Console, OutputClosed, Relayed
 from bottle.cli.session import attend
-from bottle.cli.shared import choose, command, format_option, make_context
+from bottle.cli.shared import answering, choose, make_context
 from bottle.errors import BottleError, Conflict, NotFound, UsageError
 from bottle.launch import with_secrets
 from bottle.model import ContainerFacts, Status
@@ -27,8 +27,7 @@ _EXPECTED = "expected a duration such as 10m or 1h30m, or a time such as 2026-01
 
 @click.command()
 @click.argument("identity", required=False, shell_complete=identities)
-@format_option
-@command
+@answering
 def attach(identity: str | None, form: str) -> None:
     """Join the session of a bottle that runs. Ctrl-P Ctrl-Q leaves it again, and it goes on.
 
@@ -48,8 +47,7 @@ def attach(identity: str | None, form: str) -> None:
 @click.command("exec", context_settings={"ignore_unknown_options": True})
 @click.argument("identity", shell_complete=identities)
 @click.argument("words", metavar="-- CMD…", nargs=-1, required=True, type=click.UNPROCESSED)
-@format_option
-@command
+@answering
 def exec_command(identity: str, words: tuple[str, ...], form: str) -> None:
     """Run one more command in a bottle that runs, with the agent's user, folder and secrets.
 
@@ -98,8 +96,7 @@ def moment(text: str, now: datetime) -> datetime:
 @click.option("-n", "--tail", type=click.IntRange(0), metavar="N", help="Only the last N lines.")
 @click.option("--since", type=moment_meant, metavar="WHEN", help="Only from then on: 10m ago, or 2026-01-02T15:04:05.")
 @click.option("-t", "--timestamps", is_flag=True, help="When each line was written, in front of it.")
-@format_option
-@command
+@answering
 def logs(identity: str, *, follow: bool, tail: int | None, since: datetime | None, timestamps: bool, form: str) -> None:
     """Show what a bottle's agent wrote to its terminal.
 
@@ -148,7 +145,7 @@ def _execute(context: Context, container: ContainerFacts, words: tuple[str, ...]
     console = Console.for_form(form)
     execution = context.engine.execute(container.id, words, tty=console.interactive)
     try:
-        with closing(execution), console.line_to(execution) as line:
+        with closing(execution), Relayed(console, execution) as line:
             left = line.relay(lambda rows, columns: execution.resize(rows=rows, columns=columns))
     except OutputClosed as exc:
         raise BottleError("the command was left: nobody reads its output", left="it may still be running") from exc

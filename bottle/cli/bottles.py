@@ -8,9 +8,9 @@ from bottle.cli.forms import document_of
 from bottle.cli.interruption import explained
 from bottle.cli.output import confirmed, note, on_terminal
 from bottle.cli.several import Done, one_by_one
-from bottle.cli.shared import choose, command, format_option, make_context, typed
+from bottle.cli.shared import answering, choose, make_context, typed
 from bottle.errors import NeedsConsent
-from bottle.operations import Context, Removed, Stopped
+from bottle.operations import Context, Removed
 from bottle.operations import remove as delete
 from bottle.operations import stop as end
 from bottle.plan.copies import named_commits
@@ -21,8 +21,7 @@ from bottle.words import counted
 @click.command()
 @click.argument("names", metavar="[IDENTITY]…", nargs=-1, shell_complete=identities)
 @click.option("--grace", type=click.IntRange(0), default=10, show_default=True, help="Seconds before it is killed.")
-@format_option
-@command
+@answering
 def stop(names: tuple[str, ...], grace: int, form: str) -> None:
     """End a bottle's processes and save its transcript. The container and its work stay.
 
@@ -44,12 +43,9 @@ def stop(names: tuple[str, ...], grace: int, form: str) -> None:
 
 def _stop(context: Context, state: BottleState, *, grace: int) -> Done:
     with explained(lambda: stop_interrupted(standing(context, state), typed())):
-        return _stopped(end(context, state, grace=grace))
-
-
-def _stopped(stopped: Stopped) -> Done:
-    for line in stopped.notes:
-        note(f"WARNING: {line}")
+        stopped = end(context, state, grace=grace)
+        for line in stopped.notes:
+            note(f"WARNING: {line}")
     document = document_of(stopped, "identity", "was_running", "exit_code", "notes", "moved_to")
     verb = "stopped" if stopped.was_running else "was stopped already"
     if stopped.moved_to is not None:
@@ -62,8 +58,7 @@ def _stopped(stopped: Stopped) -> Done:
 @click.command()
 @click.argument("names", metavar="IDENTITY…", nargs=-1, required=True, shell_complete=identities)
 @click.option("-y", "--yes", is_flag=True, help="Delete it though it holds the only copy of work.")
-@format_option
-@command
+@answering
 def rm(names: tuple[str, ...], yes: bool, form: str) -> None:
     """Delete a bottle: container, commits, volumes, transcript and state. Its workspace stays.
 

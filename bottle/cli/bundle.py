@@ -11,7 +11,7 @@ from bottle.cli.forms import document_of
 from bottle.cli.interruption import explained
 from bottle.cli.movewords import staying
 from bottle.cli.output import answer, note
-from bottle.cli.shared import choose, command, format_option, make_context, typed
+from bottle.cli.shared import answering, choose, make_context, typed
 from bottle.losses import worth_telling
 from bottle.words import counted, size
 from migrate import Allowed, Exported, Imported, ImportRequest, export, import_bundle
@@ -23,8 +23,7 @@ from migrate.bundle.format import LEFT, BundleMember, MemberKind
 @click.argument("file", type=click.Path(path_type=Path))
 @allow_secrets_option
 @click.option("-y", "--yes", is_flag=True, help="Leave behind what the workspace needs of this host.")
-@format_option
-@command
+@answering
 def export_command(identity: str, file: Path, *, allow_secrets: bool, yes: bool, form: str) -> None:
     """Write a bottle with all its work into one sealed file.
 
@@ -61,8 +60,7 @@ def export_command(identity: str, file: Path, *, allow_secrets: bool, yes: bool,
     help="Where the workspace lands, new or empty [default: below the bottle home].",
 )
 @yes_option
-@format_option
-@command
+@answering
 def import_command(file: Path, workspace: Path | None, *, yes: bool, form: str) -> None:
     """Make a new bottle of a file that `bottle export` wrote.
 

@@ -10,7 +10,7 @@ from bottle.cli.forms import document_of
 from bottle.cli.group import Group
 from bottle.cli.interruption import explained
 from bottle.cli.output import Shown, answer, note, quoted, table
-from bottle.cli.shared import command, format_option, make_context, typed
+from bottle.cli.shared import answering, make_context, typed
 from bottle.cli.table import Cell, Coloured, Column
 from bottle.model import CapabilityRequest
 from bottle.operations import Approved, RequestDetail, RequestView, list_requests
@@ -54,8 +54,7 @@ def capability() -> None:
 
 @capability.command("list")
 @click.argument("identity", required=False, shell_complete=identities)
-@format_option
-@command
+@answering
 def list_command(identity: str | None, form: str) -> None:
     """List the requests of a bottle, or of all that are here.
 
@@ -82,8 +81,7 @@ def list_command(identity: str | None, form: str) -> None:
 @capability.command()
 @click.argument("identity", shell_complete=identities)
 @click.argument("digest", required=False)
-@format_option
-@command
+@answering
 def show(identity: str, digest: str | None, form: str) -> None:
     """Show a request: its reason, how it differs from the Dockerfile in force, and what to look at twice.
 
@@ -108,8 +106,7 @@ def show(identity: str, digest: str | None, form: str) -> None:
 @click.argument("digest")
 @click.option("--build", is_flag=True, help="Build it first, while the bottle still runs; nothing changes if it fails.")
 @click.option("--note", "word", default="", metavar="TEXT", help="A word to the agent.")
-@format_option
-@command
+@answering
 def approve(identity: str, digest: str, *, build: bool, word: str, form: str) -> None:
     """Approve a request: its Dockerfile becomes the bottle's own, and `bottle resume` builds it.
 
@@ -136,8 +133,7 @@ def approve(identity: str, digest: str, *, build: bool, word: str, form: str) ->
 @click.argument("identity", shell_complete=identities)
 @click.argument("digest")
 @click.option("--note", "word", default="", metavar="TEXT", help="A word to the agent, such as why.")
-@format_option
-@command
+@answering
 def deny(identity: str, digest: str, *, word: str, form: str) -> None:
     """Deny a request; the bottle goes on as it was, and its agent is told.
 

@@ -8,7 +8,7 @@ from bottle.cli.completion import hosts
 from bottle.cli.far import connect, identity_file_option, ssh_options
 from bottle.cli.forms import document_of
 from bottle.cli.output import answer, table
-from bottle.cli.shared import command, format_option, make_context
+from bottle.cli.shared import answering, make_context
 from bottle.cli.table import Coloured
 from bottle.errors import BottleError, RemoteError
 from bottle.model import Endpoint, EngineInfo
@@ -27,8 +27,7 @@ _MARKS = {
 @click.argument("target", metavar="[[USER@]HOST[:PORT]]", required=False, shell_complete=hosts)
 @identity_file_option
 @click.option("--accept-new-host-key", is_flag=True, help="Trust a host never seen before. A changed key never is.")
-@format_option
-@command
+@answering
 def doctor(target: str | None, keys: tuple[Path, ...], accept_new_host_key: bool, form: str) -> None:
     """Look what is missing here for bottle to work, or on another host for a bottle to move there.
 

@@ -9,7 +9,7 @@ from bottle.cli.completion import origins
 from bottle.cli.forms import document_of
 from bottle.cli.interruption import explained
 from bottle.cli.output import answer, note
-from bottle.cli.shared import command, format_option, make_context, typed
+from bottle.cli.shared import answering, make_context, typed
 from bottle.errors import UsageError
 from bottle.operations import Forked, ForkRequest
 from bottle.operations import fork as branch
@@ -24,8 +24,7 @@ from bottle.operations import fork as branch
     help="Folder the fork works in, where the origin's is mounted. It is taken as it is.",
 )
 @click.option("--share-cwd", is_flag=True, help="Let the fork work in the origin's mounted folder, at the same time.")
-@format_option
-@command
+@answering
 def fork(origin: str, cwd: Path | None, share_cwd: bool, form: str) -> None:
     """Make a new bottle off a commit of IDENTITY: off commit N, or off the one in force.
 
@@ -60,21 +59,12 @@ def _tell(forked: Forked, form: str) -> None:
         )
     for line in forked.notes:
         note(f"note: {line}")
-    answer(form, _document(forked), _lines(forked))
-
-
-def _document(forked: Forked) -> dict[str, object]:
-    return {
+    document = {
         **document_of(forked, "identity", "cwd", "volumes", "notes"),
         "copied_from": document_of(forked.origin),
         "tag": forked.commit.tag,
         "shared_cwd": forked.shared is not None,
         "resume": f"bottle resume {forked.identity}",
     }
-
-
-def _lines(forked: Forked) -> list[str]:
-    return [
-        f"{forked.identity} was forked off commit {forked.origin.commit} of {forked.origin.identity}",
-        f"start it:  bottle resume {forked.identity}",
-    ]
+    made = f"{forked.identity} was forked off commit {forked.origin.commit} of {forked.origin.identity}"
+    answer(form, document, [made, f"start it:  bottle resume {forked.identity}"])

@@ -5,7 +5,7 @@ import click
 from bottle.cli.completion import identities
 from bottle.cli.forms import commit_document, document_of, metadata_document, mount_document
 from bottle.cli.output import Shown, answer, table
-from bottle.cli.shared import choose, command, format_option, make_context
+from bottle.cli.shared import answering, choose, make_context
 from bottle.cli.table import Cell, Coloured, Column
 from bottle.model import ContainerFacts, ImageFacts
 from bottle.operations import History, HistoryEntry, Inspection, described, lineage
@@ -28,8 +28,7 @@ _COLOURS = {"gone": "red", "replaced": "red", "expired": "bright_black"}
 
 @click.command("inspect")
 @click.argument("identity", required=False, shell_complete=identities)
-@format_option
-@command
+@answering
 def inspect_command(identity: str | None, form: str) -> None:
     """Show all that is known of a bottle; nothing is changed.
 
@@ -47,8 +46,7 @@ def inspect_command(identity: str | None, form: str) -> None:
 
 @click.command("history")
 @click.argument("identity", required=False, shell_complete=identities)
-@format_option
-@command
+@answering
 def history_command(identity: str | None, form: str) -> None:
     """List a bottle's commits, oldest first; under CURRENT, `*` marks the one that `bottle resume` uses.
 

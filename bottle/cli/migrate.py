@@ -17,7 +17,7 @@ from bottle.cli.moved import moved_document, moved_lines, plan_document, plan_li
 from bottle.cli.movewords import SENDING
 from bottle.cli.output import answer
 from bottle.cli.pull import fetch, require_pullable
-from bottle.cli.shared import choose, command, format_option, make_context
+from bottle.cli.shared import answering, choose, make_context
 from bottle.errors import UsageError
 from bottle.home import user_home
 from bottle.moveoptions import MoveOptions
@@ -67,8 +67,7 @@ def bytes_a_second(text: str) -> int:
     help="Send no more bytes a second than this, such as 2M.",
 )
 @click.option("--jobs", type=click.IntRange(1, 16), default=2, show_default=True, help="Pieces sent at once.")
-@format_option
-@command
+@answering
 def migrate(
     names: tuple[str, ...],
     *,

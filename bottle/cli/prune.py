@@ -6,7 +6,7 @@ import click
 
 from bottle.cli.forms import document_of
 from bottle.cli.output import Shown, answer, confirmed, note_table, on_terminal, table
-from bottle.cli.shared import command, format_option, make_context
+from bottle.cli.shared import answering, make_context
 from bottle.cli.table import Line
 from bottle.operations import Pruned, plan_for
 from bottle.operations import prune as take_away
@@ -26,8 +26,7 @@ from bottle.words import counted, size
     metavar="HOURS",
     help="Leave what is younger and might belong to a run that is at it now, here or on another host.",
 )
-@format_option
-@command
+@answering
 def prune(dry_run: bool, yes: bool, hours: float, form: str) -> None:
     """Take away garbage: what runs that died left behind, and, with consent, bottles that moved away.
 

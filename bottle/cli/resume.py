@@ -8,11 +8,12 @@ import click
 
 from bottle.cli.aftermath import resume_again, resume_interrupted, standing
 from bottle.cli.completion import commits, identities
+from bottle.cli.forms import document_of
 from bottle.cli.interruption import again, cut, explained
 from bottle.cli.output import confirmed, note, on_terminal
 from bottle.cli.session import attend, begun_document, begun_lines
 from bottle.cli.several import Done, one_by_one
-from bottle.cli.shared import WithCommand, choose, command, format_option, make_context, typed
+from bottle.cli.shared import WithCommand, answering, choose, make_context, typed
 from bottle.errors import Interrupted, NeedsConsent, UsageError
 from bottle.launch import Once
 from bottle.model import Agent
@@ -31,8 +32,7 @@ from bottle.store.state import BottleState
 @click.option("-y", "--yes", is_flag=True, help="With --at or --rebuild: let work newer than the commit go.")
 @click.option("--remote-control", is_flag=True, help="Add the agent's `remote_control` arguments, this once.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
-@format_option
-@command
+@answering
 def resume(
     names: tuple[str, ...],
     words: tuple[str, ...],
@@ -171,11 +171,9 @@ def _resumed(
     for warning in resumed.warnings:
         note(f"WARNING: {warning}")
     return resumed, {
-        "identity": str(resumed.identity),
-        "container": resumed.container,
+        **document_of(resumed, "identity", "container", "warnings"),
         "plan": type(resumed.plan).__name__,
         "row": resumed.plan.row,
-        "warnings": list(resumed.warnings),
     }
 
 

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
+from bottle.cli.forms import document_of
 from bottle.cli.interruption import found_out
 from bottle.cli.output import JSON, answer, note, quoted
-from bottle.cli.relay import Console, OutputClosed
+from bottle.cli.relay import Console, OutputClosed, Relayed
 from bottle.errors import BottleError, EngineError, Interrupted, Locked, NotFound
 from bottle.model import ContainerFacts
 from bottle.naming import Identity
@@ -66,7 +67,7 @@ def _begin(context: Context, state: BottleState, form: str, *, fresh: bool) -> b
     begun = False
     try:
         name = _container(context, state.identity).name
-        with closing(engine.attach(name)) as session, console.line_to(session) as line:
+        with closing(engine.attach(name)) as session, Relayed(console, session) as line:
             begin_container(context, name)
             begun = True
             return line.relay(lambda rows, columns: engine.resize(name, rows=rows, columns=columns))
@@ -83,7 +84,7 @@ def _rejoin(context: Context, state: BottleState, form: str) -> bool:
     engine, console = context.engine, Console.for_form(form)
     try:
         ref = _container(context, state.identity).id
-        with closing(engine.attach(ref)) as session, console.line_to(session) as line:
+        with closing(engine.attach(ref)) as session, Relayed(console, session) as line:
             container = context.container(state.identity)
             if container is None or not container.status.alive:
                 return False  # the engine joins stopped ones too, and waits until they start
@@ -165,13 +166,8 @@ def _tell(identity: Identity, ending: Ending, form: str, document: Mapping[str, 
         note(f"WARNING: {line}")
     resume = None if ending.removed else f"bottle resume {identity}"
     if form == JSON:
-        added = {
-            "exit_code": ending.exit_code,
-            "detached": ending.detached,
-            "removed": ending.removed,
-            "resume": resume,
-        }
-        answer(form, {**document, **added}, ())
+        added = document_of(ending, "exit_code", "detached", "removed")
+        answer(form, {**document, **added, "resume": resume}, ())
         return
     for line in _lines(identity, ending, remove=remove):
         note(line)

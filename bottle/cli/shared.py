@@ -23,10 +23,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _DASHES = "--"
 
-format_option = click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="How the answer is printed."
-)
-
 
 class WithCommand(click.Command):
     """A command whose parameter `words` is what stands behind `--`, word by word: none too many passes for it."""
@@ -71,6 +67,13 @@ def command(function: F) -> F:
             raise SystemExit(error.exit_code) from exc
 
     return cast("F", run)
+
+
+def answering(function: F) -> F:
+    """A command that answers in the form that is asked for."""
+    forms = click.Choice(["text", "json"])
+    option = click.option("--format", "form", type=forms, default="text", help="How the answer is printed.")
+    return option(command(function))
 
 
 def told_as(exc: BaseException, asked: click.Context | None) -> BottleError | None:

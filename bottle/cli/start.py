@@ -11,7 +11,7 @@ from bottle.cli.forms import agent_document, document_of
 from bottle.cli.interruption import explained
 from bottle.cli.output import answer, note, on_terminal
 from bottle.cli.session import attend, begun_document, begun_lines
-from bottle.cli.shared import WithCommand, command, format_option, make_context, typed
+from bottle.cli.shared import WithCommand, answering, make_context, typed
 from bottle.errors import ManifestError, NotFound, UsageError
 from bottle.model import Agent
 from bottle.operations import Context, StartPlan, StartRequest, plan_start
@@ -28,8 +28,7 @@ from bottle.plan.sources import Build
 @click.option("--rm", "remove", is_flag=True, help="Delete it when the session ends, unless it was committed.")
 @click.option("--remote-control", is_flag=True, help="Add the agent's `remote_control` arguments, this once.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
-@format_option
-@command
+@answering
 def start(
     agent: str,
     words: tuple[str, ...],

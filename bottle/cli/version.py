@@ -10,7 +10,7 @@ import bottle
 from bottle.cli.doctor import engine_document
 from bottle.cli.forms import document_of
 from bottle.cli.output import answer, table
-from bottle.cli.shared import command, format_option, make_context
+from bottle.cli.shared import answering, make_context
 from bottle.docker_engine.client import client_version
 from bottle.errors import BottleError
 from bottle.model import EngineInfo
@@ -21,8 +21,7 @@ _OF_ENGINE = ("version", "api_version", "os", "architecture")
 
 
 @click.command()
-@format_option
-@command
+@answering
 def version(form: str) -> None:
     """Show the versions of bottle and of all that it runs on: for a report, or to compare two hosts.
 
