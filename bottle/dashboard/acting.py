@@ -13,12 +13,11 @@ from textual.app import SuspendNotSupported
 
 from bottle.dashboard.aside import aside
 from bottle.dashboard.commits import Chosen, Commits
-from bottle.dashboard.desk import Desk
+from bottle.dashboard.desk import Desk, bottle_command
 from bottle.dashboard.details import DetailScreen
 from bottle.dashboard.dialogs import Branch, Confirm, Consent, Destination, ForkForm, Launch, MoveForm, StartForm
 from bottle.dashboard.lines import Following
 from bottle.dashboard.moving import Move
-from bottle.dashboard.operating import bottle_command
 from bottle.dashboard.reading import Reader
 from bottle.dashboard.status import Message
 from bottle.dashboard.working import MOVING, Working

@@ -15,7 +15,6 @@ from textual.widgets import DataTable, Input, Static
 
 from bottle.dashboard import keys, rows
 from bottle.dashboard.acting import Acting
-from bottle.dashboard.arranging import Order, arranged, matches
 from bottle.dashboard.aside import aside
 from bottle.dashboard.desk import Desk
 from bottle.dashboard.details import Details
@@ -23,6 +22,7 @@ from bottle.dashboard.dialogs import AskNote, Confirm, Consent
 from bottle.dashboard.diffview import Pane, request_lines
 from bottle.dashboard.looking import Sight, Watch
 from bottle.dashboard.reading import Page
+from bottle.dashboard.rows import Order, arranged, matches
 from bottle.dashboard.status import Message, StatusLine, Teller
 from bottle.dashboard.tables import Listing
 from bottle.errors import BottleError

@@ -11,7 +11,7 @@ from textual.containers import VerticalGroup
 from textual.content import Content
 from textual.widgets import Static
 
-from bottle.dashboard.operating import Outcome
+from bottle.dashboard.desk import Outcome
 from bottle.errors import BottleError
 from bottle.text import laid_out, printable
 

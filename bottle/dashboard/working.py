@@ -9,8 +9,8 @@ from textual.app import App
 from textual.screen import ModalScreen
 
 from bottle.dashboard.aside import aside
+from bottle.dashboard.desk import Outcome
 from bottle.dashboard.dialogs import AskNote, Consent, Leave
-from bottle.dashboard.operating import Outcome
 from bottle.dashboard.status import Message, StatusLine
 from bottle.errors import BottleError, NeedsConsent
 

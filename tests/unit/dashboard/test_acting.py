@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input, OptionList
 
-from bottle.dashboard import desk, operating
+from bottle.dashboard import desk
 from bottle.dashboard.commits import Commits
 from bottle.dashboard.details import Details
 from bottle.dashboard.dialogs import Confirm, ForkForm, StartForm
@@ -156,7 +156,7 @@ def test_what_is_typed_for_something_else_deletes_nothing(
 ) -> None:
     first, second = sorted((committed(world), committed(world)), key=lambda each: each.identity)
     world.engine.stop(first.identity.container)
-    gate = Gate(monkeypatch, operating, "remove")
+    gate = Gate(monkeypatch, desk, "remove")
 
     async def play() -> None:
         async with opened(world.context) as screen:

@@ -10,10 +10,9 @@ import pytest
 from textual.widgets import Input
 
 from bottle.dashboard import moving
-from bottle.dashboard.desk import Desk
+from bottle.dashboard.desk import Desk, Outcome
 from bottle.dashboard.dialogs import MoveForm, objection_to_move
 from bottle.dashboard.moving import Move, MoveFailed, arguments, outcome
-from bottle.dashboard.operating import Outcome
 from bottle.errors import BottleError
 from bottle.model import MigrationPhase, MigrationRecord, Tombstone
 from bottle.moveoptions import MoveOptions
