@@ -8,7 +8,7 @@ from bottle.cli.sigint import is_interruption
 from bottle.errors import BottleError, Interrupted
 
 _NOTHING = "nothing was changed"
-# What holds of each command wherever it is interrupted. Those that look at what is so then (`aftermath`, `movecut`) say
+# What holds of each command wherever it is interrupted. Those that look at what is so then (`aftermath`, `moved`) say
 # it only of a run that had not begun to change anything.
 LEFT = {
     "init": "a manifest that was there is whole, with the new entry or without it",

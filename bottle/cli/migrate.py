@@ -12,8 +12,7 @@ from bottle.cli.consent import allow_secrets_option, carried, consenting
 from bottle.cli.far import connect, identity_file_option, ssh_options
 from bottle.cli.hosts import named_hosts
 from bottle.cli.interruption import explained
-from bottle.cli.movecut import following, sending_interrupted
-from bottle.cli.moved import moved_document, moved_lines, plan_document, plan_lines
+from bottle.cli.moved import following, moved_document, moved_lines, plan_document, plan_lines, sending_interrupted
 from bottle.cli.movewords import SENDING
 from bottle.cli.output import answer
 from bottle.cli.pull import fetch, require_pullable

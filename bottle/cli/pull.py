@@ -7,8 +7,17 @@ from bottle.cli.aftermath import copied_since, living
 from bottle.cli.consent import agreement
 from bottle.cli.far import connect
 from bottle.cli.interruption import explained, untouched
-from bottle.cli.movecut import following, has_arrived, pulling_interrupted
-from bottle.cli.moved import account_lines, moved_document, moved_lines, plan_document, plan_lines, plan_rows
+from bottle.cli.moved import (
+    account_lines,
+    following,
+    has_arrived,
+    moved_document,
+    moved_lines,
+    plan_document,
+    plan_lines,
+    plan_rows,
+    pulling_interrupted,
+)
 from bottle.cli.movewords import FETCHING
 from bottle.cli.output import answer
 from bottle.cli.shared import typed
