@@ -1,4 +1,4 @@
-"""What the dashboard's tables say, and in which order. Pure: facts in, cells out. Cells are plain text, fit to be shown."""
+"""What the dashboard's tables say, and in which order. Pure: facts in; cells out, plain text fit to be shown."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
