@@ -12,37 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bottle import operations
 from bottle.agent.manifest import Manifest, find_manifest, read_manifest
 from bottle.errors import BottleError, NotFound
 from bottle.launch import REQUESTS_MOUNT
 from bottle.model import Agent, CapabilityRequest, Usage
 from bottle.naming import LABEL_IDENTITY, Identity
-from bottle.operations import (
-    BottleView,
-    Context,
-    Ended,
-    ForkRequest,
-    History,
-    Inspection,
-    Removed,
-    RequestDetail,
-    StartRequest,
-    approve,
-    commit,
-    deny,
-    fork,
-    history,
-    inspect,
-    list_bottles,
-    list_requests,
-    plan_start,
-    remove,
-    resume,
-    show,
-    start,
-    stop,
-    unfinished,
-)
+from bottle.operations import BottleView, Context, Ended, History, Inspection, Removed, RequestDetail
 from bottle.plan.copies import named_commits
 from bottle.plan.guards import require_output
 from bottle.plan.resume import ResumeRequest
@@ -79,7 +55,7 @@ class Desk:
     def bottles(self) -> tuple[BottleView, ...]:
         """Every bottle that is known here."""
         with own_errors():
-            return list_bottles(self._context)
+            return operations.list_bottles(self._context)
 
     def events(self) -> Events:
         """What happens from now on to containers of bottles."""
@@ -113,7 +89,7 @@ class Desk:
         if not turn.acquire(blocking=False):
             return  # an action of ours has the lock
         try:
-            if not list_requests(self._context, identity).notes:
+            if not operations.list_requests(self._context, identity).notes:
                 self._seen[identity] = seen
         finally:
             turn.release()
@@ -147,7 +123,7 @@ class Desk:
         try:
             with own_errors():
                 quiet = replace(self._context, progress=Silent())  # what there is to note was noted when it came
-                return show(quiet, self._context.home.bottle(identity), digest)
+                return operations.show(quiet, self._context.home.bottle(identity), digest)
         finally:
             if ours:
                 turn.release()
@@ -155,12 +131,12 @@ class Desk:
     def inspect(self, identity: Identity) -> Inspection:
         """All that is known of a bottle."""
         with own_errors():
-            return inspect(self._context, self._context.home.bottle(identity))
+            return operations.inspect(self._context, self._context.home.bottle(identity))
 
     def history(self, identity: Identity) -> History:
         """A bottle's commits."""
         with own_errors():
-            return history(self._context, self._context.home.bottle(identity))
+            return operations.history(self._context, self._context.home.bottle(identity))
 
     def whereabouts(self, identity: Identity) -> str:
         """Which host owns a bottle, by what is on record of its moves here."""
@@ -169,7 +145,7 @@ class Desk:
             tombstone = state.tombstone.read()
             if tombstone is not None:
                 return f"{tombstone.host} owns the bottle"
-            return unfinished(state) or "this host owns the bottle"
+            return operations.unfinished(state) or "this host owns the bottle"
 
     def output(self, identity: Identity) -> Generator[bytes]:
         """The last that a bottle's agent wrote, and what it writes until it ends."""
@@ -187,22 +163,22 @@ class Desk:
 
     def start(self, agent: Agent, *, copy_cwd: bool) -> Outcome:
         """Launch an agent in this folder, detached."""
-        request = StartRequest(agent=agent, cwd=Path.cwd(), copy_cwd=copy_cwd)
+        request = operations.StartRequest(agent=agent, cwd=Path.cwd(), copy_cwd=copy_cwd)
         with own_errors():
-            done = start(self._context, plan_start(self._context, request))
+            done = operations.start(self._context, operations.plan_start(self._context, request))
         return _begun(done.identity, done.ended, "in the background", done.notes)
 
     def commit(self, identity: Identity) -> Outcome:
         """Snapshot a bottle."""
         with self._turns[identity], own_errors():
-            done = commit(self._context, self._context.home.bottle(identity))
+            done = operations.commit(self._context, self._context.home.bottle(identity))
         notes = tuple(f"not in the commit: {each}" for each in (*done.left_out, *done.told))
         return Outcome(text=f"{identity}: commit {done.commit.number} is made", line=done.resume_line, notes=notes)
 
     def stop(self, identity: Identity) -> Outcome:
         """End a bottle's processes."""
         with self._turns[identity], own_errors():
-            done = stop(self._context, self._context.home.bottle(identity))
+            done = operations.stop(self._context, self._context.home.bottle(identity))
         verb = "is stopped" if done.was_running else "was stopped already"
         return Outcome(text=f"{identity} {verb}", line=f"bottle resume {identity}", notes=done.notes)
 
@@ -210,14 +186,14 @@ class Desk:
         """Bring a bottle back, detached. Raises NeedsConsent where work newer than commit `at` would go."""
         with self._turns[identity], own_errors():
             request = ResumeRequest(at=at, consent=consent)
-            done = resume(self._context, self._context.home.bottle(identity), request)
+            done = operations.resume(self._context, self._context.home.bottle(identity), request)
         return _begun(identity, done.ended, done.plan.row, done.warnings)
 
     def fork(self, identity: Identity, *, at: int | None, cwd: Path | None, share_cwd: bool) -> Outcome:
         """Make a new bottle off commit `at`, or off the one in force."""
         with self._turns[identity], own_errors():
-            request = ForkRequest(at=at, cwd=cwd, share_cwd=share_cwd)
-            done = fork(self._context, self._context.home.bottle(identity), request)
+            request = operations.ForkRequest(at=at, cwd=cwd, share_cwd=share_cwd)
+            done = operations.fork(self._context, self._context.home.bottle(identity), request)
         shared = (f"the two share {done.shared}: what one writes, both see",) if done.shared is not None else ()
         return Outcome(
             text=f"{done.identity} was forked off commit {done.origin.commit} of {identity}",
@@ -228,7 +204,7 @@ class Desk:
     def remove(self, identity: Identity, *, agreed: Collection[str] = ()) -> Outcome:
         """Delete a bottle. Raises NeedsConsent for work that is nowhere else and was not `agreed` to."""
         with self._turns[identity], own_errors():
-            done = remove(self._context, self._context.home.bottle(identity), consent=False, agreed=agreed)
+            done = operations.remove(self._context, self._context.home.bottle(identity), consent=False, agreed=agreed)
         here = f" from this host; it lives on {done.moved_to}" if done.moved_to is not None else ""
         stays = (f"its workspace stays: {done.workspace}",) if done.workspace is not None else ()
         return Outcome(text=f"{identity} is gone, with {_went(done)}{here}", line="", notes=stays)
@@ -236,7 +212,7 @@ class Desk:
     def approve(self, identity: Identity, digest: str, *, build: bool) -> Outcome:
         """Carry a request out."""
         with self._turns[identity], own_errors():
-            done = approve(self._context, self._context.home.bottle(identity), digest, build=build)
+            done = operations.approve(self._context, self._context.home.bottle(identity), digest, build=build)
         kept = f"; {done.back_line} goes back" if done.back_line else ""
         verb = "was approved before" if done.already else "is approved"
         return Outcome(
@@ -246,7 +222,7 @@ class Desk:
     def deny(self, identity: Identity, digest: str, note: str) -> Outcome:
         """Turn a request down."""
         with self._turns[identity], own_errors():
-            done = deny(self._context, self._context.home.bottle(identity), digest, note=note)
+            done = operations.deny(self._context, self._context.home.bottle(identity), digest, note=note)
         verb = "had been denied" if done.already else "is denied"
         return Outcome(
             text=f"request {done.request.number} of {identity} {verb}", line=f"bottle capability list {identity}"

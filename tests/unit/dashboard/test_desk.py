@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bottle.dashboard import desk, status
+from bottle import operations
+from bottle.dashboard import status
 from bottle.dashboard.desk import Desk
 from bottle.dashboard.status import Teller
 from bottle.launch import REQUESTS_MOUNT
@@ -28,7 +29,7 @@ def taken_in(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         asked.append(str(identity))
         return list_requests(context, identity)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(desk, "list_requests", counted)
+    monkeypatch.setattr(operations, "list_requests", counted)
     return asked
 
 
