@@ -2,6 +2,7 @@
 
 import click
 
+from bottle import operations
 from bottle.cli.aftermath import rm_interrupted, standing, stop_interrupted
 from bottle.cli.completion import identities
 from bottle.cli.forms import document_of
@@ -11,8 +12,6 @@ from bottle.cli.several import Done, one_by_one
 from bottle.cli.shared import answering, choose, make_context, typed
 from bottle.errors import NeedsConsent
 from bottle.operations import Context, Removed
-from bottle.operations import remove as delete
-from bottle.operations import stop as end
 from bottle.plan.copies import named_commits
 from bottle.store.state import BottleState
 from bottle.words import counted
@@ -43,7 +42,7 @@ def stop(names: tuple[str, ...], grace: int, form: str) -> None:
 
 def _stop(context: Context, state: BottleState, *, grace: int) -> Done:
     with explained(lambda: stop_interrupted(standing(context, state), typed())):
-        stopped = end(context, state, grace=grace)
+        stopped = operations.stop(context, state, grace=grace)
         for line in stopped.notes:
             note(f"WARNING: {line}")
     document = document_of(stopped, "identity", "was_running", "exit_code", "notes", "moved_to")
@@ -86,7 +85,7 @@ def _rm(context: Context, state: BottleState, *, yes: bool) -> Done:
 
 def _delete(context: Context, state: BottleState, *, yes: bool) -> Removed:
     try:
-        return delete(context, state, consent=yes)
+        return operations.remove(context, state, consent=yes)
     except NeedsConsent as exc:
         if not on_terminal():
             raise
@@ -94,7 +93,7 @@ def _delete(context: Context, state: BottleState, *, yes: bool) -> Removed:
             note(f"  {exc.next_step}")
         if not confirmed(f"{exc.what}. Delete it?"):
             raise
-        return delete(context, state, consent=False, agreed=exc.parts)
+        return operations.remove(context, state, consent=False, agreed=exc.parts)
 
 
 def _removed_lines(removed: Removed) -> list[str]:

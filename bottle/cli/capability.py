@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import click
 
+from bottle import operations
 from bottle.cli.aftermath import approve_interrupted, standing
 from bottle.cli.completion import identities
 from bottle.cli.forms import document_of
@@ -14,9 +15,6 @@ from bottle.cli.shared import answering, make_context, typed
 from bottle.cli.table import Cell, Coloured, Column
 from bottle.model import CapabilityRequest
 from bottle.operations import Approved, RequestDetail, RequestView, list_requests
-from bottle.operations import approve as carry_out
-from bottle.operations import deny as turn_down
-from bottle.operations import show as look_at
 from bottle.operations.request_decision import DockerfileStanding
 from bottle.requests.request import MAX_DOCKERFILE, SHORT_DIGEST
 from bottle.text import printable, printable_lines
@@ -95,7 +93,7 @@ def show(identity: str, digest: str | None, form: str) -> None:
     Exit codes that matter: 3 no such request, 4 it changed since it had that digest, 5 Docker.
     """
     context = make_context()
-    detail = look_at(context, context.home.find(identity), digest)
+    detail = operations.show(context, context.home.find(identity), digest)
     for line in detail.notes:
         note(f"WARNING: {line}")
     answer(form, document_of(detail), _shown(detail))
@@ -123,7 +121,7 @@ def approve(identity: str, digest: str, *, build: bool, word: str, form: str) ->
     context = make_context()
     state = context.home.find(identity)
     with explained(lambda: approve_interrupted(standing(context, state), state.requests(), digest, typed())):
-        approved = carry_out(context, state, digest, build=build, note=word)
+        approved = operations.approve(context, state, digest, build=build, note=word)
         for line in approved.notes:
             note(f"WARNING: {line}")
         answer(form, _approved_document(approved), _approved_lines(approved))
@@ -144,7 +142,7 @@ def deny(identity: str, digest: str, *, word: str, form: str) -> None:
     Exit codes that matter: 3 no such request, 4 it changed or was approved, 5 Docker.
     """
     context = make_context()
-    denied = turn_down(context, context.home.find(identity), digest, note=word)
+    denied = operations.deny(context, context.home.find(identity), digest, note=word)
     verb = "was denied already" if denied.already else "denied"
     answer(form, document_of(denied), [_decision(denied.identity, denied.request, verb)])
 

@@ -2,6 +2,7 @@
 
 import click
 
+from bottle import operations
 from bottle.cli.aftermath import commit_interrupted, in_force, standing
 from bottle.cli.completion import identities
 from bottle.cli.forms import commit_document, document_of
@@ -9,7 +10,6 @@ from bottle.cli.interruption import explained
 from bottle.cli.output import answer
 from bottle.cli.shared import answering, choose, make_context, typed
 from bottle.operations import Committed
-from bottle.operations import commit as freeze
 from bottle.words import size
 
 
@@ -31,7 +31,7 @@ def commit(identity: str | None, message: str, no_pause: bool, form: str) -> Non
     state = choose(context, identity, "committed")
     before = in_force(state)
     with explained(lambda: commit_interrupted(standing(context, state), before, typed())):
-        committed = freeze(context, state, message=message, pause=not no_pause)
+        committed = operations.commit(context, state, message=message, pause=not no_pause)
         answer(form, _document(committed), _lines(committed))
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from bottle import operations
 from bottle.cli.aftermath import living, making_interrupted
 from bottle.cli.completion import origins
 from bottle.cli.forms import document_of
@@ -12,7 +13,6 @@ from bottle.cli.output import answer, note
 from bottle.cli.shared import answering, make_context, typed
 from bottle.errors import UsageError
 from bottle.operations import Forked, ForkRequest
-from bottle.operations import fork as branch
 
 
 @click.command()
@@ -49,7 +49,7 @@ def fork(origin: str, cwd: Path | None, share_cwd: bool, form: str) -> None:
     request = ForkRequest(at=int(number) if at else None, cwd=cwd, share_cwd=share_cwd)
     before = living(context.home)
     with explained(lambda: making_interrupted(context.home, before, typed(), noun="fork")):
-        _tell(branch(context, state, request), form)
+        _tell(operations.fork(context, state, request), form)
 
 
 def _tell(forked: Forked, form: str) -> None:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
+from bottle import operations
 from bottle.agent.template import PLAIN, SUMMARIES
 from bottle.cli.completion import templates
 from bottle.cli.forms import document_of
 from bottle.cli.output import answer, table
 from bottle.cli.shared import answering
-from bottle.operations import init as write
 
 
 @click.command()
@@ -34,7 +34,7 @@ def init(template: str, *, cwd: Path, listing: bool, form: str) -> None:
         known = [{"template": name, "summary": summary} for name, summary in SUMMARIES.items()]
         answer(form, {"templates": known}, table(("TEMPLATE", "WHAT IT IS"), list(SUMMARIES.items())))
         return
-    written = write(cwd, template)
+    written = operations.init(cwd, template)
     files = [f"wrote {written.dockerfile}"] if written.dockerfile is not None else []
     files += [f"added [agents.{written.agent}] to {written.manifest}" if written.added else f"wrote {written.manifest}"]
     them = "them" if written.dockerfile is not None else "it"

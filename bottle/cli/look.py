@@ -2,6 +2,7 @@
 
 import click
 
+from bottle import operations
 from bottle.cli.completion import identities
 from bottle.cli.forms import commit_document, document_of, metadata_document, mount_document
 from bottle.cli.output import Shown, answer, table
@@ -9,8 +10,6 @@ from bottle.cli.shared import answering, choose, make_context
 from bottle.cli.table import Cell, Coloured, Column
 from bottle.model import ContainerFacts, ImageFacts
 from bottle.operations import History, HistoryEntry, Inspection, described, lineage
-from bottle.operations import history as list_commits
-from bottle.operations import inspect as look_at
 from bottle.words import age, size
 
 _COLUMNS = (
@@ -40,7 +39,7 @@ def inspect_command(identity: str | None, form: str) -> None:
     Exit codes that matter: 1 its state is damaged, 3 no such bottle, 5 Docker.
     """
     context = make_context()
-    seen = look_at(context, choose(context, identity, "inspected"))
+    seen = operations.inspect(context, choose(context, identity, "inspected"))
     answer(form, _document(seen), _lines(seen))
 
 
@@ -63,7 +62,7 @@ def history_command(identity: str | None, form: str) -> None:
     Exit codes that matter: 3 no such bottle, 5 Docker.
     """
     context = make_context()
-    history = list_commits(context, choose(context, identity, "shown"))
+    history = operations.history(context, choose(context, identity, "shown"))
     lines: list[Shown] = [*table(_COLUMNS, [_row(history, entry) for entry in history.entries])]
     if not history.entries:
         lines = [f"{history.identity} was never committed:  bottle commit {history.identity}"]

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import click
 
+from bottle import operations
 from bottle.cli.forms import document_of
 from bottle.cli.output import Shown, answer, confirmed, note_table, on_terminal, table
 from bottle.cli.shared import answering, make_context
 from bottle.cli.table import Line
 from bottle.operations import Pruned, plan_for
-from bottle.operations import prune as take_away
 from bottle.plan.garbage import Garbage, PrunePlan
 from bottle.words import counted, size
 
@@ -53,7 +53,7 @@ def prune(dry_run: bool, yes: bool, hours: float, form: str) -> None:
         answer(form, {"plan": {"garbage": garbage, "kept": kept, "bytes": plan.size}}, _plan_lines(plan))
         return
     consent = yes or _asked(plan)
-    pruned = take_away(context, plan, consent=consent)
+    pruned = operations.prune(context, plan, consent=consent)
     waiting = [each for each in plan.garbage if each.consent and not consent]
     document = {
         "removed": [_garbage(each) for each in pruned.removed],

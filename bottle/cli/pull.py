@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from bottle import operations
 from bottle.cli.aftermath import copied_since, living
 from bottle.cli.consent import agreement
 from bottle.cli.far import connect
@@ -25,7 +26,6 @@ from bottle.errors import BottleError, Interrupted, UsageError
 from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity, is_identity_prefix
 from bottle.operations import Context
-from bottle.operations import resume as bring_back
 from bottle.plan.resume import ResumeRequest
 from bottle.store.home import StateHome
 from bottle.words import ssh_to
@@ -91,7 +91,7 @@ def _resumed(context: Context, here: Identity, goal: Target, told: tuple[str, ..
     """Resume what has arrived; what is said of it. Whatever that fails of, it has arrived, and `told` is told."""
     following = f"bottle resume {here}"
     try:
-        back = bring_back(context, context.home.bottle(here), ResumeRequest())
+        back = operations.resume(context, context.home.bottle(here), ResumeRequest())
     except BottleError as exc:
         first = exc.next_step
         exc.left = f"{here} is here now, from {goal}"

@@ -6,6 +6,7 @@ from shlex import join
 
 import click
 
+from bottle import operations
 from bottle.cli.aftermath import resume_again, resume_interrupted, standing
 from bottle.cli.completion import commits, identities
 from bottle.cli.forms import document_of
@@ -18,7 +19,6 @@ from bottle.errors import Interrupted, NeedsConsent, UsageError
 from bottle.launch import Once
 from bottle.model import Agent
 from bottle.operations import Context, Resumed, observe_resume, require_launchable
-from bottle.operations import resume as bring_back
 from bottle.plan.resume import Attach, FromCommit, ResumePlan, ResumeRequest, StartAgain, plan_resume
 from bottle.store.state import BottleState
 
@@ -162,11 +162,11 @@ def _resumed(
     if not request.force:
         _settle(context, state)
     try:
-        resumed = bring_back(context, state, request, begin=begin, tty=tty)
+        resumed = operations.resume(context, state, request, begin=begin, tty=tty)
     except NeedsConsent as exc:
         if not on_terminal() or not confirmed(f"{exc.what}. Let it go?"):
             raise
-        resumed = bring_back(context, state, replace(request, consent=True), begin=begin, tty=tty)
+        resumed = operations.resume(context, state, replace(request, consent=True), begin=begin, tty=tty)
     note(f"resuming {resumed.identity}: {resumed.plan.row}")
     for warning in resumed.warnings:
         note(f"WARNING: {warning}")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from bottle import operations
 from bottle.agent.manifest import find_manifest, read_manifest
 from bottle.cli.aftermath import standing, start_interrupted
 from bottle.cli.completion import agents
@@ -15,7 +16,6 @@ from bottle.cli.shared import WithCommand, answering, make_context, typed
 from bottle.errors import ManifestError, NotFound, UsageError
 from bottle.model import Agent
 from bottle.operations import Context, StartPlan, StartRequest, plan_start
-from bottle.operations import start as launch
 from bottle.plan.sources import Build
 
 
@@ -82,7 +82,7 @@ def start(
 
 def _launch(context: Context, plan: StartPlan, *, detach: bool, remove: bool, form: str) -> None:
     """Make the bottle, and stay with it unless it is to be left in the background."""
-    launched = launch(context, plan, begin=detach)
+    launched = operations.start(context, plan, begin=detach)
     for line in launched.notes:
         note(f"note: {line}")
     document = document_of(launched, "identity", "container", "notes")
