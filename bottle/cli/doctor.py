@@ -66,17 +66,18 @@ def doctor(target: str | None, keys: tuple[Path, ...], accept_new_host_key: bool
 def _examine_far(context: Context, goal: Target, keys: tuple[Path, ...], *, accept_new: bool) -> tuple[Check, ...]:
     try:
         with connect(goal, ssh_options(keys, accept_new_host_key=accept_new)) as remote:
-            return examine_host(remote, _engine_here(context))
+            here = answering_engine(context)  # for comparison only: what is wrong with it is told without a host
+            return examine_host(remote, here if isinstance(here, EngineInfo) else None)
     except RemoteError as exc:
         return (failed("login", exc),)
 
 
-def _engine_here(context: Context) -> EngineInfo | None:
-    """For comparison only: what is wrong with it is told by `bottle doctor` without a host."""
+def answering_engine(context: Context) -> EngineInfo | BottleError:
+    """What answers, or why nothing does."""
     try:
         return context.engine.info()
-    except BottleError:
-        return None
+    except BottleError as exc:
+        return exc
 
 
 def engine_document(where: Endpoint | None) -> dict[str, object] | None:

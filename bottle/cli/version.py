@@ -7,14 +7,12 @@ import sys
 import click
 
 import bottle
-from bottle.cli.doctor import engine_document
+from bottle.cli.doctor import answering_engine, engine_document
 from bottle.cli.forms import document_of
 from bottle.cli.output import answer, table
 from bottle.cli.shared import answering, make_context
 from bottle.docker_engine.client import client_version
-from bottle.errors import BottleError
 from bottle.model import EngineInfo
-from bottle.operations import Context
 from bottle.operations.doctor import describe, endpoint
 
 _OF_ENGINE = ("version", "api_version", "os", "architecture")
@@ -34,7 +32,7 @@ def version(form: str) -> None:
     context = make_context()
     client = client_version(os.environ)
     where = endpoint(context)
-    found = _engine(context)
+    found = answering_engine(context)
     rows = [
         ("bottle", bottle.__version__),
         ("Python", f"{platform.python_version()}, {sys.executable}"),
@@ -51,11 +49,3 @@ def version(form: str) -> None:
         "docker_engine": document_of(found, *_OF_ENGINE) if isinstance(found, EngineInfo) else None,
     }
     answer(form, document, table(("WHAT", "VERSION"), rows))
-
-
-def _engine(context: Context) -> EngineInfo | BottleError:
-    """What answers, or why nothing does."""
-    try:
-        return context.engine.info()
-    except BottleError as exc:
-        return exc

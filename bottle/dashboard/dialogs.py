@@ -44,7 +44,7 @@ class Confirm(ModalScreen[Consent | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "yes", "yes"),
-        Binding("n,escape", "no", "no"),
+        Binding("n,escape", "dismiss", "no"),
         Binding("b", "tick", "tick the box"),
     ]
 
@@ -71,10 +71,6 @@ class Confirm(ModalScreen[Consent | None]):
         """Yes."""
         self.dismiss(Consent(any(box.value for box in self.query(Checkbox))))
 
-    def action_no(self) -> None:
-        """No."""
-        self.dismiss(None)
-
     def action_tick(self) -> None:
         """Tick the box, or take it back."""
         for box in self.query(Checkbox):
@@ -85,7 +81,7 @@ class Confirm(ModalScreen[Consent | None]):
         if event.button.id == "yes":
             self.action_yes()
         else:
-            self.action_no()
+            self.dismiss(None)
 
 
 class Leave(Confirm):
