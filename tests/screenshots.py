@@ -17,8 +17,7 @@ from pathlib import Path
 from bottle.agent import review
 from bottle.composition import make_context
 from bottle.dashboard.app import Dashboard
-from bottle.dashboard.desk import Desk
-from bottle.dashboard.operating import Outcome
+from bottle.dashboard.desk import Desk, Outcome
 from bottle.model import (
     Agent,
     CapabilityRequest,

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bottle.cli.interruption import again
+from bottle.cli.interruption import again, cut
 from bottle.errors import Interrupted
 from bottle.model import CapabilityRequest, ContainerFacts, RequestStatus, Status
 from bottle.naming import Identity
@@ -70,20 +70,13 @@ def start_interrupted(now: Standing, words: Sequence[str]) -> Interrupted:
     """A start; the bottle that it was to make is what stands."""
     identity = now.identity
     if not now.exists:
-        return Interrupted("interrupted", left="nothing of the new bottle is left", next_step=again(words))
+        return cut("nothing of the new bottle is left", again(words))
     if now.container is None:
-        return Interrupted(
-            "interrupted",
-            left=f"{identity} was being taken away again: its container is gone",
-            next_step=f"bottle rm {identity}",
-        )
+        return cut(f"{identity} was being taken away again: its container is gone", f"bottle rm {identity}")
     if now.runs:
-        following = f"{now.joining}   (or end it: bottle stop {identity})"
-        return Interrupted("interrupted", left=now.agent, next_step=following)
-    return Interrupted(
-        "interrupted",
-        left=f"{identity} stays, with all its work",
-        next_step=f"bottle resume {identity}   (or away with it: bottle rm {identity})",
+        return cut(now.agent, f"{now.joining}   (or end it: bottle stop {identity})")
+    return cut(
+        f"{identity} stays, with all its work", f"bottle resume {identity}   (or away with it: bottle rm {identity})"
     )
 
 
@@ -95,7 +88,7 @@ def commit_interrupted(now: Standing, before: int, words: Sequence[str]) -> Inte
         left, following = "the next commit, or resume, finds out whether it was made", again(words)
     else:
         left, following = "no commit was made", again(words)
-    return Interrupted("interrupted", left=f"{left}; {now.agent}", next_step=following)
+    return cut(f"{left}; {now.agent}", following)
 
 
 def resume_interrupted(now: Standing, before: str | None, same: str, unasked: str) -> Interrupted:
@@ -107,15 +100,13 @@ def resume_interrupted(now: Standing, before: str | None, same: str, unasked: st
     kept = now.container is not None and now.container.id == before
     if now.runs:
         new = "" if kept or before is None else ", in a new container"
-        return Interrupted("interrupted", left=f"{now.agent}{new}", next_step=now.joining)
+        return cut(f"{now.agent}{new}", now.joining)
     if kept:
-        return Interrupted("interrupted", left=f"{now.agent}; its container is as it was", next_step=same)
+        return cut(f"{now.agent}; its container is as it was", same)
     if now.container is None:
-        return Interrupted(
-            "interrupted", left=f"{identity} has no container; its commits are all there", next_step=unasked
-        )
+        return cut(f"{identity} has no container; its commits are all there", unasked)
     what = "container" if before is None else "new container"
-    return Interrupted("interrupted", left=f"{identity} has a {what}, which does not run", next_step=unasked)
+    return cut(f"{identity} has a {what}, which does not run", unasked)
 
 
 def resume_again(identity: Identity, request: ResumeRequest, *, detach: bool) -> str:
@@ -133,17 +124,16 @@ def resume_again(identity: Identity, request: ResumeRequest, *, detach: bool) ->
 def stop_interrupted(now: Standing, words: Sequence[str]) -> Interrupted:
     """A stop. Docker goes on with one that it has begun, whoever waits for it."""
     left = f"{now.agent} still, unless Docker is ending it" if now.runs else f"{now.agent}; all its work is there"
-    return Interrupted("interrupted", left=left, next_step=again(words))
+    return cut(left, again(words))
 
 
 def rm_interrupted(now: Standing, words: Sequence[str]) -> Interrupted:
     """A deletion, of which the container is the first thing to go, and the state folder the last."""
     if not now.exists:
-        return Interrupted("interrupted", left=f"{now.identity} is gone", next_step="bottle list")
+        return cut(f"{now.identity} is gone", "bottle list")
     if now.container is not None:
-        return Interrupted("interrupted", left=f"{now.identity} is there, with its container", next_step=again(words))
-    left = f"what was deleted of {now.identity} is gone; the rest goes with the same command"
-    return Interrupted("interrupted", left=left, next_step=again(words))
+        return cut(f"{now.identity} is there, with its container", again(words))
+    return cut(f"what was deleted of {now.identity} is gone; the rest goes with the same command", again(words))
 
 
 def approve_interrupted(
@@ -152,10 +142,9 @@ def approve_interrupted(
     """An approval of the request that has `digest`, or begins so."""
     status = next((each.status for each in requests if each.digest.startswith(digest)), None)
     if status is RequestStatus.APPROVED:
-        following = f"bottle resume {now.identity}"
-        return Interrupted("interrupted", left=f"the request is approved; {now.agent}", next_step=following)
+        return cut(f"the request is approved; {now.agent}", f"bottle resume {now.identity}")
     left = "the approval was begun" if status is RequestStatus.APPROVING else "nothing was decided"
-    return Interrupted("interrupted", left=f"{left}; {now.agent}", next_step=again(words))
+    return cut(f"{left}; {now.agent}", again(words))
 
 
 def living(home: StateHome) -> frozenset[Identity]:
@@ -173,9 +162,8 @@ def making_interrupted(home: StateHome, before: frozenset[Identity], words: Sequ
     """A fork or an import, before which the bottles `before` lived here: what it makes is one when it is whole."""
     made = copied_since(home, before)
     if not made:
-        return Interrupted("interrupted", left=f"no {noun} was made", next_step=again(words))
-    left = f"the {noun} is made, and whole: {', '.join(map(str, made))}"
-    return Interrupted("interrupted", left=left, next_step=f"bottle resume {made[0]}")
+        return cut(f"no {noun} was made", again(words))
+    return cut(f"the {noun} is made, and whole: {', '.join(map(str, made))}", f"bottle resume {made[0]}")
 
 
 def export_interrupted(now: Standing, file: Path, words: Sequence[str], *, there: bool) -> Interrupted:
@@ -184,4 +172,4 @@ def export_interrupted(now: Standing, file: Path, words: Sequence[str], *, there
         left, following = f"{file} is as it was" if there else f"there is no {file}", again(words)
     else:
         left, following = f"{file} is written, and whole", shlex.join(("bottle", "import", str(file)))
-    return Interrupted("interrupted", left=f"{left}; {now.agent}", next_step=following)
+    return cut(f"{left}; {now.agent}", following)

@@ -1,16 +1,16 @@
 """`bottle attach`, `bottle exec` and `bottle logs`: what people expect of docker's own."""
 
+import re
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import click
 
 from bottle.cli.completion import identities
 from bottle.cli.output import JSON, answer, note, raw
-from bottle.cli.relay import Console, OutputClosed
+from bottle.cli.relay import Console, OutputClosed, Relayed
 from bottle.cli.session import attend
-from bottle.cli.shared import choose, command, format_option, make_context
-from bottle.cli.since import since as moment
+from bottle.cli.shared import answering, choose, make_context
 from bottle.errors import BottleError, Conflict, NotFound, UsageError
 from bottle.launch import with_secrets
 from bottle.model import ContainerFacts, Status
@@ -18,11 +18,16 @@ from bottle.operations import Context
 from bottle.plan.guards import require_here, require_output
 from bottle.store.state import BottleState
 
+# A moment as docker's client takes it: https://docs.docker.com/reference/cli/docker/container/logs/
+_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?(?:ns|us|µs|ms|s|m|h))+")
+_PART = re.compile(r"([0-9.]+)([a-zµ]+)")
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_EXPECTED = "expected a duration such as 10m or 1h30m, or a time such as 2026-01-02T15:04:05"
+
 
 @click.command()
 @click.argument("identity", required=False, shell_complete=identities)
-@format_option
-@command
+@answering
 def attach(identity: str | None, form: str) -> None:
     """Join the session of a bottle that runs. Ctrl-P Ctrl-Q leaves it again, and it goes on.
 
@@ -42,8 +47,7 @@ def attach(identity: str | None, form: str) -> None:
 @click.command("exec", context_settings={"ignore_unknown_options": True})
 @click.argument("identity", shell_complete=identities)
 @click.argument("words", metavar="-- CMD…", nargs=-1, required=True, type=click.UNPROCESSED)
-@format_option
-@command
+@answering
 def exec_command(identity: str, words: tuple[str, ...], form: str) -> None:
     """Run one more command in a bottle that runs, with the agent's user, folder and secrets.
 
@@ -68,14 +72,31 @@ def exec_command(identity: str, words: tuple[str, ...], form: str) -> None:
         raise SystemExit(exit_code)
 
 
+def moment_meant(text: str) -> datetime:
+    """The moment that is meant; one without a zone is this machine's. Raises BadParameter."""
+    try:
+        return moment(text, datetime.now().astimezone())
+    except (ValueError, OverflowError, OSError) as exc:
+        raise click.BadParameter(f"{text!r} is no moment: {_EXPECTED}.") from exc
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """The moment that `text` means `now`. Raises ValueError, OverflowError, or OSError as the clock does."""
+    if _DURATION.fullmatch(text):
+        return now - timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text)))
+    if re.fullmatch(r"[0-9]+(?:\.[0-9]+)?", text):
+        return datetime.fromtimestamp(float(text)).astimezone()
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo is not None else found.astimezone()
+
+
 @click.command()
 @click.argument("identity", shell_complete=identities)
 @click.option("-f", "--follow", is_flag=True, help="Go on until the agent ends.")
 @click.option("-n", "--tail", type=click.IntRange(0), metavar="N", help="Only the last N lines.")
-@click.option("--since", type=moment, metavar="WHEN", help="Only from then on: 10m ago, or 2026-01-02T15:04:05.")
+@click.option("--since", type=moment_meant, metavar="WHEN", help="Only from then on: 10m ago, or 2026-01-02T15:04:05.")
 @click.option("-t", "--timestamps", is_flag=True, help="When each line was written, in front of it.")
-@format_option
-@command
+@answering
 def logs(identity: str, *, follow: bool, tail: int | None, since: datetime | None, timestamps: bool, form: str) -> None:
     """Show what a bottle's agent wrote to its terminal.
 
@@ -124,7 +145,7 @@ def _execute(context: Context, container: ContainerFacts, words: tuple[str, ...]
     console = Console.for_form(form)
     execution = context.engine.execute(container.id, words, tty=console.interactive)
     try:
-        with closing(execution), console.line_to(execution) as line:
+        with closing(execution), Relayed(console, execution) as line:
             left = line.relay(lambda rows, columns: execution.resize(rows=rows, columns=columns))
     except OutputClosed as exc:
         raise BottleError("the command was left: nobody reads its output", left="it may still be running") from exc

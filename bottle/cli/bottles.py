@@ -2,16 +2,16 @@
 
 import click
 
+from bottle import operations
 from bottle.cli.aftermath import rm_interrupted, standing, stop_interrupted
 from bottle.cli.completion import identities
+from bottle.cli.forms import document_of
 from bottle.cli.interruption import explained
 from bottle.cli.output import confirmed, note, on_terminal
 from bottle.cli.several import Done, one_by_one
-from bottle.cli.shared import choose, command, format_option, make_context, typed
+from bottle.cli.shared import answering, choose, make_context, typed
 from bottle.errors import NeedsConsent
-from bottle.operations import Context, Removed, Stopped
-from bottle.operations import remove as delete
-from bottle.operations import stop as end
+from bottle.operations import Context, Removed
 from bottle.plan.copies import named_commits
 from bottle.store.state import BottleState
 from bottle.words import counted
@@ -20,8 +20,7 @@ from bottle.words import counted
 @click.command()
 @click.argument("names", metavar="[IDENTITY]…", nargs=-1, shell_complete=identities)
 @click.option("--grace", type=click.IntRange(0), default=10, show_default=True, help="Seconds before it is killed.")
-@format_option
-@command
+@answering
 def stop(names: tuple[str, ...], grace: int, form: str) -> None:
     """End a bottle's processes and save its transcript. The container and its work stay.
 
@@ -43,19 +42,10 @@ def stop(names: tuple[str, ...], grace: int, form: str) -> None:
 
 def _stop(context: Context, state: BottleState, *, grace: int) -> Done:
     with explained(lambda: stop_interrupted(standing(context, state), typed())):
-        return _stopped(end(context, state, grace=grace))
-
-
-def _stopped(stopped: Stopped) -> Done:
-    for line in stopped.notes:
-        note(f"WARNING: {line}")
-    document = {
-        "identity": str(stopped.identity),
-        "was_running": stopped.was_running,
-        "exit_code": stopped.exit_code,
-        "notes": list(stopped.notes),
-        "moved_to": stopped.moved_to,
-    }
+        stopped = operations.stop(context, state, grace=grace)
+        for line in stopped.notes:
+            note(f"WARNING: {line}")
+    document = document_of(stopped, "identity", "was_running", "exit_code", "notes", "moved_to")
     verb = "stopped" if stopped.was_running else "was stopped already"
     if stopped.moved_to is not None:
         lines = [f"the container that {stopped.identity} left here {verb}; it lives on {stopped.moved_to}"]
@@ -67,8 +57,7 @@ def _stopped(stopped: Stopped) -> Done:
 @click.command()
 @click.argument("names", metavar="IDENTITY…", nargs=-1, required=True, shell_complete=identities)
 @click.option("-y", "--yes", is_flag=True, help="Delete it though it holds the only copy of work.")
-@format_option
-@command
+@answering
 def rm(names: tuple[str, ...], yes: bool, form: str) -> None:
     """Delete a bottle: container, commits, volumes, transcript and state. Its workspace stays.
 
@@ -90,12 +79,13 @@ def rm(names: tuple[str, ...], yes: bool, form: str) -> None:
 
 def _rm(context: Context, state: BottleState, *, yes: bool) -> Done:
     with explained(lambda: rm_interrupted(standing(context, state), typed())):
-        return _removed(_delete(context, state, yes=yes))
+        removed = _delete(context, state, yes=yes)
+        return Done(document=document_of(removed), lines=_removed_lines(removed))
 
 
 def _delete(context: Context, state: BottleState, *, yes: bool) -> Removed:
     try:
-        return delete(context, state, consent=yes)
+        return operations.remove(context, state, consent=yes)
     except NeedsConsent as exc:
         if not on_terminal():
             raise
@@ -103,20 +93,7 @@ def _delete(context: Context, state: BottleState, *, yes: bool) -> Removed:
             note(f"  {exc.next_step}")
         if not confirmed(f"{exc.what}. Delete it?"):
             raise
-        return delete(context, state, consent=False, agreed=exc.parts)
-
-
-def _removed(removed: Removed) -> Done:
-    document = {
-        "identity": str(removed.identity),
-        "containers": list(removed.containers),
-        "images": list(removed.images),
-        "commits": list(removed.commits),
-        "volumes": list(removed.volumes),
-        "workspace": str(removed.workspace) if removed.workspace is not None else None,
-        "moved_to": removed.moved_to,
-    }
-    return Done(document=document, lines=_removed_lines(removed))
+        return operations.remove(context, state, consent=False, agreed=exc.parts)
 
 
 def _removed_lines(removed: Removed) -> list[str]:

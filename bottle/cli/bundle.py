@@ -6,12 +6,12 @@ import click
 
 from bottle.cli.aftermath import export_interrupted, living, making_interrupted, standing
 from bottle.cli.completion import identities
-from bottle.cli.consent import agreement, yes_option
-from bottle.cli.hygiene import allow_secrets_option, carried
+from bottle.cli.consent import agreement, allow_secrets_option, carried, consenting, yes_option
+from bottle.cli.forms import document_of
 from bottle.cli.interruption import explained
 from bottle.cli.movewords import staying
 from bottle.cli.output import answer, note
-from bottle.cli.shared import choose, command, consenting, format_option, make_context, typed
+from bottle.cli.shared import answering, choose, make_context, typed
 from bottle.losses import worth_telling
 from bottle.words import counted, size
 from migrate import Allowed, Exported, Imported, ImportRequest, export, import_bundle
@@ -23,8 +23,7 @@ from migrate.bundle.format import LEFT, BundleMember, MemberKind
 @click.argument("file", type=click.Path(path_type=Path))
 @allow_secrets_option
 @click.option("-y", "--yes", is_flag=True, help="Leave behind what the workspace needs of this host.")
-@format_option
-@command
+@answering
 def export_command(identity: str, file: Path, *, allow_secrets: bool, yes: bool, form: str) -> None:
     """Write a bottle with all its work into one sealed file.
 
@@ -61,8 +60,7 @@ def export_command(identity: str, file: Path, *, allow_secrets: bool, yes: bool,
     help="Where the workspace lands, new or empty [default: below the bottle home].",
 )
 @yes_option
-@format_option
-@command
+@answering
 def import_command(file: Path, workspace: Path | None, *, yes: bool, form: str) -> None:
     """Make a new bottle of a file that `bottle export` wrote.
 
@@ -93,21 +91,15 @@ def import_command(file: Path, workspace: Path | None, *, yes: bool, form: str) 
 def _exported_document(exported: Exported) -> dict[str, object]:
     manifest = exported.manifest
     return {
-        "identity": str(exported.identity),
-        "file": str(exported.file),
+        **document_of(exported, "identity", "file", "committed", "skipped", "dropped", "carried", "left_behind"),
         "bytes": exported.size,
         "commit": manifest.commit.number,
-        "committed": exported.committed,
         "members": [
             {"name": member.name, "holds": _holds(member), "bytes": member.size, "plain_bytes": member.plain_size}
             for member in manifest.members
         ],
         "links_left_out": list(exported.links),
-        "skipped": list(exported.skipped),
         "stays": staying(exported.stays),
-        "dropped": list(exported.dropped),
-        "carried": list(exported.carried),
-        "left_behind": list(exported.left_behind),
         "credentials_along": list(exported.along),
         "import": f"bottle import {exported.file.name}",
     }
@@ -146,15 +138,12 @@ def _holds(member: BundleMember) -> str:
 
 def _imported_document(imported: Imported) -> dict[str, object]:
     return {
-        "identity": str(imported.identity),
-        "copied_from": {"identity": str(imported.origin.identity), "commit": imported.origin.commit},
+        **document_of(imported, "identity", "workspace", "volumes", "left_out"),
+        "copied_from": document_of(imported.origin),
         "commit": imported.commit.number,
         "tag": imported.commit.tag,
-        "workspace": str(imported.workspace) if imported.workspace is not None else None,
-        "volumes": list(imported.volumes),
         "granted": list(imported.powers),
         "not_granted": list(imported.refused),
-        "left_out": list(imported.left_out),
         "set_id_removed": list(imported.unset),
         "resume": f"bottle resume {imported.identity}",
     }

@@ -4,19 +4,17 @@ from collections.abc import Sequence
 
 import click
 
+from bottle import operations
 from bottle.cli.aftermath import approve_interrupted, standing
 from bottle.cli.completion import identities
 from bottle.cli.forms import document_of
 from bottle.cli.group import Group
 from bottle.cli.interruption import explained
 from bottle.cli.output import Shown, answer, note, quoted, table
-from bottle.cli.shared import command, format_option, make_context, typed
+from bottle.cli.shared import answering, make_context, typed
 from bottle.cli.table import Cell, Coloured, Column
 from bottle.model import CapabilityRequest
-from bottle.operations import Approved, Denied, RequestDetail, RequestView, list_requests
-from bottle.operations import approve as carry_out
-from bottle.operations import deny as turn_down
-from bottle.operations import show as look_at
+from bottle.operations import Approved, RequestDetail, RequestView, list_requests
 from bottle.operations.request_decision import DockerfileStanding
 from bottle.requests.request import MAX_DOCKERFILE, SHORT_DIGEST
 from bottle.text import printable, printable_lines
@@ -54,8 +52,7 @@ def capability() -> None:
 
 @capability.command("list")
 @click.argument("identity", required=False, shell_complete=identities)
-@format_option
-@command
+@answering
 def list_command(identity: str | None, form: str) -> None:
     """List the requests of a bottle, or of all that are here.
 
@@ -82,8 +79,7 @@ def list_command(identity: str | None, form: str) -> None:
 @capability.command()
 @click.argument("identity", shell_complete=identities)
 @click.argument("digest", required=False)
-@format_option
-@command
+@answering
 def show(identity: str, digest: str | None, form: str) -> None:
     """Show a request: its reason, how it differs from the Dockerfile in force, and what to look at twice.
 
@@ -97,18 +93,10 @@ def show(identity: str, digest: str | None, form: str) -> None:
     Exit codes that matter: 3 no such request, 4 it changed since it had that digest, 5 Docker.
     """
     context = make_context()
-    detail = look_at(context, context.home.find(identity), digest)
+    detail = operations.show(context, context.home.find(identity), digest)
     for line in detail.notes:
         note(f"WARNING: {line}")
-    document = {
-        "identity": str(detail.identity),
-        "request": document_of(detail.request),
-        "in_force": detail.in_force,
-        "diff": detail.diff,
-        "warnings": list(detail.warnings),
-        "notes": list(detail.notes),
-    }
-    answer(form, document, _shown(detail))
+    answer(form, document_of(detail), _shown(detail))
 
 
 @capability.command()
@@ -116,8 +104,7 @@ def show(identity: str, digest: str | None, form: str) -> None:
 @click.argument("digest")
 @click.option("--build", is_flag=True, help="Build it first, while the bottle still runs; nothing changes if it fails.")
 @click.option("--note", "word", default="", metavar="TEXT", help="A word to the agent.")
-@format_option
-@command
+@answering
 def approve(identity: str, digest: str, *, build: bool, word: str, form: str) -> None:
     """Approve a request: its Dockerfile becomes the bottle's own, and `bottle resume` builds it.
 
@@ -134,7 +121,7 @@ def approve(identity: str, digest: str, *, build: bool, word: str, form: str) ->
     context = make_context()
     state = context.home.find(identity)
     with explained(lambda: approve_interrupted(standing(context, state), state.requests(), digest, typed())):
-        approved = carry_out(context, state, digest, build=build, note=word)
+        approved = operations.approve(context, state, digest, build=build, note=word)
         for line in approved.notes:
             note(f"WARNING: {line}")
         answer(form, _approved_document(approved), _approved_lines(approved))
@@ -144,8 +131,7 @@ def approve(identity: str, digest: str, *, build: bool, word: str, form: str) ->
 @click.argument("identity", shell_complete=identities)
 @click.argument("digest")
 @click.option("--note", "word", default="", metavar="TEXT", help="A word to the agent, such as why.")
-@format_option
-@command
+@answering
 def deny(identity: str, digest: str, *, word: str, form: str) -> None:
     """Deny a request; the bottle goes on as it was, and its agent is told.
 
@@ -156,9 +142,9 @@ def deny(identity: str, digest: str, *, word: str, form: str) -> None:
     Exit codes that matter: 3 no such request, 4 it changed or was approved, 5 Docker.
     """
     context = make_context()
-    denied = turn_down(context, context.home.find(identity), digest, note=word)
-    document = {"identity": str(denied.identity), "request": document_of(denied.request), "already": denied.already}
-    answer(form, document, _denied_lines(denied))
+    denied = operations.deny(context, context.home.find(identity), digest, note=word)
+    verb = "was denied already" if denied.already else "denied"
+    answer(form, document_of(denied), [_decision(denied.identity, denied.request, verb)])
 
 
 def _row(view: RequestView) -> tuple[Cell, ...]:
@@ -206,16 +192,8 @@ def _diff(detail: RequestDetail) -> list[str | Coloured]:
 
 def _approved_document(approved: Approved) -> dict[str, object]:
     return {
-        "identity": str(approved.identity),
-        "request": document_of(approved.request),
-        "already": approved.already,
-        "tried": approved.tried,
-        "was_running": approved.was_running,
+        **document_of(approved),
         "commit": approved.commit.number if approved.commit is not None else None,
-        "committed": approved.committed,
-        "standing": approved.standing.value,
-        "has_transcript": approved.has_transcript,
-        "notes": list(approved.notes),
         "back": approved.back_line,
         "resume": approved.resume_line,
     }
@@ -240,10 +218,6 @@ def _approved_lines(approved: Approved) -> list[str]:
         case DockerfileStanding.REPLACED:
             lines.append("another Dockerfile is in force since; to bring the bottle back:")
     return [*lines, approved.resume_line]
-
-
-def _denied_lines(denied: Denied) -> list[str]:
-    return [_decision(denied.identity, denied.request, "was denied already" if denied.already else "denied")]
 
 
 def _decision(identity: object, request: CapabilityRequest, word: str) -> str:

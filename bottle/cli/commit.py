@@ -2,14 +2,14 @@
 
 import click
 
+from bottle import operations
 from bottle.cli.aftermath import commit_interrupted, in_force, standing
 from bottle.cli.completion import identities
-from bottle.cli.forms import commit_document
+from bottle.cli.forms import commit_document, document_of
 from bottle.cli.interruption import explained
 from bottle.cli.output import answer
-from bottle.cli.shared import choose, command, format_option, make_context, typed
+from bottle.cli.shared import answering, choose, make_context, typed
 from bottle.operations import Committed
-from bottle.operations import commit as freeze
 from bottle.words import size
 
 
@@ -17,8 +17,7 @@ from bottle.words import size
 @click.argument("identity", required=False, shell_complete=identities)
 @click.option("-m", "--message", default="", help="What this commit is.")
 @click.option("--no-pause", is_flag=True, help="Do not hold the agent still; files it writes meanwhile may be missed.")
-@format_option
-@command
+@answering
 def commit(identity: str | None, message: str, no_pause: bool, form: str) -> None:
     """Freeze a bottle into an image that `bottle resume` brings it back from.
 
@@ -32,32 +31,26 @@ def commit(identity: str | None, message: str, no_pause: bool, form: str) -> Non
     state = choose(context, identity, "committed")
     before = in_force(state)
     with explained(lambda: commit_interrupted(standing(context, state), before, typed())):
-        committed = freeze(context, state, message=message, pause=not no_pause)
+        committed = operations.commit(context, state, message=message, pause=not no_pause)
         answer(form, _document(committed), _lines(committed))
 
 
 def _document(committed: Committed) -> dict[str, object]:
     return {
-        "identity": str(committed.identity),
+        **document_of(committed, "identity", "adds", "dropped", "expired"),
         "commit": commit_document(committed.commit),
         "written": committed.size,
-        "adds": committed.adds,
         "not_in_snapshot": list(committed.left_out),
-        "dropped": list(committed.dropped),
-        "expired": list(committed.expired),
         "folded": committed.squashed,
         "resume": committed.resume_line,
         "save": committed.save_line,
     }
 
 
-def _added(committed: Committed) -> str:
-    return f"{size(committed.size)} written" if committed.adds is None else f"adds {size(committed.adds)}"
-
-
 def _lines(committed: Committed) -> list[str]:
     record = committed.commit
-    lines = [f"commit {record.number} of {committed.identity}: {record.tag} ({_added(committed)})"]
+    added = f"{size(committed.size)} written" if committed.adds is None else f"adds {size(committed.adds)}"
+    lines = [f"commit {record.number} of {committed.identity}: {record.tag} ({added})"]
     lines += [f"  mounted, so not in the snapshot: {item}" for item in committed.left_out]
     lines += [f"  dropped: {item}" for item in committed.told]
     lines += [f"  commit {number} was let go, as the agent's `keep` says" for number in committed.expired]

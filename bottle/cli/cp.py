@@ -6,7 +6,7 @@ import click
 
 from bottle.cli.completion import places
 from bottle.cli.output import JSON, answer, note, raw
-from bottle.cli.shared import command, format_option, make_context
+from bottle.cli.shared import answering, make_context
 from bottle.errors import UsageError
 from bottle.operations import Context, Copied, copy_in, copy_out, pack_out, unpack_in
 from bottle.store.state import BottleState
@@ -19,8 +19,7 @@ _STREAM = "-"
 @click.argument("target", metavar="DEST", shell_complete=places)
 @click.option("-a", "--archive", is_flag=True, help="Keep who it belongs to; out of a bottle, only root can.")
 @click.option("-L", "--follow-link", "follow", is_flag=True, help="Copy what SRC leads to, where it is a link.")
-@format_option
-@command
+@answering
 def cp(source: str, target: str, *, archive: bool, follow: bool, form: str) -> None:
     """Copy files into a bottle, or out of one: SRC or DEST is IDENTITY:PATH, and the other a path here.
 

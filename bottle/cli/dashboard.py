@@ -35,7 +35,7 @@ def dashboard() -> None:
     try:
         from bottle.dashboard.app import Dashboard  # noqa: PLC0415  # an extra, and half a second
         from bottle.dashboard.desk import Desk  # noqa: PLC0415
-        from bottle.dashboard.telling import Teller  # noqa: PLC0415
+        from bottle.dashboard.status import Teller  # noqa: PLC0415
     except ModuleNotFoundError as exc:
         if (exc.name or "").partition(".")[0] not in {"textual", "rich"}:
             raise

@@ -6,8 +6,9 @@ import click
 
 from bottle.cli.completion import hosts
 from bottle.cli.far import connect, identity_file_option, ssh_options
+from bottle.cli.forms import document_of
 from bottle.cli.output import answer, table
-from bottle.cli.shared import command, format_option, make_context
+from bottle.cli.shared import answering, make_context
 from bottle.cli.table import Coloured
 from bottle.errors import BottleError, RemoteError
 from bottle.model import Endpoint, EngineInfo
@@ -26,8 +27,7 @@ _MARKS = {
 @click.argument("target", metavar="[[USER@]HOST[:PORT]]", required=False, shell_complete=hosts)
 @identity_file_option
 @click.option("--accept-new-host-key", is_flag=True, help="Trust a host never seen before. A changed key never is.")
-@format_option
-@command
+@answering
 def doctor(target: str | None, keys: tuple[Path, ...], accept_new_host_key: bool, form: str) -> None:
     """Look what is missing here for bottle to work, or on another host for a bottle to move there.
 
@@ -53,7 +53,9 @@ def doctor(target: str | None, keys: tuple[Path, ...], accept_new_host_key: bool
     document = {
         "host": str(goal) if goal is not None else None,
         "engine": engine_document(endpoint(context)) if goal is None else None,
-        "checks": [_document(check) for check in checks],
+        "checks": [
+            {**document_of(check, "name", "verdict", "detail"), "next": check.next_step or None} for check in checks
+        ],
         "exit_code": code,
     }
     answer(form, document, [*table(("RESULT", "WHAT", "FOUND"), rows), *advice])
@@ -64,17 +66,18 @@ def doctor(target: str | None, keys: tuple[Path, ...], accept_new_host_key: bool
 def _examine_far(context: Context, goal: Target, keys: tuple[Path, ...], *, accept_new: bool) -> tuple[Check, ...]:
     try:
         with connect(goal, ssh_options(keys, accept_new_host_key=accept_new)) as remote:
-            return examine_host(remote, _engine_here(context))
+            here = answering_engine(context)  # for comparison only: what is wrong with it is told without a host
+            return examine_host(remote, here if isinstance(here, EngineInfo) else None)
     except RemoteError as exc:
         return (failed("login", exc),)
 
 
-def _engine_here(context: Context) -> EngineInfo | None:
-    """For comparison only: what is wrong with it is told by `bottle doctor` without a host."""
+def answering_engine(context: Context) -> EngineInfo | BottleError:
+    """What answers, or why nothing does."""
     try:
         return context.engine.info()
-    except BottleError:
-        return None
+    except BottleError as exc:
+        return exc
 
 
 def engine_document(where: Endpoint | None) -> dict[str, object] | None:
@@ -82,12 +85,3 @@ def engine_document(where: Endpoint | None) -> dict[str, object] | None:
     if where is None:
         return None
     return {"address": where.address, "context": where.context, "from": where.origin or None}
-
-
-def _document(check: Check) -> dict[str, object]:
-    return {
-        "name": check.name,
-        "verdict": check.verdict.value,
-        "detail": check.detail,
-        "next": check.next_step or None,
-    }

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import click
 
+from bottle import operations
 from bottle.cli.aftermath import living, making_interrupted
 from bottle.cli.completion import origins
+from bottle.cli.forms import document_of
 from bottle.cli.interruption import explained
 from bottle.cli.output import answer, note
-from bottle.cli.shared import command, format_option, make_context, typed
+from bottle.cli.shared import answering, make_context, typed
 from bottle.errors import UsageError
 from bottle.operations import Forked, ForkRequest
-from bottle.operations import fork as branch
 
 
 @click.command()
@@ -23,8 +24,7 @@ from bottle.operations import fork as branch
     help="Folder the fork works in, where the origin's is mounted. It is taken as it is.",
 )
 @click.option("--share-cwd", is_flag=True, help="Let the fork work in the origin's mounted folder, at the same time.")
-@format_option
-@command
+@answering
 def fork(origin: str, cwd: Path | None, share_cwd: bool, form: str) -> None:
     """Make a new bottle off a commit of IDENTITY: off commit N, or off the one in force.
 
@@ -49,7 +49,7 @@ def fork(origin: str, cwd: Path | None, share_cwd: bool, form: str) -> None:
     request = ForkRequest(at=int(number) if at else None, cwd=cwd, share_cwd=share_cwd)
     before = living(context.home)
     with explained(lambda: making_interrupted(context.home, before, typed(), noun="fork")):
-        _tell(branch(context, state, request), form)
+        _tell(operations.fork(context, state, request), form)
 
 
 def _tell(forked: Forked, form: str) -> None:
@@ -59,24 +59,12 @@ def _tell(forked: Forked, form: str) -> None:
         )
     for line in forked.notes:
         note(f"note: {line}")
-    answer(form, _document(forked), _lines(forked))
-
-
-def _document(forked: Forked) -> dict[str, object]:
-    return {
-        "identity": str(forked.identity),
-        "copied_from": {"identity": str(forked.origin.identity), "commit": forked.origin.commit},
+    document = {
+        **document_of(forked, "identity", "cwd", "volumes", "notes"),
+        "copied_from": document_of(forked.origin),
         "tag": forked.commit.tag,
-        "cwd": str(forked.cwd) if forked.cwd is not None else None,
         "shared_cwd": forked.shared is not None,
-        "volumes": list(forked.volumes),
-        "notes": list(forked.notes),
         "resume": f"bottle resume {forked.identity}",
     }
-
-
-def _lines(forked: Forked) -> list[str]:
-    return [
-        f"{forked.identity} was forked off commit {forked.origin.commit} of {forked.origin.identity}",
-        f"start it:  bottle resume {forked.identity}",
-    ]
+    made = f"{forked.identity} was forked off commit {forked.origin.commit} of {forked.origin.identity}"
+    answer(form, document, [made, f"start it:  bottle resume {forked.identity}"])

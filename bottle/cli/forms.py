@@ -1,6 +1,6 @@
-"""The public JSON of what is kept of a bottle: what `--format json` promises, whatever the disk's documents look like.
+"""The public JSON of values: what `--format json` promises, whatever the disk's documents look like.
 
-`tests/unit/cli/golden/kept.json` holds it: a field that the model gains or renames shows there.
+`tests/unit/cli/golden` and `test_shapes.py` hold it: a field that a value gains or renames shows there.
 """
 
 from dataclasses import fields, is_dataclass
@@ -17,9 +17,9 @@ from bottle.portbinding import PortBinding
 Json = dict[str, Any]
 
 
-def document_of(value: Any) -> Json:
-    """What a value says, field by field: a request, a commit in flight, a move, a tombstone, an origin."""
-    return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+def document_of(value: Any, *names: str) -> Json:
+    """What a value says, field by field, or only of the attributes that are named."""
+    return {name: _plain(getattr(value, name)) for name in names or [each.name for each in fields(value)]}
 
 
 def metadata_document(metadata: Metadata) -> Json:
@@ -40,26 +40,16 @@ def agent_document(agent: Agent) -> Json:
 
 def mount_document(mount: Mount) -> Json:
     """What is mounted into a bottle."""
-    return {"kind": mount.kind.value, "source": mount.source, "target": mount.target, "read_only": mount.read_only}
+    return document_of(mount, "kind", "source", "target", "read_only")
 
 
 def commit_document(commit: CommitRecord) -> Json:
     """A commit of a bottle's history."""
     mark = commit.mark
     return {
-        "number": commit.number,
-        "tag": commit.tag,
-        "config_digest": commit.config_digest,
-        "diff_ids": list(commit.diff_ids),
-        "message": commit.message,
-        "created_at": commit.created_at.isoformat(),
-        "parent": commit.parent,
-        "container": mark and {"id": mark.container_id, "started_at": _plain(mark.started_at), "running": mark.running},
-        "dropped": list(commit.dropped),
-        "expired": commit.expired,
-        "defaults": _plain(commit.defaults),
-        "volumes": _plain(commit.volumes),
-        "base": list(commit.base),
+        **document_of(commit, "number", "tag", "config_digest", "diff_ids", "message", "created_at", "parent"),
+        "container": mark and {"id": mark.container_id, **document_of(mark, "started_at", "running")},
+        **document_of(commit, "dropped", "expired", "defaults", "volumes", "base"),
     }
 
 

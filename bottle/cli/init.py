@@ -4,19 +4,19 @@ from pathlib import Path
 
 import click
 
+from bottle import operations
 from bottle.agent.template import PLAIN, SUMMARIES
 from bottle.cli.completion import templates
+from bottle.cli.forms import document_of
 from bottle.cli.output import answer, table
-from bottle.cli.shared import command, format_option
-from bottle.operations import init as write
+from bottle.cli.shared import answering
 
 
 @click.command()
 @click.argument("template", default=PLAIN, shell_complete=templates)
 @click.option("--cwd", type=click.Path(path_type=Path), default=Path(), help="Folder to write into [default: .].")
 @click.option("--list", "listing", is_flag=True, help="Print what templates there are, and write nothing.")
-@format_option
-@command
+@answering
 def init(template: str, *, cwd: Path, listing: bool, form: str) -> None:
     """Write what an agent needs to start at once: its entry in bottle.toml, and its Dockerfile.
 
@@ -34,13 +34,12 @@ def init(template: str, *, cwd: Path, listing: bool, form: str) -> None:
         known = [{"template": name, "summary": summary} for name, summary in SUMMARIES.items()]
         answer(form, {"templates": known}, table(("TEMPLATE", "WHAT IT IS"), list(SUMMARIES.items())))
         return
-    written = write(cwd, template)
-    document = {
-        "manifest": str(written.manifest),
-        "agent": written.agent,
-        "dockerfile": str(written.dockerfile) if written.dockerfile is not None else None,
-    }
+    written = operations.init(cwd, template)
     files = [f"wrote {written.dockerfile}"] if written.dockerfile is not None else []
     files += [f"added [agents.{written.agent}] to {written.manifest}" if written.added else f"wrote {written.manifest}"]
     them = "them" if written.dockerfile is not None else "it"
-    answer(form, document, [*files, f"look through {them}, then:  bottle start {written.agent}"])
+    answer(
+        form,
+        document_of(written, "manifest", "agent", "dockerfile"),
+        [*files, f"look through {them}, then:  bottle start {written.agent}"],
+    )

@@ -6,7 +6,7 @@ import sys
 import click
 
 from bottle.cli.output import answer, note
-from bottle.cli.shared import command, format_option
+from bottle.cli.shared import answering
 from bottle.docker_engine.client import find_client
 from bottle.docker_engine.endpoint import config_folder
 from bottle.operations.plugin import PluginChange, install_plugin, remove_plugin
@@ -22,8 +22,7 @@ _TOLD = {
 
 @click.command("install-plugin")
 @click.option("--remove", is_flag=True, help="Take the plugin away again.")
-@format_option
-@command
+@answering
 def install_plugin_command(*, remove: bool, form: str) -> None:
     """Make `docker bottle` the same as `bottle`: a plugin of the docker client, for this user.
 

@@ -8,7 +8,7 @@ from bottle.cli.sigint import is_interruption
 from bottle.errors import BottleError, Interrupted
 
 _NOTHING = "nothing was changed"
-# What holds of each command wherever it is interrupted. Those that look at what is so then (`aftermath`, `movecut`) say
+# What holds of each command wherever it is interrupted. Those that look at what is so then (`aftermath`, `moved`) say
 # it only of a run that had not begun to change anything.
 LEFT = {
     "init": "a manifest that was there is whole, with the new entry or without it",
@@ -50,7 +50,12 @@ def interrupted(cause: BaseException, command: str, words: Sequence[str]) -> Int
 
 def untouched(command: str, words: Sequence[str]) -> Interrupted:
     """What is told of `command`, called with `words`, where nothing more is known than which one it was."""
-    return Interrupted("interrupted", left=LEFT.get(command, ""), next_step=again(words))
+    return cut(LEFT.get(command, ""), again(words))
+
+
+def cut(left: str, following: str) -> Interrupted:
+    """An interruption of which there is no more to tell than what state is left, and the command that follows."""
+    return Interrupted("interrupted", left=left, next_step=following)
 
 
 def again(words: Sequence[str]) -> str:
@@ -76,7 +81,7 @@ def found_out(explain: Callable[[], Interrupted]) -> Interrupted:
     except (Exception, KeyboardInterrupt) as exc:
         if not isinstance(exc, BottleError | OSError) and not is_interruption(exc):
             raise
-        return Interrupted("interrupted", left="how far it came could not be looked at", next_step="bottle list")
+        return cut("how far it came could not be looked at", "bottle list")
 
 
 def _led_to(cause: BaseException, told: Interrupted) -> Interrupted:

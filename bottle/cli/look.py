@@ -2,15 +2,14 @@
 
 import click
 
+from bottle import operations
 from bottle.cli.completion import identities
 from bottle.cli.forms import commit_document, document_of, metadata_document, mount_document
 from bottle.cli.output import Shown, answer, table
-from bottle.cli.shared import choose, command, format_option, make_context
+from bottle.cli.shared import answering, choose, make_context
 from bottle.cli.table import Cell, Coloured, Column
 from bottle.model import ContainerFacts, ImageFacts
 from bottle.operations import History, HistoryEntry, Inspection, described, lineage
-from bottle.operations import history as list_commits
-from bottle.operations import inspect as look_at
 from bottle.words import age, size
 
 _COLUMNS = (
@@ -28,8 +27,7 @@ _COLOURS = {"gone": "red", "replaced": "red", "expired": "bright_black"}
 
 @click.command("inspect")
 @click.argument("identity", required=False, shell_complete=identities)
-@format_option
-@command
+@answering
 def inspect_command(identity: str | None, form: str) -> None:
     """Show all that is known of a bottle; nothing is changed.
 
@@ -41,14 +39,13 @@ def inspect_command(identity: str | None, form: str) -> None:
     Exit codes that matter: 1 its state is damaged, 3 no such bottle, 5 Docker.
     """
     context = make_context()
-    seen = look_at(context, choose(context, identity, "inspected"))
+    seen = operations.inspect(context, choose(context, identity, "inspected"))
     answer(form, _document(seen), _lines(seen))
 
 
 @click.command("history")
 @click.argument("identity", required=False, shell_complete=identities)
-@format_option
-@command
+@answering
 def history_command(identity: str | None, form: str) -> None:
     """List a bottle's commits, oldest first; under CURRENT, `*` marks the one that `bottle resume` uses.
 
@@ -65,7 +62,7 @@ def history_command(identity: str | None, form: str) -> None:
     Exit codes that matter: 3 no such bottle, 5 Docker.
     """
     context = make_context()
-    history = list_commits(context, choose(context, identity, "shown"))
+    history = operations.history(context, choose(context, identity, "shown"))
     lines: list[Shown] = [*table(_COLUMNS, [_row(history, entry) for entry in history.entries])]
     if not history.entries:
         lines = [f"{history.identity} was never committed:  bottle commit {history.identity}"]
@@ -95,13 +92,7 @@ def _history_document(history: History) -> dict[str, object]:
         "copied_from": document_of(origin) if origin is not None else None,
         "rebuild_due": history.rebuild_due,
         "commits": [
-            {
-                **commit_document(entry.commit),
-                "image": entry.image,
-                "size": entry.size,
-                "in_force": entry.in_force,
-                "forks": [str(fork) for fork in entry.forks],
-            }
+            {**commit_document(entry.commit), **document_of(entry, "image", "size", "in_force", "forks")}
             for entry in history.entries
         ],
     }
@@ -128,18 +119,8 @@ def _document(seen: Inspection) -> dict[str, object]:
 def _container(container: ContainerFacts | None, written: int | None) -> dict[str, object] | None:
     if container is None:
         return None
-    return {
-        "id": container.id,
-        "name": container.name,
-        "status": container.status.value,
-        "created_at": container.created_at.isoformat(),
-        "started_at": container.started_at.isoformat() if container.started_at else None,
-        "finished_at": container.finished_at.isoformat() if container.finished_at else None,
-        "exit_code": container.exit_code,
-        "image": container.image,
-        "restart": container.restart,
-        "written": written,
-    }
+    when = document_of(container, "created_at", "started_at", "finished_at", "exit_code")
+    return {**document_of(container, "id", "name", "status", "image", "restart"), **when, "written": written}
 
 
 def _image(tag: str | None, image: ImageFacts | None) -> dict[str, object] | None:

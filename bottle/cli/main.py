@@ -14,13 +14,12 @@ from click.shell_completion import add_completion_class
 
 import bottle
 from bottle.cli import tab
-from bottle.cli.bash import Bash
 from bottle.cli.group import Group
 from bottle.cli.journal import JOURNAL, OneLine
-from bottle.cli.loudness import Loudness
 from bottle.cli.output import JSON, TEXT, answer, report, wants_colour
 from bottle.cli.sigint import WORDS, is_interruption
-from bottle.errors import BottleError, Interrupted, UsageError
+from bottle.cli.tab import Bash
+from bottle.errors import BottleError, UsageError
 from bottle.home import default_home
 
 _COMMANDS = {
@@ -151,14 +150,12 @@ class Commands(Group):
 
 def leave(words: Sequence[str]) -> NoReturn:
     """End a run that was interrupted before a command began, or after it had said what it left, and say so."""
-    from bottle.cli.interruption import again  # noqa: PLC0415  (a Tab needs none of it)
+    from bottle.cli.interruption import again, cut  # noqa: PLC0415  (a Tab needs none of it)
 
-    if JOURNAL.begun:
-        told = Interrupted("interrupted", left="what was done by then is done", next_step="bottle list")
-    else:
-        told = Interrupted("interrupted", left="nothing was begun", next_step=again(words))
+    begun = JOURNAL.begun
+    told = cut("what was done by then is done", "bottle list") if begun else cut("nothing was begun", again(words))
     report(told, JSON if wants_json(words) else TEXT)
-    raise SystemExit(Interrupted.exit_code)
+    raise SystemExit(told.exit_code)
 
 
 def wants_json(words: Sequence[str]) -> bool:
@@ -189,7 +186,7 @@ def _tell_version(context: click.Context, _: click.Parameter, asked: bool) -> No
 @click.option("-q", "--quiet", is_flag=True, help="No progress; answers, warnings and errors only.")
 @click.option("-v", "--verbose", is_flag=True, help="The full story on stderr, as it is in the log file.")
 @click.pass_context
-def main(context: click.Context, quiet: bool, verbose: bool) -> None:
+def main(context: click.Context, quiet: bool, verbose: bool) -> None:  # `quiet`: see shared.make_context
     """Make the work inside an agent's Docker container durable and movable.
 
     \b
@@ -202,7 +199,6 @@ def main(context: click.Context, quiet: bool, verbose: bool) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # what an agent wrote fits no locale for certain
     context.color = wants_colour(os.environ)
-    context.obj = Loudness(quiet=quiet, verbose=verbose)
     JOURNAL.open(default_home(), context.invoked_subcommand or "bottle")
     if verbose:
         shown = logging.StreamHandler()

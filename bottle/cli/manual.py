@@ -13,12 +13,11 @@ from pathlib import Path
 import click
 
 import bottle
-from bottle.cli.group import Group
+from bottle.cli.group import WHOLE, Group
 from bottle.cli.main import main
 from bottle.cli.output import note
 
 _LITERAL = "\b"  # what click has before a paragraph whose lines stay lines
-_WHOLE = 1000  # characters of a summary, which is one sentence
 _LAYOUT = (".nh", ".ad l")  # no word is cut in two: it may be one to type
 _CODE = re.compile(r"`([^`\n]+)`")
 
@@ -80,7 +79,7 @@ def _page(context: click.Context) -> str:
 
 
 def _summary(command: click.Command) -> str:
-    return command.get_short_help_str(_WHOLE).removesuffix(".")
+    return command.get_short_help_str(WHOLE).removesuffix(".")
 
 
 def _paragraphs(text: str) -> Iterator[_Paragraph]:

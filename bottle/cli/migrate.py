@@ -1,24 +1,22 @@
 """`bottle migrate`."""
 
 import re
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from bottle.cli.completion import identity_then_host
-from bottle.cli.destination import bottle_and_host
+from bottle.cli.consent import allow_secrets_option, carried, consenting
 from bottle.cli.far import connect, identity_file_option, ssh_options
 from bottle.cli.hosts import named_hosts
-from bottle.cli.hygiene import allow_secrets_option, carried
 from bottle.cli.interruption import explained
-from bottle.cli.movecut import following, sending_interrupted
-from bottle.cli.moved import moved_document, moved_lines
-from bottle.cli.moveplan import plan_document, plan_lines
+from bottle.cli.moved import following, moved_document, moved_lines, plan_document, plan_lines, sending_interrupted
 from bottle.cli.movewords import SENDING
 from bottle.cli.output import answer
 from bottle.cli.pull import fetch, require_pullable
-from bottle.cli.shared import choose, command, consenting, format_option, make_context
+from bottle.cli.shared import answering, choose, make_context
 from bottle.errors import UsageError
 from bottle.home import user_home
 from bottle.moveoptions import MoveOptions
@@ -68,8 +66,7 @@ def bytes_a_second(text: str) -> int:
     help="Send no more bytes a second than this, such as 2M.",
 )
 @click.option("--jobs", type=click.IntRange(1, 16), default=2, show_default=True, help="Pieces sent at once.")
-@format_option
-@command
+@answering
 def migrate(
     names: tuple[str, ...],
     *,
@@ -164,3 +161,35 @@ def _send(
             yes=options.consent,
         )
         answer(form, moved_document(moved, SENDING, moved.host), moved_lines(moved, SENDING, moved.host))
+
+
+def bottle_and_host(
+    names: Sequence[str], named_here: Callable[[str], Identity | None], hosts: Collection[str]
+) -> tuple[str | None, str]:
+    """The identity, None where it is to be chosen, and the host. Raises UsageError, naming the one that is missing.
+
+    `named_here` says which bottle of this host a word names; `hosts` are the names that ssh_config has.
+    """
+    if len(names) > 2:
+        raise UsageError(
+            f"one bottle and one host are expected, not {len(names)} names", next_step="bottle migrate --help"
+        )
+    if len(names) == 2:
+        identity, host = names
+        bottle = named_here(host) if host not in hosts and named_here(identity) is None else None
+        if bottle is None:
+            return identity, host
+        raise UsageError(
+            f"{host} is a bottle here, and no host: the bottle comes first, then the host",
+            left="nothing was changed",
+            next_step=f"bottle migrate {bottle} {identity}",
+        )
+    (name,) = names
+    bottle = named_here(name) if name not in hosts else None
+    if bottle is None:
+        return None, name
+    raise UsageError(
+        f"the host that {bottle} is to move to is missing",
+        left="nothing was changed",
+        next_step=f"bottle migrate {bottle} [USER@]HOST   (or, if {name} is a host: bottle migrate IDENTITY {name})",
+    )

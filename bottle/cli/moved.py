@@ -1,30 +1,80 @@
-"""How a move that happened is told, to who sent and to who fetched."""
+"""How a move is told, to who sends and to who fetches: its plan, what came of it, and what is so where it was cut."""
 
+import shlex
+from collections.abc import Iterable, Sequence
+
+from bottle.cli.forms import document_of
+from bottle.cli.interruption import cut
 from bottle.cli.movewords import FETCHING, Sides, missing, staying
+from bottle.errors import Interrupted
 from bottle.losses import worth_telling
+from bottle.model import MigrationPhase
+from bottle.moveoptions import MoveOptions
+from bottle.naming import Identity
+from bottle.store.state import BottleState
 from bottle.words import size
-from migrate import Moved
+from migrate import Moved, MovePlan, Target
+
+
+def plan_document(plan: MovePlan, sides: Sides) -> dict[str, object]:
+    """The plan for programs."""
+    return {
+        "stop": plan.stops,
+        "commit": plan.commits,
+        "travels": [{"name": part.name, "bytes": part.size, "at_most_on_the_wire": part.most} for part in plan.parts],
+        "layers": {
+            "total": plan.layers,
+            f"present_{sides.destination}": plan.present,
+            "compression": plan.layer_codec.value,
+        },
+        **document_of(plan, "workspace", "shared", "left_behind"),
+        "credentials_along": list(plan.along),
+        "stays": staying(plan.stays, sides),
+        f"missing_{sides.destination}": missing(plan.missing_there, sides),
+        "needed": {"docker": plan.needed_docker, "home": plan.needed_home},
+        "free": {"docker": plan.free_docker, "home": plan.free_home},
+    }
+
+
+def plan_lines(plan: MovePlan, sides: Sides) -> list[str]:
+    """The plan for people."""
+    rows = [("would", "stop it")] if plan.stops else []
+    rows += [("would", "commit it")] if plan.commits else []
+    rows.append(("would", "look for credentials once more in what it wrote, before that is sent"))
+    for part in plan.parts:
+        amount = "size not known yet" if part.most is None else f"at most {size(part.most)} on the wire"
+        rows.append(("travels", f"{part.name} ({amount})"))
+    if plan.workspace is not None:
+        rows.append(("workspace lands", f"{plan.workspace}, {sides.destination}"))
+    disk = f"disk {sides.destination}"
+    rows += [
+        (disk, f"{size(plan.needed_docker)} needed for Docker, {size(plan.free_docker)} free"),
+        (disk, f"{size(plan.needed_home)} needed for staging, {size(plan.free_home)} free"),
+    ]
+    rows += [("shared", item) for item in plan.shared]
+    rows += [("credential", f"goes along: {item}") for item in plan.along]
+    rows += [("left behind", f"{item} (wants --yes)") for item in plan.left_behind]
+    rows += [(f"stays {sides.source}", item) for item in staying(plan.stays, sides)]
+    rows += [(f"missing {sides.destination}", item) for item in missing(plan.missing_there, sides)]
+    return plan_rows(rows)
+
+
+def plan_rows(rows: Iterable[tuple[str, str]]) -> list[str]:
+    """Lines of a plan: what a thing is, and the thing."""
+    return [f"{label + ':':<16} {text}" for label, text in rows]
 
 
 def moved_document(moved: Moved, sides: Sides, other: str) -> dict[str, object]:
     """The move for programs; `other` is the other host."""
     account = moved.account
     return {
-        "identity": str(moved.identity),
-        "arrived_as": str(moved.arrived_as),
-        "host": moved.host,
-        "commit": account.commit,
-        "workspace": account.workspace,
+        **document_of(moved, "identity", "arrived_as", "host", "resumed"),
+        **document_of(account, "commit", "workspace", "skipped", "dropped", "carried", "left_behind"),
         "staged_bytes": account.staged,
-        "skipped": list(account.skipped),
         "stays": staying(account.stays, sides),
-        "dropped": list(account.dropped),
-        "carried": list(account.carried),
-        "left_behind": list(account.left_behind),
         "credentials_along": list(account.along),
         f"newer_{sides.source}": list(account.edited),
         f"missing_{sides.destination}": missing(account.missing_there, sides),
-        "resumed": moved.resumed,
         "resume": f"bottle resume {moved.arrived_as}",
         **({"from": other} if sides == FETCHING else {}),
     }
@@ -66,3 +116,70 @@ def moved_lines(moved: Moved, sides: Sides, other: str) -> list[str]:
     if not fetched:
         return [*lines, f"{after}{moved.resumed}"]
     return [*lines, f"resumed: {moved.resumed}", f"  bottle attach {moved.arrived_as}"]
+
+
+def following(identity: str, goal: Target, options: MoveOptions, *, pulls: bool = False) -> str:
+    """The command that goes on: all that decides what it does, without what decides how fast."""
+    way = ("--from",) if pulls else ()
+    return shlex.join(("bottle", "migrate", identity, str(goal), *way, *options.unhurried.to_argv()))
+
+
+def sending_interrupted(
+    state: BottleState, goal: Target, again: str, *, keep: bool, registered: Sequence[Identity]
+) -> Interrupted:
+    """A move or copy to another host, by what is on record of it; `again` goes on with it.
+
+    `registered` has what it is called there once it is there: of a copy, nothing else tells that in the end.
+    """
+    identity, tombstone, migration = state.identity, state.tombstone.read(), state.migration.read()
+    if keep and registered:
+        return Interrupted(
+            f"interrupted, after {identity} had been copied",
+            left=f"{goal} has the copy, {registered[-1]}; {identity} is here as it was",
+            next_step=f"there: bottle resume {registered[-1]}",
+        )
+    if tombstone is not None:
+        return Interrupted(
+            f"interrupted, after {identity} had been handed over",
+            left=f"{tombstone.host} owns the bottle",
+            next_step=f"there: bottle resume {identity}",
+        )
+    if migration is None:
+        return cut("nothing was sent; this host owns the bottle", again)
+    if migration.phase is MigrationPhase.HANDING_OFF:
+        return Interrupted(
+            f"the move of {identity} was interrupted while it was handed over",
+            left=f"only {migration.host} knows which host owns the bottle",
+            next_step=f"{again}   (asks it, and finishes the move)",
+        )
+    if keep:
+        return Interrupted(
+            f"copying {identity} was interrupted",
+            left="the bottle is here as it was; what was staged is kept on both sides",
+            next_step=again,
+        )
+    return Interrupted(
+        f"the move of {identity} was interrupted",
+        left="this host still owns the bottle; what was staged is kept on both sides",
+        next_step=f"{again}   (or stay here: bottle resume {identity})",
+    )
+
+
+def pulling_interrupted(identity: str, goal: Target, again: str, *, keep: bool, here: Identity | None) -> Interrupted:
+    """A move or copy from another host; `here` is what has come of it to live here, None where nothing has."""
+    if here is not None:
+        return has_arrived(here, goal, f"bottle resume {here}" if keep else f"{again}   (has {goal} know it, too)")
+    owner = f"{goal} has the bottle as it was" if keep else f"{goal} owns the bottle, unless it was being handed over"
+    return Interrupted(
+        f"pulling {identity} was interrupted", left=f"{owner}; what arrived here is kept", next_step=again
+    )
+
+
+def has_arrived(here: Identity, goal: Target, following: str = "", details: tuple[str, ...] = ()) -> Interrupted:
+    """A move or copy from another host that had come to its end; `here` is what it is called on this one."""
+    return Interrupted(
+        "interrupted, after it had arrived",
+        left=f"{here} is here now, from {goal}",
+        next_step=following or f"bottle resume {here}",
+        details=details,
+    )

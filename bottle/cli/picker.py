@@ -1,6 +1,6 @@
-"""Choosing a bottle by keyboard: arrow keys, type to filter, Enter; Esc leaves."""
+"""Choosing one of the bottles that may be meant: arrow keys, type to filter, Enter; Esc leaves."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from shutil import get_terminal_size
 
 from bottle.cli.bottletable import bottle_table
@@ -11,6 +11,18 @@ from bottle.operations import BottleView
 
 _POINTER = 3  # characters that stand in front of each choice
 _HELP = "(arrows, type to filter, Esc leaves)"
+
+_WITH_CONTAINER = {"running", "paused", "stopped", "created"}
+_NOT_RUNNING = {"paused", "stopped", "created", "committed", "gone"}  # of one that is gone, its image is built anew
+
+_MAY_BE: Mapping[str, Callable[[BottleView], bool]] = {
+    "committed": lambda view: view.state in _WITH_CONTAINER,
+    "stopped": lambda view: view.runs_here,
+    "attached": lambda view: view.state == "running",
+    "resumed": lambda view: view.state in _NOT_RUNNING,
+    "taken back": lambda view: view.state in _NOT_RUNNING | {"moved"},
+    "moved": lambda view: view.state in _WITH_CONTAINER | {"committed"},
+}
 
 
 class NothingChosen(Interrupted):
@@ -55,3 +67,8 @@ def pick(views: Sequence[BottleView], verb: str) -> Identity:
 def choices(views: Sequence[BottleView], width: int) -> list[str]:
     """A header, and a line for each bottle, no wider than a terminal of `width` has room for behind the pointer."""
     return [line.text for line in fitted(*bottle_table(views), width - _POINTER - 1)]
+
+
+def may_be(verb: str, view: BottleView) -> bool:
+    """Whether a bottle can be `verb`; what is only looked at may be any."""
+    return verb not in _MAY_BE or _MAY_BE[verb](view)

@@ -4,12 +4,13 @@ from datetime import timedelta
 
 import click
 
+from bottle import operations
+from bottle.cli.forms import document_of
 from bottle.cli.output import Shown, answer, confirmed, note_table, on_terminal, table
-from bottle.cli.shared import command, format_option, make_context
+from bottle.cli.shared import answering, make_context
 from bottle.cli.table import Line
 from bottle.operations import Pruned, plan_for
-from bottle.operations import prune as take_away
-from bottle.plan.garbage import Garbage, Kept, PrunePlan
+from bottle.plan.garbage import Garbage, PrunePlan
 from bottle.words import counted, size
 
 
@@ -25,8 +26,7 @@ from bottle.words import counted, size
     metavar="HOURS",
     help="Leave what is younger and might belong to a run that is at it now, here or on another host.",
 )
-@format_option
-@command
+@answering
 def prune(dry_run: bool, yes: bool, hours: float, form: str) -> None:
     """Take away garbage: what runs that died left behind, and, with consent, bottles that moved away.
 
@@ -49,14 +49,15 @@ def prune(dry_run: bool, yes: bool, hours: float, form: str) -> None:
     context = make_context()
     plan = plan_for(context, timedelta(hours=hours))
     if dry_run:
-        answer(form, {"plan": _plan_document(plan)}, _plan_lines(plan))
+        garbage, kept = [_garbage(each) for each in plan.garbage], [document_of(each) for each in plan.kept]
+        answer(form, {"plan": {"garbage": garbage, "kept": kept, "bytes": plan.size}}, _plan_lines(plan))
         return
     consent = yes or _asked(plan)
-    pruned = take_away(context, plan, consent=consent)
+    pruned = operations.prune(context, plan, consent=consent)
     waiting = [each for each in plan.garbage if each.consent and not consent]
     document = {
         "removed": [_garbage(each) for each in pruned.removed],
-        "left": [_kept(each) for each in pruned.left],
+        "left": [document_of(each) for each in pruned.left],
         "needs_consent": [_garbage(each) for each in waiting],
         "freed": pruned.size,
     }
@@ -99,25 +100,6 @@ def _lines(pruned: Pruned, waiting: list[Garbage]) -> list[str]:
     ]
 
 
-def _plan_document(plan: PrunePlan) -> dict[str, object]:
-    return {
-        "garbage": [_garbage(each) for each in plan.garbage],
-        "kept": [_kept(each) for each in plan.kept],
-        "bytes": plan.size,
-    }
-
-
 def _garbage(each: Garbage) -> dict[str, object]:
-    return {
-        "kind": each.kind.value,
-        "ref": each.ref,
-        "name": each.name,
-        "why": each.why,
-        "bytes": each.size,
-        "needs_consent": each.consent,
-        "only_here": list(each.only_here),
-    }
-
-
-def _kept(each: Kept) -> dict[str, object]:
-    return {"name": each.name, "why": each.why}
+    said = document_of(each, "kind", "ref", "name", "why", "only_here")
+    return {**said, "bytes": each.size, "needs_consent": each.consent}

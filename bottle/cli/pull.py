@@ -3,13 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+from bottle import operations
+from bottle.cli import moved
 from bottle.cli.aftermath import copied_since, living
 from bottle.cli.consent import agreement
 from bottle.cli.far import connect
 from bottle.cli.interruption import explained, untouched
-from bottle.cli.movecut import following, has_arrived, pulling_interrupted
-from bottle.cli.moved import account_lines, moved_document, moved_lines
-from bottle.cli.moveplan import plan_document, plan_lines, plan_rows
 from bottle.cli.movewords import FETCHING
 from bottle.cli.output import answer
 from bottle.cli.shared import typed
@@ -17,7 +16,6 @@ from bottle.errors import BottleError, Interrupted, UsageError
 from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity, is_identity_prefix
 from bottle.operations import Context
-from bottle.operations import resume as bring_back
 from bottle.plan.resume import ResumeRequest
 from bottle.store.home import StateHome
 from bottle.words import ssh_to
@@ -56,7 +54,7 @@ def fetch(
     )
     here: Identity | None = None
     with (
-        explained(lambda: has_arrived(here, goal) if here is not None else untouched("migrate", typed())),
+        explained(lambda: moved.has_arrived(here, goal) if here is not None else untouched("migrate", typed())),
         connect(goal, login) as remote,
     ):
         here = _pull(context, remote, goal, request, form)
@@ -71,11 +69,11 @@ def _pull(context: Context, remote: Conversing, goal: Target, request: PullReque
         _tell_plan(result, goal, request.identity, form)
         return None
     here = result.arrived_as
-    told = tuple(account_lines(result, FETCHING, str(goal)))
-    with explained(lambda: has_arrived(here, goal, details=told)):
+    told = tuple(moved.account_lines(result, FETCHING, str(goal)))
+    with explained(lambda: moved.has_arrived(here, goal, details=told)):
         if request.options.resume:
             result = replace(result, resumed=_resumed(context, here, goal, told))
-        answer(form, moved_document(result, FETCHING, str(goal)), moved_lines(result, FETCHING, str(goal)))
+        answer(form, moved.moved_document(result, FETCHING, str(goal)), moved.moved_lines(result, FETCHING, str(goal)))
     return here
 
 
@@ -83,7 +81,7 @@ def _resumed(context: Context, here: Identity, goal: Target, told: tuple[str, ..
     """Resume what has arrived; what is said of it. Whatever that fails of, it has arrived, and `told` is told."""
     following = f"bottle resume {here}"
     try:
-        back = bring_back(context, context.home.bottle(here), ResumeRequest())
+        back = operations.resume(context, context.home.bottle(here), ResumeRequest())
     except BottleError as exc:
         first = exc.next_step
         exc.left = f"{here} is here now, from {goal}"
@@ -97,20 +95,20 @@ def _tell_plan(result: PullPlan, goal: Target, identity: str, form: str) -> None
     document = {
         "identity": identity,
         "from": str(goal),
-        "plan": plan_document(result.move, FETCHING)
+        "plan": moved.plan_document(result.move, FETCHING)
         | {"asks": list(result.asks), "not_taken_over": list(result.refused)},
     }
     rows = [("would ask", f"let it have {item}?") for item in result.asks]
     rows += [("not taken over", item) for item in result.refused]
-    answer(form, document, [*plan_lines(result.move, FETCHING), *plan_rows(rows)])
+    answer(form, document, [*moved.plan_lines(result.move, FETCHING), *moved.plan_rows(rows)])
 
 
 def _interrupted(home: StateHome, before: frozenset[Identity], goal: Target, request: PullRequest) -> Interrupted:
     if request.plan:
         return untouched("migrate", typed())
     identity, keep = request.identity, request.options.keep
-    again = following(identity, goal, request.options, pulls=True)
-    return pulling_interrupted(identity, goal, again, keep=keep, here=_arrived(home, before, request))
+    again = moved.following(identity, goal, request.options, pulls=True)
+    return moved.pulling_interrupted(identity, goal, again, keep=keep, here=_arrived(home, before, request))
 
 
 def _arrived(home: StateHome, before: frozenset[Identity], request: PullRequest) -> Identity | None:

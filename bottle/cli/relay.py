@@ -44,14 +44,13 @@ class Console:
         """Whether a person sits at both ends."""
         return _isatty(self.source) and _isatty(self.sink)
 
-    def line_to(self, session: Session) -> "Relayed":
-        """The line from here to `session`, to be entered before the session's program starts."""
-        return Relayed(self, session)
-
 
 @dataclass(slots=True)
 class Relayed:
-    """A console and a session together. While it is open, the terminal is raw where both ends are terminals."""
+    """A console and a session together, to be entered before the session's program starts.
+
+    While it is open, the terminal is raw where both ends are terminals.
+    """
 
     console: Console
     session: Session

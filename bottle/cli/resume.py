@@ -6,20 +6,19 @@ from shlex import join
 
 import click
 
+from bottle import operations
 from bottle.cli.aftermath import resume_again, resume_interrupted, standing
-from bottle.cli.begun import begun_document, begun_lines
-from bottle.cli.behind import WithCommand
 from bottle.cli.completion import commits, identities
-from bottle.cli.interruption import again, explained
+from bottle.cli.forms import document_of
+from bottle.cli.interruption import again, cut, explained
 from bottle.cli.output import confirmed, note, on_terminal
-from bottle.cli.session import attend
+from bottle.cli.session import attend, begun_document, begun_lines
 from bottle.cli.several import Done, one_by_one
-from bottle.cli.shared import choose, command, format_option, make_context, typed
+from bottle.cli.shared import WithCommand, answering, choose, make_context, typed
 from bottle.errors import Interrupted, NeedsConsent, UsageError
 from bottle.launch import Once
 from bottle.model import Agent
 from bottle.operations import Context, Resumed, observe_resume, require_launchable
-from bottle.operations import resume as bring_back
 from bottle.plan.resume import Attach, FromCommit, ResumePlan, ResumeRequest, StartAgain, plan_resume
 from bottle.store.state import BottleState
 
@@ -33,8 +32,7 @@ from bottle.store.state import BottleState
 @click.option("-y", "--yes", is_flag=True, help="With --at or --rebuild: let work newer than the commit go.")
 @click.option("--remote-control", is_flag=True, help="Add the agent's `remote_control` arguments, this once.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
-@format_option
-@command
+@answering
 def resume(
     names: tuple[str, ...],
     words: tuple[str, ...],
@@ -104,9 +102,7 @@ def _looked_at(
 
 def _between() -> Interrupted:
     """What holds before one of several is resumed, and when the last one was."""
-    return Interrupted(
-        "interrupted", left="what was resumed is resumed; the rest is as it was", next_step="bottle list"
-    )
+    return cut("what was resumed is resumed; the rest is as it was", "bottle list")
 
 
 def _require_one(names: tuple[str, ...], *, at: int | None, seen: bool) -> None:
@@ -166,20 +162,18 @@ def _resumed(
     if not request.force:
         _settle(context, state)
     try:
-        resumed = bring_back(context, state, request, begin=begin, tty=tty)
+        resumed = operations.resume(context, state, request, begin=begin, tty=tty)
     except NeedsConsent as exc:
         if not on_terminal() or not confirmed(f"{exc.what}. Let it go?"):
             raise
-        resumed = bring_back(context, state, replace(request, consent=True), begin=begin, tty=tty)
+        resumed = operations.resume(context, state, replace(request, consent=True), begin=begin, tty=tty)
     note(f"resuming {resumed.identity}: {resumed.plan.row}")
     for warning in resumed.warnings:
         note(f"WARNING: {warning}")
     return resumed, {
-        "identity": str(resumed.identity),
-        "container": resumed.container,
+        **document_of(resumed, "identity", "container", "warnings"),
         "plan": type(resumed.plan).__name__,
         "row": resumed.plan.row,
-        "warnings": list(resumed.warnings),
     }
 
 

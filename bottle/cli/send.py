@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from bottle.cli.hygiene import carried
+from bottle.cli.consent import carried
 from bottle.cli.shared import make_context
 from bottle.cli.terminal import ending_signals
 from bottle.errors import BottleError, Interrupted

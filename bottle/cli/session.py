@@ -1,17 +1,21 @@
-"""An attached session: the user at one end, the agent at the other, and what is done when one of them leaves."""
+"""An attached session: the user at one end, the agent at the other, and what is done when one of them leaves.
+
+What is said of one that nobody attends stands at the end.
+"""
 
 import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
+from bottle.cli.forms import document_of
 from bottle.cli.interruption import found_out
-from bottle.cli.output import JSON, answer, note
-from bottle.cli.relay import Console, OutputClosed
+from bottle.cli.output import JSON, answer, note, quoted
+from bottle.cli.relay import Console, OutputClosed, Relayed
 from bottle.errors import BottleError, EngineError, Interrupted, Locked, NotFound
 from bottle.model import ContainerFacts
 from bottle.naming import Identity
-from bottle.operations import Context, abandon, end_session
+from bottle.operations import Context, Ended, abandon, end_session
 from bottle.operations.launching import begin_container
 from bottle.store.state import BottleState
 
@@ -63,7 +67,7 @@ def _begin(context: Context, state: BottleState, form: str, *, fresh: bool) -> b
     begun = False
     try:
         name = _container(context, state.identity).name
-        with closing(engine.attach(name)) as session, console.line_to(session) as line:
+        with closing(engine.attach(name)) as session, Relayed(console, session) as line:
             begin_container(context, name)
             begun = True
             return line.relay(lambda rows, columns: engine.resize(name, rows=rows, columns=columns))
@@ -80,7 +84,7 @@ def _rejoin(context: Context, state: BottleState, form: str) -> bool:
     engine, console = context.engine, Console.for_form(form)
     try:
         ref = _container(context, state.identity).id
-        with closing(engine.attach(ref)) as session, console.line_to(session) as line:
+        with closing(engine.attach(ref)) as session, Relayed(console, session) as line:
             container = context.container(state.identity)
             if container is None or not container.status.alive:
                 return False  # the engine joins stopped ones too, and waits until they start
@@ -162,13 +166,8 @@ def _tell(identity: Identity, ending: Ending, form: str, document: Mapping[str, 
         note(f"WARNING: {line}")
     resume = None if ending.removed else f"bottle resume {identity}"
     if form == JSON:
-        added = {
-            "exit_code": ending.exit_code,
-            "detached": ending.detached,
-            "removed": ending.removed,
-            "resume": resume,
-        }
-        answer(form, {**document, **added}, ())
+        added = document_of(ending, "exit_code", "detached", "removed")
+        answer(form, {**document, **added, "resume": resume}, ())
         return
     for line in _lines(identity, ending, remove=remove):
         note(line)
@@ -185,3 +184,20 @@ def _lines(identity: Identity, ending: Ending, *, remove: bool) -> list[str]:
         return [f"{ended} and was removed: --rm, and nothing of it was committed"]
     kept = ["  kept in spite of --rm: it was committed"] if remove and not ending.notes else []
     return [ended, *kept, f"  bring it back: bottle resume {identity}"]
+
+
+def begun_document(ended: Ended | None) -> dict[str, object]:
+    """One begun in the background, for programs; `exit_code` and `output` are those of an agent that ended at once."""
+    return {
+        "running": ended is None,
+        "exit_code": ended.exit_code if ended is not None else None,
+        "output": list(ended.output) if ended is not None else [],
+    }
+
+
+def begun_lines(identity: Identity, ended: Ended | None) -> list[str]:
+    """The same for people."""
+    if ended is None:
+        return [f"{identity} is running", f"  bottle attach {identity}"]
+    lines = [f"{identity} ended at once, with exit code {ended.exit_code}"]
+    return [*lines, *(f"  {line}" for line in quoted(ended.output)), f"  bring it back: bottle resume {identity}"]

@@ -6,26 +6,41 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from bottle.cli.candidates import may_be
 from bottle.cli.interruption import interrupted
 from bottle.cli.journal import JOURNAL, Told
-from bottle.cli.loudness import Loudness
-from bottle.cli.output import JSON, confirmed, note, on_terminal, report
-from bottle.cli.picker import NothingChosen, pick
+from bottle.cli.output import JSON, note, on_terminal, report
+from bottle.cli.picker import NothingChosen, may_be, pick
 from bottle.cli.progress import for_stderr
 from bottle.cli.sigint import WORDS, is_interruption
 from bottle.cli.terminal import ending_signals, held_off
-from bottle.errors import BottleError, Interrupted, NeedsConsent, UsageError
+from bottle.errors import BottleError, Interrupted, UsageError
 from bottle.operations import Context, list_bottles
 from bottle.ports import Progress, Silent
 from bottle.store.state import BottleState
 
 F = TypeVar("F", bound=Callable[..., Any])
-T = TypeVar("T")
 
-format_option = click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="How the answer is printed."
-)
+_DASHES = "--"
+
+
+class WithCommand(click.Command):
+    """A command whose parameter `words` is what stands behind `--`, word by word: none too many passes for it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse what stands before `--` as any other command does."""
+        end = args.index(_DASHES) if _DASHES in args else len(args)
+        try:
+            rest = super().parse_args(ctx, args[:end])
+        except click.UsageError as exc:
+            if not exc.message.startswith("Got unexpected extra argument"):
+                raise
+            raise click.UsageError(f"{exc.message}; what is to run instead of the agent goes behind --", ctx) from exc
+        ctx.params["words"] = tuple(args[end + 1 :])
+        return rest
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """The usage line, with the command to run at its end."""
+        return [*super().collect_usage_pieces(ctx), "[-- CMD…]"]
 
 
 def command(function: F) -> F:
@@ -51,6 +66,13 @@ def command(function: F) -> F:
             raise SystemExit(error.exit_code) from exc
 
     return cast("F", run)
+
+
+def answering(function: F) -> F:
+    """A command that answers in the form that is asked for."""
+    forms = click.Choice(["text", "json"])
+    option = click.option("--format", "form", type=forms, default="text", help="How the answer is printed.")
+    return option(command(function))
 
 
 def told_as(exc: BaseException, asked: click.Context | None) -> BottleError | None:
@@ -93,27 +115,13 @@ def typed(context: click.Context | None = None) -> tuple[str, ...]:
     return tuple(context.find_root().meta.get(WORDS, ())) if context is not None else ()
 
 
-def consenting(act: Callable[[bool], T], *, yes: bool) -> T:
-    """What `act` answers. It is told whether there is consent; on a terminal that is asked for. Raises NeedsConsent."""
-    try:
-        return act(yes)
-    except NeedsConsent as exc:
-        if not on_terminal():
-            raise
-        note(exc.what)
-        if not confirmed("Go on?"):
-            raise
-        return act(True)
-
-
 def make_context(shown: Progress | None = None) -> Context:
     """What this user's commands act in; progress is shown by `shown`, or on stderr."""
     from bottle import composition  # noqa: PLC0415  (docker takes long to load, and a help or a completion needs none)
 
     if shown is None:
         current = click.get_current_context(silent=True)
-        loudness = current.find_root().obj if current is not None else None
-        quiet = isinstance(loudness, Loudness) and loudness.quiet
+        quiet = current is not None and current.find_root().params.get("quiet", False)  # `bottle -q commit`
         shown = Silent() if quiet else for_stderr()
     return composition.make_context(progress=Told(shown))
 

@@ -4,15 +4,14 @@ import click
 from click.shell_completion import get_completion_class
 
 from bottle.cli.output import Verbatim, answer
-from bottle.cli.shared import command, format_option
+from bottle.cli.shared import answering
 
 _VARIABLE = "_BOTTLE_COMPLETE"  # by which click knows that a shell asks
 
 
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-@format_option
-@command
+@answering
 def completion_command(shell: str, form: str) -> None:
     """Print what makes a shell complete the words of bottle.
 

@@ -4,20 +4,18 @@ from pathlib import Path
 
 import click
 
+from bottle import operations
 from bottle.agent.manifest import find_manifest, read_manifest
 from bottle.cli.aftermath import standing, start_interrupted
-from bottle.cli.begun import begun_document, begun_lines
-from bottle.cli.behind import WithCommand
 from bottle.cli.completion import agents
-from bottle.cli.forms import agent_document
+from bottle.cli.forms import agent_document, document_of
 from bottle.cli.interruption import explained
 from bottle.cli.output import answer, note, on_terminal
-from bottle.cli.session import attend
-from bottle.cli.shared import command, format_option, make_context, typed
+from bottle.cli.session import attend, begun_document, begun_lines
+from bottle.cli.shared import WithCommand, answering, make_context, typed
 from bottle.errors import ManifestError, NotFound, UsageError
 from bottle.model import Agent
 from bottle.operations import Context, StartPlan, StartRequest, plan_start
-from bottle.operations import start as launch
 from bottle.plan.sources import Build
 
 
@@ -30,8 +28,7 @@ from bottle.plan.sources import Build
 @click.option("--rm", "remove", is_flag=True, help="Delete it when the session ends, unless it was committed.")
 @click.option("--remote-control", is_flag=True, help="Add the agent's `remote_control` arguments, this once.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
-@format_option
-@command
+@answering
 def start(
     agent: str,
     words: tuple[str, ...],
@@ -85,10 +82,10 @@ def start(
 
 def _launch(context: Context, plan: StartPlan, *, detach: bool, remove: bool, form: str) -> None:
     """Make the bottle, and stay with it unless it is to be left in the background."""
-    launched = launch(context, plan, begin=detach)
+    launched = operations.start(context, plan, begin=detach)
     for line in launched.notes:
         note(f"note: {line}")
-    document = {"identity": str(launched.identity), "container": launched.container, "notes": list(launched.notes)}
+    document = document_of(launched, "identity", "container", "notes")
     if detach:
         answer(form, {**document, **begun_document(launched.ended)}, begun_lines(launched.identity, launched.ended))
         return
@@ -125,10 +122,7 @@ def _document(plan: StartPlan) -> dict[str, object]:
         "named": plan.name,
         "image": plan.source.tag,
         "build": str(plan.source.dockerfile) if isinstance(plan.source, Build) else None,
-        "cwd": str(plan.cwd),
-        "copy_cwd": plan.copy_cwd,
-        "remote_control": plan.remote_control,
-        "missing_secrets": list(plan.missing_secrets),
+        **document_of(plan, "cwd", "copy_cwd", "remote_control", "missing_secrets"),
         "notes": list(plan.doubts),
     }
 

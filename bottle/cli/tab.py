@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import click
+from click.shell_completion import BashComplete, CompletionItem
 
 from bottle.cli.group import WHOLE
 
@@ -95,3 +96,24 @@ def _type(words: Words) -> "click.ParamType[Any]":
     if "choices" in words:
         return click.Choice(words["choices"])
     return click.Path() if "path" in words else click.STRING
+
+
+class Bash(BashComplete):
+    """As click's, but that bash takes an @ for a word of its own, and replaces it with what stands behind it."""
+
+    _behind = ""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """The words before the one that is being typed, and that one, each whole."""
+        args, incomplete = super().get_completion_args()
+        if incomplete == "@" and args:
+            self._behind = args[-1]
+            return args[:-1], f"{self._behind}@"
+        if len(args) > 1 and args[-1] == "@":
+            self._behind = args[-2]
+            return args[:-2], f"{self._behind}@{incomplete}"
+        return args, incomplete
+
+    def format_completion(self, item: CompletionItem) -> str:
+        """As the script of the shell reads it."""
+        return f"{item.type},{item.value.removeprefix(self._behind)}"

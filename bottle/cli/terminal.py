@@ -5,8 +5,8 @@ import re
 import signal
 import termios
 import tty
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
 
 # Ctrl-P Ctrl-Q, as docker's.
@@ -157,8 +157,7 @@ def in_foreground(descriptor: int) -> bool:
         return True  # not the terminal that controls this process, so none that stops it
 
 
-@contextmanager
-def ending_signals() -> Iterator[None]:
+def ending_signals() -> AbstractContextManager[None]:
     """Let SIGTERM and SIGHUP raise KeyboardInterrupt, as SIGINT does, so that what is open is closed.
 
     Only the first of them does: a terminal that goes away sends several, and closing is not to be broken off.
@@ -172,30 +171,27 @@ def ending_signals() -> Iterator[None]:
 
     # One that is ignored stays so: that is what nohup asks for.
     heard = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is not signal.SIG_IGN]
-    before = {each: signal.signal(each, leave) for each in heard}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+    return _handled(heard, leave)
 
 
-@contextmanager
-def held_off() -> Iterator[None]:
+def held_off() -> AbstractContextManager[None]:
     """Hear no Ctrl-C, or its like, while the context is open: what is said is said whole. Not for what takes long."""
-    before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+    return _handled((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN)
+
+
+def resizes(tell: Callable[[], None]) -> AbstractContextManager[None]:
+    """Call `tell` whenever the window changes its size while the context is open."""
+    return _handled((signal.SIGWINCH,), lambda number, frame: tell())
 
 
 @contextmanager
-def resizes(tell: Callable[[], None]) -> Iterator[None]:
-    """Call `tell` whenever the window changes its size while the context is open."""
-    before = signal.signal(signal.SIGWINCH, lambda number, frame: tell())
+def _handled(
+    numbers: Iterable[int], handler: "Callable[[int, FrameType | None], object] | signal.Handlers"
+) -> Iterator[None]:
+    """Have these signals handled so while the context is open, and as before on every path."""
+    before = {each: signal.signal(each, handler) for each in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGWINCH, before)
+        for each, former in before.items():
+            signal.signal(each, former)

@@ -7,19 +7,19 @@ import sys
 import click
 
 import bottle
-from bottle.cli.doctor import engine_document
+from bottle.cli.doctor import answering_engine, engine_document
+from bottle.cli.forms import document_of
 from bottle.cli.output import answer, table
-from bottle.cli.shared import command, format_option, make_context
+from bottle.cli.shared import answering, make_context
 from bottle.docker_engine.client import client_version
-from bottle.errors import BottleError
 from bottle.model import EngineInfo
-from bottle.operations import Context
 from bottle.operations.doctor import describe, endpoint
+
+_OF_ENGINE = ("version", "api_version", "os", "architecture")
 
 
 @click.command()
-@format_option
-@command
+@answering
 def version(form: str) -> None:
     """Show the versions of bottle and of all that it runs on: for a report, or to compare two hosts.
 
@@ -32,7 +32,7 @@ def version(form: str) -> None:
     context = make_context()
     client = client_version(os.environ)
     where = endpoint(context)
-    found = _engine(context)
+    found = answering_engine(context)
     rows = [
         ("bottle", bottle.__version__),
         ("Python", f"{platform.python_version()}, {sys.executable}"),
@@ -46,18 +46,6 @@ def version(form: str) -> None:
         "platform": platform.platform(),
         "docker_client": client,
         "engine": engine_document(where),
-        "docker_engine": _versions(found) if isinstance(found, EngineInfo) else None,
+        "docker_engine": document_of(found, *_OF_ENGINE) if isinstance(found, EngineInfo) else None,
     }
     answer(form, document, table(("WHAT", "VERSION"), rows))
-
-
-def _engine(context: Context) -> EngineInfo | BottleError:
-    """What answers, or why nothing does."""
-    try:
-        return context.engine.info()
-    except BottleError as exc:
-        return exc
-
-
-def _versions(info: EngineInfo) -> dict[str, str]:
-    return {"version": info.version, "api_version": info.api_version, "os": info.os, "architecture": info.architecture}

@@ -13,13 +13,11 @@ from textual.app import SuspendNotSupported
 
 from bottle.dashboard.aside import aside
 from bottle.dashboard.commits import Chosen, Commits
-from bottle.dashboard.desk import Desk
+from bottle.dashboard.desk import Desk, bottle_command
 from bottle.dashboard.details import DetailScreen
-from bottle.dashboard.dialogs import Confirm, Consent, Destination, MoveForm
-from bottle.dashboard.following import Following
-from bottle.dashboard.forms import Branch, ForkForm, Launch, StartForm
+from bottle.dashboard.dialogs import Branch, Confirm, Consent, Destination, ForkForm, Launch, MoveForm, StartForm
+from bottle.dashboard.lines import Following
 from bottle.dashboard.moving import Move
-from bottle.dashboard.operating import bottle_command
 from bottle.dashboard.reading import Reader
 from bottle.dashboard.status import Message
 from bottle.dashboard.working import MOVING, Working
@@ -56,13 +54,12 @@ class Acting(Working):
             self.tell(Message.of_error(exc))
             return
 
-        def decided(launch: Launch | None) -> None:
-            if launch is not None:
-                call = partial(self._desk.start, launch.agent, copy_cwd=launch.copy_cwd)
-                self.begin(f"a new {launch.agent.name}", "starting", call)
+        def decided(launch: Launch) -> None:
+            call = partial(self._desk.start, launch.agent, copy_cwd=launch.copy_cwd)
+            self.begin(f"a new {launch.agent.name}", "starting", call)
 
         if manifest.agents:
-            self.push_screen(StartForm(manifest, Path.cwd()), decided)
+            self.ask(StartForm(manifest, Path.cwd()), decided)
         else:
             self.tell(Message.of_error(NotFound(f"{manifest.path} has no agents", next_step="bottle init --list")))
 
@@ -95,45 +92,39 @@ class Acting(Working):
 
     def action_stop(self) -> None:
         """Ask, then stop."""
-        if (view := self._selected()) is None:
-            return
-        identity = view.identity
-
-        def decided(consent: Consent | None) -> None:
-            if consent is not None:
-                self.begin(str(identity), "stopping", partial(self._desk.stop, identity))
-
-        self.push_screen(Confirm(f"Stop {identity}? Its processes end; the container and its work stay."), decided)
+        if (view := self._selected()) is not None:
+            identity = view.identity
+            question = f"Stop {identity}? Its processes end; the container and its work stay."
+            stop = partial(self._desk.stop, identity)
+            self.ask(Confirm(question), lambda _: self.begin(str(identity), "stopping", stop))
 
     def action_remove(self) -> None:
         """Ask, then delete; where that takes work that is nowhere else, what it would take is asked about, too."""
         if (view := self._selected()) is None:
             return
-        identity = view.identity
+        identity, remove = view.identity, partial(self._desk.remove, view.identity)
 
-        def decided(consent: Consent | None) -> None:
-            if consent is not None:
-                remove = partial(self._desk.remove, identity)
-                self.begin(str(identity), "deleting", remove, agreed=lambda refused: remove(agreed=refused.parts))
+        def decided(_: Consent) -> None:
+            self.begin(str(identity), "deleting", remove, agreed=lambda refused: remove(agreed=refused.parts))
 
         question = f"Delete {identity}, with its container, commits, volumes, transcript and state?"
         stays = "Its workspace stays. Work that is nowhere else is named, and asked about, before it goes."
-        self.push_screen(Confirm(f"{question}\n{stays}"), decided)
+        self.ask(Confirm(f"{question}\n{stays}"), decided)
 
     def action_history(self) -> None:
         """Show its commits, to go back to one or to fork off it."""
         if (view := self._selected()) is None:
             return
 
-        def decided(chosen: Chosen | None) -> None:
-            if chosen is not None and chosen.fork:
+        def decided(chosen: Chosen) -> None:
+            if chosen.fork:
                 self._fork(view, chosen.number)
-            elif chosen is not None:
+            else:
                 back = partial(self._desk.resume, view.identity, at=chosen.number)
                 doing = f"going back to commit {chosen.number} of"
                 self.begin(str(view.identity), doing, back, agreed=lambda _: back(consent=True))
 
-        self.push_screen(Commits(self._desk, view.identity, self._now()), decided)
+        self.ask(Commits(self._desk, view.identity, self._now()), decided)
 
     def action_fork(self) -> None:
         """Make another bottle off its commit in force."""
@@ -141,15 +132,14 @@ class Acting(Working):
             self._fork(view, None)
 
     def _fork(self, view: BottleView, commit: int | None) -> None:
-        def decided(branch: Branch | None) -> None:
-            if branch is not None:
-                call = partial(self._desk.fork, at=commit, cwd=branch.cwd, share_cwd=branch.share_cwd)
-                self.begin(str(view.identity), "forking", partial(call, view.identity))
+        def decided(branch: Branch) -> None:
+            call = partial(self._desk.fork, view.identity, at=commit, cwd=branch.cwd, share_cwd=branch.share_cwd)
+            self.begin(str(view.identity), "forking", call)
 
         if view.cwd is None or view.copy_cwd:
             decided(Branch())  # its workspace is inside the image: there is nothing to ask
         else:
-            self.push_screen(ForkForm(view, commit), decided)
+            self.ask(ForkForm(view, commit), decided)
 
     def action_migrate(self) -> None:
         """Ask where to, then move it and show how far that is; a move that goes on is shown again."""
@@ -160,15 +150,13 @@ class Acting(Working):
             self._show_move(self._moves[key])
             return
 
-        def decided(asked: Destination | None) -> None:
-            if asked is None:
-                return
+        def decided(asked: Destination) -> None:
             move = Move(view.identity, *asked, partial(self._desk.whereabouts, view.identity))
             if self.begin(key, MOVING, move.run):
                 self._moves[key] = move
                 self._show_move(move)
 
-        self.push_screen(MoveForm(view.identity), decided)
+        self.ask(MoveForm(view.identity), decided)
 
     def _show_move(self, move: Move) -> None:
         title = f"{move.identity} to {printable(move.host)}"

@@ -15,18 +15,16 @@ from textual.widgets import DataTable, Input, Static
 
 from bottle.dashboard import keys, rows
 from bottle.dashboard.acting import Acting
-from bottle.dashboard.arranging import Order, arranged, matches
 from bottle.dashboard.aside import aside
 from bottle.dashboard.desk import Desk
 from bottle.dashboard.details import Details
 from bottle.dashboard.dialogs import AskNote, Confirm, Consent
 from bottle.dashboard.diffview import Pane, request_lines
-from bottle.dashboard.looking import Sight
+from bottle.dashboard.looking import Sight, Watch
 from bottle.dashboard.reading import Page
-from bottle.dashboard.status import Message, StatusLine
+from bottle.dashboard.rows import Order, arranged, matches
+from bottle.dashboard.status import Message, StatusLine, Teller
 from bottle.dashboard.tables import Listing
-from bottle.dashboard.telling import Teller
-from bottle.dashboard.watching import Watch
 from bottle.errors import BottleError
 from bottle.model import CapabilityRequest
 from bottle.naming import Identity
@@ -256,17 +254,16 @@ class Dashboard(Acting):
             return
         identity, request = detail.identity, detail.request
 
-        def decided(consent: Consent | None) -> None:
-            if consent is not None:
-                call = partial(self._desk.approve, identity, request.digest, build=consent.ticked)
-                self.begin(str(identity), "approving for", call)
+        def decided(consent: Consent) -> None:
+            call = partial(self._desk.approve, identity, request.digest, build=consent.ticked)
+            self.begin(str(identity), "approving for", call)
 
         warned = f"\n{counted(len(detail.warnings), 'warning')}, shown above the diff." if detail.warnings else ""
         question = (
             f"Approve request {request.number} of {identity}?\n{request.digest}\n"
             f"The bottle is committed and ended; `bottle resume` then builds the new Dockerfile.{warned}"
         )
-        self.push_screen(Confirm(question, box="try the build first"), decided)
+        self.ask(Confirm(question, box="try the build first"), decided)
 
     def action_deny(self) -> None:
         """Ask for a note, then deny what is shown."""
@@ -274,12 +271,11 @@ class Dashboard(Acting):
             return
         identity, request = detail.identity, detail.request
 
-        def decided(note: str | None) -> None:
-            if note is not None:
-                self.begin(str(identity), "denying for", partial(self._desk.deny, identity, request.digest, note))
+        def decided(note: str) -> None:
+            self.begin(str(identity), "denying for", partial(self._desk.deny, identity, request.digest, note))
 
         question = f"Deny request {request.number} of {identity} ({request.digest[:12]})?"
-        self.push_screen(AskNote(question, "a note for the agent, or nothing"), decided)
+        self.ask(AskNote(question, "a note for the agent, or nothing"), decided)
 
     def action_message(self) -> None:
         """Show the last message in full."""

@@ -16,7 +16,7 @@ from bottle.dashboard.rows import Columns
 from bottle.dashboard.tables import Listing
 from bottle.errors import BottleError
 from bottle.naming import Identity
-from bottle.operations import History, HistoryEntry, lineage
+from bottle.operations import HistoryEntry, lineage
 from bottle.text import printable
 from bottle.words import NOTHING, elapsed, size
 
@@ -72,8 +72,9 @@ class Commits(ModalScreen[Chosen | None]):
         room = self.app.size.width - _BORDER - 3 - sum(width + 2 for _, width in others)
         cells = {key: _cells(entry, self._now) for key, entry in self._entries.items()}
         self.query_one(Listing).show(cells, (*others, (name, max(least, room))))
-        notes = "".join(f"\n{line}" for line in _notes(history))
-        self.query_one(".title", Static).update(f"the commits of {self._identity}{notes}")
+        due = ("its own Dockerfile was approved since, and is in no commit yet",) if history.rebuild_due else ()
+        title = "\n".join((f"the commits of {self._identity}", *lineage(history), *due))
+        self.query_one(".title", Static).update(title)
         self._tell()
 
     def _tell(self) -> None:
@@ -113,12 +114,6 @@ def _cells(entry: HistoryEntry, now: datetime) -> tuple[str, ...]:
         size(entry.size) if entry.size is not None else NOTHING,
         printable(commit.message),
     )
-
-
-def _notes(history: History) -> list[str]:
-    """What is to know of all of them."""
-    due = "its own Dockerfile was approved since, and is in no commit yet"
-    return [*lineage(history), *((due,) if history.rebuild_due else ())]
 
 
 def about(entry: HistoryEntry) -> str:

@@ -1,50 +1,60 @@
 """What the dashboard knows of the world, and does with it.
 
-Every call here may take long, raises BottleError, and may be made from any thread.
+Every call here may take long, and raises BottleError.
 """
 
 import hashlib
-from collections.abc import Generator
-from dataclasses import replace
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Collection, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from bottle.dashboard.operating import Operator, own_errors
-from bottle.errors import NotFound
+from bottle import operations
+from bottle.agent.manifest import Manifest, find_manifest, read_manifest
+from bottle.errors import BottleError, NotFound
 from bottle.launch import REQUESTS_MOUNT
-from bottle.model import CapabilityRequest, Usage
+from bottle.model import Agent, CapabilityRequest, Usage
 from bottle.naming import LABEL_IDENTITY, Identity
-from bottle.operations import (
-    BottleView,
-    Context,
-    History,
-    Inspection,
-    RequestDetail,
-    history,
-    inspect,
-    list_bottles,
-    list_requests,
-    show,
-    unfinished,
-)
+from bottle.operations import BottleView, Context, Ended, History, Inspection, Removed, RequestDetail
+from bottle.plan.copies import named_commits
 from bottle.plan.guards import require_output
+from bottle.plan.resume import ResumeRequest
 from bottle.ports import Events, Silent
 from bottle.requests.folder import MAX_STREAM
+from bottle.words import counted
 
 _SHORT = 1.0  # seconds, more than taking requests in takes
 _HAS_REQUESTS = {"running", "paused", "stopped"}  # the states in which a bottle may have something new
 _TAIL = 500  # lines of output that are shown
 
 
-class Desk(Operator):
-    """The operator's desk: the bottles of one context."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What an action did: a sentence, the line to type next, and what else there is to know."""
+
+    text: str
+    line: str
+    notes: tuple[str, ...] = ()
+
+
+class Desk:
+    """The operator's desk: the bottles of one context. Every call may be made from any thread.
+
+    Two threads of this program do not get into each other's way as two programs would, with Locked: they take turns.
+    """
 
     def __init__(self, context: Context) -> None:
-        super().__init__(context)
+        self._context = context
+        self._turns: defaultdict[Identity, threading.Lock] = defaultdict(threading.Lock)
         self._seen: dict[Identity, str] = {}
 
     def bottles(self) -> tuple[BottleView, ...]:
         """Every bottle that is known here."""
         with own_errors():
-            return list_bottles(self._context)
+            return operations.list_bottles(self._context)
 
     def events(self) -> Events:
         """What happens from now on to containers of bottles."""
@@ -78,7 +88,7 @@ class Desk(Operator):
         if not turn.acquire(blocking=False):
             return  # an action of ours has the lock
         try:
-            if not list_requests(self._context, identity).notes:
+            if not operations.list_requests(self._context, identity).notes:
                 self._seen[identity] = seen
         finally:
             turn.release()
@@ -112,7 +122,7 @@ class Desk(Operator):
         try:
             with own_errors():
                 quiet = replace(self._context, progress=Silent())  # what there is to note was noted when it came
-                return show(quiet, self._context.home.bottle(identity), digest)
+                return operations.show(quiet, self._context.home.bottle(identity), digest)
         finally:
             if ours:
                 turn.release()
@@ -120,12 +130,12 @@ class Desk(Operator):
     def inspect(self, identity: Identity) -> Inspection:
         """All that is known of a bottle."""
         with own_errors():
-            return inspect(self._context, self._context.home.bottle(identity))
+            return operations.inspect(self._context, self._context.home.bottle(identity))
 
     def history(self, identity: Identity) -> History:
         """A bottle's commits."""
         with own_errors():
-            return history(self._context, self._context.home.bottle(identity))
+            return operations.history(self._context, self._context.home.bottle(identity))
 
     def whereabouts(self, identity: Identity) -> str:
         """Which host owns a bottle, by what is on record of its moves here."""
@@ -134,7 +144,7 @@ class Desk(Operator):
             tombstone = state.tombstone.read()
             if tombstone is not None:
                 return f"{tombstone.host} owns the bottle"
-            return unfinished(state) or "this host owns the bottle"
+            return operations.unfinished(state) or "this host owns the bottle"
 
     def output(self, identity: Identity) -> Generator[bytes]:
         """The last that a bottle's agent wrote, and what it writes until it ends."""
@@ -142,3 +152,105 @@ class Desk(Operator):
             tombstone = self._context.home.bottle(identity).tombstone.read()
             container = require_output(identity, self._context.container(identity), tombstone)
             yield from self._context.engine.logs(container.id, follow=True, tail=_TAIL)
+
+    # --- what is done, one thing at a time to each bottle
+
+    def manifest(self) -> Manifest:
+        """The agents that can be started in this folder."""
+        with own_errors():
+            return read_manifest(find_manifest(Path.cwd(), self._context.home.path))
+
+    def start(self, agent: Agent, *, copy_cwd: bool) -> Outcome:
+        """Launch an agent in this folder, detached."""
+        request = operations.StartRequest(agent=agent, cwd=Path.cwd(), copy_cwd=copy_cwd)
+        with own_errors():
+            done = operations.start(self._context, operations.plan_start(self._context, request))
+        return _begun(done.identity, done.ended, "in the background", done.notes)
+
+    def commit(self, identity: Identity) -> Outcome:
+        """Snapshot a bottle."""
+        with self._turns[identity], own_errors():
+            done = operations.commit(self._context, self._context.home.bottle(identity))
+        notes = tuple(f"not in the commit: {each}" for each in (*done.left_out, *done.told))
+        return Outcome(text=f"{identity}: commit {done.commit.number} is made", line=done.resume_line, notes=notes)
+
+    def stop(self, identity: Identity) -> Outcome:
+        """End a bottle's processes."""
+        with self._turns[identity], own_errors():
+            done = operations.stop(self._context, self._context.home.bottle(identity))
+        verb = "is stopped" if done.was_running else "was stopped already"
+        return Outcome(text=f"{identity} {verb}", line=f"bottle resume {identity}", notes=done.notes)
+
+    def resume(self, identity: Identity, *, at: int | None = None, consent: bool = False) -> Outcome:
+        """Bring a bottle back, detached. Raises NeedsConsent where work newer than commit `at` would go."""
+        with self._turns[identity], own_errors():
+            request = ResumeRequest(at=at, consent=consent)
+            done = operations.resume(self._context, self._context.home.bottle(identity), request)
+        return _begun(identity, done.ended, done.plan.row, done.warnings)
+
+    def fork(self, identity: Identity, *, at: int | None, cwd: Path | None, share_cwd: bool) -> Outcome:
+        """Make a new bottle off commit `at`, or off the one in force."""
+        with self._turns[identity], own_errors():
+            request = operations.ForkRequest(at=at, cwd=cwd, share_cwd=share_cwd)
+            done = operations.fork(self._context, self._context.home.bottle(identity), request)
+        shared = (f"the two share {done.shared}: what one writes, both see",) if done.shared is not None else ()
+        return Outcome(
+            text=f"{done.identity} was forked off commit {done.origin.commit} of {identity}",
+            line=f"bottle resume {done.identity}",
+            notes=(*shared, *done.notes),
+        )
+
+    def remove(self, identity: Identity, *, agreed: Collection[str] = ()) -> Outcome:
+        """Delete a bottle. Raises NeedsConsent for work that is nowhere else and was not `agreed` to."""
+        with self._turns[identity], own_errors():
+            done = operations.remove(self._context, self._context.home.bottle(identity), consent=False, agreed=agreed)
+        here = f" from this host; it lives on {done.moved_to}" if done.moved_to is not None else ""
+        stays = (f"its workspace stays: {done.workspace}",) if done.workspace is not None else ()
+        return Outcome(text=f"{identity} is gone, with {_went(done)}{here}", line="", notes=stays)
+
+    def approve(self, identity: Identity, digest: str, *, build: bool) -> Outcome:
+        """Carry a request out."""
+        with self._turns[identity], own_errors():
+            done = operations.approve(self._context, self._context.home.bottle(identity), digest, build=build)
+        kept = f"; {done.back_line} goes back" if done.back_line else ""
+        verb = "was approved before" if done.already else "is approved"
+        return Outcome(
+            text=f"request {done.request.number} of {identity} {verb}{kept}", line=done.resume_line, notes=done.notes
+        )
+
+    def deny(self, identity: Identity, digest: str, note: str) -> Outcome:
+        """Turn a request down."""
+        with self._turns[identity], own_errors():
+            done = operations.deny(self._context, self._context.home.bottle(identity), digest, note=note)
+        verb = "had been denied" if done.already else "is denied"
+        return Outcome(
+            text=f"request {done.request.number} of {identity} {verb}", line=f"bottle capability list {identity}"
+        )
+
+
+def _begun(identity: Identity, ended: Ended | None, how: str, notes: tuple[str, ...]) -> Outcome:
+    if ended is None:
+        return Outcome(text=f"{identity} is running: {how}", line=f"bottle attach {identity}", notes=notes)
+    text = f"{identity} ended at once, with exit code {ended.exit_code}"
+    return Outcome(text=text, line=f"bottle resume {identity}", notes=(*ended.output, *notes))
+
+
+def _went(removed: Removed) -> str:
+    """What went with a bottle that is gone."""
+    commits = (named_commits(removed.commits),) if removed.commits else ()
+    volumes = (counted(len(removed.volumes), "volume"),) if removed.volumes else ()
+    return ", ".join((*commits, *volumes, "its state"))
+
+
+def bottle_command(*words: str) -> tuple[str, ...]:
+    """This program once more, with `words`; `-P` because the folder we are in is no place for its modules."""
+    return (sys.executable, "-P", "-m", "bottle", *words)
+
+
+@contextmanager
+def own_errors() -> Iterator[None]:
+    """What the operating system refuses is an error as any other."""
+    try:
+        yield
+    except OSError as exc:
+        raise BottleError(f"the operating system refused: {exc}", next_step="ls -ld .; df -h .") from exc

@@ -1,6 +1,7 @@
-"""What the dashboard knows of the world, kept up to date without ever holding the screen up."""
+"""What the dashboard knows of the world and hears of it, kept up to date without ever holding the screen up."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 
@@ -10,12 +11,14 @@ from bottle.errors import BottleError
 from bottle.model import CapabilityRequest, Usage
 from bottle.naming import Identity
 from bottle.operations import BottleView
+from bottle.ports import Events
 
 _SLOW = 5.0  # seconds between two looks where nothing happens
 _BURST = 0.2  # seconds in which events count as one
 _MEASURE = 3.0  # seconds between two measurements, each of which takes the engine up to two
 _AT_ONCE = 8  # bottles that are asked at the same time
 _PATIENCE = 5.0  # seconds after which an engine that does not answer is spoken of
+_AGAIN = 2.0  # seconds until an engine that does not answer is asked again
 
 _ASKED_NOTHING = {"moved", "damaged"}
 
@@ -103,3 +106,39 @@ class Sight:
 
     def _runs(self, key: str) -> bool:
         return key in self.views and self.views[key].state == "running"
+
+
+class Watch:
+    """Calls `changed`, from its own thread, once it listens and whenever something happened to a bottle's container.
+
+    When the engine ends the stream, or there is none, it tries again, and calls `changed` so that somebody looks why.
+    """
+
+    def __init__(self, events: Callable[[], Events], changed: Callable[[], None]) -> None:
+        self._events = events
+        self._changed = changed
+        self._closed = threading.Event()
+        self._stream: Events | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        threading.Thread(target=self._run, daemon=True, name="watch").start()
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            try:
+                stream = self._stream = self._events()
+                if self._closed.is_set():  # while the engine was asked
+                    stream.close()
+                self._changed()
+                for _ in stream:
+                    self._changed()
+            except BottleError:
+                self._changed()
+            self._closed.wait(_AGAIN)
+
+    def close(self) -> None:
+        """End."""
+        self._closed.set()
+        if self._stream is not None:
+            self._stream.close()

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from bottle.dashboard.desk import Outcome, bottle_command
 from bottle.dashboard.lines import Lines
-from bottle.dashboard.operating import Outcome, bottle_command
 from bottle.dashboard.status import Message
 from bottle.errors import BottleError
 from bottle.moveoptions import MoveOptions

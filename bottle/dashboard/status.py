@@ -1,7 +1,9 @@
-"""The status at the bottom of the dashboard: what happened last, and the line to type next."""
+"""The status at the bottom of the dashboard: what goes on, what happened last, and the line to type next."""
 
 import textwrap
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from textual.app import ComposeResult
@@ -9,12 +11,13 @@ from textual.containers import VerticalGroup
 from textual.content import Content
 from textual.widgets import Static
 
-from bottle.dashboard.operating import Outcome
+from bottle.dashboard.desk import Outcome
 from bottle.errors import BottleError
 from bottle.text import laid_out, printable
 
 _LINES = 4  # that are shown; `e` shows all of them
 _ALL = 10_000  # characters of each part
+_INTERVAL = 0.25  # seconds between two lines of one phase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,3 +81,44 @@ class StatusLine(VerticalGroup):
         following = self.query_one("#next", Static)
         following.update(f"next:  {printable(message.line, 150)}")
         following.display = bool(message.line)
+
+
+class Teller:
+    """A Progress that hands each line to `listener`, which is called from the thread that does the work."""
+
+    def __init__(self) -> None:
+        self.listener: Callable[[str], None] = lambda line: None
+        self._name = ""
+        self._done = 0
+        self._total: int | None = None
+        self._told = 0.0
+
+    @contextmanager
+    def phase(self, name: str, total: int | None = None) -> Iterator[None]:
+        """Say that it begins."""
+        outer = self._name, self._done, self._total
+        self._name, self._done, self._total = name, 0, total
+        self.listener(f"{name} …")
+        try:
+            yield
+        finally:
+            self._name, self._done, self._total = outer
+
+    def advance(self, amount: int) -> None:
+        """Say now and then how much of the whole is done."""
+        self._done += amount
+        now = time.monotonic()
+        if self._total and now - self._told >= _INTERVAL:
+            self._told = now
+            self.listener(f"{self._name} … {min(100, 100 * self._done // self._total)}%")
+
+    def note(self, text: str) -> None:
+        """Pass it on."""
+        self.listener(text)
+
+    def output(self, line: str) -> None:
+        """Pass now and then one on."""
+        now = time.monotonic()
+        if now - self._told >= _INTERVAL:
+            self._told = now
+            self.listener(line)

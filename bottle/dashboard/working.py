@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from rich.text import Text
 from textual.app import App
+from textual.screen import ModalScreen
 
 from bottle.dashboard.aside import aside
+from bottle.dashboard.desk import Outcome
 from bottle.dashboard.dialogs import AskNote, Consent, Leave
-from bottle.dashboard.operating import Outcome
 from bottle.dashboard.status import Message, StatusLine
 from bottle.errors import BottleError, NeedsConsent
 
@@ -16,6 +18,7 @@ MOVING = "moving"
 _CONSENT = "yes"
 _CUT = ", and what is cut short is taken up by the next command on its bottle"
 
+T = TypeVar("T")
 Agreed = Callable[[NeedsConsent], Outcome]
 
 
@@ -47,6 +50,15 @@ class Working(App[None]):
         """Show it in the status."""
         if self.is_running:
             self.query_one("#status", StatusLine).show(message)
+
+    def ask(self, question: ModalScreen[T | None], answered: Callable[[T], object]) -> None:
+        """Put a question, and go on with its answer; one that is left has none."""
+
+        def heard(answer: T | None) -> None:
+            if answer is not None:
+                answered(answer)
+
+        self.push_screen(question, heard)
 
     def begin(self, key: str, doing: str, call: Callable[[], Outcome], *, agreed: Agreed | None = None) -> bool:
         """Do something slow; its end is told in the status. False where it is not begun now.
@@ -111,16 +123,14 @@ class Working(App[None]):
         if isinstance(self.screen, Leave):
             return  # Ctrl-Q, which is heard there too, is no answer
 
-        def decided(consent: Consent | None) -> None:
-            if consent is None:
-                return
+        def decided(_: Consent) -> None:
             self._leaving = True
             self.interrupt()
             self._leave_or_wait()
 
         moves = "\nA move is interrupted: the same again goes on." if MOVING in self._jobs.values() else ""
         question = f"Still going on: {self._works()}.\nLeave as soon as it has ended?{moves}"
-        self.push_screen(Leave(question), decided)
+        self.ask(Leave(question), decided)
 
     def _leave_or_wait(self) -> None:
         if self._jobs:

@@ -1,15 +1,19 @@
-"""A container of the fake engine, and an open line to it."""
+"""A container of the fake engine, an open line to it, and what is heard of all of them."""
 
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from bottle.errors import EngineUnreachable
 from bottle.launch import made_to_run
-from bottle.model import NO_RESTART, ContainerFacts, ContainerSummary, LaunchSpec, Mount, Status
+from bottle.model import NO_RESTART, ContainerEvent, ContainerFacts, ContainerSummary, LaunchSpec, Mount, Status
 from bottle.testing.tree import Tree
+
+_LOOK = 0.05  # seconds after which a stream sees that its engine is down
 
 
 class FakeSession:
@@ -190,3 +194,41 @@ class FakeContainer:
             labels=facts.labels,
             ports=tuple(sorted(self.spec.ports)) if facts.status.alive else (),
         )
+
+
+class FakeEvents:
+    """`ports.Events` of what `hear` is told and `wanted` lets through."""
+
+    def __init__(
+        self, changed: threading.Condition, down: Callable[[], bool], wanted: Callable[[ContainerEvent], bool]
+    ) -> None:
+        self._changed = changed
+        self._down = down
+        self._wanted = wanted
+        self._waiting: deque[ContainerEvent] = deque()
+        self._closed = False
+
+    def hear(self, event: ContainerEvent) -> bool:
+        """Something happened; whether the stream is still open."""
+        if self._wanted(event):
+            self._waiting.append(event)
+        return not self._closed
+
+    def __iter__(self) -> Iterator[ContainerEvent]:
+        """The events as they come; ends when the stream is closed."""
+        while (event := self._next()) is not None:
+            yield event
+
+    def _next(self) -> ContainerEvent | None:
+        with self._changed:
+            while not self._closed and not self._waiting:
+                if self._down():
+                    raise EngineUnreachable("Docker ended the stream of its events", next_step="bottle doctor")
+                self._changed.wait(_LOOK)
+            return None if self._closed else self._waiting.popleft()
+
+    def close(self) -> None:
+        """End it."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()

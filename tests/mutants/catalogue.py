@@ -770,7 +770,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     # --- what the dashboard deletes, keeps in memory and says of a move ---
     *_in(
-        "bottle/dashboard/operating.py",
+        "bottle/dashboard/desk.py",
         "dashboard/test_acting",
         ("work that is nowhere else goes unasked", "consent=False, agreed=agreed)", "consent=True, agreed=agreed)"),
     ),

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from bottle.errors import NotFound
 from bottle.model import ContainerEvent, Endpoint, EventKind, ImageFacts, MountKind, Store, Usage
-from bottle.testing.container import FakeContainer
-from bottle.testing.events import FakeEvents
+from bottle.testing.container import FakeContainer, FakeEvents
 from bottle.testing.faults import Faults
 from bottle.testing.image import FakeImage
 from bottle.testing.progress import Clock

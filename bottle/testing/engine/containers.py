@@ -18,9 +18,8 @@ from bottle.model import (
     Status,
     Usage,
 )
-from bottle.testing.container import FakeContainer
+from bottle.testing.container import FakeContainer, FakeEvents
 from bottle.testing.engine.base import Part
-from bottle.testing.events import FakeEvents
 from bottle.testing.faults import recorded
 from bottle.testing.image import FakeImage
 from bottle.testing.tree import FOLDER, Tree, absolute, below, layer_between, put

@@ -90,22 +90,22 @@ class Contents(Part):
         timestamps: bool = False,
     ) -> Iterator[bytes]:
         """What a container has said, and with `follow` what it says until it ends."""
-        return self._log(self._container(ref), follow=follow, tail=tail, since=since, timestamps=timestamps)
+        container = self._container(ref)
 
-    def _log(
-        self, container: FakeContainer, *, follow: bool, tail: int | None, since: datetime | None, timestamps: bool
-    ) -> Iterator[bytes]:
-        done = len(container.said)
-        lines = [each.shown(timestamps=timestamps) for each in container.said if since is None or each.at >= since]
-        yield from lines if tail is None else lines[len(lines) - min(tail, len(lines)) :]
-        while follow:
-            with self._changed:
-                self._changed.wait_for(partial(container.has_news, done))
-                news = container.said[done:]
-            if not news:
-                return
-            done += len(news)
-            yield from (each.shown(timestamps=timestamps) for each in news)
+        def shown() -> Iterator[bytes]:
+            done = len(container.said)
+            lines = [each.shown(timestamps=timestamps) for each in container.said if since is None or each.at >= since]
+            yield from lines if tail is None else lines[len(lines) - min(tail, len(lines)) :]
+            while follow:
+                with self._changed:
+                    self._changed.wait_for(partial(container.has_news, done))
+                    news = container.said[done:]
+                if not news:
+                    return
+                done += len(news)
+                yield from (each.shown(timestamps=timestamps) for each in news)
+
+        return shown()
 
     @recorded
     def attach(self, ref: str) -> FakeSession:

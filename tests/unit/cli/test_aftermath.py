@@ -313,7 +313,7 @@ def test_what_cannot_be_looked_at_is_not_told(cli: Cli, monkeypatch: pytest.Monk
         monkeypatch.setattr("bottle.cli.commit.standing", refused)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bottle.cli.commit.freeze", interrupted)
+    monkeypatch.setattr("bottle.operations.commit", interrupted)
     told = cli.json("commit", str(bottle.identity), exit_code=130)["error"]
     assert (told["left"], told["next"]) == ("how far it came could not be looked at", "bottle list")
 

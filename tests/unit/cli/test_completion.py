@@ -14,8 +14,8 @@ import pexpect
 import pytest
 from click.shell_completion import ShellComplete, get_completion_class
 
-from bottle.cli.bash import Bash
 from bottle.cli.main import main
+from bottle.cli.tab import Bash
 from tests.unit.cli.conftest import Cli
 
 NAMED = ("commit", "resume", "stop", "rm", "attach", "exec", "logs", "inspect", "history", "export", "migrate", "fork")

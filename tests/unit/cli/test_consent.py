@@ -1,17 +1,24 @@
-"""What somebody else's bottle would be given is shown before it is agreed to: all of it, to its last character."""
+"""What somebody else's bottle would be given is shown before it is agreed to: all of it, to its last character.
+
+What may be carried is looked up in the manifest in force, and one that cannot be read is told of.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from bottle.agent.admission import LONGEST_DEMAND
-from bottle.cli.consent import agreement
+from bottle.cli.consent import agreement, carried
 from bottle.errors import NeedsConsent
 from bottle.model import Agent, Metadata
 from bottle.naming import Identity
 from migrate.admission.grant import Granted
+from tests.unit.cli.conftest import Cli
+
+MANIFEST = '[agents.demo]\nimage = "debian"\ncommand = ["cat"]\ncarry = ["/root/notes"]\n'
 
 
 @pytest.fixture
@@ -45,3 +52,25 @@ def test_the_longest_demand_is_shown_whole(capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(NeedsConsent) as caught:
         Granted(metadata=metadata, refused=(), demands=(asked,)).require(lambda _: False, "", "it")
     assert caught.value.what.endswith(asked)
+
+
+def test_only_the_manifest_of_where_this_is_typed_counts(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bottle = cli.start()
+    (cli.world.cwd / "bottle.toml").write_text(MANIFEST)  # which the agent can write, as its workspace is mounted
+    (tmp_path / "login").mkdir()
+    monkeypatch.chdir(tmp_path / "login")
+    assert carried(cli.world.context, bottle) == ()
+    monkeypatch.chdir(cli.world.cwd)
+    assert carried(cli.world.context, bottle) == ("/root/notes",)
+
+
+def test_a_manifest_that_cannot_be_read_is_told_of(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    bottle = cli.start()
+    (cli.world.cwd / "bottle.toml").write_text(MANIFEST.replace("carry = [", "carry = "))
+    monkeypatch.chdir(cli.world.cwd)
+    cli.world.progress.notes.clear()
+    assert carried(cli.world.context, bottle) == ()
+    (told,) = cli.world.progress.notes
+    assert "does not count" in told

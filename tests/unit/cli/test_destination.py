@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bottle.cli.destination import bottle_and_host
+from bottle.cli.migrate import bottle_and_host
 from bottle.errors import UsageError
 from bottle.naming import Identity
 from tests.unit.cli.conftest import Cli

@@ -180,7 +180,7 @@ def test_a_second_one_while_the_first_is_told_is_not_heard(cli: Cli, monkeypatch
         signal.raise_signal(signal.SIGINT)
         return written(formatter, info)
 
-    monkeypatch.setattr("bottle.cli.commit.freeze", strike)
+    monkeypatch.setattr("bottle.operations.commit", strike)
     monkeypatch.setattr(OneLine, "formatException", struck)
     result = cli("commit", str(bottle.identity))
     assert result.exit_code == 130
@@ -192,7 +192,7 @@ def test_of_a_command_that_had_begun_it_is_never_said_that_nothing_was(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bottle = cli.start()
-    monkeypatch.setattr("bottle.cli.commit.freeze", strike)
+    monkeypatch.setattr("bottle.operations.commit", strike)
     monkeypatch.setattr("bottle.cli.shared.told_as", strike)
     result = cli("commit", str(bottle.identity))
     assert (result.exit_code, is_told(result.stderr, "bottle list")) == (130, True), result.stderr
@@ -208,7 +208,7 @@ def test_an_error_that_it_led_to_says_what_is_left(cli: Cli, monkeypatch: pytest
         except KeyboardInterrupt as exc:
             raise StillPaused("it is paused", left="its agent is frozen", next_step="docker unpause x") from exc
 
-    monkeypatch.setattr("bottle.cli.commit.freeze", frozen)
+    monkeypatch.setattr("bottle.operations.commit", frozen)
     error = cli.json("commit", str(bottle.identity), exit_code=130)["error"]
     assert error == {
         "code": "Interrupted",

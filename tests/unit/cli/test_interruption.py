@@ -167,7 +167,7 @@ def pulled(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> BottleState:
     return bottle
 
 
-@pytest.mark.parametrize("place", ["bottle.cli.pull.bring_back", "bottle.cli.pull.answer"])
+@pytest.mark.parametrize("place", ["bottle.operations.resume", "bottle.cli.pull.answer"])
 def test_a_pull_that_happened_is_told_though_what_follows_is_interrupted(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -196,7 +196,7 @@ def test_a_pull_that_happened_is_told_though_its_resume_fails(
         next_step = following.format(bottle.identity)
         raise EngineError("Docker could not start it", left="nothing was changed", next_step=next_step)
 
-    monkeypatch.setattr("bottle.cli.pull.bring_back", failed)
+    monkeypatch.setattr("bottle.operations.resume", failed)
     error = cli.json("migrate", str(bottle.identity), "me@old", "--from", "--resume", exit_code=5)["error"]
     assert error["what"] == "Docker could not start it"
     assert error["left"] == f"{bottle.identity} is here now, from me@old"

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from bottle.cli.bottletable import COLUMNS
-from bottle.cli.candidates import may_be
-from bottle.cli.picker import NothingChosen, choices
+from bottle.cli.picker import NothingChosen, choices, may_be
 from bottle.naming import Identity
 from bottle.operations import BottleView
 from tests.unit.cli.conftest import Cli

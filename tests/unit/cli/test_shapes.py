@@ -18,8 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from bottle.cli.main import main
-from bottle.cli.moved import moved_document
-from bottle.cli.moveplan import plan_document
+from bottle.cli.moved import moved_document, plan_document
 from bottle.cli.movewords import FETCHING, SENDING
 from bottle.model import Missing, MissingKind, MoveAccount, StayKind, Stays
 from bottle.naming import Identity

@@ -10,8 +10,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bottle.cli.attach import logs
-from bottle.cli.since import moment
+from bottle.cli.attach import logs, moment
 from tests.unit.cli.conftest import Cli
 
 NOW = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)

@@ -7,10 +7,8 @@ import threading
 import pytest
 from tqdm import tqdm
 
-from bottle.cli import progress, tail
-from bottle.cli.progress import Bars, LineProgress
-from bottle.cli.tail import Tail, shown_below
-from bottle.cli.ticker import Ticker
+from bottle.cli import progress
+from bottle.cli.progress import Bars, LineProgress, Tail, Ticker, shown_below
 
 
 def screen(written: str) -> list[str]:
@@ -58,18 +56,18 @@ def test_lines_are_drawn_in_place_and_gone_at_the_end() -> None:
 
 
 def test_what_prints_is_shown_at_once_and_what_does_not_when_it_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tail, "_PATIENCE", 3600)
+    monkeypatch.setattr(progress, "_PATIENCE", 3600)
     shown = Tail("x", io.StringIO())
     assert shown.lines() == []
     shown.output("one")
     assert shown.lines()[1:] == ["  | one"]
-    monkeypatch.setattr(tail, "_PATIENCE", 0)
+    monkeypatch.setattr(progress, "_PATIENCE", 0)
     assert Tail("x", io.StringIO()).lines() == ["x … 0 s"]
 
 
 def test_what_is_counted_without_a_known_end_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(tail.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     shown = Tail("reading", io.StringIO())
     shown.count(1_500_000)
     now[0] += 75
@@ -77,7 +75,7 @@ def test_what_is_counted_without_a_known_end_is_shown(monkeypatch: pytest.Monkey
 
 
 def test_only_the_innermost_phase_is_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tail, "_PATIENCE", 0)
+    monkeypatch.setattr(progress, "_PATIENCE", 0)
     bars = Bars()
     with bars.phase("outer"):
         bars.output("of outer")

@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input, OptionList
 
-from bottle.dashboard import desk, operating
+from bottle import operations
 from bottle.dashboard.commits import Commits
 from bottle.dashboard.details import Details
-from bottle.dashboard.dialogs import Confirm
-from bottle.dashboard.forms import ForkForm, StartForm
+from bottle.dashboard.dialogs import Confirm, ForkForm, StartForm
 from bottle.dashboard.reading import Reader
 from bottle.dashboard.tables import Listing
 from bottle.model import Status, Tombstone
@@ -157,7 +156,7 @@ def test_what_is_typed_for_something_else_deletes_nothing(
 ) -> None:
     first, second = sorted((committed(world), committed(world)), key=lambda each: each.identity)
     world.engine.stop(first.identity.container)
-    gate = Gate(monkeypatch, operating, "remove")
+    gate = Gate(monkeypatch, operations, "remove")
 
     async def play() -> None:
         async with opened(world.context) as screen:
@@ -495,7 +494,7 @@ def test_details_follow_the_cursor_and_what_happens(world: World) -> None:
 
 def test_details_that_come_too_late_are_not_shown(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     bottle = committed(world)
-    gate = Gate(monkeypatch, desk, "inspect")
+    gate = Gate(monkeypatch, operations, "inspect")
 
     async def play() -> None:
         async with opened(world.context, (160, 40)) as screen:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bottle.dashboard import rows
-from bottle.dashboard.arranging import Order, arranged, matches
 from bottle.dashboard.keys import key_line
+from bottle.dashboard.rows import Order, arranged, matches
 from bottle.model import Usage
 from bottle.naming import Identity
 from bottle.operations import BottleView

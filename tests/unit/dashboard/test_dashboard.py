@@ -293,7 +293,7 @@ def test_an_operating_system_that_refuses_is_an_error_as_any(world: World, monke
     def refuse(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("bottle.dashboard.operating.commit", refuse)
+    monkeypatch.setattr("bottle.operations.commit", refuse)
 
     async def play() -> None:
         async with opened(world.context) as screen:

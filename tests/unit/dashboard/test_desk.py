@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from bottle.dashboard import desk, telling
+from bottle import operations
+from bottle.dashboard import status
 from bottle.dashboard.desk import Desk
-from bottle.dashboard.telling import Teller
+from bottle.dashboard.status import Teller
 from bottle.launch import REQUESTS_MOUNT
 from bottle.operations import list_requests, resume
 from bottle.plan.resume import ResumeRequest
@@ -28,7 +29,7 @@ def taken_in(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         asked.append(str(identity))
         return list_requests(context, identity)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(desk, "list_requests", counted)
+    monkeypatch.setattr(operations, "list_requests", counted)
     return asked
 
 
@@ -96,7 +97,7 @@ def test_what_is_locked_now_is_taken_in_later(world: World) -> None:
 
 
 def test_progress_is_told_in_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(telling, "_INTERVAL", 0.0)
+    monkeypatch.setattr(status, "_INTERVAL", 0.0)
     told: list[str] = []
     teller = Teller()
     teller.listener = told.append

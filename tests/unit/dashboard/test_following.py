@@ -5,8 +5,7 @@ import time
 from collections.abc import Callable, Generator
 from queue import Queue
 
-from bottle.dashboard.following import Following
-from bottle.dashboard.lines import KEPT, Lines
+from bottle.dashboard.lines import KEPT, Following, Lines
 from bottle.errors import NotFound
 
 

@@ -19,8 +19,7 @@ from typing import Any
 import pytest
 
 from bottle.cli.far import settle_by_asking
-from bottle.cli.moved import moved_document, moved_lines
-from bottle.cli.moveplan import plan_lines
+from bottle.cli.moved import moved_document, moved_lines, plan_lines
 from bottle.cli.movewords import SENDING
 from bottle.cli.output import answer
 from bottle.errors import (

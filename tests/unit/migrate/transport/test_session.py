@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bottle.cli import session as sessions
-from bottle.cli.relay import Console, OutputClosed
+from bottle.cli.relay import Console, OutputClosed, Relayed
 from bottle.cli.session import attend
 from bottle.cli.terminal import DETACH_KEYS, DetachKeys, Modes, ending_signals, raw, window
 from bottle.errors import BottleError, Conflict, EngineError, Interrupted, Locked, NotFound
@@ -281,7 +281,7 @@ def no_resize(rows: int, columns: int) -> None:
 
 
 def relay(wire: Wire, console: Console, resize: Callable[[int, int], None] = no_resize, **options: bool) -> bool:
-    with console.line_to(wire) as line:
+    with Relayed(console, wire) as line:
         return line.relay(resize, **options)
 
 
