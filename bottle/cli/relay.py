@@ -18,8 +18,7 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 Resize = Callable[[int, int], None]
 
 _CHUNK = 65536
-_TRIES = 20
-_PAUSE = 0.05  # seconds
+_PAUSE, _LONGEST_PAUSE = 50, 1000  # milliseconds from one try to set the terminal's size to the next
 _RESIZED, _STOP = b"r", b"s"
 
 
@@ -144,8 +143,6 @@ class _Inlet:
     def _run(self) -> None:
         # A session that broke is told of by the way out.
         with suppress(BottleError):
-            if self._line.raw:
-                self._first_size()
             self._carry()
 
     def _carry(self) -> None:
@@ -155,10 +152,15 @@ class _Inlet:
         poll.register(self._heard, select.POLLIN)
         if self._may_read():
             poll.register(source, select.POLLIN)
+        first = _PAUSE if self._line.raw else None
+        pause = first
         while not self.left and not self._over.is_set():
-            ready = {descriptor for descriptor, _ in poll.poll()}
+            # On a busy host it may be seconds before there is a terminal to set the size of.
+            if pause is not None:
+                pause = None if self._set_size() else min(2 * pause, _LONGEST_PAUSE)
+            ready = {descriptor for descriptor, _ in poll.poll(pause)}
             if self._heard in ready and _RESIZED in os.read(self._heard, 64):
-                self._tell_size()
+                pause = first
             if source in ready and not self._over.is_set() and not self._forward():
                 poll.unregister(source)
         if self.left:
@@ -195,28 +197,22 @@ class _Inlet:
         if not self._line.session.tty:
             self._line.session.close_stdin()
 
-    def _first_size(self) -> None:
-        """Set the size as soon as there is a terminal to set it for, which may be a moment after the start."""
+    def _set_size(self) -> bool:
+        """Set the size of the session's terminal to that of this one; False where that is to be tried again."""
         size = window(self._line.console.sink)
         if size is None:
-            return
+            return True
         rows, columns = size
-        for _ in range(_TRIES):
-            with suppress(BottleError):
-                if self._nudge:
-                    # To a terminal of that size already, only a change gets through: docker does the same.
-                    self._resize(rows + 1, columns + 1)
-                    time.sleep(_PAUSE)
-                self._resize(rows, columns)
-                return
-            if self._over.wait(_PAUSE):
-                return
-
-    def _tell_size(self) -> None:
-        size = window(self._line.console.sink) if self._line.raw else None
-        if size is not None:
-            with suppress(BottleError):
-                self._resize(*size)
+        try:
+            if self._nudge:
+                # To a terminal of that size already, only a change gets through: docker does the same.
+                self._resize(rows + 1, columns + 1)
+                time.sleep(_PAUSE / 1000)
+            self._resize(rows, columns)
+        except BottleError:
+            return False
+        self._nudge = False
+        return True
 
 
 def _isatty(descriptor: int) -> bool:

@@ -403,6 +403,28 @@ def test_the_size_is_set_again_until_the_terminal_is_there_and_follows_the_windo
     assert asked == [(25, 81), (25, 81), (24, 80), (50, 132)]
 
 
+def test_keys_go_in_while_there_is_no_terminal_to_set_a_size_for_and_trying_goes_on(
+    tty_wire: Wire, terminal: tuple[int, int], in_thread: Callable[[Callable[[], object]], threading.Thread]
+) -> None:
+    person, ours = terminal
+    there = threading.Event()
+
+    def resize(rows: int, columns: int) -> None:
+        if not there.is_set():
+            raise Conflict("not yet")
+        tty_wire.agent.shutdown(socket.SHUT_WR)
+
+    def talk() -> None:
+        os.write(person, b"a")
+        assert tty_wire.agent.recv(100) == b"a"
+        time.sleep(1.5)  # longer than a start takes on a host that has nothing else to do
+        there.set()
+
+    in_thread(talk)
+    assert relay(tty_wire, Console(ours, ours), resize) is False
+    assert there.is_set()
+
+
 def test_a_size_that_cannot_be_set_at_all_does_not_end_the_session(tty_wire: Wire, terminal: tuple[int, int]) -> None:
     def resize(rows: int, columns: int) -> None:
         tty_wire.agent.close()
