@@ -38,7 +38,9 @@ def read_regular(path: Path, *, follow: bool = False) -> bytes:
     """All of a file. Raises OSError where it is none, or larger than what is read whole."""
     with open_regular(path, follow=follow) as file:
         size = os.fstat(file.fileno()).st_size
-        data = file.read(LARGEST + 1) if size <= LARGEST else b""
+        data = file.read(size + 1) if size <= LARGEST else b""  # not more: room for it all is taken first
+        if len(data) > size:  # it grows
+            data += file.read(LARGEST)
     if size > LARGEST or len(data) > LARGEST:
         raise OSError(errno.EFBIG, "it is too large to be read", str(path))
     return data

@@ -29,8 +29,7 @@ def find_drafts(
 
 
 def _claims(engine: Engine, state: BottleState, everything: Iterable[ContainerSummary]) -> Claims:
-    identity, former = state.identity, state.former_containers()
-    label = str(identity)  # once: there may be hundreds of containers, and a list asks for each bottle
+    identity, label, former = state.identity, str(state.identity), state.former_containers()
     labelled = tuple(each for each in everything if each.labels.get(LABEL_IDENTITY) == label and each.id not in former)
     claims = Claims(identity=identity, labelled=labelled, recorded=state.container_id())
     unclear = strays(claims)

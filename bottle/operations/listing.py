@@ -3,6 +3,7 @@
 It asks the engine a number of questions that does not grow with the number of bottles: see benchmarks/list.py.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -78,7 +79,9 @@ class BottleView:
 def list_bottles(context: Context) -> tuple[BottleView, ...]:
     """Every bottle that has a state folder here, sorted. Raises EngineError."""
     engine = context.engine
-    containers = engine.container_summaries({LABEL_IDENTITY: None})
+    containers = defaultdict(list)
+    for container in engine.container_summaries({LABEL_IDENTITY: None}):
+        containers[container.labels[LABEL_IDENTITY]].append(container)
     listed = engine.image_summaries({})
     images = {tag: image for image in listed if LABEL_IDENTITY in image.labels for tag in image.tags}
     views: dict[Identity, BottleView] = {}
@@ -87,7 +90,8 @@ def list_bottles(context: Context) -> tuple[BottleView, ...]:
         state = context.home.bottle(identity)
         try:
             metadata, commits = state.metadata(), state.commits()
-            views[identity] = _view(state, metadata, commits, find_containers(engine, state, containers), images)
+            found = find_containers(engine, state, containers[str(identity)])
+            views[identity] = _view(state, metadata, commits, found, images)
             read[str(identity)] = metadata, commits
         except StateDamaged as exc:
             views[identity] = _damaged(state, exc)
