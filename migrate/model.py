@@ -128,22 +128,18 @@ class EngineAccess(Protocol):
     @property
     def docker(self) -> str:
         """The path of its client."""
-        ...
 
     @property
     def sudo(self) -> bool:
         """Whether the client must be run by `sudo -n`."""
-        ...
 
     @property
     def store(self) -> Store:
         """How it keeps images."""
-        ...
 
     @property
     def docker_root(self) -> str:
         """The folder of its data."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

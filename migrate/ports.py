@@ -17,11 +17,9 @@ class Shell(Protocol):
     @property
     def name(self) -> str:
         """The host, as messages call it."""
-        ...
 
     def run(self, command: RemoteCommand, stdin: Iterable[bytes] = (), *, silence: float = 60.0) -> Reply:
         """Run `command`, feeding it `stdin`. ConnectionLost after `silence` seconds without a sign of life."""
-        ...
 
 
 class Remote(Shell, Protocol):
@@ -29,7 +27,6 @@ class Remote(Shell, Protocol):
 
     def close(self) -> None:
         """Hang up."""
-        ...
 
     def __enter__(self) -> Self: ...
 

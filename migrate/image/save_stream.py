@@ -47,11 +47,9 @@ class ImageSaver(Protocol):
 
     def image(self, ref: str) -> ImageFacts | None:
         """The image, or None."""
-        ...
 
     def save(self, ref: str) -> Iterator[bytes]:
         """The engine's archive of an image, as `docker save` writes it."""
-        ...
 
 
 class SaveStreamSource:

@@ -53,19 +53,15 @@ class Streams(Protocol):
     @property
     def host(self) -> str:
         """What messages call it."""
-        ...
 
     def write(self, data: bytes) -> None:
         """Send all of `data`."""
-        ...
 
     def read(self) -> bytes:
         """The next bytes; empty at the end."""
-        ...
 
     def hang_up(self) -> None:
         """Cut it off, now; whoever reads is woken and reads the end."""
-        ...
 
 
 class _Cancelled(Exception):

@@ -66,11 +66,9 @@ class Conversing(Protocol):
     @property
     def name(self) -> str:
         """The host, as messages call it."""
-        ...
 
     def converse(self, command: RemoteCommand) -> Dialogue:
         """Start `command`. Raises ConnectionLost, else RemoteError."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,11 +64,9 @@ class Compressor(Protocol):
 
     def compress(self, data: bytes) -> bytes:
         """What is ready once `data` was taken; often nothing."""
-        ...
 
     def flush(self) -> bytes:
         """The rest."""
-        ...
 
 
 class _Store:

@@ -25,39 +25,30 @@ class Line(Protocol):
     @property
     def host(self) -> str:
         """The far side, as messages call it."""
-        ...
 
     def start(self, line: str) -> None:
         """Hand `line` to the far login shell."""
-        ...
 
     def send(self, data: bytes) -> int:
         """Write some of `data` to standard input; returns how much, 0 when nobody reads it any more."""
-        ...
 
     def finish(self) -> None:
         """Standard input ends here."""
-        ...
 
     def recv(self) -> bytes:
         """The next of standard output; empty at its end."""
-        ...
 
     def recv_err(self) -> bytes:
         """The next of standard error; empty at its end."""
-        ...
 
     def lost(self) -> bool:
         """Whether the connection broke, as opposed to the command having ended."""
-        ...
 
     def close(self) -> None:
         """Let go of this command. Whoever waits in another method is woken."""
-        ...
 
     def hang_up(self) -> None:
         """Cut the whole connection, at once. Whoever waits in another method is woken."""
-        ...
 
 
 def exchange(line: Line, wrapped: Wrapped, stdin: Iterable[bytes], *, silence: float) -> Reply:

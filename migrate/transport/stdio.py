@@ -27,7 +27,6 @@ class Source(Protocol):
 
     def read(self) -> bytes:
         """The next bytes; empty at the end."""
-        ...
 
 
 class Sink(Protocol):
@@ -35,7 +34,6 @@ class Sink(Protocol):
 
     def write(self, data: bytes) -> None:
         """All of them."""
-        ...
 
 
 @dataclass(slots=True)
