@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bottle.errors import AmbiguousIdentity, InvalidIdentity, NameTaken, NotFound, StateDamaged
 from bottle.files import tree
-from bottle.files.atomic import cannot_write, sync_folder, write_atomic
+from bottle.files.atomic import cannot_write, sync_folder, write_atomic, writing
 from bottle.files.regular import read_regular
 from bottle.model import Metadata
 from bottle.naming import Identity, is_identity_prefix
@@ -54,14 +54,12 @@ class StateHome:
     def adopt(self, draft: BottleState) -> BottleState:
         """Make a bottle of a draft that has all it needs, in one step. Raises NameTaken."""
         state = self.bottle(draft.identity)
-        try:
+        with writing(state.path):
             tree.sync(draft.path)
             if state.path.exists():
                 raise NameTaken(f"{state.path} exists already", next_step="run the same command again")
             draft.path.rename(state.path)
             sync_folder(self.states)
-        except OSError as exc:
-            raise cannot_write(state.path, exc) from exc
         return state
 
     def keep_arrivals(self, identity: Identity) -> None:
@@ -69,12 +67,10 @@ class StateHome:
         known, kept = self.bottle(identity).path / ARRIVED, self.path / ARRIVED / str(identity)
         if not known.exists():
             return
-        try:
+        with writing(kept):
             nonces = {line for file in (known, kept) if file.exists() for line in read_regular(file).splitlines()}
             kept.parent.mkdir(mode=0o700, exist_ok=True)
             sync_folder(self.path)
-        except OSError as exc:
-            raise cannot_write(kept, exc) from exc
         write_atomic(kept, b"".join(line + b"\n" for line in sorted(nonces)))
 
     def has_replaced(self, identity: Identity) -> bool:
@@ -85,11 +81,9 @@ class StateHome:
         """Give a state folder that such an arrival took away its name back."""
         if not self.has_replaced(identity):
             return
-        try:
+        with writing(self.bottle(identity).path):
             temporary.replaced(self.path, identity).rename(self.bottle(identity).path)
             sync_folder(self.states)
-        except OSError as exc:
-            raise cannot_write(self.bottle(identity).path, exc) from exc
 
     def leftovers(self) -> tuple[Path, ...]:
         """Folders of drafts and of deletions whose process died, or is at it now."""

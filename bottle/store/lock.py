@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bottle.errors import Locked, NotFound
-from bottle.files.atomic import cannot_write
+from bottle.files.atomic import cannot_write, writing
 from bottle.files.regular import read_regular
 
 _log = logging.getLogger(__name__)
@@ -49,11 +49,9 @@ def hold(path: Path, *, subject: str, purpose: str, brief: bool = False) -> Iter
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
             "brief": brief,
         }
-        try:
+        with writing(path):
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, json.dumps(note).encode(), 0)
-        except OSError as exc:
-            raise cannot_write(path, exc) from exc
         if not brief:
             _log.info("%s is locked for `%s`", subject, purpose)
         yield

@@ -30,7 +30,7 @@ from pathlib import Path
 from bottle.agent.admission import beyond_reckoning
 from bottle.errors import InvalidIdentity, StateDamaged
 from bottle.files import tree
-from bottle.files.atomic import cannot_write, recover_tree, remove_file, sync_folder, write_atomic
+from bottle.files.atomic import recover_tree, remove_file, sync_folder, write_atomic, writing
 from bottle.files.regular import read_regular
 from bottle.model import (
     CapabilityRequest,
@@ -261,11 +261,9 @@ class BottleState:
     def write_request(self, request: CapabilityRequest) -> None:
         """Keep a capability request as it stands."""
         folder = self.path / REQUESTS
-        try:
+        with writing(folder):
             folder.mkdir(mode=0o700, exist_ok=True)
             sync_folder(self.path)
-        except OSError as exc:
-            raise cannot_write(folder, exc) from exc
         StoredDocument(folder / f"{request.number}.json", CapabilityRequest).write(request)
 
     @property
@@ -275,26 +273,22 @@ class BottleState:
 
     def sweep(self) -> None:
         """Clear away what writers that died left behind, and put a transcript back that one was replacing."""
-        try:
+        with writing(self.path):
             recover_tree(self.transcript)
             tree.discard(self.path / f"{TRANSCRIPT}.new")
             for left in (*self.path.glob(".*.tmp"), *self.path.glob(f"{REQUESTS}/.*.tmp")):
                 left.unlink()
             for note in (temporary.OUTSIDE, temporary.PLACED):  # of an import that came to its end
                 (self.path / note).unlink(missing_ok=True)
-        except OSError as exc:
-            raise cannot_write(self.path, exc) from exc
 
     def delete(self) -> None:
         """Delete all that is kept of the bottle; the folder leaves its name in one step, so no half of it is seen."""
         doomed = self.path.with_name(f".{self.path.name}{DELETED}")
-        try:
+        with writing(self.path):
             tree.discard(doomed)
             self.path.rename(doomed)
             sync_folder(self.path.parent)
             tree.remove(doomed)
-        except OSError as exc:
-            raise cannot_write(self.path, exc) from exc
 
 
 def request_number(name: str) -> int | None:

@@ -16,7 +16,7 @@ from bottle import transcript
 from bottle.agent.admission import Agree
 from bottle.errors import BottleError, VerificationFailed
 from bottle.files import tree
-from bottle.files.atomic import cannot_write, sync_folder
+from bottle.files.atomic import sync_folder, writing
 from bottle.files.unpack import Policy, unpack
 from bottle.launch import bare_spec
 from bottle.model import SCHEMA, CommitRecord, Lineage, Metadata, Mount, MountKind
@@ -151,11 +151,9 @@ class _Import:
     def _draft(self) -> Iterator[BottleState]:
         """A locked folder for the new bottle; when something fails it goes, and all that was made besides it."""
         draft = self._context.home.draft(self._identity)
-        try:
+        with writing(draft.path):
             draft.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             draft.path.mkdir(mode=0o700)
-        except OSError as exc:
-            raise cannot_write(draft.path, exc) from exc
         try:
             with draft.locked("bottle import"):
                 yield draft
@@ -248,15 +246,13 @@ class _Import:
         if self._near is None or self._workspace is None:
             return ()
         (member,) = self._manifest.of(MemberKind.WORKSPACE)
-        try:
+        with writing(self._near):
             for folder in reversed([each for each in self._near.parents if not each.exists()]):
                 folder.mkdir(mode=0o700)
                 self._made.append(folder)
             temporary.note_outside(draft.path, self._near)
             self._near.mkdir(mode=0o700)
             note_placed(draft.path, self._near, self._workspace)
-        except OSError as exc:
-            raise cannot_write(self._near, exc) from exc
         self._inode = _inode(self._near)
         with self._context.progress.phase("unpacking the workspace", member.size):
             tar = ItemReader(self._file.plain(member, self._context.progress))
@@ -266,11 +262,9 @@ class _Import:
     def _place_workspace(self) -> None:
         if self._near is None or self._workspace is None:
             return
-        try:
+        with writing(self._workspace):
             self._near.rename(self._workspace)  # an empty folder gives way, anything else is an error
             sync_folder(self._workspace.parent)
-        except OSError as exc:
-            raise cannot_write(self._workspace, exc) from exc
 
     def _receive_state(self, draft: BottleState, metadata: Metadata, history: tuple[CommitRecord, ...]) -> None:
         (member,) = self._manifest.of(MemberKind.STATE)

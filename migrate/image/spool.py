@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bottle.errors import StateDamaged, VerificationFailed
-from bottle.files.atomic import cannot_write, sync_folder, write_atomic
+from bottle.files.atomic import sync_folder, write_atomic, writing
 from bottle.files.regular import read_regular
 from migrate.model import Blob, Codec
 from migrate.tar.compression import CompressingWriter, digest_of
@@ -44,13 +44,11 @@ class DirectorySpool:
         self.codec = codec
         self._level = level
         self._threads = threads
-        try:
+        with writing(folder):
             _make_private(folder)
             for leftover in folder.iterdir():
                 if leftover.name.startswith(".") and leftover.name.endswith(_LEFTOVERS):
                     leftover.unlink()
-        except OSError as exc:
-            raise cannot_write(folder, exc) from exc
 
     def blob(self, diff_id: str) -> Blob | None:
         """The layer, if it is here with the size that its record says. Its bytes are checked where they arrive."""
@@ -71,12 +69,10 @@ class DirectorySpool:
     def keep_only(self, diff_ids: frozenset[str]) -> None:
         """Throw away all other layers. Raises StateDamaged where one cannot be."""
         kept = {path.name for each in diff_ids for path in (self._path(each), _record_of(self._path(each)))}
-        try:
+        with writing(self.folder):
             for path in self.folder.iterdir():
                 if path.name not in kept and path.suffix != _CONFIG:
                     path.unlink()
-        except OSError as exc:
-            raise cannot_write(self.folder, exc) from exc
 
     def discard(self, diff_id: str) -> None:
         """Throw a layer away, whole or not; gone already is fine."""
@@ -92,10 +88,8 @@ class DirectorySpool:
         Raises StateDamaged when it cannot be written, for want of space as a rule.
         """
         temporary = self.folder / f".{secrets.token_hex(8)}.part"
-        try:
+        with writing(temporary):
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        except OSError as exc:
-            raise cannot_write(temporary, exc) from exc
         try:
             # Unbuffered: a compressor's pieces are large, and closing after a failed write must not fail again.
             with os.fdopen(descriptor, "wb", buffering=0) as file:
@@ -159,10 +153,8 @@ class SpoolWriter:
 
     def write(self, chunk: bytes) -> None:
         """The next bytes of the uncompressed tar."""
-        try:
+        with writing(self._temporary):
             self._packer.write(chunk)
-        except OSError as exc:
-            raise cannot_write(self._temporary, exc) from exc
 
     @property
     def diff_id(self) -> str:
@@ -171,12 +163,10 @@ class SpoolWriter:
 
     def keep(self) -> Blob:
         """Make the layer durable under its diff id, in the place of whatever was there."""
-        try:
+        with writing(self._temporary):
             self._packer.finish()
             os.fsync(self._file.fileno())
             return self._adopt(self._temporary, self._packer)
-        except OSError as exc:
-            raise cannot_write(self._temporary, exc) from exc
 
 
 def _record_of(path: Path) -> Path:
