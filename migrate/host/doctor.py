@@ -6,7 +6,7 @@ from bottle import __version__
 from bottle.errors import PreflightRefused
 from bottle.model import EngineInfo
 from bottle.naming import Identity
-from bottle.operations.doctor import Check, Verdict, disk, good, too_old
+from bottle.operations.doctor import Check, Verdict, disk, good, too_old, warning
 from migrate.host.probe import probe
 from migrate.model import HostFacts
 from migrate.ports import Remote
@@ -34,11 +34,10 @@ def judge(host: HostFacts, here: EngineInfo | None, name: str) -> Iterator[Check
         yield _bad("home there", f"{host.bottle_home} cannot be written", f"there: ls -ld {host.bottle_home}")
     yield from _tools(host)
     if host.bottle is None:
-        yield Check(
-            name="bottle there",
-            verdict=Verdict.WARNING,
-            detail="not installed: a bottle can arrive, and `bottle resume` there needs it",
-            next_step="there: pipx install agent-bottle",
+        yield warning(
+            "bottle there",
+            "not installed: a bottle can arrive, and `bottle resume` there needs it",
+            "there: pipx install agent-bottle",
         )
     else:
         yield good("bottle there", f"{host.bottle} (here: {__version__})")
@@ -66,11 +65,10 @@ def _docker(host: HostFacts, here: EngineInfo | None, name: str) -> Iterator[Che
     what = f"{host.docker} {rights}: Docker {host.engine_version}, {host.store.value} image store, {host.architecture}"
     yield good("docker there", what)
     if too_old(host.engine_version):
-        yield Check(
-            name="docker version there",
-            verdict=Verdict.WARNING,
-            detail=f"{host.engine_version} is older than what bottle is tested with",
-            next_step="there: upgrade Docker to 20.10 or later",
+        yield warning(
+            "docker version there",
+            f"{host.engine_version} is older than what bottle is tested with",
+            "there: upgrade Docker to 20.10 or later",
         )
     if here is not None and here.architecture != host.architecture:
         yield _bad(
@@ -88,11 +86,10 @@ def _tools(host: HostFacts) -> Iterator[Check]:
     if missing:
         yield _bad("tools there", f"missing: {', '.join(missing)}", "install them there")
     elif "zstd" not in host.tools:
-        yield Check(
-            name="tools there",
-            verdict=Verdict.WARNING,
-            detail="no zstd: files beside the image travel less well compressed",
-            next_step="install zstd there",
+        yield warning(
+            "tools there",
+            "no zstd: files beside the image travel less well compressed",
+            "install zstd there",
         )
     else:
         yield good("tools there", ", ".join(sorted(host.tools)))
