@@ -1,8 +1,10 @@
 """Public names of a package that are loaded with their modules, when somebody first asks for them (PEP 562)."""
 
+import ast
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -19,13 +21,15 @@ class _Package(ModuleType):
             super().__setattr__(name, value)
 
 
-def loaded_from(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
-    """A `__getattr__` for `package` that finds in each of its `modules` the names that are listed behind it.
+def public_names(package: str, file: str) -> tuple[Callable[[str], Any], list[str]]:
+    """The `__getattr__` and the `__all__` of the `package` in `file`: of the names that the stub beside it imports.
 
-    `__all__` of the package has the same names.
+    So they are said once, for type checkers and at run time (scientific-python.org/specs/spec-0001).
     """
+    stub = ast.parse(Path(file).with_suffix(".pyi").read_text(encoding="utf-8"))
+    imports = (each for each in stub.body if isinstance(each, ast.ImportFrom))
+    places = {alias.name: str(each.module) for each in imports for alias in each.names}
     sys.modules[package].__class__ = _Package
-    places = {name: f"{package}.{module}" for module, names in modules.items() for name in names.split()}
 
     def load(name: str) -> Any:
         if name not in places:
@@ -34,4 +38,4 @@ def loaded_from(package: str, modules: Mapping[str, str]) -> Callable[[str], Any
         setattr(sys.modules[package], name, value)
         return value
 
-    return load
+    return load, sorted(places)

@@ -24,8 +24,7 @@ from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.plan.guards import require_docker
 from bottle.store.state import BottleState
-from migrate import SshOptions, Target, move
-from migrate import plan as plan_only
+from migrate import SshOptions, Target, move, plan as plan_only
 
 
 def bytes_a_second(text: str) -> int:

@@ -21,8 +21,7 @@ from tests.integration import migration, trees
 from tests.integration.migration import Desk, ended, far_can_resume, forgotten, heard, leftovers
 from tests.support import library
 from tests.support.git import repository, view, worktree
-from tests.support.trees import make_deep
-from tests.support.trees import snapshot as snapshot_of
+from tests.support.trees import make_deep, snapshot as snapshot_of
 
 MEGA = 1 << 20
 DEEP = 1_050  # more than recursion reaches; loading it costs containerd half a minute, so no more than that

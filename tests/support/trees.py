@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from bottle.files.opentree import OpenTree
-from migrate.contents import archive as tarballs
-from migrate.contents import packing
+from migrate.contents import archive as tarballs, packing
 
 Snapshot = dict[str, tuple[int, bytes, str]]
 

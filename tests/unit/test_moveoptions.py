@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bottle.cli.migrate import migrate
 from bottle.cli.send import send_over_stdio

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bottle.errors import InvalidIdentity
 from bottle.naming import SUFFIX_ALPHABET, Identity, built_image, is_agent_name, is_identity_prefix

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from bottle.agent.manifest import find_manifest, parse_manifest, read_manifest
 from bottle.errors import ManifestError, NotFound

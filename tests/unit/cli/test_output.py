@@ -8,8 +8,7 @@ from collections.abc import Callable
 
 import click
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bottle.cli.output import answer, confirmed, note, prompted, quoted, report, table
 from bottle.cli.progress import Bars, LineProgress

@@ -18,8 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bottle.cli import session as sessions
 from bottle.cli.relay import Console, OutputClosed, Relayed

@@ -22,8 +22,7 @@ from bottle.errors import (
     StillPaused,
 )
 from bottle.model import Agent, ContainerFacts, Mount, MountKind, Status
-from bottle.operations import ForkRequest, commit, fork, list_bottles, resume, stop
-from bottle.operations import pause as pausing
+from bottle.operations import ForkRequest, commit, fork, list_bottles, pause as pausing, resume, stop
 from bottle.operations.listing import unfinished
 from bottle.operations.pause import paused
 from bottle.plan.resume import ResumeRequest

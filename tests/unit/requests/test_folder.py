@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import tarfile
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bottle.requests.folder import read_folder
 from bottle.requests.request import Asked

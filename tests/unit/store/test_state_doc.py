@@ -28,8 +28,7 @@ from bottle.model import (
     Tombstone,
 )
 from bottle.naming import Identity
-from bottle.store import lock
-from bottle.store import state as states
+from bottle.store import lock, state as states
 from bottle.store.kept import KEPT, CommitHistory
 from bottle.tar.items import ItemType
 from bottle.transcript import INDEX, TranscriptEntry, TranscriptIndex

@@ -43,8 +43,7 @@ from bottle.testing import FakeEngine
 from migrate.bundle.export import export
 from migrate.bundle.file import BundleFile
 from migrate.bundle.imports import Imported, ImportRequest, import_bundle
-from tests.support.git import repository, worktree
-from tests.support.git import view as git_view
+from tests.support.git import repository, view as git_view, worktree
 from tests.support.trees import edit_while_packed, snapshot
 from tests.support.world import BASE, Fate, Killed, World, every_moment
 

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from bottle.errors import BottleError, NeedsConsent, StateTooNew, VerificationFailed
 from bottle.files import tree

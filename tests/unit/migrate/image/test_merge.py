@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from bottle.errors import VerificationFailed
 from migrate.image.merge import OPAQUE, WHITEOUT, ground_of, merge, names_in

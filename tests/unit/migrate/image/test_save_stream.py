@@ -20,8 +20,7 @@ from bottle.model import ImageFacts
 from migrate.image.save_stream import MAX_DOCUMENT, SaveStreamSource, legacy_names
 from migrate.image.spool import DirectorySpool
 from migrate.model import Codec
-from tests.contract.layers import LayerSourceContract, Subject
-from tests.contract.layers import read as read_layers
+from tests.contract.layers import LayerSourceContract, Subject, read as read_layers
 from tests.support.blobs import is_whole
 
 REF = "bottle-committed-demo-abcde:1"

@@ -47,8 +47,7 @@ from bottle.model import (
 )
 from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
-from bottle.operations import Context, examine, list_bottles
-from bottle.operations import pause as pausing
+from bottle.operations import Context, examine, list_bottles, pause as pausing
 from bottle.operations.commit import commit
 from bottle.operations.doctor import Verdict
 from bottle.operations.resume import resume
@@ -72,8 +71,7 @@ from migrate.pull.messages import report_from_json, report_to_json
 from migrate.tar.compression import CompressingWriter
 from migrate.transport.ssh import SshRemote
 from migrate.transport.testing import LocalRemote
-from tests.support.git import commit as commit_file
-from tests.support.git import git, repository, view, worktree
+from tests.support.git import commit as commit_file, git, repository, view, worktree
 from tests.support.trees import edit_while_packed
 from tests.support.world import AGENT, BASE, Killed, World
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from bottle.cli.movewords import missing as lacking
-from bottle.cli.movewords import staying
+from bottle.cli.movewords import missing as lacking, staying
 from bottle.errors import BackendUnsupported, Conflict, NameTaken, PreflightRefused
 from bottle.files.tree import Extent
 from bottle.model import Agent, CommitRecord, ContainerFacts, ContainerMark, Metadata, Mount, MountKind, Status, Store

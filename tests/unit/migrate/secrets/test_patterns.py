@@ -10,8 +10,7 @@ from collections.abc import Callable
 import pytest
 from cryptography.hazmat.primitives import serialization as forms
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from migrate.secrets.patterns import Finder, by_name
 

@@ -11,8 +11,7 @@ from cryptography.hazmat.primitives import serialization as forms
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from bottle.errors import VerificationFailed
-from migrate.secrets import published as published_module
-from migrate.secrets import scan as scan_module
+from migrate.secrets import published as published_module, scan as scan_module
 from migrate.secrets.packages import LARGEST, Packages
 from migrate.secrets.patterns import Finder
 from migrate.secrets.published import published

@@ -12,8 +12,7 @@ from contextlib import suppress
 
 import pytest
 import zstandard
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bottle.errors import VerificationFailed
 from bottle.tar.chunks import CHUNK

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bottle.errors import RemoteError
 from migrate.transport.frames import DATA_LIMIT, JSON_LIMIT, Decoder, FrameKind, WireFrame, pieces
