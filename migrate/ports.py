@@ -1,7 +1,6 @@
 """What a migration needs of the world: a far host's shell."""
 
 from collections.abc import Iterable
-from types import TracebackType
 from typing import Protocol, Self
 
 from migrate.model import RemoteCommand, Reply
@@ -28,8 +27,8 @@ class Remote(Shell, Protocol):
     def close(self) -> None:
         """Hang up."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bottle import runtime
-from bottle.errors import Conflict, MovedAway, NeedsConsent, StateDamaged
-from bottle.model import ContainerSummary, ImageSummary, MigrationPhase
+from bottle.errors import Conflict, NeedsConsent, StateDamaged
+from bottle.model import ContainerSummary, ImageSummary
 from bottle.naming import LABEL_IDENTITY, LABEL_SCHEMA, Identity
 from bottle.operations.arriving import nothing_arriving
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers, find_drafts
 from bottle.operations.holdings import arrived, at_stake
 from bottle.plan.copies import named_commits
-from bottle.plan.guards import finishing
+from bottle.plan.guards import require_settled
 from bottle.plan.ownership import the_one
 from bottle.plan.prune import is_helper
 from bottle.ports import Engine
@@ -47,13 +47,7 @@ def remove(context: Context, state: BottleState, *, consent: bool, agreed: Colle
     """
     with state.locked("bottle rm"), nothing_arriving(context, state):
         container = context.container(state.identity)
-        migration = state.migration.read()
-        if migration is not None and migration.phase is MigrationPhase.HANDING_OFF:
-            raise MovedAway(
-                f"a move of {state.identity} to {migration.host} was cut while it was handed over",
-                left="nothing was deleted",
-                next_step=f"finish it first: {finishing(state.identity, migration)}",
-            )
+        require_settled(state.identity, state.migration.read())
         if container is not None and container.status.alive:
             raise Conflict(
                 f"{state.identity} is {container.status.value}",

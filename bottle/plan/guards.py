@@ -62,8 +62,8 @@ def require_settled(identity: Identity, migration: MigrationRecord | None) -> No
     """Refuse to touch a bottle of which only another host knows who owns it."""
     if migration is not None and migration.phase is MigrationPhase.HANDING_OFF:
         raise MovedAway(
-            f"a move of {identity} to {migration.host} was cut at the very moment of handing it over, "
-            "and only that host knows whether it has it",
+            f"a move of {identity} to {migration.host} was cut while it was handed over, and "
+            "only that host knows whether it has it",
             left="state and image are here, whole",
             next_step=f"{finishing(identity, migration)}   (or, knowing that it does not run there: "
             f"bottle resume {identity} --force)",

@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from bottle.errors import MovedAway, NotFound
+from bottle.errors import NotFound
 from bottle.files import tree
-from bottle.model import CommitRecord, ContainerFacts, MigrationPhase, Stays
+from bottle.model import CommitRecord, ContainerFacts, Stays
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.operations.outside import left_outside, remove_outside
 from bottle.operations.settle import settle
 from bottle.operations.still import frozen
 from bottle.plan.garbage import Area
-from bottle.plan.guards import finishing, require_docker, require_here
+from bottle.plan.guards import require_docker, require_here, require_settled
 from bottle.store.state import BottleState
 from bottle.store.temporary import note_outside
 from migrate.bundle.file import BundleFile, require_free, writing
@@ -104,13 +104,7 @@ def _observe(context: Context, state: BottleState) -> ExportFacts:
 
 def _require_owner(state: BottleState) -> None:
     require_here(state.identity, state.tombstone.read(), "export")
-    migration = state.migration.read()
-    if migration is not None and migration.phase is MigrationPhase.HANDING_OFF:
-        raise MovedAway(
-            f"a move of {state.identity} to {migration.host} was cut while it was handed over",
-            left=UNCHANGED,
-            next_step=f"finish it first: {finishing(state.identity, migration)}",
-        )
+    require_settled(state.identity, state.migration.read())
 
 
 class _Export:

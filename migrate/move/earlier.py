@@ -6,7 +6,7 @@ from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.operations.settle import settle
-from bottle.plan.guards import finishing
+from bottle.plan.guards import require_settled
 from bottle.plan.history import commit_in_force, is_frozen_in
 from bottle.store.state import BottleState
 from migrate.host.commands import Clear
@@ -33,17 +33,6 @@ def name_there(state: BottleState, remote: Remote, options: MoveOptions) -> Iden
     return Identity.fresh(state.identity.agent)
 
 
-def require_not_cut(state: BottleState) -> None:
-    """Refuse a bottle of which only the far host knows who owns it. Raises Conflict."""
-    earlier = state.migration.read()
-    if earlier is not None and earlier.phase is MigrationPhase.HANDING_OFF:
-        raise Conflict(
-            f"a move of {state.identity} to {earlier.host} was cut while it was handed over",
-            left="nothing was changed",
-            next_step=f"finish it first: {finishing(state.identity, earlier)}",
-        )
-
-
 def copied(identity: Identity, earlier: MigrationRecord) -> str:
     """What is said of a copy that is there."""
     return f"the copy of commit {earlier.commit} of {identity} is on {earlier.host}, as {earlier.arrives_as}"
@@ -67,7 +56,7 @@ def arrived_before(transfer: Transfer) -> MoveAccount | None:
     earlier = state.migration.read()
     if earlier is not None and earlier.phase is MigrationPhase.HANDING_OFF:
         if options.keep or not _same_goal(earlier, remote, options):
-            require_not_cut(state)
+            require_settled(state.identity, earlier)
         arrived = settle_handoff(transfer.context, state, earlier, remote)
     elif options.keep:
         arrived = (

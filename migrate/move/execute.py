@@ -12,6 +12,7 @@ from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.operations.settle import settle
 from bottle.operations.still import frozen, stopped
+from bottle.plan.guards import require_settled
 from bottle.store.state import BottleState
 from migrate.contents.outside import require_consent
 from migrate.contents.packing import Packed, outgoing
@@ -19,7 +20,7 @@ from migrate.host.destination import Destination
 from migrate.host.payload import total
 from migrate.host.probe import probe
 from migrate.model import Presence
-from migrate.move.earlier import arrived_before, copied, name_there, require_not_cut, went_on_since
+from migrate.move.earlier import arrived_before, copied, name_there, went_on_since
 from migrate.move.facts import Observed, observe
 from migrate.move.files import beside, drop_what_is_stale, follow_workspace, pack_files, send_update, stage_files
 from migrate.move.handoff import hand_over
@@ -34,8 +35,8 @@ from migrate.secrets.policy import require_clean, send_along
 
 def plan(context: Context, state: BottleState, remote: Remote, options: MoveOptions) -> MovePlan:
     """What a move would do; nothing is changed. Raises what `plan_move` raises, or Conflict for one that was cut."""
-    require_not_cut(state)
     earlier, there = state.migration.read(), name_there(state, remote, options)
+    require_settled(state.identity, earlier)
     transfer = Transfer(context=context, state=state, remote=remote, options=options, arrives_as=there)
     seen = observe(transfer)
     is_there = seen.facts.host.presence is Presence.OWNED

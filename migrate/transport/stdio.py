@@ -9,12 +9,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from bottle.errors import ConnectionLost, RemoteError
 from bottle.text import printable
 from migrate.model import RemoteCommand, Reply
+from migrate.ports import Remote
 from migrate.transport.frames import MAGIC, Decoder, FrameKind, WireFrame, pieces
 from migrate.transport.framing import OUT_LIMIT, in_one_line
 
@@ -46,7 +46,7 @@ class _Pending:
     failure: RemoteError | None = None
 
 
-class StdioRemote:
+class StdioRemote(Remote):
     """A `migrate.ports.Remote` over two streams. When they end it stays lost; `on_loss` is then called, once."""
 
     def __init__(self, name: str, source: Source, sink: Sink, *, on_loss: Callable[[], None] = lambda: None) -> None:
@@ -114,14 +114,6 @@ class StdioRemote:
         """Say no more."""
         self._finished = True
         self._lose(RemoteError(f"the connection to {self._name} was closed before"))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _feed(self, number: int, pending: _Pending, stdin: Iterable[bytes]) -> None:
         for chunk in stdin:

@@ -4,11 +4,10 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from bottle.errors import RemoteError
 from migrate.model import RemoteCommand, Reply
+from migrate.ports import Remote
 from migrate.transport.conversation import exchange
 from migrate.transport.framing import wrap
 from migrate.transport.local import LocalProcess
@@ -22,7 +21,7 @@ class Faults:
     kill_after: int | None = None
 
 
-class LocalRemote:
+class LocalRemote(Remote):
     """A Remote without a network.
 
     `shell` is the login shell, an argument vector that takes `-c LINE`. `faults.cut_after` breaks the connection
@@ -57,14 +56,6 @@ class LocalRemote:
     def close(self) -> None:
         """Hang up."""
         self._closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _counted(self, stdin: Iterable[bytes], line: LocalProcess) -> Iterator[bytes]:
         for chunk in stdin:

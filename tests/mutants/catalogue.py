@@ -209,8 +209,8 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         (
             "a bottle with an unknown owner is removed",
-            "migration.phase is MigrationPhase.HANDING_OFF:",
-            "migration.phase is MigrationPhase.QUIESCING:",
+            "        require_settled(state.identity, state.migration.read())\n",
+            "",
         ),
     ),
     *_in(

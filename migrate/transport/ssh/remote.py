@@ -3,13 +3,13 @@
 import threading
 import time
 from collections.abc import Callable, Iterable
-from types import TracebackType
 from typing import Self
 
 from paramiko import Channel, ChannelException, Transport
 
 from bottle.errors import ConnectionLost, RemoteError
 from migrate.model import RemoteCommand, Reply, Target
+from migrate.ports import Remote
 from migrate.transport.conversation import exchange
 from migrate.transport.duplex import Dialogue
 from migrate.transport.framing import wrap
@@ -77,7 +77,7 @@ class _ChannelLine:
             return recv(_READ)
 
 
-class SshRemote:
+class SshRemote(Remote):
     """A `migrate.ports.Remote`. All runs share one connection; when it broke, the next run makes a new one.
 
     Retrying is the caller's affair: `run` raises ConnectionLost and has not repeated anything.
@@ -119,14 +119,6 @@ class SshRemote:
         with self._lock:
             self._closed = True
             self._hang_up()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _line(self, transport: Transport, patience: float) -> _ChannelLine:
         try:
