@@ -159,8 +159,7 @@ class Connection:
     def get(self, endpoint: str, doing: str, **params: str | int) -> Any:
         """The JSON answer to a question that docker-py has no method for, however long it takes."""
         with self.asked_to(doing):
-            response = _checked(self.patient.get(self._url(endpoint), params=params, timeout=PATIENT_SECONDS))
-            return response.json()
+            return self._request("GET", endpoint, params=params, timeout=PATIENT_SECONDS).json()
 
     def stream(self, endpoint: str, doing: str, **params: str | int) -> Iterator[bytes]:
         """The body of an answer in pieces of up to CHUNK bytes; a refusal is raised here, not at the first piece.
@@ -171,11 +170,8 @@ class Connection:
         with self.asked_to(doing):
             # Of an archive's stream, gzip would only be undone again here.
             headers = {"Accept-Encoding": "identity"}
-            response = _checked(
-                self.patient.get(
-                    self._url(endpoint), params=params, headers=headers, stream=True, timeout=(QUERY_SECONDS, None)
-                )
-            )
+            waits = (QUERY_SECONDS, None)
+            response = self._request("GET", endpoint, params=params, headers=headers, stream=True, timeout=waits)
         return self._pieces(response, doing)
 
     def _pieces(self, response: requests.Response, doing: str) -> Iterator[bytes]:
@@ -185,46 +181,40 @@ class Connection:
     def listen(self, endpoint: str, doing: str, **params: str) -> requests.Response:
         """The answer to a request whose body comes bit by bit; only its beginning has to come in QUERY_SECONDS."""
         with self.asked_to(doing):
-            return _checked(self.patient.get(self._url(endpoint), params=params, stream=True, timeout=QUERY_SECONDS))
+            return self._request("GET", endpoint, params=params, stream=True, timeout=QUERY_SECONDS)
 
     def post(self, endpoint: str, doing: str, body: Iterable[bytes], **params: str | int) -> None:
         """Send `body`, and read the answer, a stream of JSON, to its end. An error of `body` itself is raised as is."""
-        source = Body(body)
-        with source, self.asked_to(doing):
-            headers = {"Content-Type": "application/x-tar"}
-            response = _checked(
-                self.patient.post(
-                    self._url(endpoint), params=params, headers=headers, data=iter(source), stream=True,
-                    timeout=PATIENT_SECONDS,
-                )
-            )  # fmt: skip
-            with response:
-                for event in events(response.iter_content(None), doing):
-                    raise_error_of(event, doing)
+        with Body(body) as source, self.asked_to(doing), self._sent("POST", endpoint, params, source) as response:
+            for event in events(response.iter_content(None), doing):
+                raise_error_of(event, doing)
 
     def put(self, endpoint: str, doing: str, body: Iterable[bytes], **params: str | int) -> None:
         """Send `body`, a tar. An error of `body` itself is raised as is."""
-        source = Body(body)
-        with source, self.asked_to(doing):
-            headers = {"Content-Type": "application/x-tar"}
-            url = self._url(endpoint)
-            _checked(self.patient.put(url, params=params, headers=headers, data=iter(source), timeout=PATIENT_SECONDS))
+        with Body(body) as source, self.asked_to(doing):
+            self._sent("PUT", endpoint, params, source, stream=False)
 
     def upgrade(
         self, endpoint: str, doing: str, body: Mapping[str, Any] | None = None, **params: str | int
     ) -> requests.Response:
         """Turn the connection of a request, with `body` as its JSON, into a raw line in both directions."""
-        headers = {"Connection": "Upgrade", "Upgrade": "tcp"}
+        headers, waits = {"Connection": "Upgrade", "Upgrade": "tcp"}, (QUERY_SECONDS, None)
         with self.asked_to(doing):
-            return _checked(
-                self.patient.post(
-                    self._url(endpoint), params=params, headers=headers, json=body, stream=True,
-                    timeout=(QUERY_SECONDS, None),
-                )
-            )  # fmt: skip
+            return self._request(
+                "POST", endpoint, params=params, headers=headers, json=body, stream=True, timeout=waits
+            )
 
-    def _url(self, endpoint: str) -> str:
-        return f"{self.patient.base_url}/v{self.patient.api_version}{endpoint}"
+    def _sent(
+        self, method: str, endpoint: str, params: Mapping[str, str | int], tar: "Body", *, stream: bool = True
+    ) -> requests.Response:
+        headers = {"Content-Type": "application/x-tar"}
+        return self._request(
+            method, endpoint, params=params, headers=headers, data=iter(tar), stream=stream, timeout=PATIENT_SECONDS
+        )
+
+    def _request(self, method: str, endpoint: str, **how: Any) -> requests.Response:
+        url = f"{self.patient.base_url}/v{self.patient.api_version}{endpoint}"
+        return _checked(self.patient.request(method, url, **how))
 
 
 def _met_through(adapter: requests.adapters.BaseAdapter) -> tuple[str, Dialect]:

@@ -6,8 +6,6 @@ one. What a killed run leaves is labelled or tagged with an identity that only a
 
 import posixpath
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -15,7 +13,7 @@ from typing import BinaryIO, cast
 from bottle import transcript
 from bottle.errors import BottleError, EngineError, NotFound, UsageError, VerificationFailed
 from bottle.files import tree
-from bottle.files.atomic import write_atomic, writing
+from bottle.files.atomic import write_atomic
 from bottle.files.paths import require_openable
 from bottle.files.regular import read_regular
 from bottle.launch import container_mounts
@@ -140,7 +138,7 @@ def fork(context: Context, state: BottleState, request: ForkRequest) -> Forked:
         new = Identity.fresh(metadata.agent.name)
         plan = plan_fork(state.metadata(), state.commits(), state.committed_image(), request, new)
         _require_image(context, plan.origin, state.identity)
-        with _draft(context, new) as draft:
+        with context.home.drafted(new, "bottle fork", lambda draft: discard_draft(context, draft)) as draft:
             notes = _put_together(context, state, draft, plan)
             context.home.adopt(draft)
     origin = plan.metadata.copied_from
@@ -178,22 +176,6 @@ def _require_image(context: Context, commit: CommitRecord, identity: Identity) -
             left="nothing was made",
             next_step=f"bottle history {identity}; docker image ls {identity.committed_repository}",
         )
-
-
-@contextmanager
-def _draft(context: Context, new: Identity) -> Iterator[BottleState]:
-    """A folder for the new bottle, locked; when something fails, it goes, and what the engine made for it too."""
-    draft = context.home.draft(new)
-    with writing(draft.path):
-        draft.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft.path.mkdir(mode=0o700)
-    try:
-        with draft.locked("bottle fork"):
-            yield draft
-    except BaseException:
-        if not context.home.bottle(new).exists():
-            discard_draft(context, draft)
-        raise
 
 
 def discard_draft(context: Context, draft: BottleState) -> None:

@@ -1,5 +1,7 @@
 """`$BOTTLE_HOME`: the state folders of all bottles, made, found and named."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +52,21 @@ class StateHome:
     def draft(self, identity: Identity) -> BottleState:
         """The folder in which a bottle is put together that is not one yet; `adopt` makes it one."""
         return BottleState(identity, self.states / f".{identity}{DRAFT}")
+
+    @contextmanager
+    def drafted(self, identity: Identity, purpose: str, undo: Callable[[BottleState], object]) -> Iterator[BottleState]:
+        """A draft, locked. Where something fails before it is a bottle, `undo` takes away what was made for it."""
+        draft = self.draft(identity)
+        with writing(draft.path):
+            self.states.mkdir(mode=0o700, parents=True, exist_ok=True)
+            draft.path.mkdir(mode=0o700)
+        try:
+            with draft.locked(purpose):
+                yield draft
+        except BaseException:
+            if not self.bottle(identity).exists():
+                undo(draft)
+            raise
 
     def adopt(self, draft: BottleState) -> BottleState:
         """Make a bottle of a draft that has all it needs, in one step. Raises NameTaken."""

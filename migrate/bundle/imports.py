@@ -111,7 +111,7 @@ class _Import:
         history = history_here(contents.commits, self._identity)
         commit = next(commit for commit in history if commit.number == manifest.commit.number)
         granted.require(self._request.agree, LEFT, f"a copy of {origin.identity}")
-        with self._draft() as draft:
+        with self._context.home.drafted(self._identity, "bottle import", self._undo) as draft:
             self._load(contents)
             volumes = tuple(self._fill(member) for member in manifest.of(MemberKind.VOLUME))
             unset = self._receive_workspace(draft)
@@ -147,23 +147,8 @@ class _Import:
         seen = info if engine.is_local else replace(info, root_dir="")
         require_disks(self._context.home.path, self._manifest, seen, self._workspace)
 
-    @contextmanager
-    def _draft(self) -> Iterator[BottleState]:
-        """A locked folder for the new bottle; when something fails it goes, and all that was made besides it."""
-        draft = self._context.home.draft(self._identity)
-        with writing(draft.path):
-            draft.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            draft.path.mkdir(mode=0o700)
-        try:
-            with draft.locked("bottle import"):
-                yield draft
-        except BaseException:
-            if not self._context.home.bottle(self._identity).exists():
-                self._undo(draft)
-            raise
-
     def _undo(self, draft: BottleState) -> None:
-        """Leave nothing; hides no error, as it raises none."""
+        """Leave nothing of what was made; hides no error, as it raises none."""
         for path in (self._near, self._workspace):
             if path is not None and _inode(path) == self._inode is not None:
                 tree.discard(path)

@@ -597,7 +597,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "if image is None and (image, image) !=",
         ),
         ("an import's volume is not verified", "        if there != sent.value:\n", "        if not sent:\n"),
-        ("a failed import leaves its halves", "                self._undo(draft)\n", "                pass\n"),
+        ("a failed import leaves its halves", '"bottle import", self._undo)', '"bottle import", lambda _: None)'),
     ),
     # --- what comes from elsewhere ---
     *_in(
