@@ -128,7 +128,7 @@ def test_many_threads_each_have_a_line(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert not errors
-    assert descriptors() == before
+    assert descriptors() <= before  # what another test left may be collected meanwhile
 
 
 def test_ctrl_c_does_not_reach_ssh() -> None:
