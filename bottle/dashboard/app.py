@@ -160,9 +160,8 @@ class Dashboard(Acting):
         self._changed = False
         if key[:2] == self._wanted[:2] and key and key[2] != self._wanted[2]:
             self._changed = True
-            self.tell(
-                Message(text=f"request {key[1]} of {key[0]} has changed: look at it again", style="$text-warning")
-            )
+            status = self.query_one("#status", StatusLine)
+            self.tell(status.message.warned(f"request {key[1]} of {key[0]} has changed: look at it again"))
         self._wanted, self._detail = key, None
         if view is not None and request is not None:
             self.query_one("#pane", Pane).show((("reading …", ""),))

@@ -4,7 +4,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from textual.app import ComposeResult
 from textual.containers import VerticalGroup
@@ -17,6 +17,7 @@ from bottle.text import laid_out, printable
 
 _LINES = 4  # that are shown; `e` shows all of them
 _ALL = 10_000  # characters of each part
+_FAILED = "$text-error"
 _INTERVAL = 0.25  # seconds between two lines of one phase
 
 
@@ -34,12 +35,18 @@ class Message:
     def of_error(cls, error: BottleError) -> "Message":
         """An error: what happened, what state is left, the next command."""
         left = (f"state: {error.left}",) if error.left else ()
-        return cls(text=error.what, line=error.next_step, notes=left, details=error.details, style="$text-error")
+        return cls(text=error.what, line=error.next_step, notes=left, details=error.details, style=_FAILED)
 
     @classmethod
     def of_outcome(cls, outcome: Outcome) -> "Message":
         """Something that was done."""
         return cls(text=outcome.text, line=outcome.line, notes=outcome.notes, style="$text-success")
+
+    def warned(self, text: str) -> "Message":
+        """A warning in its place, or below it where it tells of what failed: what to type next stays in sight."""
+        if self.style != _FAILED:
+            return Message(text=text, style="$text-warning")
+        return replace(self, notes=tuple(dict.fromkeys((*self.notes, text))))
 
     def said(self) -> Iterator[tuple[str, str]]:
         """What happened, in texts with their styles."""

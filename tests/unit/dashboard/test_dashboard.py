@@ -186,6 +186,8 @@ def test_what_is_approved_is_what_was_shown(world: World) -> None:
             await screen.press("y")
             await screen.see("has changed since", "next:  bottle capability show", newer.digest[:12])
             await screen.until(lambda: newer.digest in screen.read())
+            await screen.see("has changed: look at it again")
+            await screen.see("has changed since", "next:  bottle capability show", newer.digest[:12])
 
     run(play)
     assert world.status(bottle) is Status.RUNNING
