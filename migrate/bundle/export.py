@@ -18,7 +18,7 @@ from bottle.plan.garbage import Area
 from bottle.plan.guards import require_docker, require_here, require_settled
 from bottle.store.state import BottleState
 from bottle.store.temporary import note_outside
-from migrate.bundle.file import BundleFile, require_free, writing
+from migrate.bundle.file import BundleFile, require_free, writing_bundle
 from migrate.bundle.format import BundledCommit, BundleManifest, VolumePlace
 from migrate.bundle.inspection import inspect_bundle
 from migrate.bundle.members import Packing, links_out, members_of, one_tar
@@ -230,7 +230,7 @@ class _Export:
         )
         note = partial(note_outside, self._folder)  # `prune`, and the next export, find it by that
         with (
-            writing(self._file, manifest, sources, self._context.progress, note=note) as temporary,
+            writing_bundle(self._file, manifest, sources, self._context.progress, note=note) as temporary,
             BundleFile.open(temporary) as written,
         ):
             inspect_bundle(written, self._context.progress)  # what import would refuse must not pass for a bundle

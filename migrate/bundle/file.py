@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from bottle.errors import Conflict, NotFound, PreflightRefused, VerificationFailed
-from bottle.files.atomic import cannot_write, sync_folder
+from bottle.files.atomic import sync_folder, writing
 from bottle.ports import Progress
 from bottle.tar.chunks import CHUNK
 from bottle.words import size
@@ -164,7 +164,7 @@ def require_bundle_space(target: Path, needed: int) -> None:
 
 
 @contextmanager
-def writing(
+def writing_bundle(
     target: Path,
     manifest: BundleManifest,
     sources: Mapping[str, Path | bytes],
@@ -183,7 +183,7 @@ def writing(
     require_bundle_space(target, total)
     temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(6)}.part")
     note(temporary)
-    try:
+    with writing(target):
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file, progress.phase(f"writing {target.name}", total):
@@ -197,8 +197,6 @@ def writing(
         finally:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
-    except OSError as exc:
-        raise cannot_write(target, exc) from exc
 
 
 def _pieces(document: bytes, manifest: BundleManifest, sources: Mapping[str, Path | bytes]) -> Iterator[bytes]:
