@@ -33,6 +33,10 @@ _FOR_BUILDKIT = (
 )
 # https://docs.docker.com/build/buildkit/frontend: what an engine does not know yet, a frontend of its own does.
 _FOR_SYNTAX = f"{_MEND}; heredocs need Docker 23, or `# syntax=docker/dockerfile:1` as the first line"
+# https://github.com/moby/moby, image/cache/cache.go: where an image on the same base is removed while the engine looks
+# through them for a step that it has done before, the build fails.
+_CACHE_GONE = re.compile(r'unable to find image "sha256:[0-9a-f]{64}"')
+_AGAIN = 3
 
 
 class Builds(Part):
@@ -65,16 +69,23 @@ class Builds(Part):
         return self._dialect.product is Product.DOCKER
 
     def _by_engine(self, tar: IO[bytes], log: BuildLog, **options: object) -> None:
+        message = self._failure(tar, log, options)
+        for _ in range(_AGAIN):
+            if message is None or _CACHE_GONE.match(message) is None:
+                break
+            tar.seek(0)
+            message = self._failure(tar, log, options)
+        if message is not None:
+            raise log.failure("", message, _advice(message, _FOR_BUILDKIT))
+
+    def _failure(self, tar: IO[bytes], log: BuildLog, options: Mapping[str, object]) -> str | None:
+        """Have the engine build; what ended it, None where it came to its end."""
         output = EngineOutput(log)
         try:
             stream = self._patient.build(fileobj=tar, custom_context=True, rm=True, forcerm=True, **options)
-            for event in events(stream, f"build {options['tag']}"):
-                message = output.see(event)
-                if message is not None:
-                    raise log.failure("", message, _advice(message, _FOR_BUILDKIT))
+            return next(filter(None, map(output.see, events(stream, f"build {options['tag']}"))), None)
         except docker.errors.APIError as error:
-            message = str(error.explanation or error)
-            raise log.failure("", message, _advice(message, _FOR_BUILDKIT)) from error
+            return str(error.explanation or error)
 
 
 def _by_buildx(build: BuildxBuild, dockerfile: bytes, environ: Mapping[str, str], log: BuildLog) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.client import HTTPException, IncompleteRead
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import docker.errors
@@ -25,9 +26,10 @@ from docker.credentials.errors import CredentialsNotFound, StoreError
 from bottle.docker_engine import DockerEngine, connection
 from bottle.docker_engine.base import label_filters, readable_folder, split_tag
 from bottle.docker_engine.configs import NO_HEALTHCHECK, commit_config, create_config
-from bottle.docker_engine.connection import Body, container_ref, events, image_ref
+from bottle.docker_engine.connection import Body, Connection, container_ref, events, image_ref
 from bottle.docker_engine.contents import upper_folder
 from bottle.docker_engine.context import build_context
+from bottle.docker_engine.dialect import Dialect
 from bottle.docker_engine.failures import translate, translated
 from bottle.docker_engine.streams import Demultiplexer, unframed
 from bottle.errors import (
@@ -434,6 +436,29 @@ def test_a_build_that_fails_shows_its_step_and_last_lines(
     assert caught.value.details[-1] == "line 49"
     assert "line 5\n" not in caught.value.what
     assert "0123" not in caught.value.what
+
+
+GONE = {"error": f'unable to find image "sha256:{"b0" * 32}"', "errorDetail": {}}
+
+
+@pytest.mark.parametrize(("answers", "asked"), [([[GONE], []], 2), ([[GONE]] * 4, 4), ([[{"error": "no"}]], 1)])
+def test_a_build_goes_on_where_an_image_beside_it_was_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: list[list[dict[str, object]]], asked: int
+) -> None:
+    sent: list[bytes] = []
+
+    def build_there(**options: Any) -> Iterator[bytes]:
+        sent.append(options["fileobj"].read())
+        return (json.dumps(event).encode() for event in answers[len(sent) - 1])
+
+    client = SimpleNamespace(build=build_there, dialect=Dialect())
+    monkeypatch.setattr(Connection, "_connected", lambda _: (client, client))
+    monkeypatch.setattr("bottle.docker_engine.builds.has_buildx", lambda _: False)
+    with suppress(BuildFailed):
+        build(DockerEngine({}), tmp_path)
+        assert answers[-1] == []
+    assert len(sent) == asked
+    assert len(set(sent)) == 1  # all of the context, each time
 
 
 @pytest.mark.parametrize(("header", "by_client"), [(b"", True), (PODMAN, False)])
