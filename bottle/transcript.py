@@ -129,7 +129,9 @@ def capture(
 def _outermost(paths: tuple[str, ...]) -> tuple[str, ...]:
     """The paths that are not below another one, each once."""
     return tuple(
-        path for path in dict.fromkeys(paths) if not any(path != other and is_below(path, other) for other in paths)
+        path
+        for path in dict.fromkeys(paths)
+        if not any(path != other and path.startswith(other.rstrip("/") + "/") for other in paths)
     )
 
 

@@ -74,6 +74,15 @@ def link(engine: FakeEngine, path: str, target: str) -> None:
     engine.write("one", path, node=FakeNode(type=tarfile.SYMTYPE, target=target))
 
 
+@pytest.mark.parametrize("other", ["/root/.demo/", "/root/.demo//", "/root/.demo/log"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_is_named_twice_is_saved(engine: FakeEngine, folder: Path, other: str, turned: bool) -> None:
+    """Neither spelling gives way to the other one, so that none is left."""
+    paths = ("/root/.demo", other)
+    capture(engine, "one", paths[::-1] if turned else paths, folder)
+    assert (folder / "files/root/.demo/log").read_bytes() == b"line\n"
+
+
 @pytest.mark.parametrize("target", ["/data/demo", "../data/demo", "//data/./demo"])
 def test_what_a_transcript_is_a_link_to_is_saved_and_comes_back(engine: FakeEngine, folder: Path, target: str) -> None:
     engine.erase("one", "/root/.demo")
