@@ -124,8 +124,8 @@ def _look_at(folder: Path, wanted: Callable[[str], bool]) -> Index:
 
 
 def _make(worktree: Worktree, folder: Path, place: Path, git: Git, *, trial: bool) -> None:
-    form = "sha256" if worktree.sha256 else "sha1"
-    git.run("init", "--quiet", "--template=", f"--object-format={form}", "repository", cwd=place)
+    form = ("--object-format=sha256",) if worktree.sha256 else ()  # which a git before 2.29 does not know
+    git.run("init", "--quiet", "--template=", *form, "repository", cwd=place)
     made = place / "repository" / ".git"
     _carry_settings(read_settings(Path(worktree.admin), Path(worktree.common), git), made, git)
     with _held(worktree.admin) as admin, _held(worktree.common) as common:
