@@ -4,6 +4,7 @@ BottleError                 1  failed
 ├── BuildFailed             1
 ├── EndedAtOnce             1
 ├── AnswerLost              1  it was done, and could not be told
+├── TreeUnfit               1  a layer cannot be written of what has changed; caught: the engine commits
 ├── StateDamaged            1
 │   └── StateTooNew         1
 ├── UsageError              2
@@ -70,6 +71,10 @@ class EndedAtOnce(BottleError):
 
 class AnswerLost(BottleError):
     """What was asked for was done, and its answer could not be printed."""
+
+
+class TreeUnfit(BottleError):
+    """What a container has written cannot be told as a layer of what changed; it is committed another way."""
 
 
 class StateDamaged(BottleError):

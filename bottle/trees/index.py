@@ -1,0 +1,185 @@
+"""An index: what a tree holds, folder by folder, parents first and names sorted, as one walk has found it.
+
+On disk it is one line of JSON, the header, and then frames, little endian, without padding:
+
+```
+u32 length of path · u32 length of data · i64 newest · u8 flags · path · data
+```
+`path` is relative to the top, in bytes, empty for the top itself. `data` are the entries, each `u32 mode · u64 inode ·
+u64 size · i64 mtime · i64 ctime · u32 uid · u32 gid · u32 links · u64 device · u16 length of name · name`; times are
+nanoseconds since 1970. `newest` is the largest ctime among them. The last frame has the flag END, and as `newest` the
+CRC-32 of all frames before it.
+"""
+
+import json
+import stat
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any, BinaryIO, NamedTuple
+
+from bottle.errors import StateDamaged
+
+SCHEMA = 1
+OPAQUE, SOCKETS, END = 1, 2, 4  # flags of a folder: nothing below it shows through; it has sockets; there is no more
+FIXED = struct.Struct("<IQQqqIIIQH")
+_FRAME = struct.Struct("<IIqB")
+_LONGEST = 1 << 30
+
+
+class Entry(NamedTuple):
+    """What stands in a folder. Times are nanoseconds since 1970; `size` is that of a file, in bytes."""
+
+    name: bytes
+    mode: int
+    inode: int
+    size: int
+    mtime: int
+    ctime: int
+    uid: int
+    gid: int
+    links: int
+    device: int
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder."""
+        return stat.S_ISDIR(self.mode)
+
+    @property
+    def is_whiteout(self) -> bool:
+        """Whether it is overlay's mark of something deleted (Linux, Documentation/filesystems/overlayfs.rst)."""
+        return stat.S_ISCHR(self.mode) and self.device == 0
+
+    @property
+    def is_socket(self) -> bool:
+        """Whether it is a socket, of which no tar knows."""
+        return stat.S_ISSOCK(self.mode)
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether it is no folder, and has more than one name."""
+        return self.links > 1 and not stat.S_ISDIR(self.mode)
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """One folder of an index; `data` are its entries, packed."""
+
+    path: bytes
+    data: bytes
+    newest: int
+    flags: int = 0
+
+    @property
+    def opaque(self) -> bool:
+        """Whether overlay shows nothing of what lies below it."""
+        return bool(self.flags & OPAQUE)
+
+    def entries(self) -> Iterator[Entry]:
+        """What is in it, by name."""
+        data, position = self.data, 0
+        while position < len(data):
+            *facts, length = FIXED.unpack_from(data, position)
+            position += FIXED.size
+            yield Entry(data[position : position + length], *facts)
+            position += length
+
+
+def pack(entry: Entry) -> bytes:
+    """An entry as it stands in `Folder.data`."""
+    return FIXED.pack(*entry[1:], len(entry.name)) + entry.name
+
+
+def sort_key(path: bytes) -> bytes:
+    """By which paths stand in the order of an index: a folder, all that is below it, and then its next sibling."""
+    return path.replace(b"/", b"\0")
+
+
+def is_within(path: bytes, folder: bytes) -> bool:
+    """Whether `path` is `folder` or below it."""
+    return not folder or path == folder or path.startswith(folder + b"/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What an index belongs to, without which it says nothing.
+
+    `container` is the id of a container, `place` the folder of what it has written and `inode` that folder's, and
+    `diff_ids` are the layers of the image that shows what is indexed. What has a ctime of `synced_at` or later, in
+    nanoseconds since 1970, may have been changed after it was looked at.
+    """
+
+    container: str
+    place: str
+    inode: int
+    synced_at: int
+    diff_ids: tuple[str, ...] = ()
+
+    def of(self, diff_ids: tuple[str, ...]) -> "Header":
+        """The same, of another image."""
+        return replace(self, diff_ids=diff_ids)
+
+
+def write_index(file: BinaryIO, header: Header, folders: Iterable[Folder]) -> None:
+    """Write an index. Raises what `folders` raises, or OSError."""
+    file.write(json.dumps({"schema": SCHEMA, **asdict(header)}).encode() + b"\n")
+    write_folders(file, folders)
+
+
+def write_folders(file: BinaryIO, folders: Iterable[Folder]) -> None:
+    """The frames of an index, without its header."""
+    crc = 0
+    for folder in folders:
+        frame = _FRAME.pack(len(folder.path), len(folder.data), folder.newest, folder.flags) + folder.path + folder.data
+        crc = zlib.crc32(frame, crc)
+        file.write(frame)
+    file.write(_FRAME.pack(0, 0, crc, END))
+
+
+def read_header(file: BinaryIO) -> Header:
+    """The header of an index. Raises StateDamaged."""
+    try:
+        document: Any = json.loads(file.readline(1 << 20))
+    except (ValueError, RecursionError) as exc:
+        raise _damaged("its header is none") from exc
+    match document:
+        case {
+            "schema": 1,
+            "container": str(container),
+            "place": str(place),
+            "inode": int(inode),
+            "synced_at": int(synced_at),
+            "diff_ids": list(diff_ids),
+        } if all(isinstance(each, str) for each in diff_ids):
+            return Header(
+                container=container, place=place, inode=inode, synced_at=synced_at, diff_ids=tuple(diff_ids)
+            )
+        case _:
+            raise _damaged("its header says something else")
+
+
+def read_folders(file: BinaryIO) -> Iterator[Folder]:
+    """The folders of an index, from behind its header. Raises StateDamaged where it is cut off or was changed."""
+    crc = 0
+    while True:
+        head = file.read(_FRAME.size)
+        if len(head) < _FRAME.size:
+            raise _damaged("it is cut off")
+        path, data, newest, flags = _FRAME.unpack(head)
+        if flags & END:
+            if newest != crc:
+                raise _damaged("its check sum is another one")
+            return
+        if path + data > _LONGEST:
+            raise _damaged("it has a folder that is too large")
+        body = file.read(path + data)
+        if len(body) < path + data:
+            raise _damaged("it is cut off")
+        crc = zlib.crc32(body, zlib.crc32(head, crc))
+        yield Folder(body[:path], body[path:], newest, flags)
+
+
+def _damaged(what: str) -> StateDamaged:
+    return StateDamaged(f"the index of what was committed is damaged: {what}")

@@ -1,0 +1,172 @@
+"""Reads what a delta names out of a folder: each thing as it stands in a layer, head and content, and nothing twice."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from bottle.errors import TreeUnfit
+from bottle.files.opentree import OpenTree
+from bottle.files.regular import OPEN_FILE
+from bottle.trees.delta import FolderDelta
+from bottle.trees.index import Entry
+from bottle.trees.member import FILE, FOLDER, HARD_LINK, SYMLINK, head, join, kind_of, padding
+
+_PIECE = 1 << 20
+_GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.ESTALE}
+_NO_ATTRIBUTES = {errno.ENOTSUP, errno.ENODATA}
+_OVERLAY = ("trusted.overlay.", "user.overlay.")
+_ELSEWHERE = ("redirect", "metacopy")  # the content is not here, but below (Linux, overlayfs.rst)
+_CAPABILITY = "security.capability"
+_SECURITY = "security."  # labels of a host's own policies, but for the capability
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A folder (whose `name` is empty) or something in it, as it stands in a tar: `size` bytes, all of them in `chunks`."""
+
+    folder: bytes
+    name: bytes
+    size: int
+    chunks: Iterator[bytes]
+
+
+def members(top: Path, deltas: Iterable[FolderDelta]) -> Iterator[Member]:
+    """What `deltas` name below `top`, in their order, folders before what is in them; of a file's names the first has it.
+
+    A member's chunks are read before the next one is asked for. What is something else by now, or gone, is left out; a
+    file that has become shorter ends in zeros. Raises TreeUnfit for what cannot be told in a layer, or OSError.
+    """
+    linked: dict[int, bytes] = {}
+    with OpenTree(top) as tree:
+        for delta in deltas:
+            try:
+                folder = tree.folder(os.fsdecode(delta.path))
+            except OSError as exc:
+                if exc.errno not in _GONE:
+                    raise
+                continue
+            if delta.entry is not None:
+                yield _folder(folder, delta.path, delta.entry)
+            for leaf in delta.leaves:
+                member = _leaf(folder, delta.path, leaf, linked)
+                if member is not None:
+                    yield member
+
+
+def _folder(descriptor: int, path: bytes, entry: Entry) -> Member:
+    data = _head(path + b"/", FOLDER, entry, attributes=_attributes(descriptor))
+    return Member(path, b"", len(data), iter((data,)))
+
+
+def _leaf(folder: int, path: bytes, entry: Entry, linked: dict[int, bytes]) -> Member | None:
+    """What is called so in a folder, if it is what the index has; `linked` are the first names of files with several."""
+    name = join(path, entry.name)
+    if entry.is_linked and (first := linked.setdefault(entry.inode, name)) != name:
+        data = _head(name, HARD_LINK, entry, link=first)
+        return Member(path, entry.name, len(data), iter((data,)))
+    try:
+        if stat.S_ISREG(entry.mode):
+            return _file(folder, path, entry, name)
+        return _special(folder, path, entry, name)
+    except OSError as exc:
+        if exc.errno not in _GONE:
+            raise
+        return None
+
+
+def _file(folder: int, path: bytes, entry: Entry, name: bytes) -> Member | None:
+    descriptor = os.open(entry.name, OPEN_FILE, dir_fd=folder)
+    try:
+        if os.fstat(descriptor).st_ino != entry.inode:
+            os.close(descriptor)
+            return None
+        data = _head(name, FILE, entry, size=entry.size, attributes=_attributes(descriptor))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    size = len(data) + entry.size + -entry.size % 512
+    return Member(path, entry.name, size, _content(descriptor, data, entry.size))
+
+
+def _content(descriptor: int, before: bytes, size: int) -> Iterator[bytes]:
+    """The head, and exactly `size` bytes of a file, in full blocks; closes it."""
+    try:
+        left = size
+        piece = os.read(descriptor, min(left, _PIECE)) if left else b""
+        left -= len(piece)
+        if not left:
+            yield b"".join((before, piece, padding(size)))
+            return
+        yield before
+        yield piece
+        for piece in iter(partial(os.read, descriptor, _PIECE), b""):
+            yield piece[:left]
+            left -= min(left, len(piece))
+            if not left:
+                break
+        while left:
+            yield bytes(min(left, _PIECE))
+            left -= min(left, _PIECE)
+        yield padding(size)
+    finally:
+        os.close(descriptor)
+
+
+def _special(folder: int, path: bytes, entry: Entry, name: bytes) -> Member:
+    """A symlink, fifo or device; there is no listxattrat, and the descriptor's entry in /proc is a short path."""
+    link = os.readlink(entry.name, dir_fd=folder) if stat.S_ISLNK(entry.mode) else b""
+    attributes = _attributes(b"/proc/self/fd/%d/%b" % (folder, entry.name))
+    device = (os.major(entry.device), os.minor(entry.device))
+    kind = SYMLINK if link else kind_of(entry.mode)
+    data = _head(name, kind, entry, link=link, device=device, attributes=attributes)
+    return Member(path, entry.name, len(data), iter((data,)))
+
+
+def _head(
+    path: bytes,
+    kind: bytes,
+    entry: Entry,
+    *,
+    size: int = 0,
+    link: bytes = b"",
+    device: tuple[int, int] = (0, 0),
+    attributes: dict[bytes, bytes] | None = None,
+) -> bytes:
+    return head(
+        path,
+        kind,
+        mode=entry.mode,
+        uid=entry.uid,
+        gid=entry.gid,
+        size=size,
+        mtime=entry.mtime,
+        link=link,
+        device=device,
+        attributes=attributes or {},
+    )
+
+
+def _attributes(file: int | bytes) -> dict[bytes, bytes] | None:
+    """The extended attributes of a file that are its own, ACLs and the capability among them; None: there are none.
+
+    Raises TreeUnfit where overlay keeps the content somewhere else.
+    """
+    follow = isinstance(file, int)
+    try:
+        names = os.listxattr(file, follow_symlinks=follow)
+    except OSError as exc:
+        if exc.errno in _NO_ATTRIBUTES:
+            return None
+        raise
+    found = {}
+    for name in names:
+        if name.startswith(_OVERLAY):
+            if name.rpartition(".")[2] in _ELSEWHERE:
+                raise TreeUnfit(f"overlay keeps parts of the container's files elsewhere ({name})")
+        elif name == _CAPABILITY or not name.startswith(_SECURITY):
+            found[os.fsencode(name)] = os.getxattr(file, name, follow_symlinks=follow)
+    return found
