@@ -1,8 +1,9 @@
 """The layers of an image: as they come out of an engine, and the ports that read them and squash them."""
 
-from collections.abc import Generator, Iterator, Mapping, Set
+from collections.abc import Generator, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 from bottle.model import ImageFacts
 from bottle.naming import Identity
@@ -42,6 +43,15 @@ class ImageDocuments:
     known: Mapping[str, KnownBlob] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewLayer:
+    """A layer that somebody has written: `path` is its plain tar, of `size` bytes, and `diff_id` the digest of that."""
+
+    diff_id: str
+    size: int
+    path: Path
+
+
 class LayerSource(Protocol):
     """Somebody who can read the layers of an image. Every implementation passes one contract suite."""
 
@@ -65,4 +75,25 @@ class LayerSquasher(Protocol):
 
         Its layers are `base`, the diff ids that `ref` begins with, and one for all of the others. Raises a BottleError
         when that is not possible; `ref` is as it was in any case, and `tag` is no image then.
+        """
+
+
+class LayerAppender(Protocol):
+    """Somebody who makes an image of another one's layers and new ones."""
+
+    def append(
+        self,
+        ref: str,
+        below: tuple[str, ...],
+        layers: Sequence[NewLayer],
+        config: Mapping[str, Any],
+        *,
+        tag: str,
+        comment: str = "",
+    ) -> ImageFacts:
+        """Make the image `tag` of `below`, with which the layers of image `ref` begin, and of `layers` above them.
+
+        `config` is how it runs, in Docker's spelling (OCI image-spec, config.md, `config`). Raises NotFound where there
+        is no `ref`, or another BottleError when the engine does not take it or makes something else of it; `tag` is no
+        image then.
         """

@@ -117,3 +117,24 @@ def commit_config(spec: CommitSpec, container: Mapping[str, Any], image: Mapping
     if healthcheck and (running.get("Healthcheck") or {}).get("Test") == NO_HEALTHCHECK["Test"]:
         config["Healthcheck"] = healthcheck
     return config
+
+
+def committed_config(spec: CommitSpec, container: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str, Any]:
+    """What the engine makes of `commit_config`: the config of the image that a commit would make.
+
+    (moby, daemon/commit.go, merge.) Of what is only a container's, such as its host name, an image has no use.
+    """
+    running: Mapping[str, Any] = container.get("Config") or {}
+    config = commit_config(spec, container, image)
+    for name in ("User", "WorkingDir", "StopSignal"):
+        config[name] = config.get(name) or running.get(name) or ""
+    config["Env"] = list(running.get("Env") or ())
+    config["Labels"] = {**(running.get("Labels") or {}), **config["Labels"]}
+    for name in ("ExposedPorts", "Volumes"):
+        config[name] = dict(running.get(name) or {})
+    healthcheck = running.get("Healthcheck")
+    if healthcheck and "Healthcheck" not in config:
+        config["Healthcheck"] = healthcheck
+    if not config["Entrypoint"] and not config["Cmd"]:
+        config["Cmd"] = list(running.get("Cmd") or ())
+    return {name: value for name, value in config.items() if value}

@@ -10,7 +10,7 @@ from typing import Any
 
 from bottle import facts
 from bottle.docker_engine.base import Part, label_filters, split_tag
-from bottle.docker_engine.configs import commit_config, create_config
+from bottle.docker_engine.configs import commit_config, committed_config, create_config
 from bottle.docker_engine.connection import container_ref, image_ref
 from bottle.docker_engine.events import DockerEvents
 from bottle.docker_engine.failures import refused
@@ -187,6 +187,12 @@ class Containers(Part):
                 container["Id"], repository=repository, tag=tag, message=spec.message, pause=False, **told
             )
             return facts.image_facts(self._dialect.image(self._patient.inspect_image(answer["Id"])))
+
+    def commit_config(self, ref: str, spec: CommitSpec) -> Mapping[str, Any]:
+        """The config that the image of such a commit has."""
+        with self._asked_to(f"look at container {ref}"):
+            container = self._quick.inspect_container(container_ref(ref))
+            return committed_config(spec, container, self._image_of(container))
 
     def _image_of(self, container: Mapping[str, Any]) -> Mapping[str, Any]:
         """The inspect answer of a container's image; empty where the image is gone, which a containerd store allows."""

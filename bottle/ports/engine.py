@@ -8,7 +8,7 @@ contract is held by one test suite that runs against every implementation.
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from bottle.model import (
     Change,
@@ -102,6 +102,9 @@ class Containers(Protocol):
 
         The engine may finish the image though the answer is lost: look for the nonce label before trying again.
         """
+
+    def commit_config(self, ref: str, spec: CommitSpec) -> Mapping[str, Any]:
+        """The config that the image of such a commit has, in Docker's spelling; for who makes that image himself."""
 
 
 class Contents(Protocol):

@@ -12,6 +12,7 @@ state/<identity>/            0700
   former                     the ids of containers that it left here when it moved away, and that are not its own since
   paused                     what its container was paused for, which is to go on
   transcript/                the last snapshot of the agent's transcript
+  trees/<number>             what its container had written at a commit, to tell later what has changed since
   preserved                  marker: survives session-end cleanup
   rebuild                    marker: its own Dockerfile is newer than the last commit, and resume builds it
   requests/<number>.json     capability requests, taken in from the bottle
@@ -22,7 +23,9 @@ state/<identity>/            0700
 ```
 """
 
+import os
 import re
+from collections.abc import Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +67,7 @@ DOCKERFILE = "Dockerfile"
 TRANSCRIPT = "transcript"
 ARRIVED = "arrived"
 LOCK = "lock"
+TREES = "trees"
 
 # What of a state folder is of this host alone: it goes to no other one, and what comes from one holds none of it.
 HOST_ONLY = frozenset(
@@ -77,6 +81,7 @@ HOST_ONLY = frozenset(
         FORMER,
         PAUSED,
         ARRIVED,
+        TREES,
         f"{TRANSCRIPT}.old",
         f"{TRANSCRIPT}.new",
     }
@@ -167,6 +172,19 @@ class BottleState:
     def write_commits(self, commits: tuple[CommitRecord, ...]) -> None:
         """Replace the history."""
         self._history.write(CommitHistory(commits=commits))
+
+    def index(self, number: int) -> Path:
+        """Where the index of commit `number` is, if it has one."""
+        return self.path / TREES / str(number)
+
+    def keep_indexes(self, numbers: Set[int]) -> None:
+        """Throw away the indexes of all commits but these."""
+        folder = self.path / TREES
+        with writing(folder):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            for name in os.listdir(folder):
+                if not name.isdecimal() or int(name) not in numbers:
+                    (folder / name).unlink()
 
     def committed_image(self) -> str | None:
         """The tag that resume uses, or None when the bottle was never committed."""

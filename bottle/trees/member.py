@@ -5,7 +5,7 @@ bytes as they are, as Go's archive/tar reads them and so every engine does.
 """
 
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 BLOCK = 512
 FILE, HARD_LINK, SYMLINK, DEVICE_C, DEVICE_B, FOLDER, FIFO = b"0", b"1", b"2", b"3", b"4", b"5", b"6"
@@ -67,14 +67,11 @@ def head(
     return _extension(records) + block if records else block
 
 
-def whiteout(folder: bytes, name: bytes) -> bytes:
-    """The member that says of something below that it was deleted."""
-    return head(join(folder, WHITEOUT + name), FILE)
-
-
-def opaque_mark(folder: bytes) -> bytes:
-    """The member that says of a folder that nothing of it shows that lies below."""
-    return head(join(folder, OPAQUE_MARK), FILE)
+def marks(folder: bytes, *, opaque: bool, gone: Iterable[bytes]) -> bytes:
+    """The members that say of a folder that nothing of it shows that lies below, or which names in it do not."""
+    names = [OPAQUE_MARK] if opaque else []
+    names += [WHITEOUT + name for name in gone]
+    return b"".join(head(join(folder, name), FILE) for name in names)
 
 
 def join(folder: bytes, name: bytes) -> bytes:

@@ -13,7 +13,7 @@ from bottle.files.opentree import OpenTree
 from bottle.files.regular import OPEN_FILE
 from bottle.trees.delta import FolderDelta
 from bottle.trees.index import Entry
-from bottle.trees.member import FILE, FOLDER, HARD_LINK, SYMLINK, head, join, kind_of, padding
+from bottle.trees.member import FILE, FOLDER, HARD_LINK, SYMLINK, head, join, kind_of, marks, padding
 
 _PIECE = 1 << 20
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.ESTALE}
@@ -26,10 +26,13 @@ _SECURITY = "security."  # labels of a host's own policies, but for the capabili
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A folder (whose `name` is empty) or something in it, as it stands in a tar: `size` bytes, all of them in `chunks`."""
+    """What a layer says of a folder, as it stands in a tar: `size` bytes, all of them in `chunks`.
+
+    `name` is that of something in it, empty for the folder itself, and None for the marks of what is gone.
+    """
 
     folder: bytes
-    name: bytes
+    name: bytes | None
     size: int
     chunks: Iterator[bytes]
 
@@ -51,10 +54,18 @@ def members(top: Path, deltas: Iterable[FolderDelta]) -> Iterator[Member]:
                 continue
             if delta.entry is not None:
                 yield _folder(folder, delta.path, delta.entry)
+            if delta.opaque or delta.gone:
+                yield marks_of(delta)
             for leaf in delta.leaves:
                 member = _leaf(folder, delta.path, leaf, linked)
                 if member is not None:
                     yield member
+
+
+def marks_of(delta: FolderDelta) -> Member:
+    """What a delta says of a folder by marks."""
+    data = marks(delta.path, opaque=delta.opaque, gone=delta.gone)
+    return Member(delta.path, None, len(data), iter((data,)))
 
 
 def _folder(descriptor: int, path: bytes, entry: Entry) -> Member:

@@ -196,20 +196,9 @@ class Containers(Part):
         """Freeze a container's filesystem into an image."""
         container = self._container(ref)
         origin = self._images[container.image]
-        environment = dict(pair.split("=", 1) for pair in origin.config.get("Env") or ())
-        environment |= dict(container.spec.env)
-        config = {
-            **origin.config,
-            "Env": [f"{name}={value}" for name, value in environment.items()],
-            "Entrypoint": list(spec.defaults.entrypoint),
-            "Cmd": list(spec.defaults.command),
-            "User": spec.defaults.user or ("0" if container.spec.user or origin.config.get("User") else ""),
-            "WorkingDir": container.spec.workdir,
-            "Labels": {**container.labels, **dict(spec.labels)},
-        }
         image = FakeImage(
             layers=(*origin.layers, layer_between(container.base, container.tree)),
-            config=config,
+            config=self.commit_config(ref, spec),
             created=self.clock(),
             architecture=origin.architecture,
             comment=spec.message,
@@ -218,3 +207,19 @@ class Containers(Part):
         facts = self._facts(self._keep(image, (spec.tag,)))
         self._tell(EventKind.COMMIT, container)
         return facts
+
+    def commit_config(self, ref: str, spec: CommitSpec) -> Mapping[str, Any]:
+        """The config that the image of such a commit has."""
+        container = self._container(ref)
+        origin = self._images[container.image]
+        environment = dict(pair.split("=", 1) for pair in origin.config.get("Env") or ())
+        environment |= dict(container.spec.env)
+        return {
+            **origin.config,
+            "Env": [f"{name}={value}" for name, value in environment.items()],
+            "Entrypoint": list(spec.defaults.entrypoint),
+            "Cmd": list(spec.defaults.command),
+            "User": spec.defaults.user or ("0" if container.spec.user or origin.config.get("User") else ""),
+            "WorkingDir": container.spec.workdir,
+            "Labels": {**container.labels, **dict(spec.labels)},
+        }

@@ -1,0 +1,129 @@
+"""Makes an image of layers that the engine has and new ones above them, by an archive that holds the new ones only."""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bottle.errors import BottleError, NotFound, VerificationFailed
+from bottle.files import tree
+from bottle.layers import ImageDocuments, LayerSource, NewLayer
+from bottle.model import ImageFacts, Store
+from bottle.ports import Engine, Silent
+from migrate.image.load_archive import Archive, choose_codec, compose, fed
+from migrate.image.spool import DirectorySpool
+from migrate.model import Blob, Codec
+from migrate.tar.compression import packed, pieces_of
+
+_UNTOUCHED = "the images are as they were"
+
+
+class Appender:
+    """Implements `bottle.layers.LayerAppender`. `folder` is where layers are packed, for a store that keeps them so."""
+
+    def __init__(self, engine: Engine, source: LayerSource, folder: Path) -> None:
+        self._engine = engine
+        self._source = source
+        self._folder = folder
+
+    def append(
+        self,
+        ref: str,
+        below: tuple[str, ...],
+        layers: Sequence[NewLayer],
+        config: Mapping[str, Any],
+        *,
+        tag: str,
+        comment: str = "",
+    ) -> ImageFacts:
+        """As `bottle.layers.LayerAppender.append`."""
+        facts = self._source.image(ref)
+        if facts.diff_ids[: len(below)] != below:
+            raise VerificationFailed(f"{ref} does not begin with the layers that are to lie below", left=_UNTOUCHED)
+        documents = self._documents(ref)
+        diff_ids = (*below, *(layer.diff_id for layer in layers))
+        new = [layer.diff_id for layer in layers]
+        try:
+            archive = compose(
+                config=appended_config(documents.config, len(below), new, config, comment),
+                diff_ids=diff_ids,
+                blobs={layer.diff_id: self._blob(layer) for layer in layers},
+                tag=tag,
+                store=self._engine.info().store,
+                known=documents.known,
+            )
+            self._load(archive, tag)
+            return self._verified(tag, diff_ids)
+        finally:
+            tree.discard(self._folder)
+
+    def _load(self, archive: Archive, tag: str) -> None:
+        try:
+            self._engine.load(fed(archive, packed, Silent()))
+        except BaseException:
+            with suppress(BottleError):  # after a load that failed, the containerd store has the tag and not the image
+                self._engine.remove_image(tag)
+            raise
+
+    def _documents(self, ref: str) -> ImageDocuments:
+        for part in self._source.read(ref, set(), Silent()):
+            if isinstance(part, ImageDocuments):
+                return part
+        raise VerificationFailed(f"the config of {ref} cannot be read", left=_UNTOUCHED)
+
+    def _blob(self, layer: NewLayer) -> Blob:
+        """As the archive is to hold it: a store that keeps what it is given gets it compressed."""
+        info = self._engine.info()
+        if info.store is Store.CLASSIC:
+            return Blob(
+                diff_id=layer.diff_id,
+                diff_size=layer.size,
+                digest=layer.diff_id,
+                size=layer.size,
+                codec=Codec.NONE,
+                path=layer.path,
+            )
+        spool = DirectorySpool(self._folder, choose_codec(info.version, info.store), level=1, threads=2)
+        with spool.writer() as writer:
+            for piece in pieces_of(layer.path):
+                writer.write(piece)
+            return writer.keep()
+
+    def _verified(self, tag: str, diff_ids: tuple[str, ...]) -> ImageFacts:
+        image = self._engine.image(tag)
+        if image is None:
+            raise NotFound(f"the engine has read an image and has no {tag}", left=_UNTOUCHED)
+        if image.diff_ids != diff_ids:
+            raise VerificationFailed(f"the engine made another image of {tag} than it was given", left=_UNTOUCHED)
+        return image
+
+
+def appended_config(
+    document: bytes, depth: int, layers: Sequence[str], config: Mapping[str, Any], comment: str
+) -> bytes:
+    """An image's document with its lowest `depth` layers and `layers` above them (OCI image-spec, config.md)."""
+    before: dict[str, Any] = json.loads(document)
+    now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    kept = {key: before[key] for key in ("architecture", "os", "os.version", "os.features", "variant") if key in before}
+    made = {"created": now, "created_by": "bottle commit", "comment": comment}
+    return json.dumps(
+        {
+            **kept,
+            "created": now,
+            "config": dict(config),
+            "rootfs": {"type": "layers", "diff_ids": [*before["rootfs"]["diff_ids"][:depth], *layers]},
+            "history": [*_history(before, depth), *(made for _ in layers)],
+        },
+        sort_keys=True,
+    ).encode()
+
+
+def _history(document: Mapping[str, Any], depth: int) -> list[Any]:
+    """The entries of the lowest `depth` layers; of a history that does not fit the layers, none can be told."""
+    history = document.get("history") or []
+    full = [number for number, entry in enumerate(history) if not entry.get("empty_layer")]
+    if len(full) != len(document["rootfs"]["diff_ids"]):
+        return [{"created_by": "a layer of the agent's image"}] * depth
+    return list(history[: full[depth]] if depth < len(full) else history)
