@@ -49,18 +49,26 @@ def make_context(
 
 @dataclass(frozen=True)
 class _Layers:
-    """The LayerSource of an engine, loaded when somebody reads a layer, as most commands do not."""
+    """The LayerSource of an engine, loaded when somebody reads a layer, as most commands do not.
+
+    The engine's folders, which take a fraction of the time; its archive where they are not here, or not ours to read.
+    """
 
     engine: Engine
 
     @cached_property
     def _source(self) -> LayerSource:
-        from migrate.image.save_stream import SaveStreamSource  # noqa: PLC0415  (as said above)
+        from migrate.image.engine_folders import EngineFolders  # noqa: PLC0415  (as said above)
+        from migrate.image.first_that_can import FirstThatCan  # noqa: PLC0415
+        from migrate.image.save_stream import SaveStreamSource  # noqa: PLC0415
 
-        return SaveStreamSource(self.engine)
+        return FirstThatCan(EngineFolders(self.engine), SaveStreamSource(self.engine))
 
     def image(self, ref: str) -> ImageFacts:
         return self._source.image(ref)
+
+    def way(self) -> str:
+        return self._source.way()
 
     def read(self, ref: str, wanted: Set[str], progress: Progress) -> Generator[LayerStream | ImageDocuments]:
         return self._source.read(ref, wanted, progress)

@@ -58,6 +58,12 @@ class LayerSource(Protocol):
     def image(self, ref: str) -> ImageFacts:
         """The image. Raises NotFound."""
 
+    def way(self) -> str:
+        """From where layers are read, in one line: the last time or, before there was one, the next.
+
+        Where a better way is not taken, that line says why. Raises VerificationFailed where this one cannot be taken.
+        """
+
     def read(self, ref: str, wanted: Set[str], progress: Progress) -> Generator[LayerStream | ImageDocuments]:
         """The layers of an image one by one, in one pass, and its documents last.
 

@@ -10,23 +10,22 @@ A name in the archive serves to skip what need not be read; which layer somethin
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Generator, Iterable, Iterator, Sequence, Set
 from contextlib import suppress
 from itertools import chain
 from typing import Protocol
 
-from bottle.errors import NotFound, VerificationFailed
+from bottle.errors import VerificationFailed
 from bottle.layers import ImageDocuments, KnownBlob, LayerStream
 from bottle.model import ImageFacts
 from bottle.ports import Progress
 from bottle.tar.chunks import ChunkReader, reading
 from bottle.tar.reader import Member, TarStream
+from migrate.image.documents import MAX_DOCUMENT, ImageFinder, found, known_blobs, parsed
 from migrate.model import Codec
 from migrate.tar.compression import SNIFF, Meter, decompress, digest_of, metered, sniff, told
 
-MAX_DOCUMENT = 8 << 20
 # What is kept of an archive until its manifest.json says which document is the config.
 _MAX_KEPT = 32 << 20
 
@@ -42,11 +41,8 @@ _CONTAINER_CONFIG = (
 )
 
 
-class ImageSaver(Protocol):
+class ImageSaver(ImageFinder, Protocol):
     """The part of an Engine that is needed here."""
-
-    def image(self, ref: str) -> ImageFacts | None:
-        """The image, or None."""
 
     def save(self, ref: str) -> Iterator[bytes]:
         """The engine's archive of an image, as `docker save` writes it."""
@@ -60,10 +56,11 @@ class SaveStreamSource:
 
     def image(self, ref: str) -> ImageFacts:
         """As `LayerSource.image`."""
-        facts = self._engine.image(ref)
-        if facts is None:
-            raise NotFound(f"there is no image {ref}", next_step="docker image ls")
-        return facts
+        return found(self._engine, ref)
+
+    def way(self) -> str:
+        """As `LayerSource.way`."""
+        return "from the engine's archive, as docker save writes it"
 
     def read(self, ref: str, wanted: Set[str], progress: Progress) -> Generator[LayerStream | ImageDocuments]:
         """As `LayerSource.read`: the archive is read no further than it takes."""
@@ -151,7 +148,7 @@ class _Pass:
         """Keep what may be the config; learn from the image's manifest which compressed blob is which layer."""
         if digest_of(content) != digest:
             raise VerificationFailed(f"the bytes of {digest} are not those that its name says")
-        match _parse(content):
+        match parsed(content):
             case {"rootfs": dict()}:
                 self._kept += len(content)
                 if self._kept > _MAX_KEPT:
@@ -164,13 +161,13 @@ class _Pass:
                 blobs = [layer.get("digest") for layer in layers if isinstance(layer, dict)]
                 if len(blobs) == len(self._diff_ids):
                     self._packed = {str(b): i for b, i in zip(blobs, self._diff_ids, strict=True)}
-                    self._known = dict(_known(layers, self._diff_ids))
+                    self._known = dict(known_blobs(layers, self._diff_ids))
             case _:
                 pass
 
     def _config(self) -> bytes:
         """The config that manifest.json names, which is the one that the image's id leads to, where it leads to one."""
-        match None if self._manifest is None else _parse(self._manifest):
+        match None if self._manifest is None else parsed(self._manifest):
             case [{"Config": str(name)}]:
                 match = _BLOB.fullmatch(name) or _LEGACY_CONFIG.fullmatch(name)
             case _:
@@ -186,22 +183,6 @@ def _until_damage(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Not everything that begins like compressed data is: that is damage only if the blob is not what it is called."""
     with suppress(VerificationFailed):
         yield from pieces
-
-
-def _known(layers: Sequence[object], diff_ids: Sequence[str]) -> Iterator[tuple[str, KnownBlob]]:
-    for layer, diff_id in zip(layers, diff_ids, strict=True):
-        match layer:
-            case {"digest": str(digest), "size": int(size), "mediaType": str(media_type)}:
-                yield diff_id, KnownBlob(digest=digest, size=size, media_type=media_type)
-            case _:
-                continue
-
-
-def _parse(document: bytes) -> object:
-    try:
-        return json.loads(document)
-    except (ValueError, RecursionError):
-        return None
 
 
 def legacy_names(diff_ids: Sequence[str]) -> dict[str, str]:

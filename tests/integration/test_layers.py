@@ -13,14 +13,18 @@ from typing import Protocol
 import docker
 import pytest
 
-from bottle.facts import image_facts
-from bottle.layers import KnownBlob
-from bottle.model import ImageFacts, Store
+from bottle.errors import VerificationFailed
+from bottle.facts import engine_info, image_facts
+from bottle.layers import ImageDocuments, KnownBlob
+from bottle.model import EngineInfo, ImageFacts, Store
 from bottle.naming import Identity
+from bottle.ports import Silent
+from migrate.image.engine_folders import EngineFolders
 from migrate.image.load_archive import Archive, Layer, choose_codec, compose
 from migrate.image.save_stream import SaveStreamSource
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob
+from migrate.tar.compression import digest_of
 from tests.contract.layers import LayerSourceContract, Subject, read
 from tests.hosts import DockerHost
 from tests.integration.smallimage import build_small
@@ -42,6 +46,9 @@ class Machine(Protocol):
 
     def docker(self, *args: str, stdin: bytes | None = None) -> bytes: ...
 
+    def root(self) -> Path:
+        """Where the root of its filesystem is seen from here."""
+
 
 @dataclass
 class Outer:
@@ -49,6 +56,9 @@ class Outer:
 
     client: docker.DockerClient
     name: str = "outer"
+
+    def root(self) -> Path:
+        return Path("/")
 
     def docker(self, *args: str, stdin: bytes | None = None) -> bytes:
         api = self.client.api
@@ -67,6 +77,8 @@ class Outer:
                 return b""
             case ("version",):
                 return str(api.version()["Version"]).encode()
+            case ("info",):
+                return json.dumps(api.info()).encode()
             case ("make", base, tag, script):
                 made = self.client.containers.create(base, ["sh", "-c", script], network_mode="none")
                 try:
@@ -90,11 +102,16 @@ class Far:
     host: DockerHost
     name: str
 
+    def root(self) -> Path:
+        return Path(f"/proc/{self.host.container.attrs['State']['Pid']}/root")
+
     def docker(self, *args: str, stdin: bytes | None = None) -> bytes:
         run = self.host.docker
         match args:
             case ("version",):
                 return run("version", "--format", "{{.Server.Version}}").stdout.strip()
+            case ("info",):
+                return run("info", "--format", "{{json .}}").stdout
             case ("rmi", ref):
                 return run("rmi", "--force", ref).stdout
             case ("make", base, tag, script):
@@ -114,9 +131,10 @@ class Far:
 
 @dataclass
 class Saver:
-    """The part of an Engine that SaveStreamSource uses, over a Machine."""
+    """The part of an Engine that sources of layers use, over a Machine."""
 
     machine: Machine
+    is_local: bool = True
 
     def image(self, ref: str) -> ImageFacts | None:
         try:
@@ -125,6 +143,9 @@ class Saver:
             if "o such image" not in str(exc):
                 raise
             return None
+
+    def info(self) -> EngineInfo:
+        return engine_info(json.loads(self.machine.docker("info")), {})
 
     def save(self, ref: str) -> Iterator[bytes]:
         whole = self.machine.docker("save", ref)
@@ -203,6 +224,42 @@ class TestSaveStream(LayerSourceContract):
     def subject(self, request: pytest.FixtureRequest, bottles: dict[str, Bottle]) -> Subject:
         bottle = bottles[request.param]
         return Subject(source=SaveStreamSource(Saver(bottle.machine)), ref=bottle.ref, diff_ids=bottle.facts.diff_ids)
+
+
+class TestEngineFolders(LayerSourceContract):
+    """The contract, for every engine whose folders can be seen from here."""
+
+    @pytest.fixture(params=ENGINES)
+    def subject(self, request: pytest.FixtureRequest, bottles: dict[str, Bottle]) -> Subject:
+        bottle = bottles[request.param]
+        source = EngineFolders(Saver(bottle.machine), bottle.machine.root())
+        try:
+            source.way()
+        except VerificationFailed as exc:
+            pytest.skip(exc.what)
+        return Subject(source=source, ref=bottle.ref, diff_ids=bottle.facts.diff_ids)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_the_folders_and_the_archive_say_the_same(name: str, bottles: dict[str, Bottle]) -> None:
+    bottle = bottles[name]
+    told = []
+    for source in (
+        EngineFolders(Saver(bottle.machine), bottle.machine.root()),
+        SaveStreamSource(Saver(bottle.machine)),
+    ):
+        wanted = set(bottle.facts.diff_ids)
+        layers = {}
+        for part in source.read(bottle.ref, wanted, Silent()):
+            if isinstance(part, ImageDocuments):
+                told.append((layers, part))
+                break
+            content = b"".join(part.chunks)
+            layers[digest_of(content)] = content
+            wanted.discard(digest_of(content))
+    assert told[0] == told[1]
+    assert set(told[0][0]) == set(bottle.facts.diff_ids)
+    assert bool(told[0][1].known) is (name == "containerd")
 
 
 def prove(machine: Machine, tag: str, bottle: Bottle) -> None:

@@ -17,7 +17,8 @@ import zstandard
 
 from bottle.errors import VerificationFailed
 from bottle.model import ImageFacts
-from migrate.image.save_stream import MAX_DOCUMENT, SaveStreamSource, legacy_names
+from migrate.image.documents import MAX_DOCUMENT
+from migrate.image.save_stream import SaveStreamSource, legacy_names
 from migrate.image.spool import DirectorySpool
 from migrate.model import Codec
 from tests.contract.layers import LayerSourceContract, Subject, read as read_layers
