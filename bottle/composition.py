@@ -4,14 +4,15 @@ See docs/LIBRARY.md.
 """
 
 import os
-from collections.abc import Generator, Mapping, Set
+from collections.abc import Generator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from bottle.docker_engine import DockerEngine
 from bottle.home import default_home
-from bottle.layers import ImageDocuments, LayerSource, LayerSquasher, LayerStream
+from bottle.layers import ImageDocuments, LayerAppender, LayerSource, LayerSquasher, LayerStream, NewLayer
 from bottle.model import ImageFacts
 from bottle.naming import Identity
 from bottle.operations import Context
@@ -44,6 +45,7 @@ def make_context(
         runtime=default_runtime() if runtime is None else runtime,
         progress=progress,
         squasher=_Squasher(engine, layers, state.path, progress),
+        appender=_Appender(engine, layers, state.path),
     )
 
 
@@ -91,3 +93,30 @@ class _Squasher:
 
     def squash(self, identity: Identity, ref: str, *, base: tuple[str, ...], tag: str) -> ImageFacts:
         return self._squasher.squash(identity, ref, base=base, tag=tag)
+
+
+@dataclass(frozen=True)
+class _Appender:
+    """The LayerAppender of an engine, loaded when a commit is made."""
+
+    engine: Engine
+    layers: LayerSource
+    home: Path
+
+    @cached_property
+    def _appender(self) -> LayerAppender:
+        from migrate.image.append import Appender  # noqa: PLC0415  (as said above)
+
+        return Appender(self.engine, self.layers, self.home)
+
+    def append(
+        self,
+        ref: str,
+        below: tuple[str, ...],
+        layers: Sequence[NewLayer],
+        config: Mapping[str, Any],
+        *,
+        tag: str,
+        comment: str = "",
+    ) -> ImageFacts:
+        return self._appender.append(ref, below, layers, config, tag=tag, comment=comment)

@@ -10,7 +10,7 @@ import fcntl
 import os
 import stat
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 
@@ -127,6 +127,11 @@ def dropped_by_commit(layer: Path, transcript: tuple[str, ...] = ()) -> tuple[st
         if any(is_below(f"/{node.path}", each) for each in transcript):
             copy.see(node, f"/{node.path}")
     return (*commit.lines(), *(f"the transcript's copy beside the image: {line}" for line in copy.lines()))
+
+
+def sockets_dropped(names: Sequence[str]) -> tuple[str, ...]:
+    """What a commit of changes will drop, which is nothing but sockets."""
+    return (_line(Trait.SOCKET, list(names)),) if names else ()
 
 
 def dropped_by_archive(volume: Path) -> tuple[str, ...]:

@@ -99,6 +99,10 @@ class Identity:
         """Tag of a commit in flight that gives way to its squashed form: without one it could be anybody's work."""
         return f"{self.committing(nonce)}-unfolded"
 
+    def part(self, nonce: str, number: int) -> str:
+        """Tag of an image that has the first layers of a commit in flight, and is of no use without it."""
+        return f"{self.committing(nonce)}-part-{number}"
+
     def is_in_flight(self, tag: str) -> bool:
         """Whether only a commit in flight is called `tag`."""
         return tag.startswith(self.committing(""))

@@ -1,13 +1,20 @@
 """`commit`: freeze a bottle into an image and record it; a crash at any point leaves the last commit in force."""
 
-import os
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from bottle import transcript
-from bottle.errors import BottleError, EngineError, NotFound, StillPaused, VerificationFailed
-from bottle.launch import bare_spec, container_mounts
+from bottle.errors import (
+    BottleError,
+    EngineError,
+    EngineUnreachable,
+    NotFound,
+    StillPaused,
+    TreeUnfit,
+    VerificationFailed,
+)
+from bottle.launch import bare_spec, container_mounts, is_below
 from bottle.losses import dropped_by_commit, unseen, worth_telling
 from bottle.model import (
     SCHEMA,
@@ -22,17 +29,18 @@ from bottle.model import (
     Status,
 )
 from bottle.naming import LABEL_AGENT, LABEL_COMMIT, LABEL_IDENTITY, LABEL_NONCE, LABEL_SCHEMA, Identity
+from bottle.operations.bydelta import Made, commit_changes, rename_index
 from bottle.operations.context import Context
 from bottle.operations.inforce import put_in_force
 from bottle.operations.pause import paused
 from bottle.operations.requests import collect_notes
 from bottle.operations.retain import retain
+from bottle.operations.room import free_room
 from bottle.operations.secrets import hide_secrets
 from bottle.operations.settle import settle, take_over
 from bottle.operations.weighing import added_by_commits
 from bottle.plan.commit import DEEPEST, CommitFacts, CommitPlan, layers_to_fold, plan_commit, record_of
 from bottle.plan.guards import require_docker
-from bottle.ports import Engine
 from bottle.store.state import BottleState
 from bottle.tar.chunks import reading
 from bottle.tar.reader import TarStream
@@ -46,7 +54,8 @@ class Committed:
     `size` are the bytes that its container has written since it was made, and `adds` those that the commit adds to what
     it stands on, as the history has it, None where nobody can tell. `left_out` names what is mounted and so no part of
     it, `dropped` what Docker's commit does not keep. `save_line` carries the image by hand. `expired` are the numbers
-    of older commits that the agent's `keep` let go, `squashed` is how many of the bottle's own layers became one.
+    of older commits that the agent's `keep` let go, `squashed` is how many of the bottle's own layers became one. `way` says how
+    it was made, and why not out of what changed, if so; `unchanged`: it has no layer of its own, as nothing has changed.
     """
 
     identity: Identity
@@ -57,6 +66,8 @@ class Committed:
     adds: int | None = None
     expired: tuple[int, ...] = ()
     squashed: int = 0
+    way: str = ""
+    unchanged: bool = False
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -90,7 +101,7 @@ def commit(context: Context, state: BottleState, *, message: str = "", pause: bo
 
 def commit_locked(context: Context, state: BottleState, *, message: str, pause: bool) -> Committed:
     """`commit` for a caller that holds the bottle's lock and has settled what was left."""
-    container, plan = observe_commit(context, state, pause=pause)
+    container, plan = observe_commit(context, state, pause=pause, briefly=True)
     hide_secrets(context, container)
     for note in collect_notes(context, state):
         context.progress.note(note)
@@ -99,35 +110,62 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
         nonce=secrets.token_hex(16), number=plan.number, message=encodable(message), container_id=container.id
     )
     state.intent.write(intent)
-    image, dropped, frozen = _freeze(context, state, intent, container, plan)
-    if container.status.alive and not plan.pause and container.status is not Status.PAUSED:
-        dropped += _skipped(context, container, image)
-    image, squashed = _shallow(context, metadata, intent, image)
+    made = _made(context, state, intent, container, plan)
+    image, squashed = _shallow(context, state, intent, made.image)
     mark = ContainerMark(container_id=container.id, started_at=container.started_at, running=container.status.alive)
-    record = record_of(metadata, intent, image, mark, created_at=context.now(), parent=plan.parent, dropped=dropped)
+    record = record_of(
+        metadata, intent, image, mark, created_at=context.now(), parent=plan.parent, dropped=made.dropped
+    )
     put_in_force(context, state, record)
     state.intent.clear()
-    if frozen is not None:
-        made = f"commit {record.number} of {metadata.identity} is made and in force; {frozen.left}"
-        raise StillPaused(frozen.what, left=made, next_step=frozen.next_step) from frozen
+    if made.frozen is not None:
+        left = f"commit {record.number} of {metadata.identity} is made and in force; {made.frozen.left}"
+        raise StillPaused(made.frozen.what, left=left, next_step=made.frozen.next_step) from made.frozen
     return Committed(
         identity=metadata.identity,
         commit=record,
         left_out=plan.left_out,
-        dropped=dropped,
-        size=plan.size,
+        dropped=made.dropped,
+        size=made.size,
         squashed=squashed,
+        way=made.way,
+        unchanged=made.unchanged,
     )
 
 
-def _freeze(
+def _made(
     context: Context, state: BottleState, intent: CommitIntent, container: ContainerFacts, plan: CommitPlan
-) -> tuple[ImageFacts, tuple[str, ...], StillPaused | None]:
-    """The image of a container that is still, and what it lacks; also why the container does not go on, if so.
-
-    What was committed is good then, and is to be recorded first.
-    """
+) -> Made:
+    """The commit's image, which has its place among the bottle's: of what has changed, or by the engine, as it can be."""
     metadata = state.metadata()
+    spec = _commit_spec(metadata, intent)
+    try:
+        made = commit_changes(context, state, container, spec, number=plan.number, pause=plan.pause)
+    except EngineUnreachable:
+        raise  # whether it is made is not known
+    except (TreeUnfit, VerificationFailed, EngineError) as exc:
+        return _made_by_engine(context, state, intent, container, plan, f"by the engine: {exc.what}")
+    take_over(context, state, intent, made.image, container)
+    with context.progress.phase("copying the transcript"):
+        lost = _transcript_of(context, state, metadata, made.image, container)
+    return replace(made, dropped=made.dropped + lost)
+
+
+def _made_by_engine(
+    context: Context,
+    state: BottleState,
+    intent: CommitIntent,
+    container: ContainerFacts,
+    plan: CommitPlan,
+    way: str,
+) -> Made:
+    """The image of a container that is still, whole: all it has written since it was made.
+
+    Where the container does not go on, what was committed is good, and is to be recorded first.
+    """
+    container, plan = observe_commit(context, state, pause=plan.pause)
+    metadata = state.metadata()
+    frozen = None
     try:
         with paused(context, state, container if plan.pause else None, "a commit"):
             with context.progress.phase(f"looking at what {container.name} wrote"):
@@ -138,8 +176,26 @@ def _freeze(
                 dropped += save_transcript(context, state, metadata, container)
     except StillPaused as exc:
         context.progress.note(f"{exc.what}; to let it go on: {exc.next_step}")
-        return image, dropped, exc
-    return image, dropped, None
+        frozen = exc
+    if container.status.alive and not plan.pause and container.status is not Status.PAUSED:
+        dropped += _skipped(context, container, image)
+    return Made(image=image, dropped=dropped, size=plan.size, way=way, frozen=frozen)
+
+
+def _transcript_of(
+    context: Context, state: BottleState, metadata: Metadata, image: ImageFacts, container: ContainerFacts
+) -> tuple[str, ...]:
+    """Copy the transcript out as it is in the image, while the agent goes on; what of it is mounted is in no image."""
+    mounts = container_mounts(metadata)
+    if not metadata.agent.transcript:
+        return ()
+    if any(is_below(path, mount.target) for path in metadata.agent.transcript for mount in mounts):
+        return save_transcript(context, state, metadata, container)
+    looked_into = context.engine.create(bare_spec(state.identity.draft, image.id))
+    try:
+        return save_transcript(context, state, metadata, replace(container, id=looked_into))
+    finally:
+        context.engine.remove_container(looked_into)
 
 
 def _added(context: Context, state: BottleState) -> int | None:
@@ -149,13 +205,13 @@ def _added(context: Context, state: BottleState) -> int | None:
     return None
 
 
-def _shallow(context: Context, metadata: Metadata, intent: CommitIntent, image: ImageFacts) -> tuple[ImageFacts, int]:
+def _shallow(context: Context, state: BottleState, intent: CommitIntent, image: ImageFacts) -> tuple[ImageFacts, int]:
     """Fold a commit that is deep, and say how many layers that took; where it fails, the commit stays what it is.
 
     The squashed one is made under the tag of a commit in flight: what dies here leaves one of the two in the commit's
     place, whole, for `settle` to adopt.
     """
-    engine, identity = context.engine, metadata.identity
+    engine, identity, metadata = context.engine, state.identity, state.metadata()
     count = layers_to_fold(metadata.base, image.diff_ids)
     if context.squasher is None or not count:
         return image, 0
@@ -175,6 +231,7 @@ def _shallow(context: Context, metadata: Metadata, intent: CommitIntent, image: 
     engine.remove_image(draft)
     with suppress(BottleError):  # garbage from now on
         engine.remove_image(given_up)
+    rename_index(state, intent.number, shallow.diff_ids)
     return shallow, count
 
 
@@ -193,10 +250,16 @@ def save_transcript(
     return ()
 
 
-def observe_commit(context: Context, state: BottleState, *, pause: bool) -> tuple[ContainerFacts, CommitPlan]:
-    """The container to be committed, and how. Raises what `plan_commit` raises; nothing is changed."""
+def observe_commit(
+    context: Context, state: BottleState, *, pause: bool, briefly: bool = False
+) -> tuple[ContainerFacts, CommitPlan]:
+    """The container to be committed, and how. Raises what `plan_commit` raises; nothing is changed.
+
+    `briefly`: what it has written is not looked at, as whoever commits reads it all anyway.
+    """
     metadata = state.metadata()
     container = context.container(metadata.identity)
+    looked_at = container if not briefly else None
     facts = CommitFacts(
         metadata=metadata,
         tombstone=state.tombstone.read(),
@@ -204,24 +267,13 @@ def observe_commit(context: Context, state: BottleState, *, pause: bool) -> tupl
         container=container,
         base=context.engine.image(container.image) if container else None,
         commits=state.commits(),
-        changes=context.engine.changes(container.id) if container else (),
-        size=context.engine.writable_size(container.id) if container else 0,
-        free=_free(context.engine),
+        changes=context.engine.changes(looked_at.id) if looked_at else (),
+        size=context.engine.writable_size(looked_at.id) if looked_at else 0,
+        free=free_room(context.engine),
     )
     plan = plan_commit(facts, pause=pause)
     assert container is not None  # plan_commit refuses a bottle without one
     return container, plan
-
-
-def _free(engine: Engine) -> int | None:
-    """What the engine's disk has free, None where that cannot be told: this machine's disk is not another's."""
-    if not engine.is_local:
-        return None
-    try:
-        facts = os.statvfs(engine.info().root_dir)
-    except OSError:
-        return None  # the engine hides its folder
-    return facts.f_bavail * facts.f_frsize
 
 
 def _commit_spec(metadata: Metadata, intent: CommitIntent) -> CommitSpec:

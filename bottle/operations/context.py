@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bottle.errors import NameTaken
-from bottle.layers import LayerSource, LayerSquasher
+from bottle.layers import LayerAppender, LayerSource, LayerSquasher
 from bottle.model import ContainerFacts
 from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations.finding import find_containers
@@ -23,7 +23,7 @@ class Context:
 
     `runtime` is where secrets are handed to containers.
 
-    Without a `squasher`, commits get deeper until Docker allows no more. `chains` are the layers of images that
+    Without a `squasher`, commits get deeper until Docker allows no more; without an `appender`, each holds everything. `chains` are the layers of images that
     were looked at, by id.
     """
 
@@ -35,6 +35,7 @@ class Context:
     progress: Progress = field(default_factory=Silent)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     squasher: LayerSquasher | None = None
+    appender: LayerAppender | None = None
     chains: dict[str, Chain] = field(default_factory=dict)
 
     @property

@@ -105,10 +105,15 @@ def _require_room(facts: CommitFacts, container: ContainerFacts) -> None:
             left=_AS_IT_WAS,
             next_step=f"docker export {container.name} | docker import - flattened",
         )
-    if facts.free is not None and facts.size > facts.free:
+    require_space(identity, facts.size, facts.free)
+
+
+def require_space(identity: Identity, wanted: int, free: int | None) -> None:
+    """Refuse a snapshot of `wanted` bytes for which the engine's disk has no space. Raises PreflightRefused."""
+    if free is not None and wanted > free:
         raise PreflightRefused(
-            f"the snapshot of {identity} needs {size(facts.size)} (holes of sparse files are written out), "
-            f"and the engine's disk has {size(facts.free)} free",
+            f"the snapshot of {identity} needs {size(wanted)} (holes of sparse files are written out), "
+            f"and the engine's disk has {size(free)} free",
             left=_AS_IT_WAS,
             next_step="docker system df",
         )

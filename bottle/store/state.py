@@ -23,7 +23,6 @@ state/<identity>/            0700
 ```
 """
 
-import os
 import re
 from collections.abc import Set
 from contextlib import AbstractContextManager
@@ -182,9 +181,9 @@ class BottleState:
         folder = self.path / TREES
         with writing(folder):
             folder.mkdir(mode=0o700, exist_ok=True)
-            for name in os.listdir(folder):
-                if not name.isdecimal() or int(name) not in numbers:
-                    (folder / name).unlink()
+            for path in folder.iterdir():
+                if not path.name.isdecimal() or int(path.name) not in numbers:
+                    path.unlink()
 
     def committed_image(self) -> str | None:
         """The tag that resume uses, or None when the bottle was never committed."""

@@ -50,16 +50,6 @@ def layer_delta(
     old.finish()
 
 
-def split_links(before: Iterable[Folder], after: Iterable[Folder], synced_at: int) -> Set[int]:
-    """The inodes of which some names have changed, and not all: moving a folder leaves the files in it as they are."""
-    seen: dict[int, int] = {}
-    for folder in layer_delta(before, after, synced_at):
-        for leaf in folder.leaves:
-            if leaf.is_linked:
-                seen[leaf.inode] = seen.get(leaf.inode, leaf.links) - 1
-    return {inode for inode, missing in seen.items() if missing}
-
-
 @dataclass(slots=True)
 class _Level:
     """A folder on the way to the one in hand. `anew`: its folders that are not those of before, and what was there."""
@@ -106,9 +96,7 @@ def _entered(above: _Level | None, folder: Folder, old: Folder | None, synced_at
     name = folder.path.rpartition(b"/")[2]
     fresh = above is not None and (above.fresh or name in above.anew)
     replaces = above is not None and not above.fresh and above.anew.get(name, False)
-    if old is None or fresh:
-        old, fresh = None, True
-    elif folder.opaque and not old.opaque:  # the same inode number, but what was there was removed
+    if old is None or fresh or (folder.opaque and not old.opaque):
         old, fresh = None, True
     covered = above is not None and above.covered
     opaque = fresh and (folder.opaque or replaces) and not covered

@@ -3,11 +3,11 @@
 On disk it is one line of JSON, the header, and then frames, little endian, without padding:
 
 ```
-u32 length of path · u32 length of data · i64 newest · u8 flags · path · data
+u32 length of path · u32 length of data · i64 newest · u64 size · u8 flags · path · data
 ```
 `path` is relative to the top, in bytes, empty for the top itself. `data` are the entries, each `u32 mode · u64 inode ·
 u64 size · i64 mtime · i64 ctime · u32 uid · u32 gid · u32 links · u64 device · u16 length of name · name`; times are
-nanoseconds since 1970. `newest` is the largest ctime among them. The last frame has the flag END, and as `newest` the
+nanoseconds since 1970. `newest` is the largest ctime among them, `size` are the bytes of its files. The last frame has the flag END, and as `newest` the
 CRC-32 of all frames before it.
 """
 
@@ -24,7 +24,7 @@ from bottle.errors import StateDamaged
 SCHEMA = 1
 OPAQUE, SOCKETS, END = 1, 2, 4  # flags of a folder: nothing below it shows through; it has sockets; there is no more
 FIXED = struct.Struct("<IQQqqIIIQH")
-_FRAME = struct.Struct("<IIqB")
+_FRAME = struct.Struct("<IIqQB")
 _LONGEST = 1 << 30
 
 
@@ -70,12 +70,18 @@ class Folder:
     path: bytes
     data: bytes
     newest: int
+    size: int = 0
     flags: int = 0
 
     @property
     def opaque(self) -> bool:
         """Whether overlay shows nothing of what lies below it."""
         return bool(self.flags & OPAQUE)
+
+    @property
+    def has_sockets(self) -> bool:
+        """Whether there are sockets in it."""
+        return bool(self.flags & SOCKETS)
 
     def entries(self) -> Iterator[Entry]:
         """What is in it, by name."""
@@ -85,6 +91,11 @@ class Folder:
             position += FIXED.size
             yield Entry(data[position : position + length], *facts)
             position += length
+
+    def without_links(self) -> "Folder":
+        """The same without the files that have more than one name."""
+        kept = b"".join(pack(entry) for entry in self.entries() if not entry.is_linked)
+        return self if len(kept) == len(self.data) else replace(self, data=kept)
 
 
 def pack(entry: Entry) -> bytes:
@@ -132,10 +143,11 @@ def write_folders(file: BinaryIO, folders: Iterable[Folder]) -> None:
     """The frames of an index, without its header."""
     crc = 0
     for folder in folders:
-        frame = _FRAME.pack(len(folder.path), len(folder.data), folder.newest, folder.flags) + folder.path + folder.data
+        lengths = len(folder.path), len(folder.data)
+        frame = _FRAME.pack(*lengths, folder.newest, folder.size, folder.flags) + folder.path + folder.data
         crc = zlib.crc32(frame, crc)
         file.write(frame)
-    file.write(_FRAME.pack(0, 0, crc, END))
+    file.write(_FRAME.pack(0, 0, crc, 0, END))
 
 
 def read_header(file: BinaryIO) -> Header:
@@ -153,9 +165,7 @@ def read_header(file: BinaryIO) -> Header:
             "synced_at": int(synced_at),
             "diff_ids": list(diff_ids),
         } if all(isinstance(each, str) for each in diff_ids):
-            return Header(
-                container=container, place=place, inode=inode, synced_at=synced_at, diff_ids=tuple(diff_ids)
-            )
+            return Header(container=container, place=place, inode=inode, synced_at=synced_at, diff_ids=tuple(diff_ids))
         case _:
             raise _damaged("its header says something else")
 
@@ -167,7 +177,7 @@ def read_folders(file: BinaryIO) -> Iterator[Folder]:
         head = file.read(_FRAME.size)
         if len(head) < _FRAME.size:
             raise _damaged("it is cut off")
-        path, data, newest, flags = _FRAME.unpack(head)
+        path, data, newest, size, flags = _FRAME.unpack(head)
         if flags & END:
             if newest != crc:
                 raise _damaged("its check sum is another one")
@@ -178,7 +188,7 @@ def read_folders(file: BinaryIO) -> Iterator[Folder]:
         if len(body) < path + data:
             raise _damaged("it is cut off")
         crc = zlib.crc32(body, zlib.crc32(head, crc))
-        yield Folder(body[:path], body[path:], newest, flags)
+        yield Folder(body[:path], body[path:], newest, size, flags)
 
 
 def _damaged(what: str) -> StateDamaged:

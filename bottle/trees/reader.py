@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 from bottle.errors import TreeUnfit
 from bottle.files.opentree import OpenTree
@@ -44,13 +45,10 @@ def members(top: Path, deltas: Iterable[FolderDelta]) -> Iterator[Member]:
     file that has become shorter ends in zeros. Raises TreeUnfit for what cannot be told in a layer, or OSError.
     """
     linked: dict[int, bytes] = {}
-    with OpenTree(top) as tree:
+    with _Way(top) as way:
         for delta in deltas:
-            try:
-                folder = tree.folder(os.fsdecode(delta.path))
-            except OSError as exc:
-                if exc.errno not in _GONE:
-                    raise
+            folder = way.folder(delta.path)
+            if folder is None:
                 continue
             if delta.entry is not None:
                 yield _folder(folder, delta.path, delta.entry)
@@ -60,6 +58,32 @@ def members(top: Path, deltas: Iterable[FolderDelta]) -> Iterator[Member]:
                 member = _leaf(folder, delta.path, leaf, linked)
                 if member is not None:
                     yield member
+
+
+class _Way:
+    """From one folder of a tree to the next; where one was moved away meanwhile, again from the top."""
+
+    def __init__(self, top: Path) -> None:
+        self._top = top
+        self._tree = OpenTree(top)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tree.close()
+
+    def folder(self, path: bytes) -> int | None:
+        """A descriptor of a folder, None where it is gone."""
+        for _ in range(2):
+            try:
+                return self._tree.folder(os.fsdecode(path))
+            except OSError as exc:
+                if exc.errno not in _GONE:
+                    raise
+            self._tree.close()  # where it stands is not certain any more
+            self._tree = OpenTree(self._top)
+        return None
 
 
 def marks_of(delta: FolderDelta) -> Member:

@@ -6,6 +6,7 @@ import struct
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Self, cast
@@ -28,8 +29,8 @@ class LayerSpool:
         self._hash = hashlib.sha256()
         self.size = 0
         with ExitStack() as stack:
-            self._tar = stack.enter_context(_unnamed(folder))
-            self._rows = stack.enter_context(_unnamed(folder))
+            self._tar = stack.enter_context(unnamed(folder))
+            self._rows = stack.enter_context(unnamed(folder))
             self._open = stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -130,10 +131,19 @@ def assembled(deltas: Iterable[FolderDelta], spools: Sequence[LayerSpool]) -> It
         yield from map(partial(find, delta.path), (leaf.name for leaf in delta.leaves))
 
 
-def pieces(members: Iterable[Member], folder: Path, most: int) -> Iterator[tuple[LayerSpool, bytes]]:
-    """Members in several layers of about `most` bytes, cut between folders; with each, the last folder that is in it.
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Part of a layer that was cut between folders: `last` is the last folder in it, `more`: more comes."""
 
-    Each begins with the folders on the way to its first one. Whoever takes one closes it. They are not finished.
+    spool: LayerSpool
+    last: bytes
+    more: bool
+
+
+def pieces(members: Iterable[Member], folder: Path, most: int) -> Iterator[Piece]:
+    """Members in several layers of about `most` bytes, each with the folders on the way to its first one.
+
+    Whoever takes one closes it. They are not finished.
     """
     spool, way, path = LayerSpool(folder), list[tuple[bytes, bytes]](), b""
     try:
@@ -141,7 +151,7 @@ def pieces(members: Iterable[Member], folder: Path, most: int) -> Iterator[tuple
             if member.name == b"":
                 way = [(above, data) for above, data in way if member.folder.startswith(above + b"/")]
                 if spool.size >= most:
-                    yield spool, path
+                    yield Piece(spool, path, more=True)
                     spool = LayerSpool(folder)
                     for above, data in way:
                         spool.add(_of_folder(above, data))
@@ -153,12 +163,13 @@ def pieces(members: Iterable[Member], folder: Path, most: int) -> Iterator[tuple
     except BaseException:
         spool.close()
         raise
-    yield spool, path
+    yield Piece(spool, path, more=False)
 
 
 def _of_folder(path: bytes, data: bytes) -> Member:
     return Member(path, b"", len(data), iter((data,)))
 
 
-def _unnamed(folder: Path) -> BinaryIO:
+def unnamed(folder: Path) -> BinaryIO:
+    """A file in a folder that has no name there, and is gone when it is closed, or its process is."""
     return cast("BinaryIO", tempfile.TemporaryFile(dir=folder, buffering=_PIECE))

@@ -76,7 +76,7 @@ def folders(top: Path) -> Iterator[Folder]:
 
 def _look(descriptor: int, path: bytes) -> tuple[Folder, list[bytes]]:
     """One folder, and the names of those in it, the first one last."""
-    found, below, newest, flags = [], [], 0, _opaque(descriptor)
+    found, below, newest, total, flags = [], [], 0, 0, _opaque(descriptor)
     pack, fsencode, is_folder, is_socket = FIXED.pack, os.fsencode, stat.S_ISDIR, stat.S_ISSOCK  # it is a hot loop
     with os.scandir(descriptor) as listing:
         for each in listing:
@@ -85,19 +85,22 @@ def _look(descriptor: int, path: bytes) -> tuple[Folder, list[bytes]]:
             except FileNotFoundError:
                 continue
             mode, ctime, name = facts.st_mode, facts.st_ctime_ns, fsencode(each.name)
-            if ctime > newest:
-                newest = ctime
+            newest = max(newest, ctime)
+            size = 0
             if is_folder(mode):
                 below.append(name)
             elif is_socket(mode):
                 flags |= SOCKETS
+            else:
+                size = facts.st_size
+                total += size
             found.append(
                 (
                     name,
                     pack(
                         mode,
                         facts.st_ino,
-                        0 if is_folder(mode) else facts.st_size,
+                        size,
                         facts.st_mtime_ns,
                         ctime,
                         facts.st_uid,
@@ -110,7 +113,7 @@ def _look(descriptor: int, path: bytes) -> tuple[Folder, list[bytes]]:
             )
     found.sort()
     below.sort(reverse=True)
-    return Folder(path, b"".join([fixed + name for name, fixed in found]), newest, flags), below
+    return Folder(path, b"".join([fixed + name for name, fixed in found]), newest, total, flags), below
 
 
 def _opaque(descriptor: int) -> int:

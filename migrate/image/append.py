@@ -1,21 +1,20 @@
 """Makes an image of layers that the engine has and new ones above them, by an archive that holds the new ones only."""
 
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from bottle.errors import BottleError, NotFound, VerificationFailed
-from bottle.files import tree
 from bottle.layers import ImageDocuments, LayerSource, NewLayer
 from bottle.model import ImageFacts, Store
 from bottle.ports import Engine, Silent
 from migrate.image.load_archive import Archive, choose_codec, compose, fed
-from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec
-from migrate.tar.compression import packed, pieces_of
+from migrate.tar.compression import CompressingWriter, packed, pieces_of
 
 _UNTOUCHED = "the images are as they were"
 
@@ -45,19 +44,17 @@ class Appender:
         documents = self._documents(ref)
         diff_ids = (*below, *(layer.diff_id for layer in layers))
         new = [layer.diff_id for layer in layers]
-        try:
+        with ExitStack() as open_files:
             archive = compose(
                 config=appended_config(documents.config, len(below), new, config, comment),
                 diff_ids=diff_ids,
-                blobs={layer.diff_id: self._blob(layer) for layer in layers},
+                blobs={layer.diff_id: self._blob(layer, open_files) for layer in layers},
                 tag=tag,
                 store=self._engine.info().store,
                 known=documents.known,
             )
             self._load(archive, tag)
-            return self._verified(tag, diff_ids)
-        finally:
-            tree.discard(self._folder)
+        return self._verified(tag, diff_ids)
 
     def _load(self, archive: Archive, tag: str) -> None:
         try:
@@ -73,7 +70,7 @@ class Appender:
                 return part
         raise VerificationFailed(f"the config of {ref} cannot be read", left=_UNTOUCHED)
 
-    def _blob(self, layer: NewLayer) -> Blob:
+    def _blob(self, layer: NewLayer, open_files: ExitStack) -> Blob:
         """As the archive is to hold it: a store that keeps what it is given gets it compressed."""
         info = self._engine.info()
         if info.store is Store.CLASSIC:
@@ -85,11 +82,20 @@ class Appender:
                 codec=Codec.NONE,
                 path=layer.path,
             )
-        spool = DirectorySpool(self._folder, choose_codec(info.version, info.store), level=1, threads=2)
-        with spool.writer() as writer:
-            for piece in pieces_of(layer.path):
-                writer.write(piece)
-            return writer.keep()
+        codec = choose_codec(info.version, info.store)
+        file = open_files.enter_context(tempfile.TemporaryFile(dir=self._folder, buffering=0))
+        writer = CompressingWriter(cast("BinaryIO", file), codec, level=1, threads=2)
+        for piece in pieces_of(layer.path):
+            writer.write(piece)
+        writer.finish()
+        return Blob(
+            diff_id=layer.diff_id,
+            diff_size=layer.size,
+            digest=writer.packed.digest,
+            size=writer.packed.size,
+            codec=codec,
+            path=Path(f"/proc/self/fd/{file.fileno()}"),
+        )
 
     def _verified(self, tag: str, diff_ids: tuple[str, ...]) -> ImageFacts:
         image = self._engine.image(tag)

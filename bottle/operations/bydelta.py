@@ -1,0 +1,230 @@
+"""A commit that costs what has changed: the container's own folder is read, and its changes become a layer.
+
+While the agent works, it is indexed, and what has changed since the last commit is read; while it is paused it is
+indexed again, and only what has changed meanwhile is read. The index is kept beside the commit before the engine is
+given the last layer: whatever dies, the next commit finds what belongs to the one or to the other, or goes without.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from bottle.errors import BottleError, NotFound, StateDamaged, StillPaused, TreeUnfit
+from bottle.layers import LayerAppender, NewLayer
+from bottle.losses import sockets_dropped
+from bottle.model import CommitRecord, CommitSpec, ContainerFacts, ImageFacts, Status
+from bottle.naming import LABEL_NONCE, LABEL_PART
+from bottle.operations.context import Context
+from bottle.operations.pause import paused
+from bottle.operations.room import free_room
+from bottle.plan.commit import require_space
+from bottle.plan.standing import standing_on
+from bottle.store.state import BottleState
+from bottle.trees.snapshot import Index, Snapshot, write_beside
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A commit's image, and what is to be told of it.
+
+    `size` are the bytes that its container has written since it was made. `frozen` is why the container does not go
+    on, if so. `way` says how the commit was made, and why not as one of changes, if so. `unchanged`: it has no layer of
+    its own.
+    """
+
+    image: ImageFacts
+    dropped: tuple[str, ...]
+    size: int
+    way: str
+    frozen: StillPaused | None = None
+    unchanged: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What a new layer stands on: `diff_ids`, with which image `ref` begins, and the index of what they show.
+
+    `index` is None where that is the image that the container was made from.
+    """
+
+    ref: str
+    diff_ids: tuple[str, ...]
+    index: Index | None = None
+
+
+def commit_changes(
+    context: Context, state: BottleState, container: ContainerFacts, spec: CommitSpec, *, number: int, pause: bool
+) -> Made:
+    """Make the image of commit `number` out of what has changed, and keep its index.
+
+    Raises TreeUnfit where that is not to be had, PreflightRefused for what no layer can hold or the disk has no room
+    for, or EngineError. Nothing is left of it then, but what `settle` finds by the nonce.
+    """
+    place = context.engine.writable_layer(container.id)
+    if place is None or context.appender is None:
+        raise TreeUnfit("the engine's folders cannot be read from here")
+    ground = find_ground(context, state, container, place)
+    nonce, config = dict(spec.labels)[LABEL_NONCE], context.engine.commit_config(container.id, spec)
+    with (
+        reading_errors(),
+        Snapshot(place, container.id, ground.index, state.path) as snapshot,
+        Parts(context, state, context.appender, ground, nonce) as parts,
+    ):
+        with context.progress.phase(f"reading what changed in {container.name}"):
+            changes = snapshot.look_ahead()
+            require_space(state.identity, changes.size, free_room(context.engine))
+            snapshot.read_ahead(changes, parts.take)
+            parts.wait()
+        frozen = _read_still(context, state, snapshot, container if pause else None)
+        skipped = _skipped(snapshot) if container.status is Status.RUNNING and not pause else ()
+        with context.progress.phase(f"committing {container.name}"):
+            layer = snapshot.last_layer()
+            layers = (layer,) if layer is not None else ()
+            snapshot.keep_index(state.index(number), (*parts.diff_ids, *(each.diff_id for each in layers)))
+            image = parts.finish(layers, config, spec)
+        return Made(
+            image=image,
+            dropped=(*sockets_dropped(snapshot.sockets()), *skipped),
+            size=snapshot.written(),
+            way="by its changes",
+            frozen=frozen,
+            unchanged=image.diff_ids == ground.diff_ids,
+        )
+
+
+def _read_still(
+    context: Context, state: BottleState, snapshot: Snapshot, container: ContainerFacts | None
+) -> StillPaused | None:
+    """Read the rest while `container` is paused, if it is to be; why it does not go on, if so.
+
+    What was read is good then, and is to be committed first.
+    """
+    if container is not None:
+        snapshot.settle()
+    try:
+        with paused(context, state, container, "a commit"):
+            snapshot.read_still()
+    except StillPaused as exc:
+        context.progress.note(f"{exc.what}; to let it go on: {exc.next_step}")
+        return exc
+    return None
+
+
+def _skipped(snapshot: Snapshot) -> tuple[str, ...]:
+    """Of an agent that was not paused, the files that changed while they were read: they may be half the old ones."""
+    found = snapshot.changed_meanwhile()
+    shown = ", ".join(found[:_SHOWN])
+    return (f"{len(found)} changed while the commit read them, or came after it: {shown}",) if found else ()
+
+
+def rename_index(state: BottleState, number: int, diff_ids: tuple[str, ...]) -> None:
+    """The image of a commit has other layers now, and shows the same; without an index the next commit is a whole one."""
+    path = state.index(number)
+    with suppress(OSError, StateDamaged):
+        index = Index.open(path)
+        write_beside(path, index.header.of(diff_ids), index.folders())
+
+
+@contextmanager
+def reading_errors() -> Iterator[None]:
+    """What the operating system does not let us read or write is committed another way. Raises TreeUnfit."""
+    try:
+        yield
+    except OSError as exc:
+        raise TreeUnfit(f"the engine's folders cannot be read: {exc.strerror or exc}") from exc
+    except StateDamaged as exc:
+        raise TreeUnfit(exc.what) from exc
+
+
+def find_ground(context: Context, state: BottleState, container: ContainerFacts, place: Path) -> Ground:
+    """What the next commit of a container stands on: an earlier one of it, where that is known to the last file."""
+    image = context.engine.image(container.image)
+    if image is None:
+        raise TreeUnfit("the image that the container was made from is gone")
+    commits = tuple(each for each in state.commits() if each.mark and each.mark.container_id == container.id)
+    for number in standing_on(commits):
+        record = next(each for each in commits if each.number == number)
+        index = _index_of(state.index(number), container, place, record)
+        ref = _holder(context, commits, record) if index is not None else None
+        if ref is not None:
+            return Ground(ref=ref, diff_ids=record.diff_ids, index=index)
+    return Ground(ref=image.id, diff_ids=image.diff_ids)
+
+
+def _holder(context: Context, commits: Sequence[CommitRecord], record: CommitRecord) -> str | None:
+    """The newest commit here that begins with the layers of `record`, which may be gone itself."""
+    for each in reversed(commits):
+        if each.diff_ids[: len(record.diff_ids)] == record.diff_ids:
+            image = context.engine.image(each.tag)
+            if image is not None and image.diff_ids == each.diff_ids:
+                return each.tag
+    return None
+
+
+def _index_of(path: Path, container: ContainerFacts, place: Path, record: CommitRecord) -> Index | None:
+    """The index of a commit, if it is that of this container, in this folder, and of that very image."""
+    try:
+        index = Index.open(path)
+    except (OSError, StateDamaged):
+        return None
+    header = index.header
+    wanted = (container.id, str(place), os.stat(place).st_ino, record.diff_ids)
+    return index if (header.container, header.place, header.inode, header.diff_ids) == wanted else None
+
+
+class Parts:
+    """The first layers of a commit, which the engine reads one after the other while the next one is written.
+
+    Each makes an image of its own, of which nothing is left when the context closes; the commit's has their layers.
+    """
+
+    def __init__(
+        self, context: Context, state: BottleState, appender: LayerAppender, ground: Ground, nonce: str
+    ) -> None:
+        self._context = context
+        self._state = state
+        self._appender = appender
+        self._nonce = nonce
+        self._labels = {"Labels": {LABEL_PART: nonce}}
+        self._pool = ThreadPoolExecutor(max_workers=1)
+        self._loading: list[Future[ImageFacts]] = []
+        self.ref = ground.ref
+        self.diff_ids = ground.diff_ids
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        remove_parts(self._context, self._nonce)
+
+    def take(self, layer: NewLayer) -> None:
+        """Give the engine one more, behind those before it."""
+        tag = self._state.identity.part(self._nonce, len(self._loading))
+        below, ref = self.diff_ids, self.ref
+        self._loading.append(self._pool.submit(self._appender.append, ref, below, (layer,), self._labels, tag=tag))
+        self.ref, self.diff_ids = tag, (*below, layer.diff_id)
+
+    def wait(self) -> None:
+        """Until the engine has them all. Raises what became of the first one that it did not take."""
+        for each in self._loading:
+            each.result()
+
+    def finish(self, layers: Sequence[NewLayer], config: Mapping[str, Any], spec: CommitSpec) -> ImageFacts:
+        """The commit's image: the parts and `layers`. Raises as `LayerAppender.append`."""
+        return self._appender.append(self.ref, self.diff_ids, layers, config, tag=spec.tag, comment=spec.message)
+
+
+def remove_parts(context: Context, nonce: str) -> None:
+    """Remove what is left of the images of which a commit was put together; they are garbage from then on."""
+    with suppress(BottleError):
+        for image in context.engine.image_summaries({LABEL_PART: nonce}):
+            for tag in image.tags or (image.id,):
+                with suppress(NotFound):
+                    context.engine.remove_image(tag)

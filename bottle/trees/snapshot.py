@@ -1,0 +1,206 @@
+"""One commit of a container's own folder on its way: indexed and read while it is written to, and again while it is not.
+
+What was read before counts only where the second index proves it unchanged.
+"""
+
+import errno
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from bottle.errors import TreeUnfit
+from bottle.files.atomic import sync_folder, writing
+from bottle.layers import NewLayer
+from bottle.trees import walk
+from bottle.trees.delta import FolderDelta
+from bottle.trees.index import Folder, Header, read_folders, read_header, write_index
+from bottle.trees.member import join
+from bottle.trees.reader import members
+from bottle.trees.spool import LayerSpool, assembled, pieces, unnamed
+from bottle.trees.survey import Comparison, links_only, surveyed, without_links, written_until
+
+_PIECE = 64 << 20  # bytes of a layer, at least, before the next one is begun
+_PIECES = 8  # about so many layers a first commit is cut into, so that the engine can begin with the first one
+_NEVER = 0  # nothing is older
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index on disk, in a file that may have no name any more."""
+
+    path: Path
+    header: Header
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The index at a path. Raises OSError, or StateDamaged."""
+        with path.open("rb") as file:
+            return cls(path, read_header(file))
+
+    def folders(self) -> Iterator[Folder]:
+        """What it says. Raises StateDamaged."""
+        with self.path.open("rb", buffering=1 << 20) as file:
+            read_header(file)
+            yield from read_folders(file)
+
+
+class Snapshot:
+    """One commit on its way: what is read of the container, in files without a name, and the layers made of it."""
+
+    def __init__(self, place: Path, container: str, before: Index | None, scratch: Path) -> None:
+        """`place` is the folder of what container `container` has written, and `before` its index at a commit.
+
+        `scratch` is a folder with room for what is read. Raises TreeUnfit where `place` does not tell of its changes.
+        """
+        if walk.filesystem(place) is None:
+            raise TreeUnfit("the engine's folders are on a filesystem whose change times do not tell of every change")
+        self._place = place
+        self._before = before
+        self._scratch = scratch
+        self._header = Header(container=container, place=str(place), inode=os.stat(place).st_ino, synced_at=0)
+        self._open = ExitStack()
+        self._spools: list[LayerSpool] = []
+        self._written: bytes | None = None  # the last folder that is in a layer which the engine was given already
+        self._ahead: Index | None = None
+        self._still: Index | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def look_ahead(self) -> Comparison:
+        """What has changed since the commit that this one stands on, while the agent goes on working."""
+        self._ahead = self._index()
+        return surveyed(self._since_before(self._ahead))
+
+    def read_ahead(self, changes: Comparison, give: Callable[[NewLayer], None]) -> None:
+        """Read that. Of a first commit all layers but the last are ready now, and are given away."""
+        plain = members(self._place, without_links(changes.deltas()))
+        most = max(_PIECE, changes.size // _PIECES) if self._before is None else changes.size + _PIECE
+        for piece in pieces(plain, self._scratch, most):
+            self._open.callback(piece.spool.close)
+            if piece.more:
+                give(_finished(piece.spool))
+                self._written = piece.last
+            else:
+                self._spools.append(piece.spool)
+        if changes.has_links:
+            self._read(links_only(changes.deltas()))
+
+    def settle(self) -> None:
+        """Have the filesystem write down what it holds, so that it has little to do when the agent is paused."""
+        walk.sync(self._place)
+
+    def read_still(self) -> None:
+        """Read what has changed since then, while nothing changes."""
+        assert self._ahead is not None
+        self._still = self._index()
+        changes = surveyed(_comparison(self._ahead, self._still))
+        if not changes.is_empty:
+            self._read(changes.deltas())
+            self._spools.insert(0, self._spools.pop())
+
+    def changed_meanwhile(self) -> tuple[str, ...]:
+        """What was changed while `read_still` was at it: nothing, if all stood still."""
+        assert self._still is not None
+        changes = _comparison(self._still, self._index()).deltas()
+        return tuple(_shown(delta.path, leaf.name) for delta in changes for leaf in delta.leaves)
+
+    def last_layer(self) -> NewLayer | None:
+        """The layer of all that no earlier one has; None where nothing has changed."""
+        assert self._ahead is not None and self._still is not None
+        if self._written is None:
+            changes = self._since_before(self._still)
+        else:
+            ahead, last = self._ahead, self._written
+            changes = replace(_comparison(ahead, self._still), before=lambda: written_until(ahead.folders(), last))
+        changes = surveyed(changes)
+        if changes.is_empty:
+            return None
+        layer = self._open.enter_context(LayerSpool(self._scratch))
+        for member in assembled(changes.deltas(), self._spools):
+            layer.add(member)
+        return _finished(layer)
+
+    def sockets(self) -> tuple[str, ...]:
+        """The sockets in the container, which no layer can hold."""
+        assert self._still is not None
+        return tuple(
+            _shown(folder.path, entry.name)
+            for folder in self._still.folders()
+            if folder.has_sockets
+            for entry in folder.entries()
+            if entry.is_socket
+        )
+
+    def written(self) -> int:
+        """Bytes that the container has written since it was made."""
+        assert self._still is not None
+        return sum(folder.size for folder in self._still.folders())
+
+    def keep_index(self, path: Path, diff_ids: tuple[str, ...]) -> None:
+        """Keep what the container holds, as that of an image with these layers, at `path`. Raises StateDamaged."""
+        assert self._still is not None
+        write_beside(path, self._still.header.of(diff_ids), self._still.folders())
+
+    def _index(self) -> Index:
+        """What the container holds now. Raises TreeUnfit where folders are moved away again and again meanwhile."""
+        for _ in range(_TRIES):
+            file = self._open.enter_context(unnamed(self._scratch))
+            header = replace(self._header, synced_at=walk.sync(self._place))
+            try:
+                write_index(file, header, walk.folders(self._place))
+            except OSError as exc:
+                if exc.errno != errno.ESTALE:
+                    raise
+                continue
+            file.flush()
+            return Index(Path(f"/proc/self/fd/{file.fileno()}"), header)
+        raise TreeUnfit("folders are moved away again and again while they are looked at")
+
+    def _since_before(self, now: Index) -> Comparison:
+        if self._before is None:
+            return Comparison(before=tuple, after=now.folders, synced_at=_NEVER)
+        return _comparison(self._before, now)
+
+    def _read(self, deltas: Iterable[FolderDelta]) -> None:
+        spool = self._open.enter_context(LayerSpool(self._scratch))
+        for member in members(self._place, deltas):
+            spool.add(member)
+        self._spools.append(spool)
+
+
+def _comparison(before: Index, after: Index) -> Comparison:
+    """Where the clock has gone back in between, everything counts as changed."""
+    went_back = after.header.synced_at < before.header.synced_at
+    return Comparison(
+        before=before.folders, after=after.folders, synced_at=_NEVER if went_back else before.header.synced_at
+    )
+
+
+def _shown(folder: bytes, name: bytes) -> str:
+    return os.fsdecode(b"/" + join(folder, name))
+
+
+def _finished(spool: LayerSpool) -> NewLayer:
+    spool.finish()
+    return NewLayer(diff_id=spool.diff_id, size=spool.size, path=spool.path)
+
+
+def write_beside(path: Path, header: Header, folders: Iterable[Folder]) -> None:
+    """Write an index that is the old one or the new one, whole. Raises StateDamaged."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with writing(path):
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        with temporary.open("wb", buffering=1 << 20) as file:
+            write_index(file, header, folders)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)

@@ -1,0 +1,95 @@
+"""What a delta will be, looked through before anything is read: how large, whether it can be a layer at all. Pure."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Set
+from dataclasses import dataclass, replace
+
+from bottle.errors import PreflightRefused
+from bottle.files.paths import require_openable
+from bottle.trees.delta import FolderDelta, layer_delta
+from bottle.trees.index import Folder, sort_key
+from bottle.trees.member import WHITEOUT, join
+
+_AS_IT_WAS = "nothing was changed; the bottle goes on as it was"
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Two indexes, opened anew by each call, and from when on what `before` says is not certain.
+
+    `linked` are inodes all of whose names count as changed. `size` is the content that has changed, in bytes, and
+    `has_links` says whether some of it has more than one name.
+    """
+
+    before: Callable[[], Iterable[Folder]]
+    after: Callable[[], Iterable[Folder]]
+    synced_at: int
+    linked: Set[int] = frozenset()
+    size: int = 0
+    has_links: bool = False
+    is_empty: bool = True
+
+    def deltas(self) -> Iterator[FolderDelta]:
+        """What has changed."""
+        return layer_delta(self.before(), self.after(), self.synced_at, self.linked)
+
+
+def surveyed(comparison: Comparison) -> Comparison:
+    """Look through what has changed. Raises PreflightRefused for names that no layer can carry, or TreeUnfit.
+
+    Moving a folder leaves the files in it as they are, and so may change some names of a file and not the others: they
+    are all told then, for a hard link leads to nothing that is not in its layer.
+    """
+    missing: dict[int, int] = {}
+    size, is_empty, has_links = 0, True, False
+    reserved: list[bytes] = []
+    for delta in comparison.deltas():
+        is_empty = False
+        names = [leaf.name for leaf in delta.leaves]
+        if delta.entry is not None and delta.entry.name.startswith(WHITEOUT):
+            reserved.append(delta.path)
+        reserved += [join(delta.path, name) for name in names if name.startswith(WHITEOUT)]
+        require_openable(os.fsdecode(delta.path), "the container", left=_AS_IT_WAS)
+        for leaf in delta.leaves:
+            size += leaf.size
+            if leaf.is_linked:
+                has_links = True
+                missing[leaf.inode] = missing.get(leaf.inode, leaf.links) - 1
+    if reserved:
+        _refuse(reserved)
+    linked = {inode for inode, names in missing.items() if names}
+    return replace(comparison, linked=linked, size=size, is_empty=is_empty, has_links=has_links)
+
+
+def without_links(deltas: Iterable[FolderDelta]) -> Iterator[FolderDelta]:
+    """What of a delta may be cut into several layers."""
+    for delta in deltas:
+        if any(leaf.is_linked for leaf in delta.leaves):
+            yield replace(delta, leaves=tuple(leaf for leaf in delta.leaves if not leaf.is_linked))
+        else:
+            yield delta
+
+
+def links_only(deltas: Iterable[FolderDelta]) -> Iterator[FolderDelta]:
+    """The files of a delta that have several names, and all folders."""
+    for delta in deltas:
+        leaves = tuple(leaf for leaf in delta.leaves if leaf.is_linked)
+        yield replace(delta, opaque=False, gone=(), leaves=leaves)
+
+
+def written_until(folders: Iterable[Folder], last: bytes) -> Iterator[Folder]:
+    """Of an index, what a layer holds that was cut behind the folder `last`, and had no files with several names."""
+    for folder in folders:
+        if sort_key(folder.path) > sort_key(last):
+            return
+        yield folder.without_links()
+
+
+def _refuse(paths: list[bytes]) -> None:
+    shown = ", ".join("/" + os.fsdecode(path) for path in paths[:_SHOWN])
+    raise PreflightRefused(
+        f"files named .wh.* cannot be committed: an engine would take them for deletions: {shown}",
+        left=_AS_IT_WAS,
+        next_step="rename them inside the bottle, then commit again",
+    )
