@@ -22,7 +22,7 @@ def build_small(
 ) -> str:
     """Make `repository:tag` of the base image, with these programs and files of it; returns its name."""
     words = {"TOOLS": tools, "FILES": files}
-    maker = engine.containers.create(base, ["sh", "-ec", _COPY], environment=words, network_mode="none")
+    maker = engine.containers.create(base, [], entrypoint=["sh", "-ec", _COPY], environment=words, network_mode="none")
     try:
         maker.start()
         assert maker.wait()["StatusCode"] == 0, maker.logs()

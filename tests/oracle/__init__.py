@@ -1,0 +1,1 @@
+"""What judges `bottle commit`: random work in a real bottle, and its tree beside Docker's own commit of it."""

@@ -1,0 +1,182 @@
+"""A sequence is worked off in a real bottle, and each commit judged.
+
+What a container of the commit shows must be what one shows of Docker's own commit, made of the same container while nothing
+happens in it; and besides, with all that Docker drops, what the container shows itself.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import docker
+from docker.errors import DockerException, NotFound
+
+from tests.integration import migration
+from tests.integration.migration import Desk
+from tests.oracle import image as images, trees
+from tests.oracle.sequences import Operation, Phase, Turn, sequence, told
+from tests.oracle.trees import Facts, Tree
+
+PLACES = ("/etc", "/opt", "/root", "/srv", "/usr", "/var", "/work")
+_PYTHON = ("python3", "-B")
+_SERVE = [*_PYTHON, f"{images.FOLDER}/agent.py", "serve"]
+_TELL = [*_PYTHON, f"{images.FOLDER}/agent.py", "tell"]
+_LIST = [*_PYTHON, f"{images.FOLDER}/listing.py", *PLACES]
+_MANIFEST = """\
+[agents.{agent}]
+image = "{image}"
+command = {serve}
+resume_command = {serve}
+network = "none"
+cap_add = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD", "SETFCAP"]
+"""
+
+
+@dataclass
+class Verdict:
+    """What became of a sequence. `unlike_docker` and `unlike_live` are differences, each behind the commit it is in."""
+
+    seed: int
+    unlike_docker: list[str] = field(default_factory=list)
+    unlike_live: list[str] = field(default_factory=list)
+    docker_unlike_live: list[str] = field(default_factory=list)
+    commits: int = 0
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def report(self, lines: Sequence[str]) -> str:
+        """Differences, with all that led to them."""
+        return "\n".join((f"seed {self.seed}", *lines, told(sequence(self.seed))))
+
+
+@dataclass
+class Oracle:
+    """A desk whose one agent does what it is told, in one bottle after the other."""
+
+    desk: Desk
+    agent: str
+    image: str
+
+    def judge(self, seed: int, phases: Sequence[Phase] | None = None) -> Verdict:
+        """Work off the sequence of a seed, and look at each commit."""
+        verdict = Verdict(seed)
+        self.desk.workspace.mkdir(exist_ok=True)
+        started = self.desk.ok("start", self.agent, "-d", "--cwd", str(self.desk.workspace))
+        run = _Run(self.desk, str(started["identity"]), verdict)
+        try:
+            for phase in sequence(seed) if phases is None else phases:
+                run.phase(phase)
+        finally:
+            self._remove(run.identity)
+        return verdict
+
+    def _remove(self, identity: str) -> None:
+        with suppress(DockerException):
+            self.desk.container(identity).kill()
+        self.desk.bottle("rm", identity, "--yes")
+
+
+@contextmanager
+def oracle_in(folder: Path, engine: docker.DockerClient, image: str, environ: dict[str, str]) -> Iterator[Oracle]:
+    """A fresh desk for it; what its bottles leave in the engine is removed."""
+    agent = f"o{secrets.token_hex(4)}"
+    with migration.desk_in(folder, engine) as desk:
+        desk.environ |= environ
+        manifest = _MANIFEST.format(agent=agent, image=image, serve=json.dumps(_SERVE))
+        (desk.folder / "bottle.toml").write_text(manifest)
+        yield Oracle(desk, agent, image)
+
+
+@dataclass
+class _Run:
+    """One bottle, and what is found out about its commits."""
+
+    desk: Desk
+    identity: str
+    verdict: Verdict
+    numbers: list[int] = field(default_factory=list)
+
+    def phase(self, phase: Phase) -> None:
+        self.tell(phase.operations)
+        match phase.turn:
+            case Turn.COMMIT:
+                self.check(self.commit(), self.live())
+            case Turn.TWICE:
+                self.commit()
+                self.check(self.commit(), self.live())
+            case Turn.STOPPED:
+                live = self.live()
+                self.desk.ok("stop", self.identity)
+                self.check(self.commit(), live)
+                self.desk.ok("resume", self.identity, "-d")
+            case Turn.RESTARTED:
+                self.desk.ok("stop", self.identity)
+                self.desk.ok("resume", self.identity, "-d")
+                self.tell(phase.operations[:3])
+                self.check(self.commit(), self.live())
+            case Turn.RENEWED | Turn.BACK:
+                self.check(self.commit(), self.live())
+                self.desk.container(self.identity).remove(force=True)
+                earlier = ("--at", str(self.numbers[0])) if phase.turn is Turn.BACK else ()
+                self.desk.ok("resume", self.identity, "-d", *earlier)
+            case Turn.RUSHED:
+                self.tell((("rush", phase.rush),))
+                self.commit()
+                self.tell((("steady",),))
+                self.check(self.commit(), self.live())
+
+    def tell(self, operations: Sequence[Operation]) -> None:
+        """Have them done."""
+        said = self.desk.run_in(self.identity, *_TELL, json.dumps(operations))
+        assert said is not None, f"{self.identity}: the agent does not answer"
+        for (name, *_), outcome in zip(operations, json.loads(said), strict=True):
+            self.verdict.outcomes[name, outcome] += 1
+
+    def commit(self) -> str:
+        """Make one; its image."""
+        made = self.desk.ok("commit", self.identity)
+        self.numbers.append(int(made["commit"]["number"]))
+        self.verdict.commits += 1
+        return str(made["commit"]["tag"])
+
+    def live(self) -> Tree:
+        """What the running container shows."""
+        said = self.desk.run_in(self.identity, *_LIST)
+        assert said is not None, f"{self.identity} cannot be listed"
+        return trees.read(said.decode().splitlines())
+
+    def check(self, made: str, live: Tree) -> None:
+        """Compare a commit with Docker's, and with what the container shows or showed."""
+        theirs = self.desk.container(self.identity).commit("bottle-oracle-docker", self.identity)
+        try:
+            with ThreadPoolExecutor() as pool:
+                mine, dockers = pool.map(self.shown, (made, theirs.id))
+        finally:
+            self.desk.engine.images.remove(f"bottle-oracle-docker:{self.identity}")
+        where = f"commit {self.numbers[-1]} (the {len(self.numbers)}. made)"
+        for want, got, which, found in (
+            (dockers, mine, Facts.DOCKERS, self.verdict.unlike_docker),
+            (live, mine, Facts.ALL, self.verdict.unlike_live),
+            (live, dockers, Facts.DOCKERS, self.verdict.docker_unlike_live),
+        ):
+            found += [f"{where}: {line}" for line in trees.differences(want, got, which)]
+
+    def shown(self, image: str) -> Tree:
+        """What a container of an image shows."""
+        engine = self.desk.engine
+        probe = engine.containers.create(image, [], entrypoint=_LIST, user="0", network_mode="none")
+        try:
+            stream = probe.attach(stream=True, stdout=True, stderr=True)
+            probe.start()
+            lines = b"".join(stream).decode().splitlines()
+            assert probe.wait()["StatusCode"] == 0, lines[-5:]
+        finally:
+            with suppress(NotFound):
+                probe.remove(force=True)
+        return trees.read(lines)

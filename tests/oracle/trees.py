@@ -1,0 +1,62 @@
+"""Trees, as tests/oracle/listing.py lists them, compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import Any
+
+Tree = Mapping[str, Mapping[str, Any]]  # facts by path
+
+_CAPABILITY = "security.capability"
+_SHOWN = 12
+
+
+class Facts(Enum):
+    """Which facts count: those that Docker's commit keeps, or all."""
+
+    DOCKERS = "what docker commit keeps"
+    ALL = "all"
+
+
+def read(lines: Iterable[str]) -> Tree:
+    """What a listing printed."""
+    facts = (json.loads(line) for line in lines)
+    return {each["path"]: each for each in facts}
+
+
+def differences(want: Tree, got: Tree, which: Facts) -> list[str]:
+    """A line for each path that differs, few of them; none where the trees are equal.
+
+    Sockets are in no commit. Of /etc itself only what it is, its owner and its mode count: engines write into it whenever
+    they make a container.
+    """
+    wanted, gotten = _counting(want, which), _counting(got, which)
+    lines = []
+    for path in sorted(wanted.keys() | gotten.keys()):
+        if path not in gotten:
+            lines.append(f"{path!r}: is not there: {wanted[path]}")
+        elif path not in wanted:
+            lines.append(f"{path!r}: should not be there: {gotten[path]}")
+        elif wanted[path] != gotten[path]:
+            keys = sorted(wanted[path].keys() | gotten[path].keys())
+            pairs = ((key, wanted[path].get(key), gotten[path].get(key)) for key in keys)
+            lines.append(f"{path!r}: " + "; ".join(f"{key} {a!r} became {b!r}" for key, a, b in pairs if a != b))
+    more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+    return lines[:_SHOWN] + more
+
+
+def _counting(tree: Tree, which: Facts) -> dict[str, dict[str, Any]]:
+    found = {}
+    for path, facts in tree.items():
+        if facts["kind"] == "s":
+            continue
+        counting = dict(facts)
+        if path == "/etc":
+            counting = {key: facts[key] for key in ("path", "kind", "mode", "uid", "gid")}
+        elif which is Facts.DOCKERS:
+            del counting["ns"]
+            counting["xattrs"] = {name: value for name, value in facts["xattrs"].items() if name == _CAPABILITY}
+        found[path] = counting
+    return found
