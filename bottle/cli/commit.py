@@ -42,6 +42,8 @@ def _document(committed: Committed) -> dict[str, object]:
         "written": committed.size,
         "not_in_snapshot": list(committed.left_out),
         "folded": committed.squashed,
+        "way": committed.way,
+        "unchanged": committed.unchanged,
         "resume": committed.resume_line,
         "save": committed.save_line,
     }
@@ -50,6 +52,8 @@ def _document(committed: Committed) -> dict[str, object]:
 def _lines(committed: Committed) -> list[str]:
     record = committed.commit
     added = f"{size(committed.size)} written" if committed.adds is None else f"adds {size(committed.adds)}"
+    if committed.unchanged:
+        added = "nothing has changed, so it has no layer of its own"
     lines = [f"commit {record.number} of {committed.identity}: {record.tag} ({added})"]
     lines += [f"  mounted, so not in the snapshot: {item}" for item in committed.left_out]
     lines += [f"  dropped: {item}" for item in committed.told]

@@ -5,7 +5,6 @@ indexed again, and only what has changed meanwhile is read. The index is kept be
 given the last layer: whatever dies, the next commit finds what belongs to the one or to the other, or goes without.
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -22,7 +21,7 @@ from bottle.operations.context import Context
 from bottle.operations.pause import paused
 from bottle.operations.room import free_room
 from bottle.plan.commit import require_space
-from bottle.plan.standing import standing_on
+from bottle.plan.standing import kept_indexes, standing_on
 from bottle.store.state import BottleState
 from bottle.trees.snapshot import Index, Snapshot, write_beside
 
@@ -123,8 +122,17 @@ def _skipped(snapshot: Snapshot) -> tuple[str, ...]:
     return (f"{len(found)} changed while the commit read them, or came after it: {shown}",) if found else ()
 
 
+def forget_indexes(state: BottleState) -> None:
+    """Throw away the indexes on which no later commit will stand; where that cannot be, they are left for the next."""
+    commits = state.commits()
+    mark = commits[-1].mark if commits else None
+    own = [each for each in commits if mark and each.mark and each.mark.container_id == mark.container_id]
+    with suppress(StateDamaged):
+        state.keep_indexes(kept_indexes(own))
+
+
 def rename_index(state: BottleState, number: int, diff_ids: tuple[str, ...]) -> None:
-    """The image of a commit has other layers now, and shows the same; without an index the next commit is a whole one."""
+    """The image of a commit has other layers now, and shows the same. Where that is not kept, the next one is whole."""
     path = state.index(number)
     with suppress(OSError, StateDamaged):
         index = Index.open(path)
@@ -174,7 +182,7 @@ def _index_of(path: Path, container: ContainerFacts, place: Path, record: Commit
     except (OSError, StateDamaged):
         return None
     header = index.header
-    wanted = (container.id, str(place), os.stat(place).st_ino, record.diff_ids)
+    wanted = (container.id, str(place), place.stat().st_ino, record.diff_ids)
     return index if (header.container, header.place, header.inode, header.diff_ids) == wanted else None
 
 

@@ -29,7 +29,7 @@ from bottle.model import (
     Status,
 )
 from bottle.naming import LABEL_AGENT, LABEL_COMMIT, LABEL_IDENTITY, LABEL_NONCE, LABEL_SCHEMA, Identity
-from bottle.operations.bydelta import Made, commit_changes, rename_index
+from bottle.operations.bydelta import Made, commit_changes, forget_indexes, rename_index
 from bottle.operations.context import Context
 from bottle.operations.inforce import put_in_force
 from bottle.operations.pause import paused
@@ -54,8 +54,8 @@ class Committed:
     `size` are the bytes that its container has written since it was made, and `adds` those that the commit adds to what
     it stands on, as the history has it, None where nobody can tell. `left_out` names what is mounted and so no part of
     it, `dropped` what Docker's commit does not keep. `save_line` carries the image by hand. `expired` are the numbers
-    of older commits that the agent's `keep` let go, `squashed` is how many of the bottle's own layers became one. `way` says how
-    it was made, and why not out of what changed, if so; `unchanged`: it has no layer of its own, as nothing has changed.
+    of older commits that the agent's `keep` let go, `squashed` is how many of the bottle's own layers became one. `way`
+    says how it was made, and why not out of what changed, if so; `unchanged`: nothing has changed, and it has no layer.
     """
 
     identity: Identity
@@ -118,6 +118,7 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
     )
     put_in_force(context, state, record)
     state.intent.clear()
+    forget_indexes(state)
     if made.frozen is not None:
         left = f"commit {record.number} of {metadata.identity} is made and in force; {made.frozen.left}"
         raise StillPaused(made.frozen.what, left=left, next_step=made.frozen.next_step) from made.frozen
@@ -136,7 +137,7 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
 def _made(
     context: Context, state: BottleState, intent: CommitIntent, container: ContainerFacts, plan: CommitPlan
 ) -> Made:
-    """The commit's image, which has its place among the bottle's: of what has changed, or by the engine, as it can be."""
+    """The commit's image, in its place among the bottle's: of what has changed, or by the engine if it cannot be."""
     metadata = state.metadata()
     spec = _commit_spec(metadata, intent)
     try:
@@ -144,26 +145,20 @@ def _made(
     except EngineUnreachable:
         raise  # whether it is made is not known
     except (TreeUnfit, VerificationFailed, EngineError) as exc:
-        return _made_by_engine(context, state, intent, container, plan, f"by the engine: {exc.what}")
+        context.progress.note(f"{exc.what}; the engine commits all that {container.name} has written")
+        return _made_by_engine(context, state, intent, pause=plan.pause, why=exc.what)
     take_over(context, state, intent, made.image, container)
     with context.progress.phase("copying the transcript"):
         lost = _transcript_of(context, state, metadata, made.image, container)
     return replace(made, dropped=made.dropped + lost)
 
 
-def _made_by_engine(
-    context: Context,
-    state: BottleState,
-    intent: CommitIntent,
-    container: ContainerFacts,
-    plan: CommitPlan,
-    way: str,
-) -> Made:
+def _made_by_engine(context: Context, state: BottleState, intent: CommitIntent, *, pause: bool, why: str) -> Made:
     """The image of a container that is still, whole: all it has written since it was made.
 
     Where the container does not go on, what was committed is good, and is to be recorded first.
     """
-    container, plan = observe_commit(context, state, pause=plan.pause)
+    container, plan = observe_commit(context, state, pause=pause)
     metadata = state.metadata()
     frozen = None
     try:
@@ -179,7 +174,7 @@ def _made_by_engine(
         frozen = exc
     if container.status.alive and not plan.pause and container.status is not Status.PAUSED:
         dropped += _skipped(context, container, image)
-    return Made(image=image, dropped=dropped, size=plan.size, way=way, frozen=frozen)
+    return Made(image=image, dropped=dropped, size=plan.size, way=f"by the engine: {why}", frozen=frozen)
 
 
 def _transcript_of(

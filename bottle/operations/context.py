@@ -23,8 +23,8 @@ class Context:
 
     `runtime` is where secrets are handed to containers.
 
-    Without a `squasher`, commits get deeper until Docker allows no more; without an `appender`, each holds everything. `chains` are the layers of images that
-    were looked at, by id.
+    Without a `squasher`, commits get deeper until Docker allows no more; without an `appender`, each holds everything.
+    `chains` are the layers of images that were looked at, by id.
     """
 
     home: StateHome

@@ -6,7 +6,7 @@ from bottle.ports import Engine
 
 
 def free_room(engine: Engine) -> int | None:
-    """What the engine's disk has free, in bytes; None where that cannot be told: this machine's disk is not another's."""
+    """What the engine's disk has free, in bytes, None where that cannot be told: this machine's is not another's."""
     if not engine.is_local:
         return None
     try:

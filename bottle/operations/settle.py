@@ -14,6 +14,7 @@ from bottle.model import (
     Status,
 )
 from bottle.naming import LABEL_IDENTITY, LABEL_NONCE, Identity
+from bottle.operations.bydelta import remove_parts
 from bottle.operations.context import Context
 from bottle.operations.finding import find_drafts
 from bottle.operations.inforce import put_in_force, use_image
@@ -45,6 +46,7 @@ def settle(context: Context, state: BottleState) -> None:
         _settle_copy(state, migration)
     if intent is None:
         return
+    remove_parts(context, intent.nonce)
     # Of two, where a commit died while it was squashed, the one that has its place is whole. What is called otherwise
     # was made by hand, of a container that inherited the label.
     found = context.engine.images({LABEL_NONCE: intent.nonce})
@@ -110,13 +112,15 @@ def take_over(
 ) -> None:
     """Give a commit that the engine has finished its place among the bottle's, in exchange for the tag it was made by.
 
-    Raises VerificationFailed for one that does not stand on the image of the container it was made of; it is deleted.
+    Raises VerificationFailed for one that stands neither on the image of the container it was made of nor on an earlier
+    commit; it is deleted.
     """
     engine, identity = context.engine, state.identity
     draft = identity.committing(intent.nonce)
     base = engine.image(container.image) if container is not None else None
     placed = identity.committed(intent.number) in image.tags  # a squashed one stands on less
-    if base is not None and not placed and image.diff_ids[: len(base.diff_ids)] != base.diff_ids:
+    grounds = (*(each.diff_ids for each in state.commits()), base.diff_ids if base is not None else ())
+    if base is not None and not placed and not any(image.diff_ids[: len(each)] == each for each in grounds):
         engine.remove_image(draft)
         state.intent.clear()
         raise VerificationFailed(

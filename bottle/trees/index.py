@@ -7,8 +7,8 @@ u32 length of path · u32 length of data · i64 newest · u64 size · u8 flags �
 ```
 `path` is relative to the top, in bytes, empty for the top itself. `data` are the entries, each `u32 mode · u64 inode ·
 u64 size · i64 mtime · i64 ctime · u32 uid · u32 gid · u32 links · u64 device · u16 length of name · name`; times are
-nanoseconds since 1970. `newest` is the largest ctime among them, `size` are the bytes of its files. The last frame has the flag END, and as `newest` the
-CRC-32 of all frames before it.
+nanoseconds since 1970. `newest` is the largest ctime among them, `size` are the bytes of its files. The last frame has
+the flag END, and as `newest` the CRC-32 of all frames before it.
 """
 
 import json

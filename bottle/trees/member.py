@@ -1,7 +1,7 @@
 """What stands in front of a file's content in a layer: a ustar header, and a pax record for all that does not fit.
 
-POSIX.1-2017, pax, "pax Interchange Format" and "ustar Interchange Format"; extended attributes as SCHILY.xattr.NAME, their
-bytes as they are, as Go's archive/tar reads them and so every engine does.
+POSIX.1-2017, pax, "pax Interchange Format" and "ustar Interchange Format"; extended attributes as SCHILY.xattr.NAME,
+their bytes as they are, as Go's archive/tar reads them and so every engine does.
 """
 
 import stat
@@ -89,7 +89,7 @@ def _time(nanoseconds: int) -> bytes:
     return b"%b%d.%09d" % (sign, seconds, fraction)
 
 
-def _block(
+def _block(  # noqa: PLR0917  (the fields of a header, in their order)
     path: bytes,
     kind: bytes,
     mode: int,

@@ -39,7 +39,7 @@ class Member:
 
 
 def members(top: Path, deltas: Iterable[FolderDelta]) -> Iterator[Member]:
-    """What `deltas` name below `top`, in their order, folders before what is in them; of a file's names the first has it.
+    """What `deltas` name below `top`, in their order; of a file's names the first one has the content.
 
     A member's chunks are read before the next one is asked for. What is something else by now, or gone, is left out; a
     file that has become shorter ends in zeros. Raises TreeUnfit for what cannot be told in a layer, or OSError.
@@ -98,7 +98,7 @@ def _folder(descriptor: int, path: bytes, entry: Entry) -> Member:
 
 
 def _leaf(folder: int, path: bytes, entry: Entry, linked: dict[int, bytes]) -> Member | None:
-    """What is called so in a folder, if it is what the index has; `linked` are the first names of files with several."""
+    """Something in a folder, if it is what the index has; `linked` are the first names of files that have several."""
     name = join(path, entry.name)
     if entry.is_linked and (first := linked.setdefault(entry.inode, name)) != name:
         data = _head(name, HARD_LINK, entry, link=first)

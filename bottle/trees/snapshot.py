@@ -1,4 +1,4 @@
-"""One commit of a container's own folder on its way: indexed and read while it is written to, and again while it is not.
+"""One commit of a container's own folder on its way: indexed and read while it is written to, and while it is not.
 
 What was read before counts only where the second index proves it unchanged.
 """
@@ -61,7 +61,7 @@ class Snapshot:
         self._place = place
         self._before = before
         self._scratch = scratch
-        self._header = Header(container=container, place=str(place), inode=os.stat(place).st_ino, synced_at=0)
+        self._header = Header(container=container, place=str(place), inode=place.stat().st_ino, synced_at=0)
         self._open = ExitStack()
         self._spools: list[LayerSpool] = []
         self._written: bytes | None = None  # the last folder that is in a layer which the engine was given already
@@ -114,7 +114,8 @@ class Snapshot:
 
     def last_layer(self) -> NewLayer | None:
         """The layer of all that no earlier one has; None where nothing has changed."""
-        assert self._ahead is not None and self._still is not None
+        assert self._ahead is not None
+        assert self._still is not None
         if self._written is None:
             changes = self._since_before(self._still)
         else:
@@ -198,9 +199,13 @@ def write_beside(path: Path, header: Header, folders: Iterable[Folder]) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     with writing(path):
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        with temporary.open("wb", buffering=1 << 20) as file:
+        with open(temporary, "wb", buffering=1 << 20, opener=_private) as file:
             write_index(file, header, folders)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
         sync_folder(path.parent)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -1,17 +1,17 @@
 """Makes an image of layers that the engine has and new ones above them, by an archive that holds the new ones only."""
 
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from bottle.errors import BottleError, NotFound, VerificationFailed
 from bottle.layers import ImageDocuments, LayerSource, NewLayer
 from bottle.model import ImageFacts, Store
 from bottle.ports import Engine, Silent
+from bottle.trees.spool import unnamed
 from migrate.image.load_archive import Archive, choose_codec, compose, fed
 from migrate.model import Blob, Codec
 from migrate.tar.compression import CompressingWriter, packed, pieces_of
@@ -83,11 +83,12 @@ class Appender:
                 path=layer.path,
             )
         codec = choose_codec(info.version, info.store)
-        file = open_files.enter_context(tempfile.TemporaryFile(dir=self._folder, buffering=0))
-        writer = CompressingWriter(cast("BinaryIO", file), codec, level=1, threads=2)
+        file = open_files.enter_context(unnamed(self._folder))
+        writer = CompressingWriter(file, codec, level=1, threads=2)
         for piece in pieces_of(layer.path):
             writer.write(piece)
         writer.finish()
+        file.flush()
         return Blob(
             diff_id=layer.diff_id,
             diff_size=layer.size,
