@@ -82,7 +82,7 @@ class Snapshot:
     def read_ahead(self, changes: Comparison, give: Callable[[NewLayer], None]) -> None:
         """Read that. Of a first commit all layers but the last are ready now, and are given away."""
         plain = members(self._place, without_links(changes.deltas()))
-        most = max(_PIECE, changes.size // _PIECES) if self._before is None else changes.size + _PIECE
+        most = max(_PIECE, changes.size // _PIECES) if self._before is None else None
         for piece in pieces(plain, self._scratch, most):
             self._open.callback(piece.spool.close)
             if piece.more:

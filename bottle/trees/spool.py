@@ -140,8 +140,8 @@ class Piece:
     more: bool
 
 
-def pieces(members: Iterable[Member], folder: Path, most: int) -> Iterator[Piece]:
-    """Members in several layers of about `most` bytes, each with the folders on the way to its first one.
+def pieces(members: Iterable[Member], folder: Path, most: int | None) -> Iterator[Piece]:
+    """Members in several layers of about `most` bytes, each with the folders on the way to its first one; None: in one.
 
     Whoever takes one closes it. They are not finished.
     """
@@ -150,7 +150,7 @@ def pieces(members: Iterable[Member], folder: Path, most: int) -> Iterator[Piece
         for member in members:
             if member.name == b"":
                 way = [(above, data) for above, data in way if member.folder.startswith(above + b"/")]
-                if spool.size >= most:
+                if most is not None and spool.size >= most:
                     yield Piece(spool, path, more=True)
                     spool = LayerSpool(folder)
                     for above, data in way:
