@@ -50,10 +50,10 @@ class OpenTree:
             self._path = f"{self._path}/{name}" if self._path else name
         return self._descent.folder
 
-    def open(self, path: str) -> BinaryIO:
-        """The content of a file."""
+    def open(self, path: str, *, buffering: int = -1) -> BinaryIO:
+        """The content of a file. `buffering` is that of the function `open`: 0 is the quick way to many small files."""
         folder, _, name = path.rpartition("/")
-        return open_regular_in(self.folder(folder), name)
+        return open_regular_in(self.folder(folder), name, buffering=buffering)
 
     def create(self, path: str) -> BinaryIO:
         """A new file, of this user alone, to be written."""

@@ -22,16 +22,16 @@ def open_regular(path: Path, *, follow: bool = False) -> BinaryIO:
     return _regular(descriptor, str(path))
 
 
-def open_regular_in(folder: int, name: str) -> BinaryIO:
-    """As `open_regular`, of a file of a folder that is open. A link is none."""
-    return _regular(os.open(name, OPEN_FILE, dir_fd=folder), name)
+def open_regular_in(folder: int, name: str, *, buffering: int = -1) -> BinaryIO:
+    """As `open_regular`, of a file of a folder that is open. A link is none. `buffering` is that of `open`."""
+    return _regular(os.open(name, OPEN_FILE, dir_fd=folder), name, buffering)
 
 
-def _regular(descriptor: int, name: str) -> BinaryIO:
+def _regular(descriptor: int, name: str, buffering: int = -1) -> BinaryIO:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is no regular file", name)
-    return os.fdopen(descriptor, "rb")
+    return os.fdopen(descriptor, "rb", buffering)
 
 
 def read_regular(path: Path, *, follow: bool = False) -> bytes:

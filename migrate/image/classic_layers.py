@@ -58,10 +58,10 @@ class ClassicLayers:
             raise VerificationFailed(f"layer {chain} is in no folder that an engine names")
         with self._tree.open(f"{_LAYERS}/{chain}/tar-split.json.gz") as file:
             for line in _lines(file):
-                match parsed(line):
+                match entry := parsed(line):
                     case {"type": 2, "payload": str(payload)}:
                         yield _decoded(payload)
-                    case {"type": 1, "size": int(size), **entry} if size > 0:
+                    case {"type": 1, "size": int(size)} if size > 0:
                         yield from self._content(f"{_FILES}/{cache_id}/diff/{_path(entry)}", size)
                     case {"type": 1 | 2}:
                         pass  # a folder, an empty file, nothing between two of them
@@ -70,7 +70,7 @@ class ClassicLayers:
 
     def _content(self, path: str, size: int) -> Iterator[bytes]:
         """The first `size` bytes of a file: there is nothing behind them, unless somebody wrote there since."""
-        with self._tree.open(path) as file:
+        with self._tree.open(path, buffering=0) as file:
             while size and (piece := file.read(min(size, CHUNK))):
                 size -= len(piece)
                 yield piece
@@ -103,7 +103,7 @@ def _decoded(payload: str) -> bytes:
         raise VerificationFailed(f"what is noted of a layer's tar is damaged: {exc}") from exc
 
 
-def _path(entry: dict[object, object]) -> str:
+def _path(entry: object) -> str:
     """Where below its layer's folder a file is. A name is looked up there however it begins, as the engine does it.
 
     What is no UTF-8 is in `name_raw`, base64. Raises VerificationFailed for a name that leads out of there.
@@ -112,7 +112,7 @@ def _path(entry: dict[object, object]) -> str:
         case {"name_raw": str(raw)} if raw:
             name = os.fsdecode(_decoded(raw))
         case {"name": str(text)}:
-            name = os.fsdecode(text.encode("utf-8", "surrogatepass"))
+            name = text if text.isascii() else os.fsdecode(text.encode("utf-8", "surrogatepass"))
         case _:
             name = ""
     steps = [step for step in name.split("/") if step not in {"", "."}]

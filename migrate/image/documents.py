@@ -31,7 +31,7 @@ def found(engine: ImageFinder, ref: str) -> ImageFacts:
 def parsed(document: bytes) -> object:
     """The value of a JSON document, None for what is none."""
     try:
-        return json.loads(document)
+        return json.loads(document.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):
         return None
 

@@ -28,6 +28,8 @@ from bottle.plan.resume import ResumeRequest
 from bottle.store.home import StateHome
 from bottle.store.state import BottleState
 from bottle.testing import RecordingProgress
+from migrate.image.engine_folders import EngineFolders
+from migrate.image.first_that_can import FirstThatCan
 from migrate.image.save_stream import SaveStreamSource
 from migrate.image.squash import Squasher
 from tests.hosts import DockerHost
@@ -65,6 +67,11 @@ class Place:
     base: str
 
     host: DockerHost | None = None
+
+    @property
+    def machine(self) -> Path:
+        """Where the root of the engine's filesystem is seen from here."""
+        return Path("/") if self.host is None else Path(f"/proc/{self.host.container.attrs['State']['Pid']}/root")
 
 
 @contextmanager
@@ -208,7 +215,7 @@ def bench(place: Place, tmp_path: Path) -> Iterator[Bench]:
     context = Context(
         home=StateHome(tmp_path / "home"),
         engine=place.engine,
-        layers=SaveStreamSource(place.engine),
+        layers=FirstThatCan(EngineFolders(place.engine, place.machine), SaveStreamSource(place.engine)),
         environ={},
         runtime=tmp_path / "runtime",
         progress=RecordingProgress(),
