@@ -1,7 +1,7 @@
 """The bottle's agent: does what it is told, keeps mappings and files open meanwhile. Python's own library only.
 
-`agent.py serve` waits for operations at a socket that has no name on the disk; `agent.py tell JSON`, run beside it, hands
-it a list of them, each a list of a name and arguments, and prints what became of each: "" or an error's name.
+`agent.py serve` waits for operations at a socket that has no name on the disk; `agent.py tell JSON`, run beside it,
+hands it a list of them, each a list of a name and arguments, and prints what became of each: "" or an error's name.
 """
 
 import errno

@@ -1,7 +1,7 @@
 """A sequence is worked off in a real bottle, and each commit judged.
 
-What a container of the commit shows must be what one shows of Docker's own commit, made of the same container while nothing
-happens in it; and besides, with all that Docker drops, what the container shows itself.
+What a container of the commit shows must be what one shows of Docker's own commit, made of the same container while
+nothing happens in it; and besides, with all that Docker drops, what the container shows itself.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import docker
-from docker.errors import DockerException, NotFound
+from docker.errors import DockerException
 
 from tests.integration import migration
 from tests.integration.migration import Desk
-from tests.oracle import image as images, trees
+from tests.oracle import image as images, showing, trees
 from tests.oracle.sequences import Operation, Phase, Turn, sequence, told
 from tests.oracle.trees import Facts, Tree
 
-PLACES = ("/etc", "/opt", "/root", "/srv", "/usr", "/var", "/work")
+PLACES = ("/etc", "/opt", "/root", "/srv", "/usr/local", "/usr/share", "/var", "/work")
 _PYTHON = ("python3", "-B")
 _SERVE = [*_PYTHON, f"{images.FOLDER}/agent.py", "serve"]
 _TELL = [*_PYTHON, f"{images.FOLDER}/agent.py", "tell"]
@@ -169,14 +169,4 @@ class _Run:
 
     def shown(self, image: str) -> Tree:
         """What a container of an image shows."""
-        engine = self.desk.engine
-        probe = engine.containers.create(image, [], entrypoint=_LIST, user="0", network_mode="none")
-        try:
-            stream = probe.attach(stream=True, stdout=True, stderr=True)
-            probe.start()
-            lines = b"".join(stream).decode().splitlines()
-            assert probe.wait()["StatusCode"] == 0, lines[-5:]
-        finally:
-            with suppress(NotFound):
-                probe.remove(force=True)
-        return trees.read(lines)
+        return trees.read(showing.listed(self.desk.engine, image, _LIST, self.desk.folder).decode().splitlines())

@@ -29,8 +29,8 @@ def read(lines: Iterable[str]) -> Tree:
 def differences(want: Tree, got: Tree, which: Facts) -> list[str]:
     """A line for each path that differs, few of them; none where the trees are equal.
 
-    Sockets are in no commit. Of /etc itself only what it is, its owner and its mode count: engines write into it whenever
-    they make a container.
+    Sockets are in no commit. Of /etc itself only what it is, its owner and its mode count: engines write into it
+    whenever they make a container.
     """
     wanted, gotten = _counting(want, which), _counting(got, which)
     lines = []

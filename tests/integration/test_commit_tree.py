@@ -1,0 +1,40 @@
+"""Random work in a bottle, committed again and again: the tree of each commit is the one that Docker's own would have.
+
+Some seeds of what tests/campaigns/test_commit_tree.py tries at length; chosen because together they do everything.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+
+import docker
+import pytest
+
+from tests.oracle import image
+from tests.oracle.judged import ALL_IS_KEPT, Judged, judging
+from tests.oracle.oracle import oracle_in
+
+SEEDS = tuple(range(10))
+
+
+@pytest.fixture(scope="module")
+def judged(engine: docker.DockerClient, host_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judged]:
+    """What becomes of the seeds on the engine in force."""
+    name = image.build(engine, host_image, secrets.token_hex(4))
+    try:
+        with oracle_in(tmp_path_factory.mktemp("oracle"), engine, name, {}) as oracle, judging(oracle, SEEDS) as judged:
+            yield judged
+    finally:
+        engine.images.remove(name, force=True)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_commit_keeps_what_docker_keeps(judged: Judged, seed: int) -> None:
+    judged.like_docker(seed)
+
+
+@ALL_IS_KEPT
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_commit_keeps_what_docker_drops(judged: Judged, seed: int) -> None:
+    judged.like_live(seed)
