@@ -42,9 +42,9 @@ def oracle_image(engine: docker.DockerClient, host_image: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def here(engine: docker.DockerClient, oracle_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judged]:
     """What becomes of the seeds on the engine in force."""
-    with oracle_in(tmp_path_factory.mktemp("here"), engine, oracle_image, {}) as oracle:
-        with judging(oracle, SEEDS) as judged:
-            yield judged
+    folder = tmp_path_factory.mktemp("here")
+    with oracle_in(folder, engine, oracle_image, {}) as oracle, judging(oracle, SEEDS) as judged:
+        yield judged
 
 
 def _on_host(store: ImageStore, run_id: str, image: str, factory: pytest.TempPathFactory) -> Iterator[Judged]:
@@ -52,9 +52,11 @@ def _on_host(store: ImageStore, run_id: str, image: str, factory: pytest.TempPat
         host.load_image(image)
         client = docker.DockerClient(host.environment["DOCKER_HOST"], timeout=600)
         try:
-            with oracle_in(host.shared / "desk", client, image, host.environment) as oracle:
-                with judging(oracle, ON_HOSTS) as judged:
-                    yield judged
+            with (
+                oracle_in(host.shared / "desk", client, image, host.environment) as oracle,
+                judging(oracle, ON_HOSTS) as judged,
+            ):
+                yield judged
         finally:
             client.close()
 

@@ -78,8 +78,11 @@ class Oracle:
 
     def _remove(self, identity: str) -> None:
         with suppress(DockerException):
-            self.desk.container(identity).kill()
-        self.desk.bottle("rm", identity, "--yes")
+            self.desk.container(identity).remove(force=True)
+        for image in self.desk.engine.images.list(name=f"bottle-committed-{identity}"):
+            for tag in image.tags:
+                with suppress(DockerException):
+                    self.desk.engine.images.remove(tag)
 
 
 @contextmanager
