@@ -16,6 +16,8 @@ from typing import Any
 import operations
 
 _ADDRESS = "\0agent"
+_PATIENCE = 120.0  # seconds, for all that it is told at once
+_BREATH = 0.005  # seconds; what grows in a rush grows by a few MB a minute
 _STEADY = threading.Event()
 _RUSHES: list[threading.Thread] = []
 
@@ -48,7 +50,7 @@ def _rush(steps: list[list[Any]]) -> None:
             if _STEADY.is_set():
                 break
             perform(name, *arguments)
-            time.sleep(0.001)
+            time.sleep(_BREATH)
 
 
 def serve() -> None:
@@ -73,6 +75,7 @@ def tell(steps: str) -> None:
             except ConnectionRefusedError:
                 time.sleep(0.05)
                 continue
+            connection.settimeout(_PATIENCE)
             with connection.makefile("rw") as stream:
                 stream.write(steps + "\n")
                 stream.flush()
