@@ -90,3 +90,8 @@ def test_a_commit_keeps_what_docker_keeps(judged: Judged, seed: int) -> None:
 @seeds
 def test_a_commit_keeps_what_docker_drops(judged: Judged, seed: int) -> None:
     judged.like_live(seed)
+
+
+@pytest.mark.parametrize("where", ["here", "classic", "containerd"])
+def test_a_commit_is_what_was_there_at_one_moment(judged: Judged) -> None:
+    assert judged.oracle.torn(commits=40) == []

@@ -38,3 +38,7 @@ def test_a_commit_keeps_what_docker_keeps(judged: Judged, seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_commit_keeps_what_docker_drops(judged: Judged, seed: int) -> None:
     judged.like_live(seed)
+
+
+def test_a_commit_is_what_was_there_at_one_moment(judged: Judged) -> None:
+    assert judged.oracle.torn(commits=3) == []

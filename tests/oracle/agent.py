@@ -13,6 +13,7 @@ import threading
 import time
 from typing import Any
 
+import journal
 import operations
 
 _ADDRESS = "\0agent"
@@ -27,6 +28,12 @@ def perform(name: str, *arguments: Any) -> str:
     if name == "rush":
         _STEADY.clear()
         _RUSHES.append(threading.Thread(target=_rush, args=arguments, daemon=True))
+        _RUSHES[-1].start()
+        return ""
+    if name == "journal":
+        journal.prepare()
+        _STEADY.clear()
+        _RUSHES.append(threading.Thread(target=journal.keep, args=(_STEADY,), daemon=True))
         _RUSHES[-1].start()
         return ""
     if name == "steady":

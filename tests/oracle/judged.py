@@ -20,7 +20,8 @@ _AT_A_TIME = 3  # much of it is waiting for an engine
 class Judged:
     """Verdicts of one oracle."""
 
-    def __init__(self, verdicts: dict[int, Future[Verdict]]) -> None:
+    def __init__(self, oracle: Oracle, verdicts: dict[int, Future[Verdict]]) -> None:
+        self.oracle = oracle
         self._verdicts = verdicts
 
     def of(self, seed: int) -> Verdict:
@@ -44,6 +45,6 @@ def judging(oracle: Oracle, seeds: Iterable[int]) -> Iterator[Judged]:
     """Have the seeds judged, from now on."""
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
         try:
-            yield Judged({seed: pool.submit(oracle.judge, seed) for seed in seeds})
+            yield Judged(oracle, {seed: pool.submit(oracle.judge, seed) for seed in seeds})
         finally:
             pool.shutdown(cancel_futures=True)

@@ -20,7 +20,7 @@ from docker.errors import DockerException
 
 from tests.integration import migration
 from tests.integration.migration import Desk
-from tests.oracle import image as images, showing, trees
+from tests.oracle import image as images, journal, showing, trees
 from tests.oracle.sequences import Operation, Phase, Turn, sequence, told
 from tests.oracle.trees import Facts, Tree
 
@@ -29,6 +29,7 @@ _PYTHON = ("python3", "-B")
 _SERVE = [*_PYTHON, f"{images.FOLDER}/agent.py", "serve"]
 _TELL = [*_PYTHON, f"{images.FOLDER}/agent.py", "tell"]
 _LIST = [*_PYTHON, f"{images.FOLDER}/listing.py", *PLACES]
+_JOURNAL = [*_PYTHON, f"{images.FOLDER}/journal.py"]
 _MANIFEST = """\
 [agents.{agent}]
 image = "{image}"
@@ -63,18 +64,36 @@ class Oracle:
     agent: str
     image: str
 
+    def torn(self, commits: int) -> list[str]:
+        """Commit a bottle that writes a journal meanwhile; what is wrong with which commit."""
+        with self._running() as identity:
+            run = _Run(self.desk, identity, Verdict(0))
+            run.tell((("journal",),))
+            found = []
+            for _ in range(commits):
+                made = run.commit()
+                said = showing.listed(self.desk.engine, made, _JOURNAL, self.desk.folder)
+                found += [f"{made}: {wrong}" for wrong in (journal.torn(json.loads(said)),) if wrong]
+        return found
+
     def judge(self, seed: int, phases: Sequence[Phase] | None = None) -> Verdict:
         """Work off the sequence of a seed, and look at each commit."""
         verdict = Verdict(seed)
-        self.desk.workspace.mkdir(exist_ok=True)
-        started = self.desk.ok("start", self.agent, "-d", "--cwd", str(self.desk.workspace))
-        run = _Run(self.desk, str(started["identity"]), verdict)
-        try:
+        with self._running() as identity:
+            run = _Run(self.desk, identity, verdict)
             for phase in sequence(seed) if phases is None else phases:
                 run.phase(phase)
-        finally:
-            self._remove(run.identity)
         return verdict
+
+    @contextmanager
+    def _running(self) -> Iterator[str]:
+        """A new bottle."""
+        self.desk.workspace.mkdir(exist_ok=True)
+        identity = str(self.desk.ok("start", self.agent, "-d", "--cwd", str(self.desk.workspace))["identity"])
+        try:
+            yield identity
+        finally:
+            self._remove(identity)
 
     def _remove(self, identity: str) -> None:
         with suppress(DockerException):
