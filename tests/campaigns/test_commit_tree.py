@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import docker
 import pytest
+from testcontainers.core.container import DockerContainer
 
+from bottle.runtime import default_runtime
 from tests.hosts import SharedHost
 from tests.hosts.host import ImageStore
 from tests.oracle import image
@@ -40,21 +43,38 @@ def oracle_image(engine: docker.DockerClient, host_image: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def here(engine: docker.DockerClient, oracle_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judged]:
+def here(
+    request: pytest.FixtureRequest,
+    engine: docker.DockerClient,
+    oracle_image: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Judged]:
     """What becomes of the seeds on the engine in force."""
     folder = tmp_path_factory.mktemp("here")
-    with oracle_in(folder, engine, oracle_image, {}) as oracle, judging(oracle, SEEDS) as judged:
+    with oracle_in(folder, engine, oracle_image, {}) as oracle, judging(oracle, request, where="here") as judged:
         yield judged
 
 
-def _on_host(store: ImageStore, run_id: str, image: str, factory: pytest.TempPathFactory) -> Iterator[Judged]:
-    with SharedHost(factory.mktemp(store), store, run_id=run_id) as host:
+class _Host(SharedHost):
+    """One that has what bottle keeps of what runs on this machine, too."""
+
+    def _furnish(self, container: DockerContainer) -> None:
+        super()._furnish(container)
+        folder = str(default_runtime())
+        container.with_volume_mapping(folder, folder, "rw")
+
+
+@contextmanager
+def _on_host(store: ImageStore, request: pytest.FixtureRequest) -> Iterator[Judged]:
+    image = request.getfixturevalue("oracle_image")
+    folder = request.getfixturevalue("tmp_path_factory").mktemp(store)
+    with _Host(folder, store, run_id=request.getfixturevalue("run_id")) as host:
         host.load_image(image)
         client = docker.DockerClient(host.environment["DOCKER_HOST"], timeout=600)
         try:
             with (
                 oracle_in(host.shared / "desk", client, image, host.environment) as oracle,
-                judging(oracle, ON_HOSTS) as judged,
+                judging(oracle, request, where=store) as judged,
             ):
                 yield judged
         finally:
@@ -62,15 +82,17 @@ def _on_host(store: ImageStore, run_id: str, image: str, factory: pytest.TempPat
 
 
 @pytest.fixture(scope="session")
-def classic(run_id: str, oracle_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judged]:
+def classic(request: pytest.FixtureRequest) -> Iterator[Judged]:
     """What becomes of them on Docker 26.1."""
-    yield from _on_host("classic", run_id, oracle_image, tmp_path_factory)
+    with _on_host("classic", request) as judged:
+        yield judged
 
 
 @pytest.fixture(scope="session")
-def containerd(run_id: str, oracle_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judged]:
+def containerd(request: pytest.FixtureRequest) -> Iterator[Judged]:
     """What becomes of them on Docker 26.1 with the containerd image store."""
-    yield from _on_host("containerd", run_id, oracle_image, tmp_path_factory)
+    with _on_host("containerd", request) as judged:
+        yield judged
 
 
 @pytest.fixture

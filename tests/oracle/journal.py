@@ -16,7 +16,7 @@ from pathlib import Path
 
 PLACE = Path("/work/journal")
 WAYS = 8
-_OTHERS = 600  # files beside each, so that whoever reads one after the other takes a while
+_OTHERS = 300  # files beside each, so that whoever reads one after the other takes a while
 _BREATH = 0.0005  # seconds; a process that makes nothing but system calls, runc may fail to freeze
 _FORM = "<Q"
 _SMALLEST = struct.calcsize(_FORM)

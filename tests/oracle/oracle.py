@@ -1,7 +1,8 @@
 """A sequence is worked off in a real bottle, and each commit judged.
 
 What a container of the commit shows must be what one shows of Docker's own commit, made of the same container while
-nothing happens in it; and besides, with all that Docker drops, what the container shows itself.
+nothing happens in it; and besides, with all that Docker drops, what the container shows itself. Where Docker's commit is
+not what the container shows, either will do for the first.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import docker
 from docker.errors import DockerException
@@ -73,11 +75,10 @@ class Oracle:
             run = _Run(self.desk, identity, Verdict(0))
             run.tell((("journal",),))
             found = []
-            for _ in range(commits):
-                made = run.commit()
+            for made in filter(None, (run.commit_in_a_rush() for _ in range(commits))):
                 said = showing.listed(self.desk.engine, made, _JOURNAL, self.desk.folder)
                 found += [f"{made}: {wrong}" for wrong in (journal.torn(json.loads(said)),) if wrong]
-        return found
+        return found if run.numbers else run.verdict.failed_in_a_rush
 
     def judge(self, seed: int, phases: Sequence[Phase] | None = None) -> Verdict:
         """Work off the sequence of a seed, and look at each commit."""
@@ -165,21 +166,23 @@ class _Run:
 
     def commit(self) -> str:
         """Make one; its image."""
-        made = self.desk.ok("commit", self.identity)
-        self.numbers.append(int(made["commit"]["number"]))
-        self.verdict.commits += 1
-        return str(made["commit"]["tag"])
+        return self.made(self.desk.ok("commit", self.identity))
 
-    def commit_in_a_rush(self) -> None:
-        """Make one that is not looked at; it may fail for what the engine cannot do with a container that changes."""
+    def made(self, answer: dict[str, Any]) -> str:
+        """Count a commit; its image."""
+        self.numbers.append(int(answer["commit"]["number"]))
+        self.verdict.commits += 1
+        return str(answer["commit"]["tag"])
+
+    def commit_in_a_rush(self) -> str | None:
+        """Make one while work goes on; None where it failed for what the engine cannot do with such a container."""
         done = self.desk.bottle("commit", self.identity, "--format", "json")
         said = done.stderr.decode()
         if done.returncode == 5 and any(each in said for each in _BUSY):
             self.verdict.failed_in_a_rush.append(said)
-            return
+            return None
         assert done.returncode == 0, f"exit {done.returncode}: {said}"
-        self.numbers.append(int(json.loads(done.stdout)["commit"]["number"]))
-        self.verdict.commits += 1
+        return self.made(json.loads(done.stdout))
 
     def live(self) -> Tree:
         """What the running container shows."""
@@ -196,13 +199,13 @@ class _Run:
         finally:
             self.desk.engine.images.remove(f"bottle-oracle-docker:{self.identity}")
         where = f"commit {self.numbers[-1]} (the {len(self.numbers)}. made)"
-        right, compared = (trees.without_what_sockets_hide(each, live) for each in (dockers, mine))
-        for want, got, which, found in (
-            (right, compared, Facts.DOCKERS, self.verdict.unlike_docker),
-            (live, mine, Facts.ALL, self.verdict.unlike_live),
-            (live, right, Facts.DOCKERS, self.verdict.docker_unlike_live),
+        right = trees.without_what_sockets_hide(dockers, live)
+        for lines, found in (
+            (trees.differences(dockers, mine, Facts.DOCKERS, or_else=live), self.verdict.unlike_docker),
+            (trees.differences(live, mine, Facts.ALL), self.verdict.unlike_live),
+            (trees.differences(live, right, Facts.DOCKERS), self.verdict.docker_unlike_live),
         ):
-            found += [f"{where}: {line}" for line in trees.differences(want, got, which)]
+            found += [f"{where}: {line}" for line in lines]
 
     def shown(self, image: str) -> Tree:
         """What a container of an image shows."""

@@ -40,15 +40,18 @@ def without_what_sockets_hide(tree: Tree, live: Tree) -> Tree:
     }
 
 
-def differences(want: Tree, got: Tree, which: Facts) -> list[str]:
-    """A line for each path that differs, few of them; none where the trees are equal.
+def differences(want: Tree, got: Tree, which: Facts, *, or_else: Tree | None = None) -> list[str]:
+    """A line for each path that differs, few of them; none where the trees are equal. `or_else` is as good as `want`.
 
     Sockets are in no commit. Of /etc itself only what it is, its owner and its mode count: engines write into it
     whenever they make a container.
     """
     wanted, gotten = _counting(want, which), _counting(got, which)
+    instead = _counting(or_else or want, which)
     lines = []
     for path in sorted(wanted.keys() | gotten.keys()):
+        if gotten.get(path) == instead.get(path):
+            continue
         if path not in gotten:
             lines.append(f"{path!r}: is not there: {wanted[path]}")
         elif path not in wanted:
