@@ -1,8 +1,8 @@
 """A sequence is worked off in a real bottle, and each commit judged.
 
 What a container of the commit shows must be what one shows of Docker's own commit, made of the same container while
-nothing happens in it; and besides, with all that Docker drops, what the container shows itself. Where Docker's commit is
-not what the container shows, either will do for the first.
+nothing happens in it; and besides, with all that Docker drops, what the container shows itself. Where Docker's commit
+is not what the container shows, either will do for the first.
 """
 
 from __future__ import annotations
