@@ -57,8 +57,9 @@ class Verdict:
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def report(self, lines: Sequence[str]) -> str:
-        """Differences, with all that led to them."""
-        return "\n".join((f"seed {self.seed}", *lines, told(sequence(self.seed))))
+        """Differences, with all that led to them, and what could not be done of it."""
+        failed = (f"{name}: {times} times {error}" for (name, error), times in self.outcomes.items() if error)
+        return "\n".join((f"seed {self.seed}", *lines, told(sequence(self.seed)), *failed))
 
 
 @dataclass
