@@ -16,7 +16,7 @@ from typing import IO
 
 import known
 
-MAPS: dict[str, mmap.mmap] = {}
+MAPS: dict[str, tuple[IO[bytes], mmap.mmap]] = {}
 HELD: dict[str, IO[bytes]] = {}
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _EXCHANGE, _AT_FDCWD = 2, -100  # renameat2(2)
@@ -74,15 +74,17 @@ def sparse(path: str, seed: int, size: int) -> None:
 def map_write(path: str, seed: int) -> None:
     """Into a mapping that stays, as it was made the first time."""
     if path not in MAPS:
-        with _open(path, "r+b") as file:
-            MAPS[path] = mmap.mmap(file.fileno(), 0)
-    place = random.Random(seed).randrange(len(MAPS[path]))
-    if place < os.stat(path).st_size:  # else SIGBUS
-        MAPS[path][place] = (MAPS[path][place] + 1) % 256
+        file = _open(path, "r+b")
+        MAPS[path] = (file, mmap.mmap(file.fileno(), 0))
+    file, mapped = MAPS[path]
+    place = random.Random(seed).randrange(len(mapped))
+    if place < os.fstat(file.fileno()).st_size:  # else SIGBUS
+        mapped[place] = (mapped[place] + 1) % 256
 
 
 def map_forget(path: str) -> None:
-    MAPS.pop(path).close()
+    for each in MAPS.pop(path):
+        each.close()
 
 
 def held_write(path: str, seed: int, size: int) -> None:
