@@ -35,6 +35,19 @@ def write_files(out: IO[bytes], folder: str, size: int, seed: str) -> int:
     return count
 
 
+def write_tree(out: IO[bytes], folder: str, size: int, files: int, seed: str) -> None:
+    """Write a tar of so many such files, of about `size` bytes in all, to a stream: folder/NNNN/NNNNNN, from 0 on."""
+    source = _Source(seed)
+    lengths = [source.length() for _ in range(files)]
+    scale = size / sum(lengths)
+    with tarfile.open(fileobj=out, mode="w|", format=tarfile.GNU_FORMAT) as archive:
+        for number, length in enumerate(lengths):
+            _, data = source.data(round(length * scale))
+            entry = tarfile.TarInfo(f"{folder}/{number // 200:04d}/{number:06d}")
+            entry.size, entry.mode, entry.mtime = len(data), 0o644, 1_700_000_000
+            archive.addfile(entry, io.BytesIO(data))
+
+
 class _Source:
     def __init__(self, seed: str) -> None:
         self._random = random.Random(seed)  # noqa: S311  # to be repeated, not to be secret

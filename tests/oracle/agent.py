@@ -1,7 +1,7 @@
 """The bottle's agent: does what it is told, keeps mappings and files open meanwhile. Python's own library only.
 
-`agent.py serve` waits for operations at a socket that has no name on the disk; `agent.py tell JSON`, run beside it, hands
-it a list of them, each a list of a name and arguments, and prints what became of each: "" or an error's name.
+`agent.py serve` waits for operations at a socket that has no name on the disk; `agent.py tell JSON`, run beside it,
+hands it a list of them, each a list of a name and arguments, and prints what became of each: "" or an error's name.
 """
 
 import errno
@@ -13,9 +13,12 @@ import threading
 import time
 from typing import Any
 
+import journal
 import operations
 
 _ADDRESS = "\0agent"
+_PATIENCE = 120.0  # seconds, for all that it is told at once
+_BREATH = 0.005  # seconds; what grows in a rush grows by a few MB a minute
 _STEADY = threading.Event()
 _RUSHES: list[threading.Thread] = []
 
@@ -25,6 +28,12 @@ def perform(name: str, *arguments: Any) -> str:
     if name == "rush":
         _STEADY.clear()
         _RUSHES.append(threading.Thread(target=_rush, args=arguments, daemon=True))
+        _RUSHES[-1].start()
+        return ""
+    if name == "journal":
+        journal.prepare()
+        _STEADY.clear()
+        _RUSHES.append(threading.Thread(target=journal.keep, args=(_STEADY,), daemon=True))
         _RUSHES[-1].start()
         return ""
     if name == "steady":
@@ -48,7 +57,7 @@ def _rush(steps: list[list[Any]]) -> None:
             if _STEADY.is_set():
                 break
             perform(name, *arguments)
-            time.sleep(0.001)
+            time.sleep(_BREATH)
 
 
 def serve() -> None:
@@ -73,6 +82,7 @@ def tell(steps: str) -> None:
             except ConnectionRefusedError:
                 time.sleep(0.05)
                 continue
+            connection.settimeout(_PATIENCE)
             with connection.makefile("rw") as stream:
                 stream.write(steps + "\n")
                 stream.flush()

@@ -12,7 +12,7 @@ from tests.integration.smallimage import build_small
 from tests.oracle import known
 
 FOLDER = "/usr/local/lib/oracle"
-PROGRAMS = ("agent.py", "known.py", "listing.py", "operations.py")
+PROGRAMS = ("agent.py", "journal.py", "known.py", "listing.py", "operations.py")
 _TOOLS = "python3 sh sleep"
 _FILES = "/usr/lib/python3.13 /usr/lib/*/libffi.so.8* /etc/issue"
 _USER_ATTRIBUTE = "SCHILY.xattr.user.x"

@@ -1,8 +1,9 @@
 """All that a container shows of a tree, a line of JSON for each name. Runs in containers: Python's own library only.
 
-A line is an object: `path`, `kind` (a letter as `find -type` has it), `mode`, `uid`, `gid`, `mtime` in whole seconds and
-`ns`, what is above them; `size` and `sha` of a file, `target` of a link, `rdev` of a device; `group`, all names of a file
-that has several; `xattrs`, values in hexadecimal. ACLs are xattrs. A name that is no UTF-8 has surrogates for its bytes.
+A line is an object: `path`, `kind` (a letter as `find -type` has it), `mode`, `uid`, `gid`, `mtime` in whole seconds
+and `ns`, what is above them; `size` and `sha` of a file, `target` of a link, `rdev` of a device; `group`, all names of
+a file that has several; `xattrs`, values in hexadecimal. ACLs are xattrs. A name that is no UTF-8 has surrogates for
+its bytes.
 """
 
 import hashlib

@@ -16,7 +16,7 @@ from typing import IO
 
 import known
 
-MAPS: dict[str, mmap.mmap] = {}
+MAPS: dict[str, tuple[IO[bytes], mmap.mmap]] = {}
 HELD: dict[str, IO[bytes]] = {}
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _EXCHANGE, _AT_FDCWD = 2, -100  # renameat2(2)
@@ -28,16 +28,21 @@ def data(seed: int, size: int) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
+def _open(path: str, mode: str, buffering: int = -1) -> IO[bytes]:
+    """Not waiting for who may come to the other end of a FIFO."""
+    return open(path, mode, buffering, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK, 0o666))
+
+
 # --- files ---
 
 
 def create(path: str, seed: int, size: int) -> None:
-    with open(path, "wb") as file:
+    with _open(path, "wb") as file:
         file.write(data(seed, size))
 
 
 def append(path: str, seed: int, size: int) -> None:
-    with open(path, "ab") as file:
+    with _open(path, "ab") as file:
         file.write(data(seed, size))
 
 
@@ -50,7 +55,7 @@ def save(path: str, seed: int, size: int) -> None:
 def overwrite(path: str, seed: int) -> None:
     """In place: as long as before, and as old."""
     before = os.stat(path)
-    with open(path, "r+b") as file:
+    with _open(path, "r+b") as file:
         file.write(data(seed, min(before.st_size, 64)))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
@@ -60,7 +65,7 @@ def truncate(path: str, size: int) -> None:
 
 
 def sparse(path: str, seed: int, size: int) -> None:
-    with open(path, "wb") as file:
+    with _open(path, "wb") as file:
         file.seek(size // 2)
         file.write(data(seed, 4096))
         file.truncate(size)
@@ -69,27 +74,29 @@ def sparse(path: str, seed: int, size: int) -> None:
 def map_write(path: str, seed: int) -> None:
     """Into a mapping that stays, as it was made the first time."""
     if path not in MAPS:
-        with open(path, "r+b") as file:
-            MAPS[path] = mmap.mmap(file.fileno(), 0)
-    place = random.Random(seed).randrange(len(MAPS[path]))
-    if place < os.stat(path).st_size:  # else SIGBUS
-        MAPS[path][place] = (MAPS[path][place] + 1) % 256
+        file = _open(path, "r+b")
+        MAPS[path] = (file, mmap.mmap(file.fileno(), 0))
+    file, mapped = MAPS[path]
+    place = random.Random(seed).randrange(len(mapped))
+    if place < os.fstat(file.fileno()).st_size:  # else SIGBUS
+        mapped[place] = (mapped[place] + 1) % 256
 
 
 def map_forget(path: str) -> None:
-    MAPS.pop(path).close()
+    for each in MAPS.pop(path):
+        each.close()
 
 
 def held_write(path: str, seed: int, size: int) -> None:
     """Into a file that stays open."""
     if path not in HELD:
-        HELD[path] = open(path, "ab", buffering=0)
+        HELD[path] = _open(path, "ab", 0)  # it stays open
     HELD[path].write(data(seed, size))
 
 
 def revive(path: str) -> None:
     """A file of the base image as it was there."""
-    with open(path, "wb") as file:
+    with _open(path, "wb") as file:
         file.write(known.content(path))
     os.chmod(path, 0o644)
     utime(path, known.TIME * 10**9 + known.FRACTION)

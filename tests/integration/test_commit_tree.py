@@ -1,0 +1,51 @@
+"""Random work in a bottle, committed again and again: the tree of each commit is the one that Docker's own would have.
+
+Some seeds of what tests/campaigns/test_commit_tree.py tries at length; chosen because together they do everything. Only
+those run that are asked for: `-k "165 or 186"` takes 20 s.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+
+import docker
+import pytest
+
+from tests.oracle import image
+from tests.oracle.judged import ALL_IS_KEPT, Judged, judging
+from tests.oracle.oracle import oracle_in
+
+SEEDS = (22, 36, 63, 107, 114, 164, 165, 174, 186, 259)
+
+
+@pytest.fixture(scope="module")
+def judged(
+    request: pytest.FixtureRequest,
+    engine: docker.DockerClient,
+    host_image: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Judged]:
+    """What becomes of the seeds on the engine in force."""
+    name = image.build(engine, host_image, secrets.token_hex(4))
+    try:
+        folder = tmp_path_factory.mktemp("oracle")
+        with oracle_in(folder, engine, name, {}) as oracle, judging(oracle, request) as judged:
+            yield judged
+    finally:
+        engine.images.remove(name, force=True)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_commit_keeps_what_docker_keeps(judged: Judged, seed: int) -> None:
+    judged.like_docker(seed)
+
+
+@ALL_IS_KEPT
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_commit_keeps_what_docker_drops(judged: Judged, seed: int) -> None:
+    judged.like_live(seed)
+
+
+def test_a_commit_is_what_was_there_at_one_moment(judged: Judged) -> None:
+    assert judged.oracle.torn(commits=3) == []
