@@ -32,6 +32,7 @@ from bottle.model.engine import (
     EngineInfo as EngineInfo,
     NetworkFacts as NetworkFacts,
     Product as Product,
+    Runtime as Runtime,
     Store as Store,
     VolumeFacts as VolumeFacts,
 )

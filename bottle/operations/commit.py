@@ -17,6 +17,7 @@ from bottle.model import (
     CommitSpec,
     ContainerFacts,
     ContainerMark,
+    EngineInfo,
     ImageFacts,
     Metadata,
     Status,
@@ -32,7 +33,7 @@ from bottle.operations.settle import settle, take_over
 from bottle.operations.weighing import added_by_commits
 from bottle.plan.commit import DEEPEST, CommitFacts, CommitPlan, layers_to_fold, plan_commit, record_of
 from bottle.plan.guards import require_docker
-from bottle.ports import Engine
+from bottle.plan.runtimes import runtime_of
 from bottle.store.state import BottleState
 from bottle.tar.chunks import reading
 from bottle.tar.reader import TarStream
@@ -197,28 +198,28 @@ def observe_commit(context: Context, state: BottleState, *, pause: bool) -> tupl
     """The container to be committed, and how. Raises what `plan_commit` raises; nothing is changed."""
     metadata = state.metadata()
     container = context.container(metadata.identity)
+    info = context.engine.info()
     facts = CommitFacts(
         metadata=metadata,
         tombstone=state.tombstone.read(),
         migration=state.migration.read(),
         container=container,
+        runtime=runtime_of(info, container) if container else None,
         base=context.engine.image(container.image) if container else None,
         commits=state.commits(),
         changes=context.engine.changes(container.id) if container else (),
         size=context.engine.writable_size(container.id) if container else 0,
-        free=_free(context.engine),
+        free=_free(info) if context.engine.is_local else None,
     )
     plan = plan_commit(facts, pause=pause)
     assert container is not None  # plan_commit refuses a bottle without one
     return container, plan
 
 
-def _free(engine: Engine) -> int | None:
-    """What the engine's disk has free, None where that cannot be told: this machine's disk is not another's."""
-    if not engine.is_local:
-        return None
+def _free(info: EngineInfo) -> int | None:
+    """What the disk of an engine here has free, None where that cannot be told."""
     try:
-        facts = os.statvfs(engine.info().root_dir)
+        facts = os.statvfs(info.root_dir)
     except OSError:
         return None  # the engine hides its folder
     return facts.f_bavail * facts.f_frsize

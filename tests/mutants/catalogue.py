@@ -265,7 +265,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *_in(
         "bottle/operations/resume.py",
         "operations/test_preflight",
-        ("a resume does not look first", "        require_launchable(context, metadata.agent)\n", "        pass\n"),
+        ("a resume does not look first", "    require_resumable(context, metadata.agent, plan)\n", "        pass\n"),
     ),
     *_in(
         "bottle/plan/resume.py",
