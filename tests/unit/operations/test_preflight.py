@@ -44,7 +44,7 @@ def listener(port: int) -> Iterator[socket.socket]:
 
 def test_an_agent_that_asks_for_nothing_costs_one_question(world: World) -> None:
     plan_start(world.context, StartRequest(agent=AGENT, cwd=world.cwd))
-    assert world.engine.methods == ["info"]
+    assert world.engine.methods == ("info",)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_nothing_is_started_in_one(world: World, tmp_path: Path) -> None:
     with pytest.raises(PreflightRefused, match=r"secure \(/usr/local/bin/runsc\)") as caught:
         plan_start(world.context, StartRequest(agent=AGENT, cwd=world.cwd))
     assert "default-runtime" in caught.value.next_step
-    assert (snapshot(world.folder), world.engine.methods) == (before, ["info"])
+    assert (snapshot(world.folder), world.engine.methods) == (before, ("info",))
     assert [each.name for each in bad(world, tmp_path)] == ["docker runtime"]
     assert exit_code(examine(world.context, tmp_path)) == 8
 
