@@ -54,3 +54,4 @@ from bottle.model.move import (
     Tombstone as Tombstone,
 )
 from bottle.model.request import CapabilityRequest as CapabilityRequest, RequestStatus as RequestStatus
+from bottle.model.scan import FoundFile as FoundFile, LayerScan as LayerScan, LayerScans as LayerScans
