@@ -754,6 +754,22 @@ MUTANTS: tuple[Mutant, ...] = (
         ("a known key explains its neighbours", "if one.fingerprint not in explained]", "if not explained]"),
     ),
     *_in(
+        "migrate/secrets/scan.py",
+        "migrate/secrets/test_search",
+        (
+            "what others explain is kept",
+            "if not all(here[each.path].named for each in found):",
+            "if here and not found:",
+        ),
+        ("a kept layer hides nothing by its names", " or by_name(path) is not None", ""),
+    ),
+    *_in(
+        "migrate/secrets/kept.py",
+        "migrate/secrets/test_search",
+        ("whatever the secrets are", "and found.values == self._values else None", "else None"),
+        ("whatever was looked for", " or kept.patterns != PATTERNS", ""),
+    ),
+    *_in(
         "migrate/secrets/patterns.py",
         "migrate/secrets/test_patterns",
         ("npm tokens are not known", 'rb"npm_[A-Za-z0-9]{36}"', 'rb"npm-[A-Za-z0-9]{36}"'),

@@ -34,7 +34,7 @@ from tests.support.world import BASE, World
 
 SECRETS = Path(kept_module.__file__).parent
 # What decides which credentials are found, as it was when PATTERNS was raised last.
-LOOKED_FOR = "e0"
+LOOKED_FOR = "8ee6c3514902b20e54aae947073d9533a047cc673b983740631fe8fa94d732a5"
 TOKEN = b"gh" + b"p_" + b"aZ3bY4cX5dW6eV7fU2gT" + b"aZ3bY4cX5dW6eV7f"
 VALUE = b"correct horse battery staple"
 IMAGE = "sha256:" + "1" * 64
@@ -194,6 +194,24 @@ def test_what_only_another_layer_explains_is_looked_at_again(state: BottleState,
     assert images.read[1:] == [(brought,), (known, brought)]
     (find,) = looked(state, images.subject(brought, image="sha256:three"))
     assert find.path == "/usr/lib/demo"
+
+
+def test_what_a_later_layer_explains_is_not_kept(state: BottleState, images: Images) -> None:
+    program = b"key = " + TOKEN
+    brought = images.layer({"usr/lib/demo": program})
+    known = images.layer({"var/lib/dpkg/info/demo.md5sums": sums(**{"usr/lib/demo": program})})
+    assert len(looked(state, images.subject(brought))) == 1
+    assert looked(state, images.subject(brought, known)) == ()
+
+
+def test_what_a_kept_layer_hides_of_a_new_one_below_is_told(state: BottleState, images: Images) -> None:
+    above = images.layer({"srv/.npmrc": b"registry=x", "root/.wh..wh..opq": b"", ".wh.opt": b""})
+    looked(state, images.subject(above))
+    below = images.layer({"srv/.npmrc": b"_authToken=x", "root/.netrc": b"x", "opt/.netrc": b"x", "a/.netrc": b"x"})
+    found = looked(state, images.subject(below, above))
+    assert [each.path for each in found if not each.gone] == ["/a/.netrc"]
+    assert len(found) == 4
+    assert images.read == [(above,), (below,)]
 
 
 def test_a_config_with_a_find_is_looked_at_again(state: BottleState, tmp_path: Path) -> None:
