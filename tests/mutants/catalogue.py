@@ -265,7 +265,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *_in(
         "bottle/operations/resume.py",
         "operations/test_preflight",
-        ("a resume does not look first", "    require_resumable(context, metadata.agent, plan)\n", "        pass\n"),
+        ("a resume does not look first", "    require_resumable(context, metadata.agent, plan)\n", "    pass\n"),
     ),
     *_in(
         "bottle/plan/resume.py",
@@ -750,7 +750,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "migrate/secrets/scan.py",
         "migrate/secrets/test_scan",
         ("a package explains what it does not own", "if packages.own(each.path, each.digests)}", "if each.digests}"),
-        ("a deleted file takes no find with it", "replace(seen, gone=True)", "replace(seen, gone=False)"),
+        ("a deleted file takes no find with it", "replace(each, gone=True)", "replace(each, gone=False)"),
         ("a known key explains its neighbours", "if one.fingerprint not in explained]", "if not explained]"),
     ),
     *_in(
@@ -758,8 +758,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "migrate/secrets/test_search",
         (
             "what others explain is kept",
-            "if not all(here[each.path].named for each in found):",
-            "if here and not found:",
+            "if not all(here[each.path].named for",
+            "if not all(True for",
         ),
         ("a kept layer hides nothing by its names", " or by_name(path) is not None", ""),
     ),
