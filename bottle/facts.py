@@ -26,6 +26,7 @@ from bottle.model import (
     MountKind,
     NetworkFacts,
     Product,
+    Runtime,
     Status,
     Store,
     Usage,
@@ -124,6 +125,7 @@ def container_facts(inspected: Json) -> ContainerFacts:
         pid=state.get("Pid") or 0,
         restart=((inspected.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name") or NO_RESTART,
         argv=(str(inspected.get("Path") or ""), *map(str, inspected.get("Args") or ())),
+        runtime=(inspected.get("HostConfig") or {}).get("Runtime") or "",
     )
 
 
@@ -265,13 +267,20 @@ def engine_info(info: Json, version: Json, product: Product = Product.DOCKER, ow
         id=engine_id(info) if product is Product.DOCKER else "",  # Podman makes one up each time
         cpus=info.get("NCPU") or 0,
         memory=info.get("MemTotal") or 0,
-        runtimes=tuple(sorted(info.get("Runtimes") or ())),
+        runtimes=tuple(_runtime(name, told or {}) for name, told in sorted((info.get("Runtimes") or {}).items())),
+        default_runtime=info.get("DefaultRuntime") or "",
         product=product,
         rootless=rootless,
         owner=owner if rootless else None,
         unlimited=tuple(key for key, flag in _LIMITS.items() if info.get(flag) is False),
         freezes=freezes,
     )
+
+
+def _runtime(name: str, told: Json) -> Runtime:
+    """A program, run by Docker's own shim, or a shim, which may be told the program (`BinaryName` of runc's)."""
+    program = (told.get("options") or {}).get("BinaryName") or told.get("path") or told.get("runtimeType") or ""
+    return Runtime(name=name, program=str(program))
 
 
 def engine_id(info: Json) -> str:

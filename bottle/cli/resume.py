@@ -18,8 +18,8 @@ from bottle.cli.shared import WithCommand, answering, choose, make_context, type
 from bottle.errors import Interrupted, NeedsConsent, UsageError
 from bottle.launch import Once
 from bottle.model import Agent
-from bottle.operations import Context, Resumed, observe_resume, require_launchable
-from bottle.plan.resume import Attach, FromCommit, ResumePlan, ResumeRequest, StartAgain, plan_resume
+from bottle.operations import Context, Resumed, observe_resume, require_resumable
+from bottle.plan.resume import FromCommit, ResumePlan, ResumeRequest, StartAgain, plan_resume
 from bottle.store.state import BottleState
 
 
@@ -133,8 +133,7 @@ def _foreseen(context: Context, state: BottleState, request: ResumeRequest) -> D
         note("a commit that was cut is settled first, which may change the answer")
     agent = state.metadata().agent
     plan = plan_resume(observe_resume(context, state, request), request)
-    if not isinstance(plan, Attach):
-        require_launchable(context, agent)
+    require_resumable(context, agent, plan)
     document = {
         "identity": str(state.identity),
         "plan": type(plan).__name__,

@@ -57,13 +57,16 @@ class Podman(Dialect):
         return {**answer, "RepoTags": [familiar(tag) for tag in answer.get("RepoTags") or ()]}
 
     def container(self, answer: Json) -> Json:
-        """The init that was asked for is a part of the command there, and a volume without a name looks named."""
+        """The init that was asked for is a part of the command there, and a volume without a name looks named.
+
+        Of every container it says that it runs in "oci".
+        """
         argv = [str(answer.get("Path") or ""), *map(str, answer.get("Args") or ())]
         if _INIT.fullmatch(argv[0]) and argv[1:2] == ["--"]:
             argv = argv[2:]
         host = answer.get("HostConfig") or {}
         binds = [bind for bind in host.get("Binds") or () if not _ANONYMOUS.fullmatch(str(bind).split(":")[0])]
-        return {**answer, "Path": argv[0], "Args": argv[1:], "HostConfig": {**host, "Binds": binds}}
+        return {**answer, "Path": argv[0], "Args": argv[1:], "HostConfig": {**host, "Binds": binds, "Runtime": ""}}
 
     def event(self, answer: Json) -> Json:
         """A removal has another name there, and an event more attributes."""

@@ -32,6 +32,7 @@ from bottle.model.engine import (
     EngineInfo as EngineInfo,
     NetworkFacts as NetworkFacts,
     Product as Product,
+    Runtime as Runtime,
     Store as Store,
     VolumeFacts as VolumeFacts,
 )
@@ -53,3 +54,4 @@ from bottle.model.move import (
     Tombstone as Tombstone,
 )
 from bottle.model.request import CapabilityRequest as CapabilityRequest, RequestStatus as RequestStatus
+from bottle.model.scan import FoundFile as FoundFile, LayerScan as LayerScan, LayerScans as LayerScans

@@ -55,6 +55,7 @@ class ContainerFacts:
     """A container as the engine describes it.
 
     `restart` is its restart policy, in Docker's words; `argv` is the whole argument vector that it was made with.
+    `runtime` is the name of what it runs in, empty where the engine does not say.
     """
 
     id: str
@@ -70,6 +71,7 @@ class ContainerFacts:
     pid: int = 0
     restart: str = NO_RESTART
     argv: tuple[str, ...] = ()
+    runtime: str = ""
 
     @property
     def ever_ran(self) -> bool:

@@ -47,10 +47,25 @@ class Product(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """What an engine runs containers with: its name there, and the program or containerd shim that this stands for.
+
+    `program` is empty where the engine does not say.
+    """
+
+    name: str
+    program: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.program})" if self.program not in {"", self.name} else self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
     """What answered, and where it keeps its data. `id` tells it from every other engine, empty where it has none.
 
-    `cpus` and `memory`, in bytes, are its machine's, 0 where it does not say; `runtimes` are those of its containers.
+    `cpus` and `memory`, in bytes, are its machine's, 0 where it does not say; `runtimes` are those of its containers,
+    of which `default_runtime` is the name of the one that they get, empty where it does not say.
     `rootless`: it runs as a user who is not root, whose number `owner` is where it is on this machine; that user is
     root in its containers. `unlimited` are the keys of a manifest that limit nothing there, and `freezes` says whether
     it can pause.
@@ -65,7 +80,8 @@ class EngineInfo:
     id: str = ""
     cpus: int = 0
     memory: int = 0
-    runtimes: tuple[str, ...] = ()
+    runtimes: tuple[Runtime, ...] = ()
+    default_runtime: str = ""
     product: Product = Product.DOCKER
     rootless: bool = False
     owner: int | None = None

@@ -25,7 +25,6 @@ from bottle.operations.listing import (
     list_bottles as list_bottles,
     unfinished as unfinished,
 )
-from bottle.operations.preflight import require_launchable as require_launchable
 from bottle.operations.prune import Pruned as Pruned, plan_for as plan_for, prune as prune
 from bottle.operations.remove import Removed as Removed, remove as remove
 from bottle.operations.request_decision import Approved as Approved, Denied as Denied, approve as approve, deny as deny
@@ -36,7 +35,12 @@ from bottle.operations.request_review import (
     list_requests as list_requests,
     show as show,
 )
-from bottle.operations.resume import Resumed as Resumed, observe_resume as observe_resume, resume as resume
+from bottle.operations.resume import (
+    Resumed as Resumed,
+    observe_resume as observe_resume,
+    require_resumable as require_resumable,
+    resume as resume,
+)
 from bottle.operations.start import (
     Launched as Launched,
     StartPlan as StartPlan,

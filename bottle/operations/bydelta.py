@@ -77,7 +77,7 @@ def commit_changes(
     ):
         with context.progress.phase(f"reading what changed in {container.name}"):
             changes = snapshot.look_ahead()
-            require_space(state.identity, changes.size, free_room(context.engine))
+            require_space(state.identity, changes.size, free_room(context.engine.info().root_dir))
             snapshot.read_ahead(changes, parts.take)
             parts.wait()
         frozen = _read_still(context, state, snapshot, container if pause else None)

@@ -41,6 +41,7 @@ from bottle.operations.settle import settle, take_over
 from bottle.operations.weighing import added_by_commits
 from bottle.plan.commit import DEEPEST, CommitFacts, CommitPlan, layers_to_fold, plan_commit, record_of
 from bottle.plan.guards import require_docker
+from bottle.plan.runtimes import runtime_of
 from bottle.store.state import BottleState
 from bottle.tar.chunks import reading
 from bottle.tar.reader import TarStream
@@ -255,16 +256,18 @@ def observe_commit(
     metadata = state.metadata()
     container = context.container(metadata.identity)
     looked_at = container if not briefly else None
+    info = context.engine.info()
     facts = CommitFacts(
         metadata=metadata,
         tombstone=state.tombstone.read(),
         migration=state.migration.read(),
         container=container,
+        runtime=runtime_of(info, container) if container else None,
         base=context.engine.image(container.image) if container else None,
         commits=state.commits(),
         changes=context.engine.changes(looked_at.id) if looked_at else (),
         size=context.engine.writable_size(looked_at.id) if looked_at else 0,
-        free=free_room(context.engine),
+        free=free_room(info.root_dir) if context.engine.is_local else None,
     )
     plan = plan_commit(facts, pause=pause)
     assert container is not None  # plan_commit refuses a bottle without one

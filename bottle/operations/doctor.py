@@ -18,6 +18,7 @@ from bottle.errors import (
     ManifestError,
     MovedAway,
     NameTaken,
+    PreflightRefused,
     StateDamaged,
     TwoContainers,
 )
@@ -28,6 +29,7 @@ from bottle.operations.finding import find_containers
 from bottle.operations.listing import unfinished
 from bottle.operations.preflight import obstacles
 from bottle.plan.ownership import the_one
+from bottle.plan.runtimes import ANOTHER_DEFAULT, doubt, keeps_writes, runtime_of, saving
 from bottle.words import size, ssh_to
 
 LITTLE = 2 * 1024**3  # bytes: less than a commit of an agent's installed tools needs, as a rule
@@ -121,6 +123,7 @@ def _engine(context: Context) -> Iterator[Check]:
         return
     yield good("docker", f"{describe(info)}, at {where}")
     yield from _shortcomings(info)
+    yield from _runtime(info)
     if info.product is Product.DOCKER and too_old(info.version):
         said = f"{info.version} is older than what bottle is tested with"
         yield warning("docker version", said, "upgrade Docker to 20.10 or later")
@@ -136,6 +139,14 @@ def _shortcomings(info: EngineInfo) -> Iterator[Check]:
             f"{info.product.value} has no cgroups here: {', '.join(lacks)}",
             "give a rootless engine cgroup v2 and systemd; until then, bottle stop IDENTITY before a commit",
         )
+
+
+def _runtime(info: EngineInfo) -> Iterator[Check]:
+    """What containers are started in, where work would be trusted to something that a commit may not see into."""
+    runtime = runtime_of(info, None)
+    if not keeps_writes(runtime):
+        said = f"containers run in {doubt(runtime)}: nothing is started or resumed"
+        yield bad("docker runtime", said, ANOTHER_DEFAULT, PreflightRefused.exit_code)
 
 
 def _engine_disk(context: Context, info: EngineInfo) -> Check:
@@ -244,8 +255,10 @@ def _bottles(context: Context) -> Iterator[Check]:
         yield failed("bottles", exc)
         return
     containers: tuple[ContainerSummary, ...] = ()
+    info: EngineInfo | None = None
     with suppress(EngineError):  # which has been said
         containers = context.engine.container_summaries({LABEL_IDENTITY: None})
+        info = context.engine.info()
     sound = 0
     for identity in identities:
         state = context.home.bottle(identity)
@@ -267,11 +280,22 @@ def _bottles(context: Context) -> Iterator[Check]:
         elif trouble:
             what, _, next_step = trouble.partition(": ")
             yield warning(str(identity), what, next_step)
+        elif container is not None and info is not None and (check := _unseen(context, info, container)):
+            yield check
         elif (busy := state.locked_by) is not None:
             yield good(str(identity), f"locked by {busy}")
         else:
             sound += 1
     yield good("bottles", f"{sound} of {len(identities)} are sound, and at rest")
+
+
+def _unseen(context: Context, info: EngineInfo, container: ContainerSummary) -> Check | None:
+    """What keeps the work in a container from being committed."""
+    identity, facts = container.labels[LABEL_IDENTITY], context.engine.container(container.id)
+    if facts is None or keeps_writes(runtime := runtime_of(info, facts)):
+        return None
+    said = f"its container runs in {doubt(runtime)}"
+    return bad(identity, said, saving(facts), PreflightRefused.exit_code)
 
 
 def _left_behind(context: Context, tombstone: Tombstone, container: ContainerSummary) -> Check | None:

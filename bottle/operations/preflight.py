@@ -1,29 +1,39 @@
 """Looking, before anything is built or made, whether an agent can start; nothing is changed."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from bottle.errors import PortTaken, PreflightRefused
-from bottle.model import Agent, ContainerSummary
+from bottle.model import Agent, ContainerFacts, ContainerSummary
 from bottle.naming import LABEL_IDENTITY
 from bottle.operations.context import Context
 from bottle.plan.preflight import BUILT_IN_NETWORKS, LaunchFacts, PortHolder, doubts, problems, taken
+from bottle.plan.runtimes import runtime_of
 from bottle.portbinding import PortBinding
 from bottle.sockets import port_holder
 
 _LEFT = "nothing was started or changed"
 
 
-def observe_launch(context: Context, agent: Agent) -> LaunchFacts:
-    """What decides whether an agent can start here. Of what it does not ask for, nothing is asked."""
+def observe_launch(context: Context, agent: Agent, container: ContainerFacts | None = None) -> LaunchFacts:
+    """What decides whether an agent can start here. Of what it does not ask for, the engine's own word is all.
+
+    `container` is the one that is to be started again, None where a new one is made.
+    """
     engine = context.engine
     networks = engine.networks() if agent.network not in BUILT_IN_NETWORKS else ()
     holders = tuple(_holders(context, agent.ports)) if agent.ports else ()
-    facts = LaunchFacts(networks=networks, holders=holders, keeps_secrets=not agent.secrets or engine.mounts_memory)
-    if agent.cpus is None and agent.memory is None and agent.shm_size is None and agent.gpus is None:
-        return facts
     info = engine.info()
-    return replace(facts, cpus=info.cpus, memory=info.memory, runtimes=info.runtimes, unlimited=info.unlimited)
+    return LaunchFacts(
+        networks=networks,
+        cpus=info.cpus,
+        memory=info.memory,
+        runtimes=tuple(each.name for each in info.runtimes),
+        runtime=runtime_of(info, container),
+        container=container,
+        unlimited=info.unlimited,
+        keeps_secrets=not agent.secrets or engine.mounts_memory,
+        holders=holders,
+    )
 
 
 def _holders(context: Context, wanted: tuple[PortBinding, ...]) -> Iterator[PortHolder]:
@@ -43,9 +53,9 @@ def _held_by(container: ContainerSummary, binding: PortBinding) -> PortHolder:
     return PortHolder(binding=binding, who=f"container {container.name}", free=f"docker stop {container.name}")
 
 
-def require_launchable(context: Context, agent: Agent) -> tuple[str, ...]:
+def require_launchable(context: Context, agent: Agent, container: ContainerFacts | None = None) -> tuple[str, ...]:
     """What to say of a launch that is possible. Raises PreflightRefused or PortTaken for one that is not."""
-    facts = observe_launch(context, agent)
+    facts = observe_launch(context, agent, container)
     if found := tuple(problems(agent, facts)):
         raise PreflightRefused(
             f"agent {agent.name!r} cannot start here: {found[0].what}",

@@ -10,6 +10,7 @@ from bottle.errors import BuildFailed, PreflightRefused
 from bottle.files.regular import read_regular
 from bottle.launch import Command, command_for, container_mounts, is_below, mount_over, with_declared_volumes
 from bottle.model import (
+    Agent,
     CommitRecord,
     ContainerFacts,
     ImageFacts,
@@ -117,8 +118,7 @@ def _execute(
     name = plan.container if isinstance(plan, Attach | StartAgain) else metadata.identity.container
     warnings: tuple[str, ...] = ()
     running = False
-    if not isinstance(plan, Attach):
-        require_launchable(context, metadata.agent)
+    require_resumable(context, metadata.agent, plan)
     match plan:
         case Attach():
             container = context.container(metadata.identity)
@@ -145,6 +145,13 @@ def _execute(
         running=running,
         warnings=(*warnings, *launch_notes(context, metadata)),
     )
+
+
+def require_resumable(context: Context, agent: Agent, plan: ResumePlan) -> None:
+    """Refuse a plan that the engine could not carry out. Raises PreflightRefused or PortTaken."""
+    if not isinstance(plan, Attach):
+        again = context.engine.container(plan.container) if isinstance(plan, StartAgain) else None
+        require_launchable(context, agent, again)
 
 
 def _from_commit(context: Context, state: BottleState, metadata: Metadata, plan: FromCommit, *, tty: bool) -> None:

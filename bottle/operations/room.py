@@ -1,16 +1,12 @@
-"""What the engine's disk has room for."""
+"""What the disk of an engine on this machine has room for."""
 
 import os
 
-from bottle.ports import Engine
 
-
-def free_room(engine: Engine) -> int | None:
-    """What the engine's disk has free, in bytes, None where that cannot be told: this machine's is not another's."""
-    if not engine.is_local:
-        return None
+def free_room(root: str) -> int | None:
+    """What is free, in bytes, where an engine keeps its data; None where that cannot be told."""
     try:
-        facts = os.statvfs(engine.info().root_dir)
+        facts = os.statvfs(root)
     except OSError:
         return None  # the engine hides its folder
     return facts.f_bavail * facts.f_frsize

@@ -13,6 +13,7 @@ from bottle.operations.requests import collect_notes
 from bottle.operations.secrets import hide_secrets
 from bottle.operations.settle import settle
 from bottle.plan.guards import require_here
+from bottle.plan.runtimes import require_kept_writes, runtime_of
 from bottle.store.state import BottleState
 
 
@@ -32,7 +33,9 @@ class Stopped:
 
 
 def stop(context: Context, state: BottleState, *, grace: int = 10) -> Stopped:
-    """End a bottle's processes and save its transcript. Raises Locked, MovedAway, NotFound or EngineError.
+    """End a bottle's processes and save its transcript.
+
+    Raises Locked, MovedAway, NotFound, PreflightRefused or EngineError.
 
     Of a bottle that moved away the container it left here is stopped, if it runs, and nothing else is touched.
     """
@@ -52,6 +55,9 @@ def stop_locked(context: Context, state: BottleState, *, grace: int) -> Stopped:
             f"{state.identity} has no container, so there is nothing to stop",
             next_step=f"bottle resume {state.identity}",
         )
+    if container.status.alive:  # what a runtime has kept to itself may end with it
+        runtime = runtime_of(context.engine.info(), container)
+        require_kept_writes(state.identity, container, runtime, "stop", then=f"docker stop {container.name}")
     notes = keep_stopped(context, container)
     code = _end(context, container, grace)
     notes += collect_notes(context, state) + save_transcript(context, state, state.metadata(), container)

@@ -17,12 +17,14 @@ from bottle.model import (
     ImageFacts,
     Metadata,
     MigrationRecord,
+    Runtime,
     Status,
     Tombstone,
 )
 from bottle.naming import Identity
 from bottle.plan.guards import require_docker, require_here, require_settled
 from bottle.plan.history import parent_of
+from bottle.plan.runtimes import require_kept_writes
 from bottle.words import size
 
 DEEPEST = 125  # layers; an image deeper than this cannot be made: https://github.com/moby/moby/issues/1171
@@ -33,12 +35,16 @@ _AS_IT_WAS = "nothing was changed; the bottle goes on as it was"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitFacts:
-    """What is known before a snapshot. Sizes in bytes; `free` is None where nobody can tell."""
+    """What is known before a snapshot. Sizes in bytes; `free` is None where nobody can tell.
+
+    `runtime` is what the container runs in, None where there is no container.
+    """
 
     metadata: Metadata
     tombstone: Tombstone | None
     migration: MigrationRecord | None
     container: ContainerFacts | None
+    runtime: Runtime | None
     base: ImageFacts | None
     commits: tuple[CommitRecord, ...]
     changes: tuple[Change, ...]
@@ -76,6 +82,8 @@ def plan_commit(facts: CommitFacts, *, pause: bool) -> CommitPlan:
             left="its last commit is in force" if facts.commits else "it was never committed",
             next_step=f"bottle resume {identity}",
         )
+    if facts.runtime is not None:
+        require_kept_writes(identity, container, facts.runtime, "commit")
     require_kept(facts.changes)
     _require_room(facts, container)
     return CommitPlan(

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bottle.model import Agent, NetworkFacts
+from bottle.model import Agent, ContainerFacts, NetworkFacts, Runtime
+from bottle.plan.runtimes import ANOTHER_DEFAULT, doubt, keeps_writes, saving
 from bottle.portbinding import PortBinding
 
 # Modes that no engine lists as a network, and those that every engine has; Podman calls its bridge otherwise.
@@ -30,13 +31,16 @@ class LaunchFacts:
     """What of an engine and its machine decides about a launch. `cpus` and `memory`, in bytes, are 0 where not known.
 
     `unlimited` are the keys of a manifest that limit nothing there; `keeps_secrets` says whether secrets can be handed
-    over in memory. Of what an agent does not ask for, nothing need be known.
+    over in memory. `runtime` is what its container will run in: `container`, where that is there and is to be started
+    again. Of what an agent does not ask for, nothing need be known.
     """
 
     networks: tuple[NetworkFacts, ...] = ()
     cpus: int = 0
     memory: int = 0
     runtimes: tuple[str, ...] = ()
+    runtime: Runtime | None = None
+    container: ContainerFacts | None = None
     unlimited: tuple[str, ...] = ()
     keeps_secrets: bool = True
     holders: tuple[PortHolder, ...] = ()
@@ -52,6 +56,7 @@ class Problem:
 
 def problems(agent: Agent, facts: LaunchFacts) -> Iterator[Problem]:
     """What the engine would refuse or could not do, but for ports that are taken."""
+    yield from _unseen(facts)
     if agent.network not in BUILT_IN_NETWORKS and not any(_is(agent.network, each) for each in facts.networks):
         known = ", ".join(sorted(each.name for each in facts.networks)) or "none"
         yield Problem(
@@ -73,6 +78,20 @@ def problems(agent: Agent, facts: LaunchFacts) -> Iterator[Problem]:
         yield Problem(
             what=f"`cpus`: {agent.cpus:g} are more than the {facts.cpus} of the engine's machine",
             next_step=f"cpus = {facts.cpus} in bottle.toml, or less",
+        )
+
+
+def _unseen(facts: LaunchFacts) -> Iterator[Problem]:
+    """Work is trusted to nothing that a commit may not see into."""
+    if facts.runtime is None or keeps_writes(facts.runtime):
+        return
+    if facts.container is None:
+        yield Problem(what=f"containers run in {doubt(facts.runtime)}", next_step=ANOTHER_DEFAULT)
+    else:
+        yield Problem(
+            what=f"its container runs in {doubt(facts.runtime)}",
+            next_step=f"{saving(facts.container)}; to work on in another: {ANOTHER_DEFAULT}, "
+            "and bottle resume IDENTITY --at N, of bottle history IDENTITY",
         )
 
 

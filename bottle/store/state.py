@@ -17,6 +17,7 @@ state/<identity>/            0700
   rebuild                    marker: its own Dockerfile is newer than the last commit, and resume builds it
   requests/<number>.json     capability requests, taken in from the bottle
   migration.json             a move in flight
+  scanned.json               what is known of credentials in its layers
   moved-to.json              the tombstone of a bottle that lives elsewhere
   arrived                    the nonces of the moves that brought the bottle here
   lock                       the file lock of the one writer
@@ -38,6 +39,7 @@ from bottle.model import (
     CapabilityRequest,
     CommitIntent,
     CommitRecord,
+    LayerScans,
     Metadata,
     MigrationRecord,
     ResumeIntent,
@@ -65,6 +67,7 @@ MIGRATION = "migration.json"
 DOCKERFILE = "Dockerfile"
 TRANSCRIPT = "transcript"
 ARRIVED = "arrived"
+SCANNED = "scanned.json"
 LOCK = "lock"
 TREES = "trees"
 
@@ -81,6 +84,7 @@ HOST_ONLY = frozenset(
         PAUSED,
         ARRIVED,
         TREES,
+        SCANNED,
         f"{TRANSCRIPT}.old",
         f"{TRANSCRIPT}.new",
     }
@@ -114,6 +118,7 @@ class BottleState:
     resume_intent = Document(RESUME_INTENT, ResumeIntent)  # a new container that is not known to be whole
     migration = Document(MIGRATION, MigrationRecord)  # a move in flight
     tombstone = Document(TOMBSTONE, Tombstone)  # where the bottle lives now, when that is elsewhere
+    scanned = Document(SCANNED, LayerScans)  # what need not be looked through again; missing, it is only slower
     _metadata = Document(METADATA, Metadata, _require_reckonable)
     _history = Document(COMMITS, CommitHistory, _require_rising)
 

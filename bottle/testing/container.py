@@ -127,6 +127,7 @@ class FakeContainer:
     executions: list[FakeExecution] = field(default_factory=list)
     terminal: tuple[int, int] | None = None
     restart: str = NO_RESTART
+    runtime: str = "runc"
 
     @property
     def is_cat(self) -> bool:
@@ -179,6 +180,7 @@ class FakeContainer:
             pid=4242 if self.status.alive else 0,
             restart=self.restart,
             argv=self.spec.entrypoint,
+            runtime=self.runtime,
         )
 
     def summary(self) -> ContainerSummary:

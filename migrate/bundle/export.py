@@ -1,9 +1,9 @@
 """`export`: a bottle, with all its work, in one sealed file. The bottle stays the owner here and goes on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from bottle.errors import NotFound
@@ -32,9 +32,10 @@ from migrate.image.reading import read_layers
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec
 from migrate.move.rehearsal import look_ahead, require_possible
-from migrate.secrets.patterns import Finder
-from migrate.secrets.policy import Allowed, finder_for, look_through, own_layers, require_clean, send_along
+from migrate.secrets.kept import StoredScans
+from migrate.secrets.policy import Allowed, finder_for, own_layers, require_clean, send_along
 from migrate.secrets.scan import Find
+from migrate.secrets.search import Search, Subject
 
 _NOT_WRITTEN = "no bundle was written; the bottle goes on as it was"
 
@@ -126,7 +127,7 @@ class _Export:
         context, image = self._context, self._context.engine.image(container.image)
         require_possible(context, self._state, self._plan.workspace, commits=self._plan.commit is None)
         if image is not None:
-            self._require_clean(lambda finder: look_ahead(context, self._state.metadata(), container, image, finder))
+            self._require_clean(look_ahead(context, self._state.metadata(), container, image, self._search))
 
     def run(self) -> Exported:
         self._drop_what_is_stale()
@@ -186,14 +187,23 @@ class _Export:
         return packed
 
     def _look_through(self, commit: CommitRecord, layers: Mapping[str, Blob], config: bytes) -> tuple[str, ...]:
-        own = [layers[diff_id] for diff_id in own_layers(self._state.metadata(), commit)]
-        return self._require_clean(lambda finder: look_through(own, config, finder, self._context.progress))
+        image = self._context.layers.image(commit.tag)
+        own = own_layers(self._state.metadata(), commit)
+        subject = Subject(image=image.id, own=own, read=lambda _: (config, layers))
+        return self._require_clean(self._search.through(subject))
 
-    def _require_clean(self, look: Callable[[Finder], tuple[Find, ...]]) -> tuple[str, ...]:
-        """The credentials that go along because they may, of those that `look` finds."""
-        context, metadata = self._context, self._state.metadata()
+    @cached_property
+    def _search(self) -> Search:
+        """Looks for credentials, and keeps what it has found."""
+        finder = finder_for(self._state.metadata(), self._context.environ, self._context.progress)
+        known = StoredScans(self._state.scanned, finder)
+        return Search(finder=finder, progress=self._context.progress, known=known)
+
+    def _require_clean(self, found: tuple[Find, ...]) -> tuple[str, ...]:
+        """The credentials that go along because they may, of those that were found."""
+        metadata = self._state.metadata()
         return require_clean(
-            look(finder_for(metadata, context.environ, context.progress)),
+            found,
             replace(self._allowed, carry=(*metadata.agent.carry, *self._allowed.carry)),
             subject=str(metadata.identity),
             left=_NOT_WRITTEN,

@@ -129,7 +129,7 @@ def _look_ahead(transfer: Transfer, seen: Observed) -> tuple[str, ...]:
     """Refuse, while the agent works, credentials that would be refused when it is stopped; those that may go along."""
     facts = seen.facts
     finds = look_ahead(
-        transfer.context, facts.metadata, facts.container, seen.image, transfer.finder, present=facts.present
+        transfer.context, facts.metadata, facts.container, seen.image, transfer.search, present=facts.present
     )
     subject, next_step = str(transfer.identity), send_along(facts.metadata)
     return require_clean(finds, transfer.allowed, subject=subject, left=LEFT, next_step=next_step)

@@ -14,7 +14,8 @@ from migrate.image.reading import read_layers
 from migrate.model import Blob, Codec
 from migrate.move.refusals import require_room
 from migrate.move.transfer import Transfer
-from migrate.secrets.policy import look_through, own_layers, require_clean, send_along
+from migrate.secrets.policy import own_layers, require_clean, send_along
+from migrate.secrets.search import Subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,10 +122,12 @@ def _look_through(
 ) -> tuple[str, ...]:
     """Before anything of the image is sent; what the destination has already does not leave, and is not here."""
     metadata = transfer.state.metadata()
-    own = [layers[diff_id] for diff_id in own_layers(metadata, commit) if diff_id in layers]
+    own = [diff_id for diff_id in own_layers(metadata, commit) if diff_id in layers]
+    image = transfer.context.layers.image(commit.tag)
+    found = transfer.search.through(Subject(image=image.id, own=own, read=lambda _: (config, layers)))
     staying = "" if transfer.options.keep else f"; or to stay on this host: bottle resume {transfer.identity}"
     return require_clean(
-        look_through(own, config, transfer.finder, transfer.context.progress),
+        found,
         transfer.allowed,
         subject=str(transfer.identity),
         left=f"nothing of them was sent; {transfer.left}",

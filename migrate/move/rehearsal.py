@@ -1,6 +1,5 @@
 """What would end a move or an export once the agent is stopped or paused for it, looked for while it still works."""
 
-import json
 import os
 import secrets
 import stat
@@ -23,9 +22,9 @@ from migrate.contents.written import written_layer
 from migrate.image.reading import read_layers
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec
-from migrate.secrets.patterns import Finder
-from migrate.secrets.policy import look_through, own_layers
+from migrate.secrets.policy import own_layers
 from migrate.secrets.scan import Find
+from migrate.secrets.search import Search, Subject
 
 LEFT = "nothing was changed; the bottle goes on as it was"
 
@@ -48,11 +47,13 @@ def look_ahead(
     metadata: Metadata,
     container: ContainerFacts | None,
     image: ImageFacts,
-    finder: Finder,
+    search: Search,
     *,
     present: frozenset[str] = frozenset(),
 ) -> tuple[Find, ...]:
     """The credentials in a bottle so far: in its own layers of `image`, in the config, and in what its container wrote.
+
+    The config will have the agent's own environment, too, once the container is committed.
 
     Layers that are `present` at the destination do not leave. What is found later, in the image that was committed, is
     what counts; this is so that nobody is stopped in vain.
@@ -60,19 +61,15 @@ def look_ahead(
     own = [diff_id for diff_id in own_layers(metadata, image) if diff_id not in present]
     with _scratch(context, metadata) as folder:
         spool = DirectorySpool(folder, Codec.ZSTD, level=1)
-        config, found = read_layers(context, image.id, own, spool)
-        layers = [found[diff_id] for diff_id in own]
         written = _written(context, container, spool) if container is not None else None
-        layers += [written] if written is not None else []
-        return look_through(layers, _as_committed(config, metadata), finder, context.progress)
-
-
-def _as_committed(config: bytes, metadata: Metadata) -> bytes:
-    """The config of an image with what a commit of the bottle's container adds to it: the agent's own environment."""
-    document = json.loads(config)
-    runs = document.get("config") or {}
-    environment = [*(runs.get("Env") or ()), *(f"{name}={value}" for name, value in metadata.agent.env)]
-    return json.dumps({**document, "config": {**runs, "Env": environment}}).encode()
+        subject = Subject(
+            image=image.id,
+            own=own,
+            read=lambda wanted: read_layers(context, image.id, wanted, spool),
+            above=(written,) if written is not None else (),
+            env=metadata.agent.env,
+        )
+        return search.through(subject)
 
 
 def _written(context: Context, container: ContainerFacts, spool: DirectorySpool) -> Blob | None:

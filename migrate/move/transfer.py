@@ -19,8 +19,10 @@ from migrate.host.upload import Uploader
 from migrate.image.spool import DirectorySpool
 from migrate.model import Codec, HostFacts
 from migrate.ports import Remote
+from migrate.secrets.kept import StoredScans
 from migrate.secrets.patterns import Finder
 from migrate.secrets.policy import Allowed, finder_for
+from migrate.secrets.search import Search
 from migrate.transport.steady import Retrying, Throttled
 
 AGAIN = "the same command again"
@@ -49,6 +51,12 @@ class Transfer:
     def finder(self) -> Finder:
         """Finds credentials, the values of the agent's secrets among them."""
         return finder_for(self.state.metadata(), self.context.environ, self.context.progress)
+
+    @cached_property
+    def search(self) -> Search:
+        """Looks for them, and keeps what it has found."""
+        known = StoredScans(self.state.scanned, self.finder)
+        return Search(finder=self.finder, progress=self.context.progress, known=known)
 
     @property
     def allowed(self) -> Allowed:

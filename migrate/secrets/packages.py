@@ -67,6 +67,11 @@ class Packages:
             if len(self._known) < _MOST:
                 self._known.add(_key(owned, digest))
 
+    def add(self, more: "Packages") -> None:
+        """Know what another one knows, too."""
+        if len(self._known) < _MOST:
+            self._known |= more._known
+
     def own(self, path: str, found: frozenset[str]) -> bool:
         """Whether the file at `path`, whose `digests` are `found`, is what a package brought."""
         return _LOGINS.search(path) is None and any(_key(path, digest) in self._known for digest in found)

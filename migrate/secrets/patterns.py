@@ -5,12 +5,15 @@ name of its file alone. Nothing here ever shows a credential.
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from migrate.secrets import private_key as privatekey
 
+_UNGUESSABLE = 20  # bytes; below that a value may be one that a person made up
+_ROUNDS = 200_000  # 0.1 s
 SHORTEST = 6  # bytes; a value below that stands in too many files by chance
 _REACH = privatekey.REACH  # bytes from where one begins that are looked at; no token is longer
 _LEAST = 64 << 10  # bytes that are worth a search
@@ -159,6 +162,15 @@ class Finder:
         """`values` are those of known secrets by their names, none shorter than SHORTEST."""
         self._values = {f"the value of {name}": value for name, value in values.items()}
         self._reach = max([_REACH, *map(len, values.values())])
+
+    def told_apart(self, salt: bytes) -> str | None:
+        """What is another text for other secrets, empty for none; None where one could be guessed from it."""
+        if not self._values:
+            return ""
+        if min(map(len, self._values.values())) < _UNGUESSABLE:
+            return None
+        told = json.dumps(sorted((name, value.hex()) for name, value in self._values.items()))
+        return hashlib.pbkdf2_hmac("sha256", told.encode(), salt, _ROUNDS).hex()
 
     def find(self, pieces: Iterable[bytes]) -> tuple[Credential, ...]:
         """What is in them: each credential once, in the order in which they come up."""

@@ -5,19 +5,16 @@ is compressed or encoded inside a file is not unpacked. `scan` says what counts 
 """
 
 import fnmatch
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from tarfile import LNKTYPE
 
-from bottle.errors import PreflightRefused, VerificationFailed
+from bottle.errors import PreflightRefused
 from bottle.model import CommitRecord, ImageFacts, Metadata
 from bottle.ports import Progress
 from bottle.tar.reader import TarStream
-from migrate.model import Blob
 from migrate.secrets.patterns import SHORTEST, Finder
-from migrate.secrets.scan import Find, Scan, ScannedEntry
-from migrate.tar.compression import plain, told
+from migrate.secrets.scan import Find, ScannedEntry
 
 CONFIG = "the image's config"
 _SHOWN = 20
@@ -57,21 +54,6 @@ def finder_for(metadata: Metadata, environ: Mapping[str, str], progress: Progres
     return Finder({name: value for name, value in values.items() if len(value) >= SHORTEST})
 
 
-def look_through(layers: Sequence[Blob], config: bytes, finder: Finder, progress: Progress) -> tuple[Find, ...]:
-    """What is in `layers`, lowest first, and in the config, by path. One pass; memory is a few pieces."""
-    scan = Scan(finder)
-    with progress.phase("looking for credentials", sum(layer.diff_size for layer in layers)):
-        for layer in layers:
-            try:
-                scan.layer(entries(told(plain(layer), progress)))
-            except VerificationFailed as exc:  # an archive in a form of its own: its bytes are all there all the same
-                progress.note(f"layer {layer.diff_id} is looked through without names of files: {exc.what}")
-                scan.nameless(f"layer {layer.diff_id}", plain(layer))
-    for where, text in _texts(json.loads(config), ""):
-        scan.nameless(f"{CONFIG}{where}", (text.encode("utf-8", "surrogateescape"),))
-    return scan.finds()
-
-
 def entries(tar: Iterable[bytes]) -> Iterator[ScannedEntry]:
     """What a layer's tar holds. Raises VerificationFailed when it cannot be read entry by entry."""
     stream = TarStream(tar)
@@ -109,7 +91,7 @@ def send_along(metadata: Metadata) -> str:
     )
 
 
-def _texts(value: object, where: str) -> Iterator[tuple[str, str]]:
+def texts(value: object, where: str = "") -> Iterator[tuple[str, str]]:
     """All texts of a JSON document, keys too, and where they are."""
     match value:
         case str():
@@ -118,10 +100,10 @@ def _texts(value: object, where: str) -> Iterator[tuple[str, str]]:
             yield (f", {where.rpartition('.')[2]} {name}" if known else f", {where.lstrip('.')}"), value
         case list():
             for index, each in enumerate(value):
-                yield from _texts(each, where if where.endswith(".Env") else f"{where}[{index}]")
+                yield from texts(each, where if where.endswith(".Env") else f"{where}[{index}]")
         case dict():
             for key, each in value.items():
                 yield f", a key of {where.lstrip('.') or 'it'}", str(key)
-                yield from _texts(each, f"{where}.{key}")
+                yield from texts(each, f"{where}.{key}")
         case _:
             return

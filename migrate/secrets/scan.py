@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from bottle.model import FoundFile, LayerScan
 from bottle.text import printable
 from migrate.secrets.packages import LARGEST, Packages, digests, source_of
 from migrate.secrets.patterns import Credential, Finder, NamedFile, by_name
@@ -72,29 +73,54 @@ class Scan:
         self._packages = Packages()
         self._seen: dict[str, tuple[Seen, ...]] = {}
 
-    def layer(self, entries: Iterable[ScannedEntry]) -> None:
-        """The next layer. What `entries` raises leaves all as it was before it, but for what packages are known."""
-        below, here = dict(self._seen), dict[str, Seen]()
-        for entry in entries:
-            for hidden in _hidden_by(entry.path, below):
-                below[hidden] = tuple(replace(seen, gone=True) for seen in below[hidden])
-            seen = self._entry(entry)
-            if seen is not None:
-                here[entry.path] = seen
+    def layer(self, entries: Iterable[ScannedEntry], digest: str = "") -> LayerScan | None:
+        """The next layer; what is to be known of it for good, None where that depends on others.
+
+        What `entries` raises leaves all as it was before it, but for what packages are known.
+        """
+        below, here, hides = dict(self._seen), dict[str, Seen](), list[str]()
+        packages = Packages()
+        try:
+            for entry in entries:
+                _hide(entry.path, below)
+                if _may_hide(entry.path):
+                    hides.append(entry.path)
+                seen = self._entry(entry, packages)
+                if seen is not None:
+                    here[entry.path] = seen
+        finally:
+            self._packages.add(packages)
         self._seen = below
         for seen in here.values():
             self._add(seen)
+        found = decide(here.values(), packages, published())
+        if not all(here[each.path].named for each in found):
+            return None
+        finds = tuple(FoundFile(path=each.path, what=each.what) for each in found)
+        return LayerScan(digest=digest, finds=finds, hides=tuple(hides))
+
+    def recall(self, known: LayerScan) -> None:
+        """The next layer, of which it is known what is in it."""
+        for path in known.hides:
+            _hide(path, self._seen)
+        for each in known.finds:
+            self._add(Seen(path=each.path, named=each.what))
 
     def nameless(self, where: str, data: Iterable[bytes]) -> None:
         """Bytes of which no more is known than where they are."""
         if found := self._finder.find(data):
             self._add(Seen(path=where, credentials=found))
 
+    @property
+    def is_final(self) -> bool:
+        """Whether no package that another layer knows of could explain what was found."""
+        return all(seen.named for find in self.finds() for seen in self._seen[find.path])
+
     def finds(self) -> tuple[Find, ...]:
         """What is there that nothing explains, by path."""
         return decide(chain.from_iterable(self._seen.values()), self._packages, published())
 
-    def _entry(self, entry: ScannedEntry) -> Seen | None:
+    def _entry(self, entry: ScannedEntry, packages: Packages) -> Seen | None:
         named = by_name(entry.path)
         if entry.data is None:
             return Seen(path=entry.path, named=named.what) if named is not None and entry.again else None
@@ -102,8 +128,8 @@ class Scan:
             head, data = _begun(entry.data) if named is not None else (b"", entry.data)
             return self._judged(entry, named, head, self._finder.find(data))
         pieces = tuple(entry.data)
-        if self._packages.keeps(entry.path):
-            self._packages.learn(entry.path, b"".join(pieces))
+        if packages.keeps(entry.path):
+            packages.learn(entry.path, b"".join(pieces))
         seen = self._judged(entry, named, b"".join(pieces) if named is not None else b"", self._finder.find(pieces))
         return replace(seen, digests=digests(pieces)) if seen is not None and seen.credentials else seen
 
@@ -151,6 +177,17 @@ def _begun(data: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
         if len(head) >= _HEAD:
             break
     return head, chain((head,), pieces)
+
+
+def _may_hide(path: str) -> bool:
+    """Whether an entry may hide what is kept of lower layers: it deletes something, or has a name that is told by."""
+    return path.rpartition("/")[2].startswith(_WHITEOUT) or by_name(path) is not None
+
+
+def _hide(path: str, seen: dict[str, tuple[Seen, ...]]) -> None:
+    """Mark what an entry of a higher layer hides."""
+    for hidden in _hidden_by(path, seen):
+        seen[hidden] = tuple(replace(each, gone=True) for each in seen[hidden])
 
 
 def _hidden_by(path: str, seen: Mapping[str, object]) -> tuple[str, ...]:

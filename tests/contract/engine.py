@@ -327,6 +327,7 @@ class EngineContract(BuilderContract):
 
     freezes = True  # whether the engine can pause a container
     tells_of_ends_in_order = True
+    tells_of_runtimes = True  # whether an inspect says what a container runs in
 
     # What is there.
 
@@ -345,7 +346,12 @@ class EngineContract(BuilderContract):
         assert info.id == rig.engine.info().id
         assert info.cpus > 0
         assert info.memory > 1 << 20
-        assert info.runtimes
+        assert info.default_runtime in {each.name for each in info.runtimes}
+        assert all(each.program for each in info.runtimes)
+
+    def test_a_container_runs_in_the_default_runtime(self, rig: Rig) -> None:
+        expected = rig.engine.info().default_runtime if self.tells_of_runtimes else ""
+        assert rig.look(rig.create()).runtime == expected
 
     def test_networks_are_listed(self, rig: Rig) -> None:
         networks = rig.engine.networks()

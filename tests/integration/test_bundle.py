@@ -62,6 +62,31 @@ def test_export_writes_a_private_file_and_the_bottle_goes_on(desk: Desk, worker:
 
 
 @pytest.mark.campaign
+def test_a_layer_is_looked_through_once_and_what_is_known_stays_here(desk: Desk) -> None:
+    identity = desk.start()
+    assert desk.run_in(identity, "sh", "-c", "echo x >/srv/notes") is not None
+    desk.ok("stop", identity, "--grace", "0")  # so that one commit holds all its work
+    desk.ok("export", identity, str(desk.folder / "first.bottle"))
+    known = desk.states / identity / "scanned.json"
+    document = json.loads(known.read_text())
+    commits = json.loads((desk.states / identity / "commits.json").read_text())["commits"]
+    own = commits[-1]["diff_ids"][-1]
+    (scan,) = (each for each in document["scans"] if each["digest"] == own)
+    assert scan["finds"] == []
+    scan["finds"] = [{"path": "/root/.netrc", "what": "logins"}]  # which it has not: who reads the layer sees that
+    known.write_text(json.dumps(document))
+    said = desk.refused(8, "export", identity, str(desk.folder / "second.bottle"))
+    assert "/root/.netrc: logins" in said
+
+    known.write_text("{")
+    second = desk.folder / "second.bottle"
+    desk.ok("export", identity, str(second))
+    assert own in known.read_text()
+    desk.ok("rm", identity, "--yes")
+    arrived = desk.ok("import", str(second), "--workspace", str(desk.folder / "landed"), "--yes")
+    assert not (desk.states / str(arrived["identity"]) / "scanned.json").exists()
+
+
 def test_what_is_nested_deeply_comes_back_and_what_docker_cannot_reach_is_refused(desk: Desk) -> None:
     identity = desk.start("mover")
     places = ("/work", "/root/.agent", "/opt/cache")

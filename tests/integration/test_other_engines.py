@@ -60,6 +60,7 @@ class TestPodman(EngineContract):
     """Podman 4.3."""
 
     tells_of_ends_in_order = False
+    tells_of_runtimes = False
 
     @pytest.fixture
     def rig(self, podman_host: OtherHost, base_image: str, tmp_path: Path) -> Iterator[Rig]:

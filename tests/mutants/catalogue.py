@@ -265,7 +265,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *_in(
         "bottle/operations/resume.py",
         "operations/test_preflight",
-        ("a resume does not look first", "        require_launchable(context, metadata.agent)\n", "        pass\n"),
+        ("a resume does not look first", "    require_resumable(context, metadata.agent, plan)\n", "    pass\n"),
     ),
     *_in(
         "bottle/plan/resume.py",
@@ -750,8 +750,24 @@ MUTANTS: tuple[Mutant, ...] = (
         "migrate/secrets/scan.py",
         "migrate/secrets/test_scan",
         ("a package explains what it does not own", "if packages.own(each.path, each.digests)}", "if each.digests}"),
-        ("a deleted file takes no find with it", "replace(seen, gone=True)", "replace(seen, gone=False)"),
+        ("a deleted file takes no find with it", "replace(each, gone=True)", "replace(each, gone=False)"),
         ("a known key explains its neighbours", "if one.fingerprint not in explained]", "if not explained]"),
+    ),
+    *_in(
+        "migrate/secrets/scan.py",
+        "migrate/secrets/test_search",
+        (
+            "what others explain is kept",
+            "if not all(here[each.path].named for",
+            "if not all(True for",
+        ),
+        ("a kept layer hides nothing by its names", " or by_name(path) is not None", ""),
+    ),
+    *_in(
+        "migrate/secrets/kept.py",
+        "migrate/secrets/test_search",
+        ("whatever the secrets are", "and found.values == self._values else None", "else None"),
+        ("whatever was looked for", " or kept.patterns != PATTERNS", ""),
     ),
     *_in(
         "migrate/secrets/patterns.py",

@@ -6,7 +6,18 @@ from typing import Any
 import pytest
 
 from bottle import facts
-from bottle.model import ChangeKind, ContainerEvent, EventKind, ImageDefaults, Mount, MountKind, Status, Store, Usage
+from bottle.model import (
+    ChangeKind,
+    ContainerEvent,
+    EventKind,
+    ImageDefaults,
+    Mount,
+    MountKind,
+    Runtime,
+    Status,
+    Store,
+    Usage,
+)
 
 FULL = {
     "Env": ["PATH=/bin", "A="],
@@ -228,7 +239,8 @@ def test_the_ports_of_the_host_are_those_that_lead_somewhere() -> None:
 
 def test_an_engine_says_what_its_machine_has() -> None:
     info = facts.engine_info({"NCPU": 4, "MemTotal": 1 << 33, "Runtimes": {"runc": {}, "nvidia": {}}}, {})
-    assert (info.cpus, info.memory, info.runtimes) == (4, 1 << 33, ("nvidia", "runc"))
+    assert (info.cpus, info.memory) == (4, 1 << 33)
+    assert info.runtimes == (Runtime(name="nvidia"), Runtime(name="runc"))
     bare = facts.engine_info({}, {})
     assert (bare.cpus, bare.memory, bare.runtimes) == (0, 0, ())
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bottle.errors import NotFound
-from bottle.model import ContainerEvent, Endpoint, EventKind, ImageFacts, MountKind, Store, Usage
+from bottle.model import ContainerEvent, Endpoint, EventKind, ImageFacts, MountKind, Runtime, Store, Usage
 from bottle.testing.container import FakeContainer, FakeEvents
 from bottle.testing.faults import Faults
 from bottle.testing.image import FakeImage
@@ -25,7 +25,8 @@ class Part(Faults):
         self.store = store
         self.is_local = True
         self.mounts_memory = True
-        self.cpus, self.memory, self.runtimes = 4, 8 << 30, ("runc",)
+        self.cpus, self.memory, self.runtimes = 4, 8 << 30, (Runtime(name="runc", program="runc"),)
+        self.default_runtime = "runc"
         self.more_networks: set[str] = set()
         self.endpoint = Endpoint(address="unix:///var/run/docker.sock")
         self.clock = clock or Clock()

@@ -83,6 +83,7 @@ class Containers(Part):
             labels={**config.get("Labels", {}), **dict(spec.labels)},
             mounts=self._mount(spec, config, base),
             created_at=self.clock(),
+            runtime=self.default_runtime,
         )
         if spec.workdir:
             put(container.tree, spec.workdir, container.tree.get(absolute(spec.workdir), FOLDER))

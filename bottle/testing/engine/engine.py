@@ -109,6 +109,7 @@ class FakeEngine(Builds, Containers, Contents, Images, Volumes):
             cpus=self.cpus,
             memory=self.memory,
             runtimes=self.runtimes,
+            default_runtime=self.default_runtime,
         )
 
     @recorded

@@ -42,9 +42,9 @@ def listener(port: int) -> Iterator[socket.socket]:
         yield made
 
 
-def test_an_agent_that_asks_for_nothing_costs_no_question(world: World) -> None:
+def test_an_agent_that_asks_for_nothing_costs_one_question(world: World) -> None:
     plan_start(world.context, StartRequest(agent=AGENT, cwd=world.cwd))
-    assert world.engine.calls == []
+    assert world.engine.methods == ("info",)
 
 
 @pytest.mark.parametrize(

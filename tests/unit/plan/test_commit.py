@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bottle.errors import BackendUnsupported, BottleError, MovedAway, NotFound, PreflightRefused
-from bottle.model import Change, ChangeKind, CommitRecord, Mount, MountKind, Status, Tombstone
+from bottle.model import Change, ChangeKind, CommitRecord, Mount, MountKind, Runtime, Status, Tombstone
 from bottle.plan.commit import DEEPEST, CommitFacts, plan_commit
 from tests.support.facts import MIGRATION, NOON, commit, container, image, metadata
 
@@ -17,6 +17,7 @@ COMMIT = CommitFacts(
     tombstone=None,
     migration=None,
     container=container(Status.RUNNING),
+    runtime=Runtime(name="runc"),
     base=image("sha256:base"),
     commits=(),
     changes=(),
@@ -72,7 +73,8 @@ def test_what_is_mounted_is_named_but_not_our_own_mount() -> None:
         (replace(COMMIT, metadata=metadata(backend="smolmachines")), BackendUnsupported, "'smolmachines'"),
         (replace(COMMIT, tombstone=Tombstone(host="far.example", moved_at=NOON)), MovedAway, "far.example"),
         (replace(COMMIT, migration=MIGRATION), MovedAway, "far.example"),
-        (replace(COMMIT, container=None), NotFound, "no container"),
+        (replace(COMMIT, container=None, runtime=None), NotFound, "no container"),
+        (replace(COMMIT, runtime=Runtime(name="runsc")), PreflightRefused, "runsc"),
         (replace(COMMIT, changes=(Change(ChangeKind.ADDED, "/x/.wh.foo"),)), PreflightRefused, "/x/.wh.foo"),
         (replace(COMMIT, base=image(*map(str, range(DEEPEST)))), PreflightRefused, "125 layers"),
         (replace(COMMIT, size=11, free=10), PreflightRefused, "11 B"),

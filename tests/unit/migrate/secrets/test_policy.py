@@ -25,8 +25,9 @@ from migrate.bundle.imports import ImportRequest, import_bundle
 from migrate.image.spool import DirectorySpool
 from migrate.model import Blob, Codec
 from migrate.secrets.patterns import Finder
-from migrate.secrets.policy import Allowed, finder_for, look_through, own_layers, require_clean
+from migrate.secrets.policy import Allowed, finder_for, own_layers, require_clean
 from migrate.secrets.scan import Find
+from migrate.secrets.search import Search, Subject
 from tests.support.world import BASE, World
 
 TOKEN = b"gh" + b"p_" + b"aZ3bY4cX5dW6eV7fU2gT" + b"aZ3bY4cX5dW6eV7f"
@@ -71,7 +72,15 @@ def kept(spool: DirectorySpool, data: bytes) -> Blob:
 
 
 def finds(*layers: Blob, config: object = None, values: dict[str, bytes] | None = None) -> tuple[Find, ...]:
-    return look_through(layers, json.dumps(config or {}).encode(), Finder(values or {}), RecordingProgress())
+    return search(*layers, config=config, finder=Finder(values or {}), progress=RecordingProgress())
+
+
+def search(*layers: Blob, config: object = None, finder: Finder, progress: RecordingProgress) -> tuple[Find, ...]:
+    there = {blob.diff_id: blob for blob in layers}
+    own = [blob.diff_id for blob in layers]
+    written = json.dumps(config or {}).encode()
+    subject = Subject(image="sha256:image", own=own, read=lambda _: (written, there))
+    return Search(finder=finder, progress=progress).through(subject)
 
 
 def test_files_and_tokens_are_reported_by_path_and_never_shown(spool: DirectorySpool) -> None:
@@ -142,7 +151,7 @@ def test_the_config_is_looked_through_with_its_environment_and_history(spool: Di
 def test_an_archive_in_a_form_of_its_own_is_looked_through_all_the_same(spool: DirectorySpool) -> None:
     progress = RecordingProgress()
     odd = kept(spool, b"no tar at all " * 100 + TOKEN)
-    (found,) = look_through((odd,), b"{}", Finder({}), progress)
+    (found,) = search(odd, finder=Finder({}), progress=progress)
     assert (found.path, found.what) == (f"layer {odd.diff_id}", "a GitHub token")
     assert any("without names of files" in note for note in progress.notes)
 
