@@ -100,7 +100,7 @@ def _text(options: argparse.Namespace, samples: Sequence[Sample]) -> Iterator[st
     for scenario in dict.fromkeys(each.scenario for each in samples):
         week = scenario == _WEEK
         yield ""
-        yield f"{scenario}: {options.week} commits, seconds and MB in all" if week else scenario
+        yield f"{scenario}, of which {options.week} of 1008 commits: seconds and MB in all" if week else scenario
         yield f"  {'':28} {'seconds':>16} {'longest pause s':>16} {'MB added':>18} {'peak MB':>14}"
         rows = {}
         for method in METHODS:
