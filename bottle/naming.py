@@ -24,7 +24,7 @@ LABEL_IDENTITY = "bottle.identity"
 LABEL_AGENT = "bottle.agent"
 LABEL_COMMIT = "bottle.commit"
 LABEL_NONCE = "bottle.nonce"
-LABEL_PART = "bottle.part"  # the nonce of a commit of which an image is the first layers, and no more
+LABEL_PART = "bottle.first-layers"  # the nonce of a commit of which an image is the first layers, and no more
 
 
 def is_agent_name(text: str) -> bool:

@@ -20,7 +20,7 @@ from bottle.naming import LABEL_NONCE, LABEL_PART
 from bottle.operations.context import Context
 from bottle.operations.pause import paused
 from bottle.operations.room import free_room
-from bottle.plan.commit import require_space
+from bottle.plan.commit import CommitPlan, require_space
 from bottle.plan.standing import kept_indexes, standing_on
 from bottle.store.state import BottleState
 from bottle.trees.snapshot import Index, Snapshot, write_beside
@@ -57,17 +57,23 @@ class Ground:
     index: Index | None = None
 
 
-def commit_changes(
-    context: Context, state: BottleState, container: ContainerFacts, spec: CommitSpec, *, number: int, pause: bool
+def written_by(context: Context, state: BottleState) -> Path | None:
+    """The folder of what a bottle's container has written, where a commit can be made out of what has changed in it."""
+    container = context.container(state.identity)
+    if container is None or context.appender is None:
+        return None
+    return context.engine.writable_layer(container.id)
+
+
+def commit_changes(  # noqa: PLR0917  (what a commit is made of)
+    context: Context, state: BottleState, container: ContainerFacts, place: Path, spec: CommitSpec, plan: CommitPlan
 ) -> Made:
-    """Make the image of commit `number` out of what has changed, and keep its index.
+    """Make the image of a commit out of what has changed at `place`, as `written_by` has it, and keep its index.
 
     Raises TreeUnfit where that is not to be had, PreflightRefused for what no layer can hold or the disk has no room
     for, or EngineError. Nothing is left of it then, but what `settle` finds by the nonce.
     """
-    place = context.engine.writable_layer(container.id)
-    if place is None or context.appender is None:
-        raise TreeUnfit("the engine's folders cannot be read from here")
+    assert context.appender is not None  # as `written_by` has it
     ground = find_ground(context, state, container, place)
     nonce, config = dict(spec.labels)[LABEL_NONCE], context.engine.commit_config(container.id, spec)
     with (
@@ -80,12 +86,12 @@ def commit_changes(
             require_space(state.identity, changes.size, free_room(context.engine.info().root_dir))
             snapshot.read_ahead(changes, parts.take)
             parts.wait()
-        frozen = _read_still(context, state, snapshot, container if pause else None)
-        skipped = _skipped(snapshot) if container.status is Status.RUNNING and not pause else ()
+        frozen = _read_still(context, state, snapshot, container if plan.pause else None)
+        skipped = _skipped(snapshot) if container.status is Status.RUNNING and not plan.pause else ()
         with context.progress.phase(f"committing {container.name}"):
             layer = snapshot.last_layer()
             layers = (layer,) if layer is not None else ()
-            snapshot.keep_index(state.index(number), (*parts.diff_ids, *(each.diff_id for each in layers)))
+            snapshot.keep_index(state.index(plan.number), (*parts.diff_ids, *(each.diff_id for each in layers)))
             image = parts.finish(layers, config, spec)
         return Made(
             image=image,

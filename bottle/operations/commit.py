@@ -3,6 +3,7 @@
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from bottle import transcript
 from bottle.errors import (
@@ -10,6 +11,7 @@ from bottle.errors import (
     EngineError,
     EngineUnreachable,
     NotFound,
+    PreflightRefused,
     StillPaused,
     TreeUnfit,
     VerificationFailed,
@@ -29,7 +31,7 @@ from bottle.model import (
     Status,
 )
 from bottle.naming import LABEL_AGENT, LABEL_COMMIT, LABEL_IDENTITY, LABEL_NONCE, LABEL_SCHEMA, Identity
-from bottle.operations.bydelta import Made, commit_changes, forget_indexes, rename_index
+from bottle.operations.bydelta import Made, commit_changes, forget_indexes, rename_index, written_by
 from bottle.operations.context import Context
 from bottle.operations.inforce import put_in_force
 from bottle.operations.pause import paused
@@ -102,7 +104,8 @@ def commit(context: Context, state: BottleState, *, message: str = "", pause: bo
 
 def commit_locked(context: Context, state: BottleState, *, message: str, pause: bool) -> Committed:
     """`commit` for a caller that holds the bottle's lock and has settled what was left."""
-    container, plan = observe_commit(context, state, pause=pause, briefly=True)
+    place = written_by(context, state)
+    container, plan = observe_commit(context, state, pause=pause, briefly=place is not None)
     hide_secrets(context, container)
     for note in collect_notes(context, state):
         context.progress.note(note)
@@ -111,7 +114,11 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
         nonce=secrets.token_hex(16), number=plan.number, message=encodable(message), container_id=container.id
     )
     state.intent.write(intent)
-    made = _made(context, state, intent, container, plan)
+    try:
+        made = _made(context, state, intent, container, plan, place)
+    except PreflightRefused:
+        state.intent.clear()  # nothing was begun
+        raise
     image, squashed = _shallow(context, state, intent, made.image)
     mark = ContainerMark(container_id=container.id, started_at=container.started_at, running=container.status.alive)
     record = record_of(
@@ -135,31 +142,45 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
     )
 
 
-def _made(
-    context: Context, state: BottleState, intent: CommitIntent, container: ContainerFacts, plan: CommitPlan
+def _made(  # noqa: PLR0917  (what a commit is made of)
+    context: Context,
+    state: BottleState,
+    intent: CommitIntent,
+    container: ContainerFacts,
+    plan: CommitPlan,
+    place: Path | None,
 ) -> Made:
     """The commit's image, in its place among the bottle's: of what has changed, or by the engine if it cannot be."""
+    if place is None:
+        return _made_by_engine(context, state, intent, container, plan, "the engine's folders cannot be read from here")
     metadata = state.metadata()
     spec = _commit_spec(metadata, intent)
     try:
-        made = commit_changes(context, state, container, spec, number=plan.number, pause=plan.pause)
+        made = commit_changes(context, state, container, place, spec, plan)
     except EngineUnreachable:
         raise  # whether it is made is not known
     except (TreeUnfit, VerificationFailed, EngineError) as exc:
         context.progress.note(f"{exc.what}; the engine commits all that {container.name} has written")
-        return _made_by_engine(context, state, intent, pause=plan.pause, why=exc.what)
+        container, plan = observe_commit(context, state, pause=plan.pause)
+        return _made_by_engine(context, state, intent, container, plan, exc.what)
     take_over(context, state, intent, made.image, container)
     with context.progress.phase("copying the transcript"):
         lost = _transcript_of(context, state, metadata, made.image, container)
     return replace(made, dropped=made.dropped + lost)
 
 
-def _made_by_engine(context: Context, state: BottleState, intent: CommitIntent, *, pause: bool, why: str) -> Made:
+def _made_by_engine(  # noqa: PLR0917  (as above)
+    context: Context,
+    state: BottleState,
+    intent: CommitIntent,
+    container: ContainerFacts,
+    plan: CommitPlan,
+    why: str,
+) -> Made:
     """The image of a container that is still, whole: all it has written since it was made.
 
     Where the container does not go on, what was committed is good, and is to be recorded first.
     """
-    container, plan = observe_commit(context, state, pause=pause)
     metadata = state.metadata()
     frozen = None
     try:

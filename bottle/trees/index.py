@@ -179,7 +179,7 @@ def read_folders(file: BinaryIO) -> Iterator[Folder]:
             raise _damaged("it is cut off")
         path, data, newest, size, flags = _FRAME.unpack(head)
         if flags & END:
-            if newest != crc:
+            if head != _FRAME.pack(0, 0, crc, 0, END):
                 raise _damaged("its check sum is another one")
             return
         if path + data > _LONGEST:

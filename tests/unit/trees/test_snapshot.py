@@ -1,0 +1,122 @@
+"""A commit of a folder: whatever happens while it is read, its layers show what was there when it stood still."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, strategies as st
+
+from bottle.errors import TreeUnfit
+from bottle.layers import NewLayer
+from bottle.trees import snapshot as module, walk
+from bottle.trees.snapshot import Index, Snapshot
+from tests.support.layering import View, content, laid
+from tests.unit.trees.test_delta import STEPS, whole, work
+
+Steps = list[tuple[str, bytes, bytes]]
+
+
+@pytest.fixture(autouse=True)
+def on_any_filesystem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests may lie in memory; nothing here writes through a mapping."""
+    monkeypatch.setattr(walk, "filesystem", lambda _: "ext4")
+
+
+def committed(top: Path, scratch: Path, before: Index | None, view: View, meanwhile: Steps) -> tuple[View, Index]:
+    """What shows with one more commit, while `meanwhile` is done behind its first look."""
+    layers: list[bytes] = []
+
+    def take(layer: NewLayer) -> None:
+        layers.append(content(layer.path))
+
+    with Snapshot(top, "c", before, scratch) as snapshot:
+        snapshot.read_ahead(snapshot.look_ahead(), take)
+        work(os.fsencode(top), meanwhile)
+        snapshot.read_still()
+        layer = snapshot.last_layer()
+        if layer is not None:
+            take(layer)
+        snapshot.keep_index(scratch / "index", ("sha256:x",))
+    for each in layers:
+        view = laid(view, each)
+    return view, Index.open(scratch / "index")
+
+
+@pytest.mark.parametrize("most", [1, 1 << 26])
+@given(rounds=st.lists(st.tuples(STEPS, STEPS), min_size=1, max_size=4))
+def test_commits_on_top_of_each_other_show_what_is_there(
+    tmp_path_factory: pytest.TempPathFactory, most: int, rounds: list[tuple[Steps, Steps]]
+) -> None:
+    top, scratch = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("scratch")
+    view: View = {}
+    before: Index | None = None
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "_PIECE", most)
+        for steps, meanwhile in rounds:
+            work(os.fsencode(top), steps)
+            view, before = committed(top, scratch, before, view, meanwhile)
+            assert view == whole(top)
+    shutil.rmtree(top)
+
+
+def test_nothing_changed_is_no_layer(tmp_path: Path) -> None:
+    top, scratch = tmp_path / "top", tmp_path / "scratch"
+    top.mkdir()
+    scratch.mkdir()
+    (top / "a").write_text("x")
+    time.sleep(3 * walk.GRAIN / 1e9)
+    _, index = committed(top, scratch, None, {}, [])
+    with Snapshot(top, "c", index, scratch) as snapshot:
+        changes = snapshot.look_ahead()
+        assert changes.is_empty
+        snapshot.read_ahead(changes, pytest.fail)
+        snapshot.read_still()
+        assert snapshot.last_layer() is None
+        assert snapshot.written() == 1
+
+
+def test_when_the_clock_went_back_all_is_read_again(tmp_path: Path) -> None:
+    top, scratch = tmp_path / "top", tmp_path / "scratch"
+    top.mkdir()
+    scratch.mkdir()
+    (top / "a").write_text("x")
+    _, index = committed(top, scratch, None, {}, [])
+    future = Index(index.path, module.replace(index.header, synced_at=1 << 62))
+    with Snapshot(top, "c", future, scratch) as snapshot:
+        assert [leaf.name for each in snapshot.look_ahead().deltas() for leaf in each.leaves] == [b"a"]
+
+
+def test_what_changes_while_it_is_read_unpaused_is_told(tmp_path: Path) -> None:
+    top, scratch = tmp_path / "top", tmp_path / "scratch"
+    top.mkdir()
+    scratch.mkdir()
+    (top / "a").write_text("x")
+    os.utime(top / "a", ns=(1, 1))
+    with Snapshot(top, "c", None, scratch) as snapshot:
+        snapshot.read_ahead(snapshot.look_ahead(), pytest.fail)
+        snapshot.read_still()
+        (top / "b").write_text("y")
+        assert "/b" in snapshot.changed_meanwhile()
+
+
+def test_sockets_are_told(tmp_path: Path) -> None:
+    top, scratch = tmp_path / "top", tmp_path / "scratch"
+    (top / "d").mkdir(parents=True)
+    scratch.mkdir()
+    os.mknod(top / "d/s", 0o140644)
+    with Snapshot(top, "c", None, scratch) as snapshot:
+        snapshot.read_ahead(snapshot.look_ahead(), pytest.fail)
+        snapshot.read_still()
+        assert snapshot.sockets() == ("/d/s",)
+
+
+def test_a_filesystem_whose_times_do_not_tell_everything_is_none_for_this(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk, "filesystem", lambda _: None)
+    with pytest.raises(TreeUnfit, match="change times"):
+        Snapshot(tmp_path, "c", None, tmp_path)
