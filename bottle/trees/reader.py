@@ -3,26 +3,21 @@
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Self
 
-from bottle.errors import TreeUnfit
 from bottle.files.opentree import OpenTree
 from bottle.files.regular import OPEN_FILE
+from bottle.trees.attributes import DEFAULT_ACL, NONE, attributes_of, own_acls
 from bottle.trees.delta import FolderDelta
 from bottle.trees.index import Entry
 from bottle.trees.member import FILE, FOLDER, HARD_LINK, SYMLINK, head, join, kind_of, marks, padding
 
 _PIECE = 1 << 20
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.ESTALE}
-_NO_ATTRIBUTES = {errno.ENOTSUP, errno.ENODATA}
-_OVERLAY = ("trusted.overlay.", "user.overlay.")
-_ELSEWHERE = ("redirect", "metacopy")  # the content is not here, but below (Linux, overlayfs.rst)
-_CAPABILITY = "security.capability"
-_SECURITY = "security."  # labels of a host's own policies, but for the capability
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +40,22 @@ def members(top: Path, deltas: Iterable[FolderDelta]) -> Iterator[Member]:
     file that has become shorter ends in zeros. Raises TreeUnfit for what cannot be told in a layer, or OSError.
     """
     linked: dict[int, bytes] = {}
+    passing_on: set[bytes] = set()  # folders whose ACL for what is made in them an engine will give to all in them
     with _Way(top) as way:
         for delta in deltas:
             folder = way.folder(delta.path)
             if folder is None:
                 continue
             if delta.entry is not None:
-                yield _folder(folder, delta.path, delta.entry)
+                attributes = attributes_of(folder)
+                if DEFAULT_ACL in attributes:
+                    passing_on.add(delta.path)
+                given = delta.path.rpartition(b"/")[0] in passing_on
+                yield _folder(delta.path, delta.entry, own_acls(attributes, delta.entry.mode) if given else attributes)
             if delta.opaque or delta.gone:
                 yield marks_of(delta)
             for leaf in delta.leaves:
-                member = _leaf(folder, delta.path, leaf, linked)
+                member = _leaf(folder, delta.path, leaf, linked, given=delta.path in passing_on)
                 if member is not None:
                     yield member
 
@@ -92,34 +92,40 @@ def marks_of(delta: FolderDelta) -> Member:
     return Member(delta.path, None, len(data), iter((data,)))
 
 
-def _folder(descriptor: int, path: bytes, entry: Entry) -> Member:
-    data = _head(path + b"/", FOLDER, entry, attributes=_attributes(descriptor))
+def _folder(path: bytes, entry: Entry, attributes: Mapping[bytes, bytes]) -> Member:
+    data = _head(path + b"/", FOLDER, entry, attributes=attributes)
     return Member(path, b"", len(data), iter((data,)))
 
 
-def _leaf(folder: int, path: bytes, entry: Entry, linked: dict[int, bytes]) -> Member | None:
-    """Something in a folder, if it is what the index has; `linked` are the first names of files that have several."""
+def _leaf(folder: int, path: bytes, entry: Entry, linked: dict[int, bytes], *, given: bool) -> Member | None:
+    """Something in a folder, if it is what the index has; `linked` are the first names of files that have several.
+
+    `given`: the folder gives it an ACL, which it may not have.
+    """
     name = join(path, entry.name)
     if entry.is_linked and (first := linked.setdefault(entry.inode, name)) != name:
         data = _head(name, HARD_LINK, entry, link=first)
         return Member(path, entry.name, len(data), iter((data,)))
     try:
         if stat.S_ISREG(entry.mode):
-            return _file(folder, path, entry, name)
-        return _special(folder, path, entry, name)
+            return _file(folder, path, entry, given=given)
+        return _special(folder, path, entry, given=given)
     except OSError as exc:
         if exc.errno not in _GONE:
             raise
         return None
 
 
-def _file(folder: int, path: bytes, entry: Entry, name: bytes) -> Member | None:
+def _file(folder: int, path: bytes, entry: Entry, *, given: bool) -> Member | None:
     descriptor = os.open(entry.name, OPEN_FILE, dir_fd=folder)
     try:
         if os.fstat(descriptor).st_ino != entry.inode:
             os.close(descriptor)
             return None
-        data = _head(name, FILE, entry, size=entry.size, attributes=_attributes(descriptor))
+        attributes = attributes_of(descriptor)
+        if given:
+            attributes = own_acls(attributes, entry.mode)
+        data = _head(join(path, entry.name), FILE, entry, size=entry.size, attributes=attributes)
     except BaseException:
         os.close(descriptor)
         raise
@@ -151,13 +157,15 @@ def _content(descriptor: int, before: bytes, size: int) -> Iterator[bytes]:
         os.close(descriptor)
 
 
-def _special(folder: int, path: bytes, entry: Entry, name: bytes) -> Member:
+def _special(folder: int, path: bytes, entry: Entry, *, given: bool) -> Member:
     """A symlink, fifo or device; there is no listxattrat, and the descriptor's entry in /proc is a short path."""
     link = os.readlink(entry.name, dir_fd=folder) if stat.S_ISLNK(entry.mode) else b""
-    attributes = _attributes(b"/proc/self/fd/%d/%b" % (folder, entry.name))
+    attributes = attributes_of(b"/proc/self/fd/%d/%b" % (folder, entry.name))
+    if given and not link:
+        attributes = own_acls(attributes, entry.mode)
     device = (os.major(entry.device), os.minor(entry.device))
     kind = SYMLINK if link else kind_of(entry.mode)
-    data = _head(name, kind, entry, link=link, device=device, attributes=attributes)
+    data = _head(join(path, entry.name), kind, entry, link=link, device=device, attributes=attributes)
     return Member(path, entry.name, len(data), iter((data,)))
 
 
@@ -169,7 +177,7 @@ def _head(
     size: int = 0,
     link: bytes = b"",
     device: tuple[int, int] = (0, 0),
-    attributes: dict[bytes, bytes] | None = None,
+    attributes: Mapping[bytes, bytes] = NONE,
 ) -> bytes:
     return head(
         path,
@@ -181,27 +189,5 @@ def _head(
         mtime=entry.mtime,
         link=link,
         device=device,
-        attributes=attributes or {},
+        attributes=attributes,
     )
-
-
-def _attributes(file: int | bytes) -> dict[bytes, bytes] | None:
-    """The extended attributes of a file that are its own, ACLs and the capability among them; None: there are none.
-
-    Raises TreeUnfit where overlay keeps the content somewhere else.
-    """
-    follow = isinstance(file, int)
-    try:
-        names = os.listxattr(file, follow_symlinks=follow)
-    except OSError as exc:
-        if exc.errno in _NO_ATTRIBUTES:
-            return None
-        raise
-    found = {}
-    for name in names:
-        if name.startswith(_OVERLAY):
-            if name.rpartition(".")[2] in _ELSEWHERE:
-                raise TreeUnfit(f"overlay keeps parts of the container's files elsewhere ({name})")
-        elif name == _CAPABILITY or not name.startswith(_SECURITY):
-            found[os.fsencode(name)] = os.getxattr(file, name, follow_symlinks=follow)
-    return found
