@@ -103,10 +103,9 @@ def _leaf(folder: int, path: bytes, entry: Entry, linked: dict[int, bytes], *, g
     `given`: the folder gives it an ACL, which it may not have.
     """
     name = join(path, entry.name)
-    if entry.is_linked and (first := linked.setdefault(entry.inode, name)) != name:
-        data = _head(name, HARD_LINK, entry, link=first)
-        return Member(path, entry.name, len(data), iter((data,)))
     try:
+        if entry.is_linked and (first := linked.setdefault(entry.inode, name)) != name:
+            return _hard_link(folder, path, entry, first)
         if stat.S_ISREG(entry.mode):
             return _file(folder, path, entry, given=given)
         return _special(folder, path, entry, given=given)
@@ -114,6 +113,13 @@ def _leaf(folder: int, path: bytes, entry: Entry, linked: dict[int, bytes], *, g
         if exc.errno not in _GONE:
             raise
         return None
+
+
+def _hard_link(folder: int, path: bytes, entry: Entry, first: bytes) -> Member:
+    """One more name, with all that the file has: engines give each name its owner, which takes the capability away."""
+    attributes = attributes_of(_by_descriptor(folder, entry.name))
+    data = _head(join(path, entry.name), HARD_LINK, entry, link=first, attributes=attributes)
+    return Member(path, entry.name, len(data), iter((data,)))
 
 
 def _file(folder: int, path: bytes, entry: Entry, *, given: bool) -> Member | None:
@@ -158,15 +164,20 @@ def _content(descriptor: int, before: bytes, size: int) -> Iterator[bytes]:
 
 
 def _special(folder: int, path: bytes, entry: Entry, *, given: bool) -> Member:
-    """A symlink, fifo or device; there is no listxattrat, and the descriptor's entry in /proc is a short path."""
+    """A symlink, fifo or device."""
     link = os.readlink(entry.name, dir_fd=folder) if stat.S_ISLNK(entry.mode) else b""
-    attributes = attributes_of(b"/proc/self/fd/%d/%b" % (folder, entry.name))
+    attributes = attributes_of(_by_descriptor(folder, entry.name))
     if given and not link:
         attributes = own_acls(attributes, entry.mode)
     device = (os.major(entry.device), os.minor(entry.device))
     kind = SYMLINK if link else kind_of(entry.mode)
     data = _head(join(path, entry.name), kind, entry, link=link, device=device, attributes=attributes)
     return Member(path, entry.name, len(data), iter((data,)))
+
+
+def _by_descriptor(folder: int, name: bytes) -> bytes:
+    """There is no listxattrat, and the descriptor's entry in /proc is a short path."""
+    return b"/proc/self/fd/%d/%b" % (folder, name)
 
 
 def _head(

@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 
 from bottle.errors import BottleError, BuildFailed, Conflict, EngineError, NameTaken, NotFound, PortTaken
+from bottle.facts import config_digest
 from bottle.model import (
     NO_RESTART,
     Change,
@@ -748,6 +749,28 @@ class EngineContract(BuilderContract):
             for name in ("checked", "other")
         ]
         assert again[0].config_digest != again[1].config_digest
+
+    @pytest.mark.parametrize(
+        ("instructions", "fields"),
+        [
+            ("", {}),
+            ("", {"user": "1000", "workdir": "/work", "env": (("A", "b=c"), ("E", ""))}),
+            ("HEALTHCHECK CMD true\nSTOPSIGNAL SIGINT\nEXPOSE 80/tcp 53/udp\nLABEL a=b", {"workdir": "/"}),
+            ('ENV A=1 B=2\nUSER 7\nSHELL ["/bin/sh", "-ec"]\nVOLUME /data', {"env": (("A", "3"),)}),
+            ('WORKDIR /greetings\nENTRYPOINT ["/bin/echo"]\nCMD ["hi"]', {"workdir": ""}),
+        ],
+    )
+    @pytest.mark.parametrize("defaults", [ImageDefaults(), ImageDefaults(entrypoint=("/bin/echo",), command=("x",))])
+    def test_the_config_of_a_commit_is_known_before_it_is_made(
+        self, rig: Rig, instructions: str, fields: Mapping[str, Any], defaults: ImageDefaults
+    ) -> None:
+        rig.build(instructions, tag="shaped")
+        ref = rig.create(image=rig.image("shaped"), **fields)
+        spec = rig.commit_spec("1", defaults=defaults)
+        config = rig.engine.commit_config(ref, spec)
+        image = rig.engine.commit(ref, spec)
+        told = {"Config": config, "Architecture": image.architecture, "Os": image.os}
+        assert config_digest(told) == image.config_digest
 
     def test_a_tag_moves_to_the_newest_commit(self, rig: Rig) -> None:
         ref = rig.create()

@@ -54,6 +54,7 @@ class Verdict:
     docker_unlike_live: list[str] = field(default_factory=list)
     failed_in_a_rush: list[str] = field(default_factory=list)
     commits: int = 0
+    by_engine: int = 0
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def report(self, lines: Sequence[str]) -> str:
@@ -173,6 +174,7 @@ class _Run:
         """Count a commit; its image."""
         self.numbers.append(int(answer["commit"]["number"]))
         self.verdict.commits += 1
+        self.verdict.by_engine += answer["way"] != "by its changes"
         return str(answer["commit"]["tag"])
 
     def commit_in_a_rush(self) -> str | None:
