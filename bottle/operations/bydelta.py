@@ -23,8 +23,10 @@ from bottle.operations.room import free_room
 from bottle.plan.commit import CommitPlan, require_space
 from bottle.plan.standing import kept_indexes, standing_on
 from bottle.store.state import BottleState
+from bottle.trees.index import Header
 from bottle.trees.snapshot import Index, Snapshot, write_beside
 
+NO_COMMIT = 0  # by which number an index is kept that says no more than where a container writes
 _SHOWN = 5
 
 
@@ -62,7 +64,28 @@ def written_by(context: Context, state: BottleState) -> Path | None:
     container = context.container(state.identity)
     if container is None or context.appender is None:
         return None
-    return context.engine.writable_layer(container.id)
+    return context.engine.writable_layer(container.id) or _remembered(state, container)
+
+
+def remember_place(context: Context, state: BottleState, container: ContainerFacts) -> None:
+    """Keep where a running container writes: a containerd store tells that of none which does not run."""
+    with suppress(BottleError):
+        place = context.engine.writable_layer(container.id)
+        if place is not None:
+            header = Header(container=container.id, place=str(place), inode=place.stat().st_ino, synced_at=0)
+            write_beside(state.index(NO_COMMIT), header, ())
+
+
+def _remembered(state: BottleState, container: ContainerFacts) -> Path | None:
+    """Where a container wrote when it ran: the folder stays the same while there is the container."""
+    own = [each.number for each in state.commits() if each.mark and each.mark.container_id == container.id]
+    for number in (*reversed(own), NO_COMMIT):
+        with suppress(OSError, StateDamaged):
+            header = Index.open(state.index(number)).header
+            place = Path(header.place)
+            if header.container == container.id and place.stat().st_ino == header.inode:
+                return place
+    return None
 
 
 def commit_changes(  # noqa: PLR0917  (what a commit is made of)
@@ -134,7 +157,7 @@ def forget_indexes(state: BottleState) -> None:
     mark = commits[-1].mark if commits else None
     own = [each for each in commits if mark and each.mark and each.mark.container_id == mark.container_id]
     with suppress(StateDamaged):
-        state.keep_indexes(kept_indexes(own))
+        state.keep_indexes(kept_indexes(own) | {NO_COMMIT})
 
 
 def rename_index(state: BottleState, number: int, diff_ids: tuple[str, ...]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from bottle.errors import NotFound
 from bottle.model import NO_RESTART, ContainerFacts, Status, Tombstone
 from bottle.naming import Identity
+from bottle.operations.bydelta import remember_place
 from bottle.operations.commit import save_transcript
 from bottle.operations.context import Context
 from bottle.operations.holdings import at_stake
@@ -58,6 +59,7 @@ def stop_locked(context: Context, state: BottleState, *, grace: int) -> Stopped:
     if container.status.alive:  # what a runtime has kept to itself may end with it
         runtime = runtime_of(context.engine.info(), container)
         require_kept_writes(state.identity, container, runtime, "stop", then=f"docker stop {container.name}")
+        remember_place(context, state, container)
     notes = keep_stopped(context, container)
     code = _end(context, container, grace)
     notes += collect_notes(context, state) + save_transcript(context, state, state.metadata(), container)
