@@ -1,5 +1,7 @@
 """`bottle commit`."""
 
+import logging
+
 import click
 
 from bottle import operations
@@ -32,6 +34,7 @@ def commit(identity: str | None, message: str, no_pause: bool, form: str) -> Non
     before = in_force(state)
     with explained(lambda: commit_interrupted(standing(context, state), before, typed())):
         committed = operations.commit(context, state, message=message, pause=not no_pause)
+        logging.getLogger("bottle").info("commit %d was made %s", committed.commit.number, committed.way)
         answer(form, _document(committed), _lines(committed))
 
 
