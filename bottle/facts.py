@@ -256,6 +256,7 @@ def engine_info(info: Json, version: Json, product: Product = Product.DOCKER, ow
     """
     told = any("name=rootless" in str(option) for option in info.get("SecurityOptions") or ())
     rootless = told or info.get("Rootless") is True  # the latter is Podman's
+    remapped = any(str(option).startswith("name=userns") for option in info.get("SecurityOptions") or ())
     freezes = info.get("CgroupDriver") != "none" and not (rootless and str(info.get("CgroupVersion")) == "1")
     return EngineInfo(
         version=version.get("Version") or info.get("ServerVersion") or "",
@@ -271,6 +272,7 @@ def engine_info(info: Json, version: Json, product: Product = Product.DOCKER, ow
         default_runtime=info.get("DefaultRuntime") or "",
         product=product,
         rootless=rootless,
+        remapped=remapped,
         owner=owner if rootless else None,
         unlimited=tuple(key for key, flag in _LIMITS.items() if info.get(flag) is False),
         freezes=freezes,

@@ -6,14 +6,13 @@ modification times (https://github.com/moby/moby/issues/35699, https://github.co
 """
 
 import errno
-import fcntl
 import os
 import stat
-import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 
+from bottle.files.flags import flags_of
 from bottle.files.regular import OPEN_FILE
 from bottle.files.tree import Node, walk
 from bottle.launch import is_below
@@ -65,9 +64,7 @@ _ACL = "system.posix_acl_"
 _NOT_THE_AGENTS = ("trusted.overlay.", "user.overlay.", "security.selinux")
 _SHOWN = 5
 _HOLES = 1 << 20  # bytes that a file must have in holes to be called sparse: small files end in the middle of a block
-_GET_FLAGS = 0x80086601  # FS_IOC_GETFLAGS, ioctl_iflags(2)
-_FLAGS = {0x10: "immutable", 0x20: "append only", 0x40: "no dump", 0x40000000: "any case"}
-_NOTHING_TO_SEE = {errno.ENOTTY, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS, errno.EACCES, errno.EPERM, errno.ELOOP}
+_CANNOT_OPEN = {errno.EACCES, errno.EPERM, errno.ELOOP, errno.EINVAL}
 
 
 class Account:
@@ -129,9 +126,16 @@ def dropped_by_commit(layer: Path, transcript: tuple[str, ...] = ()) -> tuple[st
     return (*commit.lines(), *(f"the transcript's copy beside the image: {line}" for line in copy.lines()))
 
 
-def sockets_dropped(names: Sequence[str]) -> tuple[str, ...]:
-    """What a commit of changes will drop, which is nothing but sockets."""
-    return (_line(Trait.SOCKET, list(names)),) if names else ()
+def dropped_by_layer(
+    sockets: Iterable[str], flagged: Mapping[str, tuple[str, ...]], sparse: Iterable[str]
+) -> tuple[str, ...]:
+    """What a commit of changes drops: sockets, file flags by path, and the holes of sparse files."""
+    found = {
+        Trait.SOCKET: list(sockets),
+        Trait.FLAGS: [f"{path} ({', '.join(flags)})" for path, flags in flagged.items()],
+        Trait.HOLES: list(sparse),
+    }
+    return tuple(_line(trait, paths) for trait, paths in found.items() if paths)
 
 
 def dropped_by_archive(volume: Path) -> tuple[str, ...]:
@@ -176,7 +180,7 @@ def _traits(node: Node) -> Iterator[tuple[Trait, str]]:
     if own := [key for key in keys if key != _CAPABILITY and not key.startswith(_ACL)]:
         yield Trait.ATTRIBUTES, ", ".join(own)
     if (node.is_file or node.is_folder) and (flags := _flags(node)):
-        yield Trait.FLAGS, ", ".join(name for bit, name in _FLAGS.items() if flags & bit)
+        yield Trait.FLAGS, ", ".join(flags)
     if node.is_file:
         if node.facts.st_size - 512 * node.facts.st_blocks > _HOLES:
             yield Trait.HOLES, ""
@@ -184,19 +188,17 @@ def _traits(node: Node) -> Iterator[tuple[Trait, str]]:
             yield Trait.FRACTION, ""
 
 
-def _flags(node: Node) -> int:
-    """Those that change what can be done with a file (ioctl_iflags(2)); none where the filesystem has none."""
+def _flags(node: Node) -> tuple[str, ...]:
     try:
         descriptor = os.open(node.name, OPEN_FILE, dir_fd=node.folder)
-        try:
-            flags = int(struct.unpack("l", fcntl.ioctl(descriptor, _GET_FLAGS, bytes(8)))[0])
-        finally:
-            os.close(descriptor)
     except OSError as exc:
-        if exc.errno in _NOTHING_TO_SEE:
-            return 0
+        if exc.errno in _CANNOT_OPEN:
+            return ()
         raise
-    return flags & sum(_FLAGS)
+    try:
+        return flags_of(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _line(trait: Trait, found: list[str]) -> str:

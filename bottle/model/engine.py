@@ -66,6 +66,7 @@ class EngineInfo:
 
     `cpus` and `memory`, in bytes, are its machine's, 0 where it does not say; `runtimes` are those of its containers,
     of which `default_runtime` is the name of the one that they get, empty where it does not say.
+    `remapped`: users in its containers are others outside, as with `userns-remap`.
     `rootless`: it runs as a user who is not root, whose number `owner` is where it is on this machine; that user is
     root in its containers. `unlimited` are the keys of a manifest that limit nothing there, and `freezes` says whether
     it can pause.
@@ -84,6 +85,7 @@ class EngineInfo:
     default_runtime: str = ""
     product: Product = Product.DOCKER
     rootless: bool = False
+    remapped: bool = False
     owner: int | None = None
     unlimited: tuple[str, ...] = ()
     freezes: bool = True

@@ -5,7 +5,7 @@ indexed again, and only what has changed meanwhile is read. The index is kept be
 given the last layer: whatever dies, the next commit finds what belongs to the one or to the other, or goes without.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from typing import Any, Self
 
 from bottle.errors import BottleError, NotFound, StateDamaged, StillPaused, TreeUnfit
 from bottle.layers import LayerAppender, NewLayer
-from bottle.losses import sockets_dropped
-from bottle.model import CommitRecord, CommitSpec, ContainerFacts, ImageFacts, Status
+from bottle.losses import dropped_by_layer
+from bottle.model import CommitRecord, CommitSpec, ContainerFacts, ImageFacts, Product, Status
 from bottle.naming import LABEL_NONCE, LABEL_PART
 from bottle.operations.context import Context
 from bottle.operations.pause import paused
@@ -59,12 +59,18 @@ class Ground:
     index: Index | None = None
 
 
-def written_by(context: Context, state: BottleState) -> Path | None:
-    """The folder of what a bottle's container has written, where a commit can be made out of what has changed in it."""
+def written_by(context: Context, state: BottleState) -> tuple[Path | None, str]:
+    """The folder of what a bottle's container has written; None where no layer can be made of it, and why."""
     container = context.container(state.identity)
     if container is None or context.appender is None:
-        return None
-    return context.engine.writable_layer(container.id) or _remembered(state, container)
+        return None, "there is nothing to read"
+    info = context.engine.info()
+    if info.product is not Product.DOCKER:
+        return None, f"{info.product.value} takes no layers that stand on its own"
+    if info.rootless or info.remapped:
+        return None, "users in the engine's containers are others outside"
+    place = context.engine.writable_layer(container.id) or _remembered(state, container)
+    return place, "" if place is not None else "the engine's folders cannot be read from here"
 
 
 def remember_place(context: Context, state: BottleState, container: ContainerFacts) -> None:
@@ -118,7 +124,7 @@ def commit_changes(  # noqa: PLR0917  (what a commit is made of)
             image = parts.finish(layers, config, spec)
         return Made(
             image=image,
-            dropped=(*sockets_dropped(snapshot.sockets()), *skipped),
+            dropped=(*dropped_by_layer(snapshot.sockets(), snapshot.flagged(), snapshot.sparse()), *skipped),
             size=snapshot.written(),
             way="by its changes",
             frozen=frozen,
@@ -241,11 +247,15 @@ class Parts:
         self._pool.shutdown(cancel_futures=True)
         remove_parts(self._context, self._nonce)
 
-    def take(self, layer: NewLayer) -> None:
-        """Give the engine one more, behind those before it."""
+    def take(self, layer: NewLayer, done: Callable[[], None]) -> None:
+        """Give the engine one more, behind those before it; `done` is told when it has it. One waits at most."""
+        for each in self._loading[:-1]:
+            each.result()
         tag = self._state.identity.part(self._nonce, len(self._loading))
         below, ref = self.diff_ids, self.ref
-        self._loading.append(self._pool.submit(self._appender.append, ref, below, (layer,), self._labels, tag=tag))
+        loading = self._pool.submit(self._appender.append, ref, below, (layer,), self._labels, tag=tag)
+        loading.add_done_callback(lambda _: done())
+        self._loading.append(loading)
         self.ref, self.diff_ids = tag, (*below, layer.diff_id)
 
     def wait(self) -> None:

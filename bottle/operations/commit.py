@@ -104,7 +104,7 @@ def commit(context: Context, state: BottleState, *, message: str = "", pause: bo
 
 def commit_locked(context: Context, state: BottleState, *, message: str, pause: bool) -> Committed:
     """`commit` for a caller that holds the bottle's lock and has settled what was left."""
-    place = written_by(context, state)
+    place, why_not = written_by(context, state)
     container, plan = observe_commit(context, state, pause=pause, briefly=place is not None)
     hide_secrets(context, container)
     for note in collect_notes(context, state):
@@ -115,7 +115,10 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
     )
     state.intent.write(intent)
     try:
-        made = _made(context, state, intent, container, plan, place)
+        if place is not None:
+            made = _made_of_changes(context, state, intent, container, plan, place)
+        else:
+            made = _made_by_engine(context, state, intent, container, plan, why_not)
     except PreflightRefused:
         state.intent.clear()  # nothing was begun
         raise
@@ -142,24 +145,22 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
     )
 
 
-def _made(  # noqa: PLR0917  (what a commit is made of)
+def _made_of_changes(  # noqa: PLR0917  (what a commit is made of)
     context: Context,
     state: BottleState,
     intent: CommitIntent,
     container: ContainerFacts,
     plan: CommitPlan,
-    place: Path | None,
+    place: Path,
 ) -> Made:
     """The commit's image, in its place among the bottle's: of what has changed, or by the engine if it cannot be."""
-    if place is None:
-        return _made_by_engine(context, state, intent, container, plan, "the engine's folders cannot be read from here")
     metadata = state.metadata()
     spec = _commit_spec(metadata, intent)
     try:
         made = commit_changes(context, state, container, place, spec, plan)
     except EngineUnreachable:
         raise  # whether it is made is not known
-    except (TreeUnfit, VerificationFailed, EngineError) as exc:
+    except (TreeUnfit, VerificationFailed, EngineError, NotFound) as exc:
         context.progress.note(f"{exc.what}; the engine commits all that {container.name} has written")
         container, plan = observe_commit(context, state, pause=plan.pause)
         return _made_by_engine(context, state, intent, container, plan, exc.what)

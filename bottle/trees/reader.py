@@ -4,11 +4,12 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Self
 
+from bottle.files.flags import flags_of
 from bottle.files.opentree import OpenTree
 from bottle.files.regular import OPEN_FILE
 from bottle.trees.attributes import DEFAULT_ACL, NONE, attributes_of, own_acls
@@ -17,6 +18,7 @@ from bottle.trees.index import Entry
 from bottle.trees.member import FILE, FOLDER, HARD_LINK, SYMLINK, head, join, kind_of, marks, padding
 
 _PIECE = 1 << 20
+_HOLES = 1 << 20  # bytes that a file must have in holes to be called sparse: small files end in the middle of a block
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.ESTALE}
 
 
@@ -33,11 +35,27 @@ class Member:
     chunks: Iterator[bytes]
 
 
-def members(top: Path, deltas: Iterable[FolderDelta]) -> Iterator[Member]:
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What a tar does not hold of the files that were read: flags, by path, and the holes of sparse ones."""
+
+    flagged: dict[bytes, tuple[str, ...]] = field(default_factory=dict)
+    sparse: dict[bytes, None] = field(default_factory=dict)
+
+    def see(self, path: bytes, descriptor: int, facts: os.stat_result) -> None:
+        """One more file or folder, which is open."""
+        if flags := flags_of(descriptor):
+            self.flagged[path] = flags
+        if stat.S_ISREG(facts.st_mode) and facts.st_size - 512 * facts.st_blocks > _HOLES:
+            self.sparse[path] = None
+
+
+def members(top: Path, deltas: Iterable[FolderDelta], lost: Lost) -> Iterator[Member]:
     """What `deltas` name below `top`, in their order; of a file's names the first one has the content.
 
     A member's chunks are read before the next one is asked for. What is something else by now, or gone, is left out; a
-    file that has become shorter ends in zeros. Raises TreeUnfit for what cannot be told in a layer, or OSError.
+    file that has become shorter ends in zeros. `lost` sees them all. Raises TreeUnfit for what cannot be told in a
+    layer, or OSError.
     """
     linked: dict[int, bytes] = {}
     passing_on: set[bytes] = set()  # folders whose ACL for what is made in them an engine will give to all in them
@@ -48,6 +66,7 @@ def members(top: Path, deltas: Iterable[FolderDelta]) -> Iterator[Member]:
                 continue
             if delta.entry is not None:
                 attributes = attributes_of(folder)
+                lost.see(delta.path, folder, os.fstat(folder))
                 if DEFAULT_ACL in attributes:
                     passing_on.add(delta.path)
                 given = delta.path.rpartition(b"/")[0] in passing_on
@@ -55,7 +74,7 @@ def members(top: Path, deltas: Iterable[FolderDelta]) -> Iterator[Member]:
             if delta.opaque or delta.gone:
                 yield marks_of(delta)
             for leaf in delta.leaves:
-                member = _leaf(folder, delta.path, leaf, linked, given=delta.path in passing_on)
+                member = _leaf(folder, delta.path, leaf, linked, lost, given=delta.path in passing_on)
                 if member is not None:
                     yield member
 
@@ -97,7 +116,9 @@ def _folder(path: bytes, entry: Entry, attributes: Mapping[bytes, bytes]) -> Mem
     return Member(path, b"", len(data), iter((data,)))
 
 
-def _leaf(folder: int, path: bytes, entry: Entry, linked: dict[int, bytes], *, given: bool) -> Member | None:
+def _leaf(
+    folder: int, path: bytes, entry: Entry, linked: dict[int, bytes], lost: Lost, *, given: bool
+) -> Member | None:
     """Something in a folder, if it is what the index has; `linked` are the first names of files that have several.
 
     `given`: the folder gives it an ACL, which it may not have.
@@ -107,7 +128,7 @@ def _leaf(folder: int, path: bytes, entry: Entry, linked: dict[int, bytes], *, g
         if entry.is_linked and (first := linked.setdefault(entry.inode, name)) != name:
             return _hard_link(folder, path, entry, first)
         if stat.S_ISREG(entry.mode):
-            return _file(folder, path, entry, given=given)
+            return _file(folder, path, entry, lost, given=given)
         return _special(folder, path, entry, given=given)
     except OSError as exc:
         if exc.errno not in _GONE:
@@ -122,12 +143,14 @@ def _hard_link(folder: int, path: bytes, entry: Entry, first: bytes) -> Member:
     return Member(path, entry.name, len(data), iter((data,)))
 
 
-def _file(folder: int, path: bytes, entry: Entry, *, given: bool) -> Member | None:
+def _file(folder: int, path: bytes, entry: Entry, lost: Lost, *, given: bool) -> Member | None:
     descriptor = os.open(entry.name, OPEN_FILE, dir_fd=folder)
     try:
-        if os.fstat(descriptor).st_ino != entry.inode:
+        facts = os.fstat(descriptor)
+        if facts.st_ino != entry.inode:
             os.close(descriptor)
             return None
+        lost.see(join(path, entry.name), descriptor, facts)
         attributes = attributes_of(descriptor)
         if given:
             attributes = own_acls(attributes, entry.mode)

@@ -5,7 +5,7 @@ What was read before counts only where the second index proves it unchanged.
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from bottle.trees import walk
 from bottle.trees.delta import FolderDelta
 from bottle.trees.index import Folder, Header, read_folders, read_header, write_index
 from bottle.trees.member import join
-from bottle.trees.reader import members
+from bottle.trees.reader import Lost, members
 from bottle.trees.spool import LayerSpool, assembled, pieces, unnamed
 from bottle.trees.survey import Comparison, links_only, surveyed, without_links, written_until
 
@@ -64,6 +64,7 @@ class Snapshot:
         self._header = Header(container=container, place=str(place), inode=place.stat().st_ino, synced_at=0)
         self._open = ExitStack()
         self._spools: list[LayerSpool] = []
+        self._lost = Lost()
         self._written: bytes | None = None  # the last folder that is in a layer which the engine was given already
         self._ahead: Index | None = None
         self._still: Index | None = None
@@ -79,14 +80,17 @@ class Snapshot:
         self._ahead = self._index()
         return surveyed(self._since_before(self._ahead))
 
-    def read_ahead(self, changes: Comparison, give: Callable[[NewLayer], None]) -> None:
-        """Read that. Of a first commit all layers but the last are ready now, and are given away."""
-        plain = members(self._place, without_links(changes.deltas()))
+    def read_ahead(self, changes: Comparison, give: Callable[[NewLayer, Callable[[], None]], None]) -> None:
+        """Read that. Of a first commit all layers but the last are ready now, and are given away.
+
+        Who is given one says when it is not needed any more.
+        """
+        plain = members(self._place, without_links(changes.deltas()), self._lost)
         most = max(_PIECE, changes.size // _PIECES) if self._before is None else None
         for piece in pieces(plain, self._scratch, most):
             self._open.callback(piece.spool.close)
             if piece.more:
-                give(_finished(piece.spool))
+                give(_finished(piece.spool), piece.spool.close)
                 self._written = piece.last
             else:
                 self._spools.append(piece.spool)
@@ -140,6 +144,14 @@ class Snapshot:
             if entry.is_socket
         )
 
+    def flagged(self) -> Mapping[str, tuple[str, ...]]:
+        """The flags of what was read, by path, which no layer can hold."""
+        return {os.fsdecode(b"/" + path): flags for path, flags in self._lost.flagged.items()}
+
+    def sparse(self) -> tuple[str, ...]:
+        """What was read of sparse files, whose holes are written out."""
+        return tuple(os.fsdecode(b"/" + path) for path in self._lost.sparse)
+
     def written(self) -> int:
         """Bytes that the container has written since it was made."""
         assert self._still is not None
@@ -172,7 +184,7 @@ class Snapshot:
 
     def _read(self, deltas: Iterable[FolderDelta]) -> None:
         spool = self._open.enter_context(LayerSpool(self._scratch))
-        for member in members(self._place, deltas):
+        for member in members(self._place, deltas, self._lost):
             spool.add(member)
         self._spools.append(spool)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +15,9 @@ from hypothesis import given, strategies as st
 
 from bottle.errors import PreflightRefused, TreeUnfit
 from bottle.trees import walk
-from bottle.trees.delta import layer_delta
+from bottle.trees.delta import FolderDelta, layer_delta
 from bottle.trees.index import OPAQUE, Entry, Folder, pack
-from bottle.trees.reader import members
+from bottle.trees.reader import Lost, Member, members as read
 from bottle.trees.spool import pieces
 from bottle.trees.survey import Comparison, surveyed, without_links
 from tests.support.layering import View, content, laid, tar_of
@@ -68,6 +68,11 @@ _DO: dict[str, Callable[[bytes, bytes, int], object]] = {
     "touch": lambda here, _, number: os.utime(here, ns=(1, number)),
     "fifo": lambda here, _, __: os.mkfifo(here),
 }
+
+
+def members(top: Path, deltas: Iterable[FolderDelta]) -> Iterator[Member]:
+    """What deltas name, nobody asking what is lost of it."""
+    return read(top, deltas, Lost())
 
 
 def index(top: Path) -> tuple[int, list[Folder]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,9 @@ def committed(top: Path, scratch: Path, before: Index | None, view: View, meanwh
     """What shows with one more commit, while `meanwhile` is done behind its first look."""
     layers: list[bytes] = []
 
-    def take(layer: NewLayer) -> None:
+    def take(layer: NewLayer, done: Callable[[], None] = lambda: None) -> None:
         layers.append(content(layer.path))
+        done()
 
     with Snapshot(top, "c", before, scratch) as snapshot:
         snapshot.read_ahead(snapshot.look_ahead(), take)
@@ -112,6 +114,19 @@ def test_sockets_are_told(tmp_path: Path) -> None:
         snapshot.read_ahead(snapshot.look_ahead(), pytest.fail)
         snapshot.read_still()
         assert snapshot.sockets() == ("/d/s",)
+
+
+def test_holes_are_told(tmp_path: Path) -> None:
+    top, scratch = tmp_path / "top", tmp_path / "scratch"
+    top.mkdir()
+    scratch.mkdir()
+    with (top / "sparse").open("wb") as file:
+        file.truncate(8 << 20)
+    with Snapshot(top, "c", None, scratch) as snapshot:
+        snapshot.read_ahead(snapshot.look_ahead(), pytest.fail)
+        snapshot.read_still()
+        assert snapshot.sparse() == ("/sparse",)
+        assert snapshot.flagged() == {}
 
 
 def test_a_filesystem_whose_times_do_not_tell_everything_is_none_for_this(
