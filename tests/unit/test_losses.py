@@ -154,7 +154,7 @@ def test_flags_of_files_are_named_where_the_filesystem_has_them(layer: Path, mon
         assert (request, len(data)) == (0x80086601, 8)
         return (0x10 | 0x40 | 0x80000).to_bytes(8, "little")
 
-    monkeypatch.setattr("bottle.losses.fcntl.ioctl", answer)
+    monkeypatch.setattr("bottle.files.flags.fcntl.ioctl", answer)
     assert dropped_by_commit(layer) == (
         "2 files with file flags: /usr (immutable, no dump), /usr/tool (immutable, no dump)",
     )
