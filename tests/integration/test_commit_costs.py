@@ -1,0 +1,93 @@
+"""A commit costs what has changed: on this engine, and on hosts with each store, where bottle runs beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import pytest
+
+from tests.hosts import DockerHost
+from tests.integration.migration import Desk
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the engine's folders are root's")
+CHANGES = "by its changes"
+
+
+def own_layers(answer: dict[str, Any]) -> list[str]:
+    """The layers of a commit above those of its agent's image."""
+    commit = answer["commit"]
+    layers: list[str] = commit["diff_ids"][len(commit["base"]) :]
+    return layers
+
+
+def test_a_commit_adds_a_layer_of_what_changed_and_none_where_nothing_has(desk: Desk) -> None:
+    identity = desk.ok("start", "plain", "-d", "--cwd", str(desk.folder), "--", "sleep", "infinity")["identity"]
+    desk.known.append(identity)
+    desk.grow(identity, 2_000_000)
+    first = desk.ok("commit", identity)
+    assert (first["way"], first["unchanged"], len(own_layers(first))) == (CHANGES, False, 1)
+    assert desk.run_in(identity, "sh", "-c", "echo more > /root/more; rm -r /usr/share/doc") is not None
+    second = desk.ok("commit", identity)
+    assert own_layers(second)[:-1] == own_layers(first)
+    assert second["adds"] < 10_000 < 2_000_000 <= first["adds"]
+    third = desk.ok("commit", identity)
+    assert (own_layers(third), third["unchanged"], third["adds"]) == (own_layers(second), True, 0)
+    desk.ok("stop", identity)
+    assert desk.ok("commit", identity)["way"] == CHANGES
+    assert desk.ok("resume", identity, "-d")["identity"] == identity
+
+
+def test_depth_is_bounded_and_each_commit_is_what_it_was(desk: Desk) -> None:
+    identity = desk.ok("start", "plain", "-d", "--cwd", str(desk.folder), "--", "sleep", "infinity")["identity"]
+    desk.known.append(identity)
+    answers = []
+    for number in range(1, 19):
+        command = f"echo {number} > /root/number; echo x > /root/file-{number}; rm -f /root/file-{number - 2}"
+        assert desk.run_in(identity, "sh", "-c", command) is not None
+        answers.append(desk.ok("commit", identity))
+    assert {answer["way"] for answer in answers} == {CHANGES}
+    assert [len(own_layers(answer)) for answer in answers] == [*range(1, 17), 2, 3]
+    for number in (1, 9, 17, 18):
+        image = answers[number - 1]["commit"]["tag"]
+        said = desk.engine.containers.run(
+            image, ["sh", "-c", "cat /root/number; ls /root"], remove=True, network_disabled=True
+        )
+        kept = {f"file-{each}" for each in (number - 1, number) if each > 0}
+        shown = said.decode().split()
+        assert (shown[0], {each for each in shown if each.startswith("file-")}) == (str(number), kept)
+    assert len(list((desk.states / identity / "trees").iterdir())) <= 3
+
+
+SCRIPT = """
+set -e
+mkdir -p /srv/costs && cd /srv/costs && export BOTTLE_HOME=/srv/costs/home
+printf '[agents.a]\\nimage = "%s"\\ncommand = ["sleep", "infinity"]\\nnetwork = "none"\\n' "$1" > bottle.toml
+id=$(bottle start a -d --format json | sed -n 's/.*"identity": "\\(.*\\)".*/\\1/p')
+run() { docker exec -u 0 "bottle-$id" sh -c "$1" >&2; }
+run 'mkdir /root/d /root/e; echo one > /root/d/one; ln /root/d/one /root/e/two; echo changed > /etc/hostname.kept'
+bottle commit "$id" --format json
+run 'rm -r /root/d; mkdir /root/d; echo three > /root/d/three; rm -r /usr/share/doc'
+bottle commit "$id" --format json
+bottle commit "$id" --format json
+run 'echo last > /root/last'
+bottle stop "$id" >&2
+bottle commit "$id" --format json
+docker run --rm --network none "bottle-committed-$id:4" sh -c 'cd /root; cat d/* e/* last; ls /usr/share/doc' 2>&1 || :
+bottle rm --yes "$id" >&2
+"""
+
+
+def test_on_every_store_a_commit_holds_what_changed(host: DockerHost, small_base: str) -> None:
+    said = host.exec("bash", "-c", SCRIPT, "bash", small_base).stdout.decode()
+    answers, position = [], 0
+    for _ in range(4):
+        answer, position = json.JSONDecoder().raw_decode(said, said.index("{", position))
+        answers.append(answer)
+    assert {answer["way"] for answer in answers} == {CHANGES}
+    assert [len(own_layers(answer)) for answer in answers] == [1, 2, 2, 3]
+    assert [answer["unchanged"] for answer in answers] == [False, False, True, False]
+    shown = said[position:].split("\n", 1)[1]
+    assert shown.startswith("three\none\nlast\n")
+    assert "No such file" in shown
