@@ -22,9 +22,16 @@ def own_layers(answer: dict[str, Any]) -> list[str]:
     return layers
 
 
-def test_a_commit_adds_a_layer_of_what_changed_and_none_where_nothing_has(desk: Desk) -> None:
-    identity = desk.ok("start", "plain", "-d", "--cwd", str(desk.folder), "--", "sleep", "infinity")["identity"]
+def idle(desk: Desk) -> str:
+    """A bottle in which nothing happens by itself."""
+    done = desk.bottle("start", "plain", "-d", "--format", "json", "--cwd", str(desk.folder), "--", "sleep", "infinity")
+    identity = str(json.loads(done.stdout)["identity"])
     desk.known.append(identity)
+    return identity
+
+
+def test_a_commit_adds_a_layer_of_what_changed_and_none_where_nothing_has(desk: Desk) -> None:
+    identity = idle(desk)
     desk.grow(identity, 2_000_000)
     first = desk.ok("commit", identity)
     assert (first["way"], first["unchanged"], len(own_layers(first))) == (CHANGES, False, 1)
@@ -36,12 +43,13 @@ def test_a_commit_adds_a_layer_of_what_changed_and_none_where_nothing_has(desk: 
     assert (own_layers(third), third["unchanged"], third["adds"]) == (own_layers(second), True, 0)
     desk.ok("stop", identity)
     assert desk.ok("commit", identity)["way"] == CHANGES
+    desk.container(identity).remove(force=True)
     assert desk.ok("resume", identity, "-d")["identity"] == identity
+    assert desk.run_in(identity, "cat", "/root/more") == b"more\n"
 
 
 def test_depth_is_bounded_and_each_commit_is_what_it_was(desk: Desk) -> None:
-    identity = desk.ok("start", "plain", "-d", "--cwd", str(desk.folder), "--", "sleep", "infinity")["identity"]
-    desk.known.append(identity)
+    identity = idle(desk)
     answers = []
     for number in range(1, 19):
         command = f"echo {number} > /root/number; echo x > /root/file-{number}; rm -f /root/file-{number - 2}"
@@ -66,7 +74,7 @@ mkdir -p /srv/costs && cd /srv/costs && export BOTTLE_HOME=/srv/costs/home
 printf '[agents.a]\\nimage = "%s"\\ncommand = ["sleep", "infinity"]\\nnetwork = "none"\\n' "$1" > bottle.toml
 id=$(bottle start a -d --format json | sed -n 's/.*"identity": "\\(.*\\)".*/\\1/p')
 run() { docker exec -u 0 "bottle-$id" sh -c "$1" >&2; }
-run 'mkdir /root/d /root/e; echo one > /root/d/one; ln /root/d/one /root/e/two; echo changed > /etc/hostname.kept'
+run 'mkdir /root/d /root/e; echo one > /root/d/one; cp /root/d/one /root/e/two; echo changed > /etc/hostname.kept'
 bottle commit "$id" --format json
 run 'rm -r /root/d; mkdir /root/d; echo three > /root/d/three; rm -r /usr/share/doc'
 bottle commit "$id" --format json
@@ -80,7 +88,7 @@ bottle rm --yes "$id" >&2
 
 
 def test_on_every_store_a_commit_holds_what_changed(host: DockerHost, small_base: str) -> None:
-    said = host.exec("bash", "-c", SCRIPT, "bash", small_base).stdout.decode()
+    said = host.exec(["bash", "-c", SCRIPT, "bash", small_base]).stdout.decode()
     answers, position = [], 0
     for _ in range(4):
         answer, position = json.JSONDecoder().raw_decode(said, said.index("{", position))

@@ -31,7 +31,7 @@ def test_depth_is_bounded_and_what_is_stood_on_was_kept() -> None:
         depth[100 + count] = depth[on] + 1
         kept = kept_indexes(every[: count + 1]) & (kept | {100 + count})
         assert len(kept) <= 4
-    assert max(depth.values()) == 1 + 3 * 15
+    assert max(depth.values()) <= 1 + 3 * 15
     assert depth[100 + 16] == depth[100 + 256] == 2
 
 
