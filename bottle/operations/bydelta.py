@@ -12,19 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from bottle.errors import BottleError, NotFound, StateDamaged, StillPaused, TreeUnfit
+from bottle.errors import BottleError, NotFound, PreflightRefused, StateDamaged, StillPaused, TreeUnfit
 from bottle.layers import LayerAppender, NewLayer
 from bottle.losses import dropped_by_layer
 from bottle.model import CommitRecord, CommitSpec, ContainerFacts, ImageFacts, Product, Status
-from bottle.naming import LABEL_NONCE, LABEL_PART
+from bottle.naming import LABEL_NONCE, LABEL_PART, Identity
 from bottle.operations.context import Context
 from bottle.operations.pause import paused
 from bottle.operations.room import free_room
-from bottle.plan.commit import CommitPlan, require_space
+from bottle.plan.commit import CommitPlan
 from bottle.plan.standing import kept_indexes, standing_on
 from bottle.store.state import BottleState
 from bottle.trees.index import Header
 from bottle.trees.snapshot import Index, Snapshot, write_beside
+from bottle.words import size
 
 NO_COMMIT = 0  # by which number an index is kept that says no more than where a container writes
 _SHOWN = 5
@@ -102,8 +103,26 @@ def commit_changes(  # noqa: PLR0917  (what a commit is made of)
     Raises TreeUnfit where that is not to be had, PreflightRefused for what no layer can hold or the disk has no room
     for, or EngineError. Nothing is left of it then, but what `settle` finds by the nonce.
     """
+    with reading_errors():
+        ground = find_ground(context, state, container, place)
+        try:
+            return _committed(context, state, container, place, spec, plan, ground)
+        except TreeUnfit:
+            if ground.index is not None:  # what does not fit once may not fit again: the next one goes without
+                ground.index.path.unlink(missing_ok=True)
+            raise
+
+
+def _committed(  # noqa: PLR0917  (as above)
+    context: Context,
+    state: BottleState,
+    container: ContainerFacts,
+    place: Path,
+    spec: CommitSpec,
+    plan: CommitPlan,
+    ground: Ground,
+) -> Made:
     assert context.appender is not None  # as `written_by` has it
-    ground = find_ground(context, state, container, place)
     nonce, config = dict(spec.labels)[LABEL_NONCE], context.engine.commit_config(container.id, spec)
     with (
         reading_errors(),
@@ -112,11 +131,14 @@ def commit_changes(  # noqa: PLR0917  (what a commit is made of)
     ):
         with context.progress.phase(f"reading what changed in {container.name}"):
             changes = snapshot.look_ahead()
-            require_space(state.identity, changes.size, free_room(context.engine.info().root_dir))
+            _require_room(context, state, changes.size)
             snapshot.read_ahead(changes, parts.take)
             parts.wait()
-        frozen = _read_still(context, state, snapshot, container if plan.pause else None)
-        skipped = _skipped(snapshot) if container.status is Status.RUNNING and not plan.pause else ()
+        now = _as_before(context, container)
+        frozen = _read_still(context, state, snapshot, now if plan.pause else None)
+        skipped = _skipped(snapshot) if now.status is Status.RUNNING and not plan.pause else ()
+        if now.status is not Status.RUNNING:
+            _as_before(context, now)
         with context.progress.phase(f"committing {container.name}"):
             layer = snapshot.last_layer()
             layers = (layer,) if layer is not None else ()
@@ -130,6 +152,27 @@ def commit_changes(  # noqa: PLR0917  (what a commit is made of)
             frozen=frozen,
             unchanged=image.diff_ids == ground.diff_ids,
         )
+
+
+def _as_before(context: Context, container: ContainerFacts) -> ContainerFacts:
+    """The container as it is by now. Raises PreflightRefused where it has begun to run: nobody holds it still then."""
+    now = context.engine.container(container.id)
+    if now is None:
+        raise TreeUnfit(f"{container.name} was removed meanwhile")
+    if now.status is Status.RUNNING and container.status is not Status.RUNNING:
+        raise PreflightRefused(
+            f"{container.name} was started, or let go on, while it was read",
+            left="nothing was committed; it goes on",
+            next_step="the same command again",
+        )
+    return now
+
+
+def _require_room(context: Context, state: BottleState, wanted: int) -> None:
+    """Where the layer would not fit beside what it is made of, the engine's own commit takes less. Raises TreeUnfit."""
+    free = free_room(context.engine.info().root_dir), free_room(str(state.path))
+    if any(each is not None and 2 * wanted > each for each in free):
+        raise TreeUnfit(f"there is no room for what has changed, twice: {size(wanted)}")
 
 
 def _read_still(
@@ -180,7 +223,7 @@ def reading_errors() -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise TreeUnfit(f"the engine's folders cannot be read: {exc.strerror or exc}") from exc
+        raise TreeUnfit(f"what has changed cannot be read, or written down: {exc.strerror or exc}") from exc
     except StateDamaged as exc:
         raise TreeUnfit(exc.what) from exc
 
@@ -245,7 +288,7 @@ class Parts:
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
-        remove_parts(self._context, self._nonce)
+        remove_parts(self._context, self._state.identity)
 
     def take(self, layer: NewLayer, done: Callable[[], None]) -> None:
         """Give the engine one more, behind those before it; `done` is told when it has it. One waits at most."""
@@ -268,10 +311,10 @@ class Parts:
         return self._appender.append(self.ref, self.diff_ids, layers, config, tag=spec.tag, comment=spec.message)
 
 
-def remove_parts(context: Context, nonce: str) -> None:
-    """Remove what is left of the images of which a commit was put together; they are garbage from then on."""
+def remove_parts(context: Context, identity: Identity) -> None:
+    """Remove what is left of the images of which commits were put together; the caller holds the bottle's lock."""
     with suppress(BottleError):
-        for image in context.engine.image_summaries({LABEL_PART: nonce}):
-            for tag in image.tags or (image.id,):
+        for image in context.engine.image_summaries({LABEL_PART: None}):
+            for tag in filter(identity.is_in_flight, image.tags):
                 with suppress(NotFound):
                     context.engine.remove_image(tag)

@@ -8,6 +8,7 @@ from pathlib import Path
 from bottle import transcript
 from bottle.errors import (
     BottleError,
+    Conflict,
     EngineError,
     EngineUnreachable,
     NotFound,
@@ -160,7 +161,7 @@ def _made_of_changes(  # noqa: PLR0917  (what a commit is made of)
         made = commit_changes(context, state, container, place, spec, plan)
     except EngineUnreachable:
         raise  # whether it is made is not known
-    except (TreeUnfit, VerificationFailed, EngineError, NotFound) as exc:
+    except (TreeUnfit, VerificationFailed, EngineError, NotFound, Conflict) as exc:
         context.progress.note(f"{exc.what}; the engine commits all that {container.name} has written")
         container, plan = observe_commit(context, state, pause=plan.pause)
         return _made_by_engine(context, state, intent, container, plan, exc.what)

@@ -46,7 +46,7 @@ def settle(context: Context, state: BottleState) -> None:
         _settle_copy(state, migration)
     if intent is None:
         return
-    remove_parts(context, intent.nonce)
+    remove_parts(context, state.identity)
     # Of two, where a commit died while it was squashed, the one that has its place is whole. What is called otherwise
     # was made by hand, of a container that inherited the label.
     found = context.engine.images({LABEL_NONCE: intent.nonce})

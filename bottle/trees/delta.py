@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 
 from bottle.errors import TreeUnfit
-from bottle.trees.index import Entry, Folder, is_within, sort_key
+from bottle.trees.index import Entry, Folder, certain_from, is_within, sort_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +128,7 @@ def _compare(level: _Level, old: Folder | None, synced_at: int, linked: Set[int]
                 gone.append(now.name)
         elif now.is_folder:
             _compare_folder(level, was, now, synced_at)
-        elif was != now or now.ctime >= synced_at or now.inode in linked:
+        elif was != now or certain_from(now.ctime) >= synced_at or now.inode in linked:
             leaves.append(now)
     for name, was in left.items():
         if was.is_whiteout and not level.folder.opaque:
@@ -142,7 +142,7 @@ def _compare(level: _Level, old: Folder | None, synced_at: int, linked: Set[int]
 def _compare_folder(level: _Level, was: Entry | None, now: Entry, synced_at: int) -> None:
     if was is None or not was.is_folder or was.inode != now.inode:
         level.anew[now.name] = was is not None
-    elif was != now or now.ctime >= synced_at:
+    elif was != now or certain_from(now.ctime) >= synced_at:
         level.touched.add(now.name)
 
 

@@ -7,15 +7,15 @@ u32 length of path · u32 length of data · i64 newest · u64 size · u8 flags �
 ```
 `path` is relative to the top, in bytes, empty for the top itself. `data` are the entries, each `u32 mode · u64 inode ·
 u64 size · i64 mtime · i64 ctime · u32 uid · u32 gid · u32 links · u64 device · u16 length of name · name`; times are
-nanoseconds since 1970. `newest` is the largest ctime among them, `size` are the bytes of its files. The last frame has
-the flag END, and as `newest` the CRC-32 of all frames before it.
+nanoseconds since 1970. `newest` is the last moment at which one of them may have been changed by its ctime, `size` are
+the bytes of its files. The last frame has the flag END, and as `newest` the CRC-32 of all frames before it.
 """
 
 import json
 import stat
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, BinaryIO, NamedTuple
 
@@ -26,6 +26,7 @@ OPAQUE, SOCKETS, END = 1, 2, 4  # flags of a folder: nothing below it shows thro
 FIXED = struct.Struct("<IQQqqIIIQH")
 _FRAME = struct.Struct("<IIqQB")
 _LONGEST = 1 << 30
+SECOND = 1_000_000_000
 
 
 class Entry(NamedTuple):
@@ -92,10 +93,18 @@ class Folder:
             yield Entry(data[position : position + length], *facts)
             position += length
 
-    def without_links(self) -> "Folder":
-        """The same without the files that have more than one name."""
-        kept = b"".join(pack(entry) for entry in self.entries() if not entry.is_linked)
+    def only(self, wanted: Callable[[Entry], bool]) -> "Folder":
+        """The same with those entries alone that are wanted."""
+        kept = b"".join(pack(entry) for entry in self.entries() if wanted(entry))
         return self if len(kept) == len(self.data) else replace(self, data=kept)
+
+
+def certain_from(ctime: int) -> int:
+    """The last moment at which something may have been changed that has this ctime, in nanoseconds since 1970.
+
+    Filesystems with inodes of 128 bytes (ext2, ext3, small ext4) keep whole seconds.
+    """
+    return ctime if ctime % SECOND else ctime + SECOND - 1
 
 
 def pack(entry: Entry) -> bytes:

@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -37,10 +38,15 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """What a tar does not hold of the files that were read: flags, by path, and the holes of sparse ones."""
+    """What a tar does not hold of the files that were read: flags, by path, and the holes of sparse ones.
+
+    `omitted` is what was not read, as it was something else by then, or gone: folder and name, empty for the folder and
+    all that is in it.
+    """
 
     flagged: dict[bytes, tuple[str, ...]] = field(default_factory=dict)
     sparse: dict[bytes, None] = field(default_factory=dict)
+    omitted: set[tuple[bytes, bytes]] = field(default_factory=set)
 
     def see(self, path: bytes, descriptor: int, facts: os.stat_result) -> None:
         """One more file or folder, which is open."""
@@ -62,11 +68,13 @@ def members(top: Path, deltas: Iterable[FolderDelta], lost: Lost) -> Iterator[Me
     with _Way(top) as way:
         for delta in deltas:
             folder = way.folder(delta.path)
-            if folder is None:
+            facts = os.fstat(folder) if folder is not None else None
+            if folder is None or facts is None or (delta.entry is not None and facts.st_ino != delta.entry.inode):
+                lost.omitted.add((delta.path, b""))
                 continue
             if delta.entry is not None:
                 attributes = attributes_of(folder)
-                lost.see(delta.path, folder, os.fstat(folder))
+                lost.see(delta.path, folder, facts)
                 if DEFAULT_ACL in attributes:
                     passing_on.add(delta.path)
                 given = delta.path.rpartition(b"/")[0] in passing_on
@@ -77,6 +85,8 @@ def members(top: Path, deltas: Iterable[FolderDelta], lost: Lost) -> Iterator[Me
                 member = _leaf(folder, delta.path, leaf, linked, lost, given=delta.path in passing_on)
                 if member is not None:
                     yield member
+                else:
+                    lost.omitted.add((delta.path, leaf.name))
 
 
 class _Way:
@@ -125,6 +135,8 @@ def _leaf(
     """
     name = join(path, entry.name)
     try:
+        if (not stat.S_ISREG(entry.mode) or entry.is_linked) and not _is_there(folder, entry):
+            return None
         if entry.is_linked and (first := linked.setdefault(entry.inode, name)) != name:
             return _hard_link(folder, path, entry, first)
         if stat.S_ISREG(entry.mode):
@@ -134,6 +146,10 @@ def _leaf(
         if exc.errno not in _GONE:
             raise
         return None
+
+
+def _is_there(folder: int, entry: Entry) -> bool:
+    return os.stat(entry.name, dir_fd=folder, follow_symlinks=False).st_ino == entry.inode
 
 
 def _hard_link(folder: int, path: bytes, entry: Entry, first: bytes) -> Member:
@@ -151,6 +167,7 @@ def _file(folder: int, path: bytes, entry: Entry, lost: Lost, *, given: bool) ->
             os.close(descriptor)
             return None
         lost.see(join(path, entry.name), descriptor, facts)
+        _wait_for_writer(descriptor)
         attributes = attributes_of(descriptor)
         if given:
             attributes = own_acls(attributes, entry.mode)
@@ -160,6 +177,16 @@ def _file(folder: int, path: bytes, entry: Entry, lost: Lost, *, given: bool) ->
         raise
     size = len(data) + entry.size + -entry.size % 512
     return Member(path, entry.name, size, _content(descriptor, data, entry.size))
+
+
+def _wait_for_writer(descriptor: int) -> None:
+    """Let a write to the file that has begun come to its end: its ctime was set when it began, and not since.
+
+    Asking for the first byte that is no hole takes the lock that writers hold (Linux, ext4_llseek, xfs_seek_data).
+    """
+    with suppress(OSError):  # ENXIO: it is all holes
+        os.lseek(descriptor, 0, os.SEEK_DATA)
+    os.lseek(descriptor, 0, os.SEEK_SET)
 
 
 def _content(descriptor: int, before: bytes, size: int) -> Iterator[bytes]:

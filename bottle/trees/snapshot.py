@@ -5,9 +5,10 @@ What was read before counts only where the second index proves it unchanged.
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -65,6 +66,7 @@ class Snapshot:
         self._open = ExitStack()
         self._spools: list[LayerSpool] = []
         self._lost = Lost()
+        self._omitted: frozenset[tuple[bytes, bytes]] = frozenset()  # not read ahead
         self._written: bytes | None = None  # the last folder that is in a layer which the engine was given already
         self._ahead: Index | None = None
         self._still: Index | None = None
@@ -96,6 +98,7 @@ class Snapshot:
                 self._spools.append(piece.spool)
         if changes.has_links:
             self._read(links_only(changes.deltas()))
+        self._omitted = frozenset(self._lost.omitted)
 
     def settle(self) -> None:
         """Have the filesystem write down what it holds, so that it has little to do when the agent is paused."""
@@ -104,11 +107,14 @@ class Snapshot:
     def read_still(self) -> None:
         """Read what has changed since then, while nothing changes."""
         assert self._ahead is not None
-        self._still = self._index()
+        self._still = self._index(whole=True)
         changes = surveyed(_comparison(self._ahead, self._still))
         if not changes.is_empty:
+            self._lost.omitted.clear()
             self._read(changes.deltas())
             self._spools.insert(0, self._spools.pop())
+            if self._lost.omitted:
+                raise TreeUnfit("files were moved away while they were read")
 
     def changed_meanwhile(self) -> tuple[str, ...]:
         """What was changed while `read_still` was at it: nothing, if all stood still."""
@@ -123,8 +129,9 @@ class Snapshot:
         if self._written is None:
             changes = self._since_before(self._still)
         else:
-            ahead, last = self._ahead, self._written
-            changes = replace(_comparison(ahead, self._still), before=lambda: written_until(ahead.folders(), last))
+            ahead, last, omitted = self._ahead, self._written, self._omitted
+            written = partial(_written, ahead, last, omitted)
+            changes = replace(_comparison(ahead, self._still), before=written)
         changes = surveyed(changes)
         if changes.is_empty:
             return None
@@ -162,13 +169,13 @@ class Snapshot:
         assert self._still is not None
         write_beside(path, self._still.header.of(diff_ids), self._still.folders())
 
-    def _index(self) -> Index:
+    def _index(self, *, whole: bool = False) -> Index:
         """What the container holds now. Raises TreeUnfit where folders are moved away again and again meanwhile."""
         for _ in range(_TRIES):
             file = self._open.enter_context(unnamed(self._scratch))
             header = replace(self._header, synced_at=walk.sync(self._place))
             try:
-                write_index(file, header, walk.folders(self._place))
+                write_index(file, header, walk.folders(self._place, whole=whole))
             except OSError as exc:
                 if exc.errno != errno.ESTALE:
                     raise
@@ -199,6 +206,10 @@ def _comparison(before: Index, after: Index) -> Comparison:
 
 def _shown(folder: bytes, name: bytes) -> str:
     return os.fsdecode(b"/" + join(folder, name))
+
+
+def _written(index: Index, last: bytes, omitted: Set[tuple[bytes, bytes]]) -> Iterator[Folder]:
+    return written_until(index.folders(), last, omitted)
 
 
 def _finished(spool: LayerSpool) -> NewLayer:

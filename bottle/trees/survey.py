@@ -3,11 +3,12 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, replace
+from functools import partial
 
 from bottle.errors import PreflightRefused
 from bottle.files.paths import require_openable
 from bottle.trees.delta import FolderDelta, layer_delta
-from bottle.trees.index import Folder, sort_key
+from bottle.trees.index import Entry, Folder, sort_key
 from bottle.trees.member import WHITEOUT, join
 
 _AS_IT_WAS = "nothing was changed; the bottle goes on as it was"
@@ -52,7 +53,8 @@ def surveyed(comparison: Comparison) -> Comparison:
         reserved += [join(delta.path, name) for name in names if name.startswith(WHITEOUT)]
         require_openable(os.fsdecode(delta.path), "the container", left=_AS_IT_WAS)
         for leaf in delta.leaves:
-            size += leaf.size
+            if leaf.inode not in missing:
+                size += leaf.size
             if leaf.is_linked:
                 has_links = True
                 missing[leaf.inode] = missing.get(leaf.inode, leaf.links) - 1
@@ -78,12 +80,24 @@ def links_only(deltas: Iterable[FolderDelta]) -> Iterator[FolderDelta]:
         yield replace(delta, opaque=False, gone=(), leaves=leaves)
 
 
-def written_until(folders: Iterable[Folder], last: bytes) -> Iterator[Folder]:
-    """Of an index, what a layer holds that was cut behind the folder `last`, and had no files with several names."""
+def written_until(folders: Iterable[Folder], last: bytes, omitted: Set[tuple[bytes, bytes]]) -> Iterator[Folder]:
+    """Of an index, what layers hold that were cut behind the folder `last`, and have no files with several names.
+
+    They lack what was `omitted` when they were read, as `reader.Lost` has it.
+    """
+    lacking: dict[bytes, set[bytes]] = {}
+    for path, name in omitted:
+        lacking.setdefault(path, set()).add(name)
     for folder in folders:
         if sort_key(folder.path) > sort_key(last):
             return
-        yield folder.without_links()
+        names = lacking.get(folder.path, set())
+        if b"" not in names:
+            yield folder.only(partial(_is_written, names))
+
+
+def _is_written(lacking: Set[bytes], entry: Entry) -> bool:
+    return not entry.is_linked and entry.name not in lacking
 
 
 def _refuse(paths: list[bytes]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bottle.files.descent import Descent
-from bottle.trees.index import FIXED, OPAQUE, SOCKETS, Folder
+from bottle.trees.index import FIXED, OPAQUE, SECOND, SOCKETS, Folder
 
 GRAIN = 20_000_000  # nanoseconds by which the clock of the filesystem's times may be behind
 _OPAQUE = "trusted.overlay.opaque"
@@ -45,10 +45,11 @@ def sync(folder: Path) -> int:
     return moment
 
 
-def folders(top: Path) -> Iterator[Folder]:
+def folders(top: Path, *, whole: bool = False) -> Iterator[Folder]:
     """All folders below `top`, itself first, with what is in them.
 
-    What vanishes meanwhile is left out. Raises OSError (ESTALE) when a folder is moved away while it is looked at.
+    Raises OSError (ESTALE) when a folder is moved away while it is looked at. One that vanishes before that is left
+    out, or the same with `whole`.
     """
     with Descent(top, link=False) as descent:
         folder, below = _look(descent.folder, b"")
@@ -67,6 +68,8 @@ def folders(top: Path) -> Iterator[Folder]:
             except OSError as exc:
                 if exc.errno not in _GONE:
                     raise
+                if whole:
+                    raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), os.fsdecode(name)) from exc
                 continue
             path = b"%s/%s" % (path, name) if path else name
             folder, below = _look(descent.folder, path)
@@ -85,7 +88,8 @@ def _look(descriptor: int, path: bytes) -> tuple[Folder, list[bytes]]:
             except FileNotFoundError:
                 continue
             mode, ctime, name = facts.st_mode, facts.st_ctime_ns, fsencode(each.name)
-            newest = max(newest, ctime)
+            latest = ctime if ctime % SECOND else ctime + SECOND - 1  # as certain_from has it
+            newest = max(newest, latest)
             size = 0
             if is_folder(mode):
                 below.append(name)
@@ -93,7 +97,7 @@ def _look(descriptor: int, path: bytes) -> tuple[Folder, list[bytes]]:
                 flags |= SOCKETS
             else:
                 size = facts.st_size
-                total += size
+                total += size // facts.st_nlink if facts.st_nlink > 1 else size
             found.append(
                 (
                     name,

@@ -53,14 +53,14 @@ class Appender:
                 store=self._engine.info().store,
                 known=documents.known,
             )
-            self._load(archive, tag)
-        return self._verified(tag, diff_ids)
+            return self._loaded(archive, tag, diff_ids, config.get("Labels") or {})
 
-    def _load(self, archive: Archive, tag: str) -> None:
+    def _loaded(self, archive: Archive, tag: str, diff_ids: tuple[str, ...], labels: Mapping[str, str]) -> ImageFacts:
         try:
             self._engine.load(fed(archive, packed, Silent()))
+            return self._verified(tag, diff_ids, labels)
         except BaseException:
-            with suppress(BottleError):  # after a load that failed, the containerd store has the tag and not the image
+            with suppress(BottleError):  # whatever was made of it is not what was wanted
                 self._engine.remove_image(tag)
             raise
 
@@ -98,11 +98,11 @@ class Appender:
             path=Path(f"/proc/self/fd/{file.fileno()}"),
         )
 
-    def _verified(self, tag: str, diff_ids: tuple[str, ...]) -> ImageFacts:
+    def _verified(self, tag: str, diff_ids: tuple[str, ...], labels: Mapping[str, str]) -> ImageFacts:
         image = self._engine.image(tag)
         if image is None:
             raise NotFound(f"the engine has read an image and has no {tag}", left=_UNTOUCHED)
-        if image.diff_ids != diff_ids:
+        if image.diff_ids != diff_ids or image.labels != labels:
             raise VerificationFailed(f"the engine made another image of {tag} than it was given", left=_UNTOUCHED)
         return image
 

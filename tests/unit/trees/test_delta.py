@@ -140,6 +140,14 @@ def test_what_was_changed_as_the_index_was_taken_counts_as_changed(tmp_path: Pat
     assert [leaf.name for each in layer_delta(before, before, early) for leaf in each.leaves] == [b"a"]
 
 
+def test_a_ctime_in_whole_seconds_is_certain_a_second_later() -> None:
+    second = 1_000_000_000
+    kept = Entry(b"a", 0o100644, 1, 1, 1, 5 * second, 0, 0, 1, 0)
+    index_of = [Folder(b"", pack(kept), 6 * second - 1)]
+    assert [each.leaves for each in layer_delta(index_of, index_of, 5 * second + 9)] == [(kept,)]
+    assert list(layer_delta(index_of, index_of, 6 * second)) == []
+
+
 def entry(name: bytes, *, mode: int = 0o100644, inode: int = 1, links: int = 1) -> Entry:
     """Something that was not changed for long."""
     return Entry(name, mode, inode, 1, 1, 1, 0, 0, links, 0)
