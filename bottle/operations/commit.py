@@ -210,11 +210,14 @@ def _transcript_of(
         return ()
     if any(is_below(path, mount.target) for path in metadata.agent.transcript for mount in mounts):
         return save_transcript(context, state, metadata, container)
-    looked_into = context.engine.create(bare_spec(state.identity.draft, image.id))
     try:
-        return save_transcript(context, state, metadata, replace(container, id=looked_into))
-    finally:
+        looked_into = context.engine.create(bare_spec(state.identity.draft, image.id))
+    except BottleError as exc:
+        return (f"the transcript could not be copied beside the image: {exc.what}",)
+    lost = save_transcript(context, state, metadata, replace(container, id=looked_into))
+    with suppress(BottleError):  # the next command that settles clears it away
         context.engine.remove_container(looked_into)
+    return lost
 
 
 def _added(context: Context, state: BottleState) -> int | None:

@@ -19,6 +19,7 @@ SNIFF = 4
 _ZSTD_WINDOW = 1 << 27
 _GZIP_WINDOW = 31
 _SIP = 512  # bytes that a gzip member is first given; what is behind its end is copied, and there may be many of them
+_FED = 1 << 15  # bytes that a compressor is fed at a time: zstd holds more with each when it is fed more
 _DEFAULT_LEVEL = {Codec.ZSTD: 3, Codec.GZIP: 6, Codec.NONE: 0}
 
 
@@ -62,7 +63,7 @@ def told(pieces: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
 class Compressor(Protocol):
     """Turns bytes into fewer."""
 
-    def compress(self, data: bytes) -> bytes:
+    def compress(self, data: bytes | memoryview) -> bytes:
         """What is ready once `data` was taken; often nothing."""
 
     def flush(self) -> bytes:
@@ -72,8 +73,8 @@ class Compressor(Protocol):
 class _Store:
     """No compression."""
 
-    def compress(self, data: bytes) -> bytes:
-        return data
+    def compress(self, data: bytes | memoryview) -> bytes:
+        return bytes(data)
 
     def flush(self) -> bytes:
         return b""
@@ -110,7 +111,10 @@ class CompressingWriter:
     def write(self, chunk: bytes) -> None:
         """Take the next bytes of the tar."""
         self.plain.update(chunk)
-        self._put(self._compressor.compress(chunk))
+        rest = memoryview(chunk)
+        while rest:
+            self._put(self._compressor.compress(rest[:_FED]))
+            rest = rest[_FED:]
 
     def finish(self) -> None:
         """The tar is whole: write what the compressor still holds."""
