@@ -109,7 +109,7 @@ def test_what_is_nested_deeply_comes_back_and_what_docker_cannot_reach_is_refuse
     assert "volume" in said
     desk.nest(copy, "/work", 3_000)
     said = desk.refused(8, "commit", copy)
-        assert "too deeply" in said or "a path of more than 3500 bytes" in said  # in Docker's words, or in ours
+    assert "too deeply" in said or "a path of more than 3500 bytes" in said  # in Docker's words, or in ours
     assert desk.container(copy).status == "running"
     for path in ("/work", "/opt/cache"):
         assert desk.run_in(copy, "rm", "-r", f"{path}/d") is not None
