@@ -82,7 +82,8 @@ bottle commit "$id" --format json
 run 'echo last > /root/last'
 bottle stop "$id" >&2
 bottle commit "$id" --format json
-docker run --rm --network none "bottle-committed-$id:4" sh -c 'cd /root; cat d/* e/* last; test -e /usr/share/doc || echo gone'
+docker run --rm --network none "bottle-committed-$id:4" sh -c '
+    cd /root; cat d/* e/* last; test -e /usr/share/doc || echo gone'
 bottle rm --yes "$id" >&2
 """
 
