@@ -99,7 +99,7 @@ class LayerAppender(Protocol):
     ) -> ImageFacts:
         """Make the image `tag` of `below`, with which the layers of image `ref` begin, and of `layers` above them.
 
-        `config` is how it runs, in Docker's spelling (OCI image-spec, config.md, `config`). Raises NotFound where there
-        is no `ref`, or another BottleError when the engine does not take it or makes something else of it; `tag` is no
-        image then.
+        `config` is how it runs, in Docker's spelling (OCI image-spec, config.md, `config`); `comment` stands in its
+        history. Raises NotFound where there is no `ref`, or another BottleError when the engine does not take it or
+        makes something else of it; `tag` is no image then.
         """

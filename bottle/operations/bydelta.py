@@ -76,7 +76,7 @@ def written_by(context: Context, state: BottleState) -> tuple[Path | None, str]:
 
 def remember_place(context: Context, state: BottleState, container: ContainerFacts) -> None:
     """Keep where a running container writes: a containerd store tells that of none which does not run."""
-    with suppress(BottleError):
+    with suppress(BottleError, OSError):
         place = context.engine.writable_layer(container.id)
         if place is not None:
             header = Header(container=container.id, place=str(place), inode=place.stat().st_ino, synced_at=0)

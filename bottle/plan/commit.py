@@ -25,6 +25,7 @@ from bottle.naming import Identity
 from bottle.plan.guards import require_docker, require_here, require_settled
 from bottle.plan.history import parent_of
 from bottle.plan.runtimes import require_kept_writes
+from bottle.trees.survey import refuse_marks
 from bottle.words import size
 
 DEEPEST = 125  # layers; an image deeper than this cannot be made: https://github.com/moby/moby/issues/1171
@@ -174,17 +175,12 @@ def layers_to_fold(base: tuple[str, ...], diff_ids: tuple[str, ...]) -> int:
 
 def require_kept(changes: tuple[Change, ...]) -> None:
     """Refuse changes that Docker's commit would lose while it says success. Raises PreflightRefused."""
-    # Docker's layers say "deleted" by a name: a file called so would make itself and another vanish, silently.
-    names = [
-        change.path
-        for change in changes
-        if change.kind is not ChangeKind.DELETED and change.path.rsplit("/", 1)[-1].startswith(".wh.")
-    ]
-    if names:
-        raise PreflightRefused(
-            f"files named .wh.* cannot be committed: Docker would take them for deletions: {', '.join(names[:5])}",
-            left=_AS_IT_WAS,
-            next_step="rename them inside the bottle, then commit again",
-        )
+    refuse_marks(
+        [
+            change.path
+            for change in changes
+            if change.kind is not ChangeKind.DELETED and change.path.rsplit("/", 1)[-1].startswith(".wh.")
+        ]
+    )
     for change in changes:
         require_openable(change.path, "the container", left=_AS_IT_WAS)

@@ -1,7 +1,7 @@
 """What a delta will be, looked through before anything is read: how large, whether it can be a layer at all. Pure."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -58,8 +58,7 @@ def surveyed(comparison: Comparison) -> Comparison:
             if leaf.is_linked:
                 has_links = True
                 missing[leaf.inode] = missing.get(leaf.inode, leaf.links) - 1
-    if reserved:
-        _refuse(reserved)
+    refuse_marks([os.fsdecode(b"/" + path) for path in reserved])
     linked = {inode for inode, names in missing.items() if names}
     return replace(comparison, linked=linked, size=size, is_empty=is_empty, has_links=has_links)
 
@@ -100,10 +99,12 @@ def _is_written(lacking: Set[bytes], entry: Entry) -> bool:
     return not entry.is_linked and entry.name not in lacking
 
 
-def _refuse(paths: list[bytes]) -> None:
-    shown = ", ".join("/" + os.fsdecode(path) for path in paths[:_SHOWN])
-    raise PreflightRefused(
-        f"files named .wh.* cannot be committed: an engine would take them for deletions: {shown}",
-        left=_AS_IT_WAS,
-        next_step="rename them inside the bottle, then commit again",
-    )
+def refuse_marks(paths: Sequence[str]) -> None:
+    """Refuse files, by absolute paths, whose names say "deleted" in a layer. Raises PreflightRefused for any."""
+    # A file called so would make itself and another vanish, silently.
+    if paths:
+        raise PreflightRefused(
+            f"files named .wh.* cannot be committed: Docker would take them for deletions: {', '.join(paths[:_SHOWN])}",
+            left=_AS_IT_WAS,
+            next_step="rename them inside the bottle, then commit again",
+        )
