@@ -78,7 +78,7 @@ def test_a_tab_loads_nothing_that_it_does_not_need(words: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("words", [*WORDS, "bottle start "])
 def test_a_tab_takes_less_than_150_ms(words: str, tmp_path: Path) -> None:
-    """Of a processor's time, the best of five: what else the machine does is not its fault.
+    """Of a processor's time, the best of fifteen: what else the machine does is not its fault.
 
     Where a processor is shared, the same takes twice as long at times: then so does Python's own start, and a Tab takes
     no more than twelve of those.
@@ -95,5 +95,5 @@ def test_a_tab_takes_less_than_150_ms(words: str, tmp_path: Path) -> None:
         assert process.returncode == 0
         return used.ru_utime + used.ru_stime
 
-    pairs = [(once(SCRIPT), once("pass")) for _ in range(5)]
-    assert min(tab for tab, _ in pairs) < 0.15 or min(tab / bare for tab, bare in pairs) < 12
+    pairs = ((once(SCRIPT), once("pass")) for _ in range(15))
+    assert any(tab < 0.15 or tab / bare < 12 for tab, bare in pairs)
