@@ -57,7 +57,8 @@ network = "none"
 """
 
 # An agent that fills the screen with lines that name another bottle, again whenever the window changes, and leaves the
-# cursor in their midst; with or without a screen of its own.
+# cursor in their midst; with or without a screen of its own. It never draws while it draws: what was asked for the old
+# size, before the new one was known, would erase the new picture.
 DRAWS = r"""
 draw() {
     set -- $(stty size)
@@ -69,9 +70,11 @@ draw() {
     done
     printf '\033[5;9H'
 }
-trap draw WINCH
-draw
-while :; do sleep 0.2; done
+trap 'drawn=' WINCH
+while :; do
+    [ -n "$drawn" ] || { drawn=yes; draw; }
+    sleep 0.2
+done
 """
 
 
