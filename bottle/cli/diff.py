@@ -160,15 +160,10 @@ def _of_file(found: FileCompared) -> list[Shown]:
     if found.is_same:
         return [f"{each.path} of {found.identity} is the same in {between}"]
     noted = _note(each.before, each.after)
-    said: list[Shown] = []
-    if each.change != "changed":
-        said.append(f"{each.path} was {each.change} between {between}")
-    if noted:
-        said.append(f"{each.path}: {noted}")
+    said: list[Shown] = [f"{each.path} was {each.change} between {between}{f': {noted}' if noted else ''}"]
     if found.lines is None:
-        was, now = _size(each.before) or "none", _size(each.after) or "none"
-        sizes = f"{was} in {found.before.described}, {now} in {found.after.described}"
-        return [*said, f"{each.path} differs, and {found.why}: {sizes}"]
+        sizes = [_size(thing) for thing in (each.before, each.after) if thing is not None]
+        return [*said, f"{found.why}: {', then '.join(filter(None, sizes))}"]
     return [*said, *(Coloured(line, _OF_LINES.get(line[:1])) for line in found.lines)]
 
 

@@ -18,7 +18,10 @@ from bottle.plan.history import commit_in_force, parent_of
 from bottle.plan.versions import IMAGE, NOW, Version, VersionFacts, versions_meant
 from bottle.store.state import BottleState
 
-_ASKED = 40  # questions to the engine that take no longer than reading the layers of most images
+_ASKED = 4  # questions to the engine, which are always asked before an image's layers are read
+_WORTH = 20_000_000  # bytes of layers that take as long to be read as one more question
+# What an engine makes for a container that has its `--init`, and mounts the program on.
+_MOUNTED = frozenset({"/sbin/docker-init", "/usr/sbin/docker-init", "/usr/bin/docker-init"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +87,7 @@ class KnownBottle:
         """Where something is mounted, which is in no version."""
         container = self._container
         mounts = container.mounts if container is not None else container_mounts(self._metadata)
-        return tuple(mount.target for mount in mounts)
+        return (*(mount.target for mount in mounts), *_MOUNTED)
 
     def meant(self, words: tuple[str, ...]) -> tuple[Version, Version]:
         """The versions that are to be compared. Raises UsageError or NotFound."""
@@ -156,7 +159,7 @@ class KnownBottle:
         for ref in filter(None, (*exact, self._metadata.image, own, *others)):
             image = self._context.engine.image(ref)
             if image is not None and image.diff_ids[: len(diff_ids)] == diff_ids:
-                return Ground(ref=image.id, diff_ids=diff_ids, exact=image.diff_ids == diff_ids)
+                return Ground(ref=image.id, size=image.size, diff_ids=diff_ids, exact=image.diff_ids == diff_ids)
         return None
 
 
@@ -199,7 +202,7 @@ def _asked_ground(
     if ground is None:
         return None
     name = held.enter_context(bare_container(context, ground.ref))
-    asked = Asked(context.engine, name, whole=touched.is_cut, most=_ASKED)
+    asked = Asked(context.engine, name, whole=touched.is_cut, most=_ASKED + ground.size // _WORTH)
     with suppress(TreeUnfit, VerificationFailed):
         asked.at(touched.paths)
         return asked if not asked.unanswered else None

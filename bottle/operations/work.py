@@ -26,9 +26,10 @@ _CERTAIN = 0  # of an index that holds nothing, all is certain
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """Layers that are here: `diff_ids`, with which image `ref` begins; `exact`: it has no others."""
+    """Layers that are here: `diff_ids`, with which image `ref` of `size` bytes begins; `exact`: it has no others."""
 
     ref: str
+    size: int
     diff_ids: tuple[str, ...]
     exact: bool
 
@@ -62,7 +63,7 @@ def work_of(context: Context, state: BottleState, container: ContainerFacts, sin
         raise EngineError(
             f"the image that {container.name} was made from is gone", next_step=f"docker diff {container.name}"
         )
-    ground = Ground(ref=image.id, diff_ids=image.diff_ids, exact=True)
+    ground = Ground(ref=image.id, size=image.size, diff_ids=image.diff_ids, exact=True)
     if place is not None:
         with suppress(OSError, TreeUnfit):
             return _work(ground, layer_of_deltas(layer_delta((), _folders(place), _CERTAIN), place), place)
