@@ -28,7 +28,7 @@ _MOUNTED = frozenset({"/sbin/docker-init", "/usr/sbin/docker-init", "/usr/bin/do
 class Compared:
     """What differs between two versions of a bottle's filesystem, but for what is mounted.
 
-    `unanswered` are paths of which nobody could say what is there now.
+    `unanswered` are paths of which nobody could say what is there now; whether they differ is not known.
     """
 
     identity: Identity
@@ -55,14 +55,15 @@ def compare(context: Context, state: BottleState, words: tuple[str, ...]) -> Com
     before, after = bottle.meant(words)
     stacks = bottle.stacks(before, after)
     found = _compared(context, *stacks) if before != after else ()
-    hidden = bottle.mounted
-    work = stacks[1].work or stacks[0].work
+    works = [stack.work for stack in stacks if stack.work is not None]
+    unanswered = tuple(dict.fromkeys(f"/{path}" for work in works for path in work.unanswered))
+    hidden = (*bottle.mounted, *unanswered)
     return Compared(
         identity=state.identity,
         before=before,
         after=after,
-        differences=tuple(each for each in found if not any(is_below(each.path, mount) for mount in hidden)),
-        unanswered=tuple(f"/{path}" for path in work.unanswered) if work is not None else (),
+        differences=tuple(each for each in found if not any(is_below(each.path, path) for path in hidden)),
+        unanswered=unanswered,
     )
 
 
