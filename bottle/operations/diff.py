@@ -17,6 +17,7 @@ from bottle.operations.work import Ground, Work, work_of
 from bottle.plan.history import commit_in_force, parent_of
 from bottle.plan.versions import IMAGE, NOW, Version, VersionFacts, versions_meant
 from bottle.store.state import BottleState
+from bottle.text import encodable
 
 _ASKED = 4  # questions to the engine, which are always asked before an image's layers are read
 _WORTH = 20_000_000  # bytes of layers that take as long to be read as one more question
@@ -57,12 +58,12 @@ def compare(context: Context, state: BottleState, words: tuple[str, ...]) -> Com
     found = _compared(context, *stacks) if before != after else ()
     works = [stack.work for stack in stacks if stack.work is not None]
     unanswered = tuple(dict.fromkeys(f"/{path}" for work in works for path in work.unanswered))
-    hidden = (*bottle.mounted, *unanswered)
+    hidden = tuple(map(encodable, (*bottle.mounted, *unanswered)))
     return Compared(
         identity=state.identity,
         before=before,
         after=after,
-        differences=tuple(each for each in found if not any(is_below(each.path, path) for path in hidden)),
+        differences=tuple(each for each in found if not any(is_below(encodable(each.path), path) for path in hidden)),
         unanswered=unanswered,
     )
 

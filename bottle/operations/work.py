@@ -15,6 +15,7 @@ from bottle.operations.asking import Asked
 from bottle.operations.bydelta import written_by
 from bottle.operations.context import Context
 from bottle.store.state import BottleState
+from bottle.text import encodable
 from bottle.trees import walk
 from bottle.trees.delta import layer_delta
 from bottle.trees.index import Folder
@@ -22,6 +23,7 @@ from bottle.trees.snapshot import Index
 
 _TRIES = 3
 _CERTAIN = 0  # of an index that holds nothing, all is certain
+_MANGLED = "\ufffd"  # what an engine's answer has for each byte that is no UTF-8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +117,11 @@ def _asked(context: Context, container: ContainerFacts, ground: Ground) -> Work:
     found = asked.at(changes)
     deleted = {path for path, kind in changes.items() if kind is ChangeKind.DELETED}
     layer = Layer(
-        things={path: thing for path, thing in found.items() if path in changes and path not in asked.unanswered},
+        things={path: thing for path, thing in found.items() if path in changes or encodable(path) in changes},
         gone=frozenset(deleted - found.keys()),
         opaque=frozenset(deleted & found.keys()),  # it was made anew
     )
-    return Work(ground=ground, layer=layer, digests=asked.digests, unanswered=tuple(sorted(asked.unanswered)))
+    shown = {encodable(path) for path in layer.things}
+    mangled = {path for path in changes if _MANGLED in path and path not in shown}
+    unanswered = tuple(sorted(asked.unanswered | mangled))
+    return Work(ground=ground, layer=layer, digests=asked.digests, unanswered=unanswered)
