@@ -15,7 +15,7 @@ from bottle.operations.images import bare_container
 from bottle.operations.layerreading import read_layers
 from bottle.operations.work import Ground, Work, work_of
 from bottle.plan.history import commit_in_force, parent_of
-from bottle.plan.versions import IMAGE, NOW, Version, VersionFacts, versions_meant
+from bottle.plan.versions import IMAGE, NOW, Version, VersionFacts, gone, versions_meant
 from bottle.store.state import BottleState
 from bottle.text import encodable
 
@@ -97,14 +97,13 @@ class KnownBottle:
         last = parent_of(commits, container) if container is not None else None
         if last is None and (in_force := commit_in_force(commits, tag)) is not None:
             last = in_force.number
-        present = frozenset(each.number for each in commits if self._ground(each.diff_ids) is not None)
         facts = VersionFacts(
             identity=self._state.identity,
             commits=commits,
             committed_tag=tag,
             container=container is not None,
             last=last,
-            present=present,
+            present=self._present(),
         )
         return versions_meant(facts, words)
 
@@ -134,10 +133,18 @@ class KnownBottle:
             )
         return ground.ref
 
+    def _present(self) -> frozenset[int]:
+        """The commits whose layers are here, in their own image or in that of a later one; one question, not many."""
+        tags = {tag for image in self._context.engine.image_summaries({}) for tag in image.tags}
+        chains = {each.diff_ids for each in self._commits if each.tag in tags}
+        parts = {chain[:length] for chain in chains for length in range(1, len(chain) + 1)}
+        return frozenset(each.number for each in self._commits if each.diff_ids in parts)
+
     def _of_commit(self, number: int) -> Ground:
         commit = next(each for each in self._commits if each.number == number)
         ground = self._ground(commit.diff_ids)
-        assert ground is not None  # as `versions_meant` has it
+        if ground is None:
+            raise gone(self._state.identity, number)
         return ground
 
     def _of_image(self, beside: Version) -> Ground:

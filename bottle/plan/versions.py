@@ -112,6 +112,12 @@ def _require(facts: VersionFacts, version: Version) -> None:
         return
     find_commit(identity, facts.commits, version.commit)
     if version.commit not in facts.present:
-        raise NotFound(
-            f"the image of commit {version.commit} of {identity} is gone", next_step=f"bottle history {identity}"
-        )
+        raise gone(identity, version.commit)
+
+
+def gone(identity: Identity, number: int) -> NotFound:
+    """A commit that cannot be compared with anything any more."""
+    return NotFound(
+        f"the image of commit {number} of {identity} is gone, or its tag names another one",
+        next_step=f"bottle history {identity} shows what is here; bottle diff {identity} image",
+    )
