@@ -97,11 +97,11 @@ def undecided(before: View, after: View, touched: Touched) -> Sequence[str]:
 
 
 def differences(before: View, after: View, touched: Touched) -> tuple[Difference, ...]:
-    """All of them, a folder before what is in it. A content that was not read counts as another one."""
+    """All of them but the root, a folder before what is in it. A content that was not read counts as another one."""
     found = [
         Difference(path=f"/{path}", before=before.get(path), after=after.get(path))
         for path in before.keys() | after.keys()
-        if path in touched and not is_same(before.get(path), after.get(path))
+        if path and path in touched and not is_same(before.get(path), after.get(path))
     ]
     return tuple(sorted(found, key=lambda each: each.path.split("/")))
 

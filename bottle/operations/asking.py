@@ -7,7 +7,7 @@ from bottle.diff.thing import Kind, Thing
 from bottle.errors import EngineError, EngineUnreachable, NotFound, TreeUnfit
 from bottle.ports import Engine
 from bottle.tar.chunks import reading
-from bottle.tar.layerpaths import above, clean
+from bottle.tar.layerpaths import below, clean
 from bottle.tar.reader import TarStream
 
 _ROOT = Thing(kind=Kind.FOLDER)
@@ -16,7 +16,8 @@ _ROOT = Thing(kind=Kind.FOLDER)
 class Asked:
     """What is in one container, as far as somebody wanted to know. Paths are from the root, without a first slash.
 
-    What no engine can be asked for, or does not answer, is in `unanswered`. After `most` questions, TreeUnfit.
+    What no engine can be asked for, or does not answer, is in `unanswered`. After `most` questions of what there is,
+    TreeUnfit.
     """
 
     def __init__(
@@ -42,22 +43,25 @@ class Asked:
         found = {path: self._first(path, content=True) for path in paths}
         return {path: thing.digest for path, thing in found.items() if thing is not None and thing.digest is not None}
 
-    def _look(self, path: str) -> Thing | None:
-        """What is there; no symlink on the way is followed, as the engine would."""
-        if path in self._known:
-            return self._known[path]
-        folder = self._look(above(path))
-        if folder is None or folder.kind is not Kind.FOLDER or above(path) in self._listed:
-            self._known[path] = None
-        else:
-            self._known[path] = self._first(path, content=False)
-        return self._known[path]
+    def _look(self, path: str) -> None:
+        """See what is there; no symlink on the way is followed, as the engine would."""
+        folder = ""
+        for name in path.split("/") if path else ():
+            here = below(folder, name)
+            if here not in self._known:
+                above = self._known[folder]
+                there = above is not None and above.kind is Kind.FOLDER and folder not in self._listed
+                self._known[here] = self._counted(here) if there else None
+            folder = here
 
-    def _first(self, path: str, *, content: bool) -> Thing | None:
+    def _counted(self, path: str) -> Thing | None:
         if self._left is not None:
             if not self._left:
                 raise TreeUnfit("there are too many paths to ask the engine for each")
             self._left -= 1
+        return self._first(path, content=False)
+
+    def _first(self, path: str, *, content: bool) -> Thing | None:
         try:
             path.encode()
             with reading(self._engine.read_archive(self._container, f"/{path}")) as chunks:
