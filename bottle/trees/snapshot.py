@@ -23,8 +23,7 @@ from bottle.trees.reader import Lost, members
 from bottle.trees.spool import LayerSpool, assembled, pieces, unnamed
 from bottle.trees.survey import Comparison, links_only, surveyed, without_links, written_until
 
-_PIECE = 64 << 20  # bytes of a layer, at least, before the next one is begun
-_PIECES = 8  # about so many layers a first commit is cut into, so that the engine can begin with the first one
+_FIRST = 64 << 20  # bytes of a first commit that are a layer of their own, so that the engine can begin early
 _NEVER = 0  # nothing is older
 _TRIES = 3
 
@@ -88,8 +87,7 @@ class Snapshot:
         Who is given one says when it is not needed any more.
         """
         plain = members(self._place, without_links(changes.deltas()), self._lost)
-        most = max(_PIECE, changes.size // _PIECES) if self._before is None else None
-        for piece in pieces(plain, self._scratch, most):
+        for piece in pieces(plain, self._scratch, _FIRST if self._before is None else None):
             self._open.callback(piece.spool.close)
             if piece.more:
                 give(_finished(piece.spool), piece.spool.close)
