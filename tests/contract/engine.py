@@ -228,6 +228,7 @@ ASKS: dict[str, Callable[[Engine], object]] = {
     "changes": lambda e: e.changes("no-such-bottle"),
     "writable_size": lambda e: e.writable_size("no-such-bottle"),
     "writable_layer": lambda e: e.writable_layer("no-such-bottle"),
+    "layer_folder": lambda e: e.layer_folder("no-such-bottle"),
     "volume_folder": lambda e: e.volume_folder("no-such-volume"),
     "read_archive": lambda e: e.read_archive("no-such-bottle", "/etc"),
     "write_archive": lambda e: e.write_archive("no-such-bottle", "/", io.BytesIO(tar_of())),
@@ -834,6 +835,7 @@ class EngineContract(BuilderContract):
         rig.write(ref, "/work/new", b"new")
         layer = rig.engine.writable_layer(ref)
         assert layer is None or (layer / "work" / "new").read_bytes() == b"new"
+        assert layer in {None, rig.engine.layer_folder(ref)}
 
     def test_the_folder_of_a_volume_where_it_can_be_read(self, rig: Rig) -> None:
         rig.engine.create_volume(rig.name("volume"), rig.labels)
