@@ -18,7 +18,12 @@ def told(error: OSError | BottleError) -> dict[str, Any]:
 def raised(document: Any) -> OSError | BottleError:
     """The error of a document; HelperLost for what is none."""
     match document:
-        case {"class": "OSError", "errno": int(number), "what": str(what), "filename": str() | None as filename}:
+        case {
+            "class": "OSError",
+            "errno": int() | None as number,
+            "what": str(what),
+            "filename": str() | None as filename,
+        }:
             return OSError(number, what, filename)
         case {"class": str(name), "what": str(what), "left": str(left), "next_step": str(next_step)}:
             kind = getattr(errors, name, None)

@@ -20,10 +20,29 @@ class Ended(Exception):
     """Whoever asked is gone."""
 
 
+class _Sink:
+    """Where frames go. Raises Ended, so that no error of reading is taken for one of the line."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, data: bytes) -> None:
+        try:
+            self._file.write(data)
+        except OSError as exc:
+            raise Ended from exc
+
+    def flush(self) -> None:
+        try:
+            self._file.flush()
+        except OSError as exc:
+            raise Ended from exc
+
+
 class Call:
     """One call: what it is `given`, and ways to answer it."""
 
-    def __init__(self, given: Mapping[str, Any], source: BinaryIO, sink: BinaryIO) -> None:
+    def __init__(self, given: Mapping[str, Any], source: BinaryIO, sink: _Sink) -> None:
         self.given = given
         self._source = source
         self._sink = sink
@@ -68,11 +87,12 @@ class Call:
 Handler = Callable[[Call], Any]
 
 
-def serve(handlers: Mapping[str, Handler], source: BinaryIO, sink: BinaryIO) -> None:
+def serve(handlers: Mapping[str, Handler], source: BinaryIO, file: BinaryIO) -> None:
     """Answer the calls in `source` until it ends. An error that is neither the system's nor ours ends it too."""
-    sink.write(document(Kind.HELLO, {"protocol": PROTOCOL, "shows_marks": shows_marks()}))
-    sink.flush()
+    sink = _Sink(file)
     try:
+        sink.write(document(Kind.HELLO, {"protocol": PROTOCOL, "shows_marks": shows_marks()}))
+        sink.flush()
         while select.select([source], [], [], IDLE)[0]:
             match read_frame(source):
                 case (Kind.CALL, data):

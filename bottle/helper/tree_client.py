@@ -79,13 +79,19 @@ class HelperTree:
 
     @contextmanager
     def _session(self) -> Iterator[HelperSession]:
-        try:
-            with self._sessions.session() as session:
-                yield session
-        except HelperLost as exc:
-            raise TreeUnfit(exc.what) from exc
-        except StateDamaged as exc:
-            raise TreeUnfit(f"what the helper container answers is no index: {exc.what}") from exc
+        with _unfit(), self._sessions.session() as session:
+            yield session
+
+
+@contextmanager
+def _unfit() -> Iterator[None]:
+    """Whatever the helper did not answer, what has changed cannot be told. Raises TreeUnfit."""
+    try:
+        yield
+    except HelperLost as exc:
+        raise TreeUnfit(exc.what) from exc
+    except StateDamaged as exc:
+        raise TreeUnfit(f"what the helper container answers is no index: {exc.what}") from exc
 
 
 def _member(session: HelperSession, data: bytes) -> Member:
@@ -101,7 +107,8 @@ def _chunks(session: HelperSession, first: bytes, size: int) -> Iterator[bytes]:
         yield data
         if not size:
             return
-        kind, data = session.next()
+        with _unfit():
+            kind, data = session.next()
         if kind is not Kind.DATA or len(data) > size:
             raise TreeUnfit("what the helper container answers is not the file that it began with")
 

@@ -27,9 +27,8 @@ class HelperFolders:
 
     def way(self) -> str:
         """As `LayerSource.way`. No image is looked at."""
-        given = _engine(require_here(self._engine))
-        with _unreadable(), self._helper.session() as session:
-            folder = session.ask("store", given)
+        with _unreadable():
+            folder = self._folder(require_here(self._engine))
         return f"from the engine's folders below {folder}, through a helper container"
 
     def read(self, ref: str, wanted: Set[str], progress: Progress) -> Generator[LayerStream | ImageDocuments]:
@@ -38,8 +37,14 @@ class HelperFolders:
         What came before that has come.
         """
         image = self.image(ref)
+        info = require_here(self._engine)
         with _unreadable():
-            yield from parts(_Stored(self._helper, require_here(self._engine), image), image, wanted, progress)
+            self._folder(info)  # so that what is wrong with it is not said of a layer
+            yield from parts(_Stored(self._helper, info, image), image, wanted, progress)
+
+    def _folder(self, info: EngineInfo) -> str:
+        with self._helper.session() as session:
+            return str(session.ask("store", _engine(info)))
 
 
 class _Stored:
