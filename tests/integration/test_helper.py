@@ -209,12 +209,12 @@ def bench(request: pytest.FixtureRequest, make_host: object, wheel: Path, small_
 def test_a_member_on_newer_engines(bench: Bench) -> None:
     identity = str(bench.ok("start", "worker", "-d")["identity"])
     inside = Identity.parse(identity).container
-    work = "rm -r /usr/share/doc; mkdir /usr/share/doc; echo one >/usr/share/doc/one; head -c 3000000 /dev/urandom >/root/large"
+    work = "cd /usr/share; rm -r doc; mkdir doc; echo one >doc/one; head -c 3000000 /dev/urandom >/root/large"
     bench.host.docker("exec", "-u", "0", inside, "sh", "-ec", work)
     first = bench.ok("commit", identity)
     assert (first["way"], len(own_layers(first))) == (THROUGH, 1)
     bench.host.docker("exec", "-u", "0", inside, "sh", "-ec", "echo two >/usr/share/doc/two; rm /root/large")
-    assert bench.ok("commit", identity)["adds"] < 10_000
+    assert bench.ok("commit", identity)["adds"] < 100_000
     bench.ok("stop", identity)
     stopped = bench.ok("commit", identity)
     assert (stopped["way"], stopped["unchanged"]) == (THROUGH, True)
