@@ -15,6 +15,7 @@ from bottle.errors import TreeUnfit
 from bottle.layers import NewLayer
 from bottle.trees import snapshot as module, walk
 from bottle.trees.snapshot import Index, Snapshot
+from bottle.trees.source import DirectReader
 from tests.support.layering import View, content, laid
 from tests.unit.trees.test_delta import STEPS, whole, work
 
@@ -35,7 +36,7 @@ def committed(top: Path, scratch: Path, before: Index | None, view: View, meanwh
         layers.append(content(layer.path))
         done()
 
-    with Snapshot(top, "c", before, scratch) as snapshot:
+    with Snapshot(DirectReader(top), "c", before, scratch) as snapshot:
         snapshot.read_ahead(snapshot.look_ahead(), take)
         work(os.fsencode(top), meanwhile)
         snapshot.read_still()
@@ -72,7 +73,7 @@ def test_nothing_changed_is_no_layer(tmp_path: Path) -> None:
     (top / "a").write_text("x")
     time.sleep(3 * walk.GRAIN / 1e9)
     _, index = committed(top, scratch, None, {}, [])
-    with Snapshot(top, "c", index, scratch) as snapshot:
+    with Snapshot(DirectReader(top), "c", index, scratch) as snapshot:
         changes = snapshot.look_ahead()
         assert changes.is_empty
         snapshot.read_ahead(changes, pytest.fail)
@@ -88,7 +89,7 @@ def test_when_the_clock_went_back_all_is_read_again(tmp_path: Path) -> None:
     (top / "a").write_text("x")
     _, index = committed(top, scratch, None, {}, [])
     future = Index(index.path, module.replace(index.header, synced_at=1 << 62))
-    with Snapshot(top, "c", future, scratch) as snapshot:
+    with Snapshot(DirectReader(top), "c", future, scratch) as snapshot:
         assert [leaf.name for each in snapshot.look_ahead().deltas() for leaf in each.leaves] == [b"a"]
 
 
@@ -98,7 +99,7 @@ def test_what_changes_while_it_is_read_unpaused_is_told(tmp_path: Path) -> None:
     scratch.mkdir()
     (top / "a").write_text("x")
     os.utime(top / "a", ns=(1, 1))
-    with Snapshot(top, "c", None, scratch) as snapshot:
+    with Snapshot(DirectReader(top), "c", None, scratch) as snapshot:
         snapshot.read_ahead(snapshot.look_ahead(), pytest.fail)
         snapshot.read_still()
         (top / "b").write_text("y")
@@ -123,7 +124,7 @@ def test_what_was_away_while_it_was_read_is_not_left_behind(
         layers.append(content(layer.path))
         done()
 
-    with Snapshot(top, "c", None, scratch) as snapshot:
+    with Snapshot(DirectReader(top), "c", None, scratch) as snapshot:
         changes = snapshot.look_ahead()
         (top / "b").rename(top / "away")
         (top / "c").rename(top / "b")
@@ -148,7 +149,7 @@ def test_sockets_are_told(tmp_path: Path) -> None:
     (top / "d").mkdir(parents=True)
     scratch.mkdir()
     os.mknod(top / "d/s", 0o140644)
-    with Snapshot(top, "c", None, scratch) as snapshot:
+    with Snapshot(DirectReader(top), "c", None, scratch) as snapshot:
         snapshot.read_ahead(snapshot.look_ahead(), pytest.fail)
         snapshot.read_still()
         assert snapshot.sockets() == ("/d/s",)
@@ -160,7 +161,7 @@ def test_holes_are_told(tmp_path: Path) -> None:
     scratch.mkdir()
     with (top / "sparse").open("wb") as file:
         file.truncate(8 << 20)
-    with Snapshot(top, "c", None, scratch) as snapshot:
+    with Snapshot(DirectReader(top), "c", None, scratch) as snapshot:
         snapshot.read_ahead(snapshot.look_ahead(), pytest.fail)
         snapshot.read_still()
         assert snapshot.sparse() == ("/sparse",)
@@ -172,4 +173,4 @@ def test_a_filesystem_whose_times_do_not_tell_everything_is_none_for_this(
 ) -> None:
     monkeypatch.setattr(walk, "filesystem", lambda _: None)
     with pytest.raises(TreeUnfit, match="change times"):
-        Snapshot(tmp_path, "c", None, tmp_path)
+        Snapshot(DirectReader(tmp_path), "c", None, tmp_path)

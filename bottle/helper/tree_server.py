@@ -1,0 +1,67 @@
+"""What a helper does for a commit: the calls of `tree_client`."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from bottle.helper.deltas import head_of, unpacked
+from bottle.helper.frames import Kind, as_path, as_text, cut
+from bottle.helper.server import Call, Handler
+from bottle.trees import walk
+from bottle.trees.index import write_folders
+from bottle.trees.reader import Lost, Member, members
+
+
+def _place(call: Call) -> Path:
+    return Path(os.fsdecode(as_path(call.given["place"])))
+
+
+def _inode(call: Call) -> int:
+    return _place(call).stat().st_ino
+
+
+def _filesystem(call: Call) -> str | None:
+    return walk.filesystem(_place(call))
+
+
+def _sync(call: Call) -> int:
+    return walk.sync(_place(call))
+
+
+def _folders(call: Call) -> None:
+    write_folders(cast("Any", call), walk.folders(_place(call), whole=call.given["whole"]))
+    call.flush()
+
+
+def _members(call: Call) -> dict[str, Any]:
+    lost = Lost()
+    for member in members(_place(call), unpacked(call.parts()), lost):
+        first, *others = _pieces(member)
+        call.send(Kind.MEMBER, first)
+        for piece in others:
+            call.send(Kind.DATA, piece)
+    return {
+        "flagged": {as_text(path): list(flags) for path, flags in lost.flagged.items()},
+        "sparse": [as_text(path) for path in lost.sparse],
+        "omitted": [[as_text(folder), as_text(name)] for folder, name in lost.omitted],
+    }
+
+
+def _pieces(member: Member) -> Iterator[bytes]:
+    """A member in frames: the first one always, of the others those with something in them."""
+    head = head_of(member)
+    for chunk in member.chunks:
+        for piece in cut(chunk):
+            if head or piece:
+                yield head + piece
+                head = b""
+
+
+TREE_CALLS: Mapping[str, Handler] = {
+    "inode": _inode,
+    "filesystem": _filesystem,
+    "sync": _sync,
+    "folders": _folders,
+    "members": _members,
+}
