@@ -19,6 +19,7 @@ from bottle.runtime import default_runtime
 from tests.hosts import SharedHost
 from tests.hosts.host import ImageStore
 from tests.oracle import image
+from tests.oracle.directed import DIRECTED, Seed
 from tests.oracle.judged import Judged, judging
 from tests.oracle.oracle import oracle_in
 
@@ -26,7 +27,8 @@ pytestmark = pytest.mark.campaign
 _FIRST, _END = (int(each) for each in os.environ.get("ORACLE_SEEDS", "1000:1300").split(":"))
 SEEDS = range(_FIRST, _END)
 ON_HOSTS = SEEDS[::5]  # of their engines less is visible from here, so each takes longer
-CASES = [
+CASES: list[tuple[str, Seed]] = [
+    *((where, name) for where in ("here", "classic", "containerd") for name in DIRECTED),
     *(("here", seed) for seed in SEEDS),
     *(("classic", seed) for seed in ON_HOSTS),
     *(("containerd", seed) for seed in ON_HOSTS),
@@ -104,12 +106,12 @@ def judged(request: pytest.FixtureRequest, where: str) -> Judged:
 
 
 @seeds
-def test_a_commit_keeps_what_docker_keeps(judged: Judged, seed: int) -> None:
+def test_a_commit_keeps_what_docker_keeps(judged: Judged, seed: Seed) -> None:
     judged.like_docker(seed)
 
 
 @seeds
-def test_a_commit_keeps_what_docker_drops(judged: Judged, seed: int) -> None:
+def test_a_commit_keeps_what_docker_drops(judged: Judged, seed: Seed) -> None:
     judged.like_live(seed)
 
 

@@ -14,10 +14,11 @@ import docker
 import pytest
 
 from tests.oracle import image
+from tests.oracle.directed import DIRECTED, Seed
 from tests.oracle.judged import Judged, judging
 from tests.oracle.oracle import oracle_in
 
-SEEDS = (22, 36, 63, 107, 114, 164, 165, 174, 186, 259)
+SEEDS: tuple[Seed, ...] = (*DIRECTED, 22, 36, 63, 107, 114, 164, 165, 174, 186, 259)
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +39,18 @@ def judged(
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_commit_keeps_what_docker_keeps(judged: Judged, seed: int) -> None:
+def test_a_commit_keeps_what_docker_keeps(judged: Judged, seed: Seed) -> None:
     judged.like_docker(seed)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_commit_keeps_what_docker_drops(judged: Judged, seed: int) -> None:
+def test_a_commit_keeps_what_docker_drops(judged: Judged, seed: Seed) -> None:
     judged.like_live(seed)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the engine's folders are root's")
 @pytest.mark.parametrize("seed", SEEDS)
-def test_commits_are_made_of_what_changed(judged: Judged, seed: int) -> None:
+def test_commits_are_made_of_what_changed(judged: Judged, seed: Seed) -> None:
     """A container that was never started since the engine came up has no folder that could be found, and no work."""
     assert judged.of(seed).by_engine == 0
 

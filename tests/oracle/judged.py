@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.oracle.directed import Seed
 from tests.oracle.oracle import Oracle, Verdict
 
 _AT_A_TIME = 3  # much of it is waiting for an engine
@@ -16,23 +17,23 @@ _AT_A_TIME = 3  # much of it is waiting for an engine
 class Judged:
     """Verdicts of one oracle."""
 
-    def __init__(self, oracle: Oracle, verdicts: dict[int, Future[Verdict]], *, docker_is_right: bool) -> None:
+    def __init__(self, oracle: Oracle, verdicts: dict[Seed, Future[Verdict]], *, docker_is_right: bool) -> None:
         self.oracle = oracle
         self._verdicts = verdicts
         self._docker_is_right = docker_is_right
 
-    def of(self, seed: int) -> Verdict:
+    def of(self, seed: Seed) -> Verdict:
         """The one on that seed, as soon as it is there."""
         return self._verdicts[seed].result()
 
-    def like_docker(self, seed: int) -> None:
+    def like_docker(self, seed: Seed) -> None:
         """Assert that all is kept that Docker keeps; and, so that this says something, that Docker keeps it."""
         verdict = self.of(seed)
         if self._docker_is_right:
             assert not verdict.docker_unlike_live, verdict.report(verdict.docker_unlike_live)
         assert not verdict.unlike_docker, verdict.report(verdict.unlike_docker)
 
-    def like_live(self, seed: int) -> None:
+    def like_live(self, seed: Seed) -> None:
         """Assert that all is kept, also what Docker drops; where the engine made the commits, that is not to be had."""
         verdict = self.of(seed)
         if verdict.by_engine and verdict.unlike_live:

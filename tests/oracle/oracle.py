@@ -23,7 +23,8 @@ from docker.errors import DockerException
 from tests.integration import migration
 from tests.integration.migration import Desk
 from tests.oracle import image as images, journal, showing, trees
-from tests.oracle.sequences import Operation, Phase, Turn, sequence, told
+from tests.oracle.directed import Seed, phases_of
+from tests.oracle.sequences import Operation, Phase, Turn, told
 from tests.oracle.trees import Facts, Tree
 
 PLACES = ("/etc", "/opt", "/root", "/srv", "/usr/local", "/usr/share", "/var", "/work")
@@ -48,7 +49,7 @@ cap_add = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD", "SETFCAP"]
 class Verdict:
     """What became of a sequence. `unlike_docker` and `unlike_live` are differences, each behind the commit it is in."""
 
-    seed: int
+    seed: Seed
     unlike_docker: list[str] = field(default_factory=list)
     unlike_live: list[str] = field(default_factory=list)
     docker_unlike_live: list[str] = field(default_factory=list)
@@ -60,7 +61,7 @@ class Verdict:
     def report(self, lines: Sequence[str]) -> str:
         """Differences, with all that led to them, and what could not be done of it."""
         failed = (f"{name}: {times} times {error}" for (name, error), times in self.outcomes.items() if error)
-        return "\n".join((f"seed {self.seed}", *lines, told(sequence(self.seed)), *failed))
+        return "\n".join((f"seed {self.seed}", *lines, told(phases_of(self.seed)), *failed))
 
 
 @dataclass
@@ -82,12 +83,12 @@ class Oracle:
                 found += [f"{made}: {wrong}" for wrong in (journal.torn(json.loads(said)),) if wrong]
         return found if run.numbers else run.verdict.failed_in_a_rush
 
-    def judge(self, seed: int, phases: Sequence[Phase] | None = None) -> Verdict:
+    def judge(self, seed: Seed, phases: Sequence[Phase] | None = None) -> Verdict:
         """Work off the sequence of a seed, and look at each commit."""
         verdict = Verdict(seed)
         with self._running() as identity:
             run = _Run(self.desk, identity, verdict)
-            for phase in sequence(seed) if phases is None else phases:
+            for phase in phases_of(seed) if phases is None else phases:
                 run.phase(phase)
         return verdict
 
