@@ -32,7 +32,7 @@ def judged(
     name = image.build(engine, host_image, secrets.token_hex(4))
     try:
         folder = tmp_path_factory.mktemp("oracle")
-        with oracle_in(folder, engine, name, {}) as oracle, judging(oracle, request) as judged:
+        with oracle_in(folder, engine, name) as oracle, judging(oracle, request) as judged:
             yield judged
     finally:
         engine.images.remove(name, force=True)

@@ -30,7 +30,7 @@ def main() -> int:
     try:
         with (
             tempfile.TemporaryDirectory(prefix="oracle-") as folder,
-            oracle_in(Path(folder), engine, name, {}) as oracle,
+            oracle_in(Path(folder), engine, name) as oracle,
         ):
 
             def findings(phases: _Phases, seed: Seed) -> list[str]:
