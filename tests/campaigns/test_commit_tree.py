@@ -7,7 +7,6 @@ that it does; `ORACLE_SEEDS=17:18` does it again.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,7 +16,6 @@ import pytest
 from tests.campaigns.oracles import oracle_on
 from tests.hosts import SharedHost, SidHost
 from tests.hosts.host import ImageStore
-from tests.oracle import image
 from tests.oracle.directed import DIRECTED, Seed
 from tests.oracle.judged import Judged, judging
 from tests.oracle.oracle import oracle_in
@@ -33,14 +31,6 @@ CASES: list[tuple[str, Seed]] = [
     *((where, seed) for where in WHERE[1:] for seed in ON_HOSTS),
 ]
 seeds = pytest.mark.parametrize(("where", "seed"), CASES, ids=[f"{where}-{seed}-" for where, seed in CASES])
-
-
-@pytest.fixture(scope="session")
-def oracle_image(engine: docker.DockerClient, host_image: str) -> Iterator[str]:
-    """The image that the bottles are started from."""
-    name = image.build(engine, host_image, secrets.token_hex(4))
-    yield name
-    engine.images.remove(name, force=True)
 
 
 @pytest.fixture(scope="session")

@@ -7,13 +7,11 @@ those run that are asked for: `-k "165 or 186"` takes 20 s.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 
 import docker
 import pytest
 
-from tests.oracle import image
 from tests.oracle.directed import DIRECTED, Seed
 from tests.oracle.judged import Judged, judging
 from tests.oracle.oracle import oracle_in
@@ -25,17 +23,13 @@ SEEDS: tuple[Seed, ...] = (*DIRECTED, 22, 36, 63, 107, 114, 164, 165, 174, 186, 
 def judged(
     request: pytest.FixtureRequest,
     engine: docker.DockerClient,
-    host_image: str,
+    oracle_image: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Judged]:
     """What becomes of the seeds on the engine in force."""
-    name = image.build(engine, host_image, secrets.token_hex(4))
-    try:
-        folder = tmp_path_factory.mktemp("oracle")
-        with oracle_in(folder, engine, name) as oracle, judging(oracle, request) as judged:
-            yield judged
-    finally:
-        engine.images.remove(name, force=True)
+    folder = tmp_path_factory.mktemp("oracle")
+    with oracle_in(folder, engine, oracle_image) as oracle, judging(oracle, request) as judged:
+        yield judged
 
 
 @pytest.mark.parametrize("seed", SEEDS)
