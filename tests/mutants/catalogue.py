@@ -85,6 +85,25 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     *_in("migrate/bundle/file.py", "store/test_durability", ("a bundle is named unsynced", "os.fsync(", "int(")),
     # --- what a commit of changes says ---
+    *_in(
+        "bottle/trees/delta.py",
+        "trees/test_delta",
+        (
+            "what was changed as the index was taken is what it was",
+            "        elif was != now or certain_from(now.ctime) >= synced_at or now.inode in linked:\n",
+            "        elif was != now or now.inode in linked:\n",
+        ),
+    ),
+    *_in(
+        "bottle/trees/reader.py",
+        "trees/test_snapshot",
+        ("holes that were filled are told", "        self.sparse.discard(facts.st_ino)\n", ""),
+        (
+            "what is gone lacks something",
+            "                if entry.inode in left and (entry.is_folder or stat.S_ISREG(entry.mode)):\n",
+            "                if entry.inode in left:\n",
+        ),
+    ),
     *_in_commits(
         "bottle/trees/delta.py",
         (
