@@ -150,12 +150,17 @@ class Snapshot:
         )
 
     def flagged(self) -> Mapping[str, tuple[str, ...]]:
-        """The flags of what was read, by path, which no layer can hold."""
-        return {os.fsdecode(b"/" + path): flags for path, flags in self._lost.flagged.items()}
+        """The flags of what was read and is in the commit, by path, which no layer can hold."""
+        lost = self._lost.flagged
+        return {path: lost[inode] for path, inode in self._lacking() if inode in lost}
 
     def sparse(self) -> tuple[str, ...]:
-        """What was read of sparse files, whose holes are written out."""
-        return tuple(os.fsdecode(b"/" + path) for path in self._lost.sparse)
+        """What was read of sparse files, and is in the commit with their holes written out."""
+        return tuple(path for path, inode in self._lacking() if inode in self._lost.sparse)
+
+    def _lacking(self) -> Iterator[tuple[str, int]]:
+        assert self._still is not None
+        return ((os.fsdecode(b"/" + path), inode) for path, inode in self._lost.still_there(self._still.folders()))
 
     def written(self) -> int:
         """Bytes that the container has written since it was made."""

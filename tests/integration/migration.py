@@ -98,6 +98,13 @@ class Desk:
             capture_output=True, timeout=300, check=False, **options,
         )  # fmt: skip
 
+    def program(self, path: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
+        """Run a program of the tests that needs nothing but bottle and Python."""
+        return subprocess.run(
+            [sys.executable, str(path), *words], cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL,
+            capture_output=True, timeout=300, check=False,
+        )  # fmt: skip
+
     @contextmanager
     def running(self, *words: str) -> Iterator[subprocess.Popen[str]]:
         """The real command as it runs; it is waited for."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,13 +14,14 @@ from hypothesis import given, strategies as st
 
 from bottle.errors import TreeUnfit
 from bottle.layers import NewLayer
-from bottle.trees import snapshot as module, walk
+from bottle.trees import reader, snapshot as module, walk
 from bottle.trees.snapshot import Index, Snapshot
 from bottle.trees.source import DirectReader
 from tests.support.layering import View, content, laid
 from tests.unit.trees.test_delta import STEPS, whole, work
 
 Steps = list[tuple[str, bytes, bytes]]
+_FLAGS = {0o640: ("no dump",)}  # by the mode of a file, as not every filesystem has flags
 
 
 @pytest.fixture(autouse=True)
@@ -166,6 +168,31 @@ def test_holes_are_told(tmp_path: Path) -> None:
         snapshot.read_still()
         assert snapshot.sparse() == ("/sparse",)
         assert snapshot.flagged() == {}
+
+
+def test_what_is_lost_is_told_only_of_what_the_commit_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    top, scratch = tmp_path / "top", tmp_path / "scratch"
+    (top / "old").mkdir(parents=True)
+    scratch.mkdir()
+    for name in ("deleted", "filled", "replaced", "stays", "old/moved"):
+        with (top / name).open("wb") as file:
+            file.truncate(8 << 20)
+    (top / "stays").chmod(0o640)
+    monkeypatch.setattr(
+        reader, "flags_of", lambda descriptor: _FLAGS.get(stat.S_IMODE(os.fstat(descriptor).st_mode), ())
+    )
+    with Snapshot(top, "c", None, scratch) as snapshot:
+        snapshot.read_ahead(snapshot.look_ahead(), pytest.fail)
+        (top / "deleted").unlink()
+        (top / "filled").write_bytes(b"x")
+        (top / "replaced").unlink()
+        (top / "replaced").symlink_to("nowhere")
+        (top / "old").rename(top / "new")
+        (top / "late").touch(0o640)
+        snapshot.read_still()
+        assert sorted(snapshot.sparse()) == ["/new/moved", "/stays"]
+        assert snapshot.flagged() == {"/stays": ("no dump",), "/late": ("no dump",)}
+        snapshot.last_layer()
 
 
 def test_a_filesystem_whose_times_do_not_tell_everything_is_none_for_this(
