@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 from bottle.errors import HelperLost, StateDamaged, TreeUnfit
 from bottle.helper.deltas import packed, split
-from bottle.helper.frames import PIECE, Kind, as_path, as_text
+from bottle.helper.frames import PIECE, Kind, as_text
 from bottle.helper.session import HelperSession, Stream
+from bottle.helper.shortfall import shortfall, take
 from bottle.trees.delta import FolderDelta
 from bottle.trees.index import Folder, read_folders
 from bottle.trees.reader import Lost, Member
@@ -60,7 +61,7 @@ class HelperTree:
         """As `TreeReader.members`."""
         parts = packed(deltas)
         with self._session() as session:
-            session.begin("members", self._given)
+            session.begin("members", {**self._given, "lost": shortfall(lost)})
             while True:
                 match session.next():
                     case (Kind.WANT, _):
@@ -68,7 +69,7 @@ class HelperTree:
                     case (Kind.MEMBER, data):
                         yield _member(session, data)
                     case (Kind.ANSWER, data):
-                        _take(lost, data)
+                        take(lost, json.loads(data))
                         return
                     case _:
                         raise HelperLost("what the helper container answers is no member")
@@ -112,10 +113,3 @@ def _chunks(session: HelperSession, first: bytes, size: int) -> Iterator[bytes]:
         if kind is not Kind.DATA or len(data) > size:
             raise TreeUnfit("what the helper container answers is not the file that it began with")
 
-
-def _take(lost: Lost, answer: bytes) -> None:
-    """What a tar does not hold of the files that the helper has read."""
-    found = json.loads(answer)
-    lost.flagged.update({as_path(path): tuple(flags) for path, flags in found["flagged"].items()})
-    lost.sparse.update(dict.fromkeys(map(as_path, found["sparse"])))
-    lost.omitted.update((as_path(folder), as_path(name)) for folder, name in found["omitted"])

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from bottle.helper.deltas import head_of, unpacked
-from bottle.helper.frames import Kind, as_path, as_text, cut
+from bottle.helper.frames import Kind, as_path, cut
 from bottle.helper.server import Call, Handler
+from bottle.helper.shortfall import shortfall, take
 from bottle.trees import walk
 from bottle.trees.index import write_folders
 from bottle.trees.reader import Lost, Member, members
@@ -36,16 +37,13 @@ def _folders(call: Call) -> None:
 
 def _members(call: Call) -> dict[str, Any]:
     lost = Lost()
+    take(lost, call.given["lost"])
     for member in members(_place(call), unpacked(call.parts()), lost):
         first, *others = _pieces(member)
         call.send(Kind.MEMBER, first)
         for piece in others:
             call.send(Kind.DATA, piece)
-    return {
-        "flagged": {as_text(path): list(flags) for path, flags in lost.flagged.items()},
-        "sparse": [as_text(path) for path in lost.sparse],
-        "omitted": [[as_text(folder), as_text(name)] for folder, name in lost.omitted],
-    }
+    return shortfall(lost)
 
 
 def _pieces(member: Member) -> Iterator[bytes]:

@@ -22,7 +22,9 @@ _BROUGHT = "came with a move that did not end here; the bottle is not known here
 def plan_prune(facts: GarbageFacts) -> PrunePlan:
     """Decide. Containers first, as they hold on to images and volumes; bottles that moved away last."""
     found = [
-        verdict for each in (_containers, _tags, _images, _built, _volumes, _folders, _moved) for verdict in each(facts)
+        verdict
+        for each in (_containers, _tags, _images, _parts, _built, _volumes, _folders, _moved)
+        for verdict in each(facts)
     ]
     return PrunePlan(
         garbage=tuple(each for each in found if isinstance(each, Garbage)),
@@ -83,6 +85,28 @@ def _images(facts: GarbageFacts) -> Findings:
                 why="a commit that was cut short, in no history" if image.tags else "without a name, in no history",
                 size=added(image.diff_ids, facts.sizes),
                 consent=bottle is None or not image.tags,
+                nobodys=identity if bottle is None else None,
+            )
+
+
+def _parts(facts: GarbageFacts) -> Findings:
+    """First layers of commits that were cut short; of a bottle that is known, its next command clears them too."""
+    for image in reversed(facts.parts):  # each stands on the one before it
+        identity = next(filter(None, map(_of_tag, image.tags)), None)
+        bottle = facts.bottles.get(identity) if identity is not None else None
+        name = image.tags[0] if image.tags else image.id[:19]
+        if bottle is not None and (bottle.busy or bottle.nonce is not None):
+            yield Kept(name=name, why="first layers of a commit in flight, or of one that the next command clears away")
+        elif image.created_at is None or _is_young(facts, image.created_at):
+            yield Kept(name=name, why="another run may be making a commit of it now")
+        else:
+            yield Garbage(
+                kind=GarbageKind.IMAGE,
+                ref=image.tags[0] if image.tags else image.id,
+                name=name,
+                why="first layers of a commit that was cut short",
+                size=added(image.diff_ids, facts.sizes),
+                consent=bottle is None,
                 nobodys=identity if bottle is None else None,
             )
 
