@@ -61,7 +61,9 @@ _UNSEEN = (
 _CAPABILITY = "security.capability"
 _ACL = "system.posix_acl_"
 # Of overlay's own making, and SELinux's label, which each host gives as it sees fit.
-_NOT_THE_AGENTS = ("trusted.overlay.", "user.overlay.", "security.selinux")
+# A rootless engine's overlay writes as a user (Linux, fs/overlayfs/overlayfs.h); all else under that name is anybody's.
+_BY_USER = ("opaque", "redirect", "origin", "impure", "nlink", "upper", "uuid", "metacopy", "protattr", "whiteout")
+_NOT_THE_AGENTS = ("trusted.overlay.", *(f"user.overlay.{name}" for name in _BY_USER), "security.selinux")
 _SHOWN = 5
 _HOLES = 1 << 20  # bytes that a file must have in holes to be called sparse: small files end in the middle of a block
 _CANNOT_OPEN = {errno.EACCES, errno.EPERM, errno.ELOOP, errno.EINVAL}

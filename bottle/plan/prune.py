@@ -15,7 +15,7 @@ from bottle.naming import LABEL_IDENTITY, LABEL_NONCE, LABEL_SCHEMA, Identity
 from bottle.plan.garbage import Area, BottleFacts, FolderFacts, Garbage, GarbageFacts, GarbageKind, Kept, PrunePlan
 from bottle.plan.sizes import added
 
-_HELPER = re.compile(r"bottle-(?:check|read|verify|fill)-[0-9a-f]{12}")
+_HELPER = re.compile(r"bottle-(?:check|read|verify|fill|help)-[0-9a-f]{12}")
 _BROUGHT = "came with a move that did not end here; the bottle is not known here"
 
 

@@ -298,8 +298,9 @@ class BottleState:
         with writing(self.path):
             recover_tree(self.transcript)
             tree.discard(self.path / f"{TRANSCRIPT}.new")
-            for left in (*self.path.glob(".*.tmp"), *self.path.glob(f"{REQUESTS}/.*.tmp")):
-                left.unlink()
+            for folder in (self.path, self.path / REQUESTS, self.path / TREES):
+                for left in folder.glob(".*.tmp"):
+                    left.unlink()
             for note in (temporary.OUTSIDE, temporary.PLACED):  # of an import that came to its end
                 (self.path / note).unlink(missing_ok=True)
 

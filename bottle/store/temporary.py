@@ -57,6 +57,7 @@ BESIDE = (
 TEMPORARY = (
     WRITING,
     _temporary(WRITING.name, "state/ID/requests", "a request that is being written", ClearedBy.SETTLING),
+    _temporary(r"\.[0-9]+\.tmp", "state/ID/trees", "an index that is being written", ClearedBy.SETTLING),
     _temporary(WRITING.name, ".", "the file host-id, being written", ClearedBy.PRUNE),
     _temporary(WRITING.name, "arrived", "the moves that arrived, being written", ClearedBy.PRUNE),
     _temporary(r".+\.new", "arrived", "the moves that arrived, being written by register.sh", ClearedBy.PRUNE),

@@ -11,7 +11,7 @@ from bottle.errors import TreeUnfit
 ACL, DEFAULT_ACL = b"system.posix_acl_access", b"system.posix_acl_default"
 NONE: Mapping[bytes, bytes] = {}
 
-_OVERLAY = ("trusted.overlay.", "user.overlay.")
+_OVERLAY = "trusted.overlay."  # user.overlay. are anybody's, where overlay is mounted by root
 _ELSEWHERE = ("redirect", "metacopy")  # the content is not here, but below (Linux, overlayfs.rst)
 _CAPABILITY = "security.capability"
 _SECURITY = "security."  # labels of a host's own policies, but for the capability

@@ -15,7 +15,7 @@ from bottle.files.opentree import OpenTree
 from bottle.files.regular import OPEN_FILE
 from bottle.trees.attributes import DEFAULT_ACL, NONE, attributes_of, own_acls
 from bottle.trees.delta import FolderDelta
-from bottle.trees.index import Entry
+from bottle.trees.index import Entry, Folder
 from bottle.trees.member import FILE, FOLDER, HARD_LINK, SYMLINK, head, join, kind_of, marks, padding
 
 _PIECE = 1 << 20
@@ -38,22 +38,36 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """What a tar does not hold of the files that were read: flags, by path, and the holes of sparse ones.
+    """What a tar does not hold of the files that were read, by inode: flags, and the holes of sparse ones.
 
-    `omitted` is what was not read, as it was something else by then, or gone: folder and name, empty for the folder and
-    all that is in it.
+    What is read once more is as it was found then. `omitted` is what was not read, as it was something else by then, or
+    gone: folder and name, empty for the folder and all that is in it.
     """
 
-    flagged: dict[bytes, tuple[str, ...]] = field(default_factory=dict)
-    sparse: dict[bytes, None] = field(default_factory=dict)
+    flagged: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    sparse: set[int] = field(default_factory=set)
     omitted: set[tuple[bytes, bytes]] = field(default_factory=set)
 
-    def see(self, path: bytes, descriptor: int, facts: os.stat_result) -> None:
+    def see(self, descriptor: int, facts: os.stat_result) -> None:
         """One more file or folder, which is open."""
+        self.flagged.pop(facts.st_ino, None)
+        self.sparse.discard(facts.st_ino)
         if flags := flags_of(descriptor):
-            self.flagged[path] = flags
+            self.flagged[facts.st_ino] = flags
         if stat.S_ISREG(facts.st_mode) and facts.st_size - 512 * facts.st_blocks > _HOLES:
-            self.sparse[path] = None
+            self.sparse.add(facts.st_ino)
+
+    def still_there(self, folders: Iterable[Folder]) -> Iterator[tuple[bytes, int]]:
+        """Of the files and folders that lack something, those in an index: path and inode, once each.
+
+        What has become something else since it was read may have the inode of what is gone, but was read itself.
+        """
+        left = self.sparse | self.flagged.keys()
+        for folder in folders if left else ():
+            for entry in folder.entries():
+                if entry.inode in left and (entry.is_folder or stat.S_ISREG(entry.mode)):
+                    left.discard(entry.inode)
+                    yield join(folder.path, entry.name), entry.inode
 
 
 def members(top: Path, deltas: Iterable[FolderDelta], lost: Lost) -> Iterator[Member]:
@@ -74,7 +88,7 @@ def members(top: Path, deltas: Iterable[FolderDelta], lost: Lost) -> Iterator[Me
                 continue
             if delta.entry is not None:
                 attributes = attributes_of(folder)
-                lost.see(delta.path, folder, facts)
+                lost.see(folder, facts)
                 if DEFAULT_ACL in attributes:
                     passing_on.add(delta.path)
                 given = delta.path.rpartition(b"/")[0] in passing_on
@@ -166,7 +180,7 @@ def _file(folder: int, path: bytes, entry: Entry, lost: Lost, *, given: bool) ->
         if facts.st_ino != entry.inode:
             os.close(descriptor)
             return None
-        lost.see(join(path, entry.name), descriptor, facts)
+        lost.see(descriptor, facts)
         _wait_for_writer(descriptor)
         attributes = attributes_of(descriptor)
         if given:

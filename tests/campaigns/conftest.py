@@ -12,10 +12,19 @@ import pytest
 from tests.campaigns.bench import LIFE, MANIFEST, STRUCK, TOOLS, Bench
 from tests.hosts import DockerHost
 from tests.integration import migration
-from tests.integration.conftest import base_image, classic_host, engine, host_image, make_host, run_id, wheel
+from tests.integration.conftest import (
+    base_image,
+    classic_host,
+    engine,
+    host_image,
+    make_host,
+    oracle_image,
+    run_id,
+    wheel,
+)
 from tests.integration.smallimage import build_small
 
-__all__ = ["base_image", "classic_host", "engine", "host_image", "make_host", "run_id", "wheel"]
+__all__ = ["base_image", "classic_host", "engine", "host_image", "make_host", "oracle_image", "run_id", "wheel"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -7,39 +7,30 @@ that it does; `ORACLE_SEEDS=17:18` does it again.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import docker
 import pytest
-from testcontainers.core.container import DockerContainer
 
-from bottle.runtime import default_runtime
-from tests.hosts import SharedHost
+from tests.campaigns.oracles import oracle_on
+from tests.hosts import SharedHost, SidHost
 from tests.hosts.host import ImageStore
-from tests.oracle import image
+from tests.oracle.directed import DIRECTED, Seed
 from tests.oracle.judged import Judged, judging
 from tests.oracle.oracle import oracle_in
 
 pytestmark = pytest.mark.campaign
 _FIRST, _END = (int(each) for each in os.environ.get("ORACLE_SEEDS", "1000:1300").split(":"))
 SEEDS = range(_FIRST, _END)
-ON_HOSTS = SEEDS[::5]  # of their engines less is visible from here, so each takes longer
-CASES = [
+ON_HOSTS = SEEDS[::5]  # each takes longer there
+WHERE = ("here", "classic", "containerd", "sid")
+CASES: list[tuple[str, Seed]] = [
+    *((where, name) for where in WHERE for name in DIRECTED),
     *(("here", seed) for seed in SEEDS),
-    *(("classic", seed) for seed in ON_HOSTS),
-    *(("containerd", seed) for seed in ON_HOSTS),
+    *((where, seed) for where in WHERE[1:] for seed in ON_HOSTS),
 ]
 seeds = pytest.mark.parametrize(("where", "seed"), CASES, ids=[f"{where}-{seed}-" for where, seed in CASES])
-
-
-@pytest.fixture(scope="session")
-def oracle_image(engine: docker.DockerClient, host_image: str) -> Iterator[str]:
-    """The image that the bottles are started from."""
-    name = image.build(engine, host_image, secrets.token_hex(4))
-    yield name
-    engine.images.remove(name, force=True)
 
 
 @pytest.fixture(scope="session")
@@ -51,34 +42,22 @@ def here(
 ) -> Iterator[Judged]:
     """What becomes of the seeds on the engine in force."""
     folder = tmp_path_factory.mktemp("here")
-    with oracle_in(folder, engine, oracle_image, {}) as oracle, judging(oracle, request, where="here") as judged:
+    with oracle_in(folder, engine, oracle_image) as oracle, judging(oracle, request, where="here") as judged:
         yield judged
 
 
-class _Host(SharedHost):
-    """One that has what bottle keeps of what runs on this machine, too."""
-
-    def _furnish(self, container: DockerContainer) -> None:
-        super()._furnish(container)
-        folder = str(default_runtime())
-        container.with_volume_mapping(folder, folder, "rw")
-
-
 @contextmanager
-def _on_host(store: ImageStore, request: pytest.FixtureRequest) -> Iterator[Judged]:
-    image = request.getfixturevalue("oracle_image")
+def _on_host(
+    store: ImageStore, request: pytest.FixtureRequest, kind: type[SharedHost] = SharedHost
+) -> Iterator[Judged]:
+    image, wheel, run_id = (request.getfixturevalue(name) for name in ("oracle_image", "wheel", "run_id"))
     folder = request.getfixturevalue("tmp_path_factory").mktemp(store)
-    with _Host(folder, store, run_id=request.getfixturevalue("run_id")) as host:
-        host.load_image(image)
-        client = docker.DockerClient(host.environment["DOCKER_HOST"], timeout=600)
-        try:
-            with (
-                oracle_in(host.shared / "desk", client, image, host.environment) as oracle,
-                judging(oracle, request, where=store) as judged,
-            ):
-                yield judged
-        finally:
-            client.close()
+    with (
+        kind(folder, store, run_id=run_id) as host,
+        oracle_on(host, wheel, image) as oracle,
+        judging(oracle, request, where=request.fixturename) as judged,
+    ):
+        yield judged
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +74,13 @@ def containerd(request: pytest.FixtureRequest) -> Iterator[Judged]:
         yield judged
 
 
+@pytest.fixture(scope="session")
+def sid(request: pytest.FixtureRequest) -> Iterator[Judged]:
+    """What becomes of them on the Docker of Debian sid with the containerd image store."""
+    with _on_host("containerd", request, SidHost) as judged:
+        yield judged
+
+
 @pytest.fixture
 def judged(request: pytest.FixtureRequest, where: str) -> Judged:
     """The verdicts there."""
@@ -104,15 +90,20 @@ def judged(request: pytest.FixtureRequest, where: str) -> Judged:
 
 
 @seeds
-def test_a_commit_keeps_what_docker_keeps(judged: Judged, seed: int) -> None:
+def test_a_commit_keeps_what_docker_keeps(judged: Judged, seed: Seed) -> None:
     judged.like_docker(seed)
 
 
 @seeds
-def test_a_commit_keeps_what_docker_drops(judged: Judged, seed: int) -> None:
+def test_a_commit_keeps_what_docker_drops(judged: Judged, seed: Seed) -> None:
     judged.like_live(seed)
 
 
-@pytest.mark.parametrize("where", ["here", "classic", "containerd"])
+@seeds
+def test_commits_are_made_of_what_changed(judged: Judged, seed: Seed) -> None:
+    assert judged.of(seed).by_engine == 0
+
+
+@pytest.mark.parametrize("where", WHERE)
 def test_a_commit_is_what_was_there_at_one_moment(judged: Judged) -> None:
     assert judged.oracle.torn(commits=40) == []

@@ -18,6 +18,7 @@ from tests.hosts import DockerHost, ensure_base_image, ensure_host_image, new_ru
 from tests.integration import migration
 from tests.integration.migration import Desk
 from tests.integration.smallimage import build_small
+from tests.oracle import image as oracle
 from tests.support.distribution import build
 
 NO_ENGINE = """\
@@ -124,6 +125,14 @@ def agents(engine: docker.DockerClient, small_base: str) -> Iterator[str]:
     migration.build_image(engine, small_base)
     yield migration.IMAGE
     engine.images.remove(migration.IMAGE, force=True)
+
+
+@pytest.fixture(scope="session")
+def oracle_image(engine: docker.DockerClient, host_image: str) -> Iterator[str]:
+    """The image of the bottles that the oracle judges."""
+    name = oracle.build(engine, host_image, secrets.token_hex(4))
+    yield name
+    engine.images.remove(name, force=True)
 
 
 @pytest.fixture(scope="session")

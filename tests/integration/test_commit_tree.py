@@ -7,49 +7,44 @@ those run that are asked for: `-k "165 or 186"` takes 20 s.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 
 import docker
 import pytest
 
-from tests.oracle import image
+from tests.oracle.directed import DIRECTED, Seed
 from tests.oracle.judged import Judged, judging
 from tests.oracle.oracle import oracle_in
 
-SEEDS = (22, 36, 63, 107, 114, 164, 165, 174, 186, 259)
+SEEDS: tuple[Seed, ...] = (*DIRECTED, 22, 36, 63, 107, 114, 164, 165, 174, 186, 259)
 
 
 @pytest.fixture(scope="module")
 def judged(
     request: pytest.FixtureRequest,
     engine: docker.DockerClient,
-    host_image: str,
+    oracle_image: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Judged]:
     """What becomes of the seeds on the engine in force."""
-    name = image.build(engine, host_image, secrets.token_hex(4))
-    try:
-        folder = tmp_path_factory.mktemp("oracle")
-        with oracle_in(folder, engine, name, {}) as oracle, judging(oracle, request) as judged:
-            yield judged
-    finally:
-        engine.images.remove(name, force=True)
+    folder = tmp_path_factory.mktemp("oracle")
+    with oracle_in(folder, engine, oracle_image) as oracle, judging(oracle, request) as judged:
+        yield judged
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_commit_keeps_what_docker_keeps(judged: Judged, seed: int) -> None:
+def test_a_commit_keeps_what_docker_keeps(judged: Judged, seed: Seed) -> None:
     judged.like_docker(seed)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_commit_keeps_what_docker_drops(judged: Judged, seed: int) -> None:
+def test_a_commit_keeps_what_docker_drops(judged: Judged, seed: Seed) -> None:
     judged.like_live(seed)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the engine's folders are root's")
 @pytest.mark.parametrize("seed", SEEDS)
-def test_commits_are_made_of_what_changed(judged: Judged, seed: int) -> None:
+def test_commits_are_made_of_what_changed(judged: Judged, seed: Seed) -> None:
     """A container that was never started since the engine came up has no folder that could be found, and no work."""
     assert judged.of(seed).by_engine == 0
 

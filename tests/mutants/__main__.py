@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
-from tests.mutants.catalogue import MUTANTS
+from tests.mutants.catalogue import MUTANTS, ORACLE
 from tests.mutants.mutant import Mutant, Verdict, copy_tree, passes, try_out
 
 DESCRIPTION = """\
@@ -22,7 +22,8 @@ EXAMPLE = "example: scripts/mutants --jobs 2 fsync lock     (those whose title h
 def main() -> int:
     """Try the chosen mutants; a line each on stdout, as they end."""
     options = _parse()
-    chosen = [each for each in MUTANTS if _is_chosen(each, options.words)]
+    here = [each for each in MUTANTS if (ORACLE in each.tests) is options.oracle]
+    chosen = [each for each in here if _is_chosen(each, options.words)]
     if options.list:
         for mutant in chosen:
             sys.stdout.write(f"{mutant.title}  ({mutant.file}; {' '.join(mutant.tests)})\n")
@@ -63,6 +64,7 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("words", nargs="*", metavar="WORD", help="only those whose title has one of these words")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at a time (default: cores)")
+    parser.add_argument("--oracle", action="store_true", help="those of commits instead, which need an engine")
     parser.add_argument("--list", action="store_true", help="only print them")
     return parser.parse_args()
 

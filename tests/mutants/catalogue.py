@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
+ORACLE = "tests/integration/test_commit_tree.py"
+
 
 def _in(file: str, tests: str, *faults: tuple[str, str, str]) -> tuple[Mutant, ...]:
     """Faults of one file, each a title, what stands there and what comes in its place; `tests` are unit tests."""
     names = tuple(f"tests/unit/{test}.py" for test in tests.split())
     return tuple(Mutant(title, file, old, new, names) for title, old, new in faults)
+
+
+def _in_commits(file: str, *faults: tuple[str, str, str]) -> tuple[Mutant, ...]:
+    """The same, of faults that the oracle should notice (tests/oracle), on an engine."""
+    return tuple(Mutant(title, file, old, new, (ORACLE,)) for title, old, new in faults)
 
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -77,6 +84,92 @@ MUTANTS: tuple[Mutant, ...] = (
         ("an unpause is tried once", "            if delay is None:", "            if exc:"),
     ),
     *_in("migrate/bundle/file.py", "store/test_durability", ("a bundle is named unsynced", "os.fsync(", "int(")),
+    # --- what a commit of changes says ---
+    *_in(
+        "bottle/trees/delta.py",
+        "trees/test_delta",
+        (
+            "what was changed as the index was taken is what it was",
+            "        elif was != now or certain_from(now.ctime) >= synced_at or now.inode in linked:\n",
+            "        elif was != now or now.inode in linked:\n",
+        ),
+    ),
+    *_in(
+        "bottle/trees/reader.py",
+        "trees/test_snapshot",
+        ("holes that were filled are told", "        self.sparse.discard(facts.st_ino)\n", ""),
+        (
+            "what is gone lacks something",
+            "                if entry.inode in left and (entry.is_folder or stat.S_ISREG(entry.mode)):\n",
+            "                if entry.inode in left:\n",
+        ),
+    ),
+    *_in_commits(
+        "bottle/trees/delta.py",
+        (
+            "size and mtime say whether a file has changed, and no ctime",
+            "        elif was != now or certain_from(now.ctime) >= synced_at or now.inode in linked:\n",
+            "        elif was is None or was._replace(ctime=0) != now._replace(ctime=0) or now.inode in linked:\n",
+        ),
+        (
+            "size and mtime say whether a folder has changed, and no ctime",
+            "    elif was != now or certain_from(now.ctime) >= synced_at:\n",
+            "    elif was._replace(ctime=0) != now._replace(ctime=0):\n",
+        ),
+        (
+            "a whiteout is forgotten",
+            "if (was is None and now.is_whiteout) or (was is not None and not was.is_whiteout):",
+            "if was is not None and not was.is_whiteout and now.is_socket:",
+        ),
+        (
+            "what the bottle's own layers had does not go",
+            "        if not was.is_whiteout and not was.is_socket:\n",
+            "        if was.is_whiteout and was.is_socket:\n",
+        ),
+        (
+            "a folder made anew shows what the bottle's own layers had in it",
+            "    opaque = fresh and (folder.opaque or replaces) and not covered\n",
+            "    opaque = fresh and folder.opaque and not covered\n",
+        ),
+    ),
+    *_in_commits(
+        "bottle/trees/walk.py",
+        ("what the filesystem holds is not written down", "if _libc().syncfs(descriptor) != 0:", "if not descriptor:"),
+        (
+            "an opaque mark is ignored",
+            'return OPAQUE if os.getxattr(descriptor, _OPAQUE) == b"y" else 0',
+            'return 0 if os.getxattr(descriptor, _OPAQUE) == b"y" else 0',
+        ),
+    ),
+    *_in_commits(
+        "bottle/trees/reader.py",
+        (
+            "a hard link becomes a copy",
+            "        if entry.is_linked and (first := linked.setdefault(entry.inode, name)) != name:\n",
+            '        if not name and (first := linked.setdefault(entry.inode, b"")):\n',
+        ),
+        (
+            "an ACL for what is made in a folder is given to what has none",
+            "                if DEFAULT_ACL in attributes:\n",
+            "                if attributes is None:\n",
+        ),
+    ),
+    *_in_commits(
+        "bottle/trees/survey.py",
+        (
+            "of a file that was moved by a name of its folder the other names are not told",
+            "    linked = {inode for inode, names in missing.items() if names}\n",
+            "    linked = {inode for inode, names in missing.items() if names and not inode}\n",
+        ),
+    ),
+    *_in_commits(
+        "bottle/trees/snapshot.py",
+        (
+            "what was read ahead counts before what was read still",
+            "            self._spools.insert(0, self._spools.pop())\n",
+            "",
+        ),
+    ),
     # --- the engine that is meant ---
     *_in(
         "bottle/docker_engine/endpoint.py",

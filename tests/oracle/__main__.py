@@ -14,8 +14,9 @@ import docker
 
 from tests.hosts import ensure_host_image
 from tests.oracle import image
+from tests.oracle.directed import DIRECTED, Seed, phases_of
 from tests.oracle.oracle import Verdict, oracle_in
-from tests.oracle.sequences import Phase, sequence, told
+from tests.oracle.sequences import Phase, told
 
 _Phases = tuple[Phase, ...]
 
@@ -29,14 +30,14 @@ def main() -> int:
     try:
         with (
             tempfile.TemporaryDirectory(prefix="oracle-") as folder,
-            oracle_in(Path(folder), engine, name, {}) as oracle,
+            oracle_in(Path(folder), engine, name) as oracle,
         ):
 
-            def findings(phases: _Phases, seed: int) -> list[str]:
+            def findings(phases: _Phases, seed: Seed) -> list[str]:
                 return _found(oracle.judge(seed, phases), all_facts=options.all)
 
             for seed in options.seeds:
-                phases = sequence(seed)
+                phases = phases_of(seed)
                 found = findings(phases, seed)
                 if found and options.shrink:
                     phases = _shrunk(phases, lambda each, seed=seed: bool(findings(each, seed)))
@@ -87,12 +88,16 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.oracle", description=__doc__, epilog="example: python -m tests.oracle 17 --shrink"
     )
-    parser.add_argument("seeds", nargs="+", type=int, metavar="SEED")
+    parser.add_argument("seeds", nargs="+", type=_seed, metavar="SEED", help=f"a number, or {', '.join(DIRECTED)}")
     parser.add_argument(
         "--all", action="store_true", help="also what Docker's commit drops: user xattrs, ACLs, nanoseconds"
     )
     parser.add_argument("--shrink", action="store_true", help="leave out what makes no difference, which takes minutes")
     return parser.parse_args()
+
+
+def _seed(text: str) -> Seed:
+    return text if text in DIRECTED else int(text)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Any
 
 # What the engine puts over a container's own files, or beneath them.
 NOT_ITS_OWN = frozenset(("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/mtab", "/usr/sbin/docker-init"))
-_NO_FILES_OWN = ("security.selinux", "trusted.overlay.", "user.overlay.")
+_NO_FILES_OWN = ("security.selinux", "trusted.overlay.")
 _KINDS = {
     stat.S_IFREG: "f",
     stat.S_IFDIR: "d",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,7 +23,8 @@ from docker.errors import DockerException
 from tests.integration import migration
 from tests.integration.migration import Desk
 from tests.oracle import image as images, journal, showing, trees
-from tests.oracle.sequences import Operation, Phase, Turn, sequence, told
+from tests.oracle.directed import Seed, phases_of
+from tests.oracle.sequences import Operation, Phase, Turn, told
 from tests.oracle.trees import Facts, Tree
 
 PLACES = ("/etc", "/opt", "/root", "/srv", "/usr/local", "/usr/share", "/var", "/work")
@@ -48,7 +49,7 @@ cap_add = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD", "SETFCAP"]
 class Verdict:
     """What became of a sequence. `unlike_docker` and `unlike_live` are differences, each behind the commit it is in."""
 
-    seed: int
+    seed: Seed
     unlike_docker: list[str] = field(default_factory=list)
     unlike_live: list[str] = field(default_factory=list)
     docker_unlike_live: list[str] = field(default_factory=list)
@@ -60,7 +61,7 @@ class Verdict:
     def report(self, lines: Sequence[str]) -> str:
         """Differences, with all that led to them, and what could not be done of it."""
         failed = (f"{name}: {times} times {error}" for (name, error), times in self.outcomes.items() if error)
-        return "\n".join((f"seed {self.seed}", *lines, told(sequence(self.seed)), *failed))
+        return "\n".join((f"seed {self.seed}", *lines, told(phases_of(self.seed)), *failed))
 
 
 @dataclass
@@ -73,7 +74,7 @@ class Oracle:
 
     def torn(self, commits: int) -> list[str]:
         """Commit a bottle that writes a journal meanwhile; what is wrong with which commit."""
-        with self._running() as identity:
+        with self.running() as identity:
             run = _Run(self.desk, identity, Verdict(0))
             run.tell((("journal",),))
             found = []
@@ -82,17 +83,29 @@ class Oracle:
                 found += [f"{made}: {wrong}" for wrong in (journal.torn(json.loads(said)),) if wrong]
         return found if run.numbers else run.verdict.failed_in_a_rush
 
-    def judge(self, seed: int, phases: Sequence[Phase] | None = None) -> Verdict:
+    def judge(self, seed: Seed, phases: Sequence[Phase] | None = None) -> Verdict:
         """Work off the sequence of a seed, and look at each commit."""
         verdict = Verdict(seed)
-        with self._running() as identity:
+        with self.running() as identity:
             run = _Run(self.desk, identity, verdict)
-            for phase in sequence(seed) if phases is None else phases:
+            for phase in phases_of(seed) if phases is None else phases:
                 run.phase(phase)
         return verdict
 
+    def live(self, identity: str) -> Tree:
+        """What a running bottle shows."""
+        return _Run(self.desk, identity, Verdict(0)).live()
+
+    def shown(self, image: str) -> Tree:
+        """What a container of an image shows."""
+        return _Run(self.desk, "", Verdict(0)).shown(image)
+
+    def tell(self, identity: str, operations: Sequence[Operation]) -> None:
+        """Have a running bottle do something."""
+        _Run(self.desk, identity, Verdict(0)).tell(operations)
+
     @contextmanager
-    def _running(self) -> Iterator[str]:
+    def running(self) -> Iterator[str]:
         """A new bottle."""
         self.desk.workspace.mkdir(exist_ok=True)
         identity = str(self.desk.ok("start", self.agent, "-d", "--cwd", str(self.desk.workspace))["identity"])
@@ -111,14 +124,15 @@ class Oracle:
 
 
 @contextmanager
-def oracle_in(folder: Path, engine: docker.DockerClient, image: str, environ: dict[str, str]) -> Iterator[Oracle]:
-    """A fresh desk for it; what its bottles leave in the engine is removed."""
+def oracle_in(
+    folder: Path, engine: docker.DockerClient, image: str, made: Callable[[Desk], Desk] = lambda desk: desk
+) -> Iterator[Oracle]:
+    """A fresh desk for it, or what is made of one; what its bottles leave in the engine is removed."""
     agent = f"o{secrets.token_hex(4)}"
     with migration.desk_in(folder, engine) as desk:
-        desk.environ |= environ
         manifest = _MANIFEST.format(agent=agent, image=image, serve=json.dumps(_SERVE))
         (desk.folder / "bottle.toml").write_text(manifest)
-        yield Oracle(desk, agent, image)
+        yield Oracle(made(desk), agent, image)
 
 
 @dataclass

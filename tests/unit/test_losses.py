@@ -55,12 +55,12 @@ def test_extended_attributes_and_acls_are_named_but_not_capabilities_and_overlay
     layer: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = {
-        "tool": ["user.note", "security.capability", "trusted.overlay.origin", "user.overlay.x"],
+        "tool": ["user.note", "security.capability", "trusted.overlay.origin", "user.overlay.origin", "user.overlay.x"],
         "usr": ["system.posix_acl_access", "system.posix_acl_default"],
     }
     monkeypatch.setattr(os, "listxattr", lambda path, **_: keys.get(Path(path).name, []))
     assert dropped_by_commit(layer) == (
-        "1 file with extended attributes: /usr/tool (user.note)",
+        "1 file with extended attributes: /usr/tool (user.note, user.overlay.x)",
         "1 file with an ACL: /usr",
     )
     keys["tool"] = ["security.capability"]

@@ -38,6 +38,7 @@ KNOWN = {
     "bottle-read-{secrets.token_hex(6)}": (f"bottle-read-{HEX[:12]}", "ENGINE, a container"),
     "bottle-verify-{secrets.token_hex(6)}": (f"bottle-verify-{HEX[:12]}", "ENGINE, a container"),
     "bottle-fill-{secrets.token_hex(6)}": (f"bottle-fill-{HEX[:12]}", "ENGINE, a container"),
+    "bottle-help-{secrets.token_hex(6)}": (f"bottle-help-{HEX[:12]}", "ENGINE, a container"),
     "bottle-{purpose}-{secrets.token_hex(6)}": (f"bottle-verify-{HEX[:12]}", "ENGINE, a container"),
     "$1.probe": (f".bottle-incoming-{ME}.probe", "BESIDE a workspace"),
     "$near.part": (f".bottle-incoming-{ME}.part", "BESIDE a workspace"),
@@ -47,7 +48,6 @@ KNOWN = {
     "bottle-volume-{secrets.token_hex(6)}": ("", ""),
     # What is looked for, not made.
     ".*.tmp": ("", ""),
-    "{REQUESTS}/.*.tmp": ("", ""),
     ".new": ("", ""),
     ".part": ("", ""),
     ".tmp": ("", ""),
@@ -142,14 +142,16 @@ def test_a_look_inside_is_known_to_prune(name: str) -> None:
 
 def test_what_the_next_command_is_to_clear_it_clears(world: World) -> None:
     bottle = world.start()
-    (bottle.path / "requests").mkdir(exist_ok=True)
+    for folder in ("requests", "trees"):
+        (bottle.path / folder).mkdir(exist_ok=True)
     left = [
         bottle.path / f".metadata.json.{HEX[:12]}.tmp",
         bottle.path / "requests" / f".1.json.{HEX[:12]}.tmp",
+        bottle.path / "trees" / ".3.tmp",
         bottle.path / "transcript.new",
     ]
-    for path in left[:2]:
+    for path in left[:-1]:
         path.write_text("x")
-    left[2].mkdir()
+    left[-1].mkdir()
     bottle.sweep()
     assert not any(path.exists() for path in left)
