@@ -4,22 +4,18 @@ import hashlib
 import os
 import stat
 import tarfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
-from pathlib import Path
-from typing import Self, TypeVar
 
 from bottle.diff.thing import Kind, Layer, Thing
 from bottle.errors import VerificationFailed
-from bottle.files.opentree import OpenTree
 from bottle.tar.layerpaths import AUFS, OPAQUE, WHITEOUT, below, clean
-from bottle.tar.reader import Member, TarStream
+from bottle.tar.reader import BLOCK, Member, TarStream
 from bottle.trees.delta import FolderDelta
 from bottle.trees.index import Entry
+from bottle.trees.reader import Lost
+from bottle.trees.source import TreeReader
 
-T = TypeVar("T")
-
-_PIECE = 1 << 20
 _KINDS = {
     tarfile.REGTYPE: Kind.FILE,
     tarfile.AREGTYPE: Kind.FILE,
@@ -32,7 +28,6 @@ _KINDS = {
 _MODES = {
     stat.S_IFREG: Kind.FILE,
     stat.S_IFDIR: Kind.FOLDER,
-    stat.S_IFLNK: Kind.LINK,
     stat.S_IFIFO: Kind.FIFO,
     stat.S_IFCHR: Kind.DEVICE,
     stat.S_IFBLK: Kind.DEVICE,
@@ -94,79 +89,65 @@ def with_digest(thing: Thing, content: Iterable[bytes]) -> Thing:
     return replace(thing, digest=hashed.digest())
 
 
-def layer_of_deltas(deltas: Iterable[FolderDelta], place: Path) -> Layer:
-    """What `deltas` of the folder `place` say, without digests. What is gone by now is left out. Raises OSError."""
+def layer_of_deltas(deltas: Sequence[FolderDelta], reader: TreeReader) -> Layer:
+    """What `deltas` of a folder say, without digests. A link that is gone by now is left out.
+
+    Raises OSError, or TreeUnfit.
+    """
     things: dict[str, Thing] = {}
     opaque: set[str] = set()
     gone: set[str] = set()
-    with _Place(place) as tree:
-        for delta in deltas:
-            path = os.fsdecode(delta.path)
-            if delta.entry is not None:
-                things[path] = _thing_of_entry(delta.entry, "")
-            if delta.opaque:
-                opaque.add(path)
-            gone.update(below(path, os.fsdecode(name)) for name in delta.gone)
-            for leaf in delta.leaves:
-                link = tree.link(path, leaf.name) if stat.S_ISLNK(leaf.mode) else ""
-                if link is not None:
-                    things[below(path, os.fsdecode(leaf.name))] = _thing_of_entry(leaf, link)
+    links = _read(deltas, reader, lambda _, entry: stat.S_ISLNK(entry.mode))
+    for delta in deltas:
+        path = os.fsdecode(delta.path)
+        if delta.entry is not None:
+            things[path] = _thing_of_entry(delta.entry)
+        if delta.opaque:
+            opaque.add(path)
+        gone.update(below(path, os.fsdecode(name)) for name in delta.gone)
+        for leaf in delta.leaves:
+            name = below(path, os.fsdecode(leaf.name))
+            thing = links.get(name) if stat.S_ISLNK(leaf.mode) else _thing_of_entry(leaf)
+            if thing is not None:
+                things[name] = thing
     return Layer(things=things, opaque=frozenset(opaque), gone=frozenset(gone))
 
 
-def digests_of_files(place: Path, paths: Iterable[str]) -> Mapping[str, bytes]:
-    """The digests of the content of files below `place`, of those that are there. No link is followed."""
-    with _Place(place) as tree:
-        found = {path: tree.digest(*os.path.split(path)) for path in sorted(paths)}
-    return {path: digest for path, digest in found.items() if digest is not None}
+def digests_in(deltas: Iterable[FolderDelta], reader: TreeReader, paths: Set[str]) -> Mapping[str, bytes]:
+    """The digests of the content of those files of a folder's `deltas` that are at `paths`, and are still there."""
+    found = _read(deltas, reader, lambda path, _: path in paths) if paths else {}
+    return {path: thing.digest for path, thing in found.items() if thing.digest is not None}
 
 
-class _Place:
-    """A folder that somebody writes to meanwhile: what is not there any more is None."""
+def _read(
+    deltas: Iterable[FolderDelta], reader: TreeReader, wanted: Callable[[str, Entry], bool]
+) -> Mapping[str, Thing]:
+    """What is in a folder of the leaves that are `wanted`, read as a layer of them would be."""
 
-    def __init__(self, top: Path) -> None:
-        self._top = top
-        self._tree = OpenTree(top)
+    def only() -> Iterator[FolderDelta]:
+        for delta in deltas:
+            folder = os.fsdecode(delta.path)
+            leaves = tuple(leaf for leaf in delta.leaves if wanted(below(folder, os.fsdecode(leaf.name)), leaf))
+            if leaves:
+                yield FolderDelta(path=delta.path, entry=None, leaves=leaves)
 
-    def __enter__(self) -> Self:
-        return self
+    def tar() -> Iterator[bytes]:
+        for member in reader.members(only(), Lost()):
+            yield from member.chunks
+        yield bytes(2 * BLOCK)
 
-    def __exit__(self, *_: object) -> None:
-        self._tree.close()
-
-    def link(self, folder: str, name: bytes) -> str | None:
-        """Where a symlink leads."""
-        return self._there(lambda: os.fsdecode(os.readlink(name, dir_fd=self._tree.folder(folder))))
-
-    def digest(self, folder: str, name: str) -> bytes | None:
-        """The digest of a file's content."""
-        return self._there(lambda: self._digest(below(folder, name)))
-
-    def _digest(self, path: str) -> bytes:
-        hashed = hashlib.sha256()
-        with self._tree.open(path, buffering=0) as file:
-            while piece := file.read(_PIECE):
-                hashed.update(piece)
-        return hashed.digest()
-
-    def _there(self, look: Callable[[], T]) -> T | None:
-        try:
-            return look()
-        except OSError:
-            self._tree.close()  # where it stands is not certain any more
-            self._tree = OpenTree(self._top)
-            return None
+    return layer_of_tar(TarStream(tar())).things
 
 
-def _thing_of_entry(entry: Entry, link: str) -> Thing:
+def _thing_of_entry(entry: Entry) -> Thing:
+    """All but a link."""
     kind = _MODES[stat.S_IFMT(entry.mode)]
     return Thing(
         kind=kind,
         size=entry.size if kind is Kind.FILE else 0,
-        mode=_OF_LINKS if kind is Kind.LINK else stat.S_IMODE(entry.mode),
+        mode=stat.S_IMODE(entry.mode),
         uid=entry.uid,
         gid=entry.gid,
-        link=link,
         device=(os.major(entry.device), os.minor(entry.device)) if kind is Kind.DEVICE else (0, 0),
     )
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from bottle.diff.reading import digests_of_files, layer_of_deltas, layer_of_tar
+from bottle.diff.reading import digests_in, layer_of_deltas, layer_of_tar
 from bottle.diff.thing import Kind, Thing
 from bottle.errors import VerificationFailed
 from bottle.tar.reader import TarStream
-from bottle.trees import walk
 from bottle.trees.delta import layer_delta
+from bottle.trees.source import DirectReader
 
 
 def tar_of(*members: tuple[str, bytes, bytes, str]) -> TarStream:
@@ -69,7 +69,9 @@ def test_a_folder_says_what_a_layer_of_it_would(tmp_path: Path) -> None:
     os.link(tmp_path / "d" / "file", tmp_path / "hard")
     (tmp_path / "link").symlink_to("d")
     os.mkfifo(tmp_path / "fifo", 0o600)
-    layer = layer_of_deltas(layer_delta((), walk.folders(tmp_path), 0), tmp_path)
+    reader = DirectReader(tmp_path)
+    deltas = tuple(layer_delta((), reader.folders(), 0))
+    layer = layer_of_deltas(deltas, reader)
     kinds = {path: (thing.kind, thing.size, thing.link) for path, thing in layer.things.items()}
     assert kinds == {
         "d": (Kind.FOLDER, 0, ""),
@@ -79,7 +81,9 @@ def test_a_folder_says_what_a_layer_of_it_would(tmp_path: Path) -> None:
         "fifo": (Kind.FIFO, 0, ""),
     }
     digest = hashlib.sha256(b"two").digest()
-    assert digests_of_files(tmp_path, ["hard", "gone/x", "d/file", "link", "fifo"]) == {
-        "d/file": digest,
-        "hard": digest,
-    }
+    assert digests_in(deltas, reader, {"hard", "gone/x", "d/file"}) == {"d/file": digest, "hard": digest}
+    assert digests_in(deltas, reader, {"hard", "link", "fifo"}) == {"hard": digest}
+    (tmp_path / "hard").unlink()
+    (tmp_path / "link").unlink()
+    assert digests_in(deltas, reader, {"hard"}) == {}
+    assert "link" not in layer_of_deltas(deltas, reader).things
