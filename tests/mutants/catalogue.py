@@ -877,6 +877,37 @@ MUTANTS: tuple[Mutant, ...] = (
             "if mark else text",
         ),
     ),
+    # --- what is said of a difference ---
+    *_in(
+        "bottle/diff/stack.py",
+        "diff/test_stack",
+        ("what was deleted still shows", "cut = layer.gone | layer.leaves", "cut = layer.leaves"),
+        ("an opaque folder hides nothing", "(cut | layer.opaque).__contains__", "cut.__contains__"),
+        (
+            "too little of the ground is looked at",
+            "return path in self or path in self._ways",
+            "return path in self.paths",
+        ),
+        ("a content that was not read is the same", "and before.digest is not None and", "and"),
+        ("a mode is no difference", "(each.kind, each.mode, each.uid,", "(each.kind, each.uid,"),
+    ),
+    *_in(
+        "bottle/diff/reading.py",
+        "diff/test_reading",
+        ("a hard link is empty", "thing = files.get(clean(member.link))", "thing = None"),
+    ),
+    *_in(
+        "bottle/operations/asking.py",
+        "operations/test_asking",
+        ("a link on the way is followed", "above.kind is Kind.FOLDER and folder", "folder"),
+        ("questions have no end", "            self._left -= 1\n", ""),
+    ),
+    *_in(
+        "bottle/operations/diff.py",
+        "cli/test_diff",
+        ("what is mounted is told", "(*bottle.mounted, *unanswered)", "unanswered"),
+        ("what nobody knows is told", "(*bottle.mounted, *unanswered)", "bottle.mounted"),
+    ),
     # --- what the dashboard deletes, keeps in memory and says of a move ---
     *_in(
         "bottle/dashboard/desk.py",

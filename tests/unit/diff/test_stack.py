@@ -91,11 +91,11 @@ def file(size: int, digest: bytes | None = None, **more: int) -> Thing:
 
 def test_a_content_that_was_not_read_is_asked_for_where_it_decides_and_else_is_another_one() -> None:
     same = file(3)
-    before = {"a": file(3, b"x"), "b": file(3, b"x"), "c": file(3, b"x"), "same": same, "d": FOLDER}
-    after = {"a": file(3), "b": file(4), "c": file(3, b"x"), "same": same, "d": file(3)}
+    before = {"a": file(3, b"x"), "b": file(3, b"x"), "c": file(3, b"x"), "same": same, "d": FOLDER, "e": file(2)}
+    after = {"a": file(3), "b": file(4), "c": file(3, b"x"), "same": same, "d": file(3), "e": file(2)}
     touched = Touched([Layer(things=after)])
-    assert list(undecided(before, after, touched)) == ["a"]
-    assert [each.path for each in differences(before, after, touched)] == ["/a", "/b", "/d"]
+    assert list(undecided(before, after, touched)) == ["a", "e"]
+    assert [each.path for each in differences(before, after, touched)] == ["/a", "/b", "/d", "/e"]
 
 
 def test_who_changes_a_mode_changes_no_content() -> None:
