@@ -112,4 +112,3 @@ def _chunks(session: HelperSession, first: bytes, size: int) -> Iterator[bytes]:
             kind, data = session.next()
         if kind is not Kind.DATA or len(data) > size:
             raise TreeUnfit("what the helper container answers is not the file that it began with")
-

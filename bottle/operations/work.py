@@ -4,10 +4,9 @@ import errno
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-from bottle.diff.reading import digests_of_files, layer_of_deltas
 from bottle.diff.thing import Layer
+from bottle.diff.written import digests_of_files, layer_of_deltas
 from bottle.errors import EngineError, StateDamaged, TreeUnfit
 from bottle.launch import is_below
 from bottle.model import ChangeKind, ContainerFacts
@@ -16,10 +15,10 @@ from bottle.operations.bydelta import written_by
 from bottle.operations.context import Context
 from bottle.store.state import BottleState
 from bottle.text import encodable
-from bottle.trees import walk
-from bottle.trees.delta import layer_delta
+from bottle.trees.delta import FolderDelta, layer_delta
 from bottle.trees.index import Folder
 from bottle.trees.snapshot import Index
+from bottle.trees.source import TreeReader
 
 _TRIES = 3
 _CERTAIN = 0  # of an index that holds nothing, all is certain
@@ -54,29 +53,37 @@ def work_of(context: Context, state: BottleState, container: ContainerFacts, sin
 
     Its own folder is read where it can be, else the engine is asked.
     """
-    place, _ = written_by(context, state)
-    if place is not None:
+    reader, _ = written_by(context, state)
+    if reader is not None:
         with suppress(OSError, StateDamaged, TreeUnfit):
-            if since is not None and (index := _index(state, container, place, *since)) is not None:
-                deltas = layer_delta(index.folders(), _folders(place), index.header.synced_at)
-                return _work(since[1], layer_of_deltas(deltas, place), place)
+            if since is not None and (index := _index(state, container, reader, *since)) is not None:
+                return _work(since[1], layer_delta(index.folders(), _folders(reader), index.header.synced_at), reader)
     image = context.engine.image(container.image)
     if image is None:
         raise EngineError(
             f"the image that {container.name} was made from is gone", next_step=f"docker diff {container.name}"
         )
     ground = Ground(ref=image.id, size=image.size, diff_ids=image.diff_ids, exact=True)
-    if place is not None:
+    if reader is not None:
         with suppress(OSError, TreeUnfit):
-            return _work(ground, layer_of_deltas(layer_delta((), _folders(place), _CERTAIN), place), place)
+            return _work(ground, layer_delta((), _folders(reader), _CERTAIN), reader)
     return _asked(context, container, ground)
 
 
-def _work(ground: Ground, layer: Layer, place: Path) -> Work:
-    return Work(ground=ground, layer=layer, digests=lambda paths: digests_of_files(place, paths))
+def _work(ground: Ground, changes: Iterable[FolderDelta], reader: TreeReader) -> Work:
+    deltas = tuple(changes)
+
+    def digests(paths: Iterable[str]) -> Mapping[str, bytes]:
+        with suppress(OSError, TreeUnfit):
+            return digests_of_files(paths, deltas, reader)
+        return {}
+
+    return Work(ground=ground, layer=layer_of_deltas(deltas, reader), digests=digests)
 
 
-def _index(state: BottleState, container: ContainerFacts, place: Path, number: int, ground: Ground) -> Index | None:
+def _index(
+    state: BottleState, container: ContainerFacts, reader: TreeReader, number: int, ground: Ground
+) -> Index | None:
     """The index that was kept of a commit, if it is one of this container in this folder."""
     path = state.index(number)
     if not path.exists():
@@ -84,14 +91,14 @@ def _index(state: BottleState, container: ContainerFacts, place: Path, number: i
     index = Index.open(path)
     header = index.header
     of = (header.container, header.place, header.inode, header.diff_ids)
-    return index if of == (container.id, str(place), place.stat().st_ino, ground.diff_ids) else None
+    return index if of == (container.id, str(reader.place), reader.inode(), ground.diff_ids) else None
 
 
-def _folders(place: Path) -> Iterator[Folder]:
+def _folders(reader: TreeReader) -> Iterator[Folder]:
     """What is there now. Raises OSError where folders are moved away again and again while they are looked at."""
     for left in reversed(range(_TRIES)):
         try:
-            found = list(walk.folders(place))
+            found = list(reader.folders())
         except OSError as exc:
             if exc.errno != errno.ESTALE or not left:
                 raise
