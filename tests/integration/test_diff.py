@@ -246,6 +246,8 @@ def test_on_every_store(host: DockerHost, small_base: str) -> None:
     for _ in range(4):
         answer, position = json.JSONDecoder().raw_decode(said, said.index("{", position))
         answers.append({each["path"]: each["change"] for each in answer["changes"]})
+    for made in ("/run", "/sbin"):  # by the engine, for what it mounts below them
+        answers[0].pop(made, None)
     begun = {path: change for path, change in answers[0].items() if not path.startswith("/usr/share/doc/")}
     assert begun == {
         "/etc/passwd": "changed",
