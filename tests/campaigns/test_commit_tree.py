@@ -10,11 +10,13 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import docker
 import pytest
 from testcontainers.core.container import DockerContainer
 
+from bottle.helper import python
 from bottle.runtime import default_runtime
 from tests.hosts import SharedHost
 from tests.hosts.host import ImageStore
@@ -23,6 +25,7 @@ from tests.oracle.judged import Judged, judging
 from tests.oracle.oracle import oracle_in
 
 pytestmark = pytest.mark.campaign
+HELPER_PACKAGES = ("bottle", "migrate", "zstandard")
 _FIRST, _END = (int(each) for each in os.environ.get("ORACLE_SEEDS", "1000:1300").split(":"))
 SEEDS = range(_FIRST, _END)
 ON_HOSTS = SEEDS[::5]  # of their engines less is visible from here, so each takes longer
@@ -56,12 +59,13 @@ def here(
 
 
 class _Host(SharedHost):
-    """One that has what bottle keeps of what runs on this machine, too."""
+    """One that has what bottle keeps of what runs on this machine, too, and this Python, for a helper."""
 
     def _furnish(self, container: DockerContainer) -> None:
         super()._furnish(container)
-        folder = str(default_runtime())
-        container.with_volume_mapping(folder, folder, "rw")
+        for folder in (default_runtime(), *map(Path, python.shown(HELPER_PACKAGES))):
+            if folder.parent not in {Path("/"), Path("/etc")}:  # it has a system of its own
+                container.with_volume_mapping(str(folder), str(folder), "rw" if folder == default_runtime() else "ro")
 
 
 @contextmanager
