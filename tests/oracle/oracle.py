@@ -27,6 +27,7 @@ from tests.oracle.directed import Seed, phases_of
 from tests.oracle.sequences import Operation, Phase, Turn, told
 from tests.oracle.trees import Facts, Tree
 
+BY_CHANGES = "by its changes"
 PLACES = ("/etc", "/opt", "/root", "/srv", "/usr/local", "/usr/share", "/var", "/work")
 _PYTHON = ("python3", "-B")
 _SERVE = [*_PYTHON, f"{images.FOLDER}/agent.py", "serve"]
