@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bottle.docker_engine import DockerEngine
+from bottle.helper.container import Helper
 from bottle.home import default_home
 from bottle.layers import ImageDocuments, LayerAppender, LayerSource, LayerSquasher, LayerStream, NewLayer
 from bottle.model import ImageFacts
@@ -19,6 +20,10 @@ from bottle.operations import Context
 from bottle.ports import Engine, Progress, Silent
 from bottle.runtime import default_runtime
 from bottle.store.home import StateHome
+
+# What runs in a helper container, and all that it imports but for the standard library.
+_HELPER = "migrate.image.helper"
+_HELPER_PACKAGES = ("bottle", "migrate", "zstandard")
 
 
 def make_context(
@@ -36,7 +41,8 @@ def make_context(
     state = StateHome(default_home() if home is None else home)
     engine = DockerEngine() if engine is None else engine
     progress = Silent() if progress is None else progress
-    layers = _Layers(engine)
+    helper = Helper(engine, _HELPER, _HELPER_PACKAGES)
+    layers = _Layers(engine, helper)
     return Context(
         home=state,
         engine=engine,
@@ -46,6 +52,7 @@ def make_context(
         progress=progress,
         squasher=_Squasher(engine, layers, state.path, progress),
         appender=_Appender(engine, layers, state.path),
+        helper=helper,
     )
 
 
@@ -53,18 +60,22 @@ def make_context(
 class _Layers:
     """The LayerSource of an engine, loaded when somebody reads a layer, as most commands do not.
 
-    The engine's folders, which take a fraction of the time; its archive where they are not here, or not ours to read.
+    The engine's folders, which take a fraction of the time, by ourselves or through a helper container; the engine's
+    archive where they are not here, or not to be read.
     """
 
     engine: Engine
+    helper: Helper
 
     @cached_property
     def _source(self) -> LayerSource:
         from migrate.image.engine_folders import EngineFolders  # noqa: PLC0415  (as said above)
         from migrate.image.first_that_can import FirstThatCan  # noqa: PLC0415
         from migrate.image.save_stream import SaveStreamSource  # noqa: PLC0415
+        from migrate.image.through_helper import HelperFolders  # noqa: PLC0415
 
-        return FirstThatCan(EngineFolders(self.engine), SaveStreamSource(self.engine))
+        through_helper = HelperFolders(self.engine, self.helper)
+        return FirstThatCan(EngineFolders(self.engine), through_helper, SaveStreamSource(self.engine))
 
     def image(self, ref: str) -> ImageFacts:
         return self._source.image(ref)

@@ -5,6 +5,7 @@ BottleError                 1  failed
 ├── EndedAtOnce             1
 ├── AnswerLost              1  it was done, and could not be told
 ├── TreeUnfit               1  a layer cannot be written of what has changed; caught: the engine commits
+├── HelperLost              1  no container reads the engine's folders; caught: the engine is asked
 ├── StateDamaged            1
 │   └── StateTooNew         1
 ├── UsageError              2
@@ -75,6 +76,10 @@ class AnswerLost(BottleError):
 
 class TreeUnfit(BottleError):
     """What a container has written cannot be told as a layer of what changed; it is committed another way."""
+
+
+class HelperLost(BottleError):
+    """A container that reads the engine's folders cannot be had, or has ended before it had answered."""
 
 
 class StateDamaged(BottleError):

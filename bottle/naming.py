@@ -26,6 +26,8 @@ LABEL_COMMIT = "bottle.commit"
 LABEL_NONCE = "bottle.nonce"
 LABEL_PART = "bottle.first-layers"  # the nonce of a commit of which an image is the first layers, and no more
 
+HELPER_IMAGE = "bottle_helper:latest"  # no agent's: their images' names begin with `bottle-`
+
 
 def is_agent_name(text: str) -> bool:
     """Whether `text` can name an agent, and so be part of an image's name."""

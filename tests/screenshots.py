@@ -187,6 +187,7 @@ class Scene(Desk):
                 ),
                 image="present" if number > 2 else "expired",
                 size=31_000_000 * number if number > 2 else None,
+                own=None,
                 in_force=number == 7,
                 forks=(Identity.parse("gemini-t5r1a"),) if number == 4 else (),
             )

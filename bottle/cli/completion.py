@@ -91,6 +91,17 @@ def commits(ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
 
 
 @_quiet
+def versions(ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
+    """What `diff` compares: the commits of the bottle that was named before, and what it began with, and now."""
+    name = ctx.params.get("identity")
+    if isinstance(name, str):
+        for commit in _commits(StateHome(default_home()), name):
+            yield _item(str(commit.number), commit)
+        yield CompletionItem("image", help="what it began with")
+        yield CompletionItem("now", help="its work as it is")
+
+
+@_quiet
 def agents(_ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
     """The agents of the manifest."""
     from bottle.agent.manifest import find_manifest, read_manifest  # noqa: PLC0415  (takes longer than the rest of a Tab)

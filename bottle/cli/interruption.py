@@ -21,6 +21,7 @@ LEFT = {
     "cp": "what was copied by then is there, and the rest is not",
     "commit": _NOTHING,
     "history": _NOTHING,
+    "diff": _NOTHING,
     "resume": "all its work is where it was",
     "fork": _NOTHING,
     "stop": "what has stopped is stopped, with all its work; the rest is as it was",

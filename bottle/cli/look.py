@@ -18,7 +18,8 @@ _COLUMNS = (
     Column("MADE", drop=3),
     Column("IMAGE"),
     Column("SIZE", drop=4),
-    Column("FROM", drop=5),
+    Column("OWN", drop=5),
+    Column("FROM", drop=6),
     Column("MESSAGE", cut=True),
     Column("FORKS", drop=2),
 )
@@ -51,7 +52,8 @@ def history_command(identity: str | None, form: str) -> None:
 
     IMAGE says whether it is still here: present; gone, so that it cannot be resumed from; expired, which is gone
     because the agent's `keep` said so; replaced, when its tag names something else now. SIZE is what a commit adds to
-    what it stands on.
+    what it stands on, OWN what it holds by itself: it would be free without this commit alone. Layers that another
+    commit or bottle here has too are not its own.
 
     \b
     Example:
@@ -80,6 +82,7 @@ def _row(history: History, entry: HistoryEntry) -> tuple[Cell, ...]:
         age(commit.created_at),
         Coloured(entry.image, _COLOURS.get(entry.image)),
         size(entry.size) if entry.size is not None else "-",
+        size(entry.own) if entry.own is not None else "-",
         str(commit.parent) if commit.parent is not None else first if entry == history.entries[0] else "-",
         commit.message,
         " ".join(map(str, entry.forks)),
@@ -92,7 +95,7 @@ def _history_document(history: History) -> dict[str, object]:
         "copied_from": document_of(origin) if origin is not None else None,
         "rebuild_due": history.rebuild_due,
         "commits": [
-            {**commit_document(entry.commit), **document_of(entry, "image", "size", "in_force", "forks")}
+            {**commit_document(entry.commit), **document_of(entry, "image", "size", "own", "in_force", "forks")}
             for entry in history.entries
         ],
     }

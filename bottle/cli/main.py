@@ -34,6 +34,7 @@ _COMMANDS = {
     "logs": "attach:logs",
     "commit": "commit:commit",
     "history": "look:history_command",
+    "diff": "diff:diff",
     "resume": "resume:resume",
     "fork": "fork:fork",
     "stop": "bottles:stop",
@@ -55,7 +56,7 @@ _COMMANDS = {
 # What `bottle --help` shows, in the order in which people meet it; what stands in none of them is for other programs.
 _SECTIONS = {
     "Run agents": ("init", "start", "list", "attach", "exec", "cp", "logs", "stop"),
-    "Keep their work": ("commit", "resume", "history", "fork", "inspect"),
+    "Keep their work": ("commit", "resume", "history", "diff", "fork", "inspect"),
     "Move it": ("migrate", "export", "import"),
     "Decide what they ask for": ("capability", "dashboard", "mcp"),
     "Tidy up": ("rm", "prune", "doctor", "version", "completion", "install-plugin"),

@@ -32,12 +32,12 @@ def prune(dry_run: bool, yes: bool, hours: float, form: str) -> None:
 
     Without consent go: staging that no move uses, halves of workspaces and bundles that an import, a move or an export
     left, rests of deleted bottles and of new ones that were cut short, containers that were made to look into something
-    and never ran, commits that were cut short and are in no history, and images that were built to try a request that
-    was not approved. With consent (--yes, or asked on a terminal) go: image and state of bottles that live on another
-    host now; images of a bottle that have no name, as `docker commit` makes them; volumes, builds and cut commits of
-    bottles that are not known here; and what a move that did not end had loaded or put into place. What of a bottle
-    that moved exists nowhere else, such as its other commits, is named as ONLY HERE: --yes lets it go too. Nothing else
-    is touched.
+    and never ran, commits that were cut short and are in no history, first layers of such, and images that were built
+    to try a request that was not approved. With consent (--yes, or asked on a terminal) go: image and state of bottles
+    that live on another host now; images of a bottle that have no name, as `docker commit` makes them; volumes, builds
+    and cut commits of bottles that are not known here; and what a move that did not end had loaded or put into place.
+    What of a bottle that moved exists nowhere else, such as its other commits, is named as ONLY HERE: --yes lets it go
+    too. Nothing else is touched. SIZE is what would be free.
 
     \b
     Example:

@@ -55,7 +55,12 @@ class Contents(Part):
         return int(answer.get("SizeRw") or 0)
 
     def writable_layer(self, ref: str) -> Path | None:
-        """The folder that holds what a container has written, where this process may read it.
+        """The folder that holds what a container has written, where this process may read it."""
+        upper = self.layer_folder(ref)
+        return upper if upper is not None and readable_folder(str(upper)) else None
+
+    def layer_folder(self, ref: str) -> Path | None:
+        """The same, whoever may read it; None where the engine does not tell, or is on another machine.
 
         The classic store names it. The containerd store does not, but the mount of a running container does.
         """
@@ -64,7 +69,7 @@ class Contents(Part):
             return None
         driver = (inspected.get("GraphDriver") or {}).get("Data") or {}
         upper = driver.get("UpperDir") or _upper_folder(inspected)
-        return Path(upper) if upper and readable_folder(upper) else None
+        return Path(upper) if upper else None
 
     def read_archive(self, ref: str, path: str) -> Iterator[bytes]:
         """A tar of `path` in a container, its last component being the first member."""

@@ -8,13 +8,14 @@ from bottle.docker_engine.builds import Builds
 from bottle.docker_engine.connection import Connection
 from bottle.docker_engine.containers import Containers
 from bottle.docker_engine.contents import Contents
+from bottle.docker_engine.helpers import Helpers
 from bottle.docker_engine.images import Images
 from bottle.docker_engine.volumes import Volumes
 from bottle.errors import EngineError
 from bottle.model import Endpoint, EngineInfo, NetworkFacts, Product
 
 
-class DockerEngine(Builds, Containers, Contents, Images, Volumes):
+class DockerEngine(Builds, Containers, Contents, Helpers, Images, Volumes):
     """The engine that the docker client would talk to (see `endpoint.resolve`).
 
     It connects on first use. `environment` takes the place of this process's.

@@ -20,6 +20,7 @@ from bottle.model.container import (
     ContainerFacts as ContainerFacts,
     ContainerSummary as ContainerSummary,
     EventKind as EventKind,
+    HelperSpec as HelperSpec,
     LaunchSpec as LaunchSpec,
     Mount as Mount,
     MountKind as MountKind,

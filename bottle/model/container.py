@@ -161,6 +161,23 @@ class LaunchSpec:
     hosts: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HelperSpec:
+    """A container that runs a program of this machine, to read what this process may not; nothing in it is written.
+
+    `shown` are files and folders, `folders` are folders without what is mounted below them; all of them are at the same
+    path inside. Root runs `command`, with `capabilities` and no others. `runtime` is empty for the engine's default.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    env: tuple[tuple[str, str], ...] = ()
+    shown: tuple[str, ...]
+    folders: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    runtime: str = ""
+
+
 class ChangeKind(Enum):
     """How a path of a container differs from its image."""
 

@@ -8,6 +8,8 @@ from bottle.operations.copy import (
     unpack_in as unpack_in,
 )
 from bottle.operations.describing import described as described, lineage as lineage
+from bottle.operations.diff import Compared as Compared, compare as compare
+from bottle.operations.difftext import FileCompared as FileCompared, compare_file as compare_file
 from bottle.operations.doctor import Check as Check, examine as examine, exit_code as exit_code
 from bottle.operations.firstmoments import Ended as Ended
 from bottle.operations.fork import Forked as Forked, ForkRequest as ForkRequest, fork as fork

@@ -15,7 +15,7 @@ from typing import Any, Self
 from bottle.errors import BottleError, NotFound, PreflightRefused, StateDamaged, StillPaused, TreeUnfit
 from bottle.layers import LayerAppender, NewLayer
 from bottle.losses import dropped_by_layer
-from bottle.model import CommitRecord, CommitSpec, ContainerFacts, ImageFacts, Product, Status
+from bottle.model import CommitRecord, CommitSpec, ContainerFacts, ImageFacts, Product, Status, Store
 from bottle.naming import LABEL_NONCE, LABEL_PART, Identity
 from bottle.operations.context import Context
 from bottle.operations.pause import paused
@@ -25,6 +25,7 @@ from bottle.plan.standing import kept_indexes, standing_on
 from bottle.store.state import BottleState
 from bottle.trees.index import Header
 from bottle.trees.snapshot import Index, Snapshot, write_beside
+from bottle.trees.source import DirectReader, TreeReader, can_read
 from bottle.words import size
 
 NO_COMMIT = 0  # by which number an index is kept that says no more than where a container writes
@@ -60,8 +61,8 @@ class Ground:
     index: Index | None = None
 
 
-def written_by(context: Context, state: BottleState) -> tuple[Path | None, str]:
-    """The folder of what a bottle's container has written; None where no layer can be made of it, and why."""
+def written_by(context: Context, state: BottleState) -> tuple[TreeReader | None, str]:
+    """Who reads what a bottle's container has written; None where no layer can be made of it, and why."""
     container = context.container(state.identity)
     if container is None or context.appender is None:
         return None, "there is nothing to read"
@@ -70,43 +71,67 @@ def written_by(context: Context, state: BottleState) -> tuple[Path | None, str]:
         return None, f"{info.product.value} takes no layers that stand on its own"
     if info.rootless or info.remapped:
         return None, "users in the engine's containers are others outside"
-    place = context.engine.writable_layer(container.id) or _remembered(state, container)
-    return place, "" if place is not None else "the engine's folders cannot be read from here"
+    try:
+        with reading_errors():
+            place = context.engine.layer_folder(container.id)
+            found = _reader(context, place) if place is not None else _remembered(context, state, container)
+    except TreeUnfit as exc:
+        return None, exc.what
+    return found, "" if found is not None else "the engine does not say where the container's files are"
 
 
 def remember_place(context: Context, state: BottleState, container: ContainerFacts) -> None:
     """Keep where a running container writes: a containerd store tells that of none which does not run."""
     with suppress(BottleError, OSError):
-        place = context.engine.writable_layer(container.id)
-        if place is not None:
-            header = Header(container=container.id, place=str(place), inode=place.stat().st_ino, synced_at=0)
-            write_beside(state.index(NO_COMMIT), header, ())
+        if context.engine.info().store is Store.CONTAINERD:
+            reader, _ = written_by(context, state)
+            if reader is not None:
+                place, inode = str(reader.place), reader.inode()
+                header = Header(container=container.id, place=place, inode=inode, synced_at=0)
+                write_beside(state.index(NO_COMMIT), header, ())
 
 
-def _remembered(state: BottleState, container: ContainerFacts) -> Path | None:
+def _reader(context: Context, place: Path) -> TreeReader:
+    """Who reads a folder of the engine's: this process, or a helper container. Raises TreeUnfit, OSError."""
+    if can_read(place):
+        return DirectReader(place)
+    if context.helper is None:
+        raise TreeUnfit("the engine's folders cannot be read from here")
+    reader = context.helper.tree(place)
+    reader.inode()
+    return reader
+
+
+def _remembered(context: Context, state: BottleState, container: ContainerFacts) -> TreeReader | None:
     """Where a container wrote when it ran: the folder stays the same while there is the container."""
     own = [each.number for each in state.commits() if each.mark and each.mark.container_id == container.id]
     for number in (*reversed(own), NO_COMMIT):
         with suppress(OSError, StateDamaged):
             header = Index.open(state.index(number)).header
-            place = Path(header.place)
-            if header.container == container.id and place.stat().st_ino == header.inode:
-                return place
+            if header.container == container.id:
+                reader = _reader(context, Path(header.place))
+                if reader.inode() == header.inode:
+                    return reader
     return None
 
 
 def commit_changes(  # noqa: PLR0917  (what a commit is made of)
-    context: Context, state: BottleState, container: ContainerFacts, place: Path, spec: CommitSpec, plan: CommitPlan
+    context: Context,
+    state: BottleState,
+    container: ContainerFacts,
+    reader: TreeReader,
+    spec: CommitSpec,
+    plan: CommitPlan,
 ) -> Made:
-    """Make the image of a commit out of what has changed at `place`, as `written_by` has it, and keep its index.
+    """Make the image of a commit out of what has changed, as `reader` reads it, and keep its index.
 
     Raises TreeUnfit where that is not to be had, PreflightRefused for what no layer can hold or the disk has no room
     for, or EngineError. Nothing is left of it then, but what `settle` finds by the nonce.
     """
     with reading_errors():
-        ground = find_ground(context, state, container, place)
+        ground = find_ground(context, state, container, reader)
         try:
-            return _committed(context, state, container, place, spec, plan, ground)
+            return _committed(context, state, container, reader, spec, plan, ground)
         except TreeUnfit:
             if ground.index is not None:  # what does not fit once may not fit again: the next one goes without
                 ground.index.path.unlink(missing_ok=True)
@@ -117,7 +142,7 @@ def _committed(  # noqa: PLR0917  (as above)
     context: Context,
     state: BottleState,
     container: ContainerFacts,
-    place: Path,
+    reader: TreeReader,
     spec: CommitSpec,
     plan: CommitPlan,
     ground: Ground,
@@ -126,7 +151,7 @@ def _committed(  # noqa: PLR0917  (as above)
     nonce, config = dict(spec.labels)[LABEL_NONCE], context.engine.commit_config(container.id, spec)
     with (
         reading_errors(),
-        Snapshot(place, container.id, ground.index, state.path) as snapshot,
+        Snapshot(reader, container.id, ground.index, state.path) as snapshot,
         Parts(context, state, context.appender, ground, nonce) as parts,
     ):
         with context.progress.phase(f"reading what changed in {container.name}"):
@@ -148,7 +173,7 @@ def _committed(  # noqa: PLR0917  (as above)
             image=image,
             dropped=(*dropped_by_layer(snapshot.sockets(), snapshot.flagged(), snapshot.sparse()), *skipped),
             size=snapshot.written(),
-            way="by its changes",
+            way=f"by its changes{reader.way}",
             frozen=frozen,
             unchanged=image.diff_ids == ground.diff_ids,
         )
@@ -228,15 +253,16 @@ def reading_errors() -> Iterator[None]:
         raise TreeUnfit(exc.what) from exc
 
 
-def find_ground(context: Context, state: BottleState, container: ContainerFacts, place: Path) -> Ground:
+def find_ground(context: Context, state: BottleState, container: ContainerFacts, reader: TreeReader) -> Ground:
     """What the next commit of a container stands on: an earlier one of it, where that is known to the last file."""
     image = context.engine.image(container.image)
     if image is None:
         raise TreeUnfit("the image that the container was made from is gone")
     commits = tuple(each for each in state.commits() if each.mark and each.mark.container_id == container.id)
+    where = (container.id, str(reader.place), reader.inode())
     for number in standing_on(commits):
         record = next(each for each in commits if each.number == number)
-        index = _index_of(state.index(number), container, place, record)
+        index = _index_of(state.index(number), where, record)
         ref = _holder(context, commits, record) if index is not None else None
         if ref is not None:
             return Ground(ref=ref, diff_ids=record.diff_ids, index=index)
@@ -253,15 +279,15 @@ def _holder(context: Context, commits: Sequence[CommitRecord], record: CommitRec
     return None
 
 
-def _index_of(path: Path, container: ContainerFacts, place: Path, record: CommitRecord) -> Index | None:
-    """The index of a commit, if it is that of this container, in this folder, and of that very image."""
+def _index_of(path: Path, where: tuple[str, str, int], record: CommitRecord) -> Index | None:
+    """The index of a commit, if it is of this container, in this folder with this inode, and of that very image."""
     try:
         index = Index.open(path)
     except (OSError, StateDamaged):
         return None
     header = index.header
-    wanted = (container.id, str(place), place.stat().st_ino, record.diff_ids)
-    return index if (header.container, header.place, header.inode, header.diff_ids) == wanted else None
+    found = (header.container, header.place, header.inode)
+    return index if found == where and header.diff_ids == record.diff_ids else None
 
 
 class Parts:

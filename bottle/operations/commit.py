@@ -3,7 +3,6 @@
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from bottle import transcript
 from bottle.errors import (
@@ -49,6 +48,7 @@ from bottle.store.state import BottleState
 from bottle.tar.chunks import reading
 from bottle.tar.reader import TarStream
 from bottle.text import encodable
+from bottle.trees.source import TreeReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +105,8 @@ def commit(context: Context, state: BottleState, *, message: str = "", pause: bo
 
 def commit_locked(context: Context, state: BottleState, *, message: str, pause: bool) -> Committed:
     """`commit` for a caller that holds the bottle's lock and has settled what was left."""
-    place, why_not = written_by(context, state)
-    container, plan = observe_commit(context, state, pause=pause, briefly=place is not None)
+    reader, why_not = written_by(context, state)
+    container, plan = observe_commit(context, state, pause=pause, briefly=reader is not None)
     hide_secrets(context, container)
     for note in collect_notes(context, state):
         context.progress.note(note)
@@ -116,8 +116,8 @@ def commit_locked(context: Context, state: BottleState, *, message: str, pause: 
     )
     state.intent.write(intent)
     try:
-        if place is not None:
-            made = _made_of_changes(context, state, intent, container, plan, place)
+        if reader is not None:
+            made = _made_of_changes(context, state, intent, container, plan, reader)
         else:
             made = _made_by_engine(context, state, intent, container, plan, why_not)
     except PreflightRefused:
@@ -152,13 +152,13 @@ def _made_of_changes(  # noqa: PLR0917  (what a commit is made of)
     intent: CommitIntent,
     container: ContainerFacts,
     plan: CommitPlan,
-    place: Path,
+    reader: TreeReader,
 ) -> Made:
     """The commit's image, in its place among the bottle's: of what has changed, or by the engine if it cannot be."""
     metadata = state.metadata()
     spec = _commit_spec(metadata, intent)
     try:
-        made = commit_changes(context, state, container, place, spec, plan)
+        made = commit_changes(context, state, container, reader, spec, plan)
     except EngineUnreachable:
         raise  # whether it is made is not known
     except (TreeUnfit, VerificationFailed, EngineError, NotFound, Conflict) as exc:

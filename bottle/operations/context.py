@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bottle.errors import NameTaken
+from bottle.helper.container import Helper
 from bottle.layers import LayerAppender, LayerSource, LayerSquasher
 from bottle.model import ContainerFacts
 from bottle.naming import LABEL_IDENTITY, Identity
@@ -24,6 +25,7 @@ class Context:
     `runtime` is where secrets are handed to containers.
 
     Without a `squasher`, commits get deeper until Docker allows no more; without an `appender`, each holds everything.
+    Without a `helper`, what this process may not read of the engine's folders is not read.
     `chains` are the layers of images that were looked at, by id.
     """
 
@@ -36,6 +38,7 @@ class Context:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     squasher: LayerSquasher | None = None
     appender: LayerAppender | None = None
+    helper: Helper | None = None
     chains: dict[str, Chain] = field(default_factory=dict)
 
     @property

@@ -34,7 +34,7 @@ def described(seen: Inspection, now: datetime | None = None) -> list[tuple[str, 
         ("transcript", f"{counted(seen.transcript.files, 'file')}, {size(seen.transcript.bytes)}"),
         ("kept in", f"{seen.path}, {size(seen.state_size)}{', preserved' if seen.preserved else ''}"),
         *(("history", line) for line in lineage(seen.history)),
-        ("commits", f"{len(seen.history.entries)}:  bottle history {metadata.identity}"),
+        ("commits", _commits(seen)),
     ]
     return [(name, value) for name, value in rows if value]
 
@@ -77,6 +77,14 @@ def _image(seen: Inspection, now: datetime | None) -> str:
         return f"{seen.committed_tag}, WHICH IS GONE from this engine"
     made = [f", {age(entry.commit.created_at, now)}" for entry in seen.history.entries if entry.in_force]
     return f"{seen.committed_tag}, present, {size(seen.image.size)} with what it stands on{''.join(made)}"
+
+
+def _commits(seen: Inspection) -> str:
+    """How many there are, and what they add to what they stand on, as far as that is known."""
+    entries = seen.history.entries
+    here = [entry.size or 0 for entry in entries if entry.image == "present"]
+    held = f", {len(here)} of them here, adding {size(sum(here))}" if here else ""
+    return f"{len(entries)}{held}:  bottle history {seen.metadata.identity}"
 
 
 def _mount(mount: Mount) -> str:

@@ -23,7 +23,7 @@ from bottle.model import (
 from bottle.naming import Identity
 from bottle.operations.context import Context
 from bottle.operations.listing import asked, unfinished
-from bottle.operations.weighing import added_by_commits
+from bottle.operations.weighing import added_by_commits, held_by_commits
 from bottle.plan.history import commit_in_force
 from bottle.store.state import BottleState
 from bottle.tar.items import ItemType
@@ -33,6 +33,7 @@ from bottle.tar.items import ItemType
 class HistoryEntry:
     """A commit, and what is left of it. `size` is what it adds to what it stands on, None where nobody can tell.
 
+    `own` is what it holds by itself: bytes that would be free without it alone, None where nobody can tell.
     `image`: "present", "gone", "expired" when the agent's `keep` let it go, or "replaced" when its tag names something
     else now. `forks` are the bottles here that descend from it.
     """
@@ -40,6 +41,7 @@ class HistoryEntry:
     commit: CommitRecord
     image: str
     size: int | None
+    own: int | None
     in_force: bool
     forks: tuple[Identity, ...]
 
@@ -129,7 +131,9 @@ def history(context: Context, state: BottleState) -> History:
     metadata, commits = state.metadata(), state.commits()
     in_force = commit_in_force(commits, state.committed_image())
     images = {commit.number: context.engine.image(commit.tag) for commit in commits}
-    added = added_by_commits(context, metadata, commits, context.engine.image_summaries({}))
+    listed = context.engine.image_summaries({})
+    added = added_by_commits(context, metadata, commits, listed)
+    alone = held_by_commits(context, metadata, commits, listed)
     forks = _forks(context, state.identity)
     return History(
         identity=state.identity,
@@ -139,10 +143,11 @@ def history(context: Context, state: BottleState) -> History:
                 commit=commit,
                 image=_presence(commit, images[commit.number]),
                 size=adds,
+                own=own,
                 in_force=commit == in_force,
                 forks=tuple(forks.get(commit.number, ())),
             )
-            for commit, adds in zip(commits, added, strict=True)
+            for commit, adds, own in zip(commits, added, alone, strict=True)
         ),
         rebuild_due=state.rebuild_due,
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from bottle.errors import Conflict, InvalidIdentity, NotFound, StateDamaged
 from bottle.files import tree
 from bottle.model import ContainerSummary
-from bottle.naming import LABEL_SCHEMA, Identity
+from bottle.naming import LABEL_PART, LABEL_SCHEMA, Identity
 from bottle.operations.arriving import PATIENCE, nothing_arriving, touched_at, undisturbed
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers
@@ -43,7 +43,8 @@ def observe_prune(context: Context, patience: timedelta = PATIENCE) -> GarbageFa
     ours = {LABEL_SCHEMA: None}
     containers = engine.container_summaries(ours)
     images = engine.images(ours)
-    sizes: dict[Chain, int] = {image.diff_ids: image.size for image in images}
+    parts = engine.images({LABEL_PART: None})
+    sizes: dict[Chain, int] = {image.diff_ids: image.size for image in (*images, *parts)}
     bottles: dict[Identity, BottleFacts] = {}
     bases: dict[Identity, Chain] = {}
     workspaces: set[Path] = set()
@@ -75,6 +76,7 @@ def observe_prune(context: Context, patience: timedelta = PATIENCE) -> GarbageFa
         sizes=sizes,
         now=context.now(),
         patience=patience,
+        parts=parts,
     )
 
 

@@ -4,12 +4,14 @@ Of one image alone the engine may tell another size: containerd's store counts p
 unpacked ones too. So sizes are compared within the list, and there only.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 
+from bottle.errors import StateDamaged
 from bottle.model import CommitRecord, ImageSummary, Metadata
 from bottle.naming import LABEL_IDENTITY
 from bottle.operations.context import Context
-from bottle.plan.sizes import Chain, Weight, growth, weights
+from bottle.plan.sizes import Chain, Weight, growth, held, weights
 
 
 def weigh(
@@ -35,6 +37,31 @@ def added_by_commits(
     bases = _bases(context, {metadata.base: metadata.image}, listed)
     base = {metadata.base: bases[metadata.base]} if metadata.base in bases else {}
     return growth([commit.diff_ids for commit in commits], known | base)
+
+
+def held_by_commits(
+    context: Context, metadata: Metadata, commits: Sequence[CommitRecord], listed: Collection[ImageSummary]
+) -> list[int | None]:
+    """What each of a bottle's commits holds by itself, and would be free without it; None where nobody can tell.
+
+    `listed` as above. What bottles here have in common with it, as forks have, is theirs too.
+    """
+    by_tag = _by_tag(listed)
+    bases = _bases(context, {metadata.base: metadata.image}, listed)
+    here = [commit for commit in commits if commit.tag in by_tag]
+    others = {commit.diff_ids for commit in _of_others(context, metadata) if commit.tag in by_tag}
+    sizes = {commit.diff_ids: by_tag[commit.tag].size for commit in here}
+    alone = held([commit.diff_ids for commit in here], others | bases.keys(), bases | sizes)
+    known = {commit.number: each for commit, each in zip(here, alone, strict=True)}
+    return [known.get(commit.number) for commit in commits]
+
+
+def _of_others(context: Context, metadata: Metadata) -> Iterator[CommitRecord]:
+    """The commits of all other bottles here; of one that cannot be read they are not known."""
+    for identity in context.home.identities():
+        if identity != metadata.identity:
+            with suppress(StateDamaged):
+                yield from context.home.bottle(identity).commits()
 
 
 def _by_tag(listed: Collection[ImageSummary]) -> dict[str, ImageSummary]:

@@ -77,7 +77,8 @@ class FolderFacts:
 class GarbageFacts:
     """All that decides. Containers, images and volumes are those that have our label; `sizes` are of whole images.
 
-    What is younger than `patience` may belong to a run that is at it now, here or on another host.
+    `parts` are images with no more than the first layers of a commit. What is younger than `patience` may belong to a
+    run that is at it now, here or on another host.
     """
 
     bottles: Mapping[Identity, BottleFacts]
@@ -88,6 +89,7 @@ class GarbageFacts:
     sizes: Mapping[Chain, int]
     now: datetime
     patience: timedelta
+    parts: tuple[ImageFacts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

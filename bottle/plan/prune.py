@@ -11,18 +11,20 @@ from datetime import datetime
 
 from bottle.errors import InvalidIdentity
 from bottle.model import ContainerSummary, Status
-from bottle.naming import LABEL_IDENTITY, LABEL_NONCE, LABEL_SCHEMA, Identity
+from bottle.naming import HELPER_IMAGE, LABEL_IDENTITY, LABEL_NONCE, LABEL_SCHEMA, Identity
 from bottle.plan.garbage import Area, BottleFacts, FolderFacts, Garbage, GarbageFacts, GarbageKind, Kept, PrunePlan
 from bottle.plan.sizes import added
 
-_HELPER = re.compile(r"bottle-(?:check|read|verify|fill)-[0-9a-f]{12}")
+_HELPER = re.compile(r"bottle-(?:check|read|verify|fill|help)-[0-9a-f]{12}")
 _BROUGHT = "came with a move that did not end here; the bottle is not known here"
 
 
 def plan_prune(facts: GarbageFacts) -> PrunePlan:
     """Decide. Containers first, as they hold on to images and volumes; bottles that moved away last."""
     found = [
-        verdict for each in (_containers, _tags, _images, _built, _volumes, _folders, _moved) for verdict in each(facts)
+        verdict
+        for each in (_containers, _tags, _images, _parts, _empty, _built, _volumes, _folders, _moved)
+        for verdict in each(facts)
     ]
     return PrunePlan(
         garbage=tuple(each for each in found if isinstance(each, Garbage)),
@@ -87,6 +89,28 @@ def _images(facts: GarbageFacts) -> Findings:
             )
 
 
+def _parts(facts: GarbageFacts) -> Findings:
+    """First layers of commits that were cut short; of a bottle that is known, its next command clears them too."""
+    for image in reversed(facts.parts):  # each stands on the one before it
+        identity = next(filter(None, map(_of_tag, image.tags)), None)
+        bottle = facts.bottles.get(identity) if identity is not None else None
+        name = image.tags[0] if image.tags else image.id[:19]
+        if bottle is not None and (bottle.busy or bottle.nonce is not None):
+            yield Kept(name=name, why="first layers of a commit in flight, or of one that the next command clears away")
+        elif image.created_at is None or _is_young(facts, image.created_at):
+            yield Kept(name=name, why="another run may be making a commit of it now")
+        else:
+            yield Garbage(
+                kind=GarbageKind.IMAGE,
+                ref=image.tags[0] if image.tags else image.id,
+                name=name,
+                why="first layers of a commit that was cut short",
+                size=added(image.diff_ids, facts.sizes),
+                consent=bottle is None,
+                nobodys=identity if bottle is None else None,
+            )
+
+
 def _tags(facts: GarbageFacts) -> Findings:
     """Commits of bottles that are not known here: of a fork that was cut short, or of a move that was given up.
 
@@ -111,6 +135,15 @@ def _tags(facts: GarbageFacts) -> Findings:
         repository = identity.committed_repository
         why = f"{identity} is not known here; it may be of another user or BOTTLE_HOME: docker image ls {repository}"
         yield Kept(name=repository, why=why)
+
+
+def _empty(facts: GarbageFacts) -> Findings:
+    """What helpers are made of, where there is no bottle that may need one. It holds nothing."""
+    for image in facts.images:
+        in_use = bool(facts.bottles) or any(each.image == image.id for each in facts.containers)
+        if HELPER_IMAGE in image.tags and LABEL_SCHEMA in image.labels and not in_use:
+            why = "the empty image of helpers, which the next one makes anew"
+            yield Garbage(kind=GarbageKind.IMAGE, ref=HELPER_IMAGE, name=HELPER_IMAGE, why=why, size=0)
 
 
 def _built(facts: GarbageFacts) -> Findings:

@@ -4,6 +4,7 @@ The engine tells the size of a whole image only. Its layers stand on each other,
 stands on is the difference. A *chain* is an image's diff ids, base first.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -44,6 +45,28 @@ def growth(chains: Sequence[Chain], sizes: Mapping[Chain, int]) -> list[int | No
     The engine commits a container that has written nothing since under one more name.
     """
     return [added(chain, sizes) if chain not in chains[:index] else 0 for index, chain in enumerate(chains)]
+
+
+def held(chains: Sequence[Chain], others: Iterable[Chain], sizes: Mapping[Chain, int]) -> list[int | None]:
+    """What each of a bottle's commits that are here holds by itself, and would be free without it alone.
+
+    What another one of them has too, or one of the images `others`, is not held by itself. None where it is not known
+    how large that is.
+    """
+    around = frozenset(others)
+    users = Counter(part for chain in {*chains, *around} for part in _parts(chain))
+    copies = Counter(chains)
+    return [0 if copies[chain] > 1 or chain in around else _alone(chain, users, sizes) for chain in chains]
+
+
+def _alone(chain: Chain, users: Mapping[Chain, int], sizes: Mapping[Chain, int]) -> int | None:
+    shared = next((part for part in reversed(_parts(chain)) if users[part] > 1), ())
+    below = sizes.get(shared) if shared else 0
+    return max(0, sizes[chain] - below) if chain in sizes and below is not None else None
+
+
+def _parts(chain: Chain) -> list[Chain]:
+    return [chain[:length] for length in range(1, len(chain) + 1)]
 
 
 def weights(

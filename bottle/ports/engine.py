@@ -17,6 +17,7 @@ from bottle.model import (
     ContainerSummary,
     Endpoint,
     EngineInfo,
+    HelperSpec,
     ImageFacts,
     ImageSummary,
     LaunchSpec,
@@ -119,6 +120,9 @@ class Contents(Protocol):
     def writable_layer(self, ref: str) -> Path | None:
         """The folder that holds what a container has written, where this process may read it."""
 
+    def layer_folder(self, ref: str) -> Path | None:
+        """As `writable_layer`, whether this process may read it or not; None where the engine does not tell."""
+
     def read_archive(self, ref: str, path: str) -> Iterator[bytes]:
         """A tar of `path` in a container, its last component being the first member. Raises NotFound."""
 
@@ -199,7 +203,17 @@ class Volumes(Protocol):
         """Delete a volume; gone already is fine."""
 
 
-class Engine(Builds, Containers, Contents, Images, Volumes, Protocol):
+class Helpers(Protocol):
+    """Programs of this machine that run in a container, to read what this process may not."""
+
+    def run_helper(self, spec: HelperSpec) -> Session:
+        """Run a program in an empty container, and join its streams, both of its outputs being one.
+
+        It is told that its input ends when the session is closed, or this process ends, and is gone with its program.
+        """
+
+
+class Engine(Builds, Containers, Contents, Helpers, Images, Volumes, Protocol):
     """All of an engine, and what it says of itself."""
 
     @property

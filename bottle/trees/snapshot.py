@@ -15,16 +15,15 @@ from typing import Self
 from bottle.errors import TreeUnfit
 from bottle.files.atomic import sync_folder, writing
 from bottle.layers import NewLayer
-from bottle.trees import walk
 from bottle.trees.delta import FolderDelta
 from bottle.trees.index import Folder, Header, read_folders, read_header, write_index
 from bottle.trees.member import join
-from bottle.trees.reader import Lost, members
+from bottle.trees.reader import Lost
+from bottle.trees.source import TreeReader
 from bottle.trees.spool import LayerSpool, assembled, pieces, unnamed
 from bottle.trees.survey import Comparison, links_only, surveyed, without_links, written_until
 
-_PIECE = 64 << 20  # bytes of a layer, at least, before the next one is begun
-_PIECES = 8  # about so many layers a first commit is cut into, so that the engine can begin with the first one
+_FIRST = 64 << 20  # bytes of a first commit that are a layer of their own, so that the engine can begin early
 _NEVER = 0  # nothing is older
 _TRIES = 3
 
@@ -52,17 +51,17 @@ class Index:
 class Snapshot:
     """One commit on its way: what is read of the container, in files without a name, and the layers made of it."""
 
-    def __init__(self, place: Path, container: str, before: Index | None, scratch: Path) -> None:
-        """`place` is the folder of what container `container` has written, and `before` its index at a commit.
+    def __init__(self, reader: TreeReader, container: str, before: Index | None, scratch: Path) -> None:
+        """`reader` reads the folder of what container `container` has written; `before` is its index at a commit.
 
-        `scratch` is a folder with room for what is read. Raises TreeUnfit where `place` does not tell of its changes.
+        `scratch` is a folder with room for what is read. Raises TreeUnfit where a folder does not tell of its changes.
         """
-        if walk.filesystem(place) is None:
+        if reader.filesystem() is None:
             raise TreeUnfit("the engine's folders are on a filesystem whose change times do not tell of every change")
-        self._place = place
+        self._reader = reader
         self._before = before
         self._scratch = scratch
-        self._header = Header(container=container, place=str(place), inode=place.stat().st_ino, synced_at=0)
+        self._header = Header(container=container, place=str(reader.place), inode=reader.inode(), synced_at=0)
         self._open = ExitStack()
         self._spools: list[LayerSpool] = []
         self._lost = Lost()
@@ -87,9 +86,8 @@ class Snapshot:
 
         Who is given one says when it is not needed any more.
         """
-        plain = members(self._place, without_links(changes.deltas()), self._lost)
-        most = max(_PIECE, changes.size // _PIECES) if self._before is None else None
-        for piece in pieces(plain, self._scratch, most):
+        plain = self._reader.members(without_links(changes.deltas()), self._lost)
+        for piece in pieces(plain, self._scratch, _FIRST if self._before is None else None):
             self._open.callback(piece.spool.close)
             if piece.more:
                 give(_finished(piece.spool), piece.spool.close)
@@ -102,7 +100,7 @@ class Snapshot:
 
     def settle(self) -> None:
         """Have the filesystem write down what it holds, so that it has little to do when the agent is paused."""
-        walk.sync(self._place)
+        self._reader.sync()
 
     def read_still(self) -> None:
         """Read what has changed since then, while nothing changes."""
@@ -178,9 +176,9 @@ class Snapshot:
         """What the container holds now. Raises TreeUnfit where folders are moved away again and again meanwhile."""
         for _ in range(_TRIES):
             file = self._open.enter_context(unnamed(self._scratch))
-            header = replace(self._header, synced_at=walk.sync(self._place))
+            header = replace(self._header, synced_at=self._reader.sync())
             try:
-                write_index(file, header, walk.folders(self._place, whole=whole))
+                write_index(file, header, self._reader.folders(whole=whole))
             except OSError as exc:
                 if exc.errno != errno.ESTALE:
                     raise
@@ -196,7 +194,7 @@ class Snapshot:
 
     def _read(self, deltas: Iterable[FolderDelta]) -> None:
         spool = self._open.enter_context(LayerSpool(self._scratch))
-        for member in members(self._place, deltas, self._lost):
+        for member in self._reader.members(deltas, self._lost):
             spool.add(member)
         self._spools.append(spool)
 

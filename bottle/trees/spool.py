@@ -140,19 +140,21 @@ class Piece:
     more: bool
 
 
-def pieces(members: Iterable[Member], folder: Path, most: int | None) -> Iterator[Piece]:
-    """Members in several layers of about `most` bytes, each with the folders on the way to its first one; None: in one.
+def pieces(members: Iterable[Member], folder: Path, first: int | None) -> Iterator[Piece]:
+    """Members in several layers, each with the folders on the way to its first one; with None, in one.
 
-    Whoever takes one closes it. They are not finished.
+    The first has about `first` bytes, and each after it twice as many: an engine takes longer to load a layer than it
+    takes to read the next one, so that it never waits, and few are enough. Whoever takes one closes it. They are not
+    finished.
     """
-    spool, way, path = LayerSpool(folder), list[tuple[bytes, bytes]](), b""
+    spool, way, path, most = LayerSpool(folder), list[tuple[bytes, bytes]](), b"", first
     try:
         for member in members:
             if member.name == b"":
                 way = [(above, data) for above, data in way if member.folder.startswith(above + b"/")]
                 if most is not None and spool.size >= most:
                     yield Piece(spool, path, more=True)
-                    spool = LayerSpool(folder)
+                    spool, most = LayerSpool(folder), 2 * most
                     for above, data in way:
                         spool.add(_of_folder(above, data))
                 way.append((member.folder, b"".join(member.chunks)))

@@ -14,11 +14,23 @@ from bottle.trees.index import FIXED, OPAQUE, SECOND, SOCKETS, Folder
 GRAIN = 20_000_000  # nanoseconds by which the clock of the filesystem's times may be behind
 _OPAQUE = "trusted.overlay.opaque"
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+_SYS_ADMIN = 1 << 21
+_FIRST_NAMESPACE = 0xEFFFFFFD  # PROC_USER_INIT_INO (Linux, include/linux/proc_ns.h)
 _MOVED = 3  # walks that may find a folder moved away before the tree counts as one that never stands still
 
 # Those where a page that was written back sets the file's ctime when it is written again through a shared mapping,
 # which is what `sync` is for (Linux, include/uapi/linux/magic.h). tmpfs does not.
 _FILESYSTEMS = {0xEF53: "ext4", 0x58465342: "xfs", 0x9123683E: "btrfs"}
+
+
+def shows_marks() -> bool:
+    """Whether overlay's marks are shown to this process; to others the kernel says that there are none.
+
+    It takes CAP_SYS_ADMIN in the first user namespace (Linux, fs/xattr.c, xattr_permission).
+    """
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    effective = int(status.partition("CapEff:")[2].split()[0], 16)
+    return bool(effective & _SYS_ADMIN) and Path("/proc/self/ns/user").stat().st_ino == _FIRST_NAMESPACE
 
 
 def filesystem(folder: Path) -> str | None:

@@ -7,6 +7,7 @@ reads a layer hashes it, and what turns out to be another one ends the reading.
 
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Set
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -62,8 +63,7 @@ class EngineFolders:
 
     def way(self) -> str:
         """As `LayerSource.way`. No image is looked at."""
-        folder, _ = self._place()
-        return f"from the engine's folders below {folder}"
+        return f"from the engine's folders below {place(require_here(self._engine), self._machine)}"
 
     def read(self, ref: str, wanted: Set[str], progress: Progress) -> Generator[LayerStream | ImageDocuments]:
         """As `LayerSource.read`, which raises VerificationFailed where the folders are not there or do not have it.
@@ -72,40 +72,60 @@ class EngineFolders:
         """
         image = self.image(ref)
         try:
-            folder, stored = self._place(hex_of(image.id))
-            with OpenTree(folder) as tree:
-                yield from _parts(stored(tree, image), image, wanted, progress)
+            with opened(require_here(self._engine), image, self._machine) as stored:
+                yield from parts(stored, image, wanted, progress)
         except OSError as exc:
-            raise VerificationFailed(_reason(exc)) from exc
-
-    def _place(self, name: str = "") -> tuple[Path, Callable[[OpenTree, ImageFacts], StoredImage]]:
-        """The folder with the store that has the document `name`, and who reads it. Raises VerificationFailed."""
-        if not self._engine.is_local:
-            raise VerificationFailed("the engine is on another machine")
-        info = self._engine.info()
-        if info.product is not Product.DOCKER or not info.root_dir:
-            raise VerificationFailed("where this engine keeps images is not known")
-        if info.store is Store.CLASSIC:
-            return self._first_with(f"{CONFIGS}/{name}", info.root_dir), ClassicLayers
-        own = f"{info.root_dir}/{_OWN_CONTAINERD}"
-        return self._first_with(f"{BLOBS}/{name}", own, _SYSTEM_CONTAINERD), ContentStore
-
-    def _first_with(self, path: str, *folders: str) -> Path:
-        reasons = []
-        for folder in folders:
-            seen = self._machine / folder.lstrip("/")
-            try:
-                os.lstat(seen / path)
-            except OSError as exc:
-                reasons.append(_reason(exc))
-            else:
-                return seen
-        raise VerificationFailed("; ".join(reasons))
+            raise VerificationFailed(reason(exc)) from exc
 
 
-def _parts(
+def require_here(engine: FolderOwner) -> EngineInfo:
+    """Who answers, and has its folders on this machine. Raises VerificationFailed."""
+    if not engine.is_local:
+        raise VerificationFailed("the engine is on another machine")
+    info = engine.info()
+    if info.product is not Product.DOCKER or not info.root_dir:
+        raise VerificationFailed("where this engine keeps images is not known")
+    return info
+
+
+def place(info: EngineInfo, machine: Path = Path("/")) -> Path:
+    """The folder with the engine's store. Raises VerificationFailed where it cannot be looked into."""
+    return _found(info, "", machine)[0]
+
+
+@contextmanager
+def opened(info: EngineInfo, image: ImageFacts, machine: Path = Path("/")) -> Iterator[StoredImage]:
+    """An image in the store that has it. Raises VerificationFailed, OSError."""
+    folder, stored = _found(info, hex_of(image.id), machine)
+    with OpenTree(folder) as tree:
+        yield stored(tree, image)
+
+
+def _found(info: EngineInfo, name: str, machine: Path) -> tuple[Path, Callable[[OpenTree, ImageFacts], StoredImage]]:
+    """The folder with the store that has the document `name`, and who reads it. Raises VerificationFailed."""
+    if info.store is Store.CLASSIC:
+        return _first_with(machine, f"{CONFIGS}/{name}", info.root_dir), ClassicLayers
+    own = f"{info.root_dir}/{_OWN_CONTAINERD}"
+    return _first_with(machine, f"{BLOBS}/{name}", own, _SYSTEM_CONTAINERD), ContentStore
+
+
+def _first_with(machine: Path, path: str, *folders: str) -> Path:
+    reasons = []
+    for folder in folders:
+        seen = machine / folder.lstrip("/")
+        try:
+            os.lstat(seen / path)
+        except OSError as exc:
+            reasons.append(reason(exc))
+        else:
+            return seen
+    raise VerificationFailed("; ".join(reasons))
+
+
+def parts(
     stored: StoredImage, image: ImageFacts, wanted: Set[str], progress: Progress
 ) -> Iterator[LayerStream | ImageDocuments]:
+    """What `LayerSource.read` gives of an image. Raises VerificationFailed, OSError."""
     for diff_id in image.diff_ids:
         if diff_id not in wanted:
             continue
@@ -122,9 +142,10 @@ def _until_trouble(pieces: Iterable[bytes], troubles: list[str]) -> Iterator[byt
     try:
         yield from pieces
     except (OSError, VerificationFailed) as exc:
-        troubles.append(_reason(exc))
+        troubles.append(reason(exc))
 
 
-def _reason(exc: OSError | VerificationFailed) -> str:
+def reason(exc: OSError | VerificationFailed) -> str:
+    """An error in one line."""
     said = f"{exc.filename}: {exc.strerror}" if isinstance(exc, OSError) and exc.filename else str(exc)
     return printable(said)

@@ -19,12 +19,9 @@ from enum import Enum
 
 from bottle.errors import VerificationFailed
 from bottle.tar.chunks import CHUNK
+from bottle.tar.layerpaths import AUFS, OPAQUE, WHITEOUT, above, below, clean, in_any
 from bottle.tar.reader import Member, TarStream
 from migrate.tar.headers import BLOCK, plain_head, renamed
-
-WHITEOUT = ".wh."
-OPAQUE = ".wh..wh..opq"
-_AUFS = ".wh..wh."  # bookkeeping of a store that is gone; engines skip it
 
 Layer = Callable[[], Iterable[bytes]]
 """Opens a layer's plain tar anew."""
@@ -58,17 +55,17 @@ def names_in(layer: Iterable[bytes]) -> Names:
     opaque: set[str] = set()
     gone: set[str] = set()
     for member in TarStream(layer).members():
-        path = _clean(member.name)
+        path = clean(member.name)
         folder, _, name = path.rpartition("/")
         if name == OPAQUE:
             opaque.add(folder)
         elif name.startswith(WHITEOUT):
-            gone.add(_below(folder, name.removeprefix(WHITEOUT)))
+            gone.add(below(folder, name.removeprefix(WHITEOUT)))
         else:
             (folders if member.type == tarfile.DIRTYPE else leaves).add(path)
             while folder and folder not in folders:
                 folders.add(folder)
-                folder = _above(folder)
+                folder = above(folder)
     return Names(frozenset(folders), frozenset(leaves), frozenset(opaque), frozenset(gone))
 
 
@@ -77,8 +74,8 @@ def ground_of(layers: Iterable[Names]) -> Set[str]:
     ground = {""}
     for layer in layers:
         cut = layer.gone | layer.leaves
-        hides = _in_any((cut | layer.opaque).__contains__)
-        ground = {path for path in ground if path not in cut and not (path and hides(_above(path)))}
+        hides = in_any((cut | layer.opaque).__contains__)
+        ground = {path for path in ground if path not in cut and not (path and hides(above(path)))}
         ground |= layer.folders
     return ground
 
@@ -143,7 +140,7 @@ class _View:
 
     def hidden(self) -> Callable[[str], bool]:
         """Whether the layers so far let nothing through of what lower ones have in a folder; they must not change."""
-        return _in_any(lambda folder: folder in self.opaque or self.kinds.get(folder) in {_Kind.LEAF, _Kind.GONE})
+        return in_any(lambda folder: folder in self.opaque or self.kinds.get(folder) in {_Kind.LEAF, _Kind.GONE})
 
     def folders(self) -> Iterator[tuple[str, bytes | None]]:
         """Each folder that must be named, parents first, with its head if any layer had one."""
@@ -156,7 +153,7 @@ class _View:
         """Each path that must be deleted from what lies below, sorted; where none of that shows anyway, none must."""
         hides = self.hidden()
         for path in sorted(path for path, kind in self.kinds.items() if kind is _Kind.GONE):
-            if _above(path) in ground and not hides(_above(path)):
+            if above(path) in ground and not hides(above(path)):
                 yield path
 
     def _add_folder(self, path: str, head: bytes) -> None:
@@ -169,7 +166,7 @@ class _View:
     def _add_leaf(self, path: str) -> None:
         if path in self.kinds:  # of this very layer: those that an upper one has do not come here
             raise VerificationFailed(f"a layer has {path!r} both as a folder and as something else")
-        self._need(_above(path))
+        self._need(above(path))
         self.kinds[path] = _Kind.LEAF
 
     def _need(self, path: str) -> None:
@@ -178,7 +175,7 @@ class _View:
             if path in self.kinds:
                 raise VerificationFailed(f"a layer has something below {path!r}, which is no folder")
             self.kinds[path] = _Kind.FOLDER
-            path = _above(path)
+            path = above(path)
 
 
 class _Scan:
@@ -201,7 +198,7 @@ class _Scan:
         self._tie()
 
     def _see(self, number: int, member: Member) -> None:
-        path = _clean(member.name)
+        path = clean(member.name)
         folder, _, name = path.rpartition("/")
         if name.startswith(WHITEOUT):
             self._mark(folder, name)
@@ -218,14 +215,14 @@ class _Scan:
             return
         if name == OPAQUE:
             self.opaque.append(folder)
-        elif not name.startswith(_AUFS):
-            self.gone.append(_below(folder, name.removeprefix(WHITEOUT)))
+        elif not name.startswith(AUFS):
+            self.gone.append(below(folder, name.removeprefix(WHITEOUT)))
 
     def _leaf(self, number: int, path: str, member: Member) -> None:
         if path in self._numbers or not path:
             raise VerificationFailed(f"a layer has {path!r} twice, or its root is no folder")
         self._numbers[path] = number
-        hidden, kind = self._hides(_above(path)), self._above.kinds.get(path)
+        hidden, kind = self._hides(above(path)), self._above.kinds.get(path)
         shows = not hidden and kind is None
         if shows:
             self.leaves.append(path)
@@ -233,7 +230,7 @@ class _Scan:
         elif not hidden and kind is _Kind.FOLDER:
             self.covered.append(path)
         if member.type == tarfile.LNKTYPE:
-            self._links.append(_Link(number, path, _clean(member.link), shows))
+            self._links.append(_Link(number, path, clean(member.link), shows))
 
     def _tie(self) -> None:
         """Where a hard link's first name does not show, let the next name that does have the content."""
@@ -261,9 +258,9 @@ def _write(view: _View, layers: Sequence[tuple[Layer, _Plan]], ground: Set[str])
         if head is not None or path:
             yield head or plain_head(f"{path}/", tarfile.DIRTYPE, 0o755)
         if path in view.opaque:
-            yield plain_head(_below(path, OPAQUE), tarfile.REGTYPE, 0)
+            yield plain_head(below(path, OPAQUE), tarfile.REGTYPE, 0)
     for path in view.whiteouts(ground):
-        yield plain_head(_below(_above(path), WHITEOUT + path.rpartition("/")[2]), tarfile.REGTYPE, 0)
+        yield plain_head(below(above(path), WHITEOUT + path.rpartition("/")[2]), tarfile.REGTYPE, 0)
     for layer, plan in layers:
         tar = TarStream(layer())
         for number, member in enumerate(tar.members()):
@@ -285,37 +282,3 @@ def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
             yield bytes(waiting)
             waiting.clear()
     yield bytes(waiting)
-
-
-def _clean(name: str) -> str:
-    """A member's path from the root, without slashes at its ends; the root's is empty."""
-    parts = [part for part in name.split("/") if part not in {"", "."}]
-    if ".." in parts:
-        raise VerificationFailed(f"a layer has an entry {name!r}, which leads out of it")
-    return "/".join(parts)
-
-
-def _above(path: str) -> str:
-    return path.rpartition("/")[0]
-
-
-def _in_any(meant: Callable[[str], bool]) -> Callable[[str], bool]:
-    """Whether a folder is `meant`, or one above it is; what was found of those above is not sought again."""
-    known: dict[str, bool] = {}
-
-    def is_in(folder: str) -> bool:
-        asked = []
-        while folder not in known:
-            asked.append(folder)
-            if meant(folder) or not folder:
-                known[folder] = meant(folder)
-            else:
-                folder = _above(folder)
-        known.update(dict.fromkeys(asked, known[folder]))
-        return known[folder]
-
-    return is_in
-
-
-def _below(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name

@@ -24,6 +24,7 @@ import pytest
 
 from bottle.errors import BottleError, BuildFailed, Conflict, EngineError, NameTaken, NotFound, PortTaken
 from bottle.facts import config_digest
+from bottle.helper import python
 from bottle.model import (
     NO_RESTART,
     Change,
@@ -32,6 +33,7 @@ from bottle.model import (
     ContainerEvent,
     ContainerFacts,
     EventKind,
+    HelperSpec,
     ImageDefaults,
     ImageFacts,
     LaunchSpec,
@@ -228,6 +230,7 @@ ASKS: dict[str, Callable[[Engine], object]] = {
     "changes": lambda e: e.changes("no-such-bottle"),
     "writable_size": lambda e: e.writable_size("no-such-bottle"),
     "writable_layer": lambda e: e.writable_layer("no-such-bottle"),
+    "layer_folder": lambda e: e.layer_folder("no-such-bottle"),
     "volume_folder": lambda e: e.volume_folder("no-such-volume"),
     "read_archive": lambda e: e.read_archive("no-such-bottle", "/etc"),
     "write_archive": lambda e: e.write_archive("no-such-bottle", "/", io.BytesIO(tar_of())),
@@ -834,6 +837,22 @@ class EngineContract(BuilderContract):
         rig.write(ref, "/work/new", b"new")
         layer = rig.engine.writable_layer(ref)
         assert layer is None or (layer / "work" / "new").read_bytes() == b"new"
+        assert layer in {None, rig.engine.layer_folder(ref)}
+
+    def test_a_helper_hears_and_says_and_goes_with_its_session(self, rig: Rig) -> None:
+        command, env = python.command("this", ("bottle",))
+        echo = "import sys\nfor line in sys.stdin: print(line.upper(), end='', flush=True)"
+        spec = HelperSpec(
+            name=rig.name("help"), command=(command[0], "-c", echo), env=env, shown=python.shown(("bottle",))
+        )
+        try:
+            session = rig.engine.run_helper(spec)
+        except EngineError as exc:
+            pytest.skip(f"no Python of this machine runs there: {exc.what}")
+        session.send(b"hello\n")
+        assert hear(session, 6) == b"HELLO\n"
+        session.close()
+        assert eventually(lambda: rig.engine.container(spec.name) is None)
 
     def test_the_folder_of_a_volume_where_it_can_be_read(self, rig: Rig) -> None:
         rig.engine.create_volume(rig.name("volume"), rig.labels)

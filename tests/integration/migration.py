@@ -81,6 +81,7 @@ class Desk:
     environ: dict[str, str]
     engine: docker.DockerClient
     known: list[str] = field(default_factory=list)
+    python: tuple[str, ...] = (sys.executable,)
 
     @property
     def states(self) -> Path:
@@ -93,7 +94,7 @@ class Desk:
     def bottle(self, *words: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
         """Run the real command."""
         return subprocess.run(
-            [sys.executable, *BOTTLE, *words], cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL,
+            [*self.python, *BOTTLE, *words], cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL,
             capture_output=True, timeout=300, check=False, **options,
         )  # fmt: skip
 
@@ -108,7 +109,7 @@ class Desk:
     def running(self, *words: str) -> Iterator[subprocess.Popen[str]]:
         """The real command as it runs; it is waited for."""
         with subprocess.Popen(
-            [sys.executable, *BOTTLE, *words], cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL,
+            [*self.python, *BOTTLE, *words], cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         ) as process:  # fmt: skip
             yield process

@@ -1,4 +1,4 @@
-"""A `migrate` whose line or staging breaks, on real hosts: little is sent again, and it arrives."""
+"""What a `migrate` sends, on real hosts: what changed, and little again where a line or staging breaks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -34,6 +35,23 @@ def move_over(desk: Desk, link: Proxy, there: DockerHost, size: int, **faults: i
         assert done.returncode == 0, done.stderr.decode()
         assert owners(desk, identity, there) == (False, True)
         return int(json.loads(done.stdout)["staged_bytes"]), link.sent, done.stderr.decode()
+
+
+def test_what_follows_a_small_change_is_small(desk: Desk, link: Proxy, there: DockerHost) -> None:
+    identity = desk.start()
+    desk.run_in(identity, "mkdir", "/root/work")
+    write = 'for number in "$@"; do head -c 262144 /dev/urandom >"/root/work/$number" || exit; done'
+    sent = []
+    with ExitStack() as copies:
+        for files in (range(128), range(1)):
+            assert desk.run_in(identity, "sh", "-c", write, "write", *map(str, files)) is not None
+            link.expect()
+            copy = desk.ok("migrate", identity, "link", "--keep")
+            copies.enter_context(forgotten(there, str(copy["identity"])))
+            sent.append(link.sent)
+    first, then = sent
+    assert first > 32 * MEGA
+    assert then <= 0.03 * first
 
 
 def test_a_line_that_breaks_costs_little(desk: Desk, link: Proxy, there: DockerHost) -> None:

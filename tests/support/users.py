@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,23 @@ _NOBODY = 65534
 _ROOT = os.geteuid() == 0
 # What to put before a command, so that such a user runs it.
 AS_USER = ("setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups", "--") if _ROOT else ()
+
+
+def member_of(group: int) -> tuple[str, ...] | None:
+    """What runs this Python's modules as a user who has nothing but a group; None where no such user can run one.
+
+    Whoever runs the tests without root's rights is such a user. A Python in root's own folder is replaced by the
+    system's, if that is as new: it finds what this one has installed by PYTHONPATH.
+    """
+    if not _ROOT:
+        return (sys.executable,)
+    prefix = ("setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", f"--groups={group}", "--")
+    asked = "import os, sys; print(sys.version_info[:2], os.access(os.path.realpath(sys.executable), os.X_OK))"
+    for python in (sys.executable, "/usr/bin/python3"):
+        done = subprocess.run((*prefix, python, "-c", asked), capture_output=True, text=True, check=False, cwd="/")
+        if done.stdout.strip() == f"{sys.version_info[:2]} True":
+            return (*prefix, python)
+    return None
 
 
 @contextmanager

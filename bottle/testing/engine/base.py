@@ -1,6 +1,7 @@
 """What the parts of the fake engine share: what it holds, and how that is found."""
 
 import hashlib
+import subprocess
 import threading
 import uuid
 from collections.abc import Callable, Iterable
@@ -33,6 +34,7 @@ class Part(Faults):
         self.registry: dict[str, FakeImage] = {}
         self.layers_on_disk: dict[str, Path] = {}
         self.volumes_on_disk: dict[str, Path] = {}
+        self.helpers: list[subprocess.Popen[bytes]] = []
         self.usages: dict[str, Usage] = {}
         self._audience: list[FakeEvents] = []
         self._changed = threading.Condition(threading.RLock())

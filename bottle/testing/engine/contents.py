@@ -44,6 +44,11 @@ class Contents(Part):
         return self.layers_on_disk.get(self._container(ref).name)
 
     @recorded
+    def layer_folder(self, ref: str) -> Path | None:
+        """The same."""
+        return self.layers_on_disk.get(self._container(ref).name)
+
+    @recorded
     def read_archive(self, ref: str, path: str) -> Iterator[bytes]:
         """A tar of `path` in a container."""
         container = self._container(ref)

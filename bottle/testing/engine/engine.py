@@ -9,6 +9,7 @@ from bottle.ports import Engine
 from bottle.testing.engine.builds import Builds
 from bottle.testing.engine.containers import Containers
 from bottle.testing.engine.contents import Contents
+from bottle.testing.engine.helpers import Helpers
 from bottle.testing.engine.images import Images
 from bottle.testing.engine.volumes import Volumes
 from bottle.testing.faults import recorded
@@ -16,12 +17,13 @@ from bottle.testing.image import FakeImage
 from bottle.testing.tree import FakeNode, Tree, below, layer_between, put
 
 
-class FakeEngine(Builds, Containers, Contents, Images, Volumes):
+class FakeEngine(Builds, Containers, Contents, Helpers, Images, Volumes):
     """An engine whose containers run nothing; `write`, `say` and `exit` do what an agent would.
 
-    The one program it knows is `cat`, which says what it hears. Binds are checked at create, and their content is not
-    seen; volumes have content. Images come from `add_image`, `build`, `load` and, for `pull`, from `registry`, whose
-    images are offered under their names. For faults see `fail_next`; what was called is in `calls`.
+    The one program it knows is `cat`, which says what it hears; what a helper runs is a process of this machine. Binds
+    are checked at create, and their content is not seen; volumes have content. Images come from `add_image`, `build`,
+    `load` and, for `pull`, from `registry`, whose images are offered under their names. For faults see `fail_next`;
+    what was called is in `calls`.
     """
 
     # What tests do to it.

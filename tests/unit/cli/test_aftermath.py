@@ -29,7 +29,7 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 BUNDLE = "demo.bottle"
 DOCKERFILE = f"FROM {BASE}\nRUN true\n"
 DIGEST = digest_of("need jq", DOCKERFILE)
-ASKED = ("list", "inspect {}", "history {}", "logs {}", "doctor", "capability list")
+ASKED = ("list", "inspect {}", "history {}", "diff {}", "logs {}", "doctor", "capability list")
 DONE = (
     "start -d demo",
     "start --rm demo",

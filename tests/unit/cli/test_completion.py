@@ -18,7 +18,21 @@ from bottle.cli.main import main
 from bottle.cli.tab import Bash
 from tests.unit.cli.conftest import Cli
 
-NAMED = ("commit", "resume", "stop", "rm", "attach", "exec", "logs", "inspect", "history", "export", "migrate", "fork")
+NAMED = (
+    "commit",
+    "resume",
+    "stop",
+    "rm",
+    "attach",
+    "exec",
+    "logs",
+    "inspect",
+    "history",
+    "diff",
+    "export",
+    "migrate",
+    "fork",
+)
 
 
 def offered(*words: str) -> list[str]:

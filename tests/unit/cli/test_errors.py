@@ -95,7 +95,7 @@ def test_a_word_that_is_wrong_leads_to_the_help(cli: Cli, words: tuple[str, ...]
     assert re.search(r"^  next:  bottle (ls|start) --help$", result.stderr, re.MULTILINE)
 
 
-NAMED = ["commit", "resume", "stop", "rm", "attach", "logs", "inspect", "history", "fork"]
+NAMED = ["commit", "resume", "stop", "rm", "attach", "logs", "inspect", "history", "diff", "fork"]
 
 
 @pytest.mark.parametrize("command", NAMED)

@@ -119,7 +119,7 @@ def test_inspect(run: Run, bottle: BottleState, world: World) -> None:
 def test_history(run: Run, bottle: BottleState, world: World) -> None:
     matches("history", run("history", str(bottle.identity), "--format", "json"), world)
     header, first, second = run("history", "demo").stdout.splitlines()
-    assert header.split() == ["CURRENT", "COMMIT", "MADE", "IMAGE", "SIZE", "FROM", "MESSAGE", "FORKS"]
+    assert header.split() == ["CURRENT", "COMMIT", "MADE", "IMAGE", "SIZE", "OWN", "FROM", "MESSAGE", "FORKS"]
     assert first.split()[0] == "1"
     assert second.split()[:2] == ["*", "2"]
 

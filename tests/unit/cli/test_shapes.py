@@ -126,8 +126,12 @@ def test_no_answer_changes_its_form(cli: Cli) -> None:
     start = cli.json("start", "-d", "demo")
     name = start["identity"]
     cli.world.work(cli.world.home.find(name), "/srv/work", b"x")
+    cli.world.work(cli.world.home.find(name), "/etc/passwd", b"y")
     answers = {
         "start -d": start,
+        "diff": cli.json("diff", name),
+        "diff --stat": cli.json("diff", name, "--stat"),
+        "diff --path": cli.json("diff", name, "--path", "/etc/passwd"),
         "start --dry-run": cli.json("start", "--dry-run", "demo"),
         "commit": cli.json("commit", name, "-m", "one"),
         "logs": cli.json("logs", name),

@@ -62,6 +62,6 @@ def test_a_list_loads_what_lists(tmp_path: Path) -> None:
     assert within(modules, {"bottle.operations"}) == {"bottle.operations", *others - {"bottle.cli.listing"}}
 
 
-@pytest.mark.parametrize("name", ["start", "commit", "exec", "history", "stop", "rm", "resume", "fork"])
+@pytest.mark.parametrize("name", ["start", "commit", "exec", "history", "diff", "stop", "rm", "resume", "fork"])
 def test_what_works_on_this_host_loads_no_way_to_others(name: str, tmp_path: Path) -> None:
     assert within(loaded(tmp_path, name, "demo-abc12"), SSH | SCREENS | {"migrate", "zstandard"}) == set()

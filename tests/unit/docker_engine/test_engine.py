@@ -356,6 +356,7 @@ CALLS: dict[str, Callable[[DockerEngine, Path], object]] = {
     "changes": lambda e, _: e.changes("c"),
     "writable_size": lambda e, _: e.writable_size("c"),
     "writable_layer": lambda e, _: e.writable_layer("c"),
+    "layer_folder": lambda e, _: e.layer_folder("c"),
     "read_archive": lambda e, _: list(e.read_archive("c", "/x")),
     "write_archive": lambda e, _: e.write_archive("c", "/x", io.BytesIO(b"x" * 3_000_000)),
     "save": lambda e, _: list(e.save("i")),

@@ -14,7 +14,7 @@ from bottle.errors import StateDamaged
 from bottle.model import CommitIntent, MigrationPhase, MigrationRecord, Mount, MountKind, Store, Tombstone
 from bottle.naming import Identity
 from bottle.operations import ForkRequest, commit, fork, history, inspect, list_bottles, stop
-from bottle.plan.sizes import Weight, added, steps, weights
+from bottle.plan.sizes import Weight, added, held, steps, weights
 from bottle.testing import FakeEngine
 from tests.support.world import AGENT, BASE, World
 
@@ -229,3 +229,30 @@ def test_steps_and_what_one_adds() -> None:
         "two": Weight(own=0, shared=130),
         "lost": Weight(own=7, shared=0),
     }
+
+
+def test_what_a_commit_holds_by_itself() -> None:
+    sizes = {("a",): 100, ("a", "b"): 130, ("a", "b", "c"): 150, ("a", "b", "d"): 170}
+    one, two, three = ("a", "b"), ("a", "b", "c"), ("a", "b", "d")
+    assert held([one, two, three], [("a",)], sizes) == [0, 20, 40]
+    assert held([two], [("a",)], sizes) == [50]
+    assert held([two], [("a",), one], sizes) == [20]
+    assert held([two], [two], sizes) == [0]  # a fork of it
+    assert held([two, two], [("a",)], sizes) == [0, 0]
+    assert held([("z", "y")], [], {("z", "y"): 7}) == [7]
+    unknown = {("a",): 100, two: 150, three: 170}  # how large is what they have in common
+    assert held([two, three, ("a", "e")], [("a",)], unknown) == [None, None, None]
+    assert held([], [("a",)], sizes) == []
+
+
+def test_a_fork_has_what_it_was_forked_off_too(world: World) -> None:
+    bottle = world.start()
+    world.work(bottle, "/work", b"x" * 1000)
+    commit(world.context, bottle)
+    world.work(bottle, "/more", b"x" * 1000)
+    commit(world.context, bottle)
+    first, second = history(world.context, bottle).entries
+    assert (first.own, second.own) == (first.size, second.size)
+    assert (first.own or 0) >= 1000
+    fork(world.context, bottle, ForkRequest(share_cwd=True))
+    assert history(world.context, bottle).entries[-1].own == 0

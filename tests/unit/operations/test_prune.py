@@ -31,7 +31,7 @@ from bottle.model import (
     Tombstone,
     VolumeFacts,
 )
-from bottle.naming import Identity
+from bottle.naming import HELPER_IMAGE, LABEL_PART, LABEL_SCHEMA, Identity
 from bottle.operations import ForkRequest, commit, fork, plan_for, prune, resume, stop
 from bottle.operations.arriving import touched_at, undisturbed
 from bottle.plan.garbage import Area, BottleFacts, FolderFacts, Garbage, GarbageFacts, GarbageKind
@@ -204,6 +204,20 @@ def test_containers_that_only_looked_go(world: World) -> None:
     assert len(world.engine.containers({})) == 3
 
 
+def test_the_image_of_helpers_goes_where_there_is_no_bottle(world: World) -> None:
+    world.engine.add_image(HELPER_IMAGE, Labels={LABEL_SCHEMA: "1"})
+    assert list(planned(world)) == [HELPER_IMAGE]
+    world.engine.create(bare_spec("bottle-help-0123456789ab", HELPER_IMAGE))
+    assert [each.name for each in planned(world).values()] == ["bottle-help-0123456789ab"]
+    prune(world.context, plan_for(world.context, NOW), consent=False)
+    bottle = world.start()
+    assert planned(world) == {}
+    world.lose_container(bottle)
+    tree.remove(bottle.path)
+    prune(world.context, plan_for(world.context, NOW), consent=False)
+    assert world.engine.image(HELPER_IMAGE) is None
+
+
 def test_one_that_runs_meanwhile_stays(world: World) -> None:
     world.engine.create(bare_spec(HELPER, BASE))
     plan = plan_for(world.context, NOW)
@@ -227,6 +241,32 @@ def test_cut_commits_go_unless_the_next_command_adopts_them(world: World, name: 
     assert garbage.size is not None
     prune(world.context, plan_for(world.context, NOW), consent=False)
     assert world.engine.image(image.id) is None
+    world.check_tidy(bottle)
+
+
+def part(world: World, identity: Identity, number: int) -> str:
+    """First layers of a commit that was cut short, as they are loaded."""
+    tag = identity.part("feed", number)
+    layers = {f"/{each}": bytes(1000) for each in range(number + 1)}
+    world.engine.add_image(tag, layers, Labels={LABEL_PART: "feed"})
+    return tag
+
+
+def test_first_layers_of_a_cut_commit_go_and_of_a_bottle_that_is_gone_with_consent(world: World) -> None:
+    bottle = world.start()
+    commit(world.context, bottle)
+    ours = [part(world, bottle.identity, number) for number in range(2)]
+    bottle.intent.write(CommitIntent(nonce="feed", number=2, message="", container_id="c", paused=False))
+    assert planned(world) == {}
+    bottle.intent.clear()
+    assert planned(world, timedelta(days=1)) == {}
+    assert {ref: each.consent for ref, each in planned(world).items()} == dict.fromkeys(ours, False)
+    lost = part(world, STRANGER, 0)
+    assert planned(world)[lost].consent
+    assert {each.ref for each in prune(world.context, plan_for(world.context, NOW), consent=False).removed} == set(ours)
+    assert world.engine.image(lost) is not None
+    assert [each.ref for each in prune(world.context, plan_for(world.context, NOW), consent=True).removed] == [lost]
+    assert planned(world) == {}
     world.check_tidy(bottle)
 
 

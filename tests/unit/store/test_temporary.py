@@ -38,6 +38,7 @@ KNOWN = {
     "bottle-read-{secrets.token_hex(6)}": (f"bottle-read-{HEX[:12]}", "ENGINE, a container"),
     "bottle-verify-{secrets.token_hex(6)}": (f"bottle-verify-{HEX[:12]}", "ENGINE, a container"),
     "bottle-fill-{secrets.token_hex(6)}": (f"bottle-fill-{HEX[:12]}", "ENGINE, a container"),
+    "bottle-help-{secrets.token_hex(6)}": (f"bottle-help-{HEX[:12]}", "ENGINE, a container"),
     "bottle-{purpose}-{secrets.token_hex(6)}": (f"bottle-verify-{HEX[:12]}", "ENGINE, a container"),
     "$1.probe": (f".bottle-incoming-{ME}.probe", "BESIDE a workspace"),
     "$near.part": (f".bottle-incoming-{ME}.part", "BESIDE a workspace"),

@@ -16,6 +16,7 @@ from bottle.errors import TreeUnfit
 from bottle.layers import NewLayer
 from bottle.trees import reader, snapshot as module, walk
 from bottle.trees.snapshot import Index, Snapshot
+from bottle.trees.source import DirectReader
 from tests.support.layering import View, content, laid
 from tests.unit.trees.test_delta import STEPS, whole, work
 
@@ -37,7 +38,7 @@ def committed(top: Path, scratch: Path, before: Index | None, view: View, meanwh
         layers.append(content(layer.path))
         done()
 
-    with Snapshot(top, "c", before, scratch) as snapshot:
+    with Snapshot(DirectReader(top), "c", before, scratch) as snapshot:
         snapshot.read_ahead(snapshot.look_ahead(), take)
         work(os.fsencode(top), meanwhile)
         snapshot.read_still()
@@ -59,7 +60,7 @@ def test_commits_on_top_of_each_other_show_what_is_there(
     view: View = {}
     before: Index | None = None
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(module, "_PIECE", most)
+        patched.setattr(module, "_FIRST", most)
         for steps, meanwhile in rounds:
             work(os.fsencode(top), steps)
             view, before = committed(top, scratch, before, view, meanwhile)
@@ -74,7 +75,7 @@ def test_nothing_changed_is_no_layer(tmp_path: Path) -> None:
     (top / "a").write_text("x")
     time.sleep(3 * walk.GRAIN / 1e9)
     _, index = committed(top, scratch, None, {}, [])
-    with Snapshot(top, "c", index, scratch) as snapshot:
+    with Snapshot(DirectReader(top), "c", index, scratch) as snapshot:
         changes = snapshot.look_ahead()
         assert changes.is_empty
         snapshot.read_ahead(changes, pytest.fail)
@@ -90,7 +91,7 @@ def test_when_the_clock_went_back_all_is_read_again(tmp_path: Path) -> None:
     (top / "a").write_text("x")
     _, index = committed(top, scratch, None, {}, [])
     future = Index(index.path, module.replace(index.header, synced_at=1 << 62))
-    with Snapshot(top, "c", future, scratch) as snapshot:
+    with Snapshot(DirectReader(top), "c", future, scratch) as snapshot:
         assert [leaf.name for each in snapshot.look_ahead().deltas() for leaf in each.leaves] == [b"a"]
 
 
@@ -100,7 +101,7 @@ def test_what_changes_while_it_is_read_unpaused_is_told(tmp_path: Path) -> None:
     scratch.mkdir()
     (top / "a").write_text("x")
     os.utime(top / "a", ns=(1, 1))
-    with Snapshot(top, "c", None, scratch) as snapshot:
+    with Snapshot(DirectReader(top), "c", None, scratch) as snapshot:
         snapshot.read_ahead(snapshot.look_ahead(), pytest.fail)
         snapshot.read_still()
         (top / "b").write_text("y")
@@ -118,14 +119,14 @@ def test_what_was_away_while_it_was_read_is_not_left_behind(
         (top / name).mkdir()
         (top / name / "f").write_text(name)
         (top / name / "l").symlink_to(name)
-    monkeypatch.setattr(module, "_PIECE", most)
+    monkeypatch.setattr(module, "_FIRST", most)
     layers: list[bytes] = []
 
     def take(layer: NewLayer, done: Callable[[], None]) -> None:
         layers.append(content(layer.path))
         done()
 
-    with Snapshot(top, "c", None, scratch) as snapshot:
+    with Snapshot(DirectReader(top), "c", None, scratch) as snapshot:
         changes = snapshot.look_ahead()
         (top / "b").rename(top / "away")
         (top / "c").rename(top / "b")
@@ -150,7 +151,7 @@ def test_sockets_are_told(tmp_path: Path) -> None:
     (top / "d").mkdir(parents=True)
     scratch.mkdir()
     os.mknod(top / "d/s", 0o140644)
-    with Snapshot(top, "c", None, scratch) as snapshot:
+    with Snapshot(DirectReader(top), "c", None, scratch) as snapshot:
         snapshot.read_ahead(snapshot.look_ahead(), pytest.fail)
         snapshot.read_still()
         assert snapshot.sockets() == ("/d/s",)
@@ -162,7 +163,7 @@ def test_holes_are_told(tmp_path: Path) -> None:
     scratch.mkdir()
     with (top / "sparse").open("wb") as file:
         file.truncate(8 << 20)
-    with Snapshot(top, "c", None, scratch) as snapshot:
+    with Snapshot(DirectReader(top), "c", None, scratch) as snapshot:
         snapshot.read_ahead(snapshot.look_ahead(), pytest.fail)
         snapshot.read_still()
         assert snapshot.sparse() == ("/sparse",)
@@ -180,7 +181,7 @@ def test_what_is_lost_is_told_only_of_what_the_commit_has(tmp_path: Path, monkey
     monkeypatch.setattr(
         reader, "flags_of", lambda descriptor: _FLAGS.get(stat.S_IMODE(os.fstat(descriptor).st_mode), ())
     )
-    with Snapshot(top, "c", None, scratch) as snapshot:
+    with Snapshot(DirectReader(top), "c", None, scratch) as snapshot:
         snapshot.read_ahead(snapshot.look_ahead(), pytest.fail)
         (top / "deleted").unlink()
         (top / "filled").write_bytes(b"x")
@@ -199,4 +200,4 @@ def test_a_filesystem_whose_times_do_not_tell_everything_is_none_for_this(
 ) -> None:
     monkeypatch.setattr(walk, "filesystem", lambda _: None)
     with pytest.raises(TreeUnfit, match="change times"):
-        Snapshot(tmp_path, "c", None, tmp_path)
+        Snapshot(DirectReader(tmp_path), "c", None, tmp_path)

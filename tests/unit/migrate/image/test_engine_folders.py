@@ -6,23 +6,28 @@ import base64
 import gzip
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import zstandard
 
 from bottle.errors import NotFound, VerificationFailed
+from bottle.helper.container import Helper
 from bottle.layers import ImageDocuments, LayerSource
 from bottle.model import Product, Store
 from bottle.ports import Silent
+from bottle.testing import FakeEngine
 from migrate.image.documents import MAX_DOCUMENT
 from migrate.image.engine_folders import EngineFolders
 from migrate.image.first_that_can import FirstThatCan
 from migrate.image.save_stream import SaveStreamSource
 from migrate.image.spool import DirectorySpool
+from migrate.image.through_helper import HelperFolders
 from migrate.model import Codec
 from tests.contract.layers import LayerSourceContract, Subject, read
 from tests.support.blobs import is_whole
@@ -40,6 +45,7 @@ from tests.support.enginefolders import (
     layer,
     split,
 )
+from tests.support.helping import PACKAGES
 
 ARCHIVE = "from the engine's archive, as docker save writes it"
 
@@ -92,6 +98,37 @@ class TestEngineFolders(LayerSourceContract):
     @pytest.fixture(params=FORMS)
     def subject(self, request: pytest.FixtureRequest, tmp_path: Path) -> Subject:
         return Subject(source=FORMS[request.param](tmp_path / "machine").folders, ref=REF, diff_ids=DIFF_IDS)
+
+
+class TestHelperFolders(LayerSourceContract):
+    """The contract, read by another process."""
+
+    @pytest.fixture(params=["classic", "index"])
+    def subject(self, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]:
+        bench = FORMS[request.param](tmp_path / "machine")
+        with closing(Helper(FakeEngine(), "tests.support.helping", PACKAGES)) as helper:
+            yield Subject(source=through(helper, bench), ref=REF, diff_ids=DIFF_IDS)
+
+
+def through(helper: Helper, bench: Bench) -> HelperFolders:
+    """The folders of a bench as a helper reads them: it is shown them where they are."""
+    return HelperFolders(replace(bench.engine, root_dir=f"{bench.machine}{bench.engine.root_dir}"), helper)
+
+
+def test_a_helper_says_where_it_reads_and_why_it_cannot(tmp_path: Path, spool: DirectorySpool) -> None:
+    bench = classic(tmp_path / "machine")
+    with closing(Helper(FakeEngine(), "tests.support.helping", PACKAGES)) as helper:
+        source = through(helper, bench)
+        assert source.way() == f"from the engine's folders below {bench.machine}{ROOT_DIR}, through a helper container"
+        (Classic(bench.machine).files(1) / "work/a").write_bytes(b"short")
+        assert "is too short by" in why_not(source, spool)
+        shutil.rmtree(bench.machine)
+        assert "No such file" in why_not(source, spool)
+    lost = HelperFolders(bench.engine, Helper(FakeEngine(), "no_such_module", PACKAGES))
+    assert "No module named no_such_module" in why_not(lost, spool)
+    source = FirstThatCan(bench.folders, lost, SaveStreamSource(bench.engine))
+    read(source, REF, frozenset(DIFF_IDS), spool)
+    assert re.fullmatch(rf"{ARCHIVE} \(.*No such file.*; the helper container does not start.*\)", source.way())
 
 
 class TestFirstThatCan(LayerSourceContract):
