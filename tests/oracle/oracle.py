@@ -189,7 +189,7 @@ class _Run:
         """Count a commit; its image."""
         self.numbers.append(int(answer["commit"]["number"]))
         self.verdict.commits += 1
-        self.verdict.by_engine += not answer["way"].startswith("by its changes")
+        self.verdict.by_engine += not answer["way"].startswith(BY_CHANGES)
         return str(answer["commit"]["tag"])
 
     def commit_in_a_rush(self) -> str | None:
