@@ -20,7 +20,7 @@ from bottle.diff.thing import Thing
 from bottle.operations import Compared, Context, commit, compare
 from bottle.store.state import BottleState
 from tests.hosts import DockerHost
-from tests.integration.migration import Desk
+from tests.integration.migration import IMAGE, Desk
 from tests.integration.test_commit_costs import idle
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="the engine's folders are root's")
@@ -138,16 +138,18 @@ def _as_seen(thing: Thing | None) -> tuple[Any, ...] | None:
     return (thing.kind.value, thing.size, thing.mode, (thing.uid, thing.gid), thing.link)
 
 
-WAYS = ("index", "folder", "engine")
+WAYS = ("index", "folder", "helper", "engine")
 
 
 def compared_by(way: str, context: Context, bottle: BottleState, *words: str) -> Compared:
-    """The same comparison, with what is to be had: the index of a commit, the container's folder, the engine."""
+    """The same comparison, with what is to be had: a commit's index, the container's folder, a helper, the engine."""
     kept = bottle.path / "trees"
     with pytest.MonkeyPatch.context() as patch:
         if way == "engine":
             patch.setattr("bottle.operations.work.written_by", lambda *_: (None, ""))
-        if way != "index" and kept.exists():
+        if way == "helper":
+            patch.setattr("bottle.operations.bydelta.can_read", lambda _: False)
+        if way in {"folder", "engine"} and kept.exists():
             kept.rename(kept.with_name("trees.away"))
         try:
             return compare(context, bottle, words)
@@ -218,7 +220,8 @@ def test_one_file_and_what_is_not_held_up(desk: Desk) -> None:
         before = desk.container(name).attrs["State"]
         assert desk.ok("diff", name, "--stat")["summary"]["added"] == 1
         assert desk.container(name).attrs["State"] == before
-    assert not [each for each in desk.engine.containers.list(all=True) if each.name.startswith("bottle-read-")]
+    ours = {"ancestor": IMAGE, "name": "bottle-read-"}
+    assert desk.engine.containers.list(all=True, filters=ours, ignore_removed=True) == []
 
 
 SCRIPT = """
