@@ -117,6 +117,12 @@ def test_a_commit_keeps_what_docker_drops(judged: Judged, seed: int) -> None:
     judged.like_live(seed)
 
 
+@pytest.mark.parametrize(("where", "seed"), [each for each in CASES if each[0] != "containerd"])
+def test_commits_are_made_of_what_changed(judged: Judged, seed: int) -> None:
+    """A containerd store tells where a container writes by its mount, which is not seen from outside of the host."""
+    assert judged.of(seed).by_engine == 0
+
+
 @pytest.mark.parametrize("where", ["here", "classic", "containerd"])
 def test_a_commit_is_what_was_there_at_one_moment(judged: Judged) -> None:
     assert judged.oracle.torn(commits=40) == []
