@@ -1,20 +1,14 @@
-"""Reads layers as `Layer` has them: out of their tars, and out of a folder with what a container has written."""
+"""Reads layers as `Layer` has them out of their tars."""
 
 import hashlib
-import os
-import stat
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from bottle.diff.thing import Kind, Layer, Thing
 from bottle.errors import VerificationFailed
 from bottle.tar.layerpaths import AUFS, OPAQUE, WHITEOUT, below, clean
-from bottle.tar.reader import BLOCK, Member, TarStream
-from bottle.trees.delta import FolderDelta
-from bottle.trees.index import Entry
-from bottle.trees.reader import Lost
-from bottle.trees.source import TreeReader
+from bottle.tar.reader import Member, TarStream
 
 _KINDS = {
     tarfile.REGTYPE: Kind.FILE,
@@ -24,13 +18,6 @@ _KINDS = {
     tarfile.FIFOTYPE: Kind.FIFO,
     tarfile.CHRTYPE: Kind.DEVICE,
     tarfile.BLKTYPE: Kind.DEVICE,
-}
-_MODES = {
-    stat.S_IFREG: Kind.FILE,
-    stat.S_IFDIR: Kind.FOLDER,
-    stat.S_IFIFO: Kind.FIFO,
-    stat.S_IFCHR: Kind.DEVICE,
-    stat.S_IFBLK: Kind.DEVICE,
 }
 _OF_LINKS = 0o777  # which have no permissions of their own
 
@@ -87,69 +74,6 @@ def with_digest(thing: Thing, content: Iterable[bytes]) -> Thing:
     for chunk in content:
         hashed.update(chunk)
     return replace(thing, digest=hashed.digest())
-
-
-def layer_of_deltas(deltas: Sequence[FolderDelta], reader: TreeReader) -> Layer:
-    """What `deltas` of a folder say, without digests. A link that is gone by now is left out.
-
-    Raises OSError, or TreeUnfit.
-    """
-    things: dict[str, Thing] = {}
-    opaque: set[str] = set()
-    gone: set[str] = set()
-    links = _read(deltas, reader, lambda _, entry: stat.S_ISLNK(entry.mode))
-    for delta in deltas:
-        path = os.fsdecode(delta.path)
-        if delta.entry is not None:
-            things[path] = _thing_of_entry(delta.entry)
-        if delta.opaque:
-            opaque.add(path)
-        gone.update(below(path, os.fsdecode(name)) for name in delta.gone)
-        for leaf in delta.leaves:
-            name = below(path, os.fsdecode(leaf.name))
-            thing = links.get(name) if stat.S_ISLNK(leaf.mode) else _thing_of_entry(leaf)
-            if thing is not None:
-                things[name] = thing
-    return Layer(things=things, opaque=frozenset(opaque), gone=frozenset(gone))
-
-
-def digests_in(deltas: Iterable[FolderDelta], reader: TreeReader, paths: Set[str]) -> Mapping[str, bytes]:
-    """The digests of the content of those files of a folder's `deltas` that are at `paths`, and are still there."""
-    found = _read(deltas, reader, lambda path, _: path in paths) if paths else {}
-    return {path: thing.digest for path, thing in found.items() if thing.digest is not None}
-
-
-def _read(
-    deltas: Iterable[FolderDelta], reader: TreeReader, wanted: Callable[[str, Entry], bool]
-) -> Mapping[str, Thing]:
-    """What is in a folder of the leaves that are `wanted`, read as a layer of them would be."""
-
-    def only() -> Iterator[FolderDelta]:
-        for delta in deltas:
-            folder = os.fsdecode(delta.path)
-            leaves = tuple(leaf for leaf in delta.leaves if wanted(below(folder, os.fsdecode(leaf.name)), leaf))
-            if leaves:
-                yield FolderDelta(path=delta.path, entry=None, leaves=leaves)
-
-    def tar() -> Iterator[bytes]:
-        for member in reader.members(only(), Lost()):
-            yield from member.chunks
-        yield bytes(2 * BLOCK)
-
-    return layer_of_tar(TarStream(tar())).things
-
-
-def _thing_of_entry(entry: Entry) -> Thing:
-    """All but a link."""
-    kind = _MODES[stat.S_IFMT(entry.mode)]
-    return Thing(
-        kind=kind,
-        size=entry.size if kind is Kind.FILE else 0,
-        mode=stat.S_IMODE(entry.mode),
-        uid=entry.uid,
-        gid=entry.gid,
-        device=(os.major(entry.device), os.minor(entry.device)) if kind is Kind.DEVICE else (0, 0),
-    )
 
 
 def _id(record: str | None, header: int) -> int:

@@ -40,7 +40,7 @@ class Helper:
         self._packages = packages
         self._lock = threading.Lock()
         self._idle: list[tuple[float, HelperSession]] = []
-        self._why_not = ""
+        self._failed: tuple[float, str] | None = None
 
     def tree(self, place: Path) -> HelperTree:
         """A folder of the engine's, read through it. Nothing is asked yet."""
@@ -48,7 +48,7 @@ class Helper:
 
     @contextmanager
     def session(self) -> Iterator[HelperSession]:
-        """A line for one call. Raises HelperLost where there is none to be had; it is not tried a second time then."""
+        """A line for one call. Raises HelperLost where none is to be had; for a minute none is tried then."""
         session = self._waiting() or self._started()
         try:
             yield session
@@ -77,13 +77,13 @@ class Helper:
         return None
 
     def _started(self) -> HelperSession:
-        with self._lock:
-            if self._why_not:
-                raise HelperLost(self._why_not)
+        failed = self._failed
+        if failed is not None and time.monotonic() - failed[0] < IDLE:
+            raise HelperLost(failed[1])
         try:
             return self._greeted()
         except BottleError as exc:
-            self._why_not = exc.what
+            self._failed = (time.monotonic(), exc.what)
             raise HelperLost(exc.what) from exc
 
     def _greeted(self) -> HelperSession:

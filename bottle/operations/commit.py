@@ -320,9 +320,10 @@ def _snapshot(context: Context, container: ContainerFacts, spec: CommitSpec) -> 
     with context.progress.phase(f"committing {container.name}"):
         try:
             return context.engine.commit(container.id, spec)
-        except EngineError:
+        except EngineError as exc:
             finished = context.engine.images({LABEL_NONCE: dict(spec.labels)[LABEL_NONCE]})
             if not finished:
+                exc.left = exc.left or "nothing was committed: the last commit stays in force, and the bottle as it was"
                 raise
             return finished[0]
 

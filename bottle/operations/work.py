@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from bottle.diff.reading import digests_in, layer_of_deltas
 from bottle.diff.thing import Layer
+from bottle.diff.written import digests_of_files, layer_of_deltas
 from bottle.errors import EngineError, StateDamaged, TreeUnfit
 from bottle.launch import is_below
 from bottle.model import ChangeKind, ContainerFacts
@@ -57,8 +57,7 @@ def work_of(context: Context, state: BottleState, container: ContainerFacts, sin
     if reader is not None:
         with suppress(OSError, StateDamaged, TreeUnfit):
             if since is not None and (index := _index(state, container, reader, *since)) is not None:
-                deltas = tuple(layer_delta(index.folders(), _folders(reader), index.header.synced_at))
-                return _work(since[1], deltas, reader)
+                return _work(since[1], layer_delta(index.folders(), _folders(reader), index.header.synced_at), reader)
     image = context.engine.image(container.image)
     if image is None:
         raise EngineError(
@@ -67,16 +66,19 @@ def work_of(context: Context, state: BottleState, container: ContainerFacts, sin
     ground = Ground(ref=image.id, size=image.size, diff_ids=image.diff_ids, exact=True)
     if reader is not None:
         with suppress(OSError, TreeUnfit):
-            return _work(ground, tuple(layer_delta((), _folders(reader), _CERTAIN)), reader)
+            return _work(ground, layer_delta((), _folders(reader), _CERTAIN), reader)
     return _asked(context, container, ground)
 
 
-def _work(ground: Ground, deltas: tuple[FolderDelta, ...], reader: TreeReader) -> Work:
-    return Work(
-        ground=ground,
-        layer=layer_of_deltas(deltas, reader),
-        digests=lambda paths: digests_in(deltas, reader, frozenset(paths)),
-    )
+def _work(ground: Ground, changes: Iterable[FolderDelta], reader: TreeReader) -> Work:
+    deltas = tuple(changes)
+
+    def digests(paths: Iterable[str]) -> Mapping[str, bytes]:
+        with suppress(OSError, TreeUnfit):
+            return digests_of_files(paths, deltas, reader)
+        return {}
+
+    return Work(ground=ground, layer=layer_of_deltas(deltas, reader), digests=digests)
 
 
 def _index(

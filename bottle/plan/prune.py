@@ -11,7 +11,7 @@ from datetime import datetime
 
 from bottle.errors import InvalidIdentity
 from bottle.model import ContainerSummary, Status
-from bottle.naming import LABEL_IDENTITY, LABEL_NONCE, LABEL_SCHEMA, Identity
+from bottle.naming import HELPER_IMAGE, LABEL_IDENTITY, LABEL_NONCE, LABEL_SCHEMA, Identity
 from bottle.plan.garbage import Area, BottleFacts, FolderFacts, Garbage, GarbageFacts, GarbageKind, Kept, PrunePlan
 from bottle.plan.sizes import added
 
@@ -23,7 +23,7 @@ def plan_prune(facts: GarbageFacts) -> PrunePlan:
     """Decide. Containers first, as they hold on to images and volumes; bottles that moved away last."""
     found = [
         verdict
-        for each in (_containers, _tags, _images, _parts, _built, _volumes, _folders, _moved)
+        for each in (_containers, _tags, _images, _parts, _empty, _built, _volumes, _folders, _moved)
         for verdict in each(facts)
     ]
     return PrunePlan(
@@ -135,6 +135,15 @@ def _tags(facts: GarbageFacts) -> Findings:
         repository = identity.committed_repository
         why = f"{identity} is not known here; it may be of another user or BOTTLE_HOME: docker image ls {repository}"
         yield Kept(name=repository, why=why)
+
+
+def _empty(facts: GarbageFacts) -> Findings:
+    """What helpers are made of, where there is no bottle that may need one. It holds nothing."""
+    for image in facts.images:
+        in_use = bool(facts.bottles) or any(each.image == image.id for each in facts.containers)
+        if HELPER_IMAGE in image.tags and LABEL_SCHEMA in image.labels and not in_use:
+            why = "the empty image of helpers, which the next one makes anew"
+            yield Garbage(kind=GarbageKind.IMAGE, ref=HELPER_IMAGE, name=HELPER_IMAGE, why=why, size=0)
 
 
 def _built(facts: GarbageFacts) -> Findings:

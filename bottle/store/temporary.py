@@ -77,6 +77,7 @@ TEMPORARY = (
     _temporary(
         rf"bottle-(check|read|verify|fill)-{_HEX}{{12}}", "ENGINE, a container", "a look inside", ClearedBy.PRUNE
     ),
+    _temporary(rf"bottle-help-{_HEX}{{12}}", "ENGINE, a container", "that runs, and ends", ClearedBy.PRUNE),
     _temporary(r"bottle-committed-.+:in-flight-.+", "ENGINE, a tag", "a commit that is being made", ClearedBy.BOTH),
     _temporary(r"bottle-rebuilt-.+:trial", "ENGINE, a tag", "a build of what was asked for", ClearedBy.BOTH),
 )

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
-
-import pytest
 
 from tests.hosts import DockerHost
 from tests.integration.migration import Desk
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the engine's folders are root's")
-CHANGES = "by its changes"
+CHANGES = {"by its changes", "by its changes, read through a helper container"}
 
 
 def own_layers(answer: dict[str, Any]) -> list[str]:
@@ -34,7 +30,8 @@ def test_a_commit_adds_a_layer_of_what_changed_and_none_where_nothing_has(desk: 
     identity = idle(desk)
     desk.grow(identity, 2_000_000)
     first = desk.ok("commit", identity)
-    assert (first["way"], first["unchanged"], len(own_layers(first))) == (CHANGES, False, 1)
+    assert first["way"] in CHANGES
+    assert (first["unchanged"], len(own_layers(first))) == (False, 1)
     assert desk.run_in(identity, "sh", "-c", "echo more > /root/more; rm -r /usr/share/doc") is not None
     second = desk.ok("commit", identity)
     assert own_layers(second)[:-1] == own_layers(first)
@@ -42,7 +39,7 @@ def test_a_commit_adds_a_layer_of_what_changed_and_none_where_nothing_has(desk: 
     third = desk.ok("commit", identity)
     assert (own_layers(third), third["unchanged"], third["adds"]) == (own_layers(second), True, 0)
     desk.ok("stop", identity)
-    assert desk.ok("commit", identity)["way"] == CHANGES
+    assert desk.ok("commit", identity)["way"] in CHANGES
     desk.container(identity).remove(force=True)
     assert desk.ok("resume", identity, "-d")["identity"] == identity
     assert desk.run_in(identity, "cat", "/root/more") == b"more\n"
@@ -55,7 +52,7 @@ def test_depth_is_bounded_and_each_commit_is_what_it_was(desk: Desk) -> None:
         command = f"echo {number} > /root/number; echo x > /root/file-{number}; rm -f /root/file-{number - 2}"
         assert desk.run_in(identity, "sh", "-c", command) is not None
         answers.append(desk.ok("commit", identity))
-    assert {answer["way"] for answer in answers} == {CHANGES}
+    assert {answer["way"] for answer in answers} <= CHANGES
     assert [len(own_layers(answer)) for answer in answers] == [*range(1, 17), 2, 3]
     for number in (1, 9, 17, 18):
         image = answers[number - 1]["commit"]["tag"]
@@ -94,7 +91,7 @@ def test_on_every_store_a_commit_holds_what_changed(host: DockerHost, small_base
     for _ in range(4):
         answer, position = json.JSONDecoder().raw_decode(said, said.index("{", position))
         answers.append(answer)
-    assert {answer["way"] for answer in answers} == {CHANGES}
+    assert {answer["way"] for answer in answers} <= CHANGES
     assert [len(own_layers(answer)) for answer in answers] == [1, 2, 2, 3]
     assert [answer["unchanged"] for answer in answers] == [False, False, True, False]
     shown = said[position:].split("\n", 1)[1]

@@ -15,7 +15,7 @@ from bottle.naming import LABEL_PART
 from tests.integration import everycall
 from tests.integration.migration import Desk
 from tests.oracle import known, trees
-from tests.oracle.oracle import Oracle
+from tests.oracle.oracle import BY_CHANGES, Oracle
 from tests.oracle.sequences import Operation
 from tests.oracle.trees import Facts, Tree
 
@@ -108,7 +108,7 @@ class Killed:
             with self.oracle.running() as identity:
                 if not self.scenario.first:
                     self.oracle.tell(identity, _large(0))
-                    self.oracle.desk.ok("commit", identity)
+                    assert self.oracle.desk.ok("commit", identity)["way"].startswith(BY_CHANGES)
                 yield identity, some
 
     def _counted(self) -> list[str]:
@@ -117,6 +117,7 @@ class Killed:
             self._prepare(identity, 0)
             code, moments, said = self._commit(identity, 0)
             assert code == 0, said
+            assert _BY_ENGINE not in said, said
             return moments
         return []
 
@@ -143,7 +144,8 @@ class Killed:
         where = f"at {number}, {moments[number - 1] if number <= len(moments) else None!r}"
         self.struck += number <= len(moments)  # it may take fewer moments than the one that was counted
         found = self._said(code, said)
-        self.repair()
+        if number <= len(moments):
+            self.repair()
         found += _goes_through(desk, "resume", "-d", identity)
         found += self._whole(identity, before, live)
         found += _left(desk, identity)

@@ -27,6 +27,7 @@ from tests.oracle.directed import Seed, phases_of
 from tests.oracle.sequences import Operation, Phase, Turn, told
 from tests.oracle.trees import Facts, Tree
 
+BY_CHANGES = "by its changes"
 PLACES = ("/etc", "/opt", "/root", "/srv", "/usr/local", "/usr/share", "/var", "/work")
 _PYTHON = ("python3", "-B")
 _SERVE = [*_PYTHON, f"{images.FOLDER}/agent.py", "serve"]
@@ -188,7 +189,7 @@ class _Run:
         """Count a commit; its image."""
         self.numbers.append(int(answer["commit"]["number"]))
         self.verdict.commits += 1
-        self.verdict.by_engine += answer["way"] != "by its changes"
+        self.verdict.by_engine += not answer["way"].startswith(BY_CHANGES)
         return str(answer["commit"]["tag"])
 
     def commit_in_a_rush(self) -> str | None:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import tarfile
-from pathlib import Path
 
 import pytest
 
-from bottle.diff.reading import digests_in, layer_of_deltas, layer_of_tar
+from bottle.diff.reading import layer_of_tar
 from bottle.diff.thing import Kind, Thing
 from bottle.errors import VerificationFailed
 from bottle.tar.reader import TarStream
-from bottle.trees.delta import layer_delta
-from bottle.trees.source import DirectReader
 
 
 def tar_of(*members: tuple[str, bytes, bytes, str]) -> TarStream:
@@ -61,29 +57,3 @@ def test_what_is_not_wanted_is_not_kept_but_for_its_other_names() -> None:
 def test_a_torn_tar_is_none() -> None:
     with pytest.raises(VerificationFailed):
         layer_of_tar(TarStream([b"x" * 700]))
-
-
-def test_a_folder_says_what_a_layer_of_it_would(tmp_path: Path) -> None:
-    (tmp_path / "d").mkdir(mode=0o750)
-    (tmp_path / "d" / "file").write_bytes(b"two")
-    os.link(tmp_path / "d" / "file", tmp_path / "hard")
-    (tmp_path / "link").symlink_to("d")
-    os.mkfifo(tmp_path / "fifo", 0o600)
-    reader = DirectReader(tmp_path)
-    deltas = tuple(layer_delta((), reader.folders(), 0))
-    layer = layer_of_deltas(deltas, reader)
-    kinds = {path: (thing.kind, thing.size, thing.link) for path, thing in layer.things.items()}
-    assert kinds == {
-        "d": (Kind.FOLDER, 0, ""),
-        "d/file": (Kind.FILE, 3, ""),
-        "hard": (Kind.FILE, 3, ""),
-        "link": (Kind.LINK, 0, "d"),
-        "fifo": (Kind.FIFO, 0, ""),
-    }
-    digest = hashlib.sha256(b"two").digest()
-    assert digests_in(deltas, reader, {"hard", "gone/x", "d/file"}) == {"d/file": digest, "hard": digest}
-    assert digests_in(deltas, reader, {"hard", "link", "fifo"}) == {"hard": digest}
-    (tmp_path / "hard").unlink()
-    (tmp_path / "link").unlink()
-    assert digests_in(deltas, reader, {"hard"}) == {}
-    assert "link" not in layer_of_deltas(deltas, reader).things

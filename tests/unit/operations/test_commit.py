@@ -238,6 +238,16 @@ def test_an_answer_that_is_lost_is_looked_up(world: World) -> None:
     world.check_tidy(bottle)
 
 
+def test_a_commit_that_the_engine_cannot_make_says_what_is_left(world: World) -> None:
+    bottle = world.start()
+    world.engine.fail_next("commit", EngineError("no space left on device"))
+    with pytest.raises(EngineError) as failed:
+        commit(world.context, bottle)
+    assert "stays in force" in failed.value.left
+    assert commit(world.context, bottle).commit.number == 1
+    world.check_tidy(bottle)
+
+
 def test_a_commit_that_finishes_late_takes_no_other_ones_tag(world: World) -> None:
     bottle = world.start()
     engine_commit, late = world.engine.commit, []

@@ -31,7 +31,7 @@ from bottle.model import (
     Tombstone,
     VolumeFacts,
 )
-from bottle.naming import LABEL_PART, Identity
+from bottle.naming import HELPER_IMAGE, LABEL_PART, LABEL_SCHEMA, Identity
 from bottle.operations import ForkRequest, commit, fork, plan_for, prune, resume, stop
 from bottle.operations.arriving import touched_at, undisturbed
 from bottle.plan.garbage import Area, BottleFacts, FolderFacts, Garbage, GarbageFacts, GarbageKind
@@ -202,6 +202,20 @@ def test_containers_that_only_looked_go(world: World) -> None:
     prune(world.context, plan_for(world.context, NOW), consent=False)
     assert world.engine.container(HELPER) is None
     assert len(world.engine.containers({})) == 3
+
+
+def test_the_image_of_helpers_goes_where_there_is_no_bottle(world: World) -> None:
+    world.engine.add_image(HELPER_IMAGE, Labels={LABEL_SCHEMA: "1"})
+    assert list(planned(world)) == [HELPER_IMAGE]
+    world.engine.create(bare_spec("bottle-help-0123456789ab", HELPER_IMAGE))
+    assert [each.name for each in planned(world).values()] == ["bottle-help-0123456789ab"]
+    prune(world.context, plan_for(world.context, NOW), consent=False)
+    bottle = world.start()
+    assert planned(world) == {}
+    world.lose_container(bottle)
+    tree.remove(bottle.path)
+    prune(world.context, plan_for(world.context, NOW), consent=False)
+    assert world.engine.image(HELPER_IMAGE) is None
 
 
 def test_one_that_runs_meanwhile_stays(world: World) -> None:

@@ -181,7 +181,7 @@ def test_what_is_lost_is_told_only_of_what_the_commit_has(tmp_path: Path, monkey
     monkeypatch.setattr(
         reader, "flags_of", lambda descriptor: _FLAGS.get(stat.S_IMODE(os.fstat(descriptor).st_mode), ())
     )
-    with Snapshot(top, "c", None, scratch) as snapshot:
+    with Snapshot(DirectReader(top), "c", None, scratch) as snapshot:
         snapshot.read_ahead(snapshot.look_ahead(), pytest.fail)
         (top / "deleted").unlink()
         (top / "filled").write_bytes(b"x")

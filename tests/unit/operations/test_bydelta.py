@@ -1,0 +1,89 @@
+"""Who reads what a container has written: this process, a helper, or nobody, and then why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from bottle.errors import EngineError
+from bottle.helper.container import Helper
+from bottle.model import Store
+from bottle.operations import Context, bydelta
+from bottle.operations.bydelta import written_by
+from bottle.store.state import BottleState
+from bottle.trees.source import DirectReader
+from tests.support.helping import PACKAGES
+from tests.support.world import World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path / "world")
+
+
+@pytest.fixture
+def bottle(world: World, tmp_path: Path) -> BottleState:
+    """One whose container writes into a folder of this machine."""
+    bottle = world.start()
+    (tmp_path / "layer").mkdir()
+    world.engine.layers_on_disk[bottle.identity.container] = tmp_path / "layer"
+    return bottle
+
+
+@pytest.fixture
+def context(world: World) -> Iterator[Context]:
+    """Where layers can be made, and a helper be had."""
+    with closing(Helper(world.engine, "tests.support.helping", PACKAGES)) as helper:
+        yield replace(world.context, appender=cast("Any", object()), helper=helper)
+
+
+def test_who_may_look_into_it_reads_it(context: Context, bottle: BottleState, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bydelta, "can_read", lambda _: True)
+    reader, why_not = written_by(context, bottle)
+    assert isinstance(reader, DirectReader)
+    assert (reader.way, why_not) == ("", "")
+
+
+def test_who_may_not_has_a_helper_read_it(
+    context: Context, bottle: BottleState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bydelta, "can_read", lambda _: False)
+    reader, why_not = written_by(context, bottle)
+    assert reader is not None
+    assert (reader.place, reader.way, why_not) == (tmp_path / "layer", ", read through a helper container", "")
+    assert reader.inode() == (tmp_path / "layer").stat().st_ino
+
+
+def test_and_without_one_the_reason_is_told(
+    context: Context, world: World, bottle: BottleState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bydelta, "can_read", lambda _: False)
+    world.engine.fail_next("run_helper", EngineError("Docker could not run it: SELinux says no"))
+    assert written_by(context, bottle) == (None, "Docker could not run it: SELinux says no")
+    without = replace(context, helper=None)
+    assert written_by(without, bottle) == (None, "the engine's folders cannot be read from here")
+    info = replace(world.engine.info(), rootless=True)
+    monkeypatch.setattr(world.engine, "info", lambda: info)
+    assert written_by(context, bottle) == (None, "users in the engine's containers are others outside")
+
+
+def test_where_it_wrote_is_remembered_of_one_that_does_not_run(
+    context: Context, world: World, bottle: BottleState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bydelta, "can_read", lambda _: False)
+    world.engine.store = Store.CONTAINERD
+    container = context.container(bottle.identity)
+    assert container is not None
+    bydelta.remember_place(context, bottle, container)
+    del world.engine.layers_on_disk[bottle.identity.container]
+    reader, _ = written_by(context, bottle)
+    assert reader is not None
+    assert reader.place == tmp_path / "layer"
+    (tmp_path / "layer").rename(tmp_path / "old")
+    (tmp_path / "layer").mkdir()  # another folder
+    assert written_by(context, bottle) == (None, "the engine does not say where the container's files are")
