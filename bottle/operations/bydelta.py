@@ -15,7 +15,7 @@ from typing import Any, Self
 from bottle.errors import BottleError, NotFound, PreflightRefused, StateDamaged, StillPaused, TreeUnfit
 from bottle.layers import LayerAppender, NewLayer
 from bottle.losses import dropped_by_layer
-from bottle.model import CommitRecord, CommitSpec, ContainerFacts, ImageFacts, Product, Status, Store
+from bottle.model import CommitRecord, CommitSpec, ContainerFacts, EngineInfo, ImageFacts, Product, Status, Store
 from bottle.naming import LABEL_NONCE, LABEL_PART, Identity
 from bottle.operations.context import Context
 from bottle.operations.pause import paused
@@ -66,18 +66,37 @@ def written_by(context: Context, state: BottleState) -> tuple[TreeReader | None,
     container = context.container(state.identity)
     if container is None or context.appender is None:
         return None, "there is nothing to read"
-    info = context.engine.info()
-    if info.product is not Product.DOCKER:
-        return None, f"{info.product.value} takes no layers that stand on its own"
-    if info.rootless or info.remapped:
-        return None, "users in the engine's containers are others outside"
     try:
         with reading_errors():
+            _require_fit(context.engine.info())
             place = context.engine.layer_folder(container.id)
             found = _reader(context, place) if place is not None else _remembered(context, state, container)
     except TreeUnfit as exc:
         return None, exc.what
     return found, "" if found is not None else "the engine does not say where the container's files are"
+
+
+def way_of_commits(context: Context) -> str:
+    """How this engine's containers are read for commits of what changed. Raises TreeUnfit where that is not to be had.
+
+    No container is looked at, one of which may be another case.
+    """
+    with reading_errors():
+        info = context.engine.info()
+        _require_fit(info)
+        if not context.engine.is_local:
+            raise TreeUnfit("the engine is on another machine")
+        reader = _reader(context, Path(info.root_dir))
+        if reader.filesystem() is None:
+            raise TreeUnfit("the engine's folders are on a filesystem whose change times do not tell of every change")
+        return reader.way
+
+
+def _require_fit(info: EngineInfo) -> None:
+    if info.product is not Product.DOCKER:
+        raise TreeUnfit(f"{info.product.value} takes no layers that stand on its own")
+    if info.rootless or info.remapped:
+        raise TreeUnfit("users in the engine's containers are others outside")
 
 
 def remember_place(context: Context, state: BottleState, container: ContainerFacts) -> None:
@@ -266,6 +285,11 @@ def find_ground(context: Context, state: BottleState, container: ContainerFacts,
         ref = _holder(context, commits, record) if index is not None else None
         if ref is not None:
             return Ground(ref=ref, diff_ids=record.diff_ids, index=index)
+    if commits:
+        context.progress.note(
+            f"what {container.name} held at earlier commits is not known to the last file: this one holds all that it "
+            "has written since it was made"
+        )
     return Ground(ref=image.id, diff_ids=image.diff_ids)
 
 

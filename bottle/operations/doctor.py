@@ -20,10 +20,12 @@ from bottle.errors import (
     NameTaken,
     PreflightRefused,
     StateDamaged,
+    TreeUnfit,
     TwoContainers,
 )
 from bottle.model import DEFAULT_CONTEXT, NO_RESTART, ContainerSummary, Endpoint, EngineInfo, Product, Tombstone
 from bottle.naming import LABEL_IDENTITY
+from bottle.operations.bydelta import way_of_commits
 from bottle.operations.context import Context
 from bottle.operations.finding import find_containers
 from bottle.operations.listing import unfinished
@@ -128,6 +130,7 @@ def _engine(context: Context) -> Iterator[Check]:
         said = f"{info.version} is older than what bottle is tested with"
         yield warning("docker version", said, "upgrade Docker to 20.10 or later")
     yield _engine_disk(context, info)
+    yield _commits(context)
 
 
 def _shortcomings(info: EngineInfo) -> Iterator[Check]:
@@ -147,6 +150,14 @@ def _runtime(info: EngineInfo) -> Iterator[Check]:
     if not keeps_writes(runtime):
         said = f"containers run in {doubt(runtime)}: nothing is started or resumed"
         yield bad("docker runtime", said, ANOTHER_DEFAULT, PreflightRefused.exit_code)
+
+
+def _commits(context: Context) -> Check:
+    """What a commit costs here; one that holds everything is as good, and no warning."""
+    try:
+        return good("commits", f"cost what has changed{way_of_commits(context)}")
+    except TreeUnfit as exc:
+        return good("commits", f"cost what was written since the container was made, and pause it: {exc.what}")
 
 
 def _engine_disk(context: Context, info: EngineInfo) -> Check:

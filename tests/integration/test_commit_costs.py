@@ -45,6 +45,21 @@ def test_a_commit_adds_a_layer_of_what_changed_and_none_where_nothing_has(desk: 
     assert desk.run_in(identity, "cat", "/root/more") == b"more\n"
 
 
+def test_a_commit_whose_index_is_gone_holds_everything_and_says_so(desk: Desk) -> None:
+    identity = idle(desk)
+    desk.grow(identity, 2_000_000)
+    desk.ok("commit", identity)
+    for index in (desk.states / identity / "trees").iterdir():
+        index.unlink()
+    done = desk.bottle("commit", identity, "--format", "json")
+    answer = json.loads(done.stdout)
+    assert answer["way"] in CHANGES
+    assert len(own_layers(answer)) == 1
+    assert answer["adds"] > 2_000_000
+    assert "is not known to the last file: this one holds all" in done.stderr.decode()
+    assert desk.ok("commit", identity)["unchanged"]
+
+
 def test_depth_is_bounded_and_each_commit_is_what_it_was(desk: Desk) -> None:
     identity = idle(desk)
     answers = []

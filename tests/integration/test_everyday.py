@@ -195,6 +195,7 @@ def test_doctor_where_docker_answers_and_where_none_does(desk: Desk) -> None:
     checks = {each["name"]: each for each in desk.ask("doctor")["checks"]}
     assert checks["docker"]["detail"].startswith("Docker ")
     assert checks["manifest"]["verdict"] == checks["docker disk"]["verdict"] == "good"
+    assert checks["commits"]["detail"].startswith("cost what has changed")
     without = desk.ask("doctor", code=5, DOCKER_HOST="unix:///nonexistent")
     assert without["exit_code"] == 5
     checks = {each["name"]: each for each in without["checks"]}

@@ -16,6 +16,7 @@ from bottle.launch import bare_spec
 from bottle.model import CommitIntent, Endpoint, EngineInfo, Product, Store
 from bottle.operations import Check, examine, exit_code, init
 from bottle.operations.doctor import Verdict, failed, too_old
+from bottle.trees import walk
 from migrate.host.doctor import judge
 from migrate.model import HostFacts, Presence
 from tests.support.world import BASE, World
@@ -88,6 +89,27 @@ def test_a_disk_that_cannot_be_looked_at_is_no_warning(world: World, monkeypatch
     assert (check.verdict, check.next_step, "not known" in check.detail) == (Verdict.GOOD, "", True)
 
 
+def test_what_a_commit_costs_is_told(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walk, "filesystem", lambda _: "ext4")
+    monkeypatch.setattr(walk, "shows_marks", lambda: True)
+    monkeypatch.setattr(world.engine, "info", lambda: replace(info, root_dir=str(tmp_path)))
+    info = type(world.engine).info(world.engine)
+    assert found(world)["commits"].detail == "cost what has changed"
+    monkeypatch.setattr(walk, "filesystem", lambda _: None)
+    assert "do not tell of every change" in found(world)["commits"].detail
+    for change, why in (
+        ({"rootless": True}, "others outside"),
+        ({"product": Product.PODMAN}, "Podman takes no layers"),
+        ({"root_dir": "/nowhere"}, "cannot be read from here"),
+    ):
+        monkeypatch.setattr(world.engine, "info", lambda change=change: replace(info, **change))
+        check = found(world)["commits"]
+        assert (check.verdict, why in check.detail) == (Verdict.GOOD, True)
+    monkeypatch.setattr(world.engine, "is_local", False)
+    monkeypatch.setattr(world.engine, "info", lambda: info)
+    assert "another machine" in found(world)["commits"].detail
+
+
 def test_an_engine_says_whose_it_is_and_what_it_lacks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "docker cgroups" not in found(world)
     said = replace(world.engine.info(), rootless=True, owner=1000, unlimited=("memory", "pids"), freezes=False)
@@ -136,7 +158,7 @@ def test_the_home(world: World) -> None:
 
 
 def test_a_home_that_cannot_be_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)  # root may write everywhere
     assert "cannot be written" in found(world)["home"].detail
 
 
