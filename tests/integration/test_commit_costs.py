@@ -51,6 +51,7 @@ def test_a_commit_whose_index_is_gone_holds_everything_and_says_so(desk: Desk) -
     desk.ok("commit", identity)
     for index in (desk.states / identity / "trees").iterdir():
         index.unlink()
+    assert desk.run_in(identity, "touch", "/root/more") is not None
     done = desk.bottle("commit", identity, "--format", "json")
     answer = json.loads(done.stdout)
     assert answer["way"] in CHANGES
