@@ -57,7 +57,8 @@ def work_of(context: Context, state: BottleState, container: ContainerFacts, sin
     if reader is not None:
         with suppress(OSError, StateDamaged, TreeUnfit):
             if since is not None and (index := _index(state, container, reader, *since)) is not None:
-                return _work(since[1], layer_delta(index.folders(), _folders(reader), index.header.synced_at), reader)
+                deltas = layer_delta(index.folders(), _folders(reader), index.header.synced_at)
+                return _work(context, container, since[1], deltas, reader)
     image = context.engine.image(container.image)
     if image is None:
         raise EngineError(
@@ -66,17 +67,21 @@ def work_of(context: Context, state: BottleState, container: ContainerFacts, sin
     ground = Ground(ref=image.id, size=image.size, diff_ids=image.diff_ids, exact=True)
     if reader is not None:
         with suppress(OSError, TreeUnfit):
-            return _work(ground, layer_delta((), _folders(reader), _CERTAIN), reader)
+            return _work(context, container, ground, layer_delta((), _folders(reader), _CERTAIN), reader)
     return _asked(context, container, ground)
 
 
-def _work(ground: Ground, changes: Iterable[FolderDelta], reader: TreeReader) -> Work:
+def _work(
+    context: Context, container: ContainerFacts, ground: Ground, changes: Iterable[FolderDelta], reader: TreeReader
+) -> Work:
     deltas = tuple(changes)
 
     def digests(paths: Iterable[str]) -> Mapping[str, bytes]:
-        with suppress(OSError, TreeUnfit):
-            return digests_of_files(paths, deltas, reader)
-        return {}
+        wanted = tuple(paths)
+        try:
+            return digests_of_files(wanted, deltas, reader) if wanted else {}
+        except (OSError, TreeUnfit):  # the engine can be asked for each
+            return Asked(context.engine, container.id, whole=lambda _: False).digests(wanted)
 
     return Work(ground=ground, layer=layer_of_deltas(deltas, reader), digests=digests)
 
