@@ -8,7 +8,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 
-from bottle.errors import BottleError, CannotPause, Conflict, EngineError, NotFound, PreflightRefused, StillPaused
+from bottle.errors import (
+    BottleError,
+    CannotPause,
+    Conflict,
+    EngineError,
+    EngineUnreachable,
+    NotFound,
+    PreflightRefused,
+    StillPaused,
+)
 from bottle.model import ContainerFacts, Status
 from bottle.naming import Identity
 from bottle.operations.context import Context
@@ -16,7 +25,7 @@ from bottle.ports import Containers
 from bottle.store.state import BottleState
 
 _DESCRIPTORS = 4  # for a connection to the engine and its certificate, and for the note
-_TRIES = (0.1, 0.5, 2.0)  # seconds from one try to let it go on to the next
+_TRIES = (0.1, 0.5, 2.0)  # seconds from one try to pause it, or to let it go on, to the next
 _INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -62,23 +71,38 @@ def _reserve(spare: ExitStack, container: ContainerFacts) -> None:
 
 
 def _freeze(engine: Containers, identity: Identity, container: ContainerFacts) -> None:
-    """Pause, and look whether that is so: the daemon may say that it did, and not have."""
-    try:
-        engine.pause(container.id)
-    except CannotPause as exc:
-        raise CannotPause(
-            exc.what,
-            details=exc.details,
-            left="nothing was made of it; it goes on",
-            next_step=f"bottle stop {identity}, then the same again",
-        ) from exc
-    now = engine.container(container.id)
-    if now is None or now.status is not Status.PAUSED:
+    """Pause, and look whether that is so: the daemon may say that it did, and not have.
+
+    On a busy machine runc gives up on a freezer that takes long ("unable to freeze", tried with Docker 20.10).
+    """
+    for delay in (*_TRIES, None):
+        try:
+            engine.pause(container.id)
+            break
+        except EngineError as exc:
+            if isinstance(exc, EngineUnreachable):
+                raise
+            if delay is None or isinstance(exc, CannotPause):
+                raise type(exc)(
+                    exc.what,
+                    details=exc.details,
+                    left="nothing was made of it; it goes on",
+                    next_step=f"bottle stop {identity}, then the same again",
+                ) from exc
+            time.sleep(delay)
+            if _is_paused(engine, container):
+                break
+    if not _is_paused(engine, container):
         raise EngineError(
             f"{container.name} could not be paused",
             left="nothing was made of it",
             next_step=f"bottle stop {identity}, then the same again",
         )
+
+
+def _is_paused(engine: Containers, container: ContainerFacts) -> bool:
+    now = engine.container(container.id)
+    return now is not None and now.status is Status.PAUSED
 
 
 def let_go_on(context: Context, state: BottleState, container: ContainerFacts) -> None:
@@ -127,6 +151,5 @@ def _is_ours(number: signal.Signals) -> bool:
 def _thaw(engine: Containers, container: ContainerFacts) -> None:
     with suppress(Conflict, NotFound):  # not paused at all, or ended meanwhile
         engine.unpause(container.id)
-    now = engine.container(container.id)
-    if now is not None and now.status is Status.PAUSED:
+    if _is_paused(engine, container):
         raise EngineError(f"Docker says that {container.name} is paused still")

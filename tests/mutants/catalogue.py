@@ -75,13 +75,18 @@ MUTANTS: tuple[Mutant, ...] = (
     *_in(
         "bottle/operations/pause.py",
         "operations/test_pause operations/test_commit",
-        ("a pause that failed counts", "    if now is None or now.status is not Status.PAUSED:", "    if now is None:"),
+        ("a pause that failed counts", "    if not _is_paused(engine, container):", "    if engine is None:"),
         (
             "a container that is paused still goes on",
-            "    if now is not None and now.status is Status.PAUSED:",
-            "    if now is None:",
+            "    if _is_paused(engine, container):\n        raise",
+            "    if engine is None:\n        raise",
         ),
-        ("an unpause is tried once", "            if delay is None:", "            if exc:"),
+        ("an unpause is tried once", "                if delay is None:\n", "                if exc:\n"),
+        (
+            "a pause is tried once",
+            "            if delay is None or isinstance(exc, CannotPause):",
+            "            if exc:",
+        ),
     ),
     *_in("migrate/bundle/file.py", "store/test_durability", ("a bundle is named unsynced", "os.fsync(", "int(")),
     # --- what a commit of changes says ---

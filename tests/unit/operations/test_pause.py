@@ -205,6 +205,30 @@ def test_an_engine_that_cannot_pause_is_told_of_with_what_works(world: World, bo
     assert world.status(bottle) is Status.RUNNING
 
 
+def test_a_freezer_that_takes_long_is_tried_again(world: World, bottle: BottleState) -> None:
+    for _ in range(3):
+        world.engine.fail_next("pause", EngineError("unable to freeze"))
+    with paused(world.context, bottle, container_of(world, bottle), "a test"):
+        assert world.status(bottle) is Status.PAUSED
+    assert world.status(bottle) is Status.RUNNING
+
+
+def test_a_pause_that_fails_and_has_been_is_one(world: World, bottle: BottleState) -> None:
+    world.engine.fail_next("pause", EngineError("did not answer in time"), afterwards=True)
+    with paused(world.context, bottle, container_of(world, bottle), "a test"):
+        assert world.status(bottle) is Status.PAUSED
+    assert world.status(bottle) is Status.RUNNING
+
+
+def test_a_bottle_that_cannot_be_paused_is_told_of(world: World, bottle: BottleState) -> None:
+    for _ in range(4):
+        world.engine.fail_next("pause", EngineError("unable to freeze"))
+    held = paused(world.context, bottle, container_of(world, bottle), "a test")
+    with pytest.raises(EngineError, match="freeze") as caught, held:
+        raise AssertionError("it was not paused")
+    assert (caught.value.left, world.status(bottle)) == ("nothing was made of it; it goes on", Status.RUNNING)
+
+
 def test_descriptors_that_run_out_within_are_there_to_let_it_go_on(
     world: World, bottle: BottleState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
