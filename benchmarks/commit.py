@@ -21,7 +21,7 @@ _EXAMPLE = """\
 examples:
   python -m benchmarks.commit --size 60M --files 5000 --rounds 1    a minute
   python -m benchmarks.commit --week 1008 --only bottle             a whole week of bottle's, which takes hours
-room needed on the engine's disk: about six times the size, with commits that are whole"""
+room needed on the engine's disk: about twelve times the size"""
 _WEEK = "a week"
 
 
@@ -79,10 +79,12 @@ def _round(place: Workplace, options: argparse.Namespace, number: int) -> Iterat
             place.change(changed, new, seed)
         for method in methods:
             yield Sample(scenario=scenario, method=method, round=number, cost=place.commit(method))
+    place.forget()
     for step in range(options.week):
         place.change(3, 1, 1000 + step)
         for method in methods[step % len(methods) :] + methods[: step % len(methods)]:
             yield Sample(scenario=_WEEK, method=method, round=number, cost=place.commit(method))
+            place.forget()
 
 
 def _json(options: argparse.Namespace, samples: Sequence[Sample]) -> Iterator[str]:

@@ -93,6 +93,7 @@ class Workplace:
         self._engine = docker.from_env(timeout=1800)
         self._environ = os.environ | {"BOTTLE_HOME": str(self._home / "bottles"), "PYTHONPATH": str(ROOT)}
         self._identity = ""
+        self._images: list[str] = []
         self._known: dict[str, list[_Image]] = {}
 
     def __enter__(self) -> Self:
@@ -123,22 +124,32 @@ class Workplace:
         run(["docker", "exec", self._container, "perl", "-e", _CHANGING, *words])
 
     def commit(self, method: str) -> Cost:
-        """Commit it in one of the ways; Docker's image is removed again, bottle's stays."""
+        """Commit it in one of the ways. Docker's images stay until they are forgotten, bottle's longer."""
+        image = f"{self._name}:{len(self._images)}"
         argv = {
             "bottle": [sys.executable, "-m", "bottle", "commit", self._identity, "--format", "json"],
-            "docker": ["docker", "commit", self._container, self._name],
-            "unpaused": ["docker", "commit", "--pause=false", self._container, self._name],
+            "docker": ["docker", "commit", self._container, image],
+            "unpaused": ["docker", "commit", "--pause=false", self._container, image],
         }[method]
         with PeakMemory() as memory:
             up, began = _uptime(), time.monotonic()
             said = self._measured(argv, memory)
             seconds = time.monotonic() - began
         pause = self._longest_gap(up, _uptime())
-        tag = json.loads(said)["commit"]["tag"] if method == "bottle" else self._name
+        tag = json.loads(said)["commit"]["tag"] if method == "bottle" else image
         added = self._added(method, tag)
         if method != "bottle":
-            self._engine.images.remove(self._name)
+            self._images.append(image)
         return Cost(seconds=seconds, pause=pause, added=added, memory=memory.bytes)
+
+    def forget(self) -> None:
+        """Remove Docker's images.
+
+        For five minutes ext4 looks at each inode that was freed before it makes a file, and takes another one: whoever
+        commits then takes up to four times as long (Linux, fs/ext4/ialloc.c, recently_deleted).
+        """
+        while self._images:
+            self._engine.images.remove(self._images.pop())
 
     def _measured(self, argv: Sequence[str], memory: PeakMemory) -> bytes:
         process = subprocess.Popen(
@@ -193,8 +204,10 @@ class Workplace:
                 for tag in image.tags:
                     with suppress(DockerException):
                         self._engine.images.remove(tag, force=True)
-        with suppress(DockerException):
-            self._engine.images.remove(self._name, force=True)
+        for image in self._engine.images.list(name=self._name):
+            for tag in image.tags:
+                with suppress(DockerException):
+                    self._engine.images.remove(tag, force=True)
         self._engine.close()
         shutil.rmtree(self._home, ignore_errors=True)
 

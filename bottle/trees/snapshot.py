@@ -23,7 +23,8 @@ from bottle.trees.source import TreeReader
 from bottle.trees.spool import LayerSpool, assembled, pieces, unnamed
 from bottle.trees.survey import Comparison, links_only, surveyed, without_links, written_until
 
-_FIRST = 64 << 20  # bytes of a first commit that are a layer of their own, so that the engine can begin early
+_CUT = 64 << 20  # bytes from which on a first commit is cut into pieces, so that the engine can begin early
+_PARTS = 31  # 1 + 2 + 4 + 8 + 16: five pieces, each twice as large as the one before
 _NEVER = 0  # nothing is older
 _TRIES = 3
 
@@ -82,14 +83,15 @@ class Snapshot:
         return surveyed(self._since_before(self._ahead))
 
     def read_ahead(self, changes: Comparison, give: Callable[[NewLayer, Callable[[], None]], None]) -> None:
-        """Read that. Of a first commit all layers but the last are ready now, and are given away.
+        """Read that. Of a large first commit it is given away in several layers as soon as each is ready.
 
         Who is given one says when it is not needed any more.
         """
+        is_cut = self._before is None and changes.size >= _CUT
         plain = self._reader.members(without_links(changes.deltas()), self._lost)
-        for piece in pieces(plain, self._scratch, _FIRST if self._before is None else None):
+        for piece in pieces(plain, self._scratch, max(changes.size // _PARTS, 1) if is_cut else None):
             self._open.callback(piece.spool.close)
-            if piece.more:
+            if is_cut and piece.spool.size:
                 give(_finished(piece.spool), piece.spool.close)
                 self._written = piece.last
             else:

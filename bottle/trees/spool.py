@@ -133,11 +133,10 @@ def assembled(deltas: Iterable[FolderDelta], spools: Sequence[LayerSpool]) -> It
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Part of a layer that was cut between folders: `last` is the last folder in it, `more`: more comes."""
+    """Part of a layer that was cut between folders: `last` is the last folder in it."""
 
     spool: LayerSpool
     last: bytes
-    more: bool
 
 
 def pieces(members: Iterable[Member], folder: Path, first: int | None) -> Iterator[Piece]:
@@ -153,7 +152,7 @@ def pieces(members: Iterable[Member], folder: Path, first: int | None) -> Iterat
             if member.name == b"":
                 way = [(above, data) for above, data in way if member.folder.startswith(above + b"/")]
                 if most is not None and spool.size >= most:
-                    yield Piece(spool, path, more=True)
+                    yield Piece(spool, path)
                     spool, most = LayerSpool(folder), 2 * most
                     for above, data in way:
                         spool.add(_of_folder(above, data))
@@ -165,7 +164,7 @@ def pieces(members: Iterable[Member], folder: Path, first: int | None) -> Iterat
     except BaseException:
         spool.close()
         raise
-    yield Piece(spool, path, more=False)
+    yield Piece(spool, path)
 
 
 def _of_folder(path: bytes, data: bytes) -> Member:

@@ -97,7 +97,7 @@ def run(log: Path, number: int, act: str, words: list[str]) -> None:
     from bottle.cli.main import main
     from bottle.trees import snapshot
 
-    snapshot._FIRST = PIECE
+    snapshot._CUT = PIECE
     Killer(log, number, act, os.environ["BOTTLE_HOME"]).install()
     main(words, prog_name="bottle")
 
