@@ -167,6 +167,7 @@ def test_prune_shows_the_plan_and_then_follows_it(run: Run, bottle: BottleState,
 
 def test_doctor(run: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.statvfs", lambda path: SimpleNamespace(f_bavail=10**7, f_frsize=4096))
+    monkeypatch.setattr("bottle.trees.walk.shows_marks", lambda: False)
     assert run("init").exit_code == 0
     matches("doctor", run("doctor", "--format", "json"), world)
     world.engine.down = True

@@ -22,7 +22,9 @@ from tests.support.trees import make_deep
 from tests.support.world import AGENT, Fate, Killed, World, every_moment
 
 SHARED = ForkRequest(share_cwd=True)
-GOES_ON = {f"{when} {call}" for when in ("before", "after") for call in ("unpause", "container", "read_archive")}
+GOES_ON = {
+    f"{when} {call}" for when in ("before", "after") for call in ("pause", "unpause", "container", "read_archive")
+}
 CACHER = replace(AGENT, volumes=(Mount(kind=MountKind.VOLUME, source="cache", target="/root/.cache"),))
 
 
