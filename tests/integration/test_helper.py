@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -29,7 +28,6 @@ from tests.integration import migration
 from tests.integration.mainjob import Bench
 from tests.integration.migration import ROOT, Desk
 from tests.integration.test_commit_costs import own_layers
-from tests.oracle import image as images
 from tests.oracle.judged import Judged, judging
 from tests.oracle.oracle import oracle_in
 from tests.support.users import member_of, users_folder
@@ -174,18 +172,14 @@ def test_bottle_killed_leaves_no_helper(theirs: Desk) -> None:
 
 @pytest.fixture(scope="module")
 def judged(
-    request: pytest.FixtureRequest, engine: docker.DockerClient, host_image: str, member: tuple[str, ...]
+    request: pytest.FixtureRequest, engine: docker.DockerClient, oracle_image: str, member: tuple[str, ...]
 ) -> Iterator[Judged]:
     """What becomes of some seeds of the oracle when such a user commits."""
-    name = images.build(engine, host_image, secrets.token_hex(4))
-    try:
-        with users_folder() as folder, oracle_in(folder / "oracle", engine, name, {}) as oracle:
-            oracle.desk.workspace.mkdir(exist_ok=True)
-            of_member(oracle.desk, member)
-            with judging(oracle, request) as judged:
-                yield judged
-    finally:
-        engine.images.remove(name, force=True)
+    with users_folder() as folder, oracle_in(folder / "oracle", engine, oracle_image) as oracle:
+        oracle.desk.workspace.mkdir(exist_ok=True)
+        of_member(oracle.desk, member)
+        with judging(oracle, request) as judged:
+            yield judged
 
 
 @pytest.mark.parametrize("seed", SEEDS)
