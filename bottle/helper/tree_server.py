@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,10 +40,8 @@ def _members(call: Call) -> dict[str, Any]:
     lost = Lost()
     take(lost, call.given["lost"])
     for member in members(_place(call), unpacked(call.parts()), lost):
-        first, *others = _pieces(member)
-        call.send(Kind.MEMBER, first)
-        for piece in others:
-            call.send(Kind.DATA, piece)
+        for kind, piece in zip(chain((Kind.MEMBER,), repeat(Kind.DATA)), _pieces(member), strict=False):
+            call.send(kind, piece)
     return shortfall(lost)
 
 

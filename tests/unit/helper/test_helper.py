@@ -10,20 +10,24 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from bottle.errors import EngineError, HelperLost, NotFound, PreflightRefused, TreeUnfit
-from bottle.helper import container as module, deltas as packing, python
+from bottle.helper import container as module, deltas as packing, python, tree_server
 from bottle.helper.container import Helper
 from bottle.helper.failures import raised, told
 from bottle.helper.frames import Kind, as_path, as_text, frame, read_frame
+from bottle.helper.server import Call
+from bottle.helper.shortfall import shortfall
 from bottle.model import EngineInfo
 from bottle.testing import FakeEngine
 from bottle.trees import walk
 from bottle.trees.delta import FolderDelta, layer_delta
-from bottle.trees.reader import Lost
+from bottle.trees.reader import Lost, Member
 from bottle.trees.source import DirectReader, TreeReader
 from tests.support.helping import PACKAGES
 from tests.support.layering import tar_of
@@ -107,6 +111,21 @@ def test_deltas_pass_as_they_are_however_many(monkeypatch: pytest.MonkeyPatch, t
     parts = list(packing.packed(changes))
     assert len(parts) == len(changes)
     assert list(packing.unpacked(parts)) == changes
+
+
+def test_a_file_passes_piece_by_piece_however_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Kind] = []
+
+    def chunks() -> Iterator[bytes]:
+        for number in range(5):
+            assert len(sent) == number
+            yield b"x"
+
+    given = {"place": as_text(b"/"), "lost": shortfall(Lost())}
+    call = SimpleNamespace(given=given, parts=lambda: iter(()), send=lambda kind, _: sent.append(kind))
+    monkeypatch.setattr(tree_server, "members", lambda *_: iter([Member(b"", b"large", 5, chunks())]))
+    tree_server.TREE_CALLS["members"](cast("Call", call))
+    assert sent == [Kind.MEMBER, *[Kind.DATA] * 4]
 
 
 def test_what_is_gone_by_then_is_told(helper: Helper, top: Path) -> None:
