@@ -131,6 +131,7 @@ class Workplace:
             "docker": ["docker", "commit", self._container, image],
             "unpaused": ["docker", "commit", "--pause=false", self._container, image],
         }[method]
+        os.sync()  # what others have written is not its work
         with PeakMemory() as memory:
             up, began = _uptime(), time.monotonic()
             said = self._measured(argv, memory)

@@ -1,5 +1,6 @@
 """`ports.Engine` on a Docker Engine, put together from its parts."""
 
+import time
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -14,6 +15,8 @@ from bottle.docker_engine.volumes import Volumes
 from bottle.errors import EngineError
 from bottle.model import Endpoint, EngineInfo, NetworkFacts, Product
 
+_FRESH = 5  # seconds for which who answers stays the same: a commit asks at every step, and Docker counts all it has
+
 
 class DockerEngine(Builds, Containers, Contents, Helpers, Images, Volumes):
     """The engine that the docker client would talk to (see `endpoint.resolve`).
@@ -23,6 +26,7 @@ class DockerEngine(Builds, Containers, Contents, Helpers, Images, Volumes):
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         super().__init__(Connection(environment))
+        self._told: tuple[float, EngineInfo] | None = None
 
     @property
     def endpoint(self) -> Endpoint:
@@ -50,10 +54,14 @@ class DockerEngine(Builds, Containers, Contents, Helpers, Images, Volumes):
         return not (info.rootless and info.product is Product.DOCKER)
 
     def info(self) -> EngineInfo:
-        """Who answers."""
+        """Who answers, or has answered some seconds ago."""
+        if self._told is not None and time.monotonic() - self._told[0] < _FRESH:
+            return self._told[1]
         with self._asked_to("say who it is"):
             info, version = self._quick.info(), self._quick.version()
-        return facts.engine_info(info, version, self._dialect.product, self._connection.socket_owner())
+        told = facts.engine_info(info, version, self._dialect.product, self._connection.socket_owner())
+        self._told = time.monotonic(), told
+        return told
 
     def networks(self) -> tuple[NetworkFacts, ...]:
         """The networks that a container can be in, sorted by name."""

@@ -6,6 +6,7 @@ given the last layer: whatever dies, the next commit finds what belongs to the o
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from bottle.words import size
 
 NO_COMMIT = 0  # by which number an index is kept that says no more than where a container writes
 _SHOWN = 5
+_BETWEEN = 1  # seconds of an engine's writing, which are then on its disk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +179,7 @@ def _committed(  # noqa: PLR0917  (as above)
             changes = snapshot.look_ahead()
             _require_room(context, state, changes.size)
             snapshot.read_ahead(changes, parts.take)
-            parts.wait()
+            parts.wait(snapshot.settle)
         now = _as_before(context, container)
         frozen = _read_still(context, state, snapshot, now if plan.pause else None)
         skipped = _skipped(snapshot) if now.status is Status.RUNNING and not plan.pause else ()
@@ -351,8 +353,13 @@ class Parts:
         self._loading.append(loading)
         self.ref, self.diff_ids = tag, (*below, layer.diff_id)
 
-    def wait(self) -> None:
-        """Until the engine has them all. Raises what became of the first one that it did not take."""
+    def wait(self, meanwhile: Callable[[], None]) -> None:
+        """Until the engine has them all; `meanwhile` is done again and again.
+
+        Raises what became of the first one that the engine did not take.
+        """
+        while futures.wait(self._loading, timeout=_BETWEEN).not_done:
+            meanwhile()
         for each in self._loading:
             each.result()
 

@@ -24,7 +24,7 @@ from bottle.trees.spool import LayerSpool, assembled, pieces, unnamed
 from bottle.trees.survey import Comparison, links_only, surveyed, without_links, written_until
 
 _CUT = 64 << 20  # bytes from which on a first commit is cut into pieces, so that the engine can begin early
-_PARTS = 31  # 1 + 2 + 4 + 8 + 16: five pieces, each twice as large as the one before
+_CUTS = (1 / 40, 3 / 40, 9 / 40)  # of it in the first ones; an engine takes three times as long to load as we to read
 _NEVER = 0  # nothing is older
 _TRIES = 3
 
@@ -69,7 +69,9 @@ class Snapshot:
         self._omitted: frozenset[tuple[bytes, bytes]] = frozenset()  # not read ahead
         self._written: bytes | None = None  # the last folder that is in a layer which the engine was given already
         self._ahead: Index | None = None
+        self._changes: Comparison | None = None  # what was read ahead
         self._still: Index | None = None
+        self._stood_still = False
 
     def __enter__(self) -> Self:
         return self
@@ -80,7 +82,8 @@ class Snapshot:
     def look_ahead(self) -> Comparison:
         """What has changed since the commit that this one stands on, while the agent goes on working."""
         self._ahead = self._index()
-        return surveyed(self._since_before(self._ahead))
+        self._changes = surveyed(self._since_before(self._ahead))
+        return self._changes
 
     def read_ahead(self, changes: Comparison, give: Callable[[NewLayer, Callable[[], None]], None]) -> None:
         """Read that. Of a large first commit it is given away in several layers as soon as each is ready.
@@ -89,7 +92,7 @@ class Snapshot:
         """
         is_cut = self._before is None and changes.size >= _CUT
         plain = self._reader.members(without_links(changes.deltas()), self._lost)
-        for piece in pieces(plain, self._scratch, max(changes.size // _PARTS, 1) if is_cut else None):
+        for piece in pieces(plain, self._scratch, [int(changes.size * part) for part in _CUTS] if is_cut else ()):
             self._open.callback(piece.spool.close)
             if is_cut and piece.spool.size:
                 give(_finished(piece.spool), piece.spool.close)
@@ -109,7 +112,8 @@ class Snapshot:
         assert self._ahead is not None
         self._still = self._index(whole=True)
         changes = surveyed(_comparison(self._ahead, self._still))
-        if not changes.is_empty:
+        self._stood_still = changes.is_empty
+        if not self._stood_still:
             self._lost.omitted.clear()
             self._read(changes.deltas())
             self._spools.insert(0, self._spools.pop())
@@ -124,15 +128,7 @@ class Snapshot:
 
     def last_layer(self) -> NewLayer | None:
         """The layer of all that no earlier one has; None where nothing has changed."""
-        assert self._ahead is not None
-        assert self._still is not None
-        if self._written is None:
-            changes = self._since_before(self._still)
-        else:
-            ahead, last, omitted = self._ahead, self._written, self._omitted
-            written = partial(_written, ahead, last, omitted)
-            changes = replace(_comparison(ahead, self._still), before=written)
-        changes = surveyed(changes)
+        changes = self._not_written()
         if changes.is_empty:
             return None
         layer = self._open.enter_context(LayerSpool(self._scratch))
@@ -188,6 +184,16 @@ class Snapshot:
             file.flush()
             return Index(Path(f"/proc/self/fd/{file.fileno()}"), header)
         raise TreeUnfit("folders are moved away again and again while they are looked at")
+
+    def _not_written(self) -> Comparison:
+        """What has changed since the commit that this one stands on, but for what the engine was given."""
+        assert self._ahead is not None
+        assert self._changes is not None
+        assert self._still is not None
+        if self._written is not None:
+            written = partial(_written, self._ahead, self._written, self._omitted)
+            return surveyed(replace(_comparison(self._ahead, self._still), before=written))
+        return self._changes if self._stood_still else surveyed(self._since_before(self._still))
 
     def _since_before(self, now: Index) -> Comparison:
         if self._before is None:

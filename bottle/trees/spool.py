@@ -139,21 +139,21 @@ class Piece:
     last: bytes
 
 
-def pieces(members: Iterable[Member], folder: Path, first: int | None) -> Iterator[Piece]:
-    """Members in several layers, each with the folders on the way to its first one; with None, in one.
+def pieces(members: Iterable[Member], folder: Path, sizes: Iterable[int] = ()) -> Iterator[Piece]:
+    """Members in several layers, each with the folders on the way to its first one.
 
-    The first has about `first` bytes, and each after it twice as many: an engine takes longer to load a layer than it
-    takes to read the next one, so that it never waits, and few are enough. Whoever takes one closes it. They are not
+    They have about `sizes` bytes, and there is one more with what is left. Whoever takes one closes it. They are not
     finished.
     """
-    spool, way, path, most = LayerSpool(folder), list[tuple[bytes, bytes]](), b"", first
+    most = iter(sizes)
+    spool, way, path, end = LayerSpool(folder), list[tuple[bytes, bytes]](), b"", next(most, None)
     try:
         for member in members:
             if member.name == b"":
                 way = [(above, data) for above, data in way if member.folder.startswith(above + b"/")]
-                if most is not None and spool.size >= most:
+                if end is not None and spool.size >= end:
                     yield Piece(spool, path)
-                    spool, most = LayerSpool(folder), 2 * most
+                    spool, end = LayerSpool(folder), next(most, None)
                     for above, data in way:
                         spool.add(_of_folder(above, data))
                 way.append((member.folder, b"".join(member.chunks)))

@@ -13,14 +13,16 @@ from bottle.trees.member import WHITEOUT, join
 
 _AS_IT_WAS = "nothing was changed; the bottle goes on as it was"
 _SHOWN = 5
+_BLOCK = 512  # bytes: a member of a tar is one block, and its content in whole blocks (POSIX pax)
+_KEPT = 20_000  # names in a delta up to which it is kept in memory, rather than found again each time it is asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """Two indexes, opened anew by each call, and from when on what `before` says is not certain.
 
-    `linked` are inodes all of whose names count as changed. `size` is the content that has changed, in bytes, and
-    `has_links` says whether some of it has more than one name.
+    `linked` are inodes all of whose names count as changed. `size` are the bytes of the layer, but for long names and
+    the like, and `has_links` says whether some of it has more than one name. `found` are the deltas, where they are few.
     """
 
     before: Callable[[], Iterable[Folder]]
@@ -30,9 +32,12 @@ class Comparison:
     size: int = 0
     has_links: bool = False
     is_empty: bool = True
+    found: tuple[FolderDelta, ...] | None = None
 
     def deltas(self) -> Iterator[FolderDelta]:
         """What has changed."""
+        if self.found is not None:
+            return iter(self.found)
         return layer_delta(self.before(), self.after(), self.synced_at, self.linked)
 
 
@@ -45,8 +50,12 @@ def surveyed(comparison: Comparison) -> Comparison:
     missing: dict[int, int] = {}
     size, is_empty, has_links = 0, True, False
     reserved: list[bytes] = []
+    found, kept = list[FolderDelta](), _KEPT
     for delta in comparison.deltas():
         is_empty = False
+        kept -= 1 + len(delta.gone) + len(delta.leaves)
+        if kept >= 0:
+            found.append(delta)
         names = [leaf.name for leaf in delta.leaves]
         if delta.entry is not None and delta.entry.name.startswith(WHITEOUT):
             reserved.append(delta.path)
@@ -54,13 +63,14 @@ def surveyed(comparison: Comparison) -> Comparison:
         require_openable(os.fsdecode(delta.path), "the container", left=_AS_IT_WAS)
         for leaf in delta.leaves:
             if leaf.inode not in missing:
-                size += leaf.size
+                size += _BLOCK * (1 - -leaf.size // _BLOCK)
             if leaf.is_linked:
                 has_links = True
                 missing[leaf.inode] = missing.get(leaf.inode, leaf.links) - 1
     refuse_marks([os.fsdecode(b"/" + path) for path in reserved])
     linked = {inode for inode, names in missing.items() if names}
-    return replace(comparison, linked=linked, size=size, is_empty=is_empty, has_links=has_links)
+    few = tuple(found) if kept >= 0 and not linked else None
+    return replace(comparison, linked=linked, size=size, is_empty=is_empty, has_links=has_links, found=few)
 
 
 def without_links(deltas: Iterable[FolderDelta]) -> Iterator[FolderDelta]:

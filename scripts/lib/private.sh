@@ -20,7 +20,7 @@ free_kib() { df -Pk "$1" | awk 'NR == 2 { print $4 }'; }
 # disk_file FILE KIB: makes a sparse ext4 file and mounts it as the engine's data. No journal: it is thrown away.
 disk_file() {
     truncate -s "$2K" "$1" 2>/dev/null &&
-        mkfs.ext4 -q -F -O ^has_journal -m 0 "$1" >/dev/null 2>&1 &&
+        mkfs.ext4 -q -F -m 0 "$1" >/dev/null 2>&1 &&
         loop_mount "$1" "$STATE/data" >/dev/null 2>&1 && echo "$1" >"$STATE/disk" && return 0
     rm -f "$1"
     return 1

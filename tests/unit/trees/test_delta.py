@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -115,7 +116,7 @@ def test_pieces_together_are_the_whole(
     work(os.fsencode(top), steps)
     every = without_links(layer_delta([], walk.folders(top), 0))
     view: View = {}
-    for piece in pieces(members(top, every), scratch, 1):
+    for piece in pieces(members(top, every), scratch, repeat(1)):
         with piece.spool:
             piece.spool.finish()
             view = laid(view, content(piece.spool.path))

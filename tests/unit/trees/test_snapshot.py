@@ -61,7 +61,7 @@ def test_commits_on_top_of_each_other_show_what_is_there(
     before: Index | None = None
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(module, "_CUT", most)
-        patched.setattr(module, "_PARTS", 1 << 30)
+        patched.setattr(module, "_CUTS", (0,) * 100)
         for steps, meanwhile in rounds:
             work(os.fsencode(top), steps)
             view, before = committed(top, scratch, before, view, meanwhile)
@@ -121,7 +121,7 @@ def test_what_was_away_while_it_was_read_is_not_left_behind(
         (top / name / "f").write_text(name)
         (top / name / "l").symlink_to(name)
     monkeypatch.setattr(module, "_CUT", most)
-    monkeypatch.setattr(module, "_PARTS", 1 << 30)
+    monkeypatch.setattr(module, "_CUTS", (0,) * 100)
     layers: list[bytes] = []
 
     def take(layer: NewLayer, done: Callable[[], None]) -> None:
