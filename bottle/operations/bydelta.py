@@ -31,7 +31,7 @@ from bottle.words import size
 
 NO_COMMIT = 0  # by which number an index is kept that says no more than where a container writes
 _SHOWN = 5
-_BETWEEN = 1  # seconds of an engine's writing, which are then on its disk
+_BETWEEN = 2  # seconds of an engine's writing, which are then on its disk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

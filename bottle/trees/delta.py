@@ -10,9 +10,10 @@ set back, and ctimes cannot.
 
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
+from itertools import filterfalse
 
 from bottle.errors import TreeUnfit
-from bottle.trees.index import Entry, Folder, certain_from, is_within, sort_key
+from bottle.trees.index import Entry, Folder, certain_from, is_within, sort_key, unpack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,9 +117,12 @@ def _entered(above: _Level | None, folder: Folder, old: Folder | None, synced_at
 
 def _compare(level: _Level, old: Folder | None, synced_at: int, linked: Set[int]) -> None:
     """Find what in a folder is new, changed or gone."""
-    left = {each.name: each for each in old.entries()} if old is not None else {}
+    before, after = list(old.packed()) if old is not None else [], list(level.folder.packed())
+    is_certain = old is not None and old.newest < synced_at and not linked
+    same = set(before).intersection(after) if is_certain else frozenset[bytes]()
+    left = {each.name: each for each in map(unpack, filterfalse(same.__contains__, before))}
     gone, leaves = [], []
-    for now in level.folder.entries():
+    for now in map(unpack, filterfalse(same.__contains__, after)):
         was = left.pop(now.name, None)
         if was is not None and was.is_socket:
             was = None

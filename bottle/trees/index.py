@@ -24,6 +24,7 @@ from bottle.errors import StateDamaged
 SCHEMA = 1
 OPAQUE, SOCKETS, END = 1, 2, 4  # flags of a folder: nothing below it shows through; it has sockets; there is no more
 FIXED = struct.Struct("<IQQqqIIIQH")
+_LENGTH = struct.Struct("<H")  # its last field
 _FRAME = struct.Struct("<IIqQB")
 _LONGEST = 1 << 30
 SECOND = 1_000_000_000
@@ -86,12 +87,16 @@ class Folder:
 
     def entries(self) -> Iterator[Entry]:
         """What is in it, by name."""
-        data, position = self.data, 0
+        return map(unpack, self.packed())
+
+    def packed(self) -> Iterator[bytes]:
+        """The same, each as it stands in `data`."""
+        data, position, before = self.data, 0, FIXED.size - _LENGTH.size
         while position < len(data):
-            *facts, length = FIXED.unpack_from(data, position)
-            position += FIXED.size
-            yield Entry(data[position : position + length], *facts)
-            position += length
+            (length,) = _LENGTH.unpack_from(data, position + before)
+            end = position + FIXED.size + length
+            yield data[position:end]
+            position = end
 
     def only(self, wanted: Callable[[Entry], bool]) -> "Folder":
         """The same with those entries alone that are wanted."""
@@ -110,6 +115,12 @@ def certain_from(ctime: int) -> int:
 def pack(entry: Entry) -> bytes:
     """An entry as it stands in `Folder.data`."""
     return FIXED.pack(*entry[1:], len(entry.name)) + entry.name
+
+
+def unpack(packed: bytes) -> Entry:
+    """What `pack` has packed."""
+    *facts, _ = FIXED.unpack_from(packed)
+    return Entry(packed[FIXED.size :], *facts)
 
 
 def sort_key(path: bytes) -> bytes:

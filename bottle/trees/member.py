@@ -6,6 +6,7 @@ their bytes as they are, as Go's archive/tar reads them and so every engine does
 
 import stat
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 BLOCK = 512
 FILE, HARD_LINK, SYMLINK, DEVICE_C, DEVICE_B, FOLDER, FIFO = b"0", b"1", b"2", b"3", b"4", b"5", b"6"
@@ -108,15 +109,21 @@ def _block(  # noqa: PLR0917  (the fields of a header, in their order)
         size,
         seconds,
     )
+    last, of_last = _last(kind, link, device)
+    return b"%b%06o\0 %b" % (first, sum(first) + of_last + 8 * 32, last)
+
+
+@lru_cache(maxsize=64)
+def _last(kind: bytes, link: bytes, device: tuple[int, int]) -> tuple[bytes, int]:
+    """What stands behind the check sum, which most files have in common, and the sum of its bytes."""
     last = b"%b%bustar\x0000%b%07o\0%07o\0%b" % (
         kind,
         link[:100].ljust(100, b"\0"),
         bytes(64),
-        device[0],
-        device[1],
+        *device,
         bytes(167),
     )
-    return b"%b%06o\0 %b" % (first, sum(first) + sum(last) + 8 * 32, last)
+    return last, sum(last)
 
 
 def _extension(records: list[tuple[bytes, bytes]]) -> bytes:

@@ -199,8 +199,8 @@ def _wait_for_writer(descriptor: int) -> None:
     Asking for the first byte that is no hole takes the lock that writers hold (Linux, ext4_llseek, xfs_seek_data).
     """
     with suppress(OSError):  # ENXIO: it is all holes
-        os.lseek(descriptor, 0, os.SEEK_DATA)
-    os.lseek(descriptor, 0, os.SEEK_SET)
+        if os.lseek(descriptor, 0, os.SEEK_DATA) != 0:
+            os.lseek(descriptor, 0, os.SEEK_SET)
 
 
 def _content(descriptor: int, before: bytes, size: int) -> Iterator[bytes]:

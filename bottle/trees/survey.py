@@ -22,7 +22,7 @@ class Comparison:
     """Two indexes, opened anew by each call, and from when on what `before` says is not certain.
 
     `linked` are inodes all of whose names count as changed. `size` are the bytes of the layer, but for long names and
-    the like, and `has_links` says whether some of it has more than one name. `found` are the deltas, where they are few.
+    the like, and `has_links` says whether a file in it has more than one name. `found` are the deltas if they are few.
     """
 
     before: Callable[[], Iterable[Folder]]
