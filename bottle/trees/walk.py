@@ -111,9 +111,9 @@ def _look(descriptor: int, path: bytes) -> tuple[Folder, list[bytes]]:
             else:
                 size = facts.st_size
                 total += size // facts.st_nlink if facts.st_nlink > 1 else size
-            times = facts.st_mtime_ns, ctime
-            rest = facts.st_uid, facts.st_gid, facts.st_nlink, facts.st_rdev, len(name)
-            found.append((name, pack(mode, facts.st_ino, size, *times, *rest)))
+            uid, gid, links = facts.st_uid, facts.st_gid, facts.st_nlink
+            fixed = pack(mode, facts.st_ino, size, facts.st_mtime_ns, ctime, uid, gid, links, facts.st_rdev, len(name))
+            found.append((name, fixed))
     found.sort()
     below.sort(reverse=True)
     return Folder(path, b"".join([fixed + name for name, fixed in found]), newest, total, flags), below
