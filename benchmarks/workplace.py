@@ -146,8 +146,8 @@ class Workplace:
     def forget(self) -> None:
         """Remove Docker's images.
 
-        For five minutes ext4 looks at each inode that was freed before it makes a file, and takes another one: whoever
-        commits then takes up to four times as long (Linux, fs/ext4/ialloc.c, recently_deleted).
+        Not between commits that are compared: without a journal, ext4 looks at each inode that was freed in the last
+        five minutes before it makes a file, and takes another one (Linux, fs/ext4/ialloc.c, recently_deleted).
         """
         while self._images:
             self._engine.images.remove(self._images.pop())
