@@ -300,6 +300,17 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
         server.server_close()
 
 
+def test_who_answers_is_asked_again_after_some_seconds_only(
+    daemon: Callable[[bytes | None], DockerEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = json.dumps({"ID": "x", "Driver": "overlay2", "DockerRootDir": "/data", "ServerVersion": "20.10"}).encode()
+    engine = daemon(HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(info) + info)
+    told = engine.info()
+    assert engine.info() is told
+    monkeypatch.setattr("bottle.docker_engine.engine._FRESH", 0)
+    assert engine.info() is not told
+
+
 def launch_spec(**fields: Any) -> LaunchSpec:
     standard: dict[str, Any] = {
         "name": "bottle-x",
