@@ -229,7 +229,7 @@ class Engine(Builds, Containers, Contents, Helpers, Images, Volumes, Protocol):
         """Whether files can be copied into and out of a container that has a folder in memory mounted read-only."""
 
     def info(self) -> EngineInfo:
-        """Who answers."""
+        """Who answers, or has answered some seconds ago."""
 
     def networks(self) -> tuple[NetworkFacts, ...]:
         """The networks that a container can be in, sorted by name."""

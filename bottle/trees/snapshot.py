@@ -82,14 +82,14 @@ class Snapshot:
     def look_ahead(self) -> Comparison:
         """What has changed since the commit that this one stands on, while the agent goes on working."""
         self._ahead = self._index()
-        self._changes = surveyed(self._since_before(self._ahead))
-        return self._changes
+        return surveyed(self._since_before(self._ahead))
 
     def read_ahead(self, changes: Comparison, give: Callable[[NewLayer, Callable[[], None]], None]) -> None:
         """Read that. Of a large first commit it is given away in several layers as soon as each is ready.
 
         Who is given one says when it is not needed any more.
         """
+        self._changes = changes
         is_cut = self._before is None and changes.size >= _CUT
         plain = self._reader.members(without_links(changes.deltas()), self._lost)
         for piece in pieces(plain, self._scratch, [int(changes.size * part) for part in _CUTS] if is_cut else ()):

@@ -9,11 +9,10 @@ from bottle.errors import PreflightRefused
 from bottle.files.paths import require_openable
 from bottle.trees.delta import FolderDelta, layer_delta
 from bottle.trees.index import Entry, Folder, sort_key
-from bottle.trees.member import WHITEOUT, join
+from bottle.trees.member import BLOCK, WHITEOUT, join
 
 _AS_IT_WAS = "nothing was changed; the bottle goes on as it was"
 _SHOWN = 5
-_BLOCK = 512  # bytes: a member of a tar is one block, and its content in whole blocks (POSIX pax)
 _KEPT = 20_000  # names in a delta up to which it is kept in memory, rather than found again each time it is asked for
 
 
@@ -63,7 +62,7 @@ def surveyed(comparison: Comparison) -> Comparison:
         require_openable(os.fsdecode(delta.path), "the container", left=_AS_IT_WAS)
         for leaf in delta.leaves:
             if leaf.inode not in missing:
-                size += _BLOCK * (1 - -leaf.size // _BLOCK)
+                size += BLOCK * (1 - -leaf.size // BLOCK)  # its header, and its content in whole blocks
             if leaf.is_linked:
                 has_links = True
                 missing[leaf.inode] = missing.get(leaf.inode, leaf.links) - 1

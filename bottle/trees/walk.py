@@ -101,7 +101,7 @@ def _look(descriptor: int, path: bytes) -> tuple[Folder, list[bytes]]:
                 continue
             mode, ctime, name = facts.st_mode, facts.st_ctime_ns, fsencode(each.name)
             latest = ctime if ctime % SECOND else ctime + SECOND - 1  # as certain_from has it
-            if latest > newest:  # noqa: PLR1730  (as said above)
+            if latest > newest:  # noqa: PLR1730  (`max` costs a twentieth of the walk)
                 newest = latest
             size = 0
             if is_folder(mode):
