@@ -4,7 +4,7 @@ See docs/LIBRARY.md.
 """
 
 import os
-from collections.abc import Generator, Mapping, Sequence, Set
+from collections.abc import Callable, Generator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -129,5 +129,6 @@ class _Appender:
         *,
         tag: str,
         comment: str = "",
+        after: Callable[[], object] | None = None,
     ) -> ImageFacts:
-        return self._appender.append(ref, below, layers, config, tag=tag, comment=comment)
+        return self._appender.append(ref, below, layers, config, tag=tag, comment=comment, after=after)

@@ -1,6 +1,6 @@
 """The layers of an image: as they come out of an engine, and the ports that read them and squash them."""
 
-from collections.abc import Generator, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -96,10 +96,12 @@ class LayerAppender(Protocol):
         *,
         tag: str,
         comment: str = "",
+        after: Callable[[], object] | None = None,
     ) -> ImageFacts:
         """Make the image `tag` of `below`, with which the layers of image `ref` begin, and of `layers` above them.
 
         `config` is how it runs, in Docker's spelling (OCI image-spec, config.md, `config`); `comment` stands in its
-        history. Raises NotFound where there is no `ref`, or another BottleError when the engine does not take it or
+        history. `ref` is looked at when `after` has returned, and `layers` are sent by then. Raises NotFound where
+        there is no `ref`, what `after` raises, or another BottleError when the engine does not take it or
         makes something else of it; `tag` is no image then.
         """

@@ -1,15 +1,16 @@
 """A commit that costs what has changed: the container's own folder is read, and its changes become a layer.
 
 While the agent works, it is indexed, and what has changed since the last commit is read; while it is paused it is
-indexed again, and only what has changed meanwhile is read. The index is kept beside the commit before the engine is
-given the last layer: whatever dies, the next commit finds what belongs to the one or to the other, or goes without.
+indexed again, and only what has changed meanwhile is read. The engine unpacks the first layers during all of that. The
+index is kept beside the commit before the engine is given the last one: whatever dies, the next commit finds what
+belongs to the one or to the other, or goes without.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,7 +32,6 @@ from bottle.words import size
 
 NO_COMMIT = 0  # by which number an index is kept that says no more than where a container writes
 _SHOWN = 5
-_BETWEEN = 2  # seconds of an engine's writing, which are then on its disk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +179,6 @@ def _committed(  # noqa: PLR0917  (as above)
             changes = snapshot.look_ahead()
             _require_room(context, state, changes.size)
             snapshot.read_ahead(changes, parts.take)
-            parts.wait(snapshot.settle)
         now = _as_before(context, container)
         frozen = _read_still(context, state, snapshot, now if plan.pause else None)
         skipped = _skipped(snapshot) if now.status is Status.RUNNING and not plan.pause else ()
@@ -189,6 +188,7 @@ def _committed(  # noqa: PLR0917  (as above)
             layer = snapshot.last_layer()
             layers = (layer,) if layer is not None else ()
             snapshot.keep_index(state.index(plan.number), (*parts.diff_ids, *(each.diff_id for each in layers)))
+            parts.wait()
             image = parts.finish(layers, config, spec)
         return Made(
             image=image,
@@ -317,7 +317,7 @@ def _index_of(path: Path, where: tuple[str, str, int], record: CommitRecord) -> 
 
 
 class Parts:
-    """The first layers of a commit, which the engine reads one after the other while the next one is written.
+    """The first layers of a commit, which the engine unpacks one by one while the next ones are read and sent.
 
     Each makes an image of its own, of which nothing is left when the context closes; the commit's has their layers.
     """
@@ -330,7 +330,7 @@ class Parts:
         self._appender = appender
         self._nonce = nonce
         self._labels = {"Labels": {LABEL_PART: nonce}}
-        self._pool = ThreadPoolExecutor(max_workers=1)
+        self._pool = ThreadPoolExecutor(max_workers=2)  # what is sent, and what is unpacked meanwhile
         self._loading: list[Future[ImageFacts]] = []
         self.ref = ground.ref
         self.diff_ids = ground.diff_ids
@@ -343,23 +343,19 @@ class Parts:
         remove_parts(self._context, self._state.identity)
 
     def take(self, layer: NewLayer, done: Callable[[], None]) -> None:
-        """Give the engine one more, behind those before it; `done` is told when it has it. One waits at most."""
+        """Give the engine one more, above those before; `done` is told when it has it. One at most is sent ahead."""
         for each in self._loading[:-1]:
             each.result()
         tag = self._state.identity.part(self._nonce, len(self._loading))
         below, ref = self.diff_ids, self.ref
-        loading = self._pool.submit(self._appender.append, ref, below, (layer,), self._labels, tag=tag)
+        append = partial(self._appender.append, ref, below, (layer,), self._labels, tag=tag)
+        loading = self._pool.submit(append, after=self._loading[-1].result if self._loading else None)
         loading.add_done_callback(lambda _: done())
         self._loading.append(loading)
         self.ref, self.diff_ids = tag, (*below, layer.diff_id)
 
-    def wait(self, meanwhile: Callable[[], None]) -> None:
-        """Until the engine has them all; `meanwhile` is done again and again.
-
-        Raises what became of the first one that the engine did not take.
-        """
-        while futures.wait(self._loading, timeout=_BETWEEN).not_done:
-            meanwhile()
+    def wait(self) -> None:
+        """Until the engine has them all. Raises what became of the first one that it did not take."""
         for each in self._loading:
             each.result()
 

@@ -1,7 +1,7 @@
 """Makes an image of layers that the engine has and new ones above them, by an archive that holds the new ones only."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from bottle.layers import ImageDocuments, LayerSource, NewLayer
 from bottle.model import ImageFacts, Store
 from bottle.ports import Engine, Silent
 from bottle.trees.spool import unnamed
-from migrate.image.load_archive import Archive, choose_codec, compose, fed
+from migrate.image.load_archive import Archive, beginning, choose_codec, compose, fed
 from migrate.model import Blob, Codec
 from migrate.tar.compression import CompressingWriter, packed, pieces_of
 
@@ -36,35 +36,42 @@ class Appender:
         *,
         tag: str,
         comment: str = "",
+        after: Callable[[], object] | None = None,
     ) -> ImageFacts:
         """As `bottle.layers.LayerAppender.append`."""
-        facts = self._source.image(ref)
-        if facts.diff_ids[: len(below)] != below:
-            raise VerificationFailed(f"{ref} does not begin with the layers that are to lie below", left=_UNTOUCHED)
-        documents = self._documents(ref)
         diff_ids = (*below, *(layer.diff_id for layer in layers))
-        new = [layer.diff_id for layer in layers]
         with ExitStack() as open_files:
-            archive = compose(
-                config=appended_config(documents.config, len(below), new, config, comment),
-                diff_ids=diff_ids,
-                blobs={layer.diff_id: self._blob(layer, open_files) for layer in layers},
-                tag=tag,
-                store=self._engine.info().store,
-                known=documents.known,
-            )
-            return self._loaded(archive, tag, diff_ids, config.get("Labels") or {})
+            blobs = {layer.diff_id: self._blob(layer, open_files) for layer in layers}
 
-    def _loaded(self, archive: Archive, tag: str, diff_ids: tuple[str, ...], labels: Mapping[str, str]) -> ImageFacts:
+            def described() -> Archive:
+                if after is not None:
+                    after()
+                documents = self._documents(ref, below)
+                return compose(
+                    config=appended_config(documents.config, len(below), diff_ids[len(below) :], config, comment),
+                    diff_ids=diff_ids,
+                    blobs=blobs,
+                    tag=tag,
+                    store=self._engine.info().store,
+                    known=documents.known,
+                )
+
+            return self._loaded(_fed(beginning(blobs.values()), described), tag, diff_ids, config.get("Labels") or {})
+
+    def _loaded(
+        self, archive: Iterator[bytes], tag: str, diff_ids: tuple[str, ...], labels: Mapping[str, str]
+    ) -> ImageFacts:
         try:
-            self._engine.load(fed(archive, packed, Silent()))
+            self._engine.load(archive)
             return self._verified(tag, diff_ids, labels)
         except BaseException:
             with suppress(BottleError):  # whatever was made of it is not what was wanted
                 self._engine.remove_image(tag)
             raise
 
-    def _documents(self, ref: str) -> ImageDocuments:
+    def _documents(self, ref: str, below: tuple[str, ...]) -> ImageDocuments:
+        if self._source.image(ref).diff_ids[: len(below)] != below:
+            raise VerificationFailed(f"{ref} does not begin with the layers that are to lie below", left=_UNTOUCHED)
         for part in self._source.read(ref, set(), Silent()):
             if isinstance(part, ImageDocuments):
                 return part
@@ -105,6 +112,13 @@ class Appender:
         if image.diff_ids != diff_ids or image.labels != labels:
             raise VerificationFailed(f"the engine made another image of {tag} than it was given", left=_UNTOUCHED)
         return image
+
+
+def _fed(begun: Archive, described: Callable[[], Archive]) -> Iterator[bytes]:
+    """An archive of which the layers are sent before the rest of it is known."""
+    yield from fed(begun, packed, Silent())
+    rest = described().parts[len(begun.parts) :]
+    yield from fed(Archive(rest), packed, Silent())
 
 
 def appended_config(

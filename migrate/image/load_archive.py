@@ -99,17 +99,20 @@ def compose(
     descriptors = [_descriptor(diff_id, blobs, known) for diff_id in layers]
     manifest = _manifest(config, descriptors)
     writer = _Writer()
+    writer.layers(blobs[diff_id] for diff_id in dict.fromkeys(layers) if diff_id in blobs)
+    writer.file(_path(digest_of(manifest)), manifest)
+    writer.file(_path(digest_of(config)), config)
     writer.file("oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
     writer.file("index.json", _index(manifest, named))
     writer.file("manifest.json", _legacy_manifest(config, descriptors, tag))
-    writer.folder("blobs")
-    writer.folder("blobs/sha256")
-    writer.file(_path(digest_of(manifest)), manifest)
-    writer.file(_path(digest_of(config)), config)
-    for diff_id in dict.fromkeys(layers):
-        if diff_id in blobs:
-            writer.layer(_path(blobs[diff_id].digest), blobs[diff_id])
     return writer.finish()
+
+
+def beginning(blobs: Iterable[Blob]) -> Archive:
+    """What an archive begins with whose layers that travel are `blobs`, base first, whatever else `compose` is told."""
+    writer = _Writer()
+    writer.layers(blobs)
+    return writer.begun()
 
 
 def fed(archive: Archive, read: Callable[[Blob], Iterable[bytes]], progress: Progress) -> Iterator[bytes]:
@@ -154,19 +157,22 @@ class _Writer:
         self._parts: list[Literal | Layer] = []
         self._literal = bytearray()
 
-    def folder(self, name: str) -> None:
-        self._begin(name, 0, kind=tarfile.DIRTYPE, mode=0o755)
+    def layers(self, blobs: Iterable[Blob]) -> None:
+        for name in ("blobs", "blobs/sha256"):
+            self._begin(name, 0, kind=tarfile.DIRTYPE, mode=0o755)
+        for blob in blobs:
+            self._begin(_path(blob.digest), blob.size)
+            self._parts += [Literal(bytes(self._literal)), Layer(blob)]
+            self._literal.clear()
+            self._pad(blob.size)
 
     def file(self, name: str, data: bytes) -> None:
         self._begin(name, len(data))
         self._literal += data
         self._pad(len(data))
 
-    def layer(self, name: str, blob: Blob) -> None:
-        self._begin(name, blob.size)
-        self._parts += [Literal(bytes(self._literal)), Layer(blob)]
-        self._literal.clear()
-        self._pad(blob.size)
+    def begun(self) -> Archive:
+        return Archive(tuple(self._parts))
 
     def finish(self) -> Archive:
         self._literal += bytes(2 * tarfile.BLOCKSIZE)

@@ -112,3 +112,32 @@ def test_on_every_store_a_commit_holds_what_changed(host: DockerHost, small_base
     assert [answer["unchanged"] for answer in answers] == [False, False, True, False]
     shown = said[position:].split("\n", 1)[1]
     assert shown == "three\none\nlast\ngone\n"
+
+
+LARGE = """
+set -e
+mkdir -p /srv/large && cd /srv/large && export BOTTLE_HOME=/srv/large/home
+printf '[agents.a]\\nimage = "%s"\\ncommand = ["sleep", "infinity"]\\nnetwork = "none"\\n' "$1" > bottle.toml
+id=$(bottle start a -d --format json | sed -n 's/.*"identity": "\\(.*\\)".*/\\1/p')
+docker exec -u 0 "bottle-$id" sh -c '
+    cd /root; for each in 1 2 3 4 5 6 7 8; do
+        mkdir "$each" && cd "$each" && head -c 9000000 /dev/urandom > file && ln file again && cp file copy && cd ..
+    done'
+bottle commit "$id" --format json
+show='cat /root/*/file /root/*/copy /root/*/again; stat -c "%h %Y %n" /root/*/*'
+docker exec "bottle-$id" sh -c "$show" | sha256sum
+docker run --rm --network none "bottle-committed-$id:1" sh -c "$show" | sha256sum
+docker images -q --filter label=bottle.first-layers | wc -l
+bottle stop "$id" >&2
+bottle rm --yes "$id" >&2
+"""
+
+
+def test_on_every_store_a_large_first_commit_is_given_in_pieces_and_is_whole(host: DockerHost, small_base: str) -> None:
+    said = host.exec(["bash", "-c", LARGE, "bash", small_base]).stdout.decode()
+    answer, end = json.JSONDecoder().raw_decode(said)
+    there, shown, parts = said[end:].strip().splitlines()
+    assert answer["way"] in CHANGES
+    assert len(own_layers(answer)) == 5  # four pieces, and the files with two names
+    assert shown == there
+    assert parts == "0"

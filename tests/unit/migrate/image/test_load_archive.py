@@ -15,7 +15,7 @@ import pytest
 from bottle.errors import VerificationFailed
 from bottle.layers import KnownBlob
 from bottle.model import Store
-from migrate.image.load_archive import Archive, Layer, Literal, choose_codec, compose
+from migrate.image.load_archive import Archive, Layer, Literal, beginning, choose_codec, compose
 from migrate.model import Blob, Codec
 
 TAG = "bottle-committed-demo-abcde:3"
@@ -104,6 +104,13 @@ def test_the_size_is_known_without_a_layer_being_read(blobs: dict[str, Blob]) ->
     assert made.size % 512 == 0
     gone = {i: replace(blob, path=Path("/nonexistent")) for i, blob in blobs.items()}
     assert archive(gone).size == made.size
+
+
+def test_it_begins_with_the_layers_whatever_is_said_of_them(blobs: dict[str, Blob]) -> None:
+    begun = beginning(blobs.values())
+    assert archive(blobs).parts[: len(begun.parts)] == begun.parts
+    assert [part.blob for part in begun.parts if isinstance(part, Layer)] == list(blobs.values())
+    assert beginning(()).parts == ()
 
 
 def test_the_same_arguments_give_the_same_bytes(blobs: dict[str, Blob]) -> None:
