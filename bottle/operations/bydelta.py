@@ -6,6 +6,7 @@ index is kept beside the commit before the engine is given the last one: whateve
 belongs to the one or to the other, or goes without.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -32,6 +33,7 @@ from bottle.words import size
 
 NO_COMMIT = 0  # by which number an index is kept that says no more than where a container writes
 _SHOWN = 5
+_QUICK = 0.5  # seconds in which a disk should write what it holds when an agent is about to be paused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +182,7 @@ def _committed(  # noqa: PLR0917  (as above)
             _require_room(context, state, changes.size)
             snapshot.read_ahead(changes, parts.take)
         now = _as_before(context, container)
-        frozen = _read_still(context, state, snapshot, now if plan.pause else None)
+        frozen = _read_still(context, state, snapshot, parts, now if plan.pause else None)
         skipped = _skipped(snapshot) if now.status is Status.RUNNING and not plan.pause else ()
         if now.status is not Status.RUNNING:
             _as_before(context, now)
@@ -221,15 +223,27 @@ def _require_room(context: Context, state: BottleState, wanted: int) -> None:
         raise TreeUnfit(f"there is no room for what has changed, twice: {size(wanted)}")
 
 
+def settle_disk(settle: Callable[[], None], are_loaded: Callable[[], bool]) -> None:
+    """Have the disk write until it has little left, so that a pause is short; `settle` does so once.
+
+    What an engine unpacks meanwhile is on the same disk. A slow one has little left only when it has unpacked all.
+    """
+    while True:
+        nothing_comes, began = are_loaded(), time.monotonic()
+        settle()
+        if nothing_comes or time.monotonic() - began < _QUICK:
+            return
+
+
 def _read_still(
-    context: Context, state: BottleState, snapshot: Snapshot, container: ContainerFacts | None
+    context: Context, state: BottleState, snapshot: Snapshot, parts: "Parts", container: ContainerFacts | None
 ) -> StillPaused | None:
     """Read the rest while `container` is paused, if it is to be; why it does not go on, if so.
 
     What was read is good then, and is to be committed first.
     """
     if container is not None:
-        snapshot.settle()
+        settle_disk(snapshot.settle, parts.are_loaded)
     try:
         with paused(context, state, container, "a commit"):
             snapshot.read_still()
@@ -353,6 +367,10 @@ class Parts:
         loading.add_done_callback(lambda _: done())
         self._loading.append(loading)
         self.ref, self.diff_ids = tag, (*below, layer.diff_id)
+
+    def are_loaded(self) -> bool:
+        """Whether the engine has them all, or has not taken one."""
+        return all(each.done() for each in self._loading)
 
     def wait(self) -> None:
         """Until the engine has them all. Raises what became of the first one that it did not take."""

@@ -56,7 +56,7 @@ class Appender:
                     known=documents.known,
                 )
 
-            return self._loaded(_fed(beginning(blobs.values()), described), tag, diff_ids, config.get("Labels") or {})
+            return self._loaded(_sent(beginning(blobs.values()), described), tag, diff_ids, config.get("Labels") or {})
 
     def _loaded(
         self, archive: Iterator[bytes], tag: str, diff_ids: tuple[str, ...], labels: Mapping[str, str]
@@ -114,7 +114,7 @@ class Appender:
         return image
 
 
-def _fed(begun: Archive, described: Callable[[], Archive]) -> Iterator[bytes]:
+def _sent(begun: Archive, described: Callable[[], Archive]) -> Iterator[bytes]:
     """An archive of which the layers are sent before the rest of it is known."""
     yield from fed(begun, packed, Silent())
     rest = described().parts[len(begun.parts) :]

@@ -150,9 +150,7 @@ class Killed:
         found += self._whole(identity, before, live)
         found += _left(desk, identity)
         found += _goes_through(desk, "commit", identity, *self.scenario.options, quiet=_BY_ENGINE)
-        # A stopped container has given way to what was committed of it, which the engine may have done.
-        which = Facts.DOCKERS if self.scenario.stopped and _BY_ENGINE in said else Facts.ALL
-        found += [f"committed again: {each}" for each in self._differs(identity, live, which)]
+        found += [f"committed again: {each}" for each in self._differs(identity, live)]
         found += _left(desk, identity)
         self.broken += [f"{where}: {each}" for each in found]
 
@@ -176,9 +174,9 @@ class Killed:
         which = Facts.DOCKERS if self.act else Facts.ALL  # the engine may have made it, where what changed did not fit
         return [f"the commit in force is neither: {each}" for each in trees.differences(live, now, which)]
 
-    def _differs(self, identity: str, live: Tree, which: Facts) -> list[str]:
+    def _differs(self, identity: str, live: Tree) -> list[str]:
         now = self._in_force(identity)
-        return ["no commit"] if now is None else trees.differences(live, now, which)
+        return ["no commit"] if now is None else trees.differences(live, now, Facts.ALL)
 
     def _in_force(self, identity: str) -> Tree | None:
         """The tree of the commit that `resume` would take; it is what `:latest` is, and stands in the history."""

@@ -14,7 +14,7 @@ from bottle.errors import EngineError
 from bottle.helper.container import Helper
 from bottle.model import Store
 from bottle.operations import Context, bydelta
-from bottle.operations.bydelta import written_by
+from bottle.operations.bydelta import settle_disk, written_by
 from bottle.store.state import BottleState
 from bottle.trees.source import DirectReader
 from tests.support.helping import PACKAGES
@@ -87,3 +87,27 @@ def test_where_it_wrote_is_remembered_of_one_that_does_not_run(
     (tmp_path / "layer").rename(tmp_path / "old")
     (tmp_path / "layer").mkdir()  # another folder
     assert written_by(context, bottle) == (None, "the engine does not say where the container's files are")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "loaded_after", "expected"),
+    [
+        ([0.1], 9, 1),  # a quick disk: the engine goes on during the pause
+        ([4, 2, 0.1], 9, 3),
+        ([4, 4, 4, 4], 2, 3),  # a slow one: what was unpacked last is written down too
+        ([4], 0, 1),
+    ],
+)
+def test_the_disk_has_little_left_when_the_agent_is_paused(
+    seconds: list[float], loaded_after: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, settled = 0.0, 0
+    monkeypatch.setattr(bydelta.time, "monotonic", lambda: now)
+
+    def settle() -> None:
+        nonlocal now, settled
+        now += seconds[settled]
+        settled += 1
+
+    settle_disk(settle, lambda: settled >= loaded_after)
+    assert settled == expected
