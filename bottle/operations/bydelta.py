@@ -6,25 +6,25 @@ index is kept beside the commit before the engine is given the last one: whateve
 belongs to the one or to the other, or goes without.
 """
 
+import errno
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Self
 
-from bottle.errors import BottleError, NotFound, PreflightRefused, StateDamaged, StillPaused, TreeUnfit
-from bottle.layers import LayerAppender, NewLayer
+from bottle.errors import BottleError, PreflightRefused, StateDamaged, StillPaused, TreeUnfit
 from bottle.losses import dropped_by_layer
-from bottle.model import CommitRecord, CommitSpec, ContainerFacts, EngineInfo, ImageFacts, Product, Status, Store
-from bottle.naming import LABEL_NONCE, LABEL_PART, Identity
+from bottle.model import CommitSpec, ContainerFacts, EngineInfo, ImageFacts, Product, Status, Store
+from bottle.naming import LABEL_NONCE
 from bottle.operations.context import Context
+from bottle.operations.ground import Ground, find_ground
+from bottle.operations.parts import Parts
 from bottle.operations.pause import paused
 from bottle.operations.room import free_room
 from bottle.plan.commit import CommitPlan
-from bottle.plan.standing import kept_indexes, standing_on
+from bottle.plan.standing import kept_indexes
 from bottle.store.state import BottleState
 from bottle.trees.index import Header
 from bottle.trees.snapshot import Index, Snapshot, write_beside
@@ -33,6 +33,8 @@ from bottle.words import size
 
 NO_COMMIT = 0  # by which number an index is kept that says no more than where a container writes
 _SHOWN = 5
+_LEAST = 1 << 20  # bytes of room for the index and the record of a commit
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 _QUICK = 0.5  # seconds in which a disk should write what it holds when an agent is about to be paused
 
 
@@ -51,18 +53,6 @@ class Made:
     way: str
     frozen: StillPaused | None = None
     unchanged: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
-    """What a new layer stands on: `diff_ids`, with which image `ref` begins, and the index of what they show.
-
-    `index` is None where that is the image that the container was made from.
-    """
-
-    ref: str
-    diff_ids: tuple[str, ...]
-    index: Index | None = None
 
 
 def written_by(context: Context, state: BottleState) -> tuple[TreeReader | None, str]:
@@ -148,10 +138,10 @@ def commit_changes(  # noqa: PLR0917  (what a commit is made of)
 ) -> Made:
     """Make the image of a commit out of what has changed, as `reader` reads it, and keep its index.
 
-    Raises TreeUnfit where that is not to be had, PreflightRefused for what no layer can hold or the disk has no room
-    for, or EngineError. Nothing is left of it then, but what `settle` finds by the nonce.
+    Raises TreeUnfit where that is not to be had, PreflightRefused for what no layer can hold or where the state's disk
+    is full, or EngineError. Nothing is left of it then, but what `settle` finds by the nonce.
     """
-    with reading_errors():
+    with reading_errors(), _written_down(state):
         ground = find_ground(context, state, container, reader)
         try:
             return _committed(context, state, container, reader, spec, plan, ground)
@@ -174,6 +164,7 @@ def _committed(  # noqa: PLR0917  (as above)
     nonce, config = dict(spec.labels)[LABEL_NONCE], context.engine.commit_config(container.id, spec)
     with (
         reading_errors(),
+        _written_down(state),
         Snapshot(reader, container.id, ground.index, state.path) as snapshot,
         Parts(context, state, context.appender, ground, nonce) as parts,
     ):
@@ -217,9 +208,14 @@ def _as_before(context: Context, container: ContainerFacts) -> ContainerFacts:
 
 
 def _require_room(context: Context, state: BottleState, wanted: int) -> None:
-    """Where the layer would not fit beside what it is made of, the engine's own commit takes less. Raises TreeUnfit."""
-    free = free_room(context.engine.info().root_dir), free_room(str(state.path))
-    if any(each is not None and 2 * wanted > each for each in free):
+    """Where the layer would not fit beside what it is made of, the engine's own commit takes less. Raises TreeUnfit.
+
+    Where the state folder's disk has no room for anything, it has none for the record of a commit. Raises OSError.
+    """
+    free, own = free_room(context.engine.info().root_dir), free_room(str(state.path))
+    if own is not None and own < min(2 * wanted, _LEAST):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if any(each is not None and 2 * wanted > each for each in (free, own)):
         raise TreeUnfit(f"there is no room for what has changed, twice: {size(wanted)}")
 
 
@@ -236,7 +232,7 @@ def settle_disk(settle: Callable[[], None], are_loaded: Callable[[], bool]) -> N
 
 
 def _read_still(
-    context: Context, state: BottleState, snapshot: Snapshot, parts: "Parts", container: ContainerFacts | None
+    context: Context, state: BottleState, snapshot: Snapshot, parts: Parts, container: ContainerFacts | None
 ) -> StillPaused | None:
     """Read the rest while `container` is paused, if it is to be; why it does not go on, if so.
 
@@ -278,6 +274,25 @@ def rename_index(state: BottleState, number: int, diff_ids: tuple[str, ...]) -> 
 
 
 @contextmanager
+def _written_down(state: BottleState) -> Iterator[None]:
+    """Nothing is committed where the disk of the state folder is full. Raises PreflightRefused.
+
+    The engine's own commit would drop of a bottle what its last commit has; there is room again, and then it is whole.
+    """
+    try:
+        yield
+    except (OSError, StateDamaged) as exc:
+        cause = exc if isinstance(exc, OSError) else exc.__cause__
+        if not isinstance(cause, OSError) or cause.errno not in _FULL:
+            raise
+        raise PreflightRefused(
+            f"what has changed in {state.identity} cannot be written down: {cause.strerror}",
+            left="nothing was committed: the last commit stays in force, and the bottle as it was",
+            next_step=f"df -h {state.path}; make room there, then the same command again",
+        ) from exc
+
+
+@contextmanager
 def reading_errors() -> Iterator[None]:
     """What the operating system does not let us read or write is committed another way. Raises TreeUnfit."""
     try:
@@ -286,106 +301,3 @@ def reading_errors() -> Iterator[None]:
         raise TreeUnfit(f"what has changed cannot be read, or written down: {exc.strerror or exc}") from exc
     except StateDamaged as exc:
         raise TreeUnfit(exc.what) from exc
-
-
-def find_ground(context: Context, state: BottleState, container: ContainerFacts, reader: TreeReader) -> Ground:
-    """What the next commit of a container stands on: an earlier one of it, where that is known to the last file."""
-    image = context.engine.image(container.image)
-    if image is None:
-        raise TreeUnfit("the image that the container was made from is gone")
-    commits = tuple(each for each in state.commits() if each.mark and each.mark.container_id == container.id)
-    where = (container.id, str(reader.place), reader.inode())
-    for number in standing_on(commits):
-        record = next(each for each in commits if each.number == number)
-        index = _index_of(state.index(number), where, record)
-        ref = _holder(context, commits, record) if index is not None else None
-        if ref is not None:
-            return Ground(ref=ref, diff_ids=record.diff_ids, index=index)
-    if commits:
-        context.progress.note(
-            f"what {container.name} held at earlier commits is not known to the last file: this one holds all that it "
-            "has written since it was made"
-        )
-    return Ground(ref=image.id, diff_ids=image.diff_ids)
-
-
-def _holder(context: Context, commits: Sequence[CommitRecord], record: CommitRecord) -> str | None:
-    """The newest commit here that begins with the layers of `record`, which may be gone itself."""
-    for each in reversed(commits):
-        if each.diff_ids[: len(record.diff_ids)] == record.diff_ids:
-            image = context.engine.image(each.tag)
-            if image is not None and image.diff_ids == each.diff_ids:
-                return each.tag
-    return None
-
-
-def _index_of(path: Path, where: tuple[str, str, int], record: CommitRecord) -> Index | None:
-    """The index of a commit, if it is of this container, in this folder with this inode, and of that very image."""
-    try:
-        index = Index.open(path)
-    except (OSError, StateDamaged):
-        return None
-    header = index.header
-    found = (header.container, header.place, header.inode)
-    return index if found == where and header.diff_ids == record.diff_ids else None
-
-
-class Parts:
-    """The first layers of a commit, which the engine unpacks one by one while the next ones are read and sent.
-
-    Each makes an image of its own, of which nothing is left when the context closes; the commit's has their layers.
-    """
-
-    def __init__(
-        self, context: Context, state: BottleState, appender: LayerAppender, ground: Ground, nonce: str
-    ) -> None:
-        self._context = context
-        self._state = state
-        self._appender = appender
-        self._nonce = nonce
-        self._labels = {"Labels": {LABEL_PART: nonce}}
-        self._pool = ThreadPoolExecutor(max_workers=2)  # what is sent, and what is unpacked meanwhile
-        self._loading: list[Future[ImageFacts]] = []
-        self.ref = ground.ref
-        self.diff_ids = ground.diff_ids
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
-        remove_parts(self._context, self._state.identity)
-
-    def take(self, layer: NewLayer, done: Callable[[], None]) -> None:
-        """Give the engine one more, above those before; `done` is told when it has it. One at most is sent ahead."""
-        for each in self._loading[:-1]:
-            each.result()
-        tag = self._state.identity.part(self._nonce, len(self._loading))
-        below, ref = self.diff_ids, self.ref
-        append = partial(self._appender.append, ref, below, (layer,), self._labels, tag=tag)
-        loading = self._pool.submit(append, after=self._loading[-1].result if self._loading else None)
-        loading.add_done_callback(lambda _: done())
-        self._loading.append(loading)
-        self.ref, self.diff_ids = tag, (*below, layer.diff_id)
-
-    def are_loaded(self) -> bool:
-        """Whether the engine has them all, or has not taken one."""
-        return all(each.done() for each in self._loading)
-
-    def wait(self) -> None:
-        """Until the engine has them all. Raises what became of the first one that it did not take."""
-        for each in self._loading:
-            each.result()
-
-    def finish(self, layers: Sequence[NewLayer], config: Mapping[str, Any], spec: CommitSpec) -> ImageFacts:
-        """The commit's image: the parts and `layers`. Raises as `LayerAppender.append`."""
-        return self._appender.append(self.ref, self.diff_ids, layers, config, tag=spec.tag, comment=spec.message)
-
-
-def remove_parts(context: Context, identity: Identity) -> None:
-    """Remove what is left of the images of which commits were put together; the caller holds the bottle's lock."""
-    with suppress(BottleError):
-        for image in context.engine.image_summaries({LABEL_PART: None}):
-            for tag in filter(identity.is_in_flight, image.tags):
-                with suppress(NotFound):
-                    context.engine.remove_image(tag)

@@ -14,10 +14,10 @@ from bottle.model import (
     Status,
 )
 from bottle.naming import LABEL_IDENTITY, LABEL_NONCE, Identity
-from bottle.operations.bydelta import remove_parts
 from bottle.operations.context import Context
 from bottle.operations.finding import find_drafts
 from bottle.operations.inforce import put_in_force, use_image
+from bottle.operations.parts import remove_parts
 from bottle.operations.pause import let_go_on
 from bottle.plan.commit import record_of
 from bottle.plan.history import parent_of

@@ -53,9 +53,10 @@ class LayerSpool:
         self._rows.write(_ROW.pack(len(member.folder), length, self.size - before) + member.folder + name)
 
     def finish(self) -> None:
-        """Nothing more comes: the end mark."""
+        """Nothing more comes: the end mark. All of it is in its file then, so that nothing fails when it is let go."""
         self._write(_END)
         self._tar.flush()
+        self._rows.flush()
 
     @property
     def diff_id(self) -> str:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 import pytest
 
-from bottle.errors import EngineError
+from bottle.errors import EngineError, PreflightRefused
 from bottle.helper.container import Helper
 from bottle.model import Store
 from bottle.operations import Context, bydelta
 from bottle.operations.bydelta import settle_disk, written_by
+from bottle.operations.commit import commit
 from bottle.store.state import BottleState
+from bottle.trees import snapshot, spool
 from bottle.trees.source import DirectReader
 from tests.support.helping import PACKAGES
 from tests.support.world import World
@@ -111,3 +116,40 @@ def test_the_disk_has_little_left_when_the_agent_is_paused(
 
     settle_disk(settle, lambda: settled >= loaded_after)
     assert settled == expected
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(snapshot, "unnamed"), (spool, "unnamed"), (snapshot, "sync_folder")],
+    ids=["index", "files", "index that is kept"],
+)
+def test_on_a_full_disk_nothing_is_committed(
+    context: Context,
+    bottle: BottleState,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType,
+    name: str,
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(module, name, full)
+    _refused(context, bottle, tmp_path, monkeypatch)
+
+
+def test_nor_where_there_is_no_room_from_the_start(
+    context: Context, bottle: BottleState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bydelta, "free_room", lambda path: 0 if path == str(bottle.path) else None)
+    _refused(context, bottle, tmp_path, monkeypatch)
+
+
+def _refused(context: Context, bottle: BottleState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bydelta, "can_read", lambda _: True)
+    monkeypatch.setattr(DirectReader, "filesystem", lambda _: "ext4")
+    (tmp_path / "layer" / "work").write_text("work")
+    with pytest.raises(PreflightRefused, match=os.strerror(errno.ENOSPC)) as caught:
+        commit(context, bottle)
+    assert "nothing was committed" in caught.value.left
+    assert (bottle.commits(), bottle.intent.read()) == ((), None)
