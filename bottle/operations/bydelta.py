@@ -1,7 +1,8 @@
 """A commit that costs what has changed: the container's own folder is read, and its changes become a layer.
 
-While the agent works, it is indexed, and what has changed since the last commit is read; while it is paused it is
-indexed again, and only what has changed meanwhile is read. The engine unpacks the first layers during all of that. The
+What is little is read while the agent is paused, which is then but a little longer than its index takes. Else: while
+the agent works, it is indexed, and what has changed since the last commit is read; while it is paused it is indexed
+again, and only what has changed meanwhile is read. The engine unpacks the first layers during all of that. The
 index is kept beside the commit before the engine is given the last one: whatever dies, the next commit finds what
 belongs to the one or to the other, or goes without.
 """
@@ -169,14 +170,9 @@ def _committed(  # noqa: PLR0917  (as above)
         Parts(context, state, context.appender, ground, nonce) as parts,
     ):
         with context.progress.phase(f"reading what changed in {container.name}"):
-            changes = snapshot.look_ahead()
-            _require_room(context, state, changes.size)
-            snapshot.read_ahead(changes, parts.take)
-        now = _as_before(context, container)
-        frozen = _read_still(context, state, snapshot, parts, now if plan.pause else None)
-        skipped = _skipped(snapshot) if now.status is Status.RUNNING and not plan.pause else ()
-        if now.status is not Status.RUNNING:
-            _as_before(context, now)
+            stillness = Stillness(context=context, state=state, container=container, pause=plan.pause)
+            _read(stillness, snapshot, parts)
+        skipped = _skipped(snapshot) if stillness.is_feigned else ()
         with context.progress.phase(f"committing {container.name}"):
             layer = snapshot.last_layer()
             layers = (layer,) if layer is not None else ()
@@ -188,7 +184,7 @@ def _committed(  # noqa: PLR0917  (as above)
             dropped=(*dropped_by_layer(snapshot.sockets(), snapshot.flagged(), snapshot.sparse()), *skipped),
             size=snapshot.written(),
             way=f"by its changes{reader.way}",
-            frozen=frozen,
+            frozen=stillness.frozen,
             unchanged=image.diff_ids == ground.diff_ids,
         )
 
@@ -231,22 +227,53 @@ def settle_disk(settle: Callable[[], None], are_loaded: Callable[[], bool]) -> N
             return
 
 
-def _read_still(
-    context: Context, state: BottleState, snapshot: Snapshot, parts: Parts, container: ContainerFacts | None
-) -> StillPaused | None:
-    """Read the rest while `container` is paused, if it is to be; why it does not go on, if so.
+@dataclass(kw_only=True)
+class Stillness:
+    """A container that is held still, once or twice, while it is read. `frozen` is why it does not go on, if so.
 
     What was read is good then, and is to be committed first.
     """
-    if container is not None:
-        settle_disk(snapshot.settle, parts.are_loaded)
-    try:
-        with paused(context, state, container, "a commit"):
+
+    context: Context
+    state: BottleState
+    container: ContainerFacts
+    pause: bool
+    frozen: StillPaused | None = None
+
+    @property
+    def is_feigned(self) -> bool:
+        """Whether it runs all the while: it is not to be paused."""
+        return self.container.status is Status.RUNNING and not self.pause
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Pause it, if that is to be. Raises PreflightRefused where it has begun to run before, or meanwhile."""
+        now = _as_before(self.context, self.container)
+        try:
+            with paused(self.context, self.state, now if self.pause else None, "a commit"):
+                yield
+        except StillPaused as exc:
+            self.context.progress.note(f"{exc.what}; to let it go on: {exc.next_step}")
+            self.frozen = exc
+        if now.status is not Status.RUNNING:
+            _as_before(self.context, now)
+
+
+def _read(stillness: Stillness, snapshot: Snapshot, parts: Parts) -> None:
+    """Read what has changed: all of it while the container is still, if that is little, and else most of it before."""
+    is_read = False
+    if not snapshot.is_first and not stillness.is_feigned:
+        snapshot.settle()
+        with stillness.held():
+            is_read = snapshot.read_at_once()
+    changes = snapshot.look_ahead()
+    _require_room(stillness.context, stillness.state, changes.size)
+    if not is_read:
+        snapshot.read_ahead(changes, parts.take)
+        if stillness.pause:
+            settle_disk(snapshot.settle, parts.are_loaded)
+        with stillness.held():
             snapshot.read_still()
-    except StillPaused as exc:
-        context.progress.note(f"{exc.what}; to let it go on: {exc.next_step}")
-        return exc
-    return None
 
 
 def _skipped(snapshot: Snapshot) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """One commit of a container's own folder on its way: indexed and read while it is written to, and while it is not.
 
-What was read before counts only where the second index proves it unchanged.
+What was read before counts only where the second index proves it unchanged. What is little is read all while the folder
+is not written to: one index does then.
 """
 
 import errno
@@ -25,6 +26,7 @@ from bottle.trees.survey import Comparison, links_only, surveyed, without_links,
 
 _CUT = 64 << 20  # bytes from which on a first commit is cut into pieces, so that the engine can begin early
 _CUTS = (1 / 40, 3 / 40, 12 / 40)  # of it in the first ones; an engine takes three times as long to load as we to read
+_LITTLE = 16 << 20, 1000  # bytes and names that are read while an agent is paused for the index in any case
 _NEVER = 0  # nothing is older
 _TRIES = 3
 
@@ -79,17 +81,36 @@ class Snapshot:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
+    @property
+    def is_first(self) -> bool:
+        """Whether no earlier commit is known that this one could stand on: all there is has changed."""
+        return self._before is None
+
+    def read_at_once(self) -> bool:
+        """Read what has changed since the commit that this one stands on, while nothing changes, if that is little.
+
+        If it is not, nothing is read, and it is known already to `look_ahead`.
+        """
+        self._ahead = self._still = self._index(whole=True)
+        self._changes = surveyed(self._since_before(self._still))
+        most, names = _LITTLE
+        self._stood_still = self._changes.size <= most and self._changes.names <= names
+        if self._stood_still:
+            self._read_all(self._changes)
+        return self._stood_still
+
     def look_ahead(self) -> Comparison:
         """What has changed since the commit that this one stands on, while the agent goes on working."""
-        self._ahead = self._index()
-        return surveyed(self._since_before(self._ahead))
+        if self._changes is None:
+            self._ahead = self._index()
+            self._changes = surveyed(self._since_before(self._ahead))
+        return self._changes
 
     def read_ahead(self, changes: Comparison, give: Callable[[NewLayer, Callable[[], None]], None]) -> None:
         """Read that. Of a large first commit it is given away in several layers as soon as each is ready.
 
         Who is given one says when it is not needed any more.
         """
-        self._changes = changes
         is_cut = self._before is None and changes.size >= _CUT
         plain = self._reader.members(without_links(changes.deltas()), self._lost)
         for piece in pieces(plain, self._scratch, [int(changes.size * part) for part in _CUTS] if is_cut else ()):
@@ -114,11 +135,7 @@ class Snapshot:
         changes = surveyed(_comparison(self._ahead, self._still))
         self._stood_still = changes.is_empty
         if not self._stood_still:
-            self._lost.omitted.clear()
-            self._read(changes.deltas())
-            self._spools.insert(0, self._spools.pop())
-            if self._lost.omitted:
-                raise TreeUnfit("files were moved away while they were read")
+            self._read_all(changes)
 
     def changed_meanwhile(self) -> tuple[str, ...]:
         """What was changed while `read_still` was at it: nothing, if all stood still."""
@@ -199,6 +216,14 @@ class Snapshot:
         if self._before is None:
             return Comparison(before=tuple, after=now.folders, synced_at=_NEVER)
         return _comparison(self._before, now)
+
+    def _read_all(self, changes: Comparison) -> None:
+        """Read what counts before all that was read ahead. Raises TreeUnfit where something moves all the same."""
+        self._lost.omitted.clear()
+        self._read(changes.deltas())
+        self._spools.insert(0, self._spools.pop())
+        if self._lost.omitted:
+            raise TreeUnfit("files were moved away while they were read")
 
     def _read(self, deltas: Iterable[FolderDelta]) -> None:
         spool = self._open.enter_context(LayerSpool(self._scratch))

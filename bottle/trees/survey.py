@@ -21,7 +21,8 @@ class Comparison:
     """Two indexes, opened anew by each call, and from when on what `before` says is not certain.
 
     `linked` are inodes all of whose names count as changed. `size` are the bytes of the layer, but for long names and
-    the like, and `has_links` says whether a file in it has more than one name. `found` are the deltas if they are few.
+    the like, `names` how many have changed or are gone, and `has_links` says whether a file in it has more than one
+    name. `found` are the deltas if they are few.
     """
 
     before: Callable[[], Iterable[Folder]]
@@ -29,9 +30,14 @@ class Comparison:
     synced_at: int
     linked: Set[int] = frozenset()
     size: int = 0
+    names: int = 0
     has_links: bool = False
-    is_empty: bool = True
     found: tuple[FolderDelta, ...] | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has changed."""
+        return self.names == 0
 
     def deltas(self) -> Iterator[FolderDelta]:
         """What has changed."""
@@ -47,13 +53,12 @@ def surveyed(comparison: Comparison) -> Comparison:
     are all told then, for a hard link leads to nothing that is not in its layer.
     """
     missing: dict[int, int] = {}
-    size, is_empty, has_links = 0, True, False
+    size, count, has_links = 0, 0, False
     reserved: list[bytes] = []
-    found, kept = list[FolderDelta](), _KEPT
+    found: list[FolderDelta] = []
     for delta in comparison.deltas():
-        is_empty = False
-        kept -= 1 + len(delta.gone) + len(delta.leaves)
-        if kept >= 0:
+        count += 1 + len(delta.gone) + len(delta.leaves)
+        if count <= _KEPT:
             found.append(delta)
         names = [leaf.name for leaf in delta.leaves]
         if delta.entry is not None and delta.entry.name.startswith(WHITEOUT):
@@ -68,8 +73,8 @@ def surveyed(comparison: Comparison) -> Comparison:
                 missing[leaf.inode] = missing.get(leaf.inode, leaf.links) - 1
     refuse_marks([os.fsdecode(b"/" + path) for path in reserved])
     linked = {inode for inode, names in missing.items() if names}
-    few = tuple(found) if kept >= 0 and not linked else None
-    return replace(comparison, linked=linked, size=size, is_empty=is_empty, has_links=has_links, found=few)
+    few = tuple(found) if count <= _KEPT and not linked else None
+    return replace(comparison, linked=linked, size=size, names=count, has_links=has_links, found=few)
 
 
 def without_links(deltas: Iterable[FolderDelta]) -> Iterator[FolderDelta]:

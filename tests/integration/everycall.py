@@ -3,7 +3,7 @@
 What counts is what begins a write below `$BOTTLE_HOME` (a file that is opened, synced, renamed, removed; a folder), and
 what passes between bottle and an engine: a request, each piece of an archive that is sent, the wait for an answer. Each
 is a line in LOG before it happens. The Nth is not reached; with ACT, a command line, that is run there instead. A first
-commit is cut into small pieces.
+commit is cut into small pieces. With `ahead` for the first WORD, what is little is read while the agent works, too.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+AHEAD = "ahead"
 PIECE = 1 << 20  # bytes of work, of which a first commit has so many that it makes several layers
 _FOLDERS = {"os.rename": 1, "os.remove": 0, "os.mkdir": 0, "os.rmdir": 0}  # events of sys.addaudithook; which argument
 _WRITES = os.O_WRONLY | os.O_RDWR
@@ -98,6 +99,8 @@ def run(log: Path, number: int, act: str, words: list[str]) -> None:
     from bottle.trees import snapshot
 
     snapshot._CUT = PIECE
+    if words[0] == AHEAD:
+        snapshot._LITTLE, words = (-1, -1), words[1:]
     Killer(log, number, act, os.environ["BOTTLE_HOME"]).install()
     main(words, prog_name="bottle")
 

@@ -30,7 +30,7 @@ def oracle(tmp_path: Path, engine: docker.DockerClient, oracle_image: str) -> It
         yield stack.enter_context(oracle_in(folder, engine, oracle_image))
 
 
-@pytest.mark.parametrize(("name", "moments"), [("second", (PAUSE, LOAD)), ("first", (LOAD,))])
+@pytest.mark.parametrize(("name", "moments"), [("second", (PAUSE, LOAD)), ("ahead", (PAUSE,)), ("first", (LOAD,))])
 def test_a_commit_that_is_killed_is_made_or_not_and_leaves_nothing(
     oracle: Oracle, name: str, moments: tuple[str, ...]
 ) -> None:

@@ -48,17 +48,22 @@ def _small(seed: int) -> tuple[Operation, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A commit: of which work, whether it is the first of its bottle, of what kind of container, how it is said."""
+    """A commit: of which work, whether it is the first of its bottle, of what kind of container, how it is said.
+
+    `ahead`: it is read while the agent works, though it is little.
+    """
 
     work: Work
     first: bool = False
     stopped: bool = False
+    ahead: bool = False
     options: tuple[str, ...] = ()
 
 
 SCENARIOS = {
     "first": Scenario(_large, first=True),
     "second": Scenario(_small),
+    "ahead": Scenario(_small, ahead=True),
     "unchanged": Scenario(lambda _: ()),
     "stopped": Scenario(_small, stopped=True),
     "unpaused": Scenario(_small, options=("--no-pause",)),
@@ -132,7 +137,8 @@ class Killed:
     def _commit(self, identity: str, number: int) -> tuple[int, list[str], str]:
         desk, log = self.oracle.desk, self.oracle.desk.folder.parent / "moments"
         log.write_text("")
-        words = ("commit", identity, *self.scenario.options)
+        ahead = (everycall.AHEAD,) if self.scenario.ahead else ()
+        words = (*ahead, "commit", identity, *self.scenario.options)
         done = desk.program(Path(everycall.__file__), str(log), str(number), self.act, *words)
         return done.returncode, log.read_text().splitlines(), done.stderr.decode()
 

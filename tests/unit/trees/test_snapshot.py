@@ -30,8 +30,13 @@ def on_any_filesystem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(walk, "filesystem", lambda _: "ext4")
 
 
-def committed(top: Path, scratch: Path, before: Index | None, view: View, meanwhile: Steps) -> tuple[View, Index]:
-    """What shows with one more commit, while `meanwhile` is done behind its first look."""
+def committed(
+    top: Path, scratch: Path, before: Index | None, view: View, meanwhile: Steps, *, at_once: bool = False
+) -> tuple[View, Index]:
+    """What shows with one more commit, while `meanwhile` is done behind its first look.
+
+    `at_once`: all that is little is read in one go.
+    """
     layers: list[bytes] = []
 
     def take(layer: NewLayer, done: Callable[[], None] = lambda: None) -> None:
@@ -39,9 +44,10 @@ def committed(top: Path, scratch: Path, before: Index | None, view: View, meanwh
         done()
 
     with Snapshot(DirectReader(top), "c", before, scratch) as snapshot:
-        snapshot.read_ahead(snapshot.look_ahead(), take)
-        work(os.fsencode(top), meanwhile)
-        snapshot.read_still()
+        if not (at_once and snapshot.read_at_once()):
+            snapshot.read_ahead(snapshot.look_ahead(), take)
+            work(os.fsencode(top), meanwhile)
+            snapshot.read_still()
         layer = snapshot.last_layer()
         if layer is not None:
             take(layer)
@@ -52,9 +58,9 @@ def committed(top: Path, scratch: Path, before: Index | None, view: View, meanwh
 
 
 @pytest.mark.parametrize("most", [1, 1 << 26])
-@given(rounds=st.lists(st.tuples(STEPS, STEPS), min_size=1, max_size=4))
+@given(rounds=st.lists(st.tuples(STEPS, STEPS, st.sampled_from([None, 0, 4, 1000])), min_size=1, max_size=4))
 def test_commits_on_top_of_each_other_show_what_is_there(
-    tmp_path_factory: pytest.TempPathFactory, most: int, rounds: list[tuple[Steps, Steps]]
+    tmp_path_factory: pytest.TempPathFactory, most: int, rounds: list[tuple[Steps, Steps, int | None]]
 ) -> None:
     top, scratch = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("scratch")
     view: View = {}
@@ -62,9 +68,11 @@ def test_commits_on_top_of_each_other_show_what_is_there(
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(module, "_CUT", most)
         patched.setattr(module, "_CUTS", (0,) * 100)
-        for steps, meanwhile in rounds:
+        for steps, meanwhile, little in rounds:
             work(os.fsencode(top), steps)
-            view, before = committed(top, scratch, before, view, meanwhile)
+            patched.setattr(module, "_LITTLE", (1 << 20, little))
+            at_once = little is not None and before is not None
+            view, before = committed(top, scratch, before, view, meanwhile, at_once=at_once)
             assert view == whole(top)
     shutil.rmtree(top)
 
@@ -83,6 +91,19 @@ def test_nothing_changed_is_no_layer(tmp_path: Path) -> None:
         snapshot.read_still()
         assert snapshot.last_layer() is None
         assert snapshot.written() == 1
+
+
+def test_what_is_little_is_read_at_once_and_all_else_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    top, scratch = tmp_path / "top", tmp_path / "scratch"
+    top.mkdir()
+    scratch.mkdir()
+    _, index = committed(top, scratch, None, {}, [])
+    (top / "a").write_bytes(bytes(5000))
+    for most, names, is_little in ((1 << 20, 100, True), (5000, 100, False), (1 << 20, 1, False)):
+        monkeypatch.setattr(module, "_LITTLE", (most, names))
+        with Snapshot(DirectReader(top), "c", index, scratch) as snapshot:
+            assert snapshot.read_at_once() is is_little
+            assert [leaf.name for each in snapshot.look_ahead().deltas() for leaf in each.leaves] == [b"a"]
 
 
 def test_when_the_clock_went_back_all_is_read_again(tmp_path: Path) -> None:
