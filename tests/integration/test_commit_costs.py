@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from tests.hosts import DockerHost
@@ -43,6 +44,29 @@ def test_a_commit_adds_a_layer_of_what_changed_and_none_where_nothing_has(desk: 
     desk.container(identity).remove(force=True)
     assert desk.ok("resume", identity, "-d")["identity"] == identity
     assert desk.run_in(identity, "cat", "/root/more") == b"more\n"
+
+
+MANY = "mkdir /root/many; n=0; while [ $n -lt 1000 ]; do n=$((n+1)); : > /root/many/$n; done"
+
+
+def paused(desk: Desk, identity: str, since: int) -> int:
+    """How often a bottle was paused."""
+    there = {"container": desk.container(identity).id, "event": "pause"}
+    return len(list(desk.engine.events(since=since, until=int(time.time()) + 1, filters=there)))
+
+
+def test_an_agent_is_paused_once_for_little_and_once_more_for_much(desk: Desk) -> None:
+    since = int(time.time())
+    identity = idle(desk)
+    desk.grow(identity, 1000)
+    desk.ok("commit", identity)
+    assert paused(desk, identity, since) == 1
+    assert desk.run_in(identity, "touch", "/root/more") is not None
+    desk.ok("commit", identity)
+    assert paused(desk, identity, since) == 2
+    assert desk.run_in(identity, "sh", "-c", MANY) is not None
+    assert len(own_layers(desk.ok("commit", identity))) == 3
+    assert paused(desk, identity, since) == 4
 
 
 def test_a_commit_whose_index_is_gone_holds_everything_and_says_so(desk: Desk) -> None:
