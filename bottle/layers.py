@@ -45,7 +45,10 @@ class ImageDocuments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewLayer:
-    """A layer that somebody has written: `path` is its plain tar, of `size` bytes, and `diff_id` the digest of that."""
+    """A layer that somebody has written: `path` is its plain tar, of `size` bytes, and `diff_id` the digest of that.
+
+    It is read once: what was given to an engine of it need not be in the file any more.
+    """
 
     diff_id: str
     size: int

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from bottle.errors import BottleError, NotFound, VerificationFailed
+from bottle.files.consuming import consumed
 from bottle.layers import ImageDocuments, LayerSource, NewLayer
 from bottle.model import ImageFacts, Store
 from bottle.ports import Engine, Silent
 from bottle.trees.spool import unnamed
-from migrate.image.load_archive import Archive, beginning, choose_codec, compose, fed
+from migrate.image.load_archive import Archive, Literal, beginning, choose_codec, compose, fed
 from migrate.model import Blob, Codec
-from migrate.tar.compression import CompressingWriter, packed, pieces_of
+from migrate.tar.compression import CompressingWriter
 
 _UNTOUCHED = "the images are as they were"
 
@@ -92,7 +93,7 @@ class Appender:
         codec = choose_codec(info.version, info.store)
         file = open_files.enter_context(unnamed(self._folder))
         writer = CompressingWriter(file, codec, level=1, threads=2)
-        for piece in pieces_of(layer.path):
+        for piece in consumed(layer.path):
             writer.write(piece)
         writer.finish()
         file.flush()
@@ -116,9 +117,8 @@ class Appender:
 
 def _sent(begun: Archive, described: Callable[[], Archive]) -> Iterator[bytes]:
     """An archive of which the layers are sent before the rest of it is known."""
-    yield from fed(begun, packed, Silent())
-    rest = described().parts[len(begun.parts) :]
-    yield from fed(Archive(rest), packed, Silent())
+    yield from fed(begun, lambda blob: consumed(blob.path), Silent())
+    yield from (part.data for part in described().parts[len(begun.parts) :] if isinstance(part, Literal))
 
 
 def appended_config(
