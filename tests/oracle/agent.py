@@ -2,6 +2,7 @@
 
 `agent.py serve` waits for operations at a socket that has no name on the disk; `agent.py tell JSON`, run beside it,
 hands it a list of them, each a list of a name and arguments, and prints what became of each: "" or an error's name.
+Told `null`, it does nothing, and what became of the last ones is printed once more.
 """
 
 import errno
@@ -66,11 +67,14 @@ def serve() -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(_ADDRESS)
         listener.listen()
+        outcomes: list[str] = []
         while True:
             connection, _ = listener.accept()
             with connection, connection.makefile("rw") as stream:
                 steps = json.loads(stream.readline())
-                stream.write(json.dumps([perform(*step) for step in steps]) + "\n")
+                if steps is not None:
+                    outcomes = [perform(*step) for step in steps]
+                stream.write(json.dumps(outcomes) + "\n")
 
 
 def tell(steps: str) -> None:
