@@ -101,7 +101,7 @@ def test_a_commit_keeps_what_docker_drops(judged: Judged, seed: Seed) -> None:
 
 @seeds
 def test_commits_are_made_of_what_changed(judged: Judged, seed: Seed) -> None:
-    assert judged.of(seed).by_engine == 0
+    assert judged.of(seed).by_engine == []
 
 
 @pytest.mark.parametrize("where", WHERE)

@@ -44,7 +44,7 @@ def test_a_commit_keeps_what_docker_drops(judged: Judged, seed: Seed) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_commits_are_made_of_what_changed(judged: Judged, seed: Seed) -> None:
     """A container that was never started since the engine came up has no folder that could be found, and no work."""
-    assert judged.of(seed).by_engine == 0
+    assert judged.of(seed).by_engine == []
 
 
 def test_a_commit_is_what_was_there_at_one_moment(judged: Judged) -> None:

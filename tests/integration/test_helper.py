@@ -186,7 +186,7 @@ def judged(
 def test_such_commits_keep_what_docker_keeps_and_what_it_drops(judged: Judged, seed: int) -> None:
     judged.like_docker(seed)
     judged.like_live(seed)
-    assert judged.of(seed).by_engine == 0
+    assert judged.of(seed).by_engine == []
 
 
 @pytest.fixture(params=["classic", "containerd"])

@@ -37,7 +37,9 @@ class Judged:
         """Assert that all is kept, also what Docker drops; where the engine made the commits, that is not to be had."""
         verdict = self.of(seed)
         if verdict.by_engine and verdict.unlike_live:
-            pytest.xfail(f"{verdict.by_engine} of {verdict.commits} commits are the engine's, which drop some of it")
+            pytest.xfail(
+                f"of {verdict.commits} commits some are the engine's, which drop some of it: {verdict.by_engine}"
+            )
         assert not verdict.unlike_live, verdict.report(verdict.unlike_live)
 
 

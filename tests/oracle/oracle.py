@@ -49,7 +49,10 @@ cap_add = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD", "SETFCAP"]
 
 @dataclass
 class Verdict:
-    """What became of a sequence. `unlike_docker` and `unlike_live` are differences, each behind the commit it is in."""
+    """What became of a sequence. `unlike_docker` and `unlike_live` are differences, each behind the commit it is in.
+
+    `by_engine` says why some were not made of what changed.
+    """
 
     seed: Seed
     unlike_docker: list[str] = field(default_factory=list)
@@ -57,7 +60,7 @@ class Verdict:
     docker_unlike_live: list[str] = field(default_factory=list)
     failed_in_a_rush: list[str] = field(default_factory=list)
     commits: int = 0
-    by_engine: int = 0
+    by_engine: list[str] = field(default_factory=list)
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def report(self, lines: Sequence[str]) -> str:
@@ -199,7 +202,7 @@ class _Run:
         """Count a commit; its image."""
         self.numbers.append(int(answer["commit"]["number"]))
         self.verdict.commits += 1
-        self.verdict.by_engine += not answer["way"].startswith(BY_CHANGES)
+        self.verdict.by_engine += [way for way in (answer["way"],) if not way.startswith(BY_CHANGES)]
         return str(answer["commit"]["tag"])
 
     def commit_in_a_rush(self) -> str | None:
