@@ -19,5 +19,5 @@ def consumed(path: Path) -> Iterator[bytes]:
         offset = 0
         while chunk := file.read(_CHUNK):
             yield chunk
-            fallocate(file.fileno(), _PUNCH_HOLE | _KEEP_SIZE, offset, _CHUNK)  # where it cannot, the room stays taken
+            fallocate(file.fileno(), _PUNCH_HOLE | _KEEP_SIZE, offset, len(chunk))  # if it cannot, the room stays taken
             offset += len(chunk)
