@@ -171,7 +171,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "bottle/trees/snapshot.py",
         (
             "what was read ahead counts before what was read still",
-            "            self._spools.insert(0, self._spools.pop())\n",
+            "        self._spools.insert(0, self._spools.pop())\n",
             "",
         ),
     ),
