@@ -101,7 +101,7 @@ class Desk:
     def program(self, path: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
         """Run a program of the tests that needs nothing but bottle and Python."""
         return subprocess.run(
-            [sys.executable, str(path), *words], cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL,
+            [*self.python, str(path), *words], cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL,
             capture_output=True, timeout=300, check=False,
         )  # fmt: skip
 
