@@ -14,7 +14,7 @@ def consumed(path: Path) -> Iterator[bytes]:
     When a chunk was taken, its room on disk and in memory is free, where the filesystem can do that. Raises OSError.
     """
     fallocate = ctypes.CDLL(None).fallocate
-    fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_longlong, ctypes.c_longlong)
+    fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_long, ctypes.c_long)
     with path.open("r+b", buffering=0) as file:
         offset = 0
         while chunk := file.read(_CHUNK):

@@ -142,7 +142,7 @@ def commit_changes(  # noqa: PLR0917  (what a commit is made of)
     Raises TreeUnfit where that is not to be had, PreflightRefused for what no layer can hold or where the state's disk
     is full, or EngineError. Nothing is left of it then, but what `settle` finds by the nonce.
     """
-    with reading_errors(), _written_down(state):
+    with reading_errors():
         ground = find_ground(context, state, container, reader)
         try:
             return _committed(context, state, container, reader, spec, plan, ground)
@@ -206,11 +206,11 @@ def _as_before(context: Context, container: ContainerFacts) -> ContainerFacts:
 def _require_room(context: Context, state: BottleState, wanted: int) -> None:
     """Where the layer would not fit beside what it is made of, the engine's own commit takes less. Raises TreeUnfit.
 
-    Where the state folder's disk has no room for anything, it has none for the record of a commit. Raises OSError.
+    Where the state folder's disk has no room for anything, it has none for the record of a commit: PreflightRefused.
     """
     free, own = free_room(context.engine.info().root_dir), free_room(str(state.path))
     if own is not None and own < min(2 * wanted, _LEAST):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise _no_room(state, os.strerror(errno.ENOSPC))
     if any(each is not None and 2 * wanted > each for each in (free, own)):
         raise TreeUnfit(f"there is no room for what has changed, twice: {size(wanted)}")
 
@@ -312,11 +312,15 @@ def _written_down(state: BottleState) -> Iterator[None]:
         cause = exc if isinstance(exc, OSError) else exc.__cause__
         if not isinstance(cause, OSError) or cause.errno not in _FULL:
             raise
-        raise PreflightRefused(
-            f"what has changed in {state.identity} cannot be written down: {cause.strerror}",
-            left="nothing was committed: the last commit stays in force, and the bottle as it was",
-            next_step=f"df -h {state.path}; make room there, then the same command again",
-        ) from exc
+        raise _no_room(state, str(cause.strerror)) from exc
+
+
+def _no_room(state: BottleState, why: str) -> PreflightRefused:
+    return PreflightRefused(
+        f"what has changed in {state.identity} cannot be written down: {why}",
+        left="nothing was committed: the last commit stays in force, and the bottle as it was",
+        next_step=f"df -h {state.path}; make room there, then the same command again",
+    )
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from bottle.layers import ImageDocuments, LayerSource, NewLayer
 from bottle.model import ImageFacts, Store
 from bottle.ports import Engine, Silent
 from bottle.trees.spool import unnamed
-from migrate.image.load_archive import Archive, Literal, beginning, choose_codec, compose, fed
+from migrate.image.load_archive import Archive, beginning, choose_codec, compose, fed
 from migrate.model import Blob, Codec
 from migrate.tar.compression import CompressingWriter
 
@@ -117,8 +117,13 @@ class Appender:
 
 def _sent(begun: Archive, described: Callable[[], Archive]) -> Iterator[bytes]:
     """An archive of which the layers are sent before the rest of it is known."""
-    yield from fed(begun, lambda blob: consumed(blob.path), Silent())
-    yield from (part.data for part in described().parts[len(begun.parts) :] if isinstance(part, Literal))
+    yield from fed(begun, _content, Silent())
+    rest = described().parts[len(begun.parts) :]
+    yield from fed(Archive(rest), _content, Silent())
+
+
+def _content(blob: Blob) -> Iterator[bytes]:
+    return consumed(blob.path)
 
 
 def appended_config(

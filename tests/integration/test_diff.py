@@ -154,6 +154,8 @@ def compared_by(way: str, context: Context, bottle: BottleState, *words: str) ->
         try:
             return compare(context, bottle, words)
         finally:
+            if context.helper is not None:
+                context.helper.close()  # it would wait a minute for the next call
             away = kept.with_name("trees.away")
             if away.exists():
                 shutil.rmtree(kept, ignore_errors=True)

@@ -66,8 +66,7 @@ def theirs(engine: docker.DockerClient, agents: str, member: tuple[str, ...]) ->
     with users_folder() as folder, migration.desk_in(folder / "desk", engine) as desk:
         desk.workspace.mkdir()
         yield of_member(desk, member)
-        there = set(helpers(engine))  # others' tests may have some, and make more
-        assert eventually(lambda: there.isdisjoint(helpers(engine)))
+        assert eventually(lambda: not helpers(engine))
 
 
 def helpers(engine: docker.DockerClient) -> list[str]:
