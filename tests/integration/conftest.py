@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import secrets
-import tarfile
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -65,8 +64,9 @@ def buildx(engine: docker.DockerClient, host_image: str, tmp_path_factory: pytes
     finally:
         holder.remove()
     folder = tmp_path_factory.mktemp("client")
-    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
-        tar.extractall(folder / "cli-plugins", filter="data")
+    plugins = folder / "cli-plugins"
+    plugins.mkdir()
+    subprocess.run(["tar", "--no-same-owner", "-xC", plugins], input=packed, check=True)
     return folder
 
 

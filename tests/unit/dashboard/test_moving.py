@@ -38,8 +38,7 @@ ANSWER = {
 ERROR = {"error": {"what": "no route [to] host", "left": "it is here", "next": "bottle migrate again"}, "exit_code": 6}
 LONG = (
     "import json, sys, time\n"
-    "print('begun', file=sys.stderr, flush=True)\n"
-    "try:\n    time.sleep(60)\n"
+    "try:\n    print('begun', file=sys.stderr, flush=True)\n    time.sleep(60)\n"
     f"except KeyboardInterrupt:\n    print({json.dumps(ERROR)!r}); raise SystemExit(130)"
 )
 
