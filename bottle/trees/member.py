@@ -128,7 +128,13 @@ def _last(kind: bytes, link: bytes, device: tuple[int, int]) -> tuple[bytes, int
 
 def _extension(records: list[tuple[bytes, bytes]]) -> bytes:
     data = b"".join(_record(key, value) for key, value in records)
-    return _block(b"pax", _EXTENSION, 0o644, 0, 0, len(data), 0, b"", (0, 0)) + data + padding(len(data))
+    return _before_records(len(data)) + data + padding(len(data))
+
+
+@lru_cache(maxsize=64)
+def _before_records(size: int) -> bytes:
+    """The header of `size` bytes of pax records, which are as many for most files."""
+    return _block(b"pax", _EXTENSION, 0o644, 0, 0, size, 0, b"", (0, 0))
 
 
 def _record(key: bytes, value: bytes) -> bytes:
