@@ -16,15 +16,17 @@ import pytest
 from tests.campaigns.oracles import oracle_on
 from tests.hosts import SharedHost, SidHost
 from tests.hosts.host import ImageStore
+from tests.integration.members import of_member, python_of_member
 from tests.oracle.directed import DIRECTED, Seed
 from tests.oracle.judged import Judged, judging
 from tests.oracle.oracle import oracle_in
+from tests.support.users import users_folder
 
 pytestmark = pytest.mark.campaign
 _FIRST, _END = (int(each) for each in os.environ.get("ORACLE_SEEDS", "1000:1300").split(":"))
 SEEDS = range(_FIRST, _END)
 ON_HOSTS = SEEDS[::5]  # each takes longer there
-WHERE = ("here", "classic", "containerd", "sid")
+WHERE = ("here", "member", "classic", "containerd", "sid")
 CASES: list[tuple[str, Seed]] = [
     *((where, name) for where in WHERE for name in DIRECTED),
     *(("here", seed) for seed in SEEDS),
@@ -44,6 +46,17 @@ def here(
     folder = tmp_path_factory.mktemp("here")
     with oracle_in(folder, engine, oracle_image) as oracle, judging(oracle, request, where="here") as judged:
         yield judged
+
+
+@pytest.fixture(scope="session")
+def member(request: pytest.FixtureRequest, engine: docker.DockerClient, oracle_image: str) -> Iterator[Judged]:
+    """The same for a member of the docker group, whose commits are read through a helper container."""
+    python = python_of_member()
+    with users_folder() as folder, oracle_in(folder / "oracle", engine, oracle_image) as oracle:
+        oracle.desk.workspace.mkdir(exist_ok=True)
+        of_member(oracle.desk, python)
+        with judging(oracle, request, where="member") as judged:
+            yield judged
 
 
 @contextmanager

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -26,11 +24,12 @@ from tests.contract.layers import LayerSourceContract, Subject
 from tests.hosts import DockerHost, Login
 from tests.integration import migration
 from tests.integration.mainjob import Bench
-from tests.integration.migration import ROOT, Desk
+from tests.integration.members import of_member, python_of_member
+from tests.integration.migration import Desk
 from tests.integration.test_commit_costs import own_layers
 from tests.oracle.judged import Judged, judging
 from tests.oracle.oracle import oracle_in
-from tests.support.users import member_of, users_folder
+from tests.support.users import users_folder
 
 THROUGH = "by its changes, read through a helper container"
 SEEDS = (22, 114, 186)
@@ -41,23 +40,7 @@ WAY = "from bottle.composition import make_context; print(make_context().layers.
 @pytest.fixture(scope="module")
 def member() -> tuple[str, ...]:
     """What runs Python as a user of the docker group."""
-    socket = DockerEngine().endpoint.address.removeprefix("unix://")
-    python = member_of(Path(socket).stat().st_gid)
-    if python is None:
-        pytest.skip("no Python of this version that another user can run")
-    return python
-
-
-def of_member(desk: Desk, python: tuple[str, ...]) -> Desk:
-    """The same desk, at which such a user sits."""
-    desk.python = python
-    above = [str(ROOT), *(each for each in sys.path if each.endswith("-packages"))]
-    desk.environ |= {"PYTHONPATH": os.pathsep.join(above), "PYTHONDONTWRITEBYTECODE": "1"}
-    if os.geteuid() == 0:
-        owner = desk.folder.parent.stat()
-        for each in (desk.folder, *desk.folder.rglob("*")):
-            os.chown(each, owner.st_uid, owner.st_gid)
-    return desk
+    return python_of_member()
 
 
 @pytest.fixture
