@@ -18,11 +18,13 @@ def _phase(*operations: Operation, turn: Turn = Turn.COMMIT, rush: tuple[Operati
 _HELD = tuple(("map_write", f"{_W}/{name}", seed) for seed, name in enumerate(("mapped", "mapped", "large")))
 
 DIRECTED: dict[str, tuple[Phase, ...]] = {
-    # A mapping that is held open, and written through between the commits and while one is made.
+    # A mapping that is held open, and written through between the commits and while one is made. Where nobody else has
+    # the disk written down meanwhile, a page that a commit finds written is written again without a trace.
     "mapped": (
         _phase(("create", f"{_W}/mapped", 1, 5000), ("create", f"{_W}/large", 2, 1_000_000), *_HELD),
         _phase(*_HELD),
         _phase(("map_write", f"{_W}/mapped", 7)),
+        *(_phase(*_HELD, turn=Turn.TWICE, rush=_HELD[first:]) for first in (0, 1, 2)),
         _phase(*_HELD, turn=Turn.RUSHED, rush=(*_HELD, ("map_write", f"{_W}/large", 9))),
         _phase(("map_write", f"{_W}/large", 3), turn=Turn.STOPPED),
     ),

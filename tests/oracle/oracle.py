@@ -156,6 +156,8 @@ class _Run:
                 self.check(self.commit(), self.live())
             case Turn.TWICE:
                 self.commit()
+                if phase.rush:
+                    self.tell(phase.rush)
                 self.check(self.commit(), self.live())
             case Turn.STOPPED:
                 live = self.live()

@@ -45,7 +45,7 @@ _TURNS = {
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """Operations, and how it ends; `rush` goes on while a first commit is made, where there is one."""
+    """Operations, and how it ends; `rush` goes on while a first of two commits is made, or is done right after it."""
 
     operations: tuple[Operation, ...]
     turn: Turn
