@@ -52,11 +52,12 @@ def here(
 def member(request: pytest.FixtureRequest, engine: docker.DockerClient, oracle_image: str) -> Iterator[Judged]:
     """The same for a member of the docker group, whose commits are read through a helper container."""
     python = python_of_member()
-    with users_folder() as folder, oracle_in(folder / "oracle", engine, oracle_image) as oracle:
-        oracle.desk.workspace.mkdir(exist_ok=True)
-        of_member(oracle.desk, python)
-        with judging(oracle, request, where="member") as judged:
-            yield judged
+    with (
+        users_folder() as folder,
+        oracle_in(folder / "oracle", engine, oracle_image, lambda desk: of_member(desk, python)) as oracle,
+        judging(oracle, request, where="member") as judged,
+    ):
+        yield judged
 
 
 @contextmanager

@@ -14,7 +14,10 @@ from tests.support.users import member_of
 
 
 def python_of_member() -> tuple[str, ...]:
-    """What runs Python as a user of the docker group."""
+    """What runs Python as a user of the docker group.
+
+    Tests are skipped where none can: root's Python lies in root's own folder, and the system has none of its version.
+    """
     socket = DockerEngine().endpoint.address.removeprefix("unix://")
     python = member_of(Path(socket).stat().st_gid)
     if python is None:
@@ -23,7 +26,8 @@ def python_of_member() -> tuple[str, ...]:
 
 
 def of_member(desk: Desk, python: tuple[str, ...]) -> Desk:
-    """The same desk, at which such a user sits."""
+    """The same desk, at which such a user sits, with a workspace."""
+    desk.workspace.mkdir(exist_ok=True)
     desk.python = python
     above = [str(ROOT), *(each for each in sys.path if each.endswith("-packages"))]
     desk.environ |= {"PYTHONPATH": os.pathsep.join(above), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -47,7 +47,6 @@ def member() -> tuple[str, ...]:
 def theirs(engine: docker.DockerClient, agents: str, member: tuple[str, ...]) -> Iterator[Desk]:
     """A desk of such a user's."""
     with users_folder() as folder, migration.desk_in(folder / "desk", engine) as desk:
-        desk.workspace.mkdir()
         yield of_member(desk, member)
         assert eventually(lambda: not helpers(engine))
 
@@ -158,11 +157,12 @@ def judged(
     request: pytest.FixtureRequest, engine: docker.DockerClient, oracle_image: str, member: tuple[str, ...]
 ) -> Iterator[Judged]:
     """What becomes of some seeds of the oracle when such a user commits."""
-    with users_folder() as folder, oracle_in(folder / "oracle", engine, oracle_image) as oracle:
-        oracle.desk.workspace.mkdir(exist_ok=True)
-        of_member(oracle.desk, member)
-        with judging(oracle, request) as judged:
-            yield judged
+    with (
+        users_folder() as folder,
+        oracle_in(folder / "oracle", engine, oracle_image, lambda desk: of_member(desk, member)) as oracle,
+        judging(oracle, request) as judged,
+    ):
+        yield judged
 
 
 @pytest.mark.parametrize("seed", SEEDS)
