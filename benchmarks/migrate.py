@@ -25,7 +25,7 @@ SCENARIOS: dict[str, tuple[str, Presence, int]] = {
     "nothing": ("nothing present", Presence.NOTHING, 1),
     "base": ("base present", Presence.BASE, 1),
     "all": ("nothing missing", Presence.FIRST, 1),
-    "second": ("second move after a small change", Presence.FIRST, 2),
+    "second": ("1 % changed since the last move", Presence.FIRST, 2),
 }
 
 
@@ -99,7 +99,7 @@ def _measure(rig: Rig, name: str, scenario: str, round_number: int) -> Sample:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.migrate", description=__doc__)
-    parser.add_argument("--size", type=size, default="1G", help="size of the image, such as 500M [default: 1G]")
+    parser.add_argument("--size", type=size, default="610M", help="of the bottle's work, such as 200M [default: 610M]")
     parser.add_argument("--rounds", type=int, default=3, help="[default: 3]")
     parser.add_argument("--store", choices=("classic", "containerd"), default="classic", help="the far host's")
     parser.add_argument("--rate", type=_rate, default="none", help="of the link, such as 100mbit [default: none]")

@@ -1,8 +1,8 @@
 """What is measured on: a far Docker host, the link to it, and a bottle with two commits.
 
-base image = Debian + generated files          what a far host with other bottles of the agent has
-first      = base + the bottle's own layer     commit 1
-second     = first + a small layer             commit 2
+base image = Debian + generated files             what a far host with other bottles of the agent has
+first      = base + the bottle's work             commit 1
+second     = first, where 1 % of it was changed   commit 2
 """
 
 import json
@@ -13,15 +13,15 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
-from benchmarks.content import write_files
+from benchmarks.content import write_files, write_tree
 from benchmarks.registry import Registry
 from benchmarks.wire import Wire
 from tests.hosts import BASE_IMAGE, DockerHost, ImageStore
@@ -29,10 +29,11 @@ from tests.hosts.keys import path_with_config, ssh_config_text
 
 ROOT = Path(__file__).resolve().parent.parent
 _AGENT = "movebench"
-_BASE_SHARE = 0.7
+_BASE = 0.9  # of the size of the work
 _DEBIAN = 78 << 20
 _LEAST = 8 << 20
-_SMALL = 0.01
+_FILE = 12_000  # bytes of a file of the work, on the average
+_CHANGED = 100  # one in so many files
 
 
 class Presence(StrEnum):
@@ -205,15 +206,15 @@ class Rig:
         self.host.exec(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages], env=env)
 
     def _make_images(self) -> None:
-        base = max(int(self._size * _BASE_SHARE) - _DEBIAN, _LEAST)
-        own = max(int(self._size * (1 - _BASE_SHARE)), _LEAST)
-        small = max(int(self._size * _SMALL), 1 << 20)
+        base = max(int(self._size * _BASE) - _DEBIAN, _LEAST)
+        files = self._size // _FILE
         say("making the base image")
         name = f"bottle-movebench-{self._run}"
         run(["docker", "create", "--name", name, BASE_IMAGE, "true"])
         self._stack.callback(_quietly, ["docker", "image", "rm", "--force", self.base])
         try:
-            _copy_in(name, "opt/agent", base, "base")
+            with _copying_to(name) as stream:
+                write_files(stream, "opt/agent", base, "base")
             run(["docker", "commit", name, self.base])
         finally:
             _quietly(["docker", "rm", "--force", name])
@@ -228,14 +229,16 @@ class Rig:
             [*self.bottle, "start", _AGENT, "--detach", "--copy-cwd", "--format", "json"], env=self.env, cwd=project
         )
         self.identity = str(json.loads(answer)["identity"])
-        self._commit(1, "srv/own", own)
+        self._commit(1, self._size, files)
         # A container of the first commit, as after a move: the second commit is a layer on top of it.
         run([*self.bottle, "resume", self.identity, "--detach"], env=self.env)
-        self._commit(2, "srv/more", small)
+        self._commit(2, self._size // _CHANGED, files // _CHANGED)
 
-    def _commit(self, number: int, folder: str, size: int) -> None:
+    def _commit(self, number: int, size: int, files: int) -> None:
+        """Write so many files into the bottle, in the place of those that have their names, and commit it."""
         container = f"bottle-{self.identity}"
-        _copy_in(container, folder, size, folder)
+        with _copying_to(container) as stream:
+            write_tree(stream, "srv/work", size, files, f"commit {number}")
         run([*self.bottle, "commit", self.identity], env=self.env)
         run(["docker", "rm", "--force", container])
         shutil.copytree(self._state, self.work / f"state-{number}", symlinks=True)
@@ -264,13 +267,14 @@ class Rig:
         return f"bottle-committed-{self.identity}:{number}"
 
 
-def _copy_in(container: str, folder: str, size: int, seed: str) -> None:
-    """Write generated files into a container."""
+@contextmanager
+def _copying_to(container: str) -> Iterator[IO[bytes]]:
+    """A stream that takes a tar of what is to be in a container."""
     process = subprocess.Popen(["docker", "cp", "-", f"{container}:/"], stdin=subprocess.PIPE)
     try:
         assert process.stdin is not None
         with process.stdin as stdin:
-            write_files(stdin, folder, size, seed)
+            yield stdin
     finally:
         code = process.wait()
     if code:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from migrate.host.arguments import PieceNumber
+from migrate.image.load_archive import Archive, Layer
 from migrate.model import Blob
 
 # A piece costs a far command; two of them may be under way when a line breaks, and are then sent again.
@@ -86,6 +87,11 @@ def cut(payload: Payload) -> Iterator[Piece]:
     size = min(max(payload.size // _SHARE, _LEAST), _MOST)
     for number, offset in enumerate(range(0, max(payload.size, 1), size)):
         yield Piece(payload, number, offset, min(size, payload.size - offset))
+
+
+def payloads_of(archive: Archive) -> list[Payload]:
+    """The parts of an archive, one after the other; those that are no layers are in memory."""
+    return [Payload.of(part.blob) if isinstance(part, Layer) else Payload.literal(part.data) for part in archive.parts]
 
 
 def names(payloads: Iterable[Payload]) -> bytes:

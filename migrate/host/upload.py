@@ -8,6 +8,8 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from typing import Protocol
 
 from bottle.errors import RemoteError, VerificationFailed
 from bottle.naming import Identity
@@ -28,6 +30,27 @@ Staged = dict[tuple[str, str], tuple[str, int]]
 Lacking = tuple[Payload, tuple[Piece, ...]]
 
 
+class Arrivals(Protocol):
+    """Somebody who does something with payloads there as soon as they are whole."""
+
+    def coming(self, payload: Payload, pieces: Sequence[Future[None]]) -> None:
+        """This one is being sent; it is there when all of its `pieces` are done, some of which may fail."""
+
+    def proven(self) -> frozenset[str]:
+        """The digests of those that were found to be whole there: nobody need read them once more."""
+
+
+class _Nobody:
+    """Who only sends."""
+
+    def coming(self, payload: Payload, pieces: Sequence[Future[None]]) -> None:
+        """As `Arrivals.coming`."""
+
+    def proven(self) -> frozenset[str]:
+        """As `Arrivals.proven`."""
+        return frozenset()
+
+
 class Uploader:
     """Brings payloads to one bottle's staging area on one host, by a shell that waits out breaks of the line.
 
@@ -44,24 +67,32 @@ class Uploader:
         self._lock = threading.Lock()
         self._stop = stop
         self._senders: ThreadPoolExecutor | None = None
+        self._left = 0  # bytes that are to be sent
+        self._is_told = False  # whether progress is told of what is sent
 
-    def keep_only(self, payloads: Iterable[Payload]) -> None:
-        """Have all else that is staged there deleted."""
-        self._staged(names(payloads))
-
-    def send(self, payloads: Iterable[Payload], what: str) -> None:
+    def send(
+        self,
+        payloads: Iterable[Payload],
+        what: str,
+        *,
+        keep: Iterable[Payload] = (),
+        arrivals: Arrivals = _Nobody(),  # noqa: B008  (it has no state)
+    ) -> None:
         """Bring `payloads` there, one by one as they come, and have the far host check them, whole.
 
-        Raises ConnectionLost when the line stays broken, RemoteError when the far side refuses, VerificationFailed
-        when what arrives is damaged again and again. What was acknowledged stays there for the next run.
+        What else is staged there is deleted first, but for `keep`, unless that is empty. Raises ConnectionLost when the
+        line stays broken, RemoteError when the far side refuses, VerificationFailed when what arrives is damaged again
+        and again. What was acknowledged stays there for the next run.
         """
         if self._senders is not None:
             self._senders.shutdown()  # those that were told to stop have, before others are let go
         self._stop.clear()
         came: Sequence[Payload] = ()
+        kept = names(keep)
         for _ in range(_ROUNDS):
-            came = self._send_missing(came or payloads, what)
-            if not self._damaged(came):
+            came = self._send_missing(came or payloads, what, kept, arrivals)
+            proven, kept, arrivals = arrivals.proven(), b"", _Nobody()
+            if self.are_whole([each for each in came if each.digest not in proven]):
                 return
             self._progress.note(f"{self._shell.name}: damaged pieces were thrown away and are sent again")
         _require_whole(came)
@@ -71,31 +102,60 @@ class Uploader:
             next_step="look at that host's disk and memory, then the same command again",
         )
 
-    def _send_missing(self, payloads: Iterable[Payload], what: str) -> tuple[Payload, ...]:
+    def bring(self, payload: Payload) -> None:
+        """Bring one there by itself, past all that waits to be sent. Raises as `send`."""
+        for piece in cut(payload):
+            self._deliver(piece)
+
+    def are_whole(self, payloads: Iterable[Payload], progress: Progress | None = None) -> bool:
+        """Whether the far host, reading all of it again, finds each to be what it should be.
+
+        What is not has its damaged pieces thrown away there.
+        """
+        wanted = names(payloads)
+        if not wanted:
+            return True
+        with (progress or self._progress).phase(f"checking what arrived on {self._shell.name}"):
+            command = commands.Check(identity=self._identity).command()
+            reply = self._shell.run(command, (wanted,), silence=_HOUR)
+        return not require_done(self._shell, reply, "checking what is staged").out.strip()
+
+    def _send_missing(
+        self, payloads: Iterable[Payload], what: str, kept: bytes, arrivals: Arrivals
+    ) -> tuple[Payload, ...]:
         """Send what is not there yet; all that came."""
-        there, known = self._staged(), None
+        there, known = self._staged(kept), None
         lacking: Iterable[Lacking] = ((each, tuple(_pieces(each, there))) for each in _each_once(payloads))
         if isinstance(payloads, Sequence):  # how much it is can be told beforehand
             lacking = tuple(lacking)
             known = sum(piece.size for _, pieces in lacking for piece in pieces)
-            if not known:
-                return tuple(payloads)
-            if (have := total(payloads) - known) > 0:
+            if known and (have := total(payloads) - known) > 0:
                 self._progress.note(f"{size(have)} of it are staged on {self._shell.name} already")
-        with self._progress.phase(what, known):
-            return self._send_all(lacking)
+        return self._send_all(lacking, what, known, arrivals)
 
-    def _send_all(self, lacking: Iterable[Lacking]) -> tuple[Payload, ...]:
+    def _send_all(
+        self, lacking: Iterable[Lacking], what: str, known: int | None, arrivals: Arrivals
+    ) -> tuple[Payload, ...]:
         pool = self._senders = ThreadPoolExecutor(max_workers=self._jobs, thread_name_prefix="bottle-send")
         came: list[Payload] = []
         tasks: list[Future[None]] = []
+        self._left = known or 0
         try:
-            for payload, pieces in lacking:
-                came.append(payload)
-                tasks += [pool.submit(self._send_piece, piece) for piece in pieces]
+            with ExitStack() as shown:
+                if known:
+                    shown.enter_context(self._told(what))
+                for payload, pieces in lacking:
+                    came.append(payload)
+                    with self._lock:
+                        self._left += sum(piece.size for piece in pieces) if known is None else 0
+                    sending = [pool.submit(self._send_piece, piece) for piece in pieces]
+                    arrivals.coming(payload, sending)
+                    tasks += sending
+                    _require_fine(tasks)
+                if known is None and self._left:
+                    shown.enter_context(self._told(what))
+                wait(tasks, return_when=FIRST_EXCEPTION)
                 _require_fine(tasks)
-            wait(tasks, return_when=FIRST_EXCEPTION)
-            _require_fine(tasks)
         except BaseException:
             self._stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
@@ -103,7 +163,27 @@ class Uploader:
         pool.shutdown()
         return tuple(came)
 
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        """Somebody watches how what is left to be sent is sent."""
+        left = self._left
+        with self._progress.phase(what, left):
+            with self._lock:
+                self._progress.advance(left - self._left)
+                self._is_told = True
+            try:
+                yield
+            finally:
+                self._is_told = False
+
     def _send_piece(self, piece: Piece) -> None:
+        self._deliver(piece)
+        with self._lock:
+            self._left -= piece.size
+            if self._is_told:
+                self._progress.advance(piece.size)
+
+    def _deliver(self, piece: Piece) -> None:
         digest = piece.sha256()
         command = commands.Piece(
             identity=self._identity,
@@ -117,8 +197,6 @@ class Uploader:
             if reply.status not in _DAMAGED:
                 break
         require_done(self._shell, reply, "staging a piece")
-        with self._lock:
-            self._progress.advance(piece.size)
 
     def _staged(self, wanted: bytes = b"") -> Staged:
         """By blob and piece number: the digest and size that a staged piece has by its name.
@@ -136,13 +214,6 @@ class Uploader:
             number, _, digest = fields[1].partition("-")
             there[fields[0], number] = (digest, int(fields[2]))
         return there
-
-    def _damaged(self, payloads: Iterable[Payload]) -> bool:
-        """Whether the far host, reading everything again, found something that is not what it should be."""
-        with self._progress.phase(f"checking what arrived on {self._shell.name}"):
-            command = commands.Check(identity=self._identity).command()
-            reply = self._shell.run(command, (names(payloads),), silence=_HOUR)
-        return bool(require_done(self._shell, reply, "checking what is staged").out.strip())
 
 
 def _each_once(payloads: Iterable[Payload]) -> Iterator[Payload]:

@@ -11,10 +11,12 @@ import re
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from bottle.errors import VerificationFailed
 from bottle.layers import KnownBlob
-from bottle.model import Store
+from bottle.model import ImageFacts, Store
+from bottle.naming import LABEL_PART
 from bottle.ports import Progress
 from migrate.model import Blob, Codec
 from migrate.tar.compression import digest_of, told
@@ -106,6 +108,21 @@ def compose(
     writer.file("index.json", _index(manifest, named))
     writer.file("manifest.json", _legacy_manifest(config, descriptors, tag))
     return writer.finish()
+
+
+def first_layers_config(image: ImageFacts, depth: int, nonce: str) -> bytes:
+    """The config of an image that has the lowest `depth` layers of `image`, and says by `nonce` what it is good for."""
+    now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    return _json(
+        {
+            "architecture": image.architecture,
+            "os": image.os,
+            "created": now,
+            "config": {"Labels": {LABEL_PART: nonce}},
+            "rootfs": {"type": "layers", "diff_ids": image.diff_ids[:depth]},
+            "history": [{"created": now, "created_by": "bottle migrate"}] * depth,
+        }
+    )
 
 
 def beginning(blobs: Iterable[Blob]) -> Archive:

@@ -1,12 +1,13 @@
 """Reading the layers of an image into a spool, one by one, while somebody watches how far it has come."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
 
 from bottle.errors import VerificationFailed
 from bottle.layers import ImageDocuments, KnownBlob, LayerSource, LayerStream
-from bottle.model import ImageFacts, Store
+from bottle.model import Store
 from bottle.operations import Context
 from bottle.ports import Progress
 from migrate.image.spool import DirectorySpool
@@ -27,9 +28,15 @@ class ImageReading:
         self._documents: ImageDocuments | None = None
         if stray := set(wanted).difference(self.image.diff_ids):
             raise VerificationFailed(f"image {ref} has no layer {', '.join(sorted(stray))}")
+        self.wanted = frozenset(wanted)
         here = {diff_id: spool.blob(diff_id) for diff_id in self.image.diff_ids if diff_id in wanted}
         self._here = tuple(blob for blob in here.values() if blob is not None)
         self._missing = {diff_id for diff_id, blob in here.items() if blob is None}
+
+    @property
+    def here(self) -> tuple[Blob, ...]:
+        """The wanted layers that the spool had from the beginning."""
+        return self._here
 
     @property
     def is_all_here(self) -> bool:
@@ -102,15 +109,29 @@ def read_layers(
     A phase of progress. Raises as `ImageReading`.
     """
     reading = ImageReading(context.layers, ref, wanted, spool)
-    size = None if reading.is_all_here else _stream_size(context, reading.image)
-    with context.progress.phase("reading the image's layers", size):
+    with context.progress.phase("reading the image's layers", size_of(context, reading)):
         layers = {blob.diff_id: blob for blob in reading.layers(context.progress)}
     return reading.config, layers
 
 
-def _stream_size(context: Context, image: ImageFacts) -> int | None:
-    """About how many bytes the engine will send; a containerd store does not say how it holds what it sends."""
-    return None if context.engine.info().store is Store.CONTAINERD else image.size + image.size // _HEADERS
+def size_of(context: Context, reading: ImageReading) -> int | None:
+    """About how many bytes will be read, None where that is none, or not known.
+
+    A containerd store does not say how it holds what it sends.
+    """
+    if reading.is_all_here or context.engine.info().store is Store.CONTAINERD:
+        return None
+    return reading.image.size + reading.image.size // _HEADERS
+
+
+def base_first(layers: Iterable[Blob], wanted: Iterable[str]) -> Iterator[Blob]:
+    """`layers`, which come in any order, in that of `wanted`, their diff ids: each once all before it came."""
+    came: dict[str, Blob] = {}
+    order = deque(dict.fromkeys(wanted))
+    for layer in layers:
+        came[layer.diff_id] = layer
+        while order and order[0] in came:
+            yield came.pop(order.popleft())
 
 
 def _diff_ids(config: bytes) -> tuple[str, ...]:

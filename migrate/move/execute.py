@@ -148,7 +148,7 @@ def _account(decided: MovePlan, commit: CommitRecord, packed: Packed, brought: B
     return MoveAccount(
         commit=commit.number,
         workspace=decided.workspace,
-        staged=total((*brought.order, *beside(packed))),
+        staged=total((*brought.staged, *beside(packed))),
         skipped=packed.skipped,
         stays=decided.stays,
         missing_there=decided.missing_there,

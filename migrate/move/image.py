@@ -1,6 +1,7 @@
 """Bring the image of a commit to another host: as much of it as it takes to have it there, proved."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from bottle.errors import ConnectionLost, RemoteError, VerificationFailed
@@ -8,21 +9,21 @@ from bottle.model import CommitRecord
 from migrate.host.destination import Destination
 from migrate.host.layers import ImagesThere, LayersThere, ask_layers
 from migrate.host.link_speed import choose_level, measure_link
-from migrate.host.payload import Payload
-from migrate.image.load_archive import Layer, compose
-from migrate.image.reading import read_layers
-from migrate.model import Blob, Codec
+from migrate.host.payload import Payload, payloads_of, total
+from migrate.image.load_archive import compose
+from migrate.image.reading import ImageReading
+from migrate.model import Codec
+from migrate.move.loading import EarlyLoading
+from migrate.move.passing import Passing
 from migrate.move.refusals import require_room
 from migrate.move.transfer import Transfer
-from migrate.secrets.policy import own_layers, require_clean, send_along
-from migrate.secrets.search import Subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brought:
     """What of an image was staged, and the credentials in it that went along because they may, a line each."""
 
-    order: tuple[Payload, ...] = ()
+    staged: tuple[Payload, ...] = ()
     along: tuple[str, ...] = ()
 
 
@@ -42,15 +43,13 @@ def bring_image(
     """
     present = ask_layers(there.shell, there.host, images, commit.diff_ids)
     if _has_it_all(transfer, there, commit, images):
-        _send(transfer, there, beside)
+        there.uploader.send(beside, _sending(transfer), keep=beside)
         return Brought()
     while True:
-        brought = _compose(transfer, there, commit, present, codec)
-        everything = (*brought.order, *beside)
-        require_room(there.host, transfer.remote.name, sum(payload.size for payload in everything))
-        _send(transfer, there, everything)
+        delivery = Delivery(transfer, there, commit, present, codec)
+        delivery.run(beside)
         try:
-            _load(there, brought.order, commit)
+            _load(there, delivery.order, commit)
         except (RemoteError, VerificationFailed) as exc:
             if isinstance(exc, ConnectionLost) or not present.diff_ids:
                 raise
@@ -58,12 +57,69 @@ def bring_image(
             transfer.context.progress.note(f"{exc.what}; layers that seemed to be there already are sent too")
             present = LayersThere()
         else:
-            return brought
+            return Brought(staged=tuple(delivery.staged), along=delivery.along)
 
 
-def _send(transfer: Transfer, there: Destination, payloads: Sequence[Payload]) -> None:
-    there.uploader.keep_only(payloads)
-    there.uploader.send(payloads, f"sending to {transfer.remote.name}")
+def _sending(transfer: Transfer) -> str:
+    return f"sending to {transfer.remote.name}"
+
+
+class Delivery:
+    """One attempt to have an image there: all but `present` of it is read, looked through, sent and loaded, at once."""
+
+    def __init__(
+        self, transfer: Transfer, there: Destination, commit: CommitRecord, present: LayersThere, codec: Codec
+    ) -> None:
+        self._transfer = transfer
+        self._there = there
+        self._commit = commit
+        self._present = present
+        wanted = frozenset(commit.diff_ids) - present.diff_ids
+        # As hard as the link allows.
+        level = choose_level(codec, measure_link(there.shell), transfer.options.rate) if wanted else None
+        with transfer.writing_here():
+            spool = transfer.spool("layers", codec, level)
+            self._reading = ImageReading(transfer.context.layers, commit.tag, wanted, spool)
+        self._passing = Passing(transfer, commit, self._reading)
+        self.order: list[Payload] = []  # of which the image's archive is made up
+        self.staged: list[Payload] = []
+
+    @property
+    def along(self) -> tuple[str, ...]:
+        """The credentials that went along, a line each."""
+        return self._passing.along
+
+    def run(self, beside: Sequence[Payload]) -> None:
+        """Have all of it there, and what lies `beside` it, but for what only the last load brings.
+
+        Raises as `bring_image`.
+        """
+        kept = (*map(Payload.of, self._reading.here), *beside)
+        early = EarlyLoading(self._there, self._reading.image, self._present, self._transfer.nonce)
+        with early, closing(self._payloads(early, beside)) as payloads:
+            self._there.uploader.send(payloads, _sending(self._transfer), keep=kept, arrivals=early)
+
+    def _payloads(self, early: EarlyLoading, beside: Sequence[Payload]) -> Generator[Payload]:
+        for layer in self._passing.layers():
+            yield self._counted(early.expect(layer))
+        yield from map(self._counted, beside)
+        loaded = early.finish() if self._transfer.options.pulled_by is None else self._present
+        archive = compose(
+            config=self._reading.config,
+            diff_ids=self._commit.diff_ids,
+            blobs={diff_id: each for diff_id, each in self._passing.blobs.items() if diff_id not in loaded.diff_ids},
+            tag=self._there.identity.committed(self._commit.number),
+            store=self._there.host.store,
+            known=loaded.blobs,
+        )
+        self.order = payloads_of(archive)
+        yield from (self._counted(each) for each in self.order if isinstance(each.content, bytes))
+
+    def _counted(self, payload: Payload) -> Payload:
+        """One that is to be staged. Raises PreflightRefused where there is no room for all so far."""
+        self.staged.append(payload)
+        require_room(self._there.host, self._transfer.remote.name, total(self.staged))
+        return payload
 
 
 def _has_it_all(transfer: Transfer, there: Destination, commit: CommitRecord, images: ImagesThere) -> bool:
@@ -92,44 +148,3 @@ def _load(there: Destination, order: Sequence[Payload], commit: CommitRecord) ->
         if not isinstance(exc, ConnectionLost):
             there.unload(tag)
         raise
-
-
-def _compose(
-    transfer: Transfer, there: Destination, commit: CommitRecord, present: LayersThere, codec: Codec
-) -> Brought:
-    """The archive that the engine there is to be fed, cut where layers begin and end."""
-    wanted = frozenset(commit.diff_ids) - present.diff_ids
-    # As hard as the link allows.
-    level = choose_level(codec, measure_link(there.shell), transfer.options.rate) if wanted else None
-    layers = transfer.spool("layers", codec, level)
-    with transfer.writing_here():
-        config, blobs = read_layers(transfer.context, commit.tag, wanted, layers)
-    along = _look_through(transfer, commit, blobs, config)
-    archive = compose(
-        config=config,
-        diff_ids=commit.diff_ids,
-        blobs=blobs,
-        tag=there.identity.committed(commit.number),
-        store=there.host.store,
-        known=present.blobs,
-    )
-    order = (Payload.of(part.blob) if isinstance(part, Layer) else Payload.literal(part.data) for part in archive.parts)
-    return Brought(order=tuple(order), along=along)
-
-
-def _look_through(
-    transfer: Transfer, commit: CommitRecord, layers: Mapping[str, Blob], config: bytes
-) -> tuple[str, ...]:
-    """Before anything of the image is sent; what the destination has already does not leave, and is not here."""
-    metadata = transfer.state.metadata()
-    own = [diff_id for diff_id in own_layers(metadata, commit) if diff_id in layers]
-    image = transfer.context.layers.image(commit.tag)
-    found = transfer.search.through(Subject(image=image.id, own=own, read=lambda _: (config, layers)))
-    staying = "" if transfer.options.keep else f"; or to stay on this host: bottle resume {transfer.identity}"
-    return require_clean(
-        found,
-        transfer.allowed,
-        subject=str(transfer.identity),
-        left=f"nothing of them was sent; {transfer.left}",
-        next_step=send_along(metadata) + staying,
-    )

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from migrate.secrets import private_key as privatekey
 
@@ -47,31 +48,50 @@ def _private_key(data: bytes, match: re.Match[bytes]) -> bytes | None:
     return body if body is not None and _is_real(body[:_OF_A_KEY]) else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Form:
-    """A credential that is told by its form. `pattern` begins with letters of its own: that is what makes it fast.
+# What sets a find apart from others of its form, or None where it is none after all.
+_Read = Callable[[bytes, re.Match[bytes]], bytes | None]
 
-    `read` gives what sets this one apart from others of its form, or None where it is none after all.
+
+@dataclass(frozen=True, slots=True)
+class _Forms:
+    """Credentials that are told by their forms, all of which begin with the same letters: that is what makes it fast.
+
+    `pattern` has a group for what follows in each of the forms, and `whats` says what they are.
     """
 
-    what: str
+    whats: tuple[str, ...]
     pattern: re.Pattern[bytes]
-    read: Callable[[bytes, re.Match[bytes]], bytes | None] = _token
+    read: _Read = _token
+
+    @classmethod
+    def beginning(cls, letters: bytes, *rests: tuple[str, bytes]) -> Self:
+        """Forms by what follows `letters`."""
+        pattern = re.compile(letters + b"(?:" + b"|".join(b"(%s)" % rest for _, rest in rests) + b")")
+        return cls(tuple(what for what, _ in rests), pattern)
 
 
 _FORMS = (
-    _Form("an Anthropic key", re.compile(rb"sk-ant-[A-Za-z0-9_-]{20}")),
-    _Form("an OpenAI key", re.compile(rb"sk-(?:proj|svcacct|admin)-[A-Za-z0-9_-]{20}")),
-    _Form("an OpenAI key", re.compile(rb"sk-[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}")),
-    _Form("a GitHub token", re.compile(rb"gh[pousr]_[A-Za-z0-9]{36}")),
-    _Form("a GitHub token", re.compile(rb"github_pat_[A-Za-z0-9_]{40}")),
-    _Form("a GitLab token", re.compile(rb"glpat-[A-Za-z0-9_-]{20}")),
-    _Form("a Slack token", re.compile(rb"xox[abeprs]-[A-Za-z0-9-]{20}")),
-    _Form("an AWS key", re.compile(rb"A[KS]IA[A-Z2-7]{16}(?![A-Za-z0-9])")),
-    _Form("a Google key", re.compile(rb"AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])")),
-    _Form("an npm token", re.compile(rb"npm_[A-Za-z0-9]{36}")),
-    _Form("a PyPI token", re.compile(rb"pypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{40}")),
-    _Form("a private key", privatekey.BEGIN, _private_key),
+    _Forms.beginning(
+        b"sk-",
+        ("an Anthropic key", rb"ant-[A-Za-z0-9_-]{20}"),
+        ("an OpenAI key", rb"(?:proj|svcacct|admin)-[A-Za-z0-9_-]{20}"),
+        ("an OpenAI key", rb"[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}"),
+    ),
+    _Forms.beginning(
+        b"g",
+        ("a GitHub token", rb"h[pousr]_[A-Za-z0-9]{36}"),
+        ("a GitHub token", rb"ithub_pat_[A-Za-z0-9_]{40}"),
+        ("a GitLab token", rb"lpat-[A-Za-z0-9_-]{20}"),
+    ),
+    _Forms.beginning(b"xox", ("a Slack token", rb"[abeprs]-[A-Za-z0-9-]{20}")),
+    _Forms.beginning(
+        b"A",
+        ("an AWS key", rb"[KS]IA[A-Z2-7]{16}(?![A-Za-z0-9])"),
+        ("a Google key", rb"Iza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"),
+    ),
+    _Forms.beginning(b"npm_", ("an npm token", rb"[A-Za-z0-9]{36}")),
+    _Forms.beginning(b"pypi-AgEIcHlwaS5vcmc", ("a PyPI token", rb"[A-Za-z0-9_-]{40}")),
+    _Forms(("a private key",), privatekey.BEGIN, _private_key),
 )
 _RUN = re.compile(rb"[A-Za-z0-9_-]{1,512}")
 _ALNUM = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
@@ -188,24 +208,24 @@ class Finder:
 
     def _search(self, data: bytes, start: int, end: int) -> Iterator[Credential]:
         """What begins in `data` between `start` and `end`."""
-        for form in _FORMS:
-            for fingerprint in _in(form, data, start, end):
-                yield Credential(form.what, fingerprint)
+        for forms in _FORMS:
+            yield from _in(forms, data, start, end)
         for what, value in self._values.items():
             if 0 <= data.find(value, start) < end:
                 yield Credential(what, None)
 
 
-def _in(form: _Form, data: bytes, start: int, end: int) -> Iterator[str]:
-    """The fingerprint of each that has this form."""
+def _in(forms: _Forms, data: bytes, start: int, end: int) -> Iterator[Credential]:
+    """Each that has one of these forms."""
     texts: set[bytes] = set()
     at = start
-    while (match := form.pattern.search(data, at)) is not None and match.start() < end:
+    while (match := forms.pattern.search(data, at)) is not None and match.start() < end:
         at = match.start() + 1
-        text = form.read(data, match)
+        text = forms.read(data, match)
         if text is not None and text not in texts:
             texts.add(text)
-            yield hashlib.sha256(text).hexdigest()
+            what = forms.whats[(match.lastindex or 1) - 1]
+            yield Credential(what, hashlib.sha256(text).hexdigest())
 
 
 def _few(found: dict[Credential, None]) -> dict[Credential, None]:

@@ -94,8 +94,7 @@ def test_what_is_sent_alone_has_what_else_is_staged_deleted(
         ship.send(items, "sending")
     assert {path.name for path in blobs.iterdir()} == {small.digest, large.digest, late.digest}
     before = remote.sent
-    ship.keep_only([large, new])
-    ship.send([large, new], "sending")
+    ship.send([large, new], "sending", keep=[large, new])
     assert remote.sent - before < 1000
     assert {path.name for path in blobs.iterdir()} == {large.digest, new.digest}
     assert staged(blobs, large) == large.content.read_bytes()  # type: ignore[union-attr]
@@ -241,7 +240,7 @@ def test_each_is_sent_before_the_next_one_is_made(
     ship.send(made(), "sending")
     assert sent
     assert staged(blobs, large) == large.content.read_bytes()  # type: ignore[union-attr]
-    assert progress.done["sending"] == first.size + large.size
+    assert large.size <= progress.done["sending"] <= first.size + large.size  # what is left when all of it is known
 
 
 @pytest.mark.parametrize(("data", "status"), [(b"said", 0), (b"sent", 23), (b"sai", 22), (b"", 22), (b"said more", 22)])
