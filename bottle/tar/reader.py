@@ -12,6 +12,7 @@ from itertools import count
 
 from bottle.errors import VerificationFailed
 from bottle.tar.chunks import CHUNK, ChunkReader
+from bottle.tar.header import Header, read_header
 
 BLOCK = tarfile.BLOCKSIZE
 # All headers of a single member; an engine's archive has a few hundred bytes of names and pax records.
@@ -36,7 +37,7 @@ class Member:
     name: str
     size: int
     link: str
-    header: tarfile.TarInfo
+    entry: Header
     records: Mapping[str, str]
     extensions: tuple[bytes, ...]
     head: bytes
@@ -44,12 +45,17 @@ class Member:
     @property
     def type(self) -> bytes:
         """As tarfile has them."""
-        return self.header.type
+        return self.entry.type
+
+    @property
+    def header(self) -> tarfile.TarInfo:
+        """The last header, without what others say."""
+        return self.entry.info
 
     @property
     def is_file(self) -> bool:
         """Whether it has content."""
-        return self.header.type in _FILES
+        return self.entry.type in _FILES
 
 
 class TarStream:
@@ -129,17 +135,17 @@ class TarStream:
                     return self._member(header, extra, tuple(extensions))
             extensions.append(header.type)
 
-    def _header(self) -> tarfile.TarInfo | None:
+    def _header(self) -> Header | None:
         block = self._take(BLOCK)
         if block == _ZERO:
             return None
         self._head += block
         try:
-            return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+            return read_header(block)
         except (tarfile.HeaderError, ValueError) as exc:
             raise self._damaged("there is no header where one should be", block) from exc
 
-    def _member(self, header: tarfile.TarInfo, extra: dict[str, str], extensions: tuple[bytes, ...]) -> Member:
+    def _member(self, header: Header, extra: dict[str, str], extensions: tuple[bytes, ...]) -> Member:
         size = self._number(extra["size"]) if "size" in extra else header.size
         if header.type not in self._types or size < 0 or (size and header.type not in _FILES):
             raise self._damaged(f"an entry of type {header.type!r} and size {size}")
@@ -150,8 +156,8 @@ class TarStream:
         return Member(
             name=extra.get("path", header.name),
             size=size,
-            link=extra.get("linkpath", header.linkname),
-            header=header,
+            link=extra.get("linkpath", header.link),
+            entry=header,
             records=extra,
             extensions=extensions,
             head=bytes(self._head),

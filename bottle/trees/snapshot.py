@@ -25,7 +25,7 @@ from bottle.trees.spool import LayerSpool, assembled, pieces, unnamed
 from bottle.trees.survey import Comparison, links_only, surveyed, without_links, written_until
 
 _CUT = 64 << 20  # bytes from which on a first commit is cut into pieces, so that the engine can begin early
-_CUTS = (1 / 40, 3 / 40, 12 / 40)  # of it in the first ones; an engine takes three times as long to load as we to read
+_CUTS = (1 / 40, 3 / 40, 6 / 40, 9 / 40, 10 / 40)  # of it in the first ones, so that engine and line always have some
 _LITTLE = 16 << 20, 1000  # bytes and names that are read while an agent is paused for the index in any case
 _NEVER = 0  # nothing is older
 _TRIES = 3

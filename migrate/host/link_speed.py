@@ -14,13 +14,15 @@ from migrate.ports import Shell
 
 _SAMPLE = 512 * 1024
 _SLOW = 8_000_000  # bytes a second; below it, two cores at level 6 are faster than the link
-_LEVELS = {Codec.ZSTD: (3, 6), Codec.GZIP: (1, 6), Codec.NONE: (None, None)}
+_FAST = 60_000_000  # above it, what a level takes of two cores is missed more than what it saves the link
+_LEVELS = {Codec.ZSTD: (-1, 3, 6), Codec.GZIP: (1, 1, 6), Codec.NONE: (None, None, None)}
 
 
 def choose_level(codec: Codec, rate: float, limit: int | None) -> int | None:
     """The level for a link that carries `rate` bytes a second and may be used for `limit` of them."""
-    quick, thorough = _LEVELS[codec]
-    return thorough if min(rate, limit or rate) < _SLOW else quick
+    quick, fair, thorough = _LEVELS[codec]
+    usable = min(rate, limit or rate)
+    return thorough if usable < _SLOW else fair if usable < _FAST else quick
 
 
 def measure_link(remote: Shell, *, clock: Callable[[], float] = time.monotonic) -> float:

@@ -92,7 +92,7 @@ class Uploader:
         for _ in range(_ROUNDS):
             came = self._send_missing(came or payloads, what, kept, arrivals)
             proven, kept, arrivals = arrivals.proven(), b"", _Nobody()
-            if self.are_whole([each for each in came if each.digest not in proven]):
+            if self._are_whole([each for each in came if each.digest not in proven]):
                 return
             self._progress.note(f"{self._shell.name}: damaged pieces were thrown away and are sent again")
         _require_whole(came)
@@ -106,19 +106,6 @@ class Uploader:
         """Bring one there by itself, past all that waits to be sent. Raises as `send`."""
         for piece in cut(payload):
             self._deliver(piece)
-
-    def are_whole(self, payloads: Iterable[Payload], progress: Progress | None = None) -> bool:
-        """Whether the far host, reading all of it again, finds each to be what it should be.
-
-        What is not has its damaged pieces thrown away there.
-        """
-        wanted = names(payloads)
-        if not wanted:
-            return True
-        with (progress or self._progress).phase(f"checking what arrived on {self._shell.name}"):
-            command = commands.Check(identity=self._identity).command()
-            reply = self._shell.run(command, (wanted,), silence=_HOUR)
-        return not require_done(self._shell, reply, "checking what is staged").out.strip()
 
     def _send_missing(
         self, payloads: Iterable[Payload], what: str, kept: bytes, arrivals: Arrivals
@@ -214,6 +201,19 @@ class Uploader:
             number, _, digest = fields[1].partition("-")
             there[fields[0], number] = (digest, int(fields[2]))
         return there
+
+    def _are_whole(self, payloads: Iterable[Payload]) -> bool:
+        """Whether the far host, reading all of it again, finds each to be what it should be.
+
+        What is not has its damaged pieces thrown away there.
+        """
+        wanted = names(payloads)
+        if not wanted:
+            return True
+        with self._progress.phase(f"checking what arrived on {self._shell.name}"):
+            command = commands.Check(identity=self._identity).command()
+            reply = self._shell.run(command, (wanted,), silence=_HOUR)
+        return not require_done(self._shell, reply, "checking what is staged").out.strip()
 
 
 def _each_once(payloads: Iterable[Payload]) -> Iterator[Payload]:
