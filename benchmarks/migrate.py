@@ -35,12 +35,19 @@ def main() -> int:
     names = [name for name in METHODS if name in options.only]
     samples: list[Sample] = []
     try:
-        with Rig(size=options.size, store=options.store, rate=options.rate, registry="registry" in names) as rig:
+        with Rig(
+            size=options.size,
+            store=options.store,
+            rate=options.rate,
+            round_trip=options.round_trip,
+            registry="registry" in names,
+        ) as rig:
             settings = {
                 "size": options.size,
                 "rounds": options.rounds,
                 "store": options.store,
                 "rate_bytes_a_second": options.rate,
+                "round_trip_seconds": options.round_trip,
                 "first": rig.images[1].size,
                 "second": rig.images[2].size,
             }
@@ -103,6 +110,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="[default: 3]")
     parser.add_argument("--store", choices=("classic", "containerd"), default="classic", help="the far host's")
     parser.add_argument("--rate", type=_rate, default="none", help="of the link, such as 100mbit [default: none]")
+    parser.add_argument("--round-trip", type=float, default=0.0, help="seconds that the link adds [default: 0]")
     parser.add_argument("--only", action="append", choices=tuple(METHODS), help="this method; may be given again")
     parser.add_argument("--scenario", action="append", choices=tuple(SCENARIOS), help="this one; may be given again")
     parser.add_argument("--format", choices=("text", "json"), default="text")

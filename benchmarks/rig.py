@@ -73,10 +73,13 @@ def run(argv: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path | N
 class Rig:
     """Context manager; at its end all that it made is gone."""
 
-    def __init__(self, *, size: int, store: ImageStore, rate: float | None, registry: bool) -> None:
+    def __init__(
+        self, *, size: int, store: ImageStore, rate: float | None, round_trip: float = 0.0, registry: bool
+    ) -> None:
         self._size = size
         self._store: ImageStore = store
         self._rate = rate
+        self._round_trip = round_trip
         self._with_registry = registry
         self._stack = ExitStack()
         self._run = secrets.token_hex(3)
@@ -176,6 +179,7 @@ class Rig:
         if self._with_registry:
             self._start_registry()
         self.wire.limit(self._rate)
+        self.wire.lengthen(self._round_trip)
 
     def _configure_ssh(self) -> None:
         self.home = self.work / "home"

@@ -1,9 +1,10 @@
-"""The link between the two hosts: a TCP proxy in front of the far sshd that counts every byte and can be slow."""
+"""The link between the two hosts: a TCP proxy in front of the far sshd that counts every byte, can be slow and far."""
 
 import socket
 import threading
 import time
 from contextlib import suppress
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +20,7 @@ class _Direction:
 
     def __init__(self) -> None:
         self.rate: float | None = None
+        self.delay = 0.0  # seconds that each byte is on its way
         self.count = 0
         self._free_at = 0.0
         self._lock = threading.Lock()
@@ -63,6 +65,10 @@ class Wire:
         """From now on, bytes a second in each direction; None: as fast as it goes."""
         self._sent.rate = self._received.rate = rate
 
+    def lengthen(self, round_trip: float) -> None:
+        """From now on, connections that are made take so many seconds for a byte there and one back."""
+        self._sent.delay = self._received.delay = round_trip / 2
+
     def counts(self) -> tuple[int, int]:
         """Bytes so far, to the far host and from it."""
         return self._sent.count, self._received.count
@@ -97,12 +103,29 @@ class Wire:
 
 
 def _pump(source: socket.socket, sink: socket.socket, direction: _Direction) -> None:
+    """Pass on what comes, each piece when it is due. What is on its way is bounded by the windows of SSH."""
+    due: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
+    passing = threading.Thread(target=_pass_on, args=(due, sink), daemon=True)
+    passing.start()
     try:
         while data := source.recv(_CHUNK if direction.rate is None else _SLOW_CHUNK):
             direction.take(len(data))
-            sink.sendall(data)
+            due.put((time.monotonic() + direction.delay, data))
     except OSError:
         with suppress(OSError):
             source.shutdown(socket.SHUT_RDWR)
-    with suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
+    due.put((time.monotonic() + direction.delay, b""))
+    passing.join()
+
+
+def _pass_on(due: "SimpleQueue[tuple[float, bytes]]", sink: socket.socket) -> None:
+    data = b"-"
+    while data:
+        when, data = due.get()
+        if (wait := when - time.monotonic()) > 0:
+            time.sleep(wait)
+        with suppress(OSError):  # nobody takes it any more: what still comes is let go
+            if data:
+                sink.sendall(data)
+            else:
+                sink.shutdown(socket.SHUT_WR)

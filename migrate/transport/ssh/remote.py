@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Self
 
-from paramiko import Channel, ChannelException, Transport
+from paramiko import Channel, ChannelException, SSHException, Transport
 
 from bottle.errors import ConnectionLost, RemoteError
 from migrate.model import RemoteCommand, Reply, Target
@@ -88,6 +88,7 @@ class SshRemote(Remote):
         self._options = options
         self._prompter = Prompter(options.ask_password)
         self._route: Route | None = None
+        self._sessions: _Sessions | None = None
         self._stood = False
         self._closed = False
         self._lock = threading.Lock()
@@ -96,7 +97,7 @@ class SshRemote(Remote):
     def connect(cls, target: Target, *, options: SshOptions) -> Self:
         """Connect and log in. Raises HostKeyRejected, LoginRefused, UsageError (ssh_config), else RemoteError."""
         remote = cls(target, options=options)
-        remote._transport()
+        remote._connected()
         return remote
 
     @property
@@ -107,12 +108,11 @@ class SshRemote(Remote):
     def run(self, command: RemoteCommand, stdin: Iterable[bytes] = (), *, silence: float = 60.0) -> Reply:
         """As `migrate.ports.Remote.run`. Silence ends the whole connection, so every run on it."""
         wrapped = wrap(command)
-        transport = self._transport()
-        return exchange(self._line(transport, silence), wrapped, stdin, silence=silence)
+        return exchange(self._line(silence), wrapped, stdin, silence=silence)
 
     def converse(self, command: RemoteCommand, *, patience: float = 60.0) -> Dialogue:
         """Start a command to talk with for as long as it runs. Raises as `run` does."""
-        return Dialogue(self._line(self._transport(), patience), wrap(command))
+        return Dialogue(self._line(patience), wrap(command))
 
     def close(self) -> None:
         """Hang up; a run that is under way raises ConnectionLost."""
@@ -120,24 +120,25 @@ class SshRemote(Remote):
             self._closed = True
             self._hang_up()
 
-    def _line(self, transport: Transport, patience: float) -> _ChannelLine:
+    def _line(self, patience: float) -> _ChannelLine:
+        sessions = self._connected()
         try:
             with translated(self.name, stood=True):
-                return _ChannelLine(self.name, transport, _session(transport, patience))
+                return _ChannelLine(self.name, sessions.transport, sessions.take(patience))
         except ConnectionLost:
-            transport.close()
+            sessions.transport.close()
             raise
 
-    def _transport(self) -> Transport:
+    def _connected(self) -> "_Sessions":
         with self._lock:
             if self._closed:
                 raise RemoteError(f"the connection to {self.name} was closed before")
-            if self._route is None or not self._route.is_connected:
+            if self._route is None or self._sessions is None or not self._route.is_connected:
                 self._hang_up()
                 self._route = open_route(self._target, self._options, self._prompter, stood=self._stood)
+                self._sessions = _Sessions(self._route.transport)
                 self._stood = True
-            transport: Transport = self._route.transport
-            return transport
+            return self._sessions
 
     def _hang_up(self) -> None:
         if self._route is not None:
@@ -145,11 +146,42 @@ class SshRemote(Remote):
             self._route = None
 
 
-def _session(transport: Transport, patience: float) -> Channel:
-    """A new session channel. sshd counts one that was just closed against MaxSessions a little longer: ask again."""
-    for pause in _PAUSES:
+class _Sessions:
+    """The session channels of a connection. One is opened ahead, so that no command waits a round trip for its own."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+        self._lock = threading.Lock()
+        self._spare: Channel | None = None
+        self._has_room = True  # for one that nobody uses yet
+        self._is_opening = False
+
+    def take(self, patience: float) -> Channel:
+        """One for a command. Raises as `Transport.open_session`, after so many seconds without an answer."""
+        with self._lock:
+            spare, self._spare = self._spare, None
+            opens = self._has_room and not self._is_opening
+            self._is_opening = self._is_opening or opens
+        channel = spare if spare is not None and not spare.closed else self._opened(patience)
+        if opens:
+            threading.Thread(target=self._open_ahead, args=(patience,), name="bottle-channel", daemon=True).start()
+        return channel
+
+    def _open_ahead(self, patience: float) -> None:
         try:
-            return transport.open_session(timeout=patience)
-        except ChannelException:
-            time.sleep(pause)
-    return transport.open_session(timeout=patience)
+            self._spare = self.transport.open_session(timeout=patience)
+        except ChannelException:  # sshd's MaxSessions
+            self._has_room = False
+        except (SSHException, EOFError, OSError):
+            pass  # the next command meets it
+        finally:
+            self._is_opening = False
+
+    def _opened(self, patience: float) -> Channel:
+        """A new one. sshd counts one that was just closed against MaxSessions a little longer: ask again."""
+        for pause in _PAUSES:
+            try:
+                return self.transport.open_session(timeout=patience)
+            except ChannelException:
+                time.sleep(pause)
+        return self.transport.open_session(timeout=patience)
