@@ -1,0 +1,299 @@
+"""The layers of an image on their way: what leaves when, and what the engine there is given of them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from bottle.errors import PreflightRefused, StateDamaged
+from bottle.operations.commit import commit
+from bottle.operations.resume import resume
+from bottle.operations.stop import stop
+from bottle.plan.resume import ResumeRequest
+from bottle.ports import Progress, Silent
+from migrate.image.reading import ImageReading, base_first
+from migrate.model import Blob, Codec, RemoteCommand, Reply
+from migrate.move import image, loading
+from migrate.move.background import in_background
+from migrate.tar.compression import decompress, sniff
+from tests.support.moving import MoveRig
+from tests.support.world import BASE
+
+KEY = b"key = gh" + b"p_" + b"aZ3bY4cX5dW6eV7fU2gT" + b"aZ3bY4cX5dW6eV7f"
+KEEPING = "load*) cat >~/load-$(ls ~ | grep -c load-).tar ;;"
+PATIENCE = 60.0
+
+
+def committed(rig: MoveRig, *writes: tuple[str, bytes]) -> None:
+    """Have the bottle commit a layer for each of `writes`, and stand still."""
+    world, bottle = rig.world, rig.bottle
+    for path, content in writes:
+        world.work(bottle, path, content)
+        commit(world.context, bottle)
+        stop(world.context, bottle)
+        world.engine.remove_container(bottle.identity.container)
+        resume(world.context, bottle, ResumeRequest())
+    stop(world.context, bottle)
+    world.engine.remove_container(bottle.identity.container)
+
+
+def keep_loads(rig: MoveRig, script: str = KEEPING) -> None:
+    """Have the engine there keep what it is given to load."""
+    rig.program("docker", (rig.programs / "docker").read_text().replace("load*) cat >/dev/null ;;", script))
+
+
+@dataclass
+class Classic:
+    """What an engine with the classic store makes of what it is given (moby, image/tarexport/load.go)."""
+
+    chains: set[tuple[str, ...]] = field(default_factory=set)
+    tags: list[str] = field(default_factory=list)
+    read: list[str] = field(default_factory=list)  # the layers that came in an archive
+
+    def load(self, archive: Path) -> None:
+        with tarfile.open(archive) as tar:
+            files = {each.name: content.read() for each in tar if (content := tar.extractfile(each)) is not None}
+        (manifest,) = json.loads(files["manifest.json"])
+        layers = json.loads(files[manifest["Config"]])["rootfs"]["diff_ids"]
+        for depth, (diff_id, path) in enumerate(zip(layers, manifest["Layers"], strict=True), 1):
+            if tuple(layers[:depth]) not in self.chains:
+                assert path in files, f"{manifest['RepoTags']}: no such file: {path}"
+                self.read.append(diff_id)
+                self.chains.add(tuple(layers[:depth]))
+        self.tags += manifest["RepoTags"]
+
+    @classmethod
+    def of(cls, rig: MoveRig, *there: tuple[str, ...]) -> Classic:
+        """What became of all that was loaded, upon the images `there`."""
+        found = cls({chain[:depth] for chain in there for depth in range(1, len(chain) + 1)})
+        for archive in sorted(rig.far.glob("load-*.tar"), key=lambda path: int(path.stem.removeprefix("load-"))):
+            found.load(archive)
+        return found
+
+
+def layers_of(rig: MoveRig) -> tuple[str, ...]:
+    return rig.bottle.commits()[-1].diff_ids
+
+
+def staged(rig: MoveRig) -> bytes:
+    """All that is staged there, unpacked."""
+    blobs = rig.far / ".bottle/incoming" / str(rig.bottle.identity) / "blobs"
+    contents = []
+    for blob in blobs.iterdir() if blobs.is_dir() else ():
+        packed = b"".join(piece.read_bytes() for piece in sorted(blob.glob("[0-9]*")))
+        contents.append(b"".join(decompress([packed], sniff(packed[:4]))))
+    return b"".join(contents)
+
+
+class Ran:
+    """The scripts that ran there, in order, and a way to wait for one."""
+
+    def __init__(self, rig: MoveRig, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.names: list[str] = []
+        self.news = threading.Condition()
+        run = rig.remote.run
+
+        def noted(command: RemoteCommand, *args: Any, **kwargs: Any) -> Reply:
+            reply = run(command, *args, **kwargs)
+            with self.news:
+                self.names.append(command.name)
+                self.news.notify_all()
+            return reply
+
+        monkeypatch.setattr(rig.remote, "run", noted)
+
+    def wait_for(self, name: str) -> None:
+        with self.news:
+            assert self.news.wait_for(lambda: name in self.names, PATIENCE), f"no {name} in {self.names}"
+
+
+def read_slowly(monkeypatch: pytest.MonkeyPatch, ran: Ran, name: str) -> None:
+    """Have the top layer read only when the script `name` has run there."""
+    layers = ImageReading.layers
+
+    def waiting(reading: ImageReading, progress: Progress) -> Iterator[Blob]:
+        for layer in layers(reading, progress):
+            if layer.diff_id == reading.image.diff_ids[-1]:
+                ran.wait_for(name)
+            yield layer
+
+    monkeypatch.setattr(ImageReading, "layers", waiting)
+
+
+@pytest.mark.parametrize("has_base", [True, False], ids=["base there", "nothing there"])
+def test_the_engine_there_loads_while_other_layers_are_still_read(
+    rig: MoveRig, monkeypatch: pytest.MonkeyPatch, has_base: bool
+) -> None:
+    committed(rig, ("/one", b"1"), ("/two", b"2"), ("/three", b"3"))
+    base = rig.world.engine.image(BASE)
+    assert base is not None
+    if has_base:
+        rig.hold(base)
+    keep_loads(rig)
+    monkeypatch.setattr(loading, "_WORTHWHILE", 1)
+    ran = Ran(rig, monkeypatch)
+    read_slowly(monkeypatch, ran, "load")
+    rig.move()
+    found = Classic.of(rig, *([base.diff_ids] if has_base else ()))
+    layers = layers_of(rig)
+    assert layers in found.chains
+    assert found.tags[-1] == rig.bottle.identity.committed(rig.bottle.commits()[-1].number)
+    assert all(map(rig.bottle.identity.is_in_flight, found.tags[:-1]))
+    assert len(found.tags) > 1
+    assert found.read == list(layers[len(base.diff_ids) if has_base else 0 :])  # each of them once
+
+
+def test_little_is_loaded_at_once(rig: MoveRig) -> None:
+    committed(rig, ("/one", b"1"), ("/two", b"2"))
+    keep_loads(rig)
+    rig.move()
+    assert Classic.of(rig).tags == [rig.bottle.identity.committed(rig.bottle.commits()[-1].number)]
+
+
+def test_what_could_not_be_loaded_early_is_loaded_with_the_rest(rig: MoveRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    committed(rig, ("/one", b"1"), ("/two", b"2"), ("/three", b"3"))
+    once = 'load*) if [ ! -e ~/failed ]; then cat >/dev/null; touch ~/failed; echo "not now" >&2; exit 1; fi; '
+    keep_loads(rig, once + KEEPING.removeprefix("load*)"))
+    monkeypatch.setattr(loading, "_WORTHWHILE", 1)
+    ran = Ran(rig, monkeypatch)
+    read_slowly(monkeypatch, ran, "load")
+    rig.move()
+    found = Classic.of(rig)
+    assert found.chains == {layers_of(rig)[:depth] for depth in range(1, len(layers_of(rig)) + 1)}
+    assert len(found.tags) == 1
+    assert "not now | docker load failed; it is loaded with the rest" in "\n".join(rig.world.progress.notes)
+
+
+def test_a_line_that_breaks_while_layers_are_loaded_ends_the_move_and_the_same_command_goes_on(
+    rig: MoveRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed(rig, ("/one", b"1"), ("/two", b"2"), ("/three", b"3"))
+    keep_loads(rig)
+    monkeypatch.setattr(loading, "_WORTHWHILE", 1)
+    with pytest.MonkeyPatch.context() as patch:
+        read_slowly(patch, Ran(rig, patch), "load")
+        rig.die_after("check")
+    assert rig.bottle.tombstone.read() is None
+    assert rig.move().arrived_as == rig.bottle.identity
+    assert layers_of(rig) in Classic.of(rig).chains
+
+
+def test_what_may_not_leave_holds_back_all_that_comes_after_it(rig: MoveRig) -> None:
+    committed(rig, ("/one", b"first layer"), ("/root/key", KEY), ("/three", b"last layer"))
+    with pytest.raises(PreflightRefused, match="/root/key: a GitHub token") as caught:
+        rig.move()
+    assert "nothing of them was sent" in caught.value.left
+    there = staged(rig)
+    assert KEY not in there
+    assert b"last layer" not in there
+    assert rig.move(carry=("/root/key",)).account.along == ("/root/key: a GitHub token",)
+
+
+def test_what_a_later_layer_explains_leaves_with_it(rig: MoveRig) -> None:
+    said = hashlib.md5(KEY, usedforsecurity=False).hexdigest().encode() + b"  usr/lib/demo\n"
+    committed(rig, ("/usr/lib/demo", KEY), ("/var/lib/dpkg/info/demo.md5sums", said))
+    keep_loads(rig)
+    assert rig.move().account.along == ()
+    assert layers_of(rig) in Classic.of(rig).chains
+
+
+def test_a_disk_there_that_is_too_small_is_known_before_it_is_full(
+    rig: MoveRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed(rig, ("/one", b"1"))
+
+    def full(*_: object) -> None:
+        raise PreflightRefused("there is no room")
+
+    monkeypatch.setattr(image, "require_room", full)
+    with pytest.raises(PreflightRefused, match="no room"):
+        rig.move()
+    assert staged(rig) == b""
+
+
+@given(st.permutations(range(6)), st.sets(st.integers(0, 5)))
+def test_layers_leave_base_first_as_soon_as_they_can(order: list[int], wanted: set[int]) -> None:
+    def blob(number: int) -> Blob:
+        return Blob(diff_id=str(number), diff_size=0, digest="", size=0, codec=Codec.NONE, path=Path("/nonexistent"))
+
+    came: list[int] = []
+
+    def coming() -> Iterator[Blob]:
+        for number in order:
+            if number in wanted:
+                came.append(number)
+                yield blob(number)
+
+    left = []
+    for each in base_first(coming(), [str(number) for number in sorted(wanted)]):
+        left.append(int(each.diff_id))
+        assert set(came) >= {number for number in wanted if number <= left[-1]}
+    assert left == sorted(wanted)
+
+
+class TestInBackground:
+    """Work that is done while its results are taken."""
+
+    def test_it_goes_on_while_nobody_takes_anything(self) -> None:
+        made: list[int] = []
+
+        def make(_: Progress) -> Iterator[int]:
+            for number in range(3):
+                made.append(number)
+                yield number
+
+        with in_background(make, Silent()) as items:
+            deadline = time.monotonic() + PATIENCE
+            while len(made) < 3 and time.monotonic() < deadline:
+                time.sleep(0.001)
+            assert list(items) == made == [0, 1, 2]
+
+    def test_its_error_is_raised_behind_what_came_before_it(self) -> None:
+        def make(_: Progress) -> Iterator[int]:
+            yield 1
+            raise StateDamaged("the disk is full")
+
+        with in_background(make, Silent()) as items:
+            assert next(items) == 1
+            with pytest.raises(StateDamaged, match="the disk is full"):
+                next(items)
+
+    def test_it_ends_when_nobody_takes_anything_any_more(self) -> None:
+        ended = threading.Event()
+
+        def make(progress: Progress) -> Iterator[int]:
+            try:
+                while True:
+                    progress.advance(1)
+                    yield 1
+            finally:
+                ended.set()
+
+        with in_background(make, Silent()) as items:
+            next(items)
+        assert ended.wait(PATIENCE)
+
+
+def test_all_that_the_engine_is_given_is_one_whole_archive(rig: MoveRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    committed(rig, ("/one", b"1"), ("/two", b"2"))
+    keep_loads(rig)
+    monkeypatch.setattr(loading, "_WORTHWHILE", 1)
+    rig.move()
+    for archive in rig.far.glob("load-*.tar"):
+        data = archive.read_bytes()
+        assert data.endswith(bytes(1024))
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            names = [each.name for each in tar]
+        assert set(chain(names)) >= {"manifest.json", "index.json", "oci-layout"}
