@@ -96,7 +96,12 @@ def payloads_of(archive: Archive) -> list[Payload]:
 
 def names(payloads: Iterable[Payload]) -> bytes:
     """The digests of what travels, a line each."""
-    return "".join(f"{digest}\n" for digest in sorted({each.digest for each in payloads})).encode()
+    return lines(each.digest for each in payloads)
+
+
+def lines(digests: Iterable[str]) -> bytes:
+    """Digests, a line each, as scripts read them."""
+    return "".join(f"{digest}\n" for digest in sorted(set(digests))).encode()
 
 
 def total(payloads: Iterable[Payload]) -> int:

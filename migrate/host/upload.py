@@ -6,6 +6,7 @@ acknowledged is never sent again: not after a cut, not in the next run, not afte
 
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
@@ -17,12 +18,13 @@ from bottle.ports import Progress
 from bottle.words import size
 from migrate.host import commands
 from migrate.host.arguments import Digest, PieceNumber, PieceSize
-from migrate.host.payload import Payload, Piece, cut, names, total
+from migrate.host.payload import Payload, Piece, cut, lines, names, total
 from migrate.host.probe import require_done
 from migrate.host.script import ScriptStatus
 from migrate.ports import Shell
 
 _ROUNDS = 3
+_SMALL = 1 << 16  # bytes of what may stay: the documents of an image, which are known only when all of it was read
 _DAMAGED = {ScriptStatus.CAME_SHORT, ScriptStatus.NOT_AS_SENT}
 _SIZE = re.compile(r"[0-9]{1,19}")
 _HOUR = 3600.0
@@ -80,18 +82,18 @@ class Uploader:
     ) -> None:
         """Bring `payloads` there, one by one as they come, and have the far host check them, whole.
 
-        What else is staged there is deleted first, but for `keep`, unless that is empty. Raises ConnectionLost when the
-        line stays broken, RemoteError when the far side refuses, VerificationFailed when what arrives is damaged again
-        and again. What was acknowledged stays there for the next run.
+        What else is staged there, and large, is deleted first, but for `keep`, unless that is empty. What was
+        acknowledged stays there for the next run. Raises ConnectionLost when the line stays broken, RemoteError when
+        the far side refuses, VerificationFailed when what arrives is damaged again and again.
         """
         if self._senders is not None:
             self._senders.shutdown()  # those that were told to stop have, before others are let go
         self._stop.clear()
         came: Sequence[Payload] = ()
-        kept = names(keep)
+        kept = frozenset(each.digest for each in keep)
         for _ in range(_ROUNDS):
             came = self._send_missing(came or payloads, what, kept, arrivals)
-            proven, kept, arrivals = arrivals.proven(), b"", _Nobody()
+            proven, kept, arrivals = arrivals.proven(), frozenset(), _Nobody()
             if self._are_whole([each for each in came if each.digest not in proven]):
                 return
             self._progress.note(f"{self._shell.name}: damaged pieces were thrown away and are sent again")
@@ -108,10 +110,12 @@ class Uploader:
             self._deliver(piece)
 
     def _send_missing(
-        self, payloads: Iterable[Payload], what: str, kept: bytes, arrivals: Arrivals
+        self, payloads: Iterable[Payload], what: str, kept: frozenset[str], arrivals: Arrivals
     ) -> tuple[Payload, ...]:
         """Send what is not there yet; all that came."""
-        there, known = self._staged(kept), None
+        there, known = self._staged(), None
+        if kept and (stale := _large(there) - kept):
+            there = self._staged(lines(kept | {blob for blob, _ in there} - stale))
         lacking: Iterable[Lacking] = ((each, tuple(_pieces(each, there))) for each in _each_once(payloads))
         if isinstance(payloads, Sequence):  # how much it is can be told beforehand
             lacking = tuple(lacking)
@@ -214,6 +218,14 @@ class Uploader:
             command = commands.Check(identity=self._identity).command()
             reply = self._shell.run(command, (wanted,), silence=_HOUR)
         return not require_done(self._shell, reply, "checking what is staged").out.strip()
+
+
+def _large(there: Staged) -> set[str]:
+    """The blobs that take more room there than it costs to send them once more."""
+    sizes: Counter[str] = Counter()
+    for (blob, _), (_, size_there) in there.items():
+        sizes[blob] += size_there
+    return {blob for blob, size_there in sizes.items() if size_there > _SMALL}
 
 
 def _each_once(payloads: Iterable[Payload]) -> Iterator[Payload]:

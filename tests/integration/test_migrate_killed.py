@@ -76,6 +76,36 @@ def test_killed_at_each_step_exactly_one_host_can_resume_and_a_rerun_goes_on(des
         assert trees.far_folder_tree(host, str(desk.workspace)) == workspace
 
 
+# While the first layers of a large commit are loaded there, and the others still travel.
+EARLY = ("before:load:1", "during:load:1", "after:load:1", "before:inspect:1")
+
+
+def test_killed_while_first_layers_are_loaded_a_rerun_goes_on_and_leaves_none_of_them(
+    desk: Desk, host: DockerHost
+) -> None:
+    desk.knows(host)
+    identity = desk.start()
+    desk.grow(identity, 80 * MEGA)
+    before = desk.run_in(identity, "sha256sum", "/root/large")
+    desk.ok("stop", identity)
+    words = ("migrate", identity, desk.target(host), "--jobs", "1")
+    tags, sent = ("image", "ls", "--format", "{{.Tag}}", f"bottle-committed-{identity}"), 0
+    with forgotten(host, identity):
+        for moment in EARLY:
+            code, moments = desk.strike(moment, *words)
+            assert code == -signal.SIGKILL, f"{moment}: exit {code}\n{(desk.folder / 'said').read_text()}\n{moments}"
+            assert owners(desk, identity, host) == (True, False), moment
+            sent += moments.count("piece")
+        assert [tag for tag in host.docker(*tags).text.split() if "-part-" in tag]
+        desk.ok(*words)
+        assert owners(desk, identity, host) == (False, True)
+        assert sent < 150  # of 120 of the layers, and two for each load
+        assert host.docker(*tags).text.split() == ["1"]
+        assert not leftovers(host)
+        host.exec(["bottle", "resume", "-d", identity])
+        assert host.docker("exec", f"bottle-{identity}", "sha256sum", "/root/large").stdout == before
+
+
 @pytest.mark.parametrize("moment", END)
 def test_killed_while_it_hands_over(desk: Desk, there: DockerHost, moment: str) -> None:
     desk.knows(there)

@@ -85,10 +85,10 @@ def test_what_is_sent_arrives_and_is_not_sent_again(
     assert remote.sent - before < 1000  # the digests that are to be checked
 
 
-def test_what_is_sent_alone_has_what_else_is_staged_deleted(
+def test_what_is_to_stay_alone_has_what_else_is_staged_deleted(
     remote: LocalRemote, identity: Identity, blobs: Path, large: Payload
 ) -> None:
-    small, late, new = (payload(text) for text in (b"{}", b"late", b"new"))
+    small, new, late = payload(b"{}"), payload(b"new"), payload(os.urandom(100 * KILO))
     ship, _ = uploader(remote, identity)
     for items in ([small, large], [late]):
         ship.send(items, "sending")
@@ -96,7 +96,7 @@ def test_what_is_sent_alone_has_what_else_is_staged_deleted(
     before = remote.sent
     ship.send([large, new], "sending", keep=[large, new])
     assert remote.sent - before < 1000
-    assert {path.name for path in blobs.iterdir()} == {large.digest, new.digest}
+    assert {path.name for path in blobs.iterdir()} == {large.digest, new.digest, small.digest}
     assert staged(blobs, large) == large.content.read_bytes()  # type: ignore[union-attr]
 
 
