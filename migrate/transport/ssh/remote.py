@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Self
+from weakref import WeakSet
 
 from paramiko import Channel, ChannelException, SSHException, Transport
 
@@ -155,6 +156,7 @@ class _Sessions:
         self._spare: Channel | None = None
         self._has_room = True  # for one that nobody uses yet
         self._is_opening = False
+        self._taken: WeakSet[Channel] = WeakSet()
 
     def take(self, patience: float) -> Channel:
         """One for a command. Raises as `Transport.open_session`, after so many seconds without an answer."""
@@ -163,6 +165,8 @@ class _Sessions:
             opens = self._has_room and not self._is_opening
             self._is_opening = self._is_opening or opens
         channel = spare if spare is not None and not spare.closed else self._opened(patience)
+        with self._lock:
+            self._taken.add(channel)
         if opens:
             threading.Thread(target=self._open_ahead, args=(patience,), name="bottle-channel", daemon=True).start()
         return channel
@@ -178,10 +182,15 @@ class _Sessions:
             self._is_opening = False
 
     def _opened(self, patience: float) -> Channel:
-        """A new one. sshd counts one that was just closed against MaxSessions a little longer: ask again."""
-        for pause in _PAUSES:
+        """A new one, as soon as sshd's MaxSessions has room. It counts one that was just closed a little longer."""
+        pauses = iter(_PAUSES)
+        while True:
             try:
                 return self.transport.open_session(timeout=patience)
             except ChannelException:
+                with self._lock:
+                    busy = any(not each.closed for each in self._taken)
+                pause = next(pauses, _PAUSES[-1] if busy else None)
+                if pause is None:
+                    raise
                 time.sleep(pause)
-        return self.transport.open_session(timeout=patience)
