@@ -10,7 +10,7 @@ from migrate.image.load_archive import Archive, Layer
 from migrate.model import Blob
 
 # A piece costs a far command; two of them may be under way when a line breaks, and are then sent again.
-_LEAST, _MOST, _SHARE = 256 * 1024, 8 * 1024**2, 20
+_LEAST, _MOST, _SHARE = 512 * 1024, 8 * 1024**2, 20
 _CHUNK = 64 * 1024
 
 

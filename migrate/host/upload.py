@@ -120,10 +120,11 @@ class Uploader:
             next_step="look at that host's disk and memory, then the same command again",
         )
 
-    def bring(self, payload: Payload) -> None:
-        """Bring one there by itself, past all that waits to be sent. Raises as `send`."""
-        for piece in cut(payload):
-            self._deliver(piece)
+    def bring(self, payloads: Sequence[Payload]) -> None:
+        """Bring a few small ones there at once, past all that waits to be sent. Raises as `send`."""
+        with ThreadPoolExecutor(max_workers=len(payloads), thread_name_prefix="bottle-bring") as pool:
+            for task in [pool.submit(self._deliver, piece) for each in payloads for piece in cut(each)]:
+                task.result()
 
     def _send_missing(
         self, payloads: Iterable[Payload], what: str, kept: frozenset[str], arrivals: Arrivals

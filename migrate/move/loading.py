@@ -120,9 +120,7 @@ class EarlyLoading:
             known=self._known,
         )
         order = payloads_of(archive)
-        for payload in order:
-            if isinstance(payload.content, bytes):
-                there.uploader.bring(payload)
+        there.uploader.bring([payload for payload in order if isinstance(payload.content, bytes)])
         there.load(order)  # each piece was checked when it arrived; the engine checks each layer
         self._proven.update(payload.digest for payload in order)
         self._have.update(blobs)

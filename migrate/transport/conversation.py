@@ -26,8 +26,8 @@ class Line(Protocol):
     def host(self) -> str:
         """The far side, as messages call it."""
 
-    def start(self, line: str) -> None:
-        """Hand `line` to the far login shell."""
+    def start(self) -> None:
+        """Have the far login shell run `framing.LINE`, unless it was told to before."""
 
     def send(self, data: bytes) -> int:
         """Write some of `data` to standard input; returns how much, 0 when nobody reads it any more."""
@@ -149,7 +149,7 @@ class _Exchange:
 
     def _start(self) -> None:
         try:
-            self._line.start(self._wrapped.line)
+            self._line.start()
         except BottleError:
             if self._silent:
                 raise self._silence_error() from None

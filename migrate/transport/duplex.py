@@ -40,7 +40,7 @@ class Dialogue:
         self._lock = threading.Lock()
         self._closed = False
         self._ended = False
-        line.start(wrapped.line)
+        line.start()
         self._listener = threading.Thread(target=self._drain_errors, name="bottle-dialogue", daemon=True)
         self._listener.start()
         self.write(wrapped.prelude)

@@ -1,8 +1,9 @@
 """How a command travels to a far shell, and how its answer is told from the noise around it. No input or output here.
 
 The far login shell may be sh, bash, zsh, csh or fish, and each quotes differently. So the line it is given is the same
-constant for every command, and means the same in each: start `sh`, and let it read the real text, of a known length,
-from standard input. What follows that text on standard input is the command's own input.
+for every command, and means the same in each: start `sh`, and let it read the real text from standard input, behind a
+line that says how long it is. What follows that text on standard input is the command's own input. So the line can be
+run before there is a command.
 """
 
 import re
@@ -14,6 +15,7 @@ from bottle.errors import RemoteError
 from bottle.text import printable, printable_lines
 from migrate.model import RemoteCommand
 
+LINE = """sh -c 'read -r size && eval "$(dd bs=1 count="$size" 2>/dev/null)"'"""
 OUT_LIMIT = 4 << 20
 ERR_LIMIT = 64 << 10
 NOISE_LIMIT = 1 << 20
@@ -24,9 +26,8 @@ _LONGEST_STATUS = 4  # bytes, with the newline
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wrapped:
-    """A command ready to be sent: `line` for the login shell, `prelude` ahead of the command's own standard input."""
+    """A command ready to be sent to what LINE runs: `prelude` ahead of the command's own standard input."""
 
-    line: str
     prelude: bytes
     nonce: str
 
@@ -34,9 +35,9 @@ class Wrapped:
 def wrap(command: RemoteCommand, *, nonce: str | None = None) -> Wrapped:
     """Quote `command`, once.
 
-    Arguments never stand in the far process list. `dd bs=1` reads not one byte too many. The text is one brace group,
-    so that a text cut short is a syntax error and not half a command. The parentheses let the script end by `exit`, or
-    by `set -e`, without taking the frame's end with it.
+    Arguments never stand in the far process list. `read` and `dd bs=1` read not one byte too many. The text is one
+    brace group, so that a text cut short is a syntax error and not half a command. The parentheses let the script end
+    by `exit`, or by `set -e`, without taking the frame's end with it.
     """
     nonce = nonce or secrets.token_hex(16)
     if any("\0" in part for part in (command.script, *command.args)):
@@ -46,8 +47,8 @@ def wrap(command: RemoteCommand, *, nonce: str | None = None) -> Wrapped:
         f"{{\nset --{args}\nprintf '\\n%s\\n' 'begin-{nonce}'\n(\n{command.script}\n)\n"
         f"printf '%s %d\\n' 'end-{nonce}' \"$?\"\n}}\n"
     )
-    prelude = text.encode("utf-8", "surrogateescape")
-    return Wrapped(line=f"""sh -c 'eval "$(dd bs=1 count={len(prelude)} 2>/dev/null)"'""", prelude=prelude, nonce=nonce)
+    encoded = text.encode("utf-8", "surrogateescape")
+    return Wrapped(prelude=b"%d\n%s" % (len(encoded), encoded), nonce=nonce)
 
 
 @dataclass(slots=True)

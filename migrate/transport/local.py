@@ -12,7 +12,7 @@ from typing import IO
 from bottle.errors import ConnectionLost, RemoteError
 from migrate.model import RemoteCommand, Reply
 from migrate.transport.conversation import PIECE, exchange
-from migrate.transport.framing import wrap
+from migrate.transport.framing import LINE, wrap
 
 _PATIENCE = 0.5
 
@@ -41,10 +41,10 @@ class LocalProcess:
     def host(self) -> str:
         return self._host
 
-    def start(self, line: str) -> None:
+    def start(self) -> None:
         try:
             self._process = subprocess.Popen(
-                (*self._shell, "-c", line),
+                (*self._shell, "-c", LINE),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

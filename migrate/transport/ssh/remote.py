@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Self
 from weakref import WeakSet
@@ -13,31 +14,34 @@ from migrate.model import RemoteCommand, Reply, Target
 from migrate.ports import Remote
 from migrate.transport.conversation import exchange
 from migrate.transport.duplex import Dialogue
-from migrate.transport.framing import wrap
+from migrate.transport.framing import LINE, wrap
 from migrate.transport.ssh.connect import Route, SshOptions, open_route
 from migrate.transport.ssh.login import Prompter
 from migrate.transport.ssh.translate import translated
 
 _READ = 256 << 10
+_AHEAD = 3  # channels: each takes two round trips to be ready
 _PATIENCE = 1.0
 _PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4)
 
 
 class _ChannelLine:
-    """A `Line` over an open session channel of `transport`."""
+    """A `Line` over an open session channel of `transport`, on which LINE runs already or is yet to be run."""
 
-    def __init__(self, host: str, transport: Transport, channel: Channel) -> None:
+    def __init__(self, host: str, transport: Transport, channel: Channel, *, runs: bool) -> None:
         self._host = host
         self._transport = transport
         self._channel = channel
+        self._runs = runs
 
     @property
     def host(self) -> str:
         return self._host
 
-    def start(self, line: str) -> None:
-        with translated(self._host, stood=True):
-            self._channel.exec_command(line)
+    def start(self) -> None:
+        if not self._runs:
+            with translated(self._host, stood=True):
+                self._channel.exec_command(LINE)
 
     def send(self, data: bytes) -> int:
         with translated(self._host, stood=True):
@@ -125,7 +129,8 @@ class SshRemote(Remote):
         sessions = self._connected()
         try:
             with translated(self.name, stood=True):
-                return _ChannelLine(self.name, sessions.transport, sessions.take(patience))
+                channel, runs = sessions.take(patience)
+                return _ChannelLine(self.name, sessions.transport, channel, runs=runs)
         except ConnectionLost:
             sessions.transport.close()
             raise
@@ -148,38 +153,46 @@ class SshRemote(Remote):
 
 
 class _Sessions:
-    """The session channels of a connection. One is opened ahead, so that no command waits a round trip for its own."""
+    """The session channels of a connection. Some are opened ahead, and the far shell started on each.
+
+    So a command waits for neither, but for its answer only. A shell that is never told anything ends with its channel.
+    """
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
         self._lock = threading.Lock()
-        self._spare: Channel | None = None
-        self._has_room = True  # for one that nobody uses yet
-        self._is_opening = False
+        self._spare: deque[Channel] = deque()
+        self._wanted = _AHEAD  # how many more may be opened ahead
         self._taken: WeakSet[Channel] = WeakSet()
 
-    def take(self, patience: float) -> Channel:
-        """One for a command. Raises as `Transport.open_session`, after so many seconds without an answer."""
-        with self._lock:
-            spare, self._spare = self._spare, None
-            opens = self._has_room and not self._is_opening
-            self._is_opening = self._is_opening or opens
-        channel = spare if spare is not None and not spare.closed else self._opened(patience)
+    def take(self, patience: float) -> tuple[Channel, bool]:
+        """One for a command, and whether LINE runs on it. Raises as `Transport.open_session`, after so many seconds."""
+        spare = self._first_spare()
+        channel = spare or self._opened(patience)
         with self._lock:
             self._taken.add(channel)
-        if opens:
+            missing, self._wanted = self._wanted, 0
+        for _ in range(missing):
             threading.Thread(target=self._open_ahead, args=(patience,), name="bottle-channel", daemon=True).start()
-        return channel
+        return channel, spare is not None
+
+    def _first_spare(self) -> Channel | None:
+        with self._lock:
+            while self._spare:
+                channel = self._spare.popleft()
+                self._wanted += 1
+                if not channel.closed and not channel.exit_status_ready():
+                    return channel
+        return None
 
     def _open_ahead(self, patience: float) -> None:
         try:
-            self._spare = self.transport.open_session(timeout=patience)
-        except ChannelException:  # sshd's MaxSessions
-            self._has_room = False
+            channel = self.transport.open_session(timeout=patience)
+            channel.exec_command(LINE)
         except (SSHException, EOFError, OSError):
-            pass  # the next command meets it
-        finally:
-            self._is_opening = False
+            return  # sshd's MaxSessions, as a rule: fewer will do; what else it is, the next command meets
+        with self._lock:
+            self._spare.append(channel)
 
     def _opened(self, patience: float) -> Channel:
         """A new one, as soon as sshd's MaxSessions has room. It counts one that was just closed a little longer."""
