@@ -90,13 +90,16 @@ def _images(facts: GarbageFacts) -> Findings:
 
 
 def _parts(facts: GarbageFacts) -> Findings:
-    """First layers of commits that were cut short; of a bottle that is known, its next command clears them too."""
+    """First layers of commits that were cut short, or did not arrive; the next command of a bottle clears its own."""
+    arriving = _arriving(facts) - _unfinished(facts, Area.INCOMING)
     for image in reversed(facts.parts):  # each stands on the one before it
         identity = next(filter(None, map(_of_tag, image.tags)), None)
         bottle = facts.bottles.get(identity) if identity is not None else None
         name = image.tags[0] if image.tags else image.id[:19]
         if bottle is not None and (bottle.busy or bottle.nonce is not None):
             yield Kept(name=name, why="first layers of a commit in flight, or of one that the next command clears away")
+        elif identity in arriving:
+            yield Kept(name=name, why="first layers of a commit that a move is bringing")
         elif image.created_at is None or _is_young(facts, image.created_at):
             yield Kept(name=name, why="another run may be making a commit of it now")
         else:

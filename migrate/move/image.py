@@ -45,19 +45,20 @@ def bring_image(
     if _has_it_all(transfer, there, commit, images):
         there.uploader.send(beside, _sending(transfer), keep=beside)
         return Brought()
-    while True:
-        delivery = Delivery(transfer, there, commit, present, codec)
-        delivery.run(beside)
-        try:
-            _load(there, delivery.order, commit)
-        except (RemoteError, VerificationFailed) as exc:
-            if isinstance(exc, ConnectionLost) or not present.diff_ids:
-                raise
-            # A layer that was counted on is gone, or was never what it seemed: send them all.
-            transfer.context.progress.note(f"{exc.what}; layers that seemed to be there already are sent too")
-            present = LayersThere()
-        else:
-            return Brought(staged=tuple(delivery.staged), along=delivery.along)
+    delivery = Delivery(transfer, there, commit, present, codec)
+    # Who is pulled from gives its engine no part of an image before it has looked at the whole.
+    delivery.run(beside, early=transfer.options.pulled_by is None)
+    try:
+        _load(there, delivery.order, commit)
+    except (RemoteError, VerificationFailed) as exc:
+        if isinstance(exc, ConnectionLost) or not delivery.counted_on.diff_ids:
+            raise
+        # A layer that was counted on is gone, or was never what it seemed: send them all.
+        transfer.context.progress.note(f"{exc.what}; layers that seemed to be there already are sent too")
+        delivery = Delivery(transfer, there, commit, LayersThere(), codec)
+        delivery.run(beside, early=False)
+        _load(there, delivery.order, commit)
+    return Brought(staged=tuple(delivery.staged), along=delivery.along)
 
 
 def _sending(transfer: Transfer) -> str:
@@ -73,7 +74,7 @@ class Delivery:
         self._transfer = transfer
         self._there = there
         self._commit = commit
-        self._present = present
+        self.counted_on = present  # layers that the last load will not bring
         wanted = frozenset(commit.diff_ids) - present.diff_ids
         # As hard as the link allows.
         level = choose_level(codec, measure_link(there.shell), transfer.options.rate) if wanted else None
@@ -89,21 +90,22 @@ class Delivery:
         """The credentials that went along, a line each."""
         return self._passing.along
 
-    def run(self, beside: Sequence[Payload]) -> None:
-        """Have all of it there, and what lies `beside` it, but for what only the last load brings.
+    def run(self, beside: Sequence[Payload], *, early: bool) -> None:
+        """Have all of it there, and what lies `beside` it, but for what the last load brings, of what is in `order`.
 
         Raises as `bring_image`.
         """
         kept = (*map(Payload.of, self._reading.here), *beside)
-        early = EarlyLoading(self._there, self._reading.image, self._present, self._transfer.nonce)
-        with early, closing(self._payloads(early, beside)) as payloads:
-            self._there.uploader.send(payloads, _sending(self._transfer), keep=kept, arrivals=early)
+        image, nonce = self._reading.image, self._transfer.nonce
+        loading = EarlyLoading(self._there, image, self.counted_on, nonce, is_wanted=early)
+        with loading, closing(self._payloads(loading, beside)) as payloads:
+            self._there.uploader.send(payloads, _sending(self._transfer), keep=kept, arrivals=loading)
 
-    def _payloads(self, early: EarlyLoading, beside: Sequence[Payload]) -> Generator[Payload]:
+    def _payloads(self, loading: EarlyLoading, beside: Sequence[Payload]) -> Generator[Payload]:
         for layer in self._passing.layers():
-            yield self._counted(early.expect(layer))
+            yield self._counted(loading.expect(layer))
         yield from map(self._counted, beside)
-        loaded = early.finish() if self._transfer.options.pulled_by is None else self._present
+        self.counted_on = loaded = loading.finish()
         archive = compose(
             config=self._reading.config,
             diff_ids=self._commit.diff_ids,

@@ -29,10 +29,14 @@ _WORTHWHILE = 16 << 20  # bytes of layers: for less, a load takes longer than it
 class EarlyLoading:
     """Implements `migrate.host.upload.Arrivals`; it is told of the layers of `image` base first.
 
-    `present` is what is there already. The top layer is not loaded early: it comes with the image itself.
+    `present` is what is there already. The top layer is not loaded early: it comes with the image itself; nor is any
+    other where that is not wanted.
     """
 
-    def __init__(self, there: Destination, image: ImageFacts, present: LayersThere, nonce: str) -> None:
+    def __init__(
+        self, there: Destination, image: ImageFacts, present: LayersThere, nonce: str, *, is_wanted: bool
+    ) -> None:
+        self._is_wanted = is_wanted
         self._there = replace(there, progress=Silent())
         self._progress = there.progress
         self._image = image
@@ -61,7 +65,7 @@ class EarlyLoading:
     def coming(self, payload: Payload, pieces: Sequence[Future[None]]) -> None:
         """As `Arrivals.coming`."""
         layer = self._layers.get(payload.digest)
-        if layer is not None and layer.diff_id != self._image.diff_ids[-1]:
+        if layer is not None and self._is_wanted and layer.diff_id != self._image.diff_ids[-1]:
             self._put((layer, pieces))
 
     def proven(self) -> frozenset[str]:
@@ -71,8 +75,9 @@ class EarlyLoading:
     def finish(self) -> LayersThere:
         """The layers that are there, once what has been sent of them is loaded."""
         self._put(None)
-        with self._progress.phase(f"loading the first layers on {self._there.shell.name}"):
-            self._thread.join()
+        if self._thread.is_alive():
+            with self._progress.phase(f"loading the first layers on {self._there.shell.name}"):
+                self._thread.join()
         return LayersThere(diff_ids=frozenset(self._have), blobs=self._known)
 
     def _put(self, coming: tuple[Blob, Sequence[Future[None]]] | None) -> None:

@@ -265,6 +265,11 @@ def test_first_layers_of_a_cut_commit_go_and_of_a_bottle_that_is_gone_with_conse
     assert planned(world)[lost].consent
     assert {each.ref for each in prune(world.context, plan_for(world.context, NOW), consent=False).removed} == set(ours)
     assert world.engine.image(lost) is not None
+    staging = world.home.path / "incoming" / str(STRANGER)
+    staging.mkdir(parents=True)
+    with undisturbed(staging):  # a move brings it
+        assert planned(world) == {}
+    staging.rmdir()
     assert [each.ref for each in prune(world.context, plan_for(world.context, NOW), consent=True).removed] == [lost]
     assert planned(world) == {}
     world.check_tidy(bottle)

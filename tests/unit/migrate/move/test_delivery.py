@@ -176,6 +176,21 @@ def test_what_could_not_be_loaded_early_is_loaded_with_the_rest(rig: MoveRig, mo
     assert "not now | docker load failed; it is loaded with the rest" in "\n".join(rig.world.progress.notes)
 
 
+def test_what_was_loaded_early_and_is_gone_again_is_loaded_with_the_rest(
+    rig: MoveRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed(rig, ("/one", b"1"), ("/two", b"2"), ("/three", b"3"))
+    gone = 'if ! grep -aq in-flight ~/came && mkdir ~/pruned; then rm ~/load-*; echo "no such layer" >&2; exit 1; fi'
+    keep_loads(rig, f"load*) cat >~/came; {gone}; mv ~/came ~/load-$(ls ~ | grep -c load-).tar ;;")
+    monkeypatch.setattr(loading, "_WORTHWHILE", 1)
+    read_slowly(monkeypatch, Ran(rig, monkeypatch), "load")
+    rig.move()
+    found = Classic.of(rig)
+    assert layers_of(rig) in found.chains
+    assert len(found.tags) == 1
+    assert "no such layer | docker load failed; layers that seemed" in "\n".join(rig.world.progress.notes)
+
+
 def test_a_line_that_breaks_while_layers_are_loaded_ends_the_move_and_the_same_command_goes_on(
     rig: MoveRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
