@@ -35,63 +35,66 @@ class Credential:
     fingerprint: str | None
 
 
-def _token(data: bytes, match: re.Match[bytes]) -> bytes | None:
-    """The whole token that begins with `match`; None for what only looks like one."""
-    if not _is_real(match[0]) or not _begins(data, match.start()):
+def _token(data: bytes, begin: int, match: re.Match[bytes]) -> bytes | None:
+    """The whole token of which `match` is a part; None for what only looks like one."""
+    if not _is_real(data[begin : match.end()]) or not _begins(data, begin):
         return None
-    run = _RUN.match(data, match.start())
-    return run[0] if run is not None else match[0]
+    run = _RUN.match(data, begin)
+    return run[0] if run is not None else data[begin : match.end()]
 
 
-def _private_key(data: bytes, match: re.Match[bytes]) -> bytes | None:
+def _private_key(data: bytes, _: int, match: re.Match[bytes]) -> bytes | None:
     body = privatekey.body(data, match)
     return body if body is not None and _is_real(body[:_OF_A_KEY]) else None
 
 
-# What sets a find apart from others of its form, or None where it is none after all.
-_Read = Callable[[bytes, re.Match[bytes]], bytes | None]
+# What sets one apart from others of its form, or None where it is none after all; `begin` is where it begins.
+_Read = Callable[[bytes, int, re.Match[bytes]], bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Forms:
-    """Credentials that are told by their forms, all of which begin with the same letters: that is what makes it fast.
+    """Credentials that are told by their forms, and have one byte in common: a search for that is what makes it fast.
 
-    `pattern` has a group for what follows in each of the forms, and `whats` says what they are.
+    `pattern` begins with it, and has a group for each of them: `whats` says what they are, `before` how many bytes in
+    front of it each of them begins.
     """
 
     whats: tuple[str, ...]
+    before: tuple[int, ...]
     pattern: re.Pattern[bytes]
     read: _Read = _token
 
     @classmethod
-    def beginning(cls, letters: bytes, *rests: tuple[str, bytes]) -> Self:
-        """Forms by what follows `letters`."""
-        pattern = re.compile(letters + b"(?:" + b"|".join(b"(%s)" % rest for _, rest in rests) + b")")
-        return cls(tuple(what for what, _ in rests), pattern)
+    def around(cls, byte: bytes, *forms: tuple[str, bytes, bytes]) -> Self:
+        """Forms by what stands on both sides of `byte`: in front letters, or sets of them in brackets."""
+        rests = b"|".join(b"(?<=%s%s)(%s)" % (front, byte, rest) for _, front, rest in forms)
+        before = tuple(len(re.sub(rb"\[[a-z]+\]", b".", front)) for _, front, _ in forms)
+        return cls(tuple(what for what, _, _ in forms), before, re.compile(byte + b"(?:" + rests + b")"))
 
 
 _FORMS = (
-    _Forms.beginning(
-        b"sk-",
-        ("an Anthropic key", rb"ant-[A-Za-z0-9_-]{20}"),
-        ("an OpenAI key", rb"(?:proj|svcacct|admin)-[A-Za-z0-9_-]{20}"),
-        ("an OpenAI key", rb"[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}"),
+    _Forms.around(
+        b"-",
+        ("an Anthropic key", b"sk", rb"ant-[A-Za-z0-9_-]{20}"),
+        ("an OpenAI key", b"sk", rb"(?:proj|svcacct|admin)-[A-Za-z0-9_-]{20}"),
+        ("an OpenAI key", b"sk", rb"[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}"),
+        ("a GitLab token", b"glpat", rb"[A-Za-z0-9_-]{20}"),
+        ("a Slack token", b"xox[abeprs]", rb"[A-Za-z0-9-]{20}"),
+        ("a PyPI token", b"pypi", rb"AgEIcHlwaS5vcmc[A-Za-z0-9_-]{40}"),
     ),
-    _Forms.beginning(
-        b"g",
-        ("a GitHub token", rb"h[pousr]_[A-Za-z0-9]{36}"),
-        ("a GitHub token", rb"ithub_pat_[A-Za-z0-9_]{40}"),
-        ("a GitLab token", rb"lpat-[A-Za-z0-9_-]{20}"),
+    _Forms.around(
+        b"_",
+        ("a GitHub token", b"gh[pousr]", rb"[A-Za-z0-9]{36}"),
+        ("a GitHub token", b"github_pat", rb"[A-Za-z0-9_]{40}"),
+        ("an npm token", b"npm", rb"[A-Za-z0-9]{36}"),
     ),
-    _Forms.beginning(b"xox", ("a Slack token", rb"[abeprs]-[A-Za-z0-9-]{20}")),
-    _Forms.beginning(
+    _Forms.around(
         b"A",
-        ("an AWS key", rb"[KS]IA[A-Z2-7]{16}(?![A-Za-z0-9])"),
-        ("a Google key", rb"Iza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"),
+        ("an AWS key", b"", rb"[KS]IA[A-Z2-7]{16}(?![A-Za-z0-9])"),
+        ("a Google key", b"", rb"Iza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"),
     ),
-    _Forms.beginning(b"npm_", ("an npm token", rb"[A-Za-z0-9]{36}")),
-    _Forms.beginning(b"pypi-AgEIcHlwaS5vcmc", ("a PyPI token", rb"[A-Za-z0-9_-]{40}")),
-    _Forms(("a private key",), privatekey.BEGIN, _private_key),
+    _Forms(("a private key",), (0,), privatekey.BEGIN, _private_key),
 )
 _RUN = re.compile(rb"[A-Za-z0-9_-]{1,512}")
 _ALNUM = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
@@ -216,16 +219,17 @@ class Finder:
 
 
 def _in(forms: _Forms, data: bytes, start: int, end: int) -> Iterator[Credential]:
-    """Each that has one of these forms."""
+    """Each that has one of these forms, and begins between `start` and `end`."""
     texts: set[bytes] = set()
-    at = start
-    while (match := forms.pattern.search(data, at)) is not None and match.start() < end:
+    at, last = start, end + max(forms.before)
+    while (match := forms.pattern.search(data, at)) is not None and match.start() < last:
         at = match.start() + 1
-        text = forms.read(data, match)
+        number = (match.lastindex or 1) - 1
+        begin = match.start() - forms.before[number]
+        text = forms.read(data, begin, match) if start <= begin < end else None
         if text is not None and text not in texts:
             texts.add(text)
-            what = forms.whats[(match.lastindex or 1) - 1]
-            yield Credential(what, hashlib.sha256(text).hexdigest())
+            yield Credential(forms.whats[number], hashlib.sha256(text).hexdigest())
 
 
 def _few(found: dict[Credential, None]) -> dict[Credential, None]:

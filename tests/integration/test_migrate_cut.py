@@ -54,8 +54,8 @@ def test_what_follows_a_small_change_is_small(desk: Desk, link: Proxy, there: Do
     assert then <= 0.03 * first
 
 
-def test_a_line_that_breaks_costs_little(desk: Desk, link: Proxy, there: DockerHost) -> None:
-    size = 16 * MEGA
+@pytest.mark.parametrize("size", [16 * MEGA, 96 * MEGA], ids=["a layer", "layers"])
+def test_a_line_that_breaks_costs_little(desk: Desk, link: Proxy, there: DockerHost, size: int) -> None:
     staged, clean, _ = move_over(desk, link, there, size)
     assert staged < clean < staged + MEGA
     for part in (0.1, 0.5, 0.9):
@@ -87,7 +87,7 @@ def test_sshd_sessions_that_are_killed_midway(desk: Desk, link: Proxy, there: Do
 
 def test_what_one_run_brought_there_the_next_does_not_send(desk: Desk, link: Proxy, there: DockerHost) -> None:
     identity = desk.start()
-    desk.grow(identity, 8 * MEGA)
+    desk.grow(identity, 12 * MEGA)
     words = ("migrate", identity, "link", "--jobs", "1")
     sent = []
     with forgotten(there, identity):
@@ -117,7 +117,7 @@ def test_a_line_that_falls_silent(desk: Desk, link: Proxy, there: DockerHost) ->
 def test_a_damaged_piece_in_staging_is_found_and_sent_again(desk: Desk, there: DockerHost) -> None:
     desk.knows(there)
     identity = desk.start()
-    desk.grow(identity, 4 * MEGA)
+    desk.grow(identity, 8 * MEGA)
     words = ("migrate", identity, desk.target(there), "--jobs", "1")
     with forgotten(there, identity):
         code, moments = desk.strike("before:check:1", *words)
