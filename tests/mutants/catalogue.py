@@ -688,7 +688,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     *_in(
         "migrate/move/image.py",
-        "migrate/move/test_move",
+        "migrate/move/test_move migrate/move/test_delivery",
         (
             "the image is loaded and not verified",
             "        there.load(order)\n        there.verify_image(commit, tag)\n",

@@ -58,3 +58,23 @@ def test_the_usual_header_goes_the_short_way(form: int) -> None:
     info.size, info.mtime = 12_000, 1_700_000_000
     block = info.tobuf(form)
     assert _plain(block) == as_tarfile(block)
+
+
+def usual(**changes: object) -> bytes:
+    """The block of a usual header, with some of it set."""
+    info = tarfile.TarInfo("srv/work/0001")
+    for name, value in changes.items():
+        setattr(info, name, value)
+    return info.tobuf(tarfile.USTAR_FORMAT)
+
+
+def test_a_checksum_that_is_wrong_is_damage() -> None:
+    block = bytearray(usual())
+    block[0] ^= 1
+    with pytest.raises(tarfile.HeaderError, match="bad checksum"):
+        read_header(bytes(block))
+
+
+def test_a_name_in_two_parts_is_one() -> None:
+    name = "/".join(("folder",) * 20)
+    assert read_header(usual(name=name)).name == name

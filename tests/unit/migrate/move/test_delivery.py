@@ -17,16 +17,19 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from bottle.errors import PreflightRefused, StateDamaged
+from bottle.errors import PreflightRefused, StateDamaged, VerificationFailed
 from bottle.operations.commit import commit
 from bottle.operations.resume import resume
 from bottle.operations.stop import stop
 from bottle.plan.resume import ResumeRequest
 from bottle.ports import Progress, Silent
+from migrate.host.destination import Destination
 from migrate.image.reading import ImageReading, base_first
 from migrate.model import Blob, Codec, RemoteCommand, Reply
 from migrate.move import image, loading
 from migrate.move.background import in_background
+from migrate.secrets.scan import Find
+from migrate.secrets.search import Search
 from migrate.tar.compression import decompress, sniff
 from tests.support.moving import MoveRig
 from tests.support.world import BASE
@@ -205,8 +208,17 @@ def test_a_line_that_breaks_while_layers_are_loaded_ends_the_move_and_the_same_c
     assert layers_of(rig) in Classic.of(rig).chains
 
 
-def test_what_may_not_leave_holds_back_all_that_comes_after_it(rig: MoveRig) -> None:
+def test_what_may_not_leave_holds_back_all_that_comes_after_it(rig: MoveRig, monkeypatch: pytest.MonkeyPatch) -> None:
     committed(rig, ("/one", b"first layer"), ("/root/key", KEY), ("/three", b"last layer"))
+    looked = Search.conclude
+
+    def late(*args: Any) -> tuple[Find, ...]:
+        deadline = time.monotonic() + 1  # enough for what should not leave
+        while KEY not in staged(rig) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return looked(*args)
+
+    monkeypatch.setattr(Search, "conclude", late)
     with pytest.raises(PreflightRefused, match="/root/key: a GitHub token") as caught:
         rig.move()
     assert "nothing of them was sent" in caught.value.left
@@ -219,6 +231,17 @@ def test_what_may_not_leave_holds_back_all_that_comes_after_it(rig: MoveRig) -> 
 def test_what_a_later_layer_explains_leaves_with_it(rig: MoveRig) -> None:
     said = hashlib.md5(KEY, usedforsecurity=False).hexdigest().encode() + b"  usr/lib/demo\n"
     committed(rig, ("/usr/lib/demo", KEY), ("/var/lib/dpkg/info/demo.md5sums", said))
+    keep_loads(rig)
+    assert rig.move().account.along == ()
+    assert layers_of(rig) in Classic.of(rig).chains
+
+
+def test_what_only_a_layer_explains_that_was_known_before_leaves_all_the_same(rig: MoveRig) -> None:
+    said = hashlib.md5(KEY, usedforsecurity=False).hexdigest().encode() + b"  usr/lib/demo\n"
+    committed(rig, ("/var/lib/dpkg/info/demo.md5sums", said))
+    rig.move(keep=True)
+    resume(rig.world.context, rig.bottle, ResumeRequest())
+    committed(rig, ("/usr/lib/demo", KEY), ("/last", b"layer"))
     keep_loads(rig)
     assert rig.move().account.along == ()
     assert layers_of(rig) in Classic.of(rig).chains
@@ -312,3 +335,16 @@ def test_all_that_the_engine_is_given_is_one_whole_archive(rig: MoveRig, monkeyp
         with tarfile.open(fileobj=io.BytesIO(data)) as tar:
             names = [each.name for each in tar]
         assert set(chain(names)) >= {"manifest.json", "index.json", "oci-layout"}
+
+
+def test_an_image_that_fails_its_proof_is_forgotten_there(rig: MoveRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    committed(rig, ("/one", b"1"))
+    ran = Ran(rig, monkeypatch)
+
+    def refused(*_: object) -> None:
+        raise VerificationFailed("its layers differ")
+
+    monkeypatch.setattr(Destination, "verify_image", refused)
+    with pytest.raises(VerificationFailed, match="its layers differ"):
+        rig.move()
+    assert ran.names.index("unload") == ran.names.index("load") + 1
