@@ -7,10 +7,11 @@ whatever reason, is loaded with the rest.
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from dataclasses import replace
+from itertools import takewhile
 from typing import Self
 
 from bottle.errors import BottleError
@@ -37,6 +38,7 @@ class EarlyLoading:
         self, there: Destination, image: ImageFacts, present: LayersThere, nonce: str, *, is_wanted: bool
     ) -> None:
         self._is_wanted = is_wanted
+        self._is_over = False
         self._there = replace(there, progress=Silent())
         self._progress = there.progress
         self._image = image
@@ -54,6 +56,7 @@ class EarlyLoading:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._is_over = True
         self._put(None)  # what is being loaded is not waited for: the next run waits there until it is
 
     def expect(self, layer: Blob) -> Payload:
@@ -90,7 +93,8 @@ class EarlyLoading:
                 try:
                     self._load(layers)
                 except BottleError as exc:
-                    self._progress.note(f"{exc.what}; it is loaded with the rest")
+                    if not self._is_over:
+                        self._progress.note(f"{exc.what}; it is loaded with the rest")
                     return
 
     def _next(self) -> list[Blob]:
@@ -115,7 +119,10 @@ class EarlyLoading:
         """Have the engine unpack them upon those that it has. Raises RemoteError."""
         there, chain = self._there, self._image.diff_ids
         blobs = {layer.diff_id: layer for layer in layers}
-        depth = 1 + max(number for number, diff_id in enumerate(chain) if diff_id in blobs)
+        depth = _reach(chain, self._have.union(blobs))  # a layer may stand in an image twice
+        blobs = {diff_id: blobs[diff_id] for diff_id in chain[:depth] if diff_id in blobs}
+        if not blobs:
+            return
         archive = compose(
             config=first_layers_config(self._image, depth, self._nonce),
             diff_ids=chain[:depth],
@@ -131,3 +138,8 @@ class EarlyLoading:
         self._have.update(blobs)
         for diff_id, layer in blobs.items():
             self._known[diff_id] = KnownBlob(digest=layer.digest, size=layer.size, media_type=layer.codec.media_type)
+
+
+def _reach(chain: Sequence[str], have: Collection[str]) -> int:
+    """How many layers of an image, from the base up, are those that somebody has."""
+    return sum(1 for _ in takewhile(have.__contains__, chain))
