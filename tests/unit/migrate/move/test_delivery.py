@@ -158,9 +158,7 @@ def test_the_engine_there_loads_while_other_layers_are_still_read(
     assert found.read == list(layers[len(base.diff_ids) if has_base else 0 :])  # each of them once
 
 
-@pytest.mark.parametrize(
-    ("have", "depth"), [("", 0), ("be", 0), ("a", 1), ("ae", 2), ("aeb", 4), ("aebc", 5)], ids=lambda each: str(each)
-)
+@pytest.mark.parametrize(("have", "depth"), [("", 0), ("be", 0), ("a", 1), ("ae", 2), ("aeb", 4), ("aebc", 5)], ids=str)
 def test_no_more_is_loaded_early_than_what_lies_on_what_is_there(have: str, depth: int) -> None:
     """An image may have a layer twice, an empty one as a rule."""
     assert loading._reach(tuple("aebec"), set(have)) == depth
