@@ -13,8 +13,7 @@ from migrate.host.probe import require_done
 from migrate.model import Codec
 from migrate.ports import Shell
 
-_SAMPLE = 256 * 1024
-_LARGE_SAMPLE = 1 << 20  # bytes, a part of which buffers on the way may take at once
+_SAMPLE = 512 * 1024
 _SLOW = 8_000_000  # bytes a second; below it, two cores at level 6 are faster than the link
 _FAST = 60_000_000  # above it, what a level takes of two cores is missed more than what it saves the link
 _LEVELS = {Codec.ZSTD: (-1, 3, 6), Codec.GZIP: (1, 1, 6), Codec.NONE: (None, None, None)}
@@ -28,10 +27,7 @@ def choose_level(codec: Codec, rate: float, limit: int | None) -> int | None:
 
 
 def measure_link(remote: Shell, *, clock: Callable[[], float] = time.monotonic) -> float:
-    """Bytes a second that the link carries, by sending a little that does not compress, and more where that is fast.
-
-    Raises what `run` raises.
-    """
+    """Bytes a second that the link carries, by sending a little that does not compress. Raises what `run` raises."""
 
     def took(payload: bytes) -> float:
         began = clock()
@@ -40,5 +36,4 @@ def measure_link(remote: Shell, *, clock: Callable[[], float] = time.monotonic) 
 
     with ThreadPoolExecutor(max_workers=2) as pool:  # side by side: what both wait for is no matter
         overhead, whole = pool.map(took, (b"", os.urandom(_SAMPLE)))
-    rate = _SAMPLE / max(whole - overhead, 1e-3)
-    return rate if rate < _SLOW else _LARGE_SAMPLE / max(took(os.urandom(_LARGE_SAMPLE)) - overhead, 1e-3)
+    return _SAMPLE / max(whole - overhead, 1e-3)

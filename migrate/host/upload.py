@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Protocol
 
 from bottle.errors import RemoteError, VerificationFailed
@@ -25,7 +24,6 @@ from migrate.host.script import ScriptStatus
 from migrate.ports import Shell
 
 _ROUNDS = 3
-_WAITING = 4  # commands that are on their way while others are fed: a long line has room for them; sshd's limit is 10
 _SMALL = 1 << 16  # bytes of what may stay: the documents of an image, which are known only when all of it was read
 _DAMAGED = {ScriptStatus.CAME_SHORT, ScriptStatus.NOT_AS_SENT}
 _SIZE = re.compile(r"[0-9]{1,19}")
@@ -44,18 +42,6 @@ class Arrivals(Protocol):
         """The digests of those that were found to be whole there: nobody need read them once more."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Fed:
-    """What a command is fed, anew each time, while few others are."""
-
-    chunks: Iterable[bytes]
-    turns: threading.Semaphore
-
-    def __iter__(self) -> Iterator[bytes]:
-        with self.turns:
-            yield from self.chunks
-
-
 class _Nobody:
     """Who only sends."""
 
@@ -70,8 +56,7 @@ class _Nobody:
 class Uploader:
     """Brings payloads to one bottle's staging area on one host, by a shell that waits out breaks of the line.
 
-    `stop` is set when sending fails or is interrupted: whoever sends beside it then ends. At most `jobs` pieces are fed
-    at once, and lost when the line breaks; others wait meanwhile for their commands to begin, or to answer.
+    `stop` is set when sending fails or is interrupted: whoever sends beside it then ends.
     """
 
     def __init__(
@@ -81,7 +66,6 @@ class Uploader:
         self._identity = identity
         self._progress = progress
         self._jobs = jobs
-        self._feeding = threading.Semaphore(jobs)
         self._lock = threading.Lock()
         self._stop = stop
         self._senders: ThreadPoolExecutor | None = None
@@ -144,7 +128,7 @@ class Uploader:
     def _send_all(
         self, lacking: Iterable[Lacking], what: str, known: int | None, arrivals: Arrivals
     ) -> tuple[Payload, ...]:
-        pool = self._senders = ThreadPoolExecutor(max_workers=_WAITING + self._jobs, thread_name_prefix="bottle-send")
+        pool = self._senders = ThreadPoolExecutor(max_workers=self._jobs, thread_name_prefix="bottle-send")
         came: list[Payload] = []
         tasks: list[Future[None]] = []
         self._left = known or 0
@@ -201,7 +185,7 @@ class Uploader:
             size=PieceSize(piece.size),
         ).command()
         for _ in range(_ROUNDS):
-            reply = self._shell.run(command, _Fed(piece, self._feeding))
+            reply = self._shell.run(command, piece)
             if reply.status not in _DAMAGED:
                 break
         require_done(self._shell, reply, "staging a piece")
