@@ -494,7 +494,7 @@ class TestBreakage:
                 SshRemote.connect(Target("127.0.0.1", None, listener.getsockname()[1]), options=options)
             assert time.monotonic() - start < 5
 
-    def test_more_sessions_than_the_server_allows(self, tmp_path: Path) -> None:
+    def test_more_sessions_than_the_server_allows_wait_for_each_other(self, tmp_path: Path) -> None:
         with (
             running(tmp_path / "sshd", settings=("MaxSessions 1",)) as server,
             Client(tmp_path, server).connect() as remote,
@@ -502,11 +502,18 @@ class TestBreakage:
             thread = threading.Thread(target=lambda: remote.run(script("sleep 2")))
             thread.start()
             time.sleep(0.5)
-            with pytest.raises(RemoteError, match="refuses to open"):
-                remote.run(ECHO)
+            assert remote.run(ECHO).out == b"it works"
             thread.join()
             for _ in range(20):
                 assert remote.run(ECHO).out == b"it works"
+
+    def test_a_server_that_allows_no_session(self, tmp_path: Path) -> None:
+        with (
+            running(tmp_path / "sshd", settings=("MaxSessions 0",)) as server,
+            Client(tmp_path, server).connect() as remote,
+            pytest.raises(RemoteError, match="refuses to open"),
+        ):
+            remote.run(ECHO)
 
     def test_ctrl_c_from_the_terminal(self, client: Client) -> None:
         program = (
