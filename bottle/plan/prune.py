@@ -98,7 +98,7 @@ def _parts(facts: GarbageFacts) -> Findings:
         name = image.tags[0] if image.tags else image.id[:19]
         if bottle is not None and (bottle.busy or bottle.nonce is not None):
             yield Kept(name=name, why="first layers of a commit in flight, or of one that the next command clears away")
-        elif identity in arriving:
+        elif identity is not None and identity in arriving:
             yield Kept(name=name, why="first layers of a commit that a move is bringing")
         elif image.created_at is None or _is_young(facts, image.created_at):
             yield Kept(name=name, why="another run may be making a commit of it now")

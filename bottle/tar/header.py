@@ -1,8 +1,8 @@
 """The header of one entry of a tar, as cheaply as there are many of them.
 
 Nearly all are of one plain form (POSIX IEEE 1003.1-1988, "ustar Interchange Format", and GNU's variant of it): octal
-numbers of full width, no prefix. Of these no more is taken than what every reader wants, in a quarter of the time;
-everything else is tarfile's.
+numbers of full width, no prefix. Of these no more is taken than what every reader wants; everything else is
+tarfile's.
 """
 
 import re

@@ -53,6 +53,9 @@ class _Nobody:
         return frozenset()
 
 
+_NOBODY = _Nobody()
+
+
 class Uploader:
     """Brings payloads to one bottle's staging area on one host, by a shell that waits out breaks of the line.
 
@@ -78,7 +81,7 @@ class Uploader:
         what: str,
         *,
         keep: Iterable[Payload] = (),
-        arrivals: Arrivals = _Nobody(),  # noqa: B008  (it has no state)
+        arrivals: Arrivals = _NOBODY,
     ) -> None:
         """Bring `payloads` there, one by one as they come, and have the far host check them, whole.
 
@@ -93,7 +96,7 @@ class Uploader:
         kept = frozenset(each.digest for each in keep)
         for _ in range(_ROUNDS):
             came = self._send_missing(came or payloads, what, kept, arrivals)
-            proven, kept, arrivals = arrivals.proven(), frozenset(), _Nobody()
+            proven, kept, arrivals = arrivals.proven(), frozenset(), _NOBODY
             if self._are_whole([each for each in came if each.digest not in proven]):
                 return
             self._progress.note(f"{self._shell.name}: damaged pieces were thrown away and are sent again")

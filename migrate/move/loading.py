@@ -89,7 +89,7 @@ class EarlyLoading:
 
     def _run(self) -> None:
         with suppress(CancelledError):
-            while layers := self._next():
+            while (layers := self._next()) and not self._is_over:
                 try:
                     self._load(layers)
                 except BottleError as exc:

@@ -135,6 +135,12 @@ def read_slowly(monkeypatch: pytest.MonkeyPatch, ran: Ran, name: str) -> None:
     monkeypatch.setattr(ImageReading, "layers", waiting)
 
 
+def load_early(rig: MoveRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the engine there be given a layer, however small it is, before the top one is read."""
+    monkeypatch.setattr(loading, "_WORTHWHILE", 1)
+    read_slowly(monkeypatch, Ran(rig, monkeypatch), "load")
+
+
 @pytest.mark.parametrize("has_base", [True, False], ids=["base there", "nothing there"])
 def test_the_engine_there_loads_while_other_layers_are_still_read(
     rig: MoveRig, monkeypatch: pytest.MonkeyPatch, has_base: bool
@@ -145,9 +151,7 @@ def test_the_engine_there_loads_while_other_layers_are_still_read(
     if has_base:
         rig.hold(base)
     keep_loads(rig)
-    monkeypatch.setattr(loading, "_WORTHWHILE", 1)
-    ran = Ran(rig, monkeypatch)
-    read_slowly(monkeypatch, ran, "load")
+    load_early(rig, monkeypatch)
     rig.move()
     found = Classic.of(rig, *([base.diff_ids] if has_base else ()))
     layers = layers_of(rig)
@@ -175,9 +179,7 @@ def test_what_could_not_be_loaded_early_is_loaded_with_the_rest(rig: MoveRig, mo
     committed(rig, ("/one", b"1"), ("/two", b"2"), ("/three", b"3"))
     once = 'load*) if [ ! -e ~/failed ]; then cat >/dev/null; touch ~/failed; echo "not now" >&2; exit 1; fi; '
     keep_loads(rig, once + KEEPING.removeprefix("load*)"))
-    monkeypatch.setattr(loading, "_WORTHWHILE", 1)
-    ran = Ran(rig, monkeypatch)
-    read_slowly(monkeypatch, ran, "load")
+    load_early(rig, monkeypatch)
     rig.move()
     found = Classic.of(rig)
     assert found.chains == {layers_of(rig)[:depth] for depth in range(1, len(layers_of(rig)) + 1)}
@@ -191,8 +193,7 @@ def test_what_was_loaded_early_and_is_gone_again_is_loaded_with_the_rest(
     committed(rig, ("/one", b"1"), ("/two", b"2"), ("/three", b"3"))
     gone = 'if ! grep -aq in-flight ~/came && mkdir ~/pruned; then rm ~/load-*; echo "no such layer" >&2; exit 1; fi'
     keep_loads(rig, f"load*) cat >~/came; {gone}; mv ~/came ~/load-$(ls ~ | grep -c load-).tar ;;")
-    monkeypatch.setattr(loading, "_WORTHWHILE", 1)
-    read_slowly(monkeypatch, Ran(rig, monkeypatch), "load")
+    load_early(rig, monkeypatch)
     rig.move()
     found = Classic.of(rig)
     assert layers_of(rig) in found.chains
@@ -205,9 +206,8 @@ def test_a_line_that_breaks_while_layers_are_loaded_ends_the_move_and_the_same_c
 ) -> None:
     committed(rig, ("/one", b"1"), ("/two", b"2"), ("/three", b"3"))
     keep_loads(rig)
-    monkeypatch.setattr(loading, "_WORTHWHILE", 1)
     with pytest.MonkeyPatch.context() as patch:
-        read_slowly(patch, Ran(rig, patch), "load")
+        load_early(rig, patch)
         rig.die_after("check")
     assert rig.bottle.tombstone.read() is None
     assert rig.move().arrived_as == rig.bottle.identity
