@@ -135,6 +135,10 @@ class Rig:
             self.registry.restore(presence)
         self.host.exec(["sync"])
 
+    def only_base(self) -> None:
+        """Have the far host know the base image, and nothing more."""
+        self._far_images(Presence.BASE)
+
     def require_arrived(self, image: Image, tag: str) -> None:
         """Raise RuntimeError unless the far engine knows `tag` with the layers of `image`."""
         said = self.host.docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", tag).text
@@ -217,7 +221,7 @@ class Rig:
         run(["docker", "create", "--name", name, BASE_IMAGE, "true"])
         self._stack.callback(_quietly, ["docker", "image", "rm", "--force", self.base])
         try:
-            with _copying_to(name) as stream:
+            with copying_to(name) as stream:
                 write_files(stream, "opt/agent", base, "base")
             run(["docker", "commit", name, self.base])
         finally:
@@ -241,7 +245,7 @@ class Rig:
     def _commit(self, number: int, size: int, files: int) -> None:
         """Write so many files into the bottle, in the place of those that have their names, and commit it."""
         container = f"bottle-{self.identity}"
-        with _copying_to(container) as stream:
+        with copying_to(container) as stream:
             write_tree(stream, "srv/work", size, files, f"commit {number}")
         run([*self.bottle, "commit", self.identity], env=self.env)
         run(["docker", "rm", "--force", container])
@@ -272,7 +276,7 @@ class Rig:
 
 
 @contextmanager
-def _copying_to(container: str) -> Iterator[IO[bytes]]:
+def copying_to(container: str) -> Iterator[IO[bytes]]:
     """A stream that takes a tar of what is to be in a container."""
     process = subprocess.Popen(["docker", "cp", "-", f"{container}:/"], stdin=subprocess.PIPE)
     try:

@@ -10,6 +10,8 @@ JOBS = 2
 class MoveOptions:
     """`keep` copies instead of moving; `resume` starts the bottle at its destination, where `workspace` lands.
 
+    `live` brings it there in rounds while its agent works, of which there are `rounds` at the most where that is said;
+    the last one, for which the agent stops, is not begun while it is likely to take more than `max_downtime` seconds.
     `allow_secrets`: credentials may go along in the image, besides those in `carry`, which the manifest names, and
     those that the bottle's agent carries. `consent`: what the workspace needs of its host and cannot be carried may
     stay behind; in a pull also: the bottle may have what it would be given. `rate` is in bytes a second, for all `jobs`
@@ -19,6 +21,9 @@ class MoveOptions:
 
     keep: bool = False
     resume: bool = False
+    live: bool = False
+    rounds: int | None = None
+    max_downtime: float | None = None
     workspace: Path | None = None
     allow_secrets: bool = False
     consent: bool = False
@@ -36,6 +41,9 @@ class MoveOptions:
         words = ["--yes"] if self.consent else []
         words += ["--keep"] if self.keep else []
         words += ["--resume"] if self.resume else []
+        words += ["--live"] if self.live else []
+        words += [f"--rounds={self.rounds}"] if self.rounds is not None else []
+        words += [f"--max-downtime={self.max_downtime:g}s"] if self.max_downtime is not None else []
         words += ["--allow-secrets"] if self.allow_secrets else []
         words += [f"--workspace={self.workspace}"] if self.workspace is not None else []
         words += [f"--jobs={self.jobs}"] if self.jobs != JOBS else []

@@ -36,12 +36,17 @@ def age(moment: datetime | None, now: datetime | None = None) -> str:
     return NOTHING if moment is None else f"{elapsed(moment, now)} ago"
 
 
+def seconds(amount: float) -> str:
+    """A short time, such as 1.3 s."""
+    return f"{amount:.1f} s"
+
+
 def elapsed(moment: datetime | None, now: datetime | None = None) -> str:
     """The time from `moment` to `now`, in the largest whole unit."""
     if moment is None:
         return NOTHING
-    seconds = max(0, int(((now or datetime.now(UTC)) - moment).total_seconds()))
+    whole = max(0, int(((now or datetime.now(UTC)) - moment).total_seconds()))
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= length:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"
+        if whole >= length:
+            return f"{whole // length}{unit}"
+    return f"{whole}s"

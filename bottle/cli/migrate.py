@@ -36,12 +36,29 @@ def bytes_a_second(text: str) -> int:
     return rate
 
 
+def duration(text: str) -> float:
+    """Read 5s, 500ms or 2m, in seconds. Raises BadParameter."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m)?", text)
+    amount = float(match[1]) * {"ms": 0.001, "s": 1.0, "m": 60.0}[match[2] or "s"] if match else 0.0
+    if amount <= 0:
+        raise click.BadParameter(f"{text!r} is no time: expected one such as 5s or 500ms")
+    return amount
+
+
 @click.command()
 @click.argument(
     "names", metavar="[IDENTITY] [USER@]HOST[:PORT]", nargs=-1, required=True, shell_complete=identity_then_host
 )
 @click.option("--plan", "--dry-run", "plan", is_flag=True, help="Print what would travel, and change nothing.")
 @click.option("--keep", is_flag=True, help="Copy it, under a fresh identity, and let it go on here.")
+@click.option("--live", is_flag=True, help="Bring it there while its agent works, which stops for the last round only.")
+@click.option("--rounds", type=click.IntRange(1, 100), metavar="N", help="With --live: no more than N while it works.")
+@click.option(
+    "--max-downtime",
+    type=duration,
+    metavar="TIME",
+    help="With --live: do not stop the agent if it would stand still for longer, such as 5s.",
+)
 @click.option("--resume", is_flag=True, help="Start it there, through the bottle installed there.")
 @click.option("--from", "pulls", is_flag=True, help="Pull it from HOST, where bottle must be installed, to here.")
 @click.option(
@@ -71,6 +88,9 @@ def migrate(
     *,
     plan: bool,
     keep: bool,
+    live: bool,
+    rounds: int | None,
+    max_downtime: float | None,
     resume: bool,
     pulls: bool,
     yes: bool,
@@ -91,6 +111,10 @@ def migrate(
     Before anything is sent, what the bottle wrote is looked through for credentials: one that is found, and is not
     listed in the manifest's `carry`, keeps it here.
 
+    With --live it is brought there in rounds while its agent works; when little is left, the agent is stopped, the
+    rest is brought, and it goes on there. Until then it may be interrupted, and the agent has noticed nothing; where
+    the last round fails, the agent goes on here.
+
     With --from, what the bottle would be given here (networks, ports, secrets, capabilities, folders of this host) is
     listed, and needs a yes, or --yes where nobody can be asked, before its agent is stopped over there.
 
@@ -98,12 +122,14 @@ def migrate(
     Example:
       bottle migrate claude-x7k2p me@newhost
       bottle migrate claude-x7k2p me@newhost:2222 --plan
+      bottle migrate claude-x7k2p me@newhost --live --max-downtime 5s
       bottle migrate claude-x7k2p me@oldhost --from
 
     Exit codes that matter: 4 it is there already, locked or moved, --from wants a yes, or its workspace needs what lies
     outside of it and --yes was not said; 5 Docker here; 6 SSH or the far host; 7 what arrived is not what was sent;
     8 refused before anything was sent: no room, another architecture, credentials in the image.
     """
+    _require_fitting(live=live, limits=rounds is not None or max_downtime is not None, keep=keep, pulls=pulls)
     context = make_context()
     named_here = (lambda _: None) if pulls else context.home.meant  # what is pulled is a bottle of the other host
     identity, target = bottle_and_host(names, named_here, named_hosts(user_home()))
@@ -116,6 +142,9 @@ def migrate(
     options = MoveOptions(
         keep=keep,
         resume=resume,
+        live=live,
+        rounds=rounds,
+        max_downtime=max_downtime,
         workspace=workspace,
         allow_secrets=allow_secrets,
         consent=yes,
@@ -127,6 +156,19 @@ def migrate(
         fetch(context, goal, login, require_pullable(identity, goal, workspace), options, plan=plan, form=form)
     else:
         _send(context, choose(context, identity, "moved"), goal, login, options, plan=plan, form=form)
+
+
+def _require_fitting(*, live: bool, limits: bool, keep: bool, pulls: bool) -> None:
+    """Refuse options that make no sense together."""
+    if limits and not live:
+        raise UsageError("--rounds and --max-downtime are for --live", next_step="add --live, or leave them out")
+    if live and keep:
+        raise UsageError("--keep stops no agent, so there is nothing to be --live about", next_step="leave one out")
+    if live and pulls:
+        raise UsageError(
+            "--live moves a bottle away from where it is, and --from fetches it",
+            next_step="on that host: bottle migrate IDENTITY HOST --live, where HOST is this one",
+        )
 
 
 def _send(

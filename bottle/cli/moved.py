@@ -12,7 +12,7 @@ from bottle.model import MigrationPhase
 from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.store.state import BottleState
-from bottle.words import size
+from bottle.words import counted, seconds, size
 from migrate import Moved, MovePlan, Target
 
 
@@ -69,6 +69,10 @@ def moved_document(moved: Moved, sides: Sides, other: str) -> dict[str, object]:
     account = moved.account
     return {
         **document_of(moved, "identity", "arrived_as", "host", "resumed"),
+        "rounds": [
+            {"commit": each.commit, "staged_bytes": each.staged, "seconds": each.seconds} for each in moved.rounds
+        ],
+        "downtime_seconds": moved.downtime,
         **document_of(account, "commit", "workspace", "skipped", "dropped", "carried", "left_behind"),
         "staged_bytes": account.staged,
         "stays": staying(account.stays, sides),
@@ -111,6 +115,9 @@ def moved_lines(moved: Moved, sides: Sides, other: str) -> list[str]:
     """The move for people, and how to go on."""
     fetched, lines = sides == FETCHING, account_lines(moved, sides, other)
     after = "" if fetched else "there:  "
+    if moved.downtime is not None:
+        rounds = counted(len(moved.rounds), "round")
+        lines.append(f"  its agent stood still for {seconds(moved.downtime)}, after {rounds} while it worked")
     if moved.resumed is None:
         return [*lines, f"{after}bottle resume {moved.arrived_as}"]
     if not fetched:

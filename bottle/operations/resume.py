@@ -104,17 +104,17 @@ def resume(
     with state.locked("bottle resume"):
         if state.tombstone.read() is None or request.force:
             settle(context, state)
-        plan = plan_resume(observe_resume(context, state, request), request)
-        resumed = _execute(context, state, plan, request, begin=begin, tty=tty)
-    begun = begin and not isinstance(plan, Attach)
+        resumed = resume_locked(context, state, request, begin=begin, tty=tty)
+    begun = begin and not isinstance(resumed.plan, Attach)
     ended = see_it_run(context, state.identity, resumed.container) if begun else None
     return replace(resumed, running=False, ended=ended) if ended is not None else resumed
 
 
-def _execute(
-    context: Context, state: BottleState, plan: ResumePlan, request: ResumeRequest, *, begin: bool, tty: bool
+def resume_locked(
+    context: Context, state: BottleState, request: ResumeRequest, *, begin: bool = True, tty: bool = True
 ) -> Resumed:
-    metadata = state.metadata()
+    """`resume` for a caller that holds the bottle's lock and has settled what was left; nobody sees whether it runs."""
+    plan, metadata = plan_resume(observe_resume(context, state, request), request), state.metadata()
     name = plan.container if isinstance(plan, Attach | StartAgain) else metadata.identity.container
     warnings: tuple[str, ...] = ()
     running = False

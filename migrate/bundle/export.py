@@ -26,7 +26,14 @@ from migrate.bundle.plan import UNCHANGED, ExportFacts, ExportPlan, plan_export
 from migrate.contents.git import Git
 from migrate.contents.live_folder import keep_up
 from migrate.contents.outside import Survey, require_consent
-from migrate.contents.packing import Packed, own_folder, pack_beside, repositories_of, require_same_needs
+from migrate.contents.packing import (
+    Packed,
+    own_folder,
+    pack_beside,
+    pack_workspace,
+    repositories_of,
+    require_same_needs,
+)
 from migrate.contents.survey import survey
 from migrate.image.reading import read_layers
 from migrate.image.spool import DirectorySpool
@@ -169,15 +176,23 @@ class _Export:
         tree.discard(self._folder / "files")
 
     def _pack(self, commit: CommitRecord) -> Packed:
+        lands = str(self._plan.workspace) if self._plan.workspace is not None else None
+        followed = pack_workspace(
+            self._context,
+            self._state,
+            self._spool("files"),
+            workspace=lands,
+            left_behind=self._plan.left_behind,
+            consent=self._consent,
+        )
         packed = pack_beside(
             self._context,
             self._state,
             self._spool("files"),
             commit=commit,
             arrives_as=self._state.identity,
-            workspace=str(self._plan.workspace) if self._plan.workspace is not None else None,
-            left_behind=self._plan.left_behind,
-            consent=self._consent,
+            workspace=lands,
+            followed=followed,
         )
         if packed.workspace is not None:
             again = "the same command again"

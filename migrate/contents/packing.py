@@ -3,7 +3,7 @@
 import posixpath
 import secrets
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +29,14 @@ from migrate.contents.outside import OutsideNeeds, require_consent, volumes_of, 
 from migrate.contents.repository import Repositories
 from migrate.contents.survey import survey
 from migrate.image.spool import DirectorySpool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """A workspace that was packed and may be worked in still, None where none travels; what it needs of this host."""
+
+    folder: LiveFolder | None = None
+    outside: OutsideNeeds = field(default_factory=OutsideNeeds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +70,34 @@ class Packed:
         return (*lost, *self.unkept)
 
 
+def pack_workspace(
+    context: Context,
+    state: BottleState,
+    spool: DirectorySpool,
+    *,
+    workspace: str | None,
+    left_behind: Collection[str],
+    consent: bool,
+) -> Followed:
+    """Pack a bottle's workspace, which will be at `workspace` there; nothing where that is None.
+
+    `left_behind` is what it needs of this host and cannot have there, as far as that was planned: more of it raises
+    NeedsConsent without `consent`.
+    """
+    here = state.metadata()
+    if workspace is None or here.cwd is None:
+        return Followed()
+    with context.progress.phase("packing the workspace"):
+        git = Git.find()
+        outside = weigh(survey(here.cwd, git), workdir=here.agent.workdir, lands=workspace)
+        if not consent:
+            new = [line for line in outside.left if line not in left_behind]
+            require_consent(new, state.identity, left="nothing was sent; this host still owns the bottle")
+        own = own_folder(context.home.path, here.cwd)
+        made = Repositories(outside.carried, here.cwd, repositories_of(context, state.identity), git, own)
+        return Followed(folder=live_folder(here.cwd, spool, made, own), outside=outside)
+
+
 def pack_beside(
     context: Context,
     state: BottleState,
@@ -70,36 +106,24 @@ def pack_beside(
     commit: CommitRecord,
     arrives_as: Identity,
     workspace: str | None,
-    left_behind: Collection[str],
-    consent: bool,
+    followed: Followed,
 ) -> Packed:
-    """Pack what lies beside the image of `commit`, for a bottle that will be called `arrives_as`.
+    """Pack what else lies beside the image of `commit`, for a bottle that will be called `arrives_as`.
 
-    `workspace` is where the workspace will be there, None when none travels. `left_behind` is what it needs of this
-    host and cannot have there, as far as that was planned: more of it raises NeedsConsent without `consent`.
+    `workspace` is where its workspace, as it was `followed`, will be there, None when none travels.
     """
     here = state.metadata()
     there = metadata_there(here, arrives_as, commit.number, workspace)
     with context.progress.phase("packing what lies beside the image"):
         pairs = zip(volumes_of(here), volumes_of(there), strict=True)
         volumes = {arriving: _pack_volume(context, mounted, commit, spool) for mounted, arriving in pairs}
-        packed, outside = None, OutsideNeeds()
-        if workspace is not None and here.cwd is not None:
-            git = Git.find()
-            outside = weigh(survey(here.cwd, git), workdir=here.agent.workdir, lands=workspace)
-            if not consent:
-                new = [line for line in outside.left if line not in left_behind]
-                require_consent(new, state.identity, left="nothing was sent; this host still owns the bottle")
-            own = own_folder(context.home.path, here.cwd)
-            made = Repositories(outside.carried, here.cwd, repositories_of(context, state.identity), git, own)
-            packed = live_folder(here.cwd, spool, made, own)
         instead = _documents(state, there, commit)
         return Packed(
             state=pack_folder(state.path, spool, leave_out=HOST_ONLY, instead=instead),
-            workspace=packed,
+            workspace=followed.folder,
             volumes=volumes,
             unkept=tuple(line for volume in volumes_of(here) for line in _unkept(context, volume)),
-            outside=outside,
+            outside=followed.outside,
         )
 
 

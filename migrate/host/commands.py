@@ -228,7 +228,7 @@ class Clear(PlainScript):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resume(PlainScript):
+class Resume(EngineScript):
     """Start the bottle that arrived, through the bottle installed here."""
 
     identity: Identity

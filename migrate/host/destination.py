@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bottle.errors import RemoteError, VerificationFailed
-from bottle.facts import image_facts
+from bottle.facts import image_facts, parse_time
 from bottle.model import CommitRecord, ImageFacts, Mount
 from bottle.naming import Identity
 from bottle.ports import Progress
@@ -42,6 +42,14 @@ from migrate.ports import Shell
 _HOUR = 3600.0
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-")
 _OURS = "this host still owns the bottle; what is staged there is used by the next run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumedThere:
+    """What the far bottle said of its start, and for how many seconds it has run, None where that is not known."""
+
+    said: str
+    running: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +136,8 @@ class Destination:
         script = commands.Register(identity=self.identity, nonce=Nonce(nonce), workspace=Workspace(workspace or ""))
         require_done(self.shell, self._run(script), "putting the bottle into place")
 
-    def resume(self) -> str:
-        """Have the far bottle start what has arrived; what it says of it. Raises RemoteError."""
+    def resume(self) -> ResumedThere:
+        """Have the far bottle start what has arrived. Raises RemoteError."""
         with self.progress.phase(f"resuming on {self.shell.name}"):
             reply = self._run(commands.Resume(identity=self.identity))
         if reply.status != ScriptStatus.DONE:
@@ -138,7 +146,10 @@ class Destination:
                 left=f"{self.shell.name} owns the bottle",
                 next_step=f"there: bottle resume {self.identity}",
             )
-        return printable(reply.out.decode("utf-8", "replace").strip().partition("\n")[0], 300)
+        lines = reply.out.decode("utf-8", "replace").splitlines()
+        started, now = map(parse_time, lines[-2:]) if len(lines) > 2 else (None, None)
+        running = (now - started).total_seconds() if started is not None and now is not None else None
+        return ResumedThere(said=printable(lines[0].strip(), 300) if lines else "", running=running)
 
     def tag(self, image: str, tag: str) -> None:
         """Give an image that is there already its tag."""

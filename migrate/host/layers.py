@@ -17,7 +17,7 @@ from bottle.layers import KnownBlob
 from bottle.model import Store
 from migrate.host.commands import MOST_NAMED, Images, Known
 from migrate.host.probe import require_done
-from migrate.model import EngineAccess
+from migrate.model import Blob, EngineAccess
 from migrate.ports import Shell
 
 _MOST_IMAGES = 8
@@ -117,6 +117,11 @@ def parse_known(output: bytes) -> dict[str, KnownBlob]:
                 case _:
                     continue
     return known
+
+
+def as_known(layer: Blob) -> KnownBlob:
+    """As which blob a host that was given a layer holds it."""
+    return KnownBlob(digest=layer.digest, size=layer.size, media_type=layer.codec.media_type)
 
 
 def known_to_text(blobs: Mapping[str, KnownBlob]) -> bytes:

@@ -67,6 +67,12 @@ def arrived_before(transfer: Transfer) -> MoveAccount | None:
     return _account(transfer) if arrived else None
 
 
+def was_stopped_by(transfer: Transfer) -> bool:
+    """Whether an earlier run to this very host was cut, and may have stopped the bottle for it."""
+    earlier = transfer.state.migration.read()
+    return earlier is not None and _same_goal(earlier, transfer.remote, transfer.options)
+
+
 def _same_goal(earlier: MigrationRecord, remote: Remote, options: MoveOptions) -> bool:
     """Whether an earlier run was to the very host of this one; hosts that pull may share a name, but not an id."""
     return earlier.pulled_by == options.pulled_by and (options.pulled_by is not None or earlier.host == remote.name)

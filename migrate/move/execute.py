@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from bottle.errors import Conflict, RemoteError
 from bottle.files import tree
@@ -15,17 +15,27 @@ from bottle.operations.still import frozen, stopped
 from bottle.plan.guards import require_settled
 from bottle.store.state import BottleState
 from migrate.contents.outside import require_consent
-from migrate.contents.packing import Packed, outgoing
+from migrate.contents.packing import outgoing
 from migrate.host.destination import Destination
 from migrate.host.payload import total
 from migrate.host.probe import probe
 from migrate.model import Presence
-from migrate.move.earlier import arrived_before, copied, name_there, went_on_since
+from migrate.move.earlier import arrived_before, copied, name_there, was_stopped_by, went_on_since
 from migrate.move.facts import Observed, observe
-from migrate.move.files import beside, drop_what_is_stale, follow_workspace, pack_files, send_update, stage_files
+from migrate.move.files import (
+    beside,
+    drop_what_is_stale,
+    follow_workspace,
+    pack_at_first,
+    pack_files,
+    send_update,
+    stage_files,
+    stage_workspace,
+)
 from migrate.move.handoff import hand_over
-from migrate.move.image import Brought, bring_image
-from migrate.move.model import Moved, MovePlan
+from migrate.move.image import bring_image
+from migrate.move.live import LiveMove, brought_back
+from migrate.move.model import Delivered, Moved, MovePlan
 from migrate.move.plan import plan_move
 from migrate.move.rehearsal import LEFT, look_ahead, rehearse, require_possible
 from migrate.move.transfer import Transfer
@@ -74,32 +84,92 @@ def move(
         transfer = Transfer(context=context, state=state, remote=remote, options=options, arrives_as=there)
         account = arrived_before(transfer)
         if account is not None:
-            return _follow_up(transfer, transfer.destination(probe(remote, there, "")), account, registered)
+            done = _Done(
+                there=transfer.destination(probe(remote, there, "")),
+                account=account,
+                starts=options.resume or options.live,
+            )
+            return _follow_up(transfer, done, registered)
         # A copy that was settled just now leaves its name free.
         transfer = replace(transfer, arrives_as=name_there(state, remote, options))
-        return _follow_up(transfer, *_run(transfer), registered)
+        return _follow_up(transfer, _run(transfer), registered)
 
 
-def _run(transfer: Transfer) -> tuple[Destination, MoveAccount]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Done:
+    """A bottle that is there. `starts`: it is to be started. `live` is how it got there, if its agent worked."""
+
+    there: Destination
+    account: MoveAccount
+    starts: bool
+    live: LiveMove | None = None
+
+
+def _run(transfer: Transfer) -> _Done:
     """All of it, in the order in which it happens."""
+    options, goes_on = transfer.options, was_stopped_by(transfer)
     settle(transfer.context, transfer.state)
     seen = observe(transfer)
     decided = _require_ready(transfer, seen)
     drop_what_is_stale(transfer, decided, seen)
     transfer.note(MigrationPhase.QUIESCING)
+    there, live = transfer.destination(seen.facts.host), None
+    if options.live and decided.running:
+        live = LiveMove(transfer, there, decided, seen.images)
+        live.approach()
+        with brought_back(transfer):
+            delivered = live.finish()
+            account = _hand_over(transfer, there, decided, delivered)
+    else:
+        delivered = _deliver(transfer, there, decided, seen)
+        account = _hand_over(transfer, there, decided, delivered)
+    starts = options.resume or (options.live and (goes_on or (live is not None and live.stopped_at is not None)))
+    return _Done(there=there, account=account, starts=starts, live=live)
+
+
+def _deliver(transfer: Transfer, there: Destination, decided: MovePlan, seen: Observed) -> Delivered:
+    """Have all of a bottle there that is held still for it."""
     with _still(transfer, decided) as commit:
-        packed = pack_files(transfer, decided, commit)
+        packed = pack_files(transfer, decided, commit, pack_at_first(transfer, decided))
         if transfer.options.keep:
             follow_workspace(transfer, decided, packed)
     transfer.note(MigrationPhase.STAGING, commit.number)
-    there = transfer.destination(seen.facts.host)
     brought = bring_image(transfer, there, commit, images=seen.images, codec=decided.layer_codec, beside=beside(packed))
+    if packed.workspace is not None:
+        stage_workspace(transfer, there, packed.workspace)
     stage_files(transfer, there, packed, commit)
     if not transfer.options.keep:
         follow_workspace(transfer, decided, packed, lambda update: send_update(transfer, there, update))
-    account = _account(decided, commit, packed, brought)
-    return there, hand_over(
-        transfer, there, account=account, workspace=decided.workspace, commit=commit, live=packed.workspace
+    return Delivered(
+        commit=commit,
+        packed=packed,
+        staged=total((*brought.staged, *beside(packed))),
+        along=brought.along,
+        dropped=(*commit.dropped, *packed.lost),
+    )
+
+
+def _hand_over(transfer: Transfer, there: Destination, decided: MovePlan, delivered: Delivered) -> MoveAccount:
+    packed = delivered.packed
+    account = MoveAccount(
+        commit=delivered.commit.number,
+        workspace=decided.workspace,
+        staged=delivered.staged,
+        skipped=packed.skipped,
+        stays=decided.stays,
+        missing_there=decided.missing_there,
+        along=delivered.along,
+        dropped=delivered.dropped,
+        carried=tuple(each.line for each in packed.outside.carried),
+        left_behind=packed.outside.left,
+    )
+    return hand_over(
+        transfer,
+        there,
+        account=account,
+        workspace=decided.workspace,
+        commit=delivered.commit,
+        live=packed.workspace,
     )
 
 
@@ -115,7 +185,7 @@ def _decide(transfer: Transfer, seen: Observed) -> MovePlan:
 def _require_ready(transfer: Transfer, seen: Observed) -> MovePlan:
     """The plan, and all that can be refused while the agent works."""
     decided = _decide(transfer, seen)
-    if decided.running:
+    if decided.running and not transfer.options.live:  # whose first round refuses them while the agent works
         _look_ahead(transfer, seen)
     for line in decided.shared:
         transfer.context.progress.note(f"WARNING: {line}")
@@ -144,36 +214,24 @@ def _still(transfer: Transfer, decided: MovePlan) -> AbstractContextManager[Comm
     return stopped(context, state, running=decided.stops, message=message)
 
 
-def _account(decided: MovePlan, commit: CommitRecord, packed: Packed, brought: Brought) -> MoveAccount:
-    return MoveAccount(
-        commit=commit.number,
-        workspace=decided.workspace,
-        staged=total((*brought.staged, *beside(packed))),
-        skipped=packed.skipped,
-        stays=decided.stays,
-        missing_there=decided.missing_there,
-        along=brought.along,
-        dropped=(*commit.dropped, *packed.lost),
-        carried=tuple(each.line for each in packed.outside.carried),
-        left_behind=packed.outside.left,
-    )
-
-
-def _follow_up(
-    transfer: Transfer, there: Destination, account: MoveAccount, registered: Callable[[Identity], None]
-) -> Moved:
+def _follow_up(transfer: Transfer, done: _Done, registered: Callable[[Identity], None]) -> Moved:
     """What comes once it is there. A copy stays on record until the end: a run that is cut here is gone on with."""
     registered(transfer.arrives_as)
-    _clear(transfer, there)
-    moved = Moved(
+    there, live = done.there, done.live
+    try:
+        resumed = there.resume() if done.starts else None
+    finally:
+        _clear(transfer, there)
+    transfer.state.migration.clear()
+    return Moved(
         identity=transfer.identity,
         arrived_as=transfer.arrives_as,
         host=transfer.remote.name,
-        account=account,
-        resumed=there.resume() if transfer.options.resume else None,
+        account=done.account,
+        resumed=resumed.said if resumed is not None else None,
+        rounds=tuple(live.rounds) if live is not None else (),
+        downtime=live.stood_still(resumed) if live is not None else None,
     )
-    transfer.state.migration.clear()
-    return moved
 
 
 def _clear(transfer: Transfer, there: Destination) -> None:

@@ -4,8 +4,15 @@ from collections.abc import Callable
 
 from bottle.files import tree
 from bottle.model import CommitRecord
-from migrate.contents.live_folder import FolderUpdate, keep_up
-from migrate.contents.packing import Packed, pack_beside, packed_before, require_same_needs
+from migrate.contents.live_folder import FolderUpdate, LiveFolder, keep_up
+from migrate.contents.packing import (
+    Followed,
+    Packed,
+    pack_beside,
+    pack_workspace,
+    packed_before,
+    require_same_needs,
+)
 from migrate.host.destination import Destination
 from migrate.host.payload import Payload
 from migrate.move.facts import Observed
@@ -24,8 +31,21 @@ def drop_what_is_stale(transfer: Transfer, plan: MovePlan, seen: Observed) -> No
             tree.discard(folder)
 
 
-def pack_files(transfer: Transfer, plan: MovePlan, commit: CommitRecord) -> Packed:
-    """Pack it, while the bottle is still."""
+def pack_at_first(transfer: Transfer, plan: MovePlan) -> Followed:
+    """Pack the workspace, of which more may change."""
+    with transfer.writing_here():
+        return pack_workspace(
+            transfer.context,
+            transfer.state,
+            transfer.spool("files", plan.file_codec),
+            workspace=plan.workspace,
+            left_behind=plan.left_behind,
+            consent=transfer.options.consent,
+        )
+
+
+def pack_files(transfer: Transfer, plan: MovePlan, commit: CommitRecord, followed: Followed) -> Packed:
+    """Pack what else there is, while the bottle is still."""
     with transfer.writing_here():
         return pack_beside(
             transfer.context,
@@ -34,8 +54,7 @@ def pack_files(transfer: Transfer, plan: MovePlan, commit: CommitRecord) -> Pack
             commit=commit,
             arrives_as=transfer.arrives_as,
             workspace=plan.workspace,
-            left_behind=plan.left_behind,
-            consent=transfer.options.consent,
+            followed=followed,
         )
 
 
@@ -44,12 +63,15 @@ def beside(packed: Packed) -> tuple[Payload, ...]:
     return tuple(Payload.of(tarball.blob) for tarball in packed.tarballs)
 
 
+def stage_workspace(transfer: Transfer, there: Destination, folder: LiveFolder) -> None:
+    """Unpack and check a workspace that was sent, with all that changed in it since; it is not put into place."""
+    there.unpack(folder.tarball, _WORKSPACE, transfer.nonce)
+    for update in folder.updates:
+        stage_update(transfer, there, update)
+
+
 def stage_files(transfer: Transfer, there: Destination, packed: Packed, commit: CommitRecord) -> None:
-    """Unpack and check everything that was sent; nothing is put into place."""
-    if packed.workspace is not None:
-        there.unpack(packed.workspace.tarball, _WORKSPACE, transfer.nonce)
-        for update in packed.workspace.updates:
-            there.update(update, _WORKSPACE, transfer.nonce)
+    """Unpack and check what else was sent; the state is not put into place."""
     there.unpack(packed.state, "state", transfer.nonce)
     for volume, tarball in packed.volumes.items():
         there.fill(volume, tarball, transfer.arrives_as.committed(commit.number))
@@ -74,4 +96,9 @@ def follow_workspace(
 def send_update(transfer: Transfer, there: Destination, update: FolderUpdate) -> None:
     """Bring what was unpacked there up to date."""
     there.uploader.send([Payload.of(update.tarball.blob)], "sending what changed in the workspace meanwhile")
+    stage_update(transfer, there, update)
+
+
+def stage_update(transfer: Transfer, there: Destination, update: FolderUpdate) -> None:
+    """Bring what was unpacked there up to date by what was sent, and check it."""
     there.update(update, _WORKSPACE, transfer.nonce)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bottle.errors import ConnectionLost, RemoteError, VerificationFailed
 from bottle.model import CommitRecord
 from migrate.host.destination import Destination
-from migrate.host.layers import ImagesThere, LayersThere, ask_layers
+from migrate.host.layers import ImagesThere, LayersThere, as_known, ask_layers
 from migrate.host.link_speed import choose_level, measure_link
 from migrate.host.payload import Payload, payloads_of, total
 from migrate.image.load_archive import compose
@@ -21,10 +21,16 @@ from migrate.move.transfer import Transfer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brought:
-    """What of an image was staged, and the credentials in it that went along because they may, a line each."""
+    """What of an image was staged with what lay beside it, and the layers of it that are there: all of them.
+
+    `along` are the credentials in it that went along because they may, a line each; `level` is how hard it was
+    compressed, None where nothing was.
+    """
 
     staged: tuple[Payload, ...] = ()
+    layers: LayersThere
     along: tuple[str, ...] = ()
+    level: int | None = None
 
 
 def bring_image(
@@ -35,17 +41,18 @@ def bring_image(
     images: ImagesThere,
     codec: Codec,
     beside: Sequence[Payload],
+    before: Brought | None = None,
 ) -> Brought:
     """Stage what lies `beside` the image, and as much of the image as it takes to have it there, loaded and proved.
 
-    `images` are those that the other host has. Raises PreflightRefused for credentials or a full disk there,
-    ConnectionLost, RemoteError or VerificationFailed.
+    `images` are those that the other host has, and `before` is what was brought there since. Raises PreflightRefused
+    for credentials or a full disk there, ConnectionLost, RemoteError or VerificationFailed.
     """
-    present = ask_layers(there.shell, there.host, images, commit.diff_ids)
-    if _has_it_all(transfer, there, commit, images):
+    present = before.layers if before is not None else ask_layers(there.shell, there.host, images, commit.diff_ids)
+    if before is None and _has_it_all(transfer, there, commit, images):
         there.uploader.send(beside, _sending(transfer), keep=beside)
-        return Brought()
-    delivery = Delivery(transfer, there, commit, present, codec)
+        return Brought(staged=tuple(beside), layers=present)
+    delivery = Delivery(transfer, there, commit, present, codec, level=before.level if before is not None else None)
     # Who is pulled from gives its engine no part of an image before it has looked at the whole.
     delivery.run(beside, early=transfer.options.pulled_by is None)
     try:
@@ -55,10 +62,10 @@ def bring_image(
             raise
         # A layer that was counted on is gone, or was never what it seemed: send them all.
         transfer.context.progress.note(f"{exc.what}; layers that seemed to be there already are sent too")
-        delivery = Delivery(transfer, there, commit, LayersThere(), codec)
+        delivery = Delivery(transfer, there, commit, LayersThere(), codec, level=delivery.brought.level)
         delivery.run(beside, early=False)
         _load(there, delivery.order, commit)
-    return Brought(staged=tuple(delivery.staged), along=delivery.along)
+    return delivery.brought
 
 
 def _sending(transfer: Transfer) -> str:
@@ -69,26 +76,40 @@ class Delivery:
     """One attempt to have an image there: all but `present` of it is read, looked through, sent and loaded, at once."""
 
     def __init__(
-        self, transfer: Transfer, there: Destination, commit: CommitRecord, present: LayersThere, codec: Codec
+        self,
+        transfer: Transfer,
+        there: Destination,
+        commit: CommitRecord,
+        present: LayersThere,
+        codec: Codec,
+        *,
+        level: int | None = None,
     ) -> None:
         self._transfer = transfer
         self._there = there
         self._commit = commit
         self.counted_on = present  # layers that the last load will not bring
         wanted = frozenset(commit.diff_ids) - present.diff_ids
-        # As hard as the link allows.
-        level = choose_level(codec, measure_link(there.shell), transfer.options.rate) if wanted else None
+        if wanted and level is None:  # as hard as the link allows
+            level = choose_level(codec, measure_link(there.shell), transfer.options.rate)
+        self._level = level
         with transfer.writing_here():
             spool = transfer.spool("layers", codec, level)
             self._reading = ImageReading(transfer.context.layers, commit.tag, wanted, spool)
         self._passing = Passing(transfer, commit, self._reading)
         self.order: list[Payload] = []  # of which the image's archive is made up
-        self.staged: list[Payload] = []
+        self._staged: list[Payload] = []
 
     @property
-    def along(self) -> tuple[str, ...]:
-        """The credentials that went along, a line each."""
-        return self._passing.along
+    def brought(self) -> Brought:
+        """What has come of it, once it was loaded."""
+        sent = {diff_id: as_known(layer) for diff_id, layer in self._passing.blobs.items()}
+        return Brought(
+            staged=tuple(self._staged),
+            layers=LayersThere(diff_ids=frozenset(self._commit.diff_ids), blobs={**self.counted_on.blobs, **sent}),
+            along=self._passing.along,
+            level=self._level,
+        )
 
     def run(self, beside: Sequence[Payload], *, early: bool) -> None:
         """Have all of it there, and what lies `beside` it, but for what the last load brings, of what is in `order`.
@@ -119,8 +140,9 @@ class Delivery:
 
     def _counted(self, payload: Payload) -> Payload:
         """One that is to be staged. Raises PreflightRefused where there is no room for all so far."""
-        self.staged.append(payload)
-        require_room(self._there.host, self._transfer.remote.name, total(self.staged))
+        self._staged.append(payload)
+        transfer = self._transfer
+        require_room(self._there.host, transfer.remote.name, total(self._staged), left=lambda: transfer.left)
         return payload
 
 

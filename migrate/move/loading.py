@@ -15,11 +15,10 @@ from itertools import takewhile
 from typing import Self
 
 from bottle.errors import BottleError
-from bottle.layers import KnownBlob
 from bottle.model import ImageFacts
 from bottle.ports import Silent
 from migrate.host.destination import Destination
-from migrate.host.layers import LayersThere
+from migrate.host.layers import LayersThere, as_known
 from migrate.host.payload import Payload, payloads_of
 from migrate.image.load_archive import compose, first_layers_config
 from migrate.model import Blob
@@ -136,8 +135,7 @@ class EarlyLoading:
         there.load(order)  # each piece was checked when it arrived; the engine checks each layer
         self._proven.update(payload.digest for payload in order)
         self._have.update(blobs)
-        for diff_id, layer in blobs.items():
-            self._known[diff_id] = KnownBlob(digest=layer.digest, size=layer.size, media_type=layer.codec.media_type)
+        self._known |= {diff_id: as_known(layer) for diff_id, layer in blobs.items()}
 
 
 def _reach(chain: Sequence[str], have: Collection[str]) -> int:

@@ -8,6 +8,7 @@ from bottle.files.tree import Extent
 from bottle.model import CommitRecord, ContainerFacts, Metadata, Missing, MoveAccount, Stays
 from bottle.naming import Identity
 from migrate.contents.outside import Survey
+from migrate.contents.packing import Packed
 from migrate.model import Codec, HostFacts
 
 _RECORDS = 16 << 10  # bytes of what a part has beside its contents
@@ -104,10 +105,36 @@ class MovePlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """All of a bottle, brought there and checked, and not yet put into place: as of `commit`, and what was `packed`.
+
+    `staged` are the bytes that were sent. `along` are credentials that went along because they may, `dropped` is what
+    commits and tars do not keep, a line each.
+    """
+
+    commit: CommitRecord
+    packed: Packed
+    staged: int
+    along: tuple[str, ...]
+    dropped: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """A part of a move while the agent works: the commit that was brought, the bytes that were sent for it, seconds."""
+
+    commit: int
+    staged: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
     """A bottle that lives elsewhere now, or a copy that does.
 
-    `resumed` is what the other host said when it was asked to start the bottle, None when it was not asked.
+    `resumed` is what the other host said when it was asked to start the bottle, None when it was not asked. `rounds`
+    were brought while its agent worked; `downtime` is for how many seconds none did then, neither here nor there, None
+    where that was not measured.
     """
 
     identity: Identity
@@ -115,3 +142,5 @@ class Moved:
     host: str
     account: MoveAccount
     resumed: str | None = None
+    rounds: tuple[Round, ...] = ()
+    downtime: float | None = None

@@ -59,11 +59,10 @@ class Passing:
 
     def _require_clean(self, finds: Iterable[Find]) -> tuple[str, ...]:
         transfer = self._transfer
-        staying = "" if transfer.options.keep else f"; or to stay on this host: bottle resume {transfer.identity}"
         return require_clean(
             finds,
             transfer.allowed,
             subject=str(transfer.identity),
             left=f"nothing of them was sent; {transfer.left}",
-            next_step=send_along(transfer.state.metadata()) + staying,
+            next_step=send_along(transfer.state.metadata()) + transfer.staying,
         )

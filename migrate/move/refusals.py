@@ -1,6 +1,7 @@
 """What makes a move impossible, and whether there is room for it, here and there: decided from facts alone."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bottle.errors import Conflict, NameTaken, PathTooLong, PreflightRefused
@@ -193,12 +194,12 @@ def _require_space_there(facts: MoveFacts, needed: DiskNeeds, workspace: int) ->
             )
 
 
-def require_room(host: HostFacts, name: str, needed: int) -> None:
+def require_room(host: HostFacts, name: str, needed: int, *, left: Callable[[], str]) -> None:
     """Refuse to begin what cannot be staged, now that its size is known. Raises PreflightRefused."""
     if needed - host.staged > host.free_home:
         raise PreflightRefused(
             f"{name} has {size(host.free_home)} free at {host.bottle_home}, and "
             f"{size(needed - host.staged)} more are to be staged",
-            left="this host still owns the bottle; it is stopped and committed",
+            left=left(),
             next_step=f"free space there: df -h {host.bottle_home}; then the same command again",
         )

@@ -3,11 +3,11 @@
 import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from bottle.errors import PreflightRefused, StateDamaged, VerificationFailed
+from bottle.errors import BottleError, PreflightRefused, StateDamaged, VerificationFailed
 from bottle.model import MigrationPhase, MigrationRecord, MoveAccount
 from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
@@ -96,13 +96,28 @@ class Transfer:
     @property
     def left(self) -> str:
         """What state the bottle is in once it was held still."""
-        here = "goes on as it was" if self.options.keep else "is stopped and committed"
+        here = "goes on as it was" if self._goes_on else "is stopped and committed"
         return f"this host still owns the bottle, which {here}"
 
     @property
     def following(self) -> str:
         """What to type once it was held still."""
-        return AGAIN if self.options.keep else f"{AGAIN}; or to stay on this host: bottle resume {self.identity}"
+        return AGAIN + self.staying
+
+    @property
+    def staying(self) -> str:
+        """What to type instead to stay on this host, as the rest of a line; nothing where it is not held still."""
+        return "" if self._goes_on else f"; or to stay on this host: bottle resume {self.identity}"
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether its agent works, or will do so in a moment."""
+        if self.options.keep:
+            return True
+        with suppress(BottleError):
+            container = self.context.container(self.identity)
+            return container is not None and container.status.alive
+        return False
 
     @contextmanager
     def writing_here(self) -> Iterator[None]:

@@ -1,0 +1,164 @@
+"""A move while the agent works: rounds that bring what has changed, and a last one for which it stops.
+
+Each round is a commit, loaded and proved there, and the workspace as it is by then. Until it is stopped the agent
+notices nothing but the pauses of the commits. Where the last round fails, it is brought back here.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from bottle.errors import BottleError
+from bottle.model import CommitRecord, MigrationPhase
+from bottle.operations.commit import commit_locked
+from bottle.operations.resume import resume_locked
+from bottle.operations.still import stopped
+from bottle.plan.resume import ResumeRequest
+from bottle.words import seconds, size
+from migrate.contents.archive import Tarball
+from migrate.contents.packing import Packed
+from migrate.host.destination import Destination, ResumedThere
+from migrate.host.layers import ImagesThere
+from migrate.host.payload import Payload, total
+from migrate.move.files import (
+    beside,
+    follow_workspace,
+    pack_at_first,
+    pack_files,
+    send_update,
+    stage_files,
+    stage_update,
+    stage_workspace,
+)
+from migrate.move.image import Brought, bring_image
+from migrate.move.model import Delivered, MovePlan, Round
+from migrate.move.rounds import downtime, is_last, require_short
+from migrate.move.transfer import AGAIN, Transfer
+
+
+class LiveMove:
+    """One move in rounds, of a bottle that runs. `rounds` are those that are over, but for the last one."""
+
+    def __init__(self, transfer: Transfer, there: Destination, plan: MovePlan, images: ImagesThere) -> None:
+        """`images` are those that the other host has."""
+        self._transfer = transfer
+        self._there = there
+        self._plan = plan
+        self._images = images
+        self._followed = pack_at_first(transfer, plan)
+        self._brought: Brought | None = None
+        self._staged: list[Payload] = []
+        self._along: dict[str, None] = {}
+        self._dropped: dict[str, None] = {}
+        self.rounds: list[Round] = []
+        self.stopped_at: float | None = None  # as `time.monotonic` has it
+
+    def approach(self) -> None:
+        """Bring what there is, and what has changed meanwhile, until stopping the agent is all that is left.
+
+        Raises PreflightRefused where it would stand still for longer than it may, and what a commit and a move raise.
+        """
+        transfer, options = self._transfer, self._transfer.options
+        while not (self.rounds and is_last(self.rounds, options.rounds)):
+            done = self._round(len(self.rounds) + 1)
+            self.rounds.append(done)
+            transfer.context.progress.note(
+                f"round {len(self.rounds)}: commit {done.commit}, {size(done.staged)} in {seconds(done.seconds)}"
+            )
+        require_short(self.rounds, options.max_downtime, transfer.identity, transfer.remote.name)
+        transfer.context.progress.note(
+            f"the last round: the agent is stopped, for about {seconds(downtime(self.rounds))}"
+        )
+
+    def finish(self) -> Delivered:
+        """Stop the agent, and bring the rest."""
+        transfer, there, plan = self._transfer, self._there, self._plan
+        container = transfer.context.container(transfer.identity)
+        runs = container is not None and container.status.alive
+        self.stopped_at = time.monotonic() if runs else None
+        with stopped(
+            transfer.context, transfer.state, running=runs, message=f"moved to {transfer.remote.name}"
+        ) as commit:
+            packed = pack_files(transfer, plan, commit, self._followed)
+        self._bring(commit, packed)
+        stage_files(transfer, there, packed, commit)
+        follow_workspace(transfer, plan, packed, lambda update: send_update(transfer, there, update))
+        return Delivered(
+            commit=commit,
+            packed=packed,
+            staged=total((*self._staged, *beside(packed))),
+            along=tuple(self._along),
+            dropped=(*self._dropped, *packed.lost),
+        )
+
+    def stood_still(self, resumed: ResumedThere | None) -> float | None:
+        """For how many seconds no agent has worked anywhere, now that it was resumed there; None where none did."""
+        if self.stopped_at is None or resumed is None:
+            return None
+        return max(time.monotonic() - self.stopped_at - (resumed.running or 0.0), 0.0)
+
+    def _round(self, number: int) -> Round:
+        began, transfer = time.monotonic(), self._transfer
+        message = f"on its way to {transfer.remote.name}, round {number}"
+        commit = commit_locked(transfer.context, transfer.state, message=message, pause=True).commit
+        staged = self._bring(commit)
+        return Round(commit=commit.number, staged=staged, seconds=time.monotonic() - began)
+
+    def _bring(self, commit: CommitRecord, packed: Packed | None = None) -> int:
+        """Have a commit there, with the workspace as it is by now, and what else was packed; the bytes that it took."""
+        self._transfer.note(MigrationPhase.STAGING, commit.number)
+        workspace, stage = self._workspace()
+        others = (*packed.volumes.values(), packed.state) if packed is not None else ()
+        self._brought = brought = bring_image(
+            self._transfer,
+            self._there,
+            commit,
+            images=self._images,
+            codec=self._plan.layer_codec,
+            beside=[Payload.of(each.blob) for each in (*workspace, *others)],
+            before=self._brought,
+        )
+        stage()
+        self._staged += brought.staged
+        self._along |= dict.fromkeys(brought.along)
+        self._dropped |= dict.fromkeys(commit.dropped)
+        return total(brought.staged)
+
+    def _workspace(self) -> tuple[tuple[Tarball, ...], Callable[[], None]]:
+        """Pack what of the workspace is not there yet; what puts it there once it was sent."""
+        folder = self._followed.folder
+        if folder is None:
+            return (), _nothing
+        if not self.rounds:
+            return (folder.tarball,), partial(stage_workspace, self._transfer, self._there, folder)
+        with self._transfer.writing_here():
+            update = folder.update()
+        if update is None:
+            return (), _nothing
+        return (update.tarball,), partial(stage_update, self._transfer, self._there, update)
+
+
+def _nothing() -> None:
+    """Nothing is to be put there."""
+
+
+@contextmanager
+def brought_back(transfer: Transfer) -> Iterator[None]:
+    """Where what is done within fails, have the agent, which was stopped for it, go on here."""
+    try:
+        yield
+    except BottleError as exc:
+        _bring_back(transfer, exc)
+        raise
+
+
+def _bring_back(transfer: Transfer, error: BottleError) -> None:
+    staying = transfer.staying
+    try:
+        resume_locked(transfer.context, transfer.state, ResumeRequest())
+    except BottleError as exc:
+        transfer.context.progress.note(f"its agent could not be started again here: {exc.what}")
+        return
+    error.left = "this host still owns the bottle, and its agent goes on here"
+    error.next_step = error.next_step.replace(staying, "") or AGAIN
