@@ -54,7 +54,7 @@ def bring_image(
         return Brought(staged=tuple(beside), layers=present)
     delivery = Delivery(transfer, there, commit, present, codec, level=before.level if before is not None else None)
     # Who is pulled from gives its engine no part of an image before it has looked at the whole.
-    delivery.run(beside, early=transfer.options.pulled_by is None)
+    delivery.run(beside, early=transfer.options.pulled_by is None, clears=before is None)
     try:
         _load(there, delivery.order, commit)
     except (RemoteError, VerificationFailed) as exc:
@@ -111,12 +111,12 @@ class Delivery:
             level=self._level,
         )
 
-    def run(self, beside: Sequence[Payload], *, early: bool) -> None:
+    def run(self, beside: Sequence[Payload], *, early: bool, clears: bool = True) -> None:
         """Have all of it there, and what lies `beside` it, but for what the last load brings, of what is in `order`.
 
-        Raises as `bring_image`.
+        `clears`: what else is staged there is deleted first, which takes its time. Raises as `bring_image`.
         """
-        kept = (*map(Payload.of, self._reading.here), *beside)
+        kept = (*map(Payload.of, self._reading.here), *beside) if clears else ()
         image, nonce = self._reading.image, self._transfer.nonce
         loading = EarlyLoading(self._there, image, self.counted_on, nonce, is_wanted=early)
         with loading, closing(self._payloads(loading, beside)) as payloads:
