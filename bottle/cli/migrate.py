@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from bottle.cli.aftermath import standing
 from bottle.cli.completion import identity_then_host
 from bottle.cli.consent import allow_secrets_option, carried, consenting
 from bottle.cli.far import connect, identity_file_option, ssh_options
@@ -17,7 +18,7 @@ from bottle.cli.movewords import SENDING
 from bottle.cli.output import answer
 from bottle.cli.pull import fetch, require_pullable
 from bottle.cli.shared import answering, choose, make_context
-from bottle.errors import UsageError
+from bottle.errors import Interrupted, UsageError
 from bottle.home import user_home
 from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
@@ -193,8 +194,14 @@ def _send(
         answer(form, document, plan_lines(decided, SENDING))
         return
     again, registered = following(str(state.identity), goal, options), list[Identity]()
+
+    def left() -> Interrupted:
+        container = standing(context, state).container
+        works = container is not None and container.status.alive
+        return sending_interrupted(state, goal, again, keep=options.keep, works=works, registered=registered)
+
     with (
-        explained(lambda: sending_interrupted(state, goal, again, keep=options.keep, registered=registered)),
+        explained(left),
         connect(goal, login) as remote,
     ):
         moved = consenting(

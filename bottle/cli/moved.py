@@ -132,11 +132,12 @@ def following(identity: str, goal: Target, options: MoveOptions, *, pulls: bool 
 
 
 def sending_interrupted(
-    state: BottleState, goal: Target, again: str, *, keep: bool, registered: Sequence[Identity]
+    state: BottleState, goal: Target, again: str, *, keep: bool, works: bool, registered: Sequence[Identity]
 ) -> Interrupted:
     """A move or copy to another host, by what is on record of it; `again` goes on with it.
 
-    `registered` has what it is called there once it is there: of a copy, nothing else tells that in the end.
+    `works`: its agent does, here. `registered` has what it is called there once it is there: of a copy, nothing else
+    tells that in the end.
     """
     identity, tombstone, migration = state.identity, state.tombstone.read(), state.migration.read()
     if keep and registered:
@@ -165,10 +166,11 @@ def sending_interrupted(
             left="the bottle is here as it was; what was staged is kept on both sides",
             next_step=again,
         )
+    owner = "this host still owns the bottle, and its agent goes on here" if works else "this host still owns the bottle"
     return Interrupted(
         f"the move of {identity} was interrupted",
-        left="this host still owns the bottle; what was staged is kept on both sides",
-        next_step=f"{again}   (or stay here: bottle resume {identity})",
+        left=f"{owner}; what was staged is kept on both sides",
+        next_step=again if works else f"{again}   (or stay here: bottle resume {identity})",
     )
 
 
