@@ -5,7 +5,6 @@ Both hosts are on one machine, so that the times in the journal are of one clock
 
 import json
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path

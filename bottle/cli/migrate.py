@@ -130,16 +130,6 @@ def migrate(
     outside of it and --yes was not said; 5 Docker here; 6 SSH or the far host; 7 what arrived is not what was sent;
     8 refused before anything was sent: no room, another architecture, credentials in the image.
     """
-    _require_fitting(live=live, limits=rounds is not None or max_downtime is not None, keep=keep, pulls=pulls)
-    context = make_context()
-    named_here = (lambda _: None) if pulls else context.home.meant  # what is pulled is a bottle of the other host
-    identity, target = bottle_and_host(names, named_here, named_hosts(user_home()))
-    goal = Target.parse(target)
-    if port is not None:
-        if goal.port not in {None, port}:
-            raise UsageError(f"{target} says port {goal.port}, and --port says {port}")
-        goal = replace(goal, port=port)
-    login = ssh_options(keys, accept_new_host_key=accept_new_host_key)
     options = MoveOptions(
         keep=keep,
         resume=resume,
@@ -153,19 +143,35 @@ def migrate(
         rate=rate,
         keys=keys,
     )
+    _require_fitting(options, pulls=pulls)
+    context, identity, goal = _meant(names, port, pulls=pulls)
+    login = ssh_options(keys, accept_new_host_key=accept_new_host_key)
     if pulls:
         fetch(context, goal, login, require_pullable(identity, goal, workspace), options, plan=plan, form=form)
     else:
         _send(context, choose(context, identity, "moved"), goal, login, options, plan=plan, form=form)
 
 
-def _require_fitting(*, live: bool, limits: bool, keep: bool, pulls: bool) -> None:
+def _meant(names: Sequence[str], port: int | None, *, pulls: bool) -> tuple[Context, str | None, Target]:
+    """As `bottle_and_host`, with the port of the host, if one was said, and where all of it happens."""
+    context = make_context()
+    named_here = (lambda _: None) if pulls else context.home.meant  # what is pulled is a bottle of the other host
+    identity, target = bottle_and_host(names, named_here, named_hosts(user_home()))
+    goal = Target.parse(target)
+    if port is None:
+        return context, identity, goal
+    if goal.port not in {None, port}:
+        raise UsageError(f"{target} says port {goal.port}, and --port says {port}")
+    return context, identity, replace(goal, port=port)
+
+
+def _require_fitting(options: MoveOptions, *, pulls: bool) -> None:
     """Refuse options that make no sense together."""
-    if limits and not live:
+    if not options.live and (options.rounds is not None or options.max_downtime is not None):
         raise UsageError("--rounds and --max-downtime are for --live", next_step="add --live, or leave them out")
-    if live and keep:
+    if options.live and options.keep:
         raise UsageError("--keep stops no agent, so there is nothing to be --live about", next_step="leave one out")
-    if live and pulls:
+    if options.live and pulls:
         raise UsageError(
             "--live moves a bottle away from where it is, and --from fetches it",
             next_step="on that host: bottle migrate IDENTITY HOST --live, where HOST is this one",

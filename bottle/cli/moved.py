@@ -166,10 +166,10 @@ def sending_interrupted(
             left="the bottle is here as it was; what was staged is kept on both sides",
             next_step=again,
         )
-    owner = "this host still owns the bottle, and its agent goes on here" if works else "this host still owns the bottle"
+    goes_on = ", and its agent goes on here" if works else ""
     return Interrupted(
         f"the move of {identity} was interrupted",
-        left=f"{owner}; what was staged is kept on both sides",
+        left=f"this host still owns the bottle{goes_on}; what was staged is kept on both sides",
         next_step=again if works else f"{again}   (or stay here: bottle resume {identity})",
     )
 

@@ -82,6 +82,7 @@ def move(
     with state.locked(f"bottle migrate to {remote.name}"):
         there = name_there(state, remote, options)
         transfer = Transfer(context=context, state=state, remote=remote, options=options, arrives_as=there)
+        was_stopped = options.live and was_stopped_by(transfer)
         account = arrived_before(transfer)
         if account is not None:
             done = _Done(
@@ -92,7 +93,7 @@ def move(
             return _follow_up(transfer, done, registered)
         # A copy that was settled just now leaves its name free.
         transfer = replace(transfer, arrives_as=name_there(state, remote, options))
-        return _follow_up(transfer, _run(transfer), registered)
+        return _follow_up(transfer, _run(transfer, was_stopped=was_stopped), registered)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +106,9 @@ class _Done:
     live: LiveMove | None = None
 
 
-def _run(transfer: Transfer) -> _Done:
-    """All of it, in the order in which it happens."""
-    options, goes_on = transfer.options, was_stopped_by(transfer)
+def _run(transfer: Transfer, *, was_stopped: bool) -> _Done:
+    """All of it, in the order in which it happens. `was_stopped`: by an earlier run, for its last round."""
+    options = transfer.options
     settle(transfer.context, transfer.state)
     seen = observe(transfer)
     decided = _require_ready(transfer, seen)
@@ -123,7 +124,7 @@ def _run(transfer: Transfer) -> _Done:
     else:
         delivered = _deliver(transfer, there, decided, seen)
         account = _hand_over(transfer, there, decided, delivered)
-    starts = options.resume or (options.live and (goes_on or (live is not None and live.stopped_at is not None)))
+    starts = options.resume or was_stopped or (live is not None and live.stopped_at is not None)
     return _Done(there=there, account=account, starts=starts, live=live)
 
 

@@ -115,7 +115,7 @@ def _forms(host: str = "") -> Forms:
         {
             MovePlan: form,
             MoveAccount: form,
-            Moved: Form(read={"host": shown}, omitted=("resumed",)),
+            Moved: Form(read={"host": shown}, omitted=("resumed", "rounds", "downtime")),
             Part: Form(read={"name": shown}),
             Stays: Form(read={"name": told, "place": shown}),
             Missing: Form(read={"name": told, "identity": shown}),

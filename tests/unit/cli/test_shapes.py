@@ -23,7 +23,7 @@ from bottle.cli.movewords import FETCHING, SENDING
 from bottle.model import Missing, MissingKind, MoveAccount, StayKind, Stays
 from bottle.naming import Identity
 from migrate.model import Codec
-from migrate.move.model import Moved, MovePlan, Part
+from migrate.move.model import Moved, MovePlan, Part, Round
 from tests.unit.cli.conftest import Cli
 
 GOLDEN = Path(__file__).parent / "golden" / "shapes.json"
@@ -71,6 +71,8 @@ MOVED = Moved(
         left_behind=("a link",),
     ),
     resumed="it runs",
+    rounds=(Round(commit=1, staged=1, seconds=0.5),),
+    downtime=1.5,
 )
 
 

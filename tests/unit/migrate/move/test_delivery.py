@@ -258,7 +258,7 @@ def test_a_disk_there_that_is_too_small_is_known_before_it_is_full(
 ) -> None:
     committed(rig, ("/one", b"1"))
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise PreflightRefused("there is no room")
 
     monkeypatch.setattr(image, "require_room", full)
