@@ -116,7 +116,7 @@ def _run(transfer: Transfer, *, was_stopped: bool) -> _Done:
     transfer.note(MigrationPhase.QUIESCING)
     there, live = transfer.destination(seen.facts.host), None
     if options.live and decided.running:
-        live = LiveMove(transfer, there, decided, seen.images)
+        live = LiveMove(transfer, there, decided, seen)
         live.approach()
         with brought_back(transfer):
             delivered = live.finish()

@@ -17,10 +17,11 @@ from bottle.operations.still import stopped
 from bottle.plan.resume import ResumeRequest
 from bottle.words import seconds, size
 from migrate.contents.archive import Tarball
+from migrate.contents.outside import volumes_of
 from migrate.contents.packing import Packed
 from migrate.host.destination import Destination, ResumedThere
-from migrate.host.layers import ImagesThere
 from migrate.host.payload import Payload, total
+from migrate.move.facts import Observed
 from migrate.move.files import (
     beside,
     follow_workspace,
@@ -32,7 +33,7 @@ from migrate.move.files import (
     stage_workspace,
 )
 from migrate.move.image import Brought, bring_image
-from migrate.move.model import Delivered, MovePlan, Round
+from migrate.move.model import Delivered, MoveFacts, MovePlan, Round
 from migrate.move.rounds import downtime, is_last, require_short
 from migrate.move.transfer import AGAIN, Transfer
 
@@ -40,12 +41,13 @@ from migrate.move.transfer import AGAIN, Transfer
 class LiveMove:
     """One move in rounds, of a bottle that runs. `rounds` are those that are over, but for the last one."""
 
-    def __init__(self, transfer: Transfer, there: Destination, plan: MovePlan, images: ImagesThere) -> None:
-        """`images` are those that the other host has."""
+    def __init__(self, transfer: Transfer, there: Destination, plan: MovePlan, seen: Observed) -> None:
+        """`seen` is what `plan` was made of."""
         self._transfer = transfer
         self._there = there
         self._plan = plan
-        self._images = images
+        self._images = seen.images
+        self._volumes = _size_of_volumes(seen.facts)
         self._followed = pack_at_first(transfer, plan)
         self._brought: Brought | None = None
         self._staged: list[Payload] = []
@@ -66,10 +68,11 @@ class LiveMove:
             transfer.context.progress.note(
                 f"round {len(self.rounds)}: commit {done.commit}, {size(done.staged)} in {seconds(done.seconds)}"
             )
-        require_short(self.rounds, options.max_downtime, transfer.identity, transfer.remote.name)
-        transfer.context.progress.note(
-            f"the last round: the agent is stopped, for about {seconds(downtime(self.rounds))}"
-        )
+        identity, host, whole = transfer.identity, transfer.remote.name, self._volumes
+        if options.max_downtime is not None:
+            require_short(self.rounds, whole, options.max_downtime, identity=identity, host=host)
+        still = f", for about {seconds(downtime(self.rounds, whole))}" if whole is not None else ""
+        transfer.context.progress.note(f"the last round: the agent is stopped{still}")
 
     def finish(self) -> Delivered:
         """Stop the agent, and bring the rest."""
@@ -137,6 +140,13 @@ class LiveMove:
         if update is None:
             return (), _nothing
         return (update.tarball,), partial(stage_update, self._transfer, self._there, update)
+
+
+def _size_of_volumes(facts: MoveFacts) -> int | None:
+    """The bytes of a bottle's volumes, which travel whole in the last round; None where one cannot be looked into."""
+    extents = [facts.volumes.get(mount.source) for mount in volumes_of(facts.metadata)]
+    known = [each.size for each in extents if each is not None]
+    return sum(known) if len(known) == len(extents) else None
 
 
 def _nothing() -> None:

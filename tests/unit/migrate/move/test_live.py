@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,8 @@ from hypothesis import given, strategies as st
 from bottle.cli.moved import moved_document, moved_lines
 from bottle.cli.movewords import SENDING
 from bottle.errors import BottleError, ConnectionLost, EngineError, PreflightRefused, RemoteError, VerificationFailed
-from bottle.model import CommitRecord, MigrationPhase, Status
+from bottle.model import CommitRecord, MigrationPhase, Mount, MountKind, Status
+from bottle.naming import Identity
 from bottle.operations.stop import stop
 from bottle.store.home import StateHome
 from migrate.host.destination import Destination
@@ -26,6 +28,7 @@ from tests.support.world import Killed
 
 KEY = b"key = gh" + b"p_" + b"aZ3bY4cX5dW6eV7fU2gT" + b"aZ3bY4cX5dW6eV7f"
 BOTTLE = "#!/bin/sh\n[ $1 = --version ] && echo bottle 1.0 || echo it runs\n"
+IDENTITY = Identity.parse("demo-abcde")
 ROUNDS = st.lists(
     st.builds(Round, commit=st.just(1), staged=st.integers(0, 1 << 30), seconds=st.floats(0.01, 1000)), min_size=1
 )
@@ -175,7 +178,7 @@ def test_a_credential_ends_it_while_the_agent_works(rig: MoveRig) -> None:
 
 
 def test_what_would_stand_still_too_long_is_not_stopped(rig: MoveRig) -> None:
-    with pytest.raises(PreflightRefused, match="would stand still for about") as caught:
+    with pytest.raises(PreflightRefused, match="that would be about") as caught:
         rig.move(live=True, max_downtime=0.001)
     assert "was not stopped" in caught.value.left
     require_unnoticed(rig)
@@ -259,13 +262,24 @@ def test_rounds_come_to_an_end(rounds: list[Round], most: int | None) -> None:
     assert len(rounds) < 2 or rounds[-1].seconds <= 0.8 * rounds[-2].seconds
 
 
-@given(rounds=ROUNDS, most=st.floats(0.01, 1000))
-def test_an_agent_is_not_stopped_for_longer_than_it_may(rounds: list[Round], most: float) -> None:
-    expected = downtime(rounds)
+@given(rounds=ROUNDS, whole=st.none() | st.integers(0, 1 << 34), most=st.floats(0.01, 1000))
+def test_an_agent_is_not_stopped_for_longer_than_it_may(rounds: list[Round], whole: int | None, most: float) -> None:
+    expected = downtime(rounds, whole or 0)
     assert expected > rounds[-1].seconds
-    require_short(rounds, None, None, "there")  # type: ignore[arg-type]
-    if expected > most:
-        with pytest.raises(PreflightRefused):
-            require_short(rounds, most, None, "there")  # type: ignore[arg-type]
-    else:
-        require_short(rounds, most, None, "there")  # type: ignore[arg-type]
+    refused = pytest.raises(PreflightRefused, match="not known" if whole is None else "about")
+    with refused if whole is None or expected > most else nullcontext():
+        require_short(rounds, whole, most, identity=IDENTITY, host="there")
+
+
+def test_what_travels_whole_counts_by_how_fast_the_rounds_were() -> None:
+    rounds = [Round(commit=1, staged=100_000_000, seconds=10), Round(commit=2, staged=100_000, seconds=1)]
+    assert downtime(rounds, 0) == pytest.approx(2)
+    assert downtime(rounds, 50_000_000) == pytest.approx(7)
+
+
+def test_volumes_that_cannot_be_looked_into_are_no_promise(rig: MoveRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "volumes_of", lambda _: (Mount(kind=MountKind.VOLUME, source="cache", target="/cache"),))
+    with pytest.raises(PreflightRefused, match="is not known"):
+        rig.move(live=True, max_downtime=1000)
+    rig.move(live=True)
+    assert rig.world.progress.notes[-1] == "the last round: the agent is stopped"
