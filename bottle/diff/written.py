@@ -27,7 +27,7 @@ _END = bytes(1024)
 def layer_of_deltas(deltas: Sequence[FolderDelta], reader: TreeReader) -> Layer:
     """What `deltas` say of the folder that `reader` reads, without digests. A link that is gone by now is left out.
 
-    Raises TreeUnfit, or OSError.
+    What a new socket would be in the place of is gone: no layer holds a socket. Raises TreeUnfit, or OSError.
     """
     links = _read(reader, deltas, lambda _, leaf: stat.S_ISLNK(leaf.mode))
     things: dict[str, Thing] = {}
@@ -39,7 +39,7 @@ def layer_of_deltas(deltas: Sequence[FolderDelta], reader: TreeReader) -> Layer:
             things[path] = _thing(delta.entry)
         if delta.opaque:
             opaque.add(path)
-        gone.update(below(path, os.fsdecode(name)) for name in delta.gone)
+        gone.update(below(path, os.fsdecode(name)) for name in (*delta.gone, *delta.sockets))
         for leaf in delta.leaves:
             name = below(path, os.fsdecode(leaf.name))
             if not stat.S_ISLNK(leaf.mode):

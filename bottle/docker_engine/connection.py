@@ -161,7 +161,7 @@ class Connection:
         with self.asked_to(doing):
             return self._request("GET", endpoint, params=params, timeout=PATIENT_SECONDS).json()
 
-    def stream(self, endpoint: str, doing: str, **params: str | int) -> Iterator[bytes]:
+    def stream(self, endpoint: str, doing: str, **params: str | bytes | int) -> Iterator[bytes]:
         """The body of an answer in pieces of up to CHUNK bytes; a refusal is raised here, not at the first piece.
 
         docker-py's own iterators leave the connection open when they are abandoned, and some end silently when the

@@ -74,7 +74,7 @@ class Contents(Part):
     def read_archive(self, ref: str, path: str) -> Iterator[bytes]:
         """A tar of `path` in a container, its last component being the first member."""
         return self._connection.stream(
-            f"/containers/{container_ref(ref)}/archive", f"read {path} in container {ref}", path=path
+            f"/containers/{container_ref(ref)}/archive", f"read {path} in container {ref}", path=os.fsencode(path)
         )
 
     def write_archive(self, ref: str, path: str, tar: BinaryIO, *, replace: bool = True) -> None:

@@ -1,8 +1,9 @@
 """Deltas and members as they pass between the two ends.
 
 A delta: `u32 path · u32 entry · u32 gone · u32 leaves · u8 opaque`, lengths, and then these four: entries as an index
-has them, and the names of what is gone with a zero byte between two. A member: `u32 folder · i32 name, -1: none · u64
-size`, folder and name, and the first bytes of its chunks; the others follow as data.
+has them, and the names of what is gone with a zero byte between two; sockets, which nobody reads, stay here. A member:
+`u32 folder · i32 name, -1: none · u64 size`, folder and name, and the first bytes of its chunks; the others follow as
+data.
 """
 
 import struct

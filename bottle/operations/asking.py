@@ -16,8 +16,8 @@ _ROOT = Thing(kind=Kind.FOLDER)
 class Asked:
     """What is in one container, as far as somebody wanted to know. Paths are from the root, without a first slash.
 
-    What no engine can be asked for, or does not answer, is in `unanswered`. After `most` questions of what there is,
-    TreeUnfit.
+    What not every engine can be asked for, or does not answer, is in `unanswered`. After `most` questions of what there
+    is, TreeUnfit.
     """
 
     def __init__(

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bottle.errors import BottleError, PreflightRefused, StateDamaged, StillPaused, TreeUnfit
@@ -21,6 +22,7 @@ from bottle.model import CommitSpec, ContainerFacts, EngineInfo, ImageFacts, Pro
 from bottle.naming import LABEL_NONCE
 from bottle.operations.context import Context
 from bottle.operations.ground import Ground, find_ground
+from bottle.operations.images import paths_in
 from bottle.operations.parts import Parts
 from bottle.operations.pause import paused
 from bottle.operations.room import free_room
@@ -163,10 +165,11 @@ def _committed(  # noqa: PLR0917  (as above)
 ) -> Made:
     assert context.appender is not None  # as `written_by` has it
     nonce, config = dict(spec.labels)[LABEL_NONCE], context.engine.commit_config(container.id, spec)
+    in_image = partial(paths_in, context, container.image)
     with (
         reading_errors(),
         _written_down(state),
-        Snapshot(reader, container.id, ground.index, state.path) as snapshot,
+        Snapshot(reader, container.id, ground.index, state.path, in_image) as snapshot,
         Parts(context, state, context.appender, ground, nonce) as parts,
     ):
         with context.progress.phase(f"reading what changed in {container.name}"):

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from bottle.errors import EndedAtOnce, EngineError, NotFound, PreflightRefused, UsageError
+from bottle.errors import EndedAtOnce, EngineError, PreflightRefused, UsageError
 from bottle.model import Agent
 from bottle.naming import Identity
 from bottle.operations.context import Context
-from bottle.tar.chunks import reading
+from bottle.operations.images import has_path
 from bottle.text import printable_lines
 from bottle.workspace import resolve_user
 
@@ -45,7 +45,7 @@ def lacks_shell(context: Context, agent: Agent, container: str, image: str) -> b
 
     Secrets reach an agent through it, too. Raises PreflightRefused where it has some, and `image` no shell.
     """
-    if _has(context, container, _SHELL) or not _has(context, container, "/"):
+    if has_path(context, container, _SHELL) or not has_path(context, container, "/"):
         return False  # an engine that finds no `/` either lacks something that is mounted: the start will say what
     if agent.secrets:
         raise PreflightRefused(
@@ -63,7 +63,7 @@ def require_user(context: Context, agent: Agent, container: str, image: str) -> 
     try:
         resolve_user(context.engine, container, agent.user)
     except UsageError as exc:
-        if not _has(context, container, "/"):
+        if not has_path(context, container, "/"):
             return
         raise PreflightRefused(
             f"agent {agent.name!r} is to run as user {agent.user}, whom {image} does not have",
@@ -71,14 +71,6 @@ def require_user(context: Context, agent: Agent, container: str, image: str) -> 
             next_step=f"RUN useradd -m {agent.user.partition(':')[0]} in its Dockerfile, "
             f"or another `user` in [agents.{agent.name}] of bottle.toml",
         ) from exc
-
-
-def _has(context: Context, container: str, path: str) -> bool:
-    try:
-        with reading(context.engine.read_archive(container, path)):
-            return True
-    except NotFound:
-        return False
 
 
 def _last_lines(context: Context, container: str) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """Getting the image that a container is to be made from."""
 
+import os
 import secrets
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from bottle.model import ImageFacts, Mount
 from bottle.naming import LABEL_AGENT, LABEL_SCHEMA
 from bottle.operations.context import Context
 from bottle.plan.sources import Build, ImageSource, Pull
+from bottle.tar.chunks import reading
 from bottle.workspace import workspace_owner
 
 
@@ -93,3 +95,18 @@ def bare_container(context: Context, image: str, *mounts: Mount) -> Iterator[str
         yield name
     finally:
         context.engine.remove_container(name)
+
+
+def paths_in(context: Context, image: str, paths: Iterable[bytes]) -> frozenset[bytes]:
+    """Those of some paths from the root at which an image has something; one question to the engine for each."""
+    with bare_container(context, image) as name:
+        return frozenset(path for path in paths if has_path(context, name, os.fsdecode(b"/" + path)))
+
+
+def has_path(context: Context, container: str, path: str) -> bool:
+    """Whether there is something at a path of a container."""
+    try:
+        with reading(context.engine.read_archive(container, path)):
+            return True
+    except NotFound:
+        return False

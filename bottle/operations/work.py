@@ -128,9 +128,12 @@ def _asked(context: Context, container: ContainerFacts, ground: Ground) -> Work:
     asked = Asked(context.engine, container.id, whole=is_new)
     found = asked.at(changes)
     deleted = {path for path, kind in changes.items() if kind is ChangeKind.DELETED}
+    sockets = {  # of which no tar knows; or it went away meanwhile
+        path for path in changes.keys() - found.keys() - asked.unanswered if path and _MANGLED not in path
+    }
     layer = Layer(
         things={path: thing for path, thing in found.items() if path in changes or encodable(path) in changes},
-        gone=frozenset(deleted - found.keys()),
+        gone=frozenset(deleted - found.keys()) | sockets,
         opaque=frozenset(deleted & found.keys()),  # it was made anew
     )
     shown = {encodable(path) for path in layer.things}

@@ -2,7 +2,8 @@
 
 What is new and what was deleted is told of overlay's upper folder, whose marks are relative to the image that the
 container was made from; the layer stands on what was committed since. So a whiteout is one only where something was
-before, and a folder that was removed and made anew hides what the bottle's own layers have there.
+before, and a folder that was removed and made anew hides what the bottle's own layers have there. No layer holds a
+socket, so what a new one is in the place of is gone; of what the image has there, no index tells.
 
 What is the same has the same inode and ctime, and a ctime from before the `synced_at` of the first index: mtimes can be
 set back, and ctimes cannot.
@@ -21,7 +22,8 @@ class FolderDelta:
     """What a layer says of one folder, and of what is in it but for folders, which have their own.
 
     `entry` is the folder itself, None for the top. `opaque`: nothing that lies below it shows. `gone` are the names of
-    what was deleted in it, `leaves` what is new or changed.
+    what was deleted in it, `leaves` what is new or changed. `sockets` are the names of new sockets that may hide
+    something of the image that the container was made from: what it has there is gone too.
     """
 
     path: bytes
@@ -29,6 +31,12 @@ class FolderDelta:
     opaque: bool = False
     gone: tuple[bytes, ...] = ()
     leaves: tuple[Entry, ...] = ()
+    sockets: tuple[bytes, ...] = ()
+
+    @property
+    def says_something(self) -> bool:
+        """Whether a layer holds anything of it."""
+        return self.entry is not None or self.opaque or bool(self.gone or self.leaves)
 
 
 def layer_delta(
@@ -53,15 +61,20 @@ def layer_delta(
 
 @dataclass(slots=True)
 class _Level:
-    """A folder on the way to the one in hand. `anew`: its folders that are not those of before, and what was there."""
+    """A folder on the way to the one in hand. `anew`: its folders that are not those of before, and what was there.
+
+    `sealed`: nothing shows in it of what the image has that the container was made from.
+    """
 
     folder: Folder
     entry: Entry | None
     opaque: bool
     covered: bool
+    sealed: bool
     changed: bool
     gone: tuple[bytes, ...] = ()
     leaves: tuple[Entry, ...] = ()
+    sockets: tuple[bytes, ...] = ()
     was_told: bool = False
     fresh: bool = False
     anew: dict[bytes, bool] = field(default_factory=dict)
@@ -71,7 +84,7 @@ class _Level:
     @property
     def is_told(self) -> bool:
         """Whether the layer says something of it, whatever is below it."""
-        return self.changed or self.opaque or bool(self.gone or self.leaves)
+        return self.changed or self.opaque or bool(self.gone or self.leaves or self.sockets)
 
     def folder_entry(self, name: bytes) -> Entry:
         if self.folders is None:
@@ -88,7 +101,12 @@ def _told(way: list[_Level]) -> Iterator[FolderDelta]:
             level.entry = above.folder_entry(level.folder.path.rpartition(b"/")[2])
         level.was_told = True
         yield FolderDelta(
-            path=level.folder.path, entry=level.entry, opaque=level.opaque, gone=level.gone, leaves=level.leaves
+            path=level.folder.path,
+            entry=level.entry,
+            opaque=level.opaque,
+            gone=level.gone,
+            leaves=level.leaves,
+            sockets=level.sockets,
         )
 
 
@@ -106,6 +124,7 @@ def _entered(above: _Level | None, folder: Folder, old: Folder | None, synced_at
         entry=None,
         opaque=opaque,
         covered=covered or opaque,
+        sealed=opaque or folder.opaque or (above is not None and above.sealed),
         changed=above is not None and (fresh or name in above.touched),
         fresh=fresh,
     )
@@ -121,14 +140,17 @@ def _compare(level: _Level, old: Folder | None, synced_at: int, linked: Set[int]
     is_certain = old is not None and old.newest < synced_at and not linked
     same = set(before).intersection(after) if is_certain else frozenset[bytes]()
     left = {each.name: each for each in map(unpack, filterfalse(same.__contains__, before))}
-    gone, leaves = [], []
+    gone, leaves, sockets = [], [], []
     for now in map(unpack, filterfalse(same.__contains__, after)):
         was = left.pop(now.name, None)
         if was is not None and was.is_socket:
+            if now.is_socket:
+                continue
             was = None
-        if now.is_socket or now.is_whiteout:
-            # Without something before, a socket hides nothing in a layer, and a whiteout what lies below the container.
-            if (was is None and now.is_whiteout) or (was is not None and not was.is_whiteout):
+        if now.is_socket and was is None:
+            sockets.append(now.name)
+        elif now.is_socket or now.is_whiteout:
+            if was is None or not was.is_whiteout:
                 gone.append(now.name)
         elif now.is_folder:
             _compare_folder(level, was, now, synced_at)
@@ -141,6 +163,7 @@ def _compare(level: _Level, old: Folder | None, synced_at: int, linked: Set[int]
             gone.append(name)
     level.gone = () if level.covered else tuple(sorted(gone))
     level.leaves = tuple(leaves)
+    level.sockets = () if level.sealed else tuple(sockets)
 
 
 def _compare_folder(level: _Level, was: Entry | None, now: Entry, synced_at: int) -> None:

@@ -6,7 +6,7 @@ is not written to: one index does then.
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -54,16 +54,26 @@ class Index:
 class Snapshot:
     """One commit on its way: what is read of the container, in files without a name, and the layers made of it."""
 
-    def __init__(self, reader: TreeReader, container: str, before: Index | None, scratch: Path) -> None:
+    def __init__(
+        self,
+        reader: TreeReader,
+        container: str,
+        before: Index | None,
+        scratch: Path,
+        in_image: Callable[[Sequence[bytes]], Set[bytes]],
+    ) -> None:
         """`reader` reads the folder of what container `container` has written; `before` is its index at a commit.
 
-        `scratch` is a folder with room for what is read. Raises TreeUnfit where a folder does not tell of its changes.
+        `scratch` is a folder with room for what is read. `in_image` says at which of some paths the image has something
+        that the container was made from; it is asked of new sockets, and not while the container is held still. Raises
+        TreeUnfit where a folder does not tell of its changes.
         """
         if reader.filesystem() is None:
             raise TreeUnfit("the engine's folders are on a filesystem whose change times do not tell of every change")
         self._reader = reader
         self._before = before
         self._scratch = scratch
+        self._in_image = in_image
         self._header = Header(container=container, place=str(reader.place), inode=reader.inode(), synced_at=0)
         self._open = ExitStack()
         self._spools: list[LayerSpool] = []
@@ -112,6 +122,8 @@ class Snapshot:
         Who is given one says when it is not needed any more.
         """
         is_cut = self._before is None and changes.size >= _CUT
+        if is_cut:
+            changes = self._settled(changes)
         plain = self._reader.members(without_links(changes.deltas()), self._lost)
         for piece in pieces(plain, self._scratch, [int(changes.size * part) for part in _CUTS] if is_cut else ()):
             self._open.callback(piece.spool.close)
@@ -145,8 +157,8 @@ class Snapshot:
 
     def last_layer(self) -> NewLayer | None:
         """The layer of all that no earlier one has; None where nothing has changed."""
-        changes = self._not_written()
-        if changes.is_empty:
+        changes = self._settled(self._not_written())
+        if next(changes.deltas(), None) is None:
             return None
         layer = self._open.enter_context(LayerSpool(self._scratch))
         for member in assembled(changes.deltas(), self._spools):
@@ -211,6 +223,10 @@ class Snapshot:
             written = partial(_written, self._ahead, self._written, self._omitted)
             return surveyed(replace(_comparison(self._ahead, self._still), before=written))
         return self._changes if self._stood_still else surveyed(self._since_before(self._still))
+
+    def _settled(self, changes: Comparison) -> Comparison:
+        """The same, once it is known what the new sockets hide."""
+        return replace(changes, hiding=self._in_image(changes.sockets)) if changes.sockets else changes
 
     def _since_before(self, now: Index) -> Comparison:
         if self._before is None:

@@ -22,7 +22,8 @@ class Comparison:
 
     `linked` are inodes all of whose names count as changed. `size` are the bytes of the layer, but for long names and
     the like, `names` how many have changed or are gone, and `has_links` says whether a file in it has more than one
-    name. `found` are the deltas if they are few.
+    name. `found` are the deltas if they are few. `sockets` are the paths of new sockets, as `FolderDelta` has them, and
+    those `hiding` something count as gone.
     """
 
     before: Callable[[], Iterable[Folder]]
@@ -33,6 +34,8 @@ class Comparison:
     names: int = 0
     has_links: bool = False
     found: tuple[FolderDelta, ...] | None = None
+    sockets: tuple[bytes, ...] = ()
+    hiding: Set[bytes] = frozenset()
 
     @property
     def is_empty(self) -> bool:
@@ -40,10 +43,25 @@ class Comparison:
         return self.names == 0
 
     def deltas(self) -> Iterator[FolderDelta]:
-        """What has changed."""
+        """What has changed, as a layer says it: of new sockets, what they hide."""
+        return _without_sockets(self.told(), self.hiding)
+
+    def told(self) -> Iterator[FolderDelta]:
+        """What has changed, as the indexes say it."""
         if self.found is not None:
             return iter(self.found)
         return layer_delta(self.before(), self.after(), self.synced_at, self.linked)
+
+
+def _without_sockets(deltas: Iterable[FolderDelta], hiding: Set[bytes]) -> Iterator[FolderDelta]:
+    for delta in deltas:
+        if not delta.sockets:
+            yield delta
+            continue
+        gone = (name for name in delta.sockets if join(delta.path, name) in hiding)
+        left = replace(delta, gone=tuple(sorted((*delta.gone, *gone))), sockets=())
+        if left.says_something:
+            yield left
 
 
 def surveyed(comparison: Comparison) -> Comparison:
@@ -55,8 +73,9 @@ def surveyed(comparison: Comparison) -> Comparison:
     missing: dict[int, int] = {}
     size, count, has_links = 0, 0, False
     reserved: list[bytes] = []
+    sockets: list[bytes] = []
     found: list[FolderDelta] = []
-    for delta in comparison.deltas():
+    for delta in comparison.told():
         count += 1 + len(delta.gone) + len(delta.leaves)
         if count <= _KEPT:
             found.append(delta)
@@ -64,6 +83,7 @@ def surveyed(comparison: Comparison) -> Comparison:
         if delta.entry is not None and delta.entry.name.startswith(WHITEOUT):
             reserved.append(delta.path)
         reserved += [join(delta.path, name) for name in names if name.startswith(WHITEOUT)]
+        sockets += [join(delta.path, name) for name in delta.sockets]
         require_openable(os.fsdecode(delta.path), "the container", left=_AS_IT_WAS)
         for leaf in delta.leaves:
             if leaf.inode not in missing:
@@ -74,7 +94,15 @@ def surveyed(comparison: Comparison) -> Comparison:
     refuse_marks([os.fsdecode(b"/" + path) for path in reserved])
     linked = {inode for inode, names in missing.items() if names}
     few = tuple(found) if count <= _KEPT and not linked else None
-    return replace(comparison, linked=linked, size=size, names=count, has_links=has_links, found=few)
+    return replace(
+        comparison,
+        linked=linked,
+        size=size,
+        names=count,
+        has_links=has_links,
+        found=few,
+        sockets=tuple(sockets),
+    )
 
 
 def without_links(deltas: Iterable[FolderDelta]) -> Iterator[FolderDelta]:

@@ -54,6 +54,11 @@ perl -e 'symlink("/nowhere", "/etc/skel")'; rm -rf /etc/default /opt/cache
 printf z > "$(printf 'odd\\377')"
 """
 
+SOCKETS = """
+set -e; rm -r /etc/issue /etc/skel
+perl -e 'for (@ARGV) { socket(S, 1, 1, 0) and bind(S, pack("S a*", 1, $_)) or die $! }' /etc/issue /etc/skel /etc/new
+"""
+
 
 class Seen(NamedTuple):
     """What an export has at a path."""
@@ -207,6 +212,23 @@ def test_it_is_what_the_engine_shows_from_wherever_it_is_read(desk: Desk, contex
     assert desk.run_in(name, "sh", "-c", "echo later > /root/later; rm -r /root/renamed") is not None
     changes = told(compare(context, bottle, ()))
     assert (changes["/root/later"], changes["/root/renamed/one"]) == ("added", "removed")
+
+
+@root
+def test_what_a_socket_is_in_the_place_of_is_removed(desk: Desk, context: Context) -> None:
+    name, engine, folder = idle(desk), desk.engine, desk.folder
+    bottle = context.home.find(name)
+    mounted = tuple(each["Destination"] for each in desk.container(name).attrs["Mounts"])
+    image = tree_of_image(engine, bottle.metadata().image, folder)
+    assert desk.run_in(name, "sh", "-c", SOCKETS) is not None
+    right = expected(image, exported(engine, desk.container(name).id, folder), mounted)
+    assert (right["/etc/issue"], right["/etc/skel"]) == ("removed", "removed")
+    for way in WAYS:
+        assert told(compared_by(way, context, bottle, "image")) == right, way
+    tag = commit(context, bottle).commit.tag
+    assert expected(image, tree_of_image(engine, tag, folder), mounted) == right
+    assert told(compare(context, bottle, ())) == {}
+    assert told(compare(context, bottle, ("image", "1"))) == right
 
 
 @root

@@ -98,6 +98,59 @@ MUTANTS: tuple[Mutant, ...] = (
             "        elif was != now or certain_from(now.ctime) >= synced_at or now.inode in linked:\n",
             "        elif was != now or now.inode in linked:\n",
         ),
+        ("a new socket is in the place of nothing", "            sockets.append(now.name)\n", "            pass\n"),
+        (
+            "a socket hides what does not show of the image",
+            "    level.sockets = () if level.sealed else tuple(sockets)\n",
+            "    level.sockets = tuple(sockets)\n",
+        ),
+        (
+            "a folder in one that shows nothing of the image shows something of it",
+            "        sealed=opaque or folder.opaque or (above is not None and above.sealed),\n",
+            "        sealed=opaque or folder.opaque,\n",
+        ),
+    ),
+    *_in(
+        "bottle/trees/snapshot.py",
+        "trees/test_snapshot",
+        (
+            "the first pieces of a commit say nothing of what sockets hide",
+            "        if is_cut:\n",
+            "        if not is_cut:\n",
+        ),
+        (
+            "a socket that hides nothing makes a layer",
+            "        if next(changes.deltas(), None) is None:\n",
+            "        if changes.is_empty:\n",
+        ),
+    ),
+    *_in(
+        "bottle/operations/bydelta.py",
+        "operations/test_bydelta",
+        (
+            "a socket is in the place of something wherever it stands",
+            "    in_image = partial(paths_in, context, container.image)\n",
+            "    in_image = frozenset\n",
+        ),
+    ),
+    *_in(
+        "bottle/docker_engine/contents.py",
+        "docker_engine/test_engine",
+        ("a path of an archive is no UTF-8", "path=os.fsencode(path)", "path=path"),
+    ),
+    *_in(
+        "bottle/diff/written.py",
+        "diff/test_written",
+        ("a difference leaves out what a socket is in the place of", "(*delta.gone, *delta.sockets)", "delta.gone"),
+    ),
+    *_in(
+        "bottle/operations/work.py",
+        "operations/test_work",
+        (
+            "so does one that an engine is asked for",
+            "        gone=frozenset(deleted - found.keys()) | sockets,\n",
+            "        gone=frozenset(deleted - found.keys()),\n",
+        ),
     ),
     *_in(
         "bottle/trees/reader.py",
@@ -123,8 +176,8 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         (
             "a whiteout is forgotten",
-            "if (was is None and now.is_whiteout) or (was is not None and not was.is_whiteout):",
-            "if was is not None and not was.is_whiteout and now.is_socket:",
+            "            if was is None or not was.is_whiteout:\n",
+            "            if was is not None and not was.is_whiteout and now.is_socket:\n",
         ),
         (
             "what the bottle's own layers had does not go",
@@ -169,6 +222,11 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     *_in_commits(
         "bottle/trees/snapshot.py",
+        (
+            "what the image has in the place of a socket shows again",
+            "        changes = self._settled(self._not_written())\n",
+            "        changes = self._not_written()\n",
+        ),
         (
             "what was read ahead counts before what was read still",
             "        self._spools.insert(0, self._spools.pop())\n",

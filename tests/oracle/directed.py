@@ -15,6 +15,10 @@ def _phase(*operations: Operation, turn: Turn = Turn.COMMIT, rush: tuple[Operati
     return Phase(operations, turn, rush)
 
 
+def _socket(path: str) -> Operation:
+    return ("replace", path, "socket")
+
+
 _HELD = tuple(("map_write", f"{_W}/{name}", seed) for seed, name in enumerate(("mapped", "mapped", "large")))
 
 DIRECTED: dict[str, tuple[Phase, ...]] = {
@@ -61,6 +65,27 @@ DIRECTED: dict[str, tuple[Phase, ...]] = {
         _phase(*(("remove", path) for path in (f"{_W}/a", f"{_W}/d", f"{_BASE}/second", f"{_OTHER}/one"))),
         _phase(("revive", f"{_BASE}/first"), ("replace", f"{_OTHER}/second", "fifo"), ("mkdir", f"{_OTHER}/one")),
         _phase(("remove", f"{_BASE}/first"), ("revive", f"{_BASE}/second"), turn=Turn.BACK),
+    ),
+    # In the place of what the image has, and of the bottle's own; in a folder that shows nothing of the image; then
+    # something else in their place, and nothing.
+    "sockets": (
+        _phase(
+            ("create", f"{_W}/a", 1, 100),
+            *(_socket(path) for path in (f"{_BASE}/first", f"{_BASE}/raw-\udcff\udcfe", f"{_BASE}/other")),
+            *(_socket(path) for path in (f"{_OTHER}/first", f"{_OTHER}/second", f"{_OTHER}/{known.TWINS[0]}")),
+            ("unix_socket", f"{_W}/s"),
+            ("remake", f"{_BASE}/one", "first"),
+            ("unix_socket", f"{_BASE}/one/second"),
+        ),
+        _phase(_socket(f"{_W}/a"), _socket(f"{_BASE}/one/first"), _socket(f"{_BASE}/third")),
+        _phase(
+            ("replace", f"{_BASE}/first", "mkdir"),
+            ("replace", f"{_BASE}/other", "mkdir"),
+            ("replace", f"{_OTHER}/first", "create"),
+            *(("remove", path) for path in (f"{_OTHER}/second", f"{_W}/s", f"{_W}/a")),
+            turn=Turn.RENEWED,
+        ),
+        _phase(_socket(f"{_OTHER}/first"), ("unix_socket", f"{_BASE}/other/deep"), turn=Turn.TWICE),
     ),
     # Several names of a file, in several folders; some of the names change.
     "linked": (

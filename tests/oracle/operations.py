@@ -147,6 +147,8 @@ def replace(path: str, kind: str) -> None:
             os.mkfifo(path)
         case "symlink":
             os.symlink("elsewhere", path)
+        case "socket":
+            unix_socket(path)
         case _:
             create(path, 1, 10)
 

@@ -33,11 +33,16 @@ def without_what_sockets_hide(tree: Tree, live: Tree) -> Tree:
     has no more, is back in the commit (tried with 20.10).
     """
     sockets = tuple(path for path, facts in live.items() if facts["kind"] == "s")
-    return {
-        path: facts
-        for path, facts in tree.items()
-        if path not in sockets and not path.startswith(tuple(f"{each}/" for each in sockets))
-    }
+    below = tuple(f"{each}/" for each in sockets)
+    right = {path: facts for path, facts in tree.items() if path not in sockets and not path.startswith(below)}
+    return {path: _linked_within(right, facts) for path, facts in right.items()}
+
+
+def _linked_within(tree: Tree, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The facts of a file, with no names of it that are not in a tree."""
+    names = [name for name in facts.get("group", ()) if name in tree]
+    others = {key: value for key, value in facts.items() if key != "group"}
+    return {**others, "group": names} if len(names) > 1 else others
 
 
 def differences(want: Tree, got: Tree, which: Facts, *, or_else: Tree | None = None) -> list[str]:

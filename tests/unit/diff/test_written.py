@@ -36,6 +36,14 @@ def test_a_folder_says_what_a_layer_of_it_would(tmp_path: Path) -> None:
     }
 
 
+def test_what_a_socket_would_be_in_the_place_of_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    os.mknod(tmp_path / "d" / "socket", 0o140600)
+    reader = DirectReader(tmp_path)
+    layer = layer_of_deltas(tuple(layer_delta((), reader.folders(), 0)), reader)
+    assert (set(layer.things), layer.gone) == ({"d"}, {"d/socket"})
+
+
 def test_what_is_gone_by_then_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to("d")

@@ -494,6 +494,19 @@ def test_the_client_builds_where_the_engine_has_buildkit(
 # What is sent.
 
 
+def test_a_path_is_sent_in_the_bytes_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def request(method: str, url: str, *, params: dict[str, Any], **_: object) -> requests.Response:
+        asked.append(requests.Request(method, url, params=params).prepare().path_url)
+        return response(200)
+
+    client = SimpleNamespace(request=request, base_url="http://x", api_version="1.41")
+    monkeypatch.setattr(Connection, "_connected", lambda _: (client, client))
+    DockerEngine({}).read_archive("c", "/a b/\udcff\n&ä")
+    assert asked == ["/v1.41/containers/c/archive?path=%2Fa+b%2F%FF%0A%26%C3%A4"]
+
+
 @pytest.mark.parametrize("ref", ["", ".", "..", "../images/x", "a/b", "a b", "-x", "a\nb", "ä", "a?force=1", "a%2f"])
 def test_what_can_name_no_container_is_not_sent(ref: str) -> None:
     with pytest.raises(NotFound):

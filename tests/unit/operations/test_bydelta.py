@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+import tarfile
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from bottle.errors import EngineError, PreflightRefused
 from bottle.helper.container import Helper
-from bottle.model import Store
+from bottle.layers import NewLayer
+from bottle.model import ImageFacts, Store
 from bottle.operations import Context, bydelta
 from bottle.operations.bydelta import settle_disk, written_by
 from bottle.operations.commit import commit
@@ -23,7 +25,7 @@ from bottle.store.state import BottleState
 from bottle.trees import snapshot, spool
 from bottle.trees.source import DirectReader
 from tests.support.helping import PACKAGES
-from tests.support.world import World
+from tests.support.world import AGENT, World
 
 
 @pytest.fixture
@@ -143,6 +145,34 @@ def test_nor_where_there_is_no_room_from_the_start(
 ) -> None:
     monkeypatch.setattr(bydelta, "free_room", lambda path: 0 if path == str(bottle.path) else None)
     _refused(context, bottle, tmp_path, monkeypatch)
+
+
+def test_the_image_that_the_container_was_made_from_is_asked_what_sockets_hide(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it has nothing, there is no whiteout."""
+    layer = tmp_path / "layer"
+    (layer / "srv").mkdir(parents=True)
+    world.engine.add_image("work:1", {"/srv/first": b"1", "/srv/\udcff": b"2", "/srv/folder/third": b"3"})
+    bottle = world.start(replace(AGENT, image="work:1"))
+    world.engine.layers_on_disk[bottle.identity.container] = layer
+    monkeypatch.setattr(bydelta, "can_read", lambda _: True)
+    monkeypatch.setattr(DirectReader, "filesystem", lambda _: "ext4")
+    for name in ("first", "\udcff", "folder", "new"):
+        os.mknod(layer / "srv" / name, 0o140600)
+    given: list[str] = []
+
+    def append(_: str, __: tuple[str, ...], layers: Sequence[NewLayer], *___: object, **____: object) -> ImageFacts:
+        for each in layers:
+            with tarfile.open(each.path, errors="surrogateescape") as tar:
+                given.extend(tar.getnames())
+        raise EngineError("the engine commits")
+
+    context = replace(world.context, appender=cast("Any", SimpleNamespace(append=append)))
+    before = {container.name for container in world.engine.containers({})}
+    commit(context, bottle)
+    assert given == ["srv", "srv/.wh.first", "srv/.wh.folder", "srv/.wh.\udcff"]
+    assert {container.name for container in world.engine.containers({})} == before
 
 
 def _refused(context: Context, bottle: BottleState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

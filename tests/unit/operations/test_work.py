@@ -42,3 +42,15 @@ def test_it_is_read_or_asked_for(
     assert work.layer.things["file"].size == 3
     assert work.layer.things["file"].digest is None
     assert work.digests(["file"]) == {"file": hashlib.sha256(b"one").digest()}
+
+
+def test_what_the_engine_shows_nothing_at_is_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The archive of a socket is an empty one."""
+    read = world.engine.read_archive
+
+    def archive(ref: str, path: str) -> Iterator[bytes]:
+        return iter([bytes(1024)]) if path == "/file" else read(ref, path)
+
+    monkeypatch.setattr(world.engine, "read_archive", archive)
+    work = work_in(world, monkeypatch, None, world.folder)
+    assert ("file" in work.layer.things, work.layer.gone) == (False, {"file"})

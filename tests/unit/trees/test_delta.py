@@ -25,7 +25,7 @@ from tests.support.layering import View, content, laid, tar_of
 
 NAMES = (b"a", b"b", b"c", b"d!", b"n\nl", b"\xff\xfe")
 PATHS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map(b"/".join)
-KINDS = ("write", "append", "mkdir", "rm", "rename", "link", "symlink", "chmod", "touch", "fifo")
+KINDS = ("write", "append", "mkdir", "rm", "rename", "link", "symlink", "chmod", "touch", "fifo", "socket")
 STEPS = st.lists(st.tuples(st.sampled_from(KINDS), PATHS, PATHS), max_size=14)
 WHITEOUT = 0o020000  # a character device of number 0
 
@@ -68,6 +68,7 @@ _DO: dict[str, Callable[[bytes, bytes, int], object]] = {
     "chmod": lambda here, _, number: os.chmod(here, 0o700 | number),  # noqa: PTH101
     "touch": lambda here, _, number: os.utime(here, ns=(1, number)),
     "fifo": lambda here, _, __: os.mkfifo(here),
+    "socket": lambda here, _, __: os.mknod(here, stat.S_IFSOCK | 0o600),
 }
 
 
@@ -159,7 +160,12 @@ def folder(path: bytes, *entries: Entry, flags: int = 0) -> Folder:
     return Folder(path, b"".join(map(pack, sorted(entries))), 1, 1, flags)
 
 
-FOLDER = 0o040755
+FOLDER, SOCKET = 0o040755, 0o140755
+
+
+def sockets(before: list[Folder], after: list[Folder]) -> tuple[bytes, ...]:
+    """The sockets of which it is asked what they hide."""
+    return changed(before, after, 10).sockets
 
 
 def told(
@@ -234,6 +240,31 @@ def test_names_that_would_be_marks_are_refused(mode: int) -> None:
 
 
 def test_a_socket_is_in_no_layer_and_hides_what_was_there() -> None:
-    socket = folder(b"", entry(b"s", mode=0o140755))
-    assert list(told([folder(b"")], [socket])) == []
+    socket = folder(b"", entry(b"s", mode=SOCKET))
     assert list(told([folder(b"", entry(b"s"))], [socket])) == [(b"", False, (b"s",), ())]
+    assert sockets([folder(b"", entry(b"s"))], [socket]) == ()
+    assert list(told([folder(b"", entry(b"s", mode=WHITEOUT))], [socket])) == []
+    assert list(told([socket], [folder(b"", entry(b"s", mode=SOCKET, inode=2))])) == []
+
+
+def test_a_new_socket_may_hide_what_the_image_has() -> None:
+    above = folder(b"", entry(b"d", mode=FOLDER), entry(b"s", mode=SOCKET))
+    comparison = changed([folder(b"")], [above, folder(b"d", entry(b"s", mode=SOCKET), entry(b"x"))], 10)
+    assert comparison.sockets == (b"s", b"d/s")
+    assert not comparison.is_empty
+    found = list(replace(comparison, hiding={b"d/s"}).deltas())
+    assert [(each.path, each.gone, each.sockets) for each in found] == [(b"d", (b"s",), ())]
+    assert all(each.gone == () for each in comparison.deltas())
+
+
+def test_where_nothing_of_the_image_shows_a_socket_hides_nothing_of_it() -> None:
+    socket = entry(b"s", mode=SOCKET)
+    opaque = [
+        folder(b"", entry(b"a", mode=FOLDER, inode=5)),
+        folder(b"a", entry(b"b", mode=FOLDER, inode=6), flags=OPAQUE),
+        folder(b"a/b"),
+    ]
+    after = [opaque[0], folder(b"a", entry(b"b", mode=FOLDER, inode=6), socket, flags=OPAQUE), folder(b"a/b", socket)]
+    assert sockets(opaque, after) == sockets([], after) == ()
+    anew = [folder(b"", entry(b"a", mode=FOLDER, inode=9)), folder(b"a", socket)]
+    assert sockets(opaque, anew) == ()

@@ -6,7 +6,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 
 import pytest
@@ -30,12 +30,24 @@ def on_any_filesystem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(walk, "filesystem", lambda _: "ext4")
 
 
+def nothing(_: Sequence[bytes]) -> Set[bytes]:
+    """An image that is empty."""
+    return frozenset()
+
+
 def committed(
-    top: Path, scratch: Path, before: Index | None, view: View, meanwhile: Steps, *, at_once: bool = False
+    top: Path,
+    scratch: Path,
+    before: Index | None,
+    view: View,
+    meanwhile: Steps,
+    *,
+    at_once: bool = False,
+    in_image: Callable[[Sequence[bytes]], Set[bytes]] = nothing,
 ) -> tuple[View, Index]:
     """What shows with one more commit, while `meanwhile` is done behind its first look.
 
-    `at_once`: all that is little is read in one go.
+    `at_once`: all that is little is read in one go. `in_image` as `Snapshot` has it.
     """
     layers: list[bytes] = []
 
@@ -43,7 +55,7 @@ def committed(
         layers.append(content(layer.path))
         done()
 
-    with Snapshot(DirectReader(top), "c", before, scratch) as snapshot:
+    with Snapshot(DirectReader(top), "c", before, scratch, in_image) as snapshot:
         if not (at_once and snapshot.read_at_once()):
             snapshot.read_ahead(snapshot.look_ahead(), take)
             work(os.fsencode(top), meanwhile)
@@ -84,7 +96,7 @@ def test_nothing_changed_is_no_layer(tmp_path: Path) -> None:
     (top / "a").write_text("x")
     time.sleep(3 * walk.GRAIN / 1e9)
     _, index = committed(top, scratch, None, {}, [])
-    with Snapshot(DirectReader(top), "c", index, scratch) as snapshot:
+    with Snapshot(DirectReader(top), "c", index, scratch, nothing) as snapshot:
         changes = snapshot.look_ahead()
         assert changes.is_empty
         snapshot.read_ahead(changes, pytest.fail)
@@ -101,7 +113,7 @@ def test_what_is_little_is_read_at_once_and_all_else_ahead(tmp_path: Path, monke
     (top / "a").write_bytes(bytes(5000))
     for most, names, is_little in ((1 << 20, 100, True), (5000, 100, False), (1 << 20, 1, False)):
         monkeypatch.setattr(module, "_LITTLE", (most, names))
-        with Snapshot(DirectReader(top), "c", index, scratch) as snapshot:
+        with Snapshot(DirectReader(top), "c", index, scratch, nothing) as snapshot:
             assert snapshot.read_at_once() is is_little
             assert [leaf.name for each in snapshot.look_ahead().deltas() for leaf in each.leaves] == [b"a"]
 
@@ -113,7 +125,7 @@ def test_when_the_clock_went_back_all_is_read_again(tmp_path: Path) -> None:
     (top / "a").write_text("x")
     _, index = committed(top, scratch, None, {}, [])
     future = Index(index.path, module.replace(index.header, synced_at=1 << 62))
-    with Snapshot(DirectReader(top), "c", future, scratch) as snapshot:
+    with Snapshot(DirectReader(top), "c", future, scratch, nothing) as snapshot:
         assert [leaf.name for each in snapshot.look_ahead().deltas() for leaf in each.leaves] == [b"a"]
 
 
@@ -123,7 +135,7 @@ def test_what_changes_while_it_is_read_unpaused_is_told(tmp_path: Path) -> None:
     scratch.mkdir()
     (top / "a").write_text("x")
     os.utime(top / "a", ns=(1, 1))
-    with Snapshot(DirectReader(top), "c", None, scratch) as snapshot:
+    with Snapshot(DirectReader(top), "c", None, scratch, nothing) as snapshot:
         snapshot.read_ahead(snapshot.look_ahead(), pytest.fail)
         snapshot.read_still()
         (top / "b").write_text("y")
@@ -149,7 +161,7 @@ def test_what_was_away_while_it_was_read_is_not_left_behind(
         layers.append(content(layer.path))
         done()
 
-    with Snapshot(DirectReader(top), "c", None, scratch) as snapshot:
+    with Snapshot(DirectReader(top), "c", None, scratch, nothing) as snapshot:
         changes = snapshot.look_ahead()
         (top / "b").rename(top / "away")
         (top / "c").rename(top / "b")
@@ -174,10 +186,51 @@ def test_sockets_are_told(tmp_path: Path) -> None:
     (top / "d").mkdir(parents=True)
     scratch.mkdir()
     os.mknod(top / "d/s", 0o140644)
-    with Snapshot(DirectReader(top), "c", None, scratch) as snapshot:
+    with Snapshot(DirectReader(top), "c", None, scratch, nothing) as snapshot:
         snapshot.read_ahead(snapshot.look_ahead(), pytest.fail)
         snapshot.read_still()
         assert snapshot.sockets() == ("/d/s",)
+
+
+@pytest.mark.parametrize("most", [1, 1 << 26], ids=["in pieces", "whole"])
+def test_sockets_hide_what_the_image_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """Also those that came when nearly all was in a layer already; what is asked once is not asked again."""
+    monkeypatch.setattr(module, "_CUT", most)
+    monkeypatch.setattr(module, "_CUTS", (0,) * 100)
+    image, top, scratch = (tmp_path / name for name in ("image", "top", "scratch"))
+    for name in ("d/late", "d/s", "e/below", "t", "deep/er/s"):
+        (image / name).parent.mkdir(parents=True, exist_ok=True)
+        (image / name).write_text(name)
+    scratch.mkdir()
+    work(os.fsencode(top), [("mkdir", name, b"") for name in (b"d", b"deep/er", b"z")])
+    made: Steps = [("socket", name, b"") for name in (b"d/s", b"d/new", b"deep/er/s", b"e", b"t", b"z/last")]
+    work(os.fsencode(top), [*made, ("write", b"z/file", b"")])
+    asked: list[bytes] = []
+
+    def in_image(paths: Sequence[bytes]) -> Set[bytes]:
+        asked.extend(paths)
+        return {path for path in paths if (image / os.fsdecode(path)).exists()}
+
+    meanwhile: Steps = [("socket", b"d/late", b"")]
+    view, index = committed(top, scratch, None, whole(image), meanwhile, in_image=in_image)
+    assert set(view) == {"d", "deep", "deep/er", "z", "z/file"}
+    assert sorted(asked) == [b"d/late", b"d/new", b"d/s", b"deep/er/s", b"e", b"t", b"z/last"]
+    again, _ = committed(top, scratch, index, view, [("write", b"z/more", b"")], in_image=pytest.fail)
+    assert set(again) == {*view, "z/more"}
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_socket_that_hides_nothing_is_no_layer(tmp_path: Path, *, at_once: bool) -> None:
+    top, scratch = tmp_path / "top", tmp_path / "scratch"
+    top.mkdir()
+    scratch.mkdir()
+    _, index = committed(top, scratch, None, {}, [])
+    os.mknod(top / "s", 0o140644)
+    with Snapshot(DirectReader(top), "c", index, scratch, nothing) as snapshot:
+        if not (at_once and snapshot.read_at_once()):
+            snapshot.read_ahead(snapshot.look_ahead(), pytest.fail)
+            snapshot.read_still()
+        assert snapshot.last_layer() is None
 
 
 def test_holes_are_told(tmp_path: Path) -> None:
@@ -186,7 +239,7 @@ def test_holes_are_told(tmp_path: Path) -> None:
     scratch.mkdir()
     with (top / "sparse").open("wb") as file:
         file.truncate(8 << 20)
-    with Snapshot(DirectReader(top), "c", None, scratch) as snapshot:
+    with Snapshot(DirectReader(top), "c", None, scratch, nothing) as snapshot:
         snapshot.read_ahead(snapshot.look_ahead(), pytest.fail)
         snapshot.read_still()
         assert snapshot.sparse() == ("/sparse",)
@@ -204,7 +257,7 @@ def test_what_is_lost_is_told_only_of_what_the_commit_has(tmp_path: Path, monkey
     monkeypatch.setattr(
         reader, "flags_of", lambda descriptor: _FLAGS.get(stat.S_IMODE(os.fstat(descriptor).st_mode), ())
     )
-    with Snapshot(DirectReader(top), "c", None, scratch) as snapshot:
+    with Snapshot(DirectReader(top), "c", None, scratch, nothing) as snapshot:
         snapshot.read_ahead(snapshot.look_ahead(), pytest.fail)
         (top / "deleted").unlink()
         (top / "filled").write_bytes(b"x")
@@ -223,4 +276,4 @@ def test_a_filesystem_whose_times_do_not_tell_everything_is_none_for_this(
 ) -> None:
     monkeypatch.setattr(walk, "filesystem", lambda _: None)
     with pytest.raises(TreeUnfit, match="change times"):
-        Snapshot(DirectReader(tmp_path), "c", None, tmp_path)
+        Snapshot(DirectReader(tmp_path), "c", None, tmp_path, nothing)
