@@ -1,22 +1,25 @@
 """A move while the agent works: for how long it stands still, by a journal of its own, and by what the move says.
 
-Both hosts are on one machine, so that the times in the journal are of one clock.
+Both hosts are on one machine, so the times in the journal are of one clock.
 """
 
 import json
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.content import write_tree
 from benchmarks.memory import PeakMemory
-from benchmarks.rig import ROOT, Rig, copying_to, run, say
+from benchmarks.rig import ROOT, Rig, copying_to, quietly, run, say
 from tests.support.distribution import build
 
-AGENT = "livebench"
+_AGENT = "livebench"
 _FILE = 12_000  # bytes of a file of the work, on the average
-# Twenty times a second a line in the journal, and 51,200 bytes of new work: one in fifty files is a new one each time.
+# About 20 times a second a line in the journal, and 51,200 bytes that cannot be compressed, in one of 200 files.
 _SCRIPT = """
 mkdir -p /srv/log; echo began >>/srv/journal; n=0
 while :; do
@@ -25,56 +28,93 @@ done
 """
 
 
-def measure(rig: Rig, size: int) -> dict[str, object]:
-    """Move a bottle with `size` bytes of work live; what came of it, times in seconds."""
-    identity = _begin(rig, size)
-    rig.host.exec(["rm", "-rf", "/root/.bottle"])
-    rig.only_base()
-    before = sum(rig.wire.counts())
-    with PeakMemory() as memory:
-        began = time.monotonic()
-        process = subprocess.Popen(
-            [*rig.bottle, "migrate", identity, rig.alias, "--live", "--format", "json"],
-            env=rig.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        )  # fmt: skip
-        memory.add(process)
-        said = process.communicate()[0]
-        seconds = time.monotonic() - began
-    if process.returncode:
-        raise RuntimeError(f"bottle migrate --live ended with {process.returncode}")
-    answer = json.loads(said)
-    time.sleep(1)
-    journal = rig.host.docker("exec", f"bottle-{identity}", "cat", "/srv/journal").text.splitlines()
-    rig.host.docker("rm", "--force", f"bottle-{identity}")
-    gap = _gap(journal)
-    say(f"live: {seconds:.1f} s, the agent stood still for {gap:.2f} s by its journal")
-    return {
-        "seconds": seconds,
-        "downtime_by_journal": gap,
-        "downtime_said": answer["downtime_seconds"],
-        "rounds": answer["rounds"],
-        "bytes": sum(rig.wire.counts()) - before,
-        "memory": memory.bytes,
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveSample:
+    """One live move. Times in seconds; `wire` and `memory` in bytes, as in `benchmarks.report.Sample`.
+
+    `downtime` is from the last line that the agent wrote here to its first one there, `said` what the move said of it.
+    """
+
+    round: int
+    seconds: float
+    downtime: float
+    said: float
+    rounds: int
+    wire: int
+    memory: int
 
 
-def _begin(rig: Rig, size: int) -> str:
+def measure(rig: Rig, size: int, number: int) -> LiveSample:
+    """Move a bottle whose agent has `size` bytes of work, and goes on working."""
+    with _working(rig, size) as identity:
+        rig.host.exec(["rm", "-rf", "/root/.bottle"])
+        rig.only_base()
+        before = sum(rig.wire.counts())
+        with PeakMemory() as memory:
+            began = time.monotonic()
+            process = subprocess.Popen(
+                [*rig.bottle, "migrate", identity, rig.alias, "--live", "--format", "json"],
+                env=rig.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            memory.add(process)
+            said = process.communicate()[0]
+            seconds = time.monotonic() - began
+        if process.returncode:
+            raise RuntimeError(f"bottle migrate --live ended with {process.returncode}")
+        answer = json.loads(said)
+        time.sleep(1)  # the agent's first lines there
+        journal = rig.host.docker("exec", f"bottle-{identity}", "cat", "/srv/journal").text.splitlines()
+    sample = LiveSample(
+        round=number,
+        seconds=seconds,
+        downtime=_gap(journal),
+        said=answer["downtime_seconds"],
+        rounds=len(answer["rounds"]),
+        wire=sum(rig.wire.counts()) - before,
+        memory=memory.bytes,
+    )
+    say(f"round {number}, live: {seconds:.1f} s, of which the agent stood still for {sample.downtime:.2f} s")
+    return sample
+
+
+def as_lines(samples: Sequence[LiveSample]) -> Iterator[str]:
+    """A table, if there is anything in it."""
+    if not samples:
+        return
+    yield "live: an agent that writes 1 MB/s; it stands still by its journal, and as the move says"
+    yield f"  {'round':>5} {'seconds':>8} {'stood still':>12} {'said':>8} {'rounds':>7} {'MB sent':>9} {'peak MB':>8}"
+    for each in samples:
+        yield (
+            f"  {each.round:>5} {each.seconds:>8.1f} {each.downtime:>12.2f} {each.said:>8.2f} {each.rounds:>7} "
+            f"{each.wire / 1e6:>9.1f} {each.memory / 1e6:>8.1f}"
+        )
+
+
+@contextmanager
+def _working(rig: Rig, size: int) -> Iterator[str]:
+    """A bottle whose agent works, with `size` bytes of work; what it leaves on both hosts is removed."""
     say("making a bottle whose agent works")
     with tempfile.TemporaryDirectory() as folder:
         rig.host.install_bottle(build("wheel", ROOT, Path(folder)))
     project = rig.work / "live"
     project.mkdir(exist_ok=True)
     (project / "bottle.toml").write_text(
-        f'[agents.{AGENT}]\nimage = "{rig.base}"\ncommand = ["sh", "-c", {json.dumps(_SCRIPT)}]\n'
+        f'[agents.{_AGENT}]\nimage = "{rig.base}"\ncommand = ["sh", "-c", {json.dumps(_SCRIPT)}]\n', encoding="utf-8"
     )
-    words = ["start", AGENT, "--detach", "--copy-cwd", "--format", "json"]
+    words = ("start", _AGENT, "--detach", "--copy-cwd", "--format", "json")
     identity = str(json.loads(run([*rig.bottle, *words], env=rig.env, cwd=project))["identity"])
-    with copying_to(f"bottle-{identity}") as stream:
-        write_tree(stream, "srv/work", size, size // _FILE, "live")
-    return identity
+    try:
+        with copying_to(f"bottle-{identity}") as stream:
+            write_tree(stream, "srv/work", size, size // _FILE, "live")
+        yield identity
+    finally:
+        rig.host.docker("rm", "--force", f"bottle-{identity}", check=False)
+        quietly(["docker", "rm", "--force", f"bottle-{identity}"])
+        images = run(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"bottle-committed-{identity}"])
+        quietly(["docker", "image", "rm", "--force", *images.split()])
 
 
-def _gap(journal: list[str]) -> float:
+def _gap(journal: Sequence[str]) -> float:
     """The time between the last line of the first run and the first one of the last, in seconds."""
     last = len(journal) - 1 - journal[::-1].index("began")
     if last == 0 or last + 1 >= len(journal):

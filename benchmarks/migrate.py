@@ -11,9 +11,11 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 from docker.errors import DockerException
 
+from benchmarks.live import LiveSample, as_lines, measure
 from benchmarks.memory import PeakMemory
 from benchmarks.methods import METHODS
 from benchmarks.report import Sample, as_document, as_text
@@ -21,6 +23,7 @@ from benchmarks.rig import Presence, Rig, say
 from tests.hosts import RemoteError
 
 # What the far host has, and which commit moves there.
+LIVE = "live"
 SCENARIOS: dict[str, tuple[str, Presence, int]] = {
     "nothing": ("nothing present", Presence.NOTHING, 1),
     "base": ("base present", Presence.BASE, 1),
@@ -34,6 +37,7 @@ def main() -> int:
     options = _parse()
     names = [name for name in METHODS if name in options.only]
     samples: list[Sample] = []
+    lively: list[LiveSample] = []
     try:
         with Rig(
             size=options.size,
@@ -53,6 +57,8 @@ def main() -> int:
             }
             for name, scenario, number in _turns(options.rounds, names, options.scenario):
                 samples.append(_measure(rig, name, scenario, number))
+            if LIVE in options.scenario:
+                lively = [measure(rig, options.size, number) for number in range(1, options.rounds + 1)]
     except KeyboardInterrupt:
         say("interrupted")
         return 130
@@ -62,11 +68,11 @@ def main() -> int:
     except (RuntimeError, RemoteError) as exc:
         say(f"error: {exc}")
         return 1
-    sys.stdout.write(
-        json.dumps(as_document(settings, samples), indent=2) + "\n"
-        if options.format == "json"
-        else as_text(settings, samples)
-    )
+    if options.format == "json":
+        document = {**as_document(settings, samples), "live": [asdict(each) for each in lively]}
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+    else:
+        sys.stdout.write(as_text(settings, samples) + "".join(f"{line}\n" for line in as_lines(lively)))
     return 0
 
 
@@ -112,11 +118,11 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--rate", type=_rate, default="none", help="of the link, such as 100mbit [default: none]")
     parser.add_argument("--round-trip", type=float, default=0.0, help="seconds that the link adds [default: 0]")
     parser.add_argument("--only", action="append", choices=tuple(METHODS), help="this method; may be given again")
-    parser.add_argument("--scenario", action="append", choices=tuple(SCENARIOS), help="this one; may be given again")
+    parser.add_argument("--scenario", action="append", choices=(*SCENARIOS, LIVE), help="this one; may be given again")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     options = parser.parse_args()
     options.only = options.only or list(METHODS)
-    options.scenario = options.scenario or list(SCENARIOS)
+    options.scenario = options.scenario or [*SCENARIOS, LIVE]
     return options
 
 

@@ -219,13 +219,13 @@ class Rig:
         say("making the base image")
         name = f"bottle-movebench-{self._run}"
         run(["docker", "create", "--name", name, BASE_IMAGE, "true"])
-        self._stack.callback(_quietly, ["docker", "image", "rm", "--force", self.base])
+        self._stack.callback(quietly, ["docker", "image", "rm", "--force", self.base])
         try:
             with copying_to(name) as stream:
                 write_files(stream, "opt/agent", base, "base")
             run(["docker", "commit", name, self.base])
         finally:
-            _quietly(["docker", "rm", "--force", name])
+            quietly(["docker", "rm", "--force", name])
         say("making the bottle and its two commits")
         self._stack.callback(self._remove_bottle)
         project = self.work / "project"
@@ -263,9 +263,9 @@ class Rig:
     def _remove_bottle(self) -> None:
         # By its folder: it may have been interrupted before it said what it is called.
         for state in (self.home / "bottles" / "state").glob(f"{_AGENT}-*"):
-            _quietly(["docker", "rm", "--force", f"bottle-{state.name}"])
+            quietly(["docker", "rm", "--force", f"bottle-{state.name}"])
             for tag in ("1", "2", "latest"):
-                _quietly(["docker", "image", "rm", "--force", f"bottle-committed-{state.name}:{tag}"])
+                quietly(["docker", "image", "rm", "--force", f"bottle-committed-{state.name}:{tag}"])
 
     @property
     def _state(self) -> Path:
@@ -289,7 +289,8 @@ def copying_to(container: str) -> Iterator[IO[bytes]]:
         raise RuntimeError(f"docker cp into {container} ended with {code}")
 
 
-def _quietly(argv: Sequence[str]) -> None:
+def quietly(argv: Sequence[str]) -> None:
+    """Run a program whose failure makes no difference."""
     with suppress(OSError):
         subprocess.run(argv, check=False, capture_output=True, stdin=subprocess.DEVNULL)
 
