@@ -21,6 +21,7 @@ def plan_document(plan: MovePlan, sides: Sides) -> dict[str, object]:
     return {
         "stop": plan.stops,
         "commit": plan.commits,
+        "live": plan.live,
         "travels": [{"name": part.name, "bytes": part.size, "at_most_on_the_wire": part.most} for part in plan.parts],
         "layers": {
             "total": plan.layers,
@@ -38,8 +39,10 @@ def plan_document(plan: MovePlan, sides: Sides) -> dict[str, object]:
 
 def plan_lines(plan: MovePlan, sides: Sides) -> list[str]:
     """The plan for people."""
-    rows = [("would", "stop it")] if plan.stops else []
+    rows = [("would", "bring it there in rounds while its agent works")] if plan.live else []
+    rows += [("would", "stop it")] if plan.stops else []
     rows += [("would", "commit it")] if plan.commits else []
+    rows += [("would", "start it there")] if plan.live else []
     rows.append(("would", "look for credentials once more in what it wrote, before that is sent"))
     for part in plan.parts:
         amount = "size not known yet" if part.most is None else f"at most {size(part.most)} on the wire"

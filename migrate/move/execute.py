@@ -115,7 +115,7 @@ def _run(transfer: Transfer, *, was_stopped: bool) -> _Done:
     drop_what_is_stale(transfer, decided, seen)
     transfer.note(MigrationPhase.QUIESCING)
     there, live = transfer.destination(seen.facts.host), None
-    if options.live and decided.running:
+    if decided.live:
         live = LiveMove(transfer, there, decided, seen)
         live.approach()
         with brought_back(transfer):
@@ -186,7 +186,7 @@ def _decide(transfer: Transfer, seen: Observed) -> MovePlan:
 def _require_ready(transfer: Transfer, seen: Observed) -> MovePlan:
     """The plan, and all that can be refused while the agent works."""
     decided = _decide(transfer, seen)
-    if decided.running and not transfer.options.live:  # whose first round refuses them while the agent works
+    if decided.running and not decided.live:  # whose first round refuses them while the agent works
         _look_ahead(transfer, seen)
     for line in decided.shared:
         transfer.context.progress.note(f"WARNING: {line}")

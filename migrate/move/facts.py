@@ -121,6 +121,7 @@ def _facts(transfer: Transfer, container: ContainerFacts | None, image: ImageFac
         keep=options.keep,
         pulled=options.pulled_by is not None,
         resume_there=options.resume or options.live,
+        live=options.live,
         own=home if mounted is not None and own_folder(home, mounted) else None,
         shared=sharers(context, state.identity, mounted, volumes),
     )

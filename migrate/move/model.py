@@ -24,9 +24,9 @@ class MoveFacts:
     is there. `committed_layers` are those of the image that has `committed_tag`, None where none has. `volumes` are
     those that can be looked into from here, by name. `free_here` is for what is packed to be sent, below bottle's
     `home`; `packed_here` is what earlier runs left there, which is used or deleted. `pulled`: the destination unpacks
-    by the program that asked for it. `engine_id` is what the engine here calls itself, as `host.engine_id` is there.
-    `shared`: who else works in what travels, a line each. `survey` is of the workspace. `own` is bottle's home where it
-    lies in the workspace.
+    by the program that asked for it. `live`: its agent may work until the last round. `engine_id` is what the engine
+    here calls itself, as `host.engine_id` is there. `shared`: who else works in what travels, a line each. `survey` is
+    of the workspace. `own` is bottle's home where it lies in the workspace.
     """
 
     metadata: Metadata
@@ -53,6 +53,7 @@ class MoveFacts:
     keep: bool
     pulled: bool
     resume_there: bool
+    live: bool
     survey: Survey
     shared: tuple[str, ...] = ()
     own: Path | None = None
@@ -81,7 +82,7 @@ class MovePlan:
     `workspace` is where the workspace lands, None when none travels. `present` counts the layers, from the base up,
     that the destination has and that need not travel. `along` are credentials that go along because they may, a line
     each, as far as they are there yet; `shared` as in `MoveFacts`. `left_behind` is what the workspace needs
-    of this host and will lack there.
+    of this host and will lack there. `live`: it is brought in rounds while it runs, and started there.
     """
 
     workspace: str | None
@@ -102,6 +103,7 @@ class MovePlan:
     along: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
     left_behind: tuple[str, ...] = ()
+    live: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

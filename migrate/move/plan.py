@@ -47,6 +47,7 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
         free_home=facts.host.free_home,
         shared=facts.shared,
         left_behind=outside.left,
+        live=running and facts.live,
     )
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from bottle import errors
@@ -113,7 +114,7 @@ def _forms(host: str = "") -> Forms:
     form = Form(read=read, later=_LATER, unfolded=_shortened)
     return Forms(
         {
-            MovePlan: form,
+            MovePlan: replace(form, omitted=("live",)),
             MoveAccount: form,
             Moved: Form(read={"host": shown}, omitted=("resumed", "rounds", "downtime")),
             Part: Form(read={"name": shown}),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from bottle.cli.moved import moved_document, moved_lines
+from bottle.cli.moved import moved_document, moved_lines, plan_lines
 from bottle.cli.movewords import SENDING
 from bottle.errors import BottleError, ConnectionLost, EngineError, PreflightRefused, RemoteError, VerificationFailed
 from bottle.model import CommitRecord, MigrationPhase, Mount, MountKind, Status
@@ -146,6 +146,19 @@ def test_one_whose_agent_ends_while_it_travels_is_not_started(rig: MoveRig, monk
     moved = rig.move(live=True)
     assert (moved.downtime, moved.resumed) == (None, None)
     assert rig.there == (rig.bottle.identity,)
+
+
+def test_a_plan_says_so_and_changes_nothing(rig: MoveRig) -> None:
+    lines = plan_lines(rig.plan(live=True), SENDING)
+    assert [line.split(None, 1)[1] for line in lines if line.startswith("would:")][:4] == [
+        "bring it there in rounds while its agent works",
+        "stop it",
+        "commit it",
+        "start it there",
+    ]
+    assert (rig.bottle.commits(), rig.world.status(rig.bottle)) == ((), Status.RUNNING)
+    stop(rig.world.context, rig.bottle)
+    assert not rig.plan(live=True).live
 
 
 # --- what ends it -----------------------------------------------------------------------------------------------------

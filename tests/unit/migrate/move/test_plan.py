@@ -99,6 +99,7 @@ FACTS = MoveFacts(
     keep=False,
     pulled=False,
     resume_there=False,
+    live=False,
 )
 
 
