@@ -72,6 +72,7 @@ def said(cli: Cli, *words: str) -> tuple[str, str]:
 
 def test_a_move_is_still_here_and_goes_on(cli: Cli, cut: Callable[[Callable[[], object]], None]) -> None:
     bottle = cli.start()
+    cli.world.engine.stop(bottle.identity.container, 0)
     cut(lambda: bottle.migration.write(STAGING))
     key = cli.world.folder / "k 1"
     subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)), check=True)
@@ -81,6 +82,30 @@ def test_a_move_is_still_here_and_goes_on(cli: Cli, cut: Callable[[Callable[[], 
     assert left.startswith("this host still owns the bottle")
     again = f"bottle migrate {bottle.identity} me@new:2222 --yes --resume --allow-secrets -i '{key}'"
     assert following == f"{again}   (or stay here: bottle resume {bottle.identity})"
+
+
+def test_an_agent_that_works_has_noticed_nothing(cli: Cli, cut: Callable[[Callable[[], object]], None]) -> None:
+    bottle = cli.start()
+    cut(lambda: bottle.migration.write(STAGING))
+    left, following = said(cli, str(bottle.identity), "me@new", "--live", "--max-downtime", "1.5s")
+    assert left.startswith("this host still owns the bottle, and its agent goes on here")
+    assert following == f"bottle migrate {bottle.identity} me@new --live --max-downtime=1.5s"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--rounds", "2"), "are for --live"),
+        (("--max-downtime", "5s"), "are for --live"),
+        (("--live", "--keep"), "stops no agent"),
+        (("--live", "--from"), "fetches it"),
+        (("--live", "--max-downtime", "soon"), "is no time"),
+        (("--live", "--max-downtime", "0s"), "is no time"),
+    ],
+)
+def test_options_that_make_no_sense_together_are_refused(cli: Cli, words: tuple[str, ...], said: str) -> None:
+    bottle = cli.start()
+    assert said in cli.json("migrate", str(bottle.identity), "me@new", *words, exit_code=2)["error"]["what"]
 
 
 def test_a_copy_stays_a_copy(cli: Cli, cut: Callable[[Callable[[], object]], None]) -> None:
