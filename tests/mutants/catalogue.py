@@ -605,6 +605,40 @@ MUTANTS: tuple[Mutant, ...] = (
         ("what was held back stays here", "        yield from held\n\n", "        held.clear()\n\n"),
     ),
     *_in(
+        "migrate/move/live.py",
+        "migrate/move/test_live",
+        ("an agent whose last round failed stays stopped", "        _bring_back(transfer, exc)\n", ""),
+        (
+            "the rounds bring no work in the workspace",
+            "            update = folder.update()\n",
+            "            update = None\n",
+        ),
+        (
+            "how long it may stand still is not asked",
+            "        if options.max_downtime is not None:\n",
+            "        if options.max_downtime is None:\n",
+        ),
+        ("the time that it runs there counts as downtime", " - (resumed.running or 0.0)", ""),
+        ("one that did not run is started there", "time.monotonic() if runs else None", "time.monotonic()"),
+        ("what went along in a round is not told", "        self._along |= dict.fromkeys(brought.along)\n", ""),
+    ),
+    *_in(
+        "migrate/move/rounds.py",
+        "migrate/move/test_live",
+        ("rounds that bring nothing go on", " or rounds[-1].staged < _SMALL", ""),
+        ("rounds that no longer shrink go on", "rounds[-1].seconds > _SHRINKS", "rounds[-1].seconds > 1e9 + _SHRINKS"),
+        ("volumes take no time", " + whole / speed", ""),
+    ),
+    *_in(
+        "migrate/move/execute.py",
+        "migrate/move/test_live",
+        (
+            "one that was killed when it was stopped is not started",
+            "options.resume or was_stopped or",
+            "options.resume or",
+        ),
+    ),
+    *_in(
         "migrate/move/loading.py",
         "migrate/move/test_delivery",
         ("nothing is loaded early", "and self._is_wanted and", "and not self._is_wanted and"),

@@ -76,6 +76,7 @@ def test_what_is_done_while_it_travels_goes_along_and_the_agent_goes_on_there(
 ) -> None:
     world, bottle = rig.world, rig.bottle
     seen: list[Status | None] = []
+    brought: list[int] = []
     (world.cwd / "early").write_text("1")
 
     def work(times: int) -> None:
@@ -83,12 +84,14 @@ def test_what_is_done_while_it_travels_goes_along_and_the_agent_goes_on_there(
         if seen[-1] is Status.RUNNING:
             world.work(bottle, "/work.txt", f"{times}".encode())
             (world.cwd / f"later-{times}").write_text("2")
+        brought.append(len(list((rig.far / ".bottle" / "incoming").glob("*/workspace-*/later-*"))))
 
     monkeypatch.setattr(live, "is_last", lambda rounds, most: len(rounds) == most)
     while_it_travels(rig, monkeypatch, "load", work)
     moved = rig.move(live=True, rounds=3)
     assert seen[:3] == [Status.RUNNING] * 3
     assert seen[-1] is not Status.RUNNING
+    assert brought == [0, 0, 1, 2]  # each round brings what was done in the one before
     assert [each.commit for each in moved.rounds] == [1, 2, 3]
     assert moved.account.commit == 4
     assert moved.resumed == "it runs"
