@@ -107,16 +107,22 @@ def pack_beside(
     arrives_as: Identity,
     workspace: str | None,
     followed: Followed,
+    apart: Collection[str] = (),
 ) -> Packed:
     """Pack what else lies beside the image of `commit`, for a bottle that will be called `arrives_as`.
 
-    `workspace` is where its workspace, as it was `followed`, will be there, None when none travels.
+    `workspace` is where its workspace, as it was `followed`, will be there, None when none travels. The volumes called
+    as in `apart` here are brought by somebody else.
     """
     here = state.metadata()
     there = metadata_there(here, arrives_as, commit.number, workspace)
     with context.progress.phase("packing what lies beside the image"):
         pairs = zip(volumes_of(here), volumes_of(there), strict=True)
-        volumes = {arriving: _pack_volume(context, mounted, commit, spool) for mounted, arriving in pairs}
+        volumes = {
+            arriving: pack_volume(context, mounted, commit, spool)
+            for mounted, arriving in pairs
+            if mounted.source not in apart
+        }
         instead = _documents(state, there, commit)
         return Packed(
             state=pack_folder(state.path, spool, leave_out=HOST_ONLY, instead=instead),
@@ -205,8 +211,11 @@ def _documents(state: BottleState, there: Metadata, commit: CommitRecord) -> dic
     }
 
 
-def _pack_volume(context: Context, volume: Mount, commit: CommitRecord, spool: DirectorySpool) -> Tarball:
-    """Through a container that never runs, at a path that no image has: an empty volume would be filled from there."""
+def pack_volume(context: Context, volume: Mount, commit: CommitRecord, spool: DirectorySpool) -> Tarball:
+    """Pack a volume, as the engine gives it out.
+
+    Through a container that never runs, at a path that no image has: an empty volume would be filled from there.
+    """
     name = f"bottle-read-{secrets.token_hex(6)}"
     place = f"/{name}/{posixpath.basename(posixpath.normpath(volume.target))}"
     context.engine.create(bare_spec(name, commit.tag, (replace(volume, target=place),)))

@@ -209,6 +209,31 @@ class Volume(EngineScript):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Renew(EngineScript):
+    """Bring a volume that was filled up to date by a staged tar of what changed in it."""
+
+    stdin = Input(most=256 << 20, line=re.compile(f"{_UPDATE.pattern}|{_SUM.pattern}"))
+    exits = frozenset(
+        {
+            ScriptStatus.STORAGE_FAILED,
+            ScriptStatus.NOT_AS_SENT,
+            ScriptStatus.NO_CONTAINER,
+            ScriptStatus.UNPACKING_FAILED,
+        }
+    )
+    identity: Identity
+    blob: Digest
+    codec: Codec
+    volume: VolumeName
+    target: MountPoint
+    tag: CommitTag
+    container: Filler
+    files: Count
+    links: Count
+    folders: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Register(PlainScript):
     """Put what was staged and checked into place. The last rename makes this host the owner."""
 

@@ -4,7 +4,7 @@ import json
 import posixpath
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bottle.errors import RemoteError, VerificationFailed
@@ -130,6 +130,25 @@ class Destination:
         )
         with self.progress.phase(f"filling volume {volume.source} on {self.shell.name}"):
             self._done(f"filling volume {volume.source}", script)
+
+    def renew(self, volume: Mount, update: FolderUpdate, tag: str) -> None:
+        """Bring a volume that was filled up to date by a staged tarball, and check it: what is new by its content."""
+        tarball, (files, links, folders) = update.tarball, map(Count, update.counts)
+        script = commands.Renew(
+            identity=self.identity,
+            blob=_digest(tarball.blob),
+            codec=tarball.blob.codec,
+            volume=VolumeName(volume.source),
+            target=MountPoint(posixpath.normpath(volume.target)),
+            tag=CommitTag(tag),
+            container=Filler(f"bottle-fill-{secrets.token_hex(6)}"),
+            files=files,
+            links=links,
+            folders=folders,
+        )
+        lines = update_lines(replace(update.delta, closed=())) + tarball.sums
+        with self.progress.phase(f"bringing volume {volume.source} on {self.shell.name} up to date"):
+            self._done(f"bringing volume {volume.source} up to date", script, lines)
 
     def register(self, nonce: str, workspace: str | None) -> None:
         """Put everything into place; when this returns, the far host owns the bottle."""

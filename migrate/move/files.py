@@ -1,6 +1,6 @@
 """Bring what lies beside the image to another host, and go after what somebody does in the workspace meanwhile."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from bottle.files import tree
 from bottle.model import CommitRecord
@@ -44,8 +44,10 @@ def pack_at_first(transfer: Transfer, plan: MovePlan) -> Followed:
         )
 
 
-def pack_files(transfer: Transfer, plan: MovePlan, commit: CommitRecord, followed: Followed) -> Packed:
-    """Pack what else there is, while the bottle is still."""
+def pack_files(
+    transfer: Transfer, plan: MovePlan, commit: CommitRecord, followed: Followed, apart: Collection[str] = ()
+) -> Packed:
+    """Pack what else there is, while the bottle is still, but for the volumes that are `apart`."""
     with transfer.writing_here():
         return pack_beside(
             transfer.context,
@@ -55,6 +57,7 @@ def pack_files(transfer: Transfer, plan: MovePlan, commit: CommitRecord, followe
             arrives_as=transfer.arrives_as,
             workspace=plan.workspace,
             followed=followed,
+            apart=apart,
         )
 
 

@@ -5,8 +5,9 @@ notices nothing but the pauses of the commits. Where the last round fails, it is
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 from bottle.errors import BottleError
@@ -33,9 +34,12 @@ from migrate.move.files import (
     stage_workspace,
 )
 from migrate.move.image import Brought, bring_image
-from migrate.move.model import Delivered, MoveFacts, MovePlan, Round
+from migrate.move.model import Delivered, MovePlan, Round
 from migrate.move.rounds import downtime, is_last, require_short
 from migrate.move.transfer import AGAIN, Transfer
+from migrate.move.volumes import LiveVolumes
+
+_Packed = tuple[tuple[Tarball, ...], Callable[[], None]]  # and what puts it there once it was sent
 
 
 class LiveMove:
@@ -47,7 +51,8 @@ class LiveMove:
         self._there = there
         self._plan = plan
         self._images = seen.images
-        self._volumes = _size_of_volumes(seen.facts)
+        self._facts = seen.facts
+        self._volumes = LiveVolumes(transfer, there, plan)
         self._followed = pack_at_first(transfer, plan)
         self._brought: Brought | None = None
         self._staged: list[Payload] = []
@@ -68,7 +73,7 @@ class LiveMove:
             transfer.context.progress.note(
                 f"round {len(self.rounds)}: commit {done.commit}, {size(done.staged)} in {seconds(done.seconds)}"
             )
-        identity, host, whole = transfer.identity, transfer.remote.name, self._volumes
+        identity, host, whole = transfer.identity, transfer.remote.name, self._size_of_whole_volumes()
         if options.max_downtime is not None:
             require_short(self.rounds, whole, options.max_downtime, identity=identity, host=host)
         still = f", for about {seconds(downtime(self.rounds, whole))}" if whole is not None else ""
@@ -83,8 +88,12 @@ class LiveMove:
         with stopped(
             transfer.context, transfer.state, running=runs, message=f"moved to {transfer.remote.name}"
         ) as commit:
-            packed = pack_files(transfer, plan, commit, self._followed)
-        self._bring(commit, packed)
+            volumes = self._volumes.pack(commit)
+            apart = self._volumes.followed
+            packed = pack_files(transfer, plan, commit, self._followed, apart)
+        self._bring(commit, volumes, packed)
+        if missed := apart - self._volumes.followed:
+            packed = self._send_whole(packed, commit, missed)
         stage_files(transfer, there, packed, commit)
         follow_workspace(transfer, plan, packed, lambda update: send_update(transfer, there, update))
         return Delivered(
@@ -105,10 +114,10 @@ class LiveMove:
         began, transfer = time.monotonic(), self._transfer
         message = f"on its way to {transfer.remote.name}, round {number}"
         commit = commit_locked(transfer.context, transfer.state, message=message, pause=True).commit
-        staged = self._bring(commit)
+        staged = self._bring(commit, self._volumes.pack(commit))
         return Round(commit=commit.number, staged=staged, seconds=time.monotonic() - began)
 
-    def _bring(self, commit: CommitRecord, packed: Packed | None = None) -> int:
+    def _bring(self, commit: CommitRecord, volumes: _Packed, packed: Packed | None = None) -> int:
         """Have a commit there, with the workspace as it is by now, and what else was packed; the bytes that it took."""
         self._transfer.note(MigrationPhase.STAGING, commit.number)
         workspace, stage = self._workspace()
@@ -119,16 +128,29 @@ class LiveMove:
             commit,
             images=self._images,
             codec=self._plan.layer_codec,
-            beside=[Payload.of(each.blob) for each in (*workspace, *others)],
+            beside=[Payload.of(each.blob) for each in (*workspace, *volumes[0], *others)],
             before=self._brought,
         )
         stage()
+        volumes[1]()
         self._staged += brought.staged
         self._along |= dict.fromkeys(brought.along)
         self._dropped |= dict.fromkeys(commit.dropped)
         return total(brought.staged)
 
-    def _workspace(self) -> tuple[tuple[Tarball, ...], Callable[[], None]]:
+    def _send_whole(self, packed: Packed, commit: CommitRecord, missed: Collection[str]) -> Packed:
+        """Have volumes there, packed whole, which could not be brought up to date at last."""
+        whole = pack_files(self._transfer, self._plan, commit, self._followed, self._volumes.followed).volumes
+        self._there.uploader.send([Payload.of(each.blob) for each in whole.values()], "sending volumes")
+        return replace(packed, volumes=whole)
+
+    def _size_of_whole_volumes(self) -> int | None:
+        """The bytes of the volumes that travel whole in the last round; None where one cannot be looked into."""
+        whole = {mount.source for mount in volumes_of(self._facts.metadata)} - self._volumes.followed
+        known = [self._facts.volumes[name].size for name in whole if name in self._facts.volumes]
+        return sum(known) if len(known) == len(whole) else None
+
+    def _workspace(self) -> _Packed:
         """Pack what of the workspace is not there yet; what puts it there once it was sent."""
         folder = self._followed.folder
         if folder is None:
@@ -140,13 +162,6 @@ class LiveMove:
         if update is None:
             return (), _nothing
         return (update.tarball,), partial(stage_update, self._transfer, self._there, update)
-
-
-def _size_of_volumes(facts: MoveFacts) -> int | None:
-    """The bytes of a bottle's volumes, which travel whole in the last round; None where one cannot be looked into."""
-    extents = [facts.volumes.get(mount.source) for mount in volumes_of(facts.metadata)]
-    known = [each.size for each in extents if each is not None]
-    return sum(known) if len(known) == len(extents) else None
 
 
 def _nothing() -> None:

@@ -29,7 +29,8 @@ STRIKE = ROOT / "tests" / "integration" / "strike.py"
 BOTTLE = ("-c", "from bottle.cli.main import main; main(prog_name='bottle')")
 IMAGE = f"bottle-migration-test:{secrets.token_hex(4)}"  # of this test run
 # What of Debian the agent and the tests use in its bottle: each move reads every layer that is here.
-TOOLS = "sh cat chmod cp cut date find head id ln ls mkdir mv od perl rm sed sleep stat sync tail test touch tr wc"
+TOOLS = """\
+sh cat chmod cp cut date find head id ln ls mkdir mv od perl rm sed sha256sum sleep stat sync tail test touch tr wc"""
 FILES = "/etc /usr/share/doc"
 DOCKERFILE = """\
 FROM {base}

@@ -9,6 +9,7 @@ import signal
 import tarfile
 import time
 from collections.abc import Iterator
+from itertools import takewhile
 
 import docker
 import pytest
@@ -67,6 +68,15 @@ def left_here(desk: Desk, identity: str, path: str) -> bytes:
         return content.read()
 
 
+# In a volume, while it travels: something new, more of one, another name, and what goes away.
+CHANGE = """\
+cd /opt/cache/work
+echo new >later && echo more >>mine
+mkdir -p deeper/down && mv linked deeper/down/
+rm -r 'empty folder' && rm dangling && mkdir dangling
+"""
+
+
 def test_it_travels_while_its_agent_works(desk: Desk, host: DockerHost) -> None:
     desk.knows(host)
     identity = desk.start("mover")
@@ -76,10 +86,14 @@ def test_it_travels_while_its_agent_works(desk: Desk, host: DockerHost) -> None:
     before = [trees.container_tree(desk.container(identity), path) for path in ("/work", "/opt/cache")]
     words = ("migrate", identity, desk.target(host), "--live", "--format", "json")
     with forgotten(host, identity), desk.running(*words) as move:
-        heard(move, "round 1: ")
+        assert move.stderr is not None
+        lines = list(takewhile(lambda line: not line.startswith("round 1: "), move.stderr))
         (desk.workspace / "later").write_text("while it travelled\n")
+        assert desk.run_in(identity, "sh", "-c", CHANGE) is not None
+        before[1] = trees.container_tree(desk.container(identity), "/opt/cache")
         out, said = move.communicate()
         assert move.returncode == 0, said
+        assert "is brought whole" not in "".join((*lines, said))
         moved = json.loads(out)
         assert moved["rounds"][0]["staged_bytes"] > 8 * MEGA
         assert 0 < moved["downtime_seconds"] < 30
