@@ -623,6 +623,27 @@ MUTANTS: tuple[Mutant, ...] = (
         ("what went along in a round is not told", "        self._along |= dict.fromkeys(brought.along)\n", ""),
     ),
     *_in(
+        "migrate/move/volumes.py",
+        "migrate/move/test_volumes",
+        ("a tar that loses something is sent", "        if update.tarball.lost:\n", "        if not update:\n"),
+        ("a fifo in a volume is left behind", "entry.kind not in _KINDS for", "entry.kind in () for"),
+        ("a volume that could not be brought up to date stays so", "        del self._followed[name]\n", ""),
+        (
+            "a broken line is a reason to give a volume up",
+            "            except ConnectionLost:\n                raise\n",
+            "",
+        ),
+    ),
+    *_in(
+        "migrate/move/live.py",
+        "migrate/move/test_volumes",
+        (
+            "what could not be brought up to date at last is not sent",
+            "            packed = self._send_whole(packed, commit, missed)\n",
+            "            pass\n",
+        ),
+    ),
+    *_in(
         "migrate/move/rounds.py",
         "migrate/move/test_live",
         ("rounds that bring nothing go on", " or rounds[-1].staged < _SMALL", ""),
