@@ -54,14 +54,14 @@ def measure(rig: Rig, size: int, number: int) -> LiveSample:
             began = time.monotonic()
             process = subprocess.Popen(
                 [*rig.bottle, "migrate", identity, rig.alias, "--live", "--format", "json"],
-                env=rig.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                env=rig.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )  # fmt: skip
             memory.add(process)
-            said = process.communicate()[0]
+            out, said = process.communicate()
             seconds = time.monotonic() - began
         if process.returncode:
-            raise RuntimeError(f"bottle migrate --live ended with {process.returncode}")
-        answer = json.loads(said)
+            raise RuntimeError(f"bottle migrate --live ended with {process.returncode}:\n{said.decode()[-3000:]}")
+        answer = json.loads(out)
         time.sleep(1)  # the agent's first lines there
         journal = rig.host.docker("exec", f"bottle-{identity}", "cat", "/srv/journal").text.splitlines()
     sample = LiveSample(

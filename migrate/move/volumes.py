@@ -51,6 +51,8 @@ class LiveVolumes:
                 folder = transfer.context.engine.volume_folder(here.source)
                 if folder is not None:
                     self._followed[here.source] = _Volume(here, mount, folder)
+                else:
+                    self._tell(here.source, "it cannot be looked into from here")
 
     @property
     def followed(self) -> frozenset[str]:
@@ -115,5 +117,7 @@ class LiveVolumes:
 
     def _give_up(self, name: str, error: BottleError | OSError) -> None:
         del self._followed[name]
-        why = error.what if isinstance(error, BottleError) else error
+        self._tell(name, error.what if isinstance(error, BottleError) else str(error))
+
+    def _tell(self, name: str, why: str) -> None:
         self._transfer.context.progress.note(f"volume {name} is brought whole when the agent stands still: {why}")
