@@ -31,8 +31,8 @@ class Tarball:
     `sums` is a line `SHA256  ./PATH` for each file, as sha256sum reads it; names that sha256sum cannot spell plainly
     are counted only. `breaks` are the line feeds in the names of `entries`. `content` is the sha256, in hex, of the
     contents of all files, one after the other in the tar's order. `skipped` are sockets, fifos and devices: they hold
-    no content. `lost` is what else the tar does not hold of what was packed, a line for each kind. `members` is all
-    that is in a folder's, by relative path (`.` for itself), with its type as `stat.S_IFMT` gives it.
+    no content. `lost` is what else the tar does not hold of what was packed, a line for each kind. `members` are the
+    files, links and folders in it, by relative path (`.` for the top), with their types as `stat.S_IFMT` gives them.
     """
 
     blob: Blob
@@ -47,6 +47,14 @@ class Tarball:
     lost: tuple[str, ...] = ()
     members: Mapping[str, int] = field(default_factory=dict)
 
+
+_KINDS = {
+    tarfile.REGTYPE: stat.S_IFREG,
+    tarfile.AREGTYPE: stat.S_IFREG,
+    tarfile.LNKTYPE: stat.S_IFREG,
+    tarfile.SYMTYPE: stat.S_IFLNK,
+    tarfile.DIRTYPE: stat.S_IFDIR,
+}
 
 # sha256sum escapes the first two, which not every implementation reads, and takes the last for a line's end.
 _UNSPELT = frozenset("\n\\\r")
@@ -259,6 +267,7 @@ def pack_stream(tar: Iterable[bytes], spool: DirectorySpool, what: str) -> Tarba
     it, which it does without a word.
     """
     entries, breaks, content = 0, 0, hashlib.sha256()
+    members: dict[str, int] = {}
     with reading(tar), spool.writer() as writer:
 
         def passing() -> Iterator[bytes]:
@@ -273,6 +282,8 @@ def pack_stream(tar: Iterable[bytes], spool: DirectorySpool, what: str) -> Tarba
                 entries += 1
                 breaks += name.count("\n")
                 require_openable(name, what, left=_OURS)
+                if kind := _KINDS.get(member.type):
+                    members[name.partition("/")[2] or "."] = kind
                 for data in stream.data():
                     content.update(data)
-        return Tarball(blob=writer.keep(), entries=entries, breaks=breaks, content=content.hexdigest())
+        return Tarball(blob=writer.keep(), entries=entries, breaks=breaks, content=content.hexdigest(), members=members)

@@ -7,7 +7,7 @@ the volume is brought whole, by the engine, when the agent stands still.
 import stat
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -89,20 +89,17 @@ class LiveVolumes:
 
     def _begun(self, volume: _Volume, commit: CommitRecord) -> LiveFolder:
         """Pack all of a volume, as the engine gives it out, and begin to follow it."""
-        seen: list[Index] = []
 
         def looked() -> Index:
-            seen[:] = [look(volume.folder)]
-            if any(entry.kind not in _KINDS for entry in seen[0].entries.values()):
+            seen = look(volume.folder)
+            if any(entry.kind not in _KINDS for entry in seen.entries.values()):
                 raise OSError("it holds a fifo or a device")
-            return seen[0]
+            return seen
 
         def packed(wanted: frozenset[str] | None) -> Tarball:
-            if wanted is not None:
-                return pack_folder(volume.folder, self._spool, wanted=wanted, live=True)
-            members = {path: entry.kind for path, entry in seen[0].entries.items() if entry.has_content}
-            tarball = pack_volume(self._transfer.context, volume.here, commit, self._spool)
-            return replace(tarball, members=members)
+            if wanted is None:
+                return pack_volume(self._transfer.context, volume.here, commit, self._spool)
+            return pack_folder(volume.folder, self._spool, wanted=wanted, live=True)
 
         return LiveFolder(volume.folder, packed, look=looked)
 

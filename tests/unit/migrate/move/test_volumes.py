@@ -39,6 +39,7 @@ class Volumes:
         (name,) = (each for each in self.rig.world.engine.volumes({}) if each.endswith("-cache"))
         self.folder.mkdir()
         (self.folder / "early").write_text("1")
+        self.rig.world.work(self.rig.bottle, "/cache/early", b"1")  # as the engine gives it out
         self.rig.world.engine.volumes_on_disk[name] = self.folder
         self.monkeypatch.setattr(Destination, "fill", self._fill)
         self.monkeypatch.setattr(Destination, "renew", self._renew)
@@ -123,6 +124,7 @@ def test_what_a_tar_of_ours_would_lose_is_brought_whole(
 ) -> None:
     if early:
         act(volumes.folder)
+        volumes.rig.world.work(volumes.rig.bottle, "/cache/late", b"x")
     volumes.after_each_load(lambda times: act(volumes.folder) if times == 1 and not early else None)
     volumes.move()
     assert volumes.told[-1] == ("fill",)
