@@ -128,7 +128,7 @@ def migrate(
 
     Exit codes that matter: 4 it is there already, locked or moved, --from wants a yes, or its workspace needs what lies
     outside of it and --yes was not said; 5 Docker here; 6 SSH or the far host; 7 what arrived is not what was sent;
-    8 refused before anything was sent: no room, another architecture, credentials in the image.
+    8 refused before its agent was stopped: no room, another architecture, credentials in the image, --max-downtime.
     """
     options = MoveOptions(
         keep=keep,

@@ -68,7 +68,11 @@ class LiveMove:
         """
         transfer, options = self._transfer, self._transfer.options
         while not (self.rounds and is_last(self.rounds, options.rounds)):
-            done = self._round(len(self.rounds) + 1)
+            try:
+                done = self._round(len(self.rounds) + 1)
+            except BottleError as exc:
+                exc.left = exc.left or f"{transfer.left}; what was staged there is used by the next run"
+                raise
             self.rounds.append(done)
             transfer.context.progress.note(
                 f"round {len(self.rounds)}: commit {done.commit}, {size(done.staged)} in {seconds(done.seconds)}"

@@ -204,8 +204,9 @@ def test_what_would_stand_still_too_long_is_not_stopped(rig: MoveRig) -> None:
 def test_a_round_that_fails_is_not_noticed(rig: MoveRig, monkeypatch: pytest.MonkeyPatch, error: BottleError) -> None:
     with monkeypatch.context() as patch:
         fail_to_verify(patch, 1, error)
-        with pytest.raises(type(error)):
+        with pytest.raises(type(error)) as caught:
             rig.move(live=True)
+    assert "goes on as it was" in caught.value.left
     require_unnoticed(rig)
 
 
