@@ -117,8 +117,9 @@ class MigrationRecord:
     In `HANDING_OFF` only the destination knows who owns the bottle: it does as soon as its state folder bears `nonce`.
     `identity_files` are the keys that were named for logging in there. `arrives_as` is what the bottle is called there,
     another identity when it is copied. `paused`, from earlier versions only: its container was paused for the copy, and
-    is to go on. `pulled_by` is the id of the host that pulls it, which nobody but itself can connect to. `account` is
-    there once the move has sent all that it sends.
+    is to go on. `pulled_by` is the id of the host that pulls it, which nobody but itself can connect to. `stopped`: its
+    agent was stopped for the last round of a live move, and is to go on there. `account` is there once the move has
+    sent all that it sends.
     """
 
     phase: MigrationPhase
@@ -130,4 +131,5 @@ class MigrationRecord:
     arrives_as: Identity | None = None
     paused: bool = False
     pulled_by: str | None = None
+    stopped: bool = False
     account: MoveAccount | None = None

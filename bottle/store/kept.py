@@ -97,7 +97,7 @@ KEPT = Forms(
         ),
         ContainerMark: Form(keys={"container_id": "id"}),
         CommitIntent: Form(read={"number": _COMMIT}),
-        MigrationRecord: Form(read={"commit": optional(_COMMIT)}, later=("account",)),
+        MigrationRecord: Form(read={"commit": optional(_COMMIT)}, later=("account", "stopped")),
         Tombstone: Form(later=("arrived", "account", "nonce")),
         MoveAccount: Form(later=_TOLD, folded=_in_facts),
         Stays: Form(later=("name", "place")),

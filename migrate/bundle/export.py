@@ -198,7 +198,7 @@ class _Export:
             again = "the same command again"
             keep_up(packed.workspace, lambda _: None, left=_NOT_WRITTEN, next_step=again)
             metadata = self._state.metadata()
-            require_same_needs(metadata, packed, workspace=None, left=_NOT_WRITTEN, next_step=again)
+            require_same_needs(metadata, packed.followed, workspace=None, left=_NOT_WRITTEN, next_step=again)
         return packed
 
     def _look_through(self, commit: CommitRecord, layers: Mapping[str, Blob], config: bytes) -> tuple[str, ...]:

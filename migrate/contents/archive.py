@@ -101,13 +101,15 @@ def pack_folder(
     wanted: frozenset[str] | None = None,
     live: bool = False,
     exchanged: Mapping[str, Path] = {},
+    top: str = ".",
 ) -> Tarball:
     """Spool all that is in `folder`: files with modes, owners, times and links, folders, symlinks.
 
     The relative paths in `leave_out` stay behind; the names in `instead` travel with the content given here. In the
     place of the paths in `exchanged` travels the only thing that is in the folder given here. Where `wanted` is given,
     only those relative paths travel. In a `live` folder others may work: what vanishes is not in the tarball, what
-    changes while it is read is in there somehow. Raises PreflightRefused when something cannot be read.
+    changes while it is read is in there somehow. `top` is what the folder is called in the tar. Raises PreflightRefused
+    when something cannot be read.
     """
     packing = _Packing(
         folder=folder,
@@ -116,6 +118,7 @@ def pack_folder(
         wanted=wanted,
         live=live,
         exchanged=exchanged,
+        top=top,
     )
     with spool.writer() as writer:
         try:
@@ -142,6 +145,7 @@ class _Packing:
     wanted: frozenset[str] | None
     live: bool
     exchanged: Mapping[str, Path]
+    top: str
     members: dict[str, int] = field(default_factory=dict)
     inodes: dict[tuple[int, int], tuple[str, str]] = field(default_factory=dict)
     sums: list[str] = field(default_factory=list)
@@ -154,7 +158,7 @@ class _Packing:
 
     def run(self, archive: tarfile.TarFile) -> None:
         # The notes of a move change the top folder's time, and what is packed once more is to be the same.
-        top = self._member(".", self.folder.stat(), timeless=bool(self.leave_out))
+        top = self._member(self.top, self.folder.stat(), timeless=bool(self.leave_out))
         top.type = tarfile.DIRTYPE
         if self._is_wanted("."):
             archive.addfile(top)
@@ -207,7 +211,7 @@ class _Packing:
             self.skipped.append(str(self.folder / node.path))
             return
         self.account.see(node, node.path)
-        member = self._member(f"./{node.path}", node.facts)
+        member = self._member(f"{self.top}/{node.path}", node.facts)
         if node.is_file:
             self._add_file(archive, node, member)
             self.members[node.path] = stat.S_IFREG
@@ -252,7 +256,7 @@ class _Packing:
             digest = hashing.hex
             if node.facts.st_nlink > 1:
                 self.inodes[node.identity] = (member.name, digest)
-        self._count_file(member.name, digest)
+        self._count_file(f"./{node.path}", digest)
 
     def _count_file(self, name: str, digest: str) -> None:
         self.files += 1

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bottle.files import tree
+from bottle.trees.index import certain_from
 
 GRAIN = 20_000_000  # nanoseconds; the kernel takes the times of files from a clock that ticks no slower (CONFIG_HZ=100)
 _TRIES = 4
@@ -73,7 +74,7 @@ class Index:
 
         One whose time is yet to come, from a clock that was wrong, may not: whoever changes it sets that to now.
         """
-        return self.begun - GRAIN <= entry.ctime <= self.ended
+        return self.begun - GRAIN <= certain_from(entry.ctime) and entry.ctime <= self.ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +145,7 @@ def edited_since(index: Index, moment: int) -> tuple[str, ...]:
     found = {
         path
         for path, entry in index.entries.items()
-        if entry.has_content and moment - GRAIN <= entry.ctime <= index.ended
+        if entry.has_content and moment - GRAIN <= certain_from(entry.ctime) and entry.ctime <= index.ended
     }
     explained = {_parent(path) for path in found if path != "."}
     return tuple(sorted(path for path in found if not index.entries[path].is_folder or path not in explained))

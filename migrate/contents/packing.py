@@ -53,6 +53,11 @@ class Packed:
     unkept: tuple[str, ...] = ()
 
     @property
+    def followed(self) -> Followed:
+        """The workspace, and what it needs."""
+        return Followed(folder=self.workspace, outside=self.outside)
+
+    @property
     def tarballs(self) -> tuple[Tarball, ...]:
         """All of them."""
         return (*self.volumes.values(), *(self.workspace.tarballs if self.workspace is not None else ()), self.state)
@@ -133,16 +138,18 @@ def pack_beside(
         )
 
 
-def require_same_needs(metadata: Metadata, packed: Packed, *, workspace: str | None, left: str, next_step: str) -> None:
+def require_same_needs(
+    metadata: Metadata, followed: Followed, *, workspace: str | None, left: str, next_step: str
+) -> None:
     """Refuse a workspace that came to need more of this host after it was packed. Raises Conflict."""
-    if packed.workspace is None or not packed.workspace.updates:
+    if followed.folder is None or not followed.folder.updates:
         return
-    found = survey(packed.workspace.folder, Git.find(), still=False)
+    found = survey(followed.folder.folder, Git.find(), still=False)
     now = weigh(found, workdir=metadata.agent.workdir, lands=workspace)
-    new = tuple(line for line in _needs(now) if line not in _needs(packed.outside))
+    new = tuple(line for line in _needs(now) if line not in _needs(followed.outside))
     if new:
         raise Conflict(
-            f"{packed.workspace.folder} came to need what lies outside of it while it travelled: {few_paths(new)}",
+            f"{followed.folder.folder} came to need what lies outside of it while it travelled: {few_paths(new)}",
             left=left,
             next_step=next_step,
         )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bottle.errors import RemoteError, VerificationFailed
+from bottle.errors import ConnectionLost, RemoteError, VerificationFailed
 from bottle.facts import image_facts, parse_time
 from bottle.model import CommitRecord, ImageFacts, Mount
 from bottle.naming import Identity
@@ -157,8 +157,13 @@ class Destination:
 
     def resume(self) -> ResumedThere:
         """Have the far bottle start what has arrived. Raises RemoteError."""
-        with self.progress.phase(f"resuming on {self.shell.name}"):
-            reply = self._run(commands.Resume(identity=self.identity))
+        try:
+            with self.progress.phase(f"resuming on {self.shell.name}"):
+                reply = self._run(commands.Resume(identity=self.identity))
+        except ConnectionLost as exc:
+            exc.left = f"{self.shell.name} owns the bottle; whether it runs there is not known"
+            exc.next_step = f"there: bottle resume {self.identity}"
+            raise
         if reply.status != ScriptStatus.DONE:
             raise RemoteError(
                 f"{self.identity} arrived on {self.shell.name}; `bottle resume` failed there: {reply.err.strip()}",

@@ -68,9 +68,9 @@ def arrived_before(transfer: Transfer) -> MoveAccount | None:
 
 
 def was_stopped_by(transfer: Transfer) -> bool:
-    """Whether an earlier run to this very host was cut, and may have stopped the bottle for it."""
+    """Whether an earlier run to this very host, a live one, was cut when it had stopped the agent."""
     earlier = transfer.state.migration.read()
-    return earlier is not None and _same_goal(earlier, transfer.remote, transfer.options)
+    return earlier is not None and earlier.stopped and _same_goal(earlier, transfer.remote, transfer.options)
 
 
 def _same_goal(earlier: MigrationRecord, remote: Remote, options: MoveOptions) -> bool:

@@ -34,7 +34,7 @@ from migrate.move.files import (
 )
 from migrate.move.handoff import hand_over
 from migrate.move.image import bring_image
-from migrate.move.live import LiveMove, brought_back
+from migrate.move.live import LiveMove
 from migrate.move.model import Delivered, Moved, MovePlan
 from migrate.move.plan import plan_move
 from migrate.move.rehearsal import LEFT, look_ahead, rehearse, require_possible
@@ -118,7 +118,7 @@ def _run(transfer: Transfer, *, was_stopped: bool) -> _Done:
     if decided.live:
         live = LiveMove(transfer, there, decided, seen)
         live.approach()
-        with brought_back(transfer):
+        with live.brought_back():
             delivered = live.finish()
             account = _hand_over(transfer, there, decided, delivered)
     else:
@@ -218,9 +218,10 @@ def _still(transfer: Transfer, decided: MovePlan) -> AbstractContextManager[Comm
 def _follow_up(transfer: Transfer, done: _Done, registered: Callable[[Identity], None]) -> Moved:
     """What comes once it is there. A copy stays on record until the end: a run that is cut here is gone on with."""
     registered(transfer.arrives_as)
-    there, live = done.there, done.live
+    there, live, downtime = done.there, done.live, None
     try:
         resumed = there.resume() if done.starts else None
+        downtime = live.stood_still(resumed) if live is not None else None
     finally:
         _clear(transfer, there)
     transfer.state.migration.clear()
@@ -231,7 +232,7 @@ def _follow_up(transfer: Transfer, done: _Done, registered: Callable[[Identity],
         account=done.account,
         resumed=resumed.said if resumed is not None else None,
         rounds=tuple(live.rounds) if live is not None else (),
-        downtime=live.stood_still(resumed) if live is not None else None,
+        downtime=downtime,
     )
 
 

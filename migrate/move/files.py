@@ -92,8 +92,13 @@ def follow_workspace(
     left = f"{transfer.left}; what is staged there is used by the next run"
     with transfer.writing_here():
         keep_up(packed.workspace, take, left=left, next_step=transfer.following)
-    metadata = transfer.state.metadata()
-    require_same_needs(metadata, packed, workspace=plan.workspace, left=left, next_step=transfer.following)
+    require_what_was_planned(transfer, plan, packed.followed, left)
+
+
+def require_what_was_planned(transfer: Transfer, plan: MovePlan, followed: Followed, left: str) -> None:
+    """Refuse a workspace that came to need more of this host. Raises Conflict."""
+    metadata, next_step = transfer.state.metadata(), transfer.following
+    require_same_needs(metadata, followed, workspace=plan.workspace, left=left, next_step=next_step)
 
 
 def send_update(transfer: Transfer, there: Destination, update: FolderUpdate) -> None:

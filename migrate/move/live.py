@@ -13,7 +13,9 @@ from functools import partial
 from bottle.errors import BottleError
 from bottle.model import CommitRecord, MigrationPhase
 from bottle.operations.commit import commit_locked
+from bottle.operations.firstmoments import see_it_run
 from bottle.operations.resume import resume_locked
+from bottle.operations.settle import settle
 from bottle.operations.still import stopped
 from bottle.plan.resume import ResumeRequest
 from bottle.words import seconds, size
@@ -28,6 +30,7 @@ from migrate.move.files import (
     follow_workspace,
     pack_at_first,
     pack_files,
+    require_what_was_planned,
     send_update,
     stage_files,
     stage_update,
@@ -77,6 +80,8 @@ class LiveMove:
             transfer.context.progress.note(
                 f"round {len(self.rounds)}: commit {done.commit}, {size(done.staged)} in {seconds(done.seconds)}"
             )
+        with transfer.writing_here():
+            require_what_was_planned(transfer, self._plan, self._followed, transfer.left)
         identity, host, whole = transfer.identity, transfer.remote.name, self._size_of_whole_volumes()
         if options.max_downtime is not None:
             require_short(self.rounds, whole, options.max_downtime, identity=identity, host=host)
@@ -88,7 +93,9 @@ class LiveMove:
         transfer, there, plan = self._transfer, self._there, self._plan
         container = transfer.context.container(transfer.identity)
         runs = container is not None and container.status.alive
-        self.stopped_at = time.monotonic() if runs else None
+        if runs:
+            transfer.note(MigrationPhase.QUIESCING, stopped=True)
+            self.stopped_at = time.monotonic()
         with stopped(
             transfer.context, transfer.state, running=runs, message=f"moved to {transfer.remote.name}"
         ) as commit:
@@ -107,6 +114,38 @@ class LiveMove:
             along=tuple(self._along),
             dropped=(*self._dropped, *packed.lost),
         )
+
+    @contextmanager
+    def brought_back(self) -> Iterator[None]:
+        """Where what is done within fails, have the agent go on here, if it was stopped for it."""
+        try:
+            yield
+        except Exception as exc:
+            if self.stopped_at is not None:
+                self._bring_back(exc)
+            raise
+
+    def _bring_back(self, error: Exception) -> None:
+        """Say in an error of ours what has become of the agent."""
+        context, state, staying = self._transfer.context, self._transfer.state, self._transfer.staying
+        record = state.migration.read()
+        if state.tombstone.read() is not None or (record and record.phase is MigrationPhase.HANDING_OFF):
+            return  # the other host has it, or may have it: what went wrong says so
+        told = error if isinstance(error, BottleError) else BottleError("")
+        try:
+            settle(context, state)
+            resumed = resume_locked(context, state, ResumeRequest())
+            see_it_run(context, state.identity, resumed.container)
+        except BottleError as exc:
+            context.progress.note(f"its agent could not be started again here: {exc.what}")
+            told.left = "this host still owns the bottle, which is stopped, with all its work"
+            told.next_step = f"bottle resume {state.identity}   (or {AGAIN})"
+            return
+        for warning in resumed.warnings:
+            context.progress.note(warning)
+        self._transfer.note(MigrationPhase.STAGING, stopped=False)
+        told.left = "this host still owns the bottle, and its agent goes on here"
+        told.next_step = told.next_step.replace(staying, "") or AGAIN
 
     def stood_still(self, resumed: ResumedThere | None) -> float | None:
         """For how many seconds no agent has worked anywhere, now that it was resumed there; None where none did."""
@@ -144,9 +183,10 @@ class LiveMove:
 
     def _send_whole(self, packed: Packed, commit: CommitRecord, missed: Collection[str]) -> Packed:
         """Have volumes there, packed whole, which could not be brought up to date at last."""
-        whole = pack_files(self._transfer, self._plan, commit, self._followed, self._volumes.followed).volumes
+        others = {mount.source for mount in volumes_of(self._facts.metadata)}.difference(missed)
+        whole = pack_files(self._transfer, self._plan, commit, self._followed, others).volumes
         self._there.uploader.send([Payload.of(each.blob) for each in whole.values()], "sending volumes")
-        return replace(packed, volumes=whole)
+        return replace(packed, volumes={**packed.volumes, **whole})
 
     def _size_of_whole_volumes(self) -> int | None:
         """The bytes of the volumes that travel whole in the last round; None where one cannot be looked into."""
@@ -170,24 +210,3 @@ class LiveMove:
 
 def _nothing() -> None:
     """Nothing is to be put there."""
-
-
-@contextmanager
-def brought_back(transfer: Transfer) -> Iterator[None]:
-    """Where what is done within fails, have the agent, which was stopped for it, go on here."""
-    try:
-        yield
-    except BottleError as exc:
-        _bring_back(transfer, exc)
-        raise
-
-
-def _bring_back(transfer: Transfer, error: BottleError) -> None:
-    staying = transfer.staying
-    try:
-        resume_locked(transfer.context, transfer.state, ResumeRequest())
-    except BottleError as exc:
-        transfer.context.progress.note(f"its agent could not be started again here: {exc.what}")
-        return
-    error.left = "this host still owns the bottle, and its agent goes on here"
-    error.next_step = error.next_step.replace(staying, "") or AGAIN

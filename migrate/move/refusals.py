@@ -26,7 +26,12 @@ def require_destination(facts: MoveFacts, workspace: str | None) -> None:
     if facts.resume_there and facts.host.bottle is None:
         raise _refused(
             f"{facts.host_name} has no bottle to resume with",
-            next_step="there: pipx install agent-bottle   (or move without --resume)",
+            next_step="there: pipx install agent-bottle   (or move without --resume and --live)",
+        )
+    if facts.resume_there and facts.host.sudo:
+        raise _refused(
+            f"the user there may use Docker on {facts.host_name} by sudo only, so nothing could be started there",
+            next_step="there: sudo usermod -aG docker $USER, then log in again; or move without --resume and --live",
         )
     if facts.host.presence is Presence.OWNED:
         raise NameTaken(

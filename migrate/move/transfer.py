@@ -77,8 +77,17 @@ class Transfer:
         folder = outgoing(self.context, self.identity) / f"{kind}-{codec.value or 'tar'}"
         return DirectorySpool(folder, codec, level=level, threads=2)
 
-    def note(self, phase: MigrationPhase, commit: int | None = None, account: MoveAccount | None = None) -> None:
-        """Write down, durably, how far it has come."""
+    def note(
+        self,
+        phase: MigrationPhase,
+        commit: int | None = None,
+        account: MoveAccount | None = None,
+        *,
+        stopped: bool | None = None,
+    ) -> None:
+        """Write down, durably, how far it has come, and whether its agent was stopped; None is as this move has it."""
+        before = self.state.migration.read()
+        was_stopped = before is not None and before.nonce == self.nonce and before.stopped
         self.state.migration.write(
             MigrationRecord(
                 phase=phase,
@@ -90,6 +99,7 @@ class Transfer:
                 arrives_as=self.arrives_as,
                 pulled_by=self.options.pulled_by,
                 account=account,
+                stopped=was_stopped if stopped is None else stopped,
             )
         )
 

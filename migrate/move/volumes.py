@@ -4,6 +4,7 @@ A tar of ours holds less of some files than the engine's own does. Where there a
 the volume is brought whole, by the engine, when the agent stands still.
 """
 
+import posixpath
 import stat
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bottle.errors import BottleError, ConnectionLost, NotFound
+from bottle.errors import BottleError, ConnectionLost, NotFound, RemoteError, VerificationFailed
 from bottle.model import CommitRecord, Mount
 from migrate.contents.archive import Tarball, pack_folder
 from migrate.contents.index import Index, look
@@ -34,6 +35,15 @@ class _Volume:
     there: Mount
     folder: Path
     live: LiveFolder | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What was packed of one, and what puts it there once it was sent. `fills`: it is all of it."""
+
+    tarball: Tarball
+    act: Callable[[], None]
+    fills: bool
 
 
 class LiveVolumes:
@@ -62,7 +72,7 @@ class LiveVolumes:
     def pack(self, commit: CommitRecord) -> tuple[tuple[Tarball, ...], Callable[[], None]]:
         """Pack what of them is not there yet; what puts it there once it was sent, and the image of `commit` is."""
         tarballs: list[Tarball] = []
-        steps: dict[str, Callable[[], None]] = {}
+        steps: dict[str, _Step] = {}
         for name, volume in tuple(self._followed.items()):
             try:
                 packed = self._packed(volume, commit)
@@ -70,22 +80,22 @@ class LiveVolumes:
                 self._give_up(name, exc)
                 continue
             if packed is not None:
-                tarball, steps[name] = packed
-                tarballs.append(tarball)
+                steps[name] = packed
+                tarballs.append(packed.tarball)
         return tuple(tarballs), partial(self._stage, steps)
 
-    def _packed(self, volume: _Volume, commit: CommitRecord) -> tuple[Tarball, Callable[[], None]] | None:
+    def _packed(self, volume: _Volume, commit: CommitRecord) -> _Step | None:
         tag = self._transfer.arrives_as.committed(commit.number)
         if volume.live is None:
             volume.live = self._begun(volume, commit)
             tarball = volume.live.tarball
-            return tarball, partial(self._there.fill, volume.there, tarball, tag)
+            return _Step(tarball, partial(self._there.fill, volume.there, tarball, tag), fills=True)
         update = volume.live.update()
         if update is None:
             return None
         if update.tarball.lost:
             raise OSError(f"it holds {update.tarball.lost[0]}")
-        return update.tarball, partial(self._there.renew, volume.there, update, tag)
+        return _Step(update.tarball, partial(self._there.renew, volume.there, update, tag), fills=False)
 
     def _begun(self, volume: _Volume, commit: CommitRecord) -> LiveFolder:
         """Pack all of a volume, as the engine gives it out, and begin to follow it."""
@@ -99,17 +109,19 @@ class LiveVolumes:
         def packed(wanted: frozenset[str] | None) -> Tarball:
             if wanted is None:
                 return pack_volume(self._transfer.context, volume.here, commit, self._spool)
-            return pack_folder(volume.folder, self._spool, wanted=wanted, live=True)
+            top = posixpath.basename(posixpath.normpath(volume.there.target))
+            return pack_folder(volume.folder, self._spool, wanted=wanted, live=True, top=top)
 
         return LiveFolder(volume.folder, packed, look=looked)
 
-    def _stage(self, steps: dict[str, Callable[[], None]]) -> None:
+    def _stage(self, steps: dict[str, _Step]) -> None:
         for name, step in steps.items():
             try:
-                step()
-            except ConnectionLost:
-                raise
-            except BottleError as exc:
+                step.act()
+            except (RemoteError, VerificationFailed) as exc:
+                # What stands in the way of filling it does so at the end too, when the agent stands still.
+                if isinstance(exc, ConnectionLost) or (step.fills and isinstance(exc, RemoteError)):
+                    raise
                 self._give_up(name, exc)
 
     def _give_up(self, name: str, error: BottleError | OSError) -> None:

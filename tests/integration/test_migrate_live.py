@@ -70,6 +70,7 @@ def left_here(desk: Desk, identity: str, path: str) -> bytes:
 
 # In a volume, while it travels: something new, more of one, another name, and what goes away.
 CHANGE = """\
+cd /opt/cache && chmod 1750 . && echo top >top
 cd /opt/cache/work
 echo new >later && echo more >>mine
 mkdir -p deeper/down && mv linked deeper/down/

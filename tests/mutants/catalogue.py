@@ -607,7 +607,11 @@ MUTANTS: tuple[Mutant, ...] = (
     *_in(
         "migrate/move/live.py",
         "migrate/move/test_live",
-        ("an agent whose last round failed stays stopped", "        _bring_back(transfer, exc)\n", ""),
+        (
+            "an agent whose last round failed stays stopped",
+            "                self._bring_back(exc)\n",
+            "                pass\n",
+        ),
         (
             "the rounds bring no work in the workspace",
             "            update = folder.update()\n",
@@ -619,7 +623,12 @@ MUTANTS: tuple[Mutant, ...] = (
             "        if options.max_downtime is None:\n",
         ),
         ("the time that it runs there counts as downtime", " - (resumed.running or 0.0)", ""),
-        ("one that did not run is started there", "time.monotonic() if runs else None", "time.monotonic()"),
+        ("one that did not run is started there", "        if runs:\n", "        if not runs or runs:\n"),
+        (
+            "one that had ended is started again where the last round fails",
+            "            if self.stopped_at is not None:\n",
+            "            if self.rounds:\n",
+        ),
         ("what went along in a round is not told", "        self._along |= dict.fromkeys(brought.along)\n", ""),
     ),
     *_in(
@@ -628,10 +637,11 @@ MUTANTS: tuple[Mutant, ...] = (
         ("a tar that loses something is sent", "        if update.tarball.lost:\n", "        if not update:\n"),
         ("a fifo in a volume is left behind", "entry.kind not in _KINDS for", "entry.kind in () for"),
         ("a volume that could not be brought up to date stays so", "        del self._followed[name]\n", ""),
+        ("a broken line is a reason to give a volume up", "isinstance(exc, ConnectionLost) or (", "("),
         (
-            "a broken line is a reason to give a volume up",
-            "            except ConnectionLost:\n                raise\n",
-            "",
+            "what is in the way of a volume shows at the end",
+            "(step.fills and isinstance(exc, RemoteError))",
+            "not step",
         ),
     ),
     *_in(

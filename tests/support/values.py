@@ -180,6 +180,7 @@ MIGRATIONS = st.builds(
     identity_files=WORDS,
     arrives_as=st.none() | IDENTITIES,
     paused=st.booleans(),
+    stopped=st.booleans(),
     pulled_by=st.none() | TEXTS,
     account=st.none() | ACCOUNTS,
 )

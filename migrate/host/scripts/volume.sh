@@ -2,6 +2,7 @@
 # tar. The engine unpacks it, through a container of TAG that never runs; then what is there is counted, and its
 # contents hashed.
 alone "$1"
+filler=$7 # of the traps, which bash runs with the arguments of the function that ends it
 cd "$bottle_home/incoming/$1" || fail "$STORAGE_FAILED" "nothing is staged"
 if docker volume inspect "$4" >/dev/null 2>&1; then
 	# A container of an earlier run that was cut, or the one that the bottle left behind when it moved away from here:
@@ -19,7 +20,7 @@ if docker volume inspect "$4" >/dev/null 2>&1; then
 	docker volume rm "$4" >/dev/null || fail "$IN_THE_WAY" "volume $4 exists here and is in use"
 fi
 docker volume create --label bottle.schema=1 --label "bottle.identity=$1" "$4" >/dev/null || fail "$ENGINE_FAILED" "cannot make volume $4"
-trap 'docker rm -f -v "$7" >/dev/null 2>&1' EXIT
+trap 'docker rm -f -v "$filler" >/dev/null 2>&1' EXIT
 # nocopy: what the image has at TARGET is not put into the volume, lest what the agent deleted come back.
 docker create --name "$7" --label bottle.schema=1 --label "bottle.filling=$1" --network none -v "$4:$5:nocopy" \
 	--entrypoint /bottle-never-runs "$6" >/dev/null || fail "$NO_CONTAINER" "no container can be made of $6"
@@ -27,7 +28,7 @@ docker create --name "$7" --label bottle.schema=1 --label "bottle.filling=$1" --
 cat "blobs/$2"/[0-9]* | unpack "$3" | docker cp - "$7:$(dirname "$5")" || fail "$UNPACKING_FAILED" "cannot fill volume $4"
 # How a name with a line feed is listed: by some on two lines, by others on one. Here are two entries, one with such a name.
 sample=.sample.$$
-trap 'docker rm -f -v "$7" >/dev/null 2>&1; rm -rf "$sample"' EXIT
+trap 'docker rm -f -v "$filler" >/dev/null 2>&1; rm -rf "$sample"' EXIT
 mkdir "$sample" && : >"$sample/line
 feed" || fail "$STORAGE_FAILED" "cannot write to $bottle_home/incoming/$1"
 split=$(($(tar -cf - "$sample" | tar -tf - | wc -l) - 2))

@@ -7,6 +7,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -305,3 +306,13 @@ def test_what_lies_above_a_change_is_as_it_was(monkeypatch: pytest.MonkeyPatch) 
     before = [("folder", "sub", ""), ("folder", "sub/a", ""), ("mode", "sub", ""), ("write", "sub/a/b", "")]
     keeps_up(before, [("append", "sub/a/b", "")])
     keeps_up([*before, ("folder", "a", "")], [("write", "sub/a/b", "more"), ("folder", "a/b", "")])
+
+
+def test_what_was_written_within_the_same_second_shows_where_inodes_keep_whole_seconds() -> None:
+    """A file of an ext2 or ext3: packed at 100.5, written once more at 100.9, and of the same times and size."""
+    second = 10**9
+    entry = IndexEntry(mode=stat.S_IFREG | 0o644, device=1, inode=7, size=3, mtime=100 * second, ctime=100 * second)
+    before = Index(begun=100 * second + second // 2, ended=100 * second + second // 2, entries={"f": entry})
+    after = Index(begun=103 * second, ended=103 * second, entries={"f": entry})
+    assert compare(before, after).changed == ("f",)
+    assert compare(after, replace(after, begun=104 * second, ended=104 * second)).changed == ()

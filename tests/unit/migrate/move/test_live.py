@@ -12,7 +12,15 @@ from hypothesis import given, strategies as st
 
 from bottle.cli.moved import moved_document, moved_lines, plan_lines
 from bottle.cli.movewords import SENDING
-from bottle.errors import BottleError, ConnectionLost, EngineError, PreflightRefused, RemoteError, VerificationFailed
+from bottle.errors import (
+    BottleError,
+    Conflict,
+    ConnectionLost,
+    EngineError,
+    PreflightRefused,
+    RemoteError,
+    VerificationFailed,
+)
 from bottle.model import CommitRecord, MigrationPhase, Mount, MountKind, Status
 from bottle.naming import Identity
 from bottle.operations.stop import stop
@@ -236,6 +244,57 @@ def test_where_the_last_round_fails_the_agent_goes_on_here(
     assert "bottle resume" not in caught.value.next_step
     assert rig.world.content(rig.bottle, "/work.txt") == b"1"
     require_unnoticed(rig)
+
+
+def test_one_that_had_ended_is_not_started_again_here(rig: MoveRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    container = rig.bottle.identity.container
+    while_it_travels(rig, monkeypatch, "load", lambda times: rig.world.engine.stop(container, 0))
+    fail_to_verify(monkeypatch, 2, RemoteError("no room"))
+    with pytest.raises(RemoteError):
+        rig.move(live=True)
+    assert rig.world.status(rig.bottle) is Status.EXITED
+
+
+def test_one_that_ends_at_once_here_does_not_go_on(rig: MoveRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_to_verify(monkeypatch, 2, RemoteError("no room"))
+    monkeypatch.setattr(rig.world.engine, "ended_within", lambda *_: 1)
+    with pytest.raises(RemoteError) as caught:
+        rig.move(live=True)
+    assert "is stopped" in caught.value.left
+    assert caught.value.next_step.startswith(f"bottle resume {rig.bottle.identity}")
+
+
+def test_what_is_no_error_of_ours_brings_it_back_too(rig: MoveRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_to_verify(monkeypatch, 2, OSError("input/output error"))
+    with pytest.raises(OSError, match="input/output"):
+        rig.move(live=True)
+    assert rig.world.status(rig.bottle) is Status.RUNNING
+
+
+def test_one_that_somebody_stops_after_a_round_was_cut_is_not_started(rig: MoveRig) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        fail_to_verify(patch, 1, Killed())
+        with pytest.raises(Killed):
+            rig.move(live=True)
+    stop(rig.world.context, rig.bottle)
+    assert rig.move(live=True).resumed is None
+
+
+def test_what_a_workspace_came_to_need_is_told_while_the_agent_works(
+    rig: MoveRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = rig.world.folder / "outside"
+    outside.mkdir()
+
+    def link(times: int) -> None:
+        if times == 1:
+            (rig.world.cwd / "link").symlink_to(outside)
+
+    monkeypatch.setattr(live, "is_last", lambda rounds, most: len(rounds) == most)
+    while_it_travels(rig, monkeypatch, "load", link)
+    with pytest.raises(Conflict, match="came to need"):
+        rig.move(live=True, rounds=2)
+    assert rig.world.status(rig.bottle) is Status.RUNNING
 
 
 def test_where_it_cannot_go_on_here_either_both_are_told(rig: MoveRig, monkeypatch: pytest.MonkeyPatch) -> None:

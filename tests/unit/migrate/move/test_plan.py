@@ -309,6 +309,8 @@ def test_another_backend_is_refused_by_name() -> None:
 def test_starting_it_there_needs_a_bottle_there() -> None:
     with pytest.raises(PreflightRefused, match="no bottle to resume with"):
         planned(host={"bottle": None}, resume_there=True)
+    with pytest.raises(PreflightRefused, match="by sudo only"):
+        planned(host={"sudo": True}, resume_there=True)
     planned(resume_there=True)
 
 
