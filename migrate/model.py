@@ -11,11 +11,14 @@ from bottle.model import Store
 
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.-]+)?\]")
+_ADDRESS = re.compile(r"ssh://(.*?)/?")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """`[USER@]HOST[:PORT]`; what is left out comes from ssh_config. `Target.parse(str(t)) == t`.
+
+    Docker's form of it, `ssh://[USER@]HOST[:PORT]`, is read too.
 
     An IPv6 address stands in brackets, and `host` keeps it without them.
     """
@@ -27,19 +30,27 @@ class Target:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read a target; a host that begins with `-`, or anything else unusual, raises UsageError."""
-        user, at, rest = text.rpartition("@")
+        address = _ADDRESS.fullmatch(text)
+        place = address[1].replace("%25", "%") if address else text  # a % as URIs have it: RFC 6874
+        user, at, rest = place.rpartition("@")
         match = re.fullmatch(rf"(?P<host>{_HOST.pattern})(?::(?P<port>[0-9]{{1,5}}))?", rest)
         port = int(match["port"]) if match and match["port"] else None
         if match is None or (at and not _USER.fullmatch(user)) or (port is not None and not 0 < port < 65536):
-            raise UsageError(
-                f"{text!r} is no host to move to: expected [USER@]HOST[:PORT], such as root@example.org:2222",
-                next_step="bottle migrate --help",
-            )
+            raise _no_target(text)
         return cls(match["host"].strip("[]"), user if at else None, port)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return (f"{self.user}@" if self.user else "") + host + (f":{self.port}" if self.port else "")
+
+
+def _no_target(text: str) -> UsageError:
+    """The error for a text that names no host; a password in it is not repeated."""
+    shown, expected = text, "[USER@]HOST[:PORT], such as root@example.org:2222"
+    if "://" in text:
+        shown = re.sub(r"(?<=://)([^:@]*):.*@", r"\1:…@", text)
+        expected = "ssh://[USER@]HOST[:PORT], without a password, a path or a query"
+    return UsageError(f"{shown!r} is no host to move to: expected {expected}", next_step="bottle migrate --help")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,11 +55,11 @@ def places(_ctx: click.Context, incomplete: str) -> Iterator[CompletionItem]:
 
 @_quiet
 def hosts(_ctx: click.Context, incomplete: str) -> Iterator[CompletionItem]:
-    """The names of ssh_config, behind a user that was typed."""
-    from bottle.cli.hosts import named_hosts  # noqa: PLC0415  (every command imports this module, and few need that)
+    """The names of ssh_config, behind a user that was typed; without one, Docker contexts over SSH too."""
+    from bottle.cli.hosts import host_names, named_hosts  # noqa: PLC0415  (every command imports this; few need it)
 
     user, at, _ = incomplete.rpartition("@")
-    for name in named_hosts(user_home()):
+    for name in named_hosts(user_home()) if at else host_names():
         yield CompletionItem(f"{user}{at}{name}")
 
 

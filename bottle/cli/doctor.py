@@ -7,6 +7,7 @@ import click
 from bottle.cli.completion import hosts
 from bottle.cli.far import connect, identity_file_option, ssh_options
 from bottle.cli.forms import document_of
+from bottle.cli.goal import host_meant
 from bottle.cli.output import answer, table
 from bottle.cli.shared import answering, make_context
 from bottle.cli.table import Coloured
@@ -42,7 +43,7 @@ def doctor(target: str | None, keys: tuple[Path, ...], accept_new_host_key: bool
     host is not fit, 4 a bottle that moved away runs here, 1 the home or a bottle's state, 2 the manifest.
     """
     context = make_context()
-    goal = Target.parse(target) if target is not None else None
+    goal = host_meant(target) if target is not None else None
     if goal is None:
         checks = examine(context, Path.cwd())
     else:

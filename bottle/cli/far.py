@@ -7,12 +7,11 @@ from typing import Any
 
 import click
 
-from bottle.cli.hosts import named_hosts
+from bottle.cli.hosts import host_names
 from bottle.cli.moved import newer_lines
 from bottle.cli.movewords import SENDING
 from bottle.cli.output import note, prompted
 from bottle.errors import RemoteError
-from bottle.home import user_home
 from bottle.model import MigrationPhase
 from bottle.operations import Context
 from bottle.store.state import BottleState
@@ -46,12 +45,12 @@ def ssh_options(identity_files: tuple[Path, ...], *, accept_new_host_key: bool =
 
 
 def connect(goal: Target, options: SshOptions) -> SshRemote:
-    """Log in to a host. Raises what `SshRemote.connect` raises; a name that is none may be one of ssh_config's."""
+    """Log in to a host. Raises what `SshRemote.connect` raises; a name that is none may be one that is known here."""
     try:
         return SshRemote.connect(goal, options=options)
     except RemoteError as exc:
         if isinstance(exc.__cause__, socket.gaierror):
-            names = named_hosts(user_home())
+            names = host_names()
             exc.what += did_you_mean(goal.host, names) if goal.host not in names else ""
         raise
 

@@ -1,19 +1,48 @@
-"""The names that somebody gave hosts in ssh_config(5), for completion and for who mistypes one.
+"""The names that somebody gave hosts: in ssh_config(5), and as Docker contexts that lead to one over SSH.
 
-Only names are read, from whatever block: what a name means is what `ssh` says of it.
+Of ssh_config only names are read, from whatever block: what a name means is what `ssh` says of it.
 """
 
+import os
 import re
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from bottle.docker_engine.endpoint import config_folder, stored_address, stored_contexts
+from bottle.errors import ContextUnusable
 from bottle.files.regular import read_regular
+from bottle.home import user_home
+from bottle.model import DEFAULT_CONTEXT
 
 _SYSTEM = Path("/etc/ssh/ssh_config")
 _DEEPEST = 16  # files that include each other, as ssh_config(5) has it
 _LINE = re.compile(r"\s*(host|include)(?:\s*=\s*|\s+)(.*)", re.IGNORECASE)
 _PATTERN = frozenset("*?!")
+_OF_ADDRESSES = frozenset("@:.")
+
+
+def host_names() -> tuple[str, ...]:
+    """All of them, sorted."""
+    return tuple(sorted({*named_hosts(user_home()), *_contexts_over_ssh()}))
+
+
+def context_address(name: str) -> str | None:
+    """Where the Docker context `name` leads; None where that is no name of one here. Raises ContextUnusable.
+
+    What has a dot, a colon or an @ is a host's address, whatever contexts are called; the default context is no host.
+    """
+    if name == DEFAULT_CONTEXT or _OF_ADDRESSES & set(name):
+        return None
+    return stored_address(os.environ, name)
+
+
+def _contexts_over_ssh() -> Iterator[str]:
+    for name in stored_contexts(config_folder(os.environ)):
+        with suppress(ContextUnusable):
+            if (context_address(name) or "").startswith("ssh://"):
+                yield name
 
 
 def named_hosts(home: Path, system: Path | None = None) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ from bottle.cli.aftermath import standing
 from bottle.cli.completion import identity_then_host
 from bottle.cli.consent import allow_secrets_option, carried, consenting
 from bottle.cli.far import connect, identity_file_option, ssh_options
-from bottle.cli.hosts import named_hosts
+from bottle.cli.goal import host_meant
+from bottle.cli.hosts import host_names
 from bottle.cli.interruption import explained
 from bottle.cli.moved import following, moved_document, moved_lines, plan_document, plan_lines, sending_interrupted
 from bottle.cli.movewords import SENDING
@@ -19,7 +20,6 @@ from bottle.cli.output import answer
 from bottle.cli.pull import fetch, require_pullable
 from bottle.cli.shared import answering, choose, make_context
 from bottle.errors import Interrupted, UsageError
-from bottle.home import user_home
 from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.operations import Context
@@ -119,10 +119,14 @@ def migrate(
     With --from, what the bottle would be given here (networks, ports, secrets, capabilities, folders of this host) is
     listed, and needs a yes, or --yes where nobody can be asked, before its agent is stopped over there.
 
+    HOST is a host as `ssh` knows it, also as Docker writes it (ssh://me@newhost:2222), or a Docker context that leads
+    to one. Of what has the same name, a Host of ssh_config goes first, then the context.
+
     \b
     Example:
       bottle migrate claude-x7k2p me@newhost
       bottle migrate claude-x7k2p me@newhost:2222 --plan
+      bottle migrate claude-x7k2p ssh://me@newhost:2222
       bottle migrate claude-x7k2p me@newhost --live --max-downtime 5s
       bottle migrate claude-x7k2p me@oldhost --from
 
@@ -156,8 +160,8 @@ def _meant(names: Sequence[str], port: int | None, *, pulls: bool) -> tuple[Cont
     """As `bottle_and_host`, with the port of the host, if one was said, and where all of it happens."""
     context = make_context()
     named_here = (lambda _: None) if pulls else context.home.meant  # what is pulled is a bottle of the other host
-    identity, target = bottle_and_host(names, named_here, named_hosts(user_home()))
-    goal = Target.parse(target)
+    identity, target = bottle_and_host(names, named_here, host_names())
+    goal = host_meant(target)
     if port is None:
         return context, identity, goal
     if goal.port not in {None, port}:
@@ -222,7 +226,7 @@ def bottle_and_host(
 ) -> tuple[str | None, str]:
     """The identity, None where it is to be chosen, and the host. Raises UsageError, naming the one that is missing.
 
-    `named_here` says which bottle of this host a word names; `hosts` are the names that ssh_config has.
+    `named_here` says which bottle of this host a word names; `hosts` are the names that lead to one.
     """
     if len(names) > 2:
         raise UsageError(

@@ -15,7 +15,7 @@ _VARIABLE = "_BOTTLE_COMPLETE"  # by which click knows that a shell asks
 def completion_command(shell: str, form: str) -> None:
     """Print what makes a shell complete the words of bottle.
 
-    Identities, commits, agents, and the hosts of ssh_config are among them.
+    Identities, commits, agents, the hosts of ssh_config and Docker contexts over SSH are among them.
 
     \b
     Example:

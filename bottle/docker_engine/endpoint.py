@@ -75,6 +75,16 @@ def stored_contexts(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(filter(None, names)))
 
 
+def stored_address(environment: Mapping[str, str], name: str) -> str | None:
+    """Where the context of that name leads; None where the store has none that can be read. Raises ContextUnusable."""
+    try:
+        return _stored(config_folder(environment) / "contexts", name, "the command line").endpoint.address
+    except ContextUnusable as error:
+        if isinstance(error.__cause__, OSError):
+            return None
+        raise
+
+
 def _current(config: Path) -> tuple[str, str]:
     """The context that was put in use, and why the file cannot say: docker warns then, and takes the default one."""
     try:

@@ -259,6 +259,29 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         ("a command there is not quoted", "shlex.join((", '" ".join(('),
     ),
+    # --- the host that is meant ---
+    *_in(
+        "bottle/cli/goal.py",
+        "cli/test_goal",
+        ("a context goes before a Host of ssh_config", "    if text in hosts:", "    if False:"),
+        (
+            "what is told of a host is a context's name",
+            "goal = replace(goal, user=lookup(goal, None, ()).user)",
+            "pass",
+        ),
+    ),
+    *_in(
+        "bottle/cli/hosts.py",
+        "cli/test_goal",
+        ("the default context is a host", "if name == DEFAULT_CONTEXT or _OF", "if _OF"),
+        ("an address is a context's name", " or _OF_ADDRESSES & set(name):", ":"),
+    ),
+    *_in(
+        "migrate/model.py",
+        "migrate/test_model",
+        ("any scheme is ssh", 're.compile(r"ssh://(.*?)/?")', 're.compile(r"\\w+://(.*?)/?")'),
+        ("a password is repeated", 'r"\\1:…@", text)', 'r"\\g<0>", text)'),
+    ),
     # --- one writer ---
     *_in(
         "bottle/store/lock.py",

@@ -11,10 +11,11 @@ from types import ModuleType
 
 import pytest
 
+import bottle.docker_engine
 import bottle.operations
 import migrate
 
-PACKAGES = (bottle.operations, migrate)
+PACKAGES = (bottle.docker_engine, bottle.operations, migrate)
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)

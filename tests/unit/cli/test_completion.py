@@ -16,6 +16,7 @@ from click.shell_completion import ShellComplete, get_completion_class
 
 from bottle.cli.main import main
 from bottle.cli.tab import Bash
+from tests.support.contexts import store
 from tests.unit.cli.conftest import Cli
 
 NAMED = (
@@ -73,6 +74,13 @@ def test_a_host_is_not_a_bottle(cli: Cli, tmp_path: Path, monkeypatch: pytest.Mo
     assert offered("migrate", identity, "me@n") == ["me@newhost"]
     assert offered("doctor", "o") == ["other"]
     assert offered("migrate", "") == [identity]
+    monkeypatch.setenv("DOCKER_CONFIG", str(home / "docker"))
+    for name, address in (("far", "ssh://me@far"), ("desk", "unix:///desk.sock"), ("new.far", "ssh://x")):
+        store(home / "docker", name, address)
+    store(home / "docker", "broken", "").write_text("{")
+    assert offered("migrate", identity, "") == ["far", "newhost", "other"]
+    assert offered("doctor", "f") == ["far"]
+    assert offered("migrate", identity, "me@") == ["me@newhost", "me@other"]
 
 
 def test_commits_are_offered_by_number_the_newest_first(cli: Cli) -> None:

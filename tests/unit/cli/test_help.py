@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from bottle.cli.main import main
 from bottle.errors import RemoteError
+from tests.support.contexts import store
 from tests.unit.cli.conftest import Cli
 
 CONTEXT = click.Context(main)
@@ -112,3 +113,6 @@ def test_a_mistyped_host_is_led_on(cli: Cli, tmp_path: Path, monkeypatch: pytest
     assert "no such host; did you mean newhost?" in cli("migrate", identity, "me@newhots").stderr
     assert "no such host; did you mean newhost?" in cli("doctor", "newhots").stdout
     assert "did you mean" not in cli("migrate", identity, "newhost").stderr
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    store(tmp_path / "docker", "faraway", "ssh://me@10.0.0.1")
+    assert "no such host; did you mean faraway?" in cli("migrate", identity, "farawy").stderr

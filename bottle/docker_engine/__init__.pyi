@@ -1,0 +1,1 @@
+from bottle.docker_engine.engine import DockerEngine as DockerEngine
