@@ -15,9 +15,11 @@ from pathlib import Path
 from benchmarks.content import write_tree
 from benchmarks.memory import PeakMemory
 from benchmarks.rig import ROOT, Rig, copying_to, quietly, run, say
+from tests.contract.engine import eventually
 from tests.support.distribution import build
 
 _AGENT = "livebench"
+_BEGAN = "began"  # the line with which each run begins
 _FILE = 12_000  # bytes of a file of the work, on the average
 # About 20 times a second a line in the journal, and 51,200 bytes that cannot be compressed, in one of 200 files.
 _SCRIPT = """
@@ -62,8 +64,9 @@ def measure(rig: Rig, size: int, number: int) -> LiveSample:
         if process.returncode:
             raise RuntimeError(f"bottle migrate --live ended with {process.returncode}:\n{said.decode()[-3000:]}")
         answer = json.loads(out)
-        time.sleep(1)  # the agent's first lines there
-        journal = rig.host.docker("exec", f"bottle-{identity}", "cat", "/srv/journal").text.splitlines()
+        if not eventually(lambda: _goes_on(_journal(rig, identity))):
+            raise RuntimeError("the agent did not go on there")
+        journal = _journal(rig, identity)
     sample = LiveSample(
         round=number,
         seconds=seconds,
@@ -114,9 +117,17 @@ def _working(rig: Rig, size: int) -> Iterator[str]:
         quietly(["docker", "image", "rm", "--force", *images.split()])
 
 
+def _journal(rig: Rig, identity: str) -> list[str]:
+    """What the agent there has written, and brought along."""
+    return rig.host.docker("exec", f"bottle-{identity}", "cat", "/srv/journal").text.splitlines()
+
+
+def _goes_on(journal: Sequence[str]) -> bool:
+    """Whether a second run has written something."""
+    return journal.count(_BEGAN) > 1 and journal[-1] != _BEGAN
+
+
 def _gap(journal: Sequence[str]) -> float:
     """The time between the last line of the first run and the first one of the last, in seconds."""
-    last = len(journal) - 1 - journal[::-1].index("began")
-    if last == 0 or last + 1 >= len(journal):
-        raise RuntimeError("the agent did not go on there")
+    last = len(journal) - 1 - journal[::-1].index(_BEGAN)
     return float(journal[last + 1]) - float(journal[last - 1])
