@@ -108,17 +108,25 @@ class Containers(Part):
         """Freeze a running container's processes. Raises Conflict where it does not run, or is paused already."""
         with self._asked_to(f"pause container {ref}"):
             self._quick.pause(container_ref(ref))
+            self._await_word_that(ref, is_paused=True)
 
     def unpause(self, ref: str) -> None:
-        """Let a paused container go on. Raises Conflict where it is not paused.
-
-        The daemon hears of a pause a second time, from containerd, and says for a moment that it is still paused.
-        """
+        """Let a paused container go on. Raises Conflict where it is not paused."""
         with self._asked_to(f"unpause container {ref}"):
             self._quick.unpause(container_ref(ref))
-            deadline = time.monotonic() + _SETTLED
-            while self._quick.inspect_container(container_ref(ref))["State"]["Paused"] and time.monotonic() < deadline:
-                time.sleep(_INTERVAL)
+            self._await_word_that(ref, is_paused=False)
+
+    def _await_word_that(self, ref: str, *, is_paused: bool) -> None:
+        """Give the daemon time to say what is so.
+
+        It hears of each pause and unpause a second time, from containerd and late, and believes that: for a moment it
+        says of a container that was just paused that it runs, and the other way round (tried with Docker 20.10).
+        """
+        deadline = time.monotonic() + _SETTLED
+        while time.monotonic() < deadline:
+            if self._quick.inspect_container(container_ref(ref))["State"]["Paused"] is is_paused:
+                return
+            time.sleep(_INTERVAL)
 
     def update(self, ref: str, *, restart: str) -> None:
         """Give a container another restart policy, in Docker's words; it runs, or does not, as before."""

@@ -23,6 +23,7 @@ from docker.models.containers import Container
 from tests.hosts import DockerHost
 from tests.hosts.keys import path_with_config
 from tests.integration import trees
+from tests.support.inside import run_inside
 
 ROOT = Path(__file__).resolve().parents[2]
 STRIKE = ROOT / "tests" / "integration" / "strike.py"
@@ -156,8 +157,8 @@ class Desk:
 
     def run_in(self, identity: str, *command: str) -> bytes | None:
         """What a command in the bottle says; None where it fails."""
-        code, output = self.container(identity).exec_run(list(command), user="0")
-        return bytes(output) if code == 0 else None
+        code, output = run_inside(self.container(identity), command, user="0")
+        return output if code == 0 else None
 
     def work(self, identity: str) -> None:
         """Let the agent do all kinds of work, inside and in its volume."""

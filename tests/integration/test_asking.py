@@ -27,6 +27,7 @@ from bottle.requests.request import MAX_DOCKERFILE, MAX_OPEN
 from bottle.store.home import StateHome
 from bottle.store.state import BottleState
 from bottle.testing import RecordingProgress
+from tests.support.inside import run_inside
 from tests.support.trees import snapshot
 
 ASK = "/run/bottle/request-capability"
@@ -60,9 +61,9 @@ class Bench:
 
     def sh(self, script: str, *, exit_code: int = 0, user: str = "") -> str:
         """Run a script in the bottle; what it prints."""
-        code, output = self.container.exec_run(("/bin/sh", "-c", script), user=user)
+        code, output = run_inside(self.container, ("/bin/sh", "-c", script), user)
         assert code == exit_code, (script, code, output)
-        return str(output.decode())
+        return output.decode()
 
     def bottle(self, *words: str) -> str:
         """Run a command; what it says on standard error."""

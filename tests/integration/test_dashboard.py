@@ -26,6 +26,7 @@ from bottle.words import size
 from tests.hosts import DockerHost
 from tests.integration import migration
 from tests.support.dashboard import opened, run
+from tests.support.inside import run_inside
 
 BOTTLE = ("-c", "from bottle.cli.main import main; main(prog_name='bottle')")
 MANIFEST = """
@@ -74,9 +75,12 @@ class Place:
     def inside(self, bottle: BottleState, script: str, *, wait: bool = True) -> str:
         """What a shell in a bottle prints."""
         container = self.engine.containers.get(bottle.identity.container)
-        code, output = container.exec_run(["sh", "-c", script], detach=not wait)
-        assert not wait or code == 0, output
-        return output.decode() if wait else ""
+        if not wait:
+            container.exec_run(["sh", "-c", script], detach=True)
+            return ""
+        code, output = run_inside(container, ["sh", "-c", script])
+        assert code == 0, output
+        return output.decode()
 
     def ask(self, bottle: BottleState, dockerfile: str) -> None:
         """The agent asks, and waits for the answer."""

@@ -21,6 +21,7 @@ from docker.errors import ImageNotFound, NotFound
 
 from bottle import runtime
 from bottle.launch import LAUNCH
+from tests.support.inside import run_inside
 
 STRIKE = Path(__file__).parent / "strike.py"
 MANIFEST = """
@@ -83,9 +84,9 @@ class Desk:
 
     def inside(self, identity: str, script: str, code: int = 0) -> str:
         """What a shell in a bottle prints."""
-        found, output = self.engine.containers.get(f"bottle-{identity}").exec_run(["sh", "-c", script])
+        found, output = run_inside(self.engine.containers.get(f"bottle-{identity}"), ["sh", "-c", script])
         assert found == code, output
-        return str(output.decode())
+        return output.decode()
 
     def request(self, identity: str, step: str, *flags: str) -> None:
         """What an agent does that lacks something; it goes on while it waits."""

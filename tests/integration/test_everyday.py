@@ -21,6 +21,7 @@ from docker.errors import APIError, NotFound
 from bottle.cli.main import main
 from tests.hosts import DockerHost
 from tests.hosts.keys import path_with_config
+from tests.support.inside import run_inside
 
 MANIFEST = """
 [agents.everyday]
@@ -72,9 +73,9 @@ class Desk:
 
     def inside(self, identity: str, script: str) -> str:
         """What a shell in a bottle prints."""
-        code, output = self.engine.containers.get(f"bottle-{identity}").exec_run(["sh", "-c", script])
+        code, output = run_inside(self.engine.containers.get(f"bottle-{identity}"), ["sh", "-c", script])
         assert code == 0, output
-        return str(output.decode())
+        return output.decode()
 
     def tags(self, identity: str) -> list[str]:
         """The tags of a bottle's commits."""

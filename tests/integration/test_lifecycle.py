@@ -27,6 +27,7 @@ from docker.models.containers import Container
 
 from bottle import runtime
 from bottle.naming import Identity
+from tests.support.inside import run_inside
 from tests.support.ports import free_port
 
 SECRET = f"hunter2-{secrets.token_hex(16)}"
@@ -125,9 +126,9 @@ class Bottle:
 
     def sh(self, script: str) -> str:
         """Run a script as the container's root, which has no more rights than the agent."""
-        code, output = self.container.exec_run(("/bin/sh", "-ec", script), user="root")
+        code, output = run_inside(self.container, ("/bin/sh", "-ec", script), user="root")
         assert code == 0, output
-        return str(output.decode())
+        return output.decode()
 
     def commit(self, *words: str) -> dict[str, Any]:
         """Commit it."""
@@ -588,7 +589,7 @@ def test_a_container_that_was_renamed_is_found_and_one_run_by_hand_is_not_taken_
         assert shop.run("exec", bottle.identity, "--", "cat", "/srv/work")[0] == "new\n"
         shop.run("stop", "--grace", "0", bottle.identity)
         assert (bottle.resume()["plan"], bottle.resume()["container"]) == ("StartAgain", name)
-        assert mine.exec_run(("cat", "/srv/work")).output == b"new\n"
+        assert run_inside(mine, ("cat", "/srv/work")) == (0, b"new\n")
         shop.run("stop", "--grace", "0", bottle.identity)
         bottle.commit()
         assert shop.run("rm", "--yes", bottle.identity, exit_code=4)[1].count(by_hand.name) > 0

@@ -83,6 +83,16 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         ("an unpause is tried once", "                if delay is None:\n", "                if exc:\n"),
         (
+            "the daemon's word is enough that a container is not paused",
+            "is not Status.RUNNING or time.monotonic() > deadline",
+            "is not None",
+        ),
+        (
+            "a pause of which the daemon hears late is an error",
+            "            if delay is None or _status(",
+            "            if engine or _status(",
+        ),
+        (
             "a pause is tried once",
             "            if delay is None or isinstance(exc, CannotPause):",
             "            if exc:",

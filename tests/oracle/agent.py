@@ -2,7 +2,6 @@
 
 `agent.py serve` waits for operations at a socket that has no name on the disk; `agent.py tell JSON`, run beside it,
 hands it a list of them, each a list of a name and arguments, and prints what became of each: "" or an error's name.
-Told `null`, it does nothing, and what became of the last ones is printed once more.
 """
 
 import errno
@@ -67,13 +66,11 @@ def serve() -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(_ADDRESS)
         listener.listen()
-        outcomes: list[str] = []
         while True:
             connection, _ = listener.accept()
             with connection, connection.makefile("rw") as stream:
                 steps = json.loads(stream.readline())
-                if steps is not None:
-                    outcomes = [perform(*step) for step in steps]
+                outcomes = [perform(*step) for step in steps]
                 stream.write(json.dumps(outcomes) + "\n")
 
 

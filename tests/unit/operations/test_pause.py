@@ -7,6 +7,7 @@ import resource
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,8 @@ USES: dict[str, Use] = {
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pausing, "_TRIES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(pausing, "_BELIEVED", 0.2)
+    monkeypatch.setattr(pausing, "_INTERVAL", 0.0)
 
 
 @pytest.fixture
@@ -194,6 +197,38 @@ def test_a_pause_or_an_unpause_that_does_nothing_is_noticed(
     with pytest.raises(StillPaused), paused(world.context, bottle, container, "a test"):
         pass
     assert bottle.paused_by == "a test"
+
+
+def test_one_of_which_the_daemon_says_too_early_that_it_runs_goes_on(
+    world: World, bottle: BottleState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hears late of an earlier unpause: it says that it runs, refuses to unpause it, and then hears more."""
+    container, look, unpause = container_of(world, bottle), world.engine.container, world.engine.unpause
+    refused: list[str] = []
+
+    def behind(ref: str) -> None:
+        if len(refused) < 3:
+            refused.append(ref)
+            raise Conflict("is not paused")
+        unpause(ref)
+
+    def seen(ref: str) -> ContainerFacts | None:
+        now = look(ref)
+        return replace(now, status=Status.RUNNING) if now and 0 < len(refused) < 3 else now
+
+    with paused(world.context, bottle, container, "a test"):
+        monkeypatch.setattr(world.engine, "unpause", behind)
+        monkeypatch.setattr(world.engine, "container", seen)
+    assert len(refused) == 3
+    assert world.status(bottle) is Status.RUNNING
+
+
+def test_an_earlier_pause_of_which_the_daemon_hears_late_is_waited_for(world: World, bottle: BottleState) -> None:
+    for _ in range(2):
+        world.engine.fail_next("pause", Conflict("is already paused"))
+    with paused(world.context, bottle, container_of(world, bottle), "a test"):
+        assert world.status(bottle) is Status.PAUSED
+    assert world.status(bottle) is Status.RUNNING
 
 
 def test_an_engine_that_cannot_pause_is_told_of_with_what_works(world: World, bottle: BottleState) -> None:
