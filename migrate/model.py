@@ -125,12 +125,17 @@ class Presence(Enum):
 
 
 class WorkspacePlace(Enum):
-    """What is at the path where the workspace is to land. `OURS`: an earlier run of the same move put it there."""
+    """What is at the path where the workspace is to land.
+
+    `OURS`: an earlier run of the same move put it there. `LEFT`: the bottle left it there when it moved away, and
+    nobody has worked in it since.
+    """
 
     FREE = "free"
     FULL = "full"
     DENIED = "denied"
     OURS = "ours"
+    LEFT = "left"
 
 
 class EngineAccess(Protocol):
@@ -162,6 +167,9 @@ class HostFacts:
     `staged` is what an earlier run of this move has brought there. `engine_id` is what its engine calls itself.
     `ran_since` names containers that the bottle left there when it moved away, and that run or were run since. `root`:
     its user may read what nobody may. `podman`: its engine is Podman, under Docker's name or behind Docker's API.
+    `left` is where the bottle left its workspace there when it moved away. Where that is what was asked about, and has
+    been worked in since, `differing` says how many paths differ, and `differs` names some; `used` are containers that
+    run with it.
     """
 
     bottle_home: str
@@ -188,6 +196,10 @@ class HostFacts:
     ran_since: tuple[str, ...] = ()
     root: bool = False
     podman: bool = False
+    left: str | None = None
+    differing: int = 0
+    differs: tuple[str, ...] = ()
+    used: tuple[str, ...] = ()
 
     @property
     def file_codec(self) -> Codec:

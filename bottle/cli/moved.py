@@ -28,7 +28,7 @@ def plan_document(plan: MovePlan, sides: Sides) -> dict[str, object]:
             f"present_{sides.destination}": plan.present,
             "compression": plan.layer_codec.value,
         },
-        **document_of(plan, "workspace", "shared", "left_behind"),
+        **document_of(plan, "workspace", "replaces", "shared", "left_behind"),
         "credentials_along": list(plan.along),
         "stays": staying(plan.stays, sides),
         f"missing_{sides.destination}": missing(plan.missing_there, sides),
@@ -48,7 +48,8 @@ def plan_lines(plan: MovePlan, sides: Sides) -> list[str]:
         amount = "size not known yet" if part.most is None else f"at most {size(part.most)} on the wire"
         rows.append(("travels", f"{part.name} ({amount})"))
     if plan.workspace is not None:
-        rows.append(("workspace lands", f"{plan.workspace}, {sides.destination}"))
+        instead = ", in place of the one that it left there, which is as it was" if plan.replaces else ""
+        rows.append(("workspace lands", f"{plan.workspace}, {sides.destination}{instead}"))
     disk = f"disk {sides.destination}"
     rows += [
         (disk, f"{size(plan.needed_docker)} needed for Docker, {size(plan.free_docker)} free"),

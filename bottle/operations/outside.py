@@ -15,14 +15,19 @@ from bottle.store import temporary
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """`halves` are of no use to anybody. `placed` is a workspace that has its place, and no bottle."""
+    """`halves` are of no use to anybody. `placed` is a workspace that has its place, and no bottle.
+
+    `gave_way` is one that somebody had worked in, and its place.
+    """
 
     halves: tuple[Path, ...] = ()
     placed: Path | None = None
+    gave_way: tuple[Path, Path] | None = None
 
 
 def left_outside(area: Area, folder: Path, identity: Identity, in_use: Collection[Path]) -> Outside:
     """What was noted in `folder` and is still there. `in_use` are the workspaces of the bottles that are known here."""
+    gave_way = None
     match area:
         case Area.DRAFT:
             near = temporary.read_path(folder / temporary.OUTSIDE)
@@ -30,6 +35,8 @@ def left_outside(area: Area, folder: Path, identity: Identity, in_use: Collectio
         case Area.INCOMING:
             goal = temporary.read_path(folder / temporary.LANDING)
             halves = list(temporary.arriving(goal, identity)) if goal is not None else []
+            if goal is not None and (left := temporary.giving_way(goal, identity)).is_dir():
+                gave_way = (left, goal)
         case Area.OUTGOING:
             part = temporary.read_path(folder / "export" / temporary.OUTSIDE)
             halves = [part] if part is not None and temporary.BUNDLE.matches(part.name) else []
@@ -39,6 +46,7 @@ def left_outside(area: Area, folder: Path, identity: Identity, in_use: Collectio
     return Outside(
         halves=tuple(half for half in halves if half.is_symlink() or half.exists()),
         placed=placed if placed is not None and placed not in in_use else None,
+        gave_way=gave_way,
     )
 
 
@@ -46,6 +54,15 @@ def remove_outside(path: Path) -> None:
     """Delete a file or a folder; gone already is fine. Raises StateDamaged."""
     with writing(path), suppress(FileNotFoundError):
         tree.remove(path)
+
+
+def put_back(left: Path, place: Path, identity: Identity) -> None:
+    """Have what gave way where it was, or beside that, if something is there. Raises StateDamaged."""
+    with writing(place):
+        for goal in (place, place.with_name(f"{place.name}.before-{identity}")):
+            if not goal.is_symlink() and not goal.exists():
+                left.rename(goal)
+                return
 
 
 def note_placed(folder: Path, near: Path, goal: Path) -> None:

@@ -15,7 +15,7 @@ from bottle.operations.context import Context
 from bottle.operations.finding import find_containers
 from bottle.operations.fork import remove_draft
 from bottle.operations.holdings import at_stake
-from bottle.operations.outside import left_outside, remove_outside
+from bottle.operations.outside import left_outside, put_back, remove_outside
 from bottle.operations.remove import remove_locked
 from bottle.plan.garbage import Area, BottleFacts, FolderFacts, Garbage, GarbageFacts, GarbageKind, Kept, PrunePlan
 from bottle.plan.prune import plan_prune
@@ -145,6 +145,7 @@ def _folders(context: Context, workspaces: Collection[Path]) -> tuple[FolderFact
                 outside=outside.halves,
                 placed=outside.placed,
                 replaced=area is Area.INCOMING and home.has_replaced(identity),
+                gave_way=outside.gave_way[1] if outside.gave_way is not None else None,
             )
         )
     noted = {half for each in folders for half in each.outside}
@@ -268,6 +269,8 @@ def _remove_outside(context: Context, area: Area, path: Path, identity: Identity
         raise Conflict(f"a workspace has come to {outside.placed} meanwhile")
     for each in (*outside.halves, *([outside.placed] if outside.placed is not None else [])):
         remove_outside(each)
+    if outside.gave_way is not None:
+        put_back(*outside.gave_way, identity)
 
 
 def _workspaces(context: Context) -> frozenset[Path]:

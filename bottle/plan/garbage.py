@@ -60,6 +60,7 @@ class FolderFacts:
 
     `outside` is what the run that made it left elsewhere; `placed` a workspace that has its place, and no bottle.
     `replaced`: it holds the state folder of a bottle that moved away, which was to give way to what did not arrive.
+    `gave_way` is the place of a workspace that was moved aside for it.
     """
 
     path: Path
@@ -71,6 +72,7 @@ class FolderFacts:
     outside: tuple[Path, ...] = ()
     placed: Path | None = None
     replaced: bool = False
+    gave_way: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

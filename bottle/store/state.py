@@ -19,6 +19,7 @@ state/<identity>/            0700
   migration.json             a move in flight
   scanned.json               what is known of credentials in its layers
   moved-to.json              the tombstone of a bottle that lives elsewhere
+  workspace-left             the workspace that it left here when it moved away, as it was then
   arrived                    the nonces of the moves that brought the bottle here
   lock                       the file lock of the one writer
 ```
@@ -68,6 +69,7 @@ DOCKERFILE = "Dockerfile"
 TRANSCRIPT = "transcript"
 ARRIVED = "arrived"
 SCANNED = "scanned.json"
+WORKSPACE_LEFT = "workspace-left"
 LOCK = "lock"
 TREES = "trees"
 
@@ -85,6 +87,7 @@ HOST_ONLY = frozenset(
         ARRIVED,
         TREES,
         SCANNED,
+        WORKSPACE_LEFT,
         f"{TRANSCRIPT}.old",
         f"{TRANSCRIPT}.new",
     }
@@ -235,6 +238,14 @@ class BottleState:
     def clear_paused(self) -> None:
         """The container goes on, or is known not to be paused."""
         remove_file(self.path / PAUSED)
+
+    def note_workspace_left(self, listing: bytes | None) -> None:
+        """Keep what the workspace was that it leaves here; None where nobody shall go by that."""
+        path = self.path / WORKSPACE_LEFT
+        if listing is None:
+            remove_file(path)
+        else:
+            write_atomic(path, listing)
 
     @property
     def preserved(self) -> bool:

@@ -69,6 +69,9 @@ TEMPORARY = (
     _temporary(rf"look-{_HEX}{{12}}", "outgoing/ID", "what is looked at before a move", ClearedBy.BOTH),
     _temporary(r".+", "incoming", "what another host stages here", ClearedBy.BOTH),
     *BESIDE,
+    _temporary(
+        r"\.bottle-left-.+", "BESIDE a workspace", "a workspace that gives way to one that came", ClearedBy.BOTH
+    ),
     BUNDLE,
     _temporary(r"\..+\.tmp", "RUNTIME folder", "a file for the agent, being written, in memory", ClearedBy.SETTLING),
     _temporary(r"bottle-dockerfile-.+", "TMPDIR", "a Dockerfile while it is built", ClearedBy.SYSTEM),
@@ -92,6 +95,11 @@ def arriving(workspace: Path, identity: Identity) -> tuple[Path, ...]:
     """Where register.sh has a workspace until it is whole."""
     near = f".bottle-incoming-{identity}"
     return tuple(workspace.with_name(near + ending) for ending in ("", ".part", ".probe"))
+
+
+def giving_way(workspace: Path, identity: Identity) -> Path:
+    """Where register.sh has the workspace that a bottle left behind, while another takes its place."""
+    return workspace.with_name(f".bottle-left-{identity}")
 
 
 def replaced(home: Path, identity: Identity) -> Path:

@@ -62,6 +62,11 @@ class LiveFolder:
         return (self.tarball, *(update.tarball for update in self.updates))
 
     @property
+    def index(self) -> Index:
+        """What was there when it was looked at last."""
+        return self._index
+
+    @property
     def members(self) -> Mapping[str, int]:
         """All that all of that makes up, as `FolderUpdate.members`."""
         return self.updates[-1].members if self.updates else self.tarball.members

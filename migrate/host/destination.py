@@ -153,7 +153,12 @@ class Destination:
     def register(self, nonce: str, workspace: str | None) -> None:
         """Put everything into place; when this returns, the far host owns the bottle."""
         script = commands.Register(identity=self.identity, nonce=Nonce(nonce), workspace=Workspace(workspace or ""))
-        require_done(self.shell, self._run(script), "putting the bottle into place")
+        reply = require_done(self.shell, self._run(script), "putting the bottle into place")
+        for line in reply.out.decode("utf-8", "replace").split("\n"):
+            if line.startswith("kept="):
+                kept = printable(line.removeprefix("kept="), 300)
+                said = f"somebody wrote in {workspace} on {self.shell.name} while it gave way to what came"
+                self.progress.note(f"{said}: it is kept there, in {kept}")
 
     def resume(self) -> ResumedThere:
         """Have the far bottle start what has arrived. Raises RemoteError."""

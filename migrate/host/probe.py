@@ -39,10 +39,11 @@ def probe(remote: Shell, identity: Identity, workspace: str) -> HostFacts:
 
 def parse_probe(text: str) -> HostFacts:
     """Read what the probe printed. Raises ValueError, KeyError or TypeError for what it cannot have printed."""
-    lines = [(key, value) for key, _, value in (line.partition("=") for line in text.splitlines())]
-    ran_since = tuple(value for key, value in lines if key == "ran_since")
-    if not all(map(_CONTAINER.fullmatch, ran_since)):
-        raise ValueError("`ran_since` is no container's name")
+    # Not `splitlines`: a name may hold what that takes for the end of a line.
+    lines = [(key, value) for key, _, value in (line.partition("=") for line in text.split("\n"))]
+    ran_since, used = (tuple(value for key, value in lines if key == wanted) for wanted in ("ran_since", "used"))
+    if not all(map(_CONTAINER.fullmatch, (*ran_since, *used))):
+        raise ValueError("`ran_since` or `used` is no container's name")
     values = dict(lines)  # what comes later is truer: `ours` after `full`
     info: Mapping[str, Any] = json.loads(values["info"]) if values.get("info") else {}
     home = values["bottle_home"]
@@ -73,6 +74,10 @@ def parse_probe(text: str) -> HostFacts:
         ran_since=ran_since,
         root=values.get("root") == "yes",
         podman=values.get("podman") == "yes",
+        left=_path(values.get("left", "")),
+        differing=int(values.get("differing", 0)),
+        differs=tuple(printable(value, 200) for key, value in lines if key == "differs"),
+        used=used,
     )
 
 
@@ -84,6 +89,11 @@ def require_done(remote: Shell, reply: Reply, doing: str) -> Reply:
             next_step="the same command again goes on where this one stopped",
         )
     return reply
+
+
+def _path(text: str) -> str | None:
+    """A path that can be named as it is; None for any other."""
+    return text if text.startswith("/") and text.isprintable() and "\ufffd" not in text else None
 
 
 def _text(reply: Reply) -> str:

@@ -15,6 +15,7 @@ from bottle.plan.history import is_frozen_in
 from bottle.store.state import BottleState
 from migrate.contents.git import Git
 from migrate.contents.index import edited_since, look
+from migrate.contents.left import listing
 from migrate.contents.live_folder import LiveFolder
 from migrate.contents.packing import own_folder
 from migrate.contents.repository import edited_in_repository
@@ -41,6 +42,7 @@ def hand_over(
     keep = transfer.options.keep
     if not keep:
         _require_rested(transfer, commit)
+        transfer.state.note_workspace_left(_left(transfer, live, account))
     transfer.note(MigrationPhase.STAGING if keep else MigrationPhase.HANDING_OFF, commit.number, account)
     with transfer.context.progress.phase(f"handing over to {transfer.remote.name}"):
         try:
@@ -53,6 +55,13 @@ def hand_over(
     edited = _edited_at_last(transfer, live) if live is not None else ()
     let_go(transfer.context, transfer.state, transfer.remote.name, commit.number, edited)
     return replace(account, edited=edited)
+
+
+def _left(transfer: Transfer, live: LiveFolder | None, account: MoveAccount) -> bytes | None:
+    """What the workspace is as it leaves; None where what is there is more than what travels, or something else."""
+    if live is None or account.carried or own_folder(transfer.context.home.path, live.folder):
+        return None
+    return listing(live.folder, live.index)
 
 
 def _edited_at_last(transfer: Transfer, live: LiveFolder) -> tuple[str, ...]:

@@ -82,7 +82,8 @@ class MovePlan:
     `workspace` is where the workspace lands, None when none travels. `present` counts the layers, from the base up,
     that the destination has and that need not travel. `along` are credentials that go along because they may, a line
     each, as far as they are there yet; `shared` as in `MoveFacts`. `left_behind` is what the workspace needs
-    of this host and will lack there. `live`: it is brought in rounds while it runs, and started there.
+    of this host and will lack there. `live`: it is brought in rounds while it runs, and started there. `replaces`: the
+    workspace takes the place of the one that the bottle left there when it moved away.
     """
 
     workspace: str | None
@@ -104,6 +105,7 @@ class MovePlan:
     shared: tuple[str, ...] = ()
     left_behind: tuple[str, ...] = ()
     live: bool = False
+    replaces: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

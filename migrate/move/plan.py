@@ -48,6 +48,7 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
         shared=facts.shared,
         left_behind=outside.left,
         live=running and facts.live,
+        replaces=workspace is not None and facts.host.workspace is WorkspacePlace.LEFT,
     )
 
 
@@ -77,11 +78,16 @@ def _is_frozen(facts: MoveFacts, container: ContainerFacts) -> bool:
 
 
 def workspace_path(metadata: Metadata, host: HostFacts, wanted: Path | None, arrives_as: Identity) -> str | None:
-    """Where the workspace is to land: where the user says, else the same path, else below the far bottle home."""
+    """Where the workspace is to land: where the user says, else where the bottle left it there when it moved away.
+
+    Else at the same path, else below the far bottle home.
+    """
     if metadata.mounted is None:
         return None
     if wanted is not None:
         return str(wanted)
+    if host.left is not None and arrives_as == metadata.identity:
+        return host.left
     if host.workspace is WorkspacePlace.DENIED:
         return f"{host.bottle_home}/workspaces/{arrives_as}"
     return str(metadata.mounted)

@@ -104,6 +104,19 @@ def _require_place(facts: MoveFacts, workspace: str) -> None:
             f"the workspace {facts.metadata.cwd} is not here, so it cannot travel",
             next_step=f"put it back, or: mkdir -p {facts.metadata.cwd}",
         )
+    if facts.host.used and place is WorkspacePlace.LEFT:
+        raise Conflict(
+            f"{facts.host.used[0]} runs on {facts.host_name} with {workspace}, which would be replaced",
+            left=UNCHANGED,
+            next_step="stop that container there, then the same command again; or with --workspace DIR",
+        )
+    if place is WorkspacePlace.FULL and facts.host.differing:
+        raise Conflict(
+            f"{facts.metadata.identity} left {workspace} on {facts.host_name} when it moved away, and it is not as it "
+            f"was then: {_differences(facts.host)}",
+            left=UNCHANGED,
+            next_step="move that folder aside there, then the same command again; or with --workspace DIR",
+        )
     if place is WorkspacePlace.FULL:
         raise Conflict(
             f"{workspace} on {facts.host_name} exists and is no empty folder; it is never overwritten",
@@ -115,6 +128,13 @@ def _require_place(facts: MoveFacts, workspace: str) -> None:
             f"{workspace} cannot be made on {facts.host_name}",
             next_step="the same command with --workspace DIR, a folder that the user there may make",
         )
+
+
+def _differences(host: HostFacts) -> str:
+    more = host.differing - len(host.differs)
+    if not host.differs:
+        return f"{host.differing} of its files and folders differ"
+    return ", ".join(host.differs) + (f", and {more} more" if more > 0 else "")
 
 
 def _require_unpackable(facts: MoveFacts) -> None:

@@ -35,6 +35,7 @@ _ADVICE = re.compile(
     r"(?: goes on where this one stopped| makes another copy, of what is here now| once the network is back"
     r"|: it stops the bottle and sends what is new)?"
     rf"(?:; or to stay on this host: {_COMMAND})?"
+    rf"|(?:move that folder aside|stop that container) there, then {_AGAIN} again; or with --workspace DIR"
     rf"|{_AGAIN} with --workspace DIR, a folder (?:there that is new or empty|that the user there may make)"
     rf"|put it into the workspace; or, to leave it behind: {_AGAIN} with --yes"
 )
@@ -114,7 +115,7 @@ def _forms(host: str = "") -> Forms:
     form = Form(read=read, later=_LATER, unfolded=_shortened)
     return Forms(
         {
-            MovePlan: replace(form, omitted=("live",)),
+            MovePlan: replace(form, later=(*_LATER, "replaces"), omitted=("live",)),
             MoveAccount: form,
             Moved: Form(read={"host": shown}, omitted=("resumed", "rounds", "downtime")),
             Part: Form(read={"name": shown}),

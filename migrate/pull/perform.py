@@ -9,7 +9,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import IO, assert_never
 
@@ -18,6 +18,7 @@ from bottle.plan.history import commit_in_force
 from bottle.ports import Engine, Progress
 from bottle.tar.chunks import CHUNK, at_most
 from bottle.tar.items import LONGEST_PATH
+from bottle.text import printable
 from migrate.host import commands
 from migrate.host.script import Effect, Input, ScriptStatus
 from migrate.model import Reply
@@ -26,9 +27,10 @@ from migrate.pull.images import ImageKeeper
 from migrate.pull.policy import Asked, PullPolicy, Terms
 from migrate.pull.receiver import Breach, Request
 from migrate.pull.registration import prepare
-from migrate.pull.site import Here, Site
+from migrate.pull.site import SHOWN, Here, Site
 
 _MOST_PIECES = 200_000
+_DIFFERS = b"differs="
 _IN_MEMORY = 1 << 20
 _LONGEST_LINE = 5 * LONGEST_PATH + 100  # of a path each byte of which is spelt with five, and a digest in front of it
 
@@ -119,6 +121,8 @@ class Performer:
 
     def _perform(self, script: Asked, stdin: IO[bytes], silence: float) -> Reply:
         match script:
+            case commands.Probe():
+                reply = self._probe(script, silence)
             case commands.Images():
                 reply = self._images.images(_lines(stdin))
             case commands.Known():
@@ -138,8 +142,7 @@ class Performer:
             case commands.Volume():
                 reply = self._folders.fill(script, silence)
             case (
-                commands.Probe()
-                | commands.Withdraw()
+                commands.Withdraw()
                 | commands.Sink()
                 | commands.Staged()
                 | commands.Piece()
@@ -153,6 +156,16 @@ class Performer:
             case _:
                 assert_never(script)
         return reply
+
+    def _probe(self, script: commands.Probe, silence: float) -> Reply:
+        """What probe.sh says; which files somebody has worked on here is for the user alone."""
+        reply = self._site.run(script, silence=silence)
+        lines = reply.out.splitlines(keepends=True)
+        for line in lines:
+            if line.startswith(_DIFFERS):
+                name = line.removeprefix(_DIFFERS).decode("utf-8", "replace").rstrip("\n")
+                self._site.progress.note(f"not as the bottle left it here: {printable(name, SHOWN)}")
+        return replace(reply, out=b"".join(line for line in lines if not line.startswith(_DIFFERS)))
 
     def _look_at(self, script: Asked, stdin: IO[bytes]) -> None:
         """Look at what a script that is run as it is would believe. Raises Breach, or VerificationFailed."""

@@ -38,7 +38,8 @@ ASKED: Mapping[str, type[Asked]] = {each.name(): each for each in get_args(Asked
 class Terms:
     """What the user agreed to, and what was found here.
 
-    `workspace` is where the workspace must land, None where the far host may name a harmless place. `keep`: what
+    `workspace` is where the workspace must land, None where the far host may name a harmless place, or the one where
+    the bottle `left` it here when it moved away. `keep`: what
     arrives is a copy, under an identity of the same agent that the far host chooses. `looking`: only a plan is wanted.
     `consent`: links of the workspace may lead to what is here.
     """
@@ -54,6 +55,7 @@ class Terms:
     store: Store
     docker_root: str
     consent: bool
+    left: str | None = None
 
 
 @dataclass(slots=True)
@@ -115,9 +117,8 @@ class PullPolicy:
         if terms.workspace is not None:
             allowed = path == str(terms.workspace)
         else:
-            allowed = path == str(terms.bottle_home / "workspaces" / str(self.identity)) or is_harmless(
-                path, terms.home
-            )
+            ours = (str(terms.bottle_home / "workspaces" / str(self.identity)), terms.left)
+            allowed = path in ours or is_harmless(path, terms.home)
         if not allowed or len(self.workspaces) >= _MOST_WORKSPACES:
             raise Breach(
                 f"the workspace is to land at {path[:200]!r} here, and nobody agreed to that",

@@ -278,6 +278,7 @@ class _Session:
             store=facts.store,
             docker_root=facts.docker_root,
             consent=self._request.options.consent,
+            left=facts.left if not self._request.options.keep else None,
         )
 
     def _conclude(self, result: Mapping[str, Any]) -> Moved | PullPlan:

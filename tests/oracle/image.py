@@ -13,7 +13,7 @@ from tests.oracle import known
 
 FOLDER = "/usr/local/lib/oracle"
 PROGRAMS = ("agent.py", "journal.py", "known.py", "listing.py", "operations.py")
-_TOOLS = "python3 sh sleep"
+_TOOLS = "cat python3 sh sleep"
 _FILES = "/usr/lib/python3.13 /usr/lib/*/libffi.so.8* /etc/issue"
 _USER_ATTRIBUTE = "SCHILY.xattr.user.x"
 

@@ -46,6 +46,10 @@ beside() { # PATH IDENTITY: where a workspace is until it is whole, so that the 
 	printf '%s\n' "$(dirname "$1")/.bottle-incoming-$2"
 }
 
+left_beside() { # PATH IDENTITY: where the workspace that the bottle left there is while the one that comes takes its place
+	printf '%s\n' "$(dirname "$1")/.bottle-left-$2"
+}
+
 placed_by_us() { # FOLDER: was it put there by an earlier run of this move? In the staging area of the bottle.
 	[ -d "$1" ] && [ "$(cat placed 2>/dev/null)" = "$(inode "$1") $1" ]
 }
@@ -65,6 +69,32 @@ gone() { # PATH…: take it away, and the folders in it that nobody may write in
 		}
 		[ ! -e "$doomed" ] && [ ! -h "$doomed" ] || fail "$STORAGE_FAILED" "cannot take $doomed away"
 	done
+}
+
+listing() { # FOLDER: what is in it, as migrate/contents/left.py says; only GNU find can
+	(
+		cd "$1" && find . -path . -printf 'd %i %m 0 %T@ - \0' \
+			-o -type d -printf 'd %i %m 0 %T@ %C@ %P\0' -o -printf '%y %i %m %s %T@ %C@ %P\0'
+	) | tr '\n\0' '\1\n' | sort
+}
+
+can_list() { find . -maxdepth 0 -printf '' 2>/dev/null; }
+
+as_left() { # NOTE FOLDER PLACE: is FOLDER what the bottle left at PLACE when it moved away, and has nobody worked in it since?
+	[ -d "$2" ] && [ ! -h "$2" ] && [ "$(sed -n 1p "$1" 2>/dev/null)" = "$3" ] && can_list || return 1
+	flush "$2" # what was written through a mapping shows in no time before
+	{
+		printf '%s\n' "$3"
+		listing "$2"
+	} | cmp -s - "$1"
+}
+
+let_left_go() { # IDENTITY: delete the workspace that gave way to the one that came, but not what somebody wrote in it to the last
+	came_to=$(cat "$bottle_home/incoming/$1/landing" 2>/dev/null) || return 0
+	left=$(left_beside "$came_to" "$1")
+	[ -d "$left" ] || return 0
+	as_left "$bottle_home/incoming/$1/replaced/workspace-left" "$left" "$came_to" && (gone "$left") 2>/dev/null && return
+	put "$left" "$came_to.before-$1" && printf 'kept=%s\n' "$came_to.before-$1"
 }
 
 put() { # PATH PLACE: a rename; what stands at PLACE already stays as it is, and gets nothing put into it

@@ -24,11 +24,39 @@ disk() { # NAME PATH: kilobytes free there, and where the filesystem is mounted
 disk home "$bottle_home"
 [ -d "$bottle_home/incoming/$identity" ] && du -sk "$bottle_home/incoming/$identity" | awk '{ print "staged=" $1 }'
 
+state=$bottle_home/state/$identity
+left_at=
+[ ! -e "$state/moved-to.json" ] || left_at=$(sed -n 1p "$state/workspace-left" 2>/dev/null)
+[ -z "$left_at" ] || printf 'left=%s\n' "$left_at"
+differing() { # FOLDER: what is not in it as the bottle left it; folders only where nothing else is
+	listing "$1" | awk '
+		function note(line) {
+			folder = line ~ /^d/
+			sub(/^[^ ]* [^ ]* [^ ]* [^ ]* [^ ]* [^ ]* /, "", line)
+			if (folder) folders[line == "" ? "." : line]; else files[line]
+		}
+		NR == FNR { if (NR > 1) kept[$0]; next }
+		$0 in kept { delete kept[$0]; next }
+		{ note($0) }
+		END {
+			for (line in kept) note(line)
+			for (path in files) { print "differs=" path; found = 1 }
+			if (!found) for (path in folders) print "differs=" path
+		}' "$state/workspace-left" - | sort
+}
+
 if [ -n "$workspace" ]; then
 	if [ -h "$workspace" ] || { [ -e "$workspace" ] && [ ! -d "$workspace" ]; }; then
 		printf 'workspace=full\n'
 	elif [ -d "$workspace" ] && [ -n "$(ls -A "$workspace" 2>&1)" ]; then
 		printf 'workspace=full\n'
+		if [ "$left_at" = "$workspace" ] && can_list; then
+			if as_left "$state/workspace-left" "$workspace" "$workspace"; then
+				[ ! -w "$(dirname "$workspace")" ] || printf 'workspace=left\n'
+			else
+				differing "$workspace" | awk 'NR <= 10 { print } END { print "differing=" NR }'
+			fi
+		fi
 	elif [ -w "$(standing "$(dirname "$workspace")")" ]; then
 		printf 'workspace=free\n'
 	else
@@ -38,7 +66,6 @@ if [ -n "$workspace" ]; then
 	disk workspace "$workspace"
 fi
 
-state=$bottle_home/state/$identity
 if [ -e "$state/moved-to.json" ]; then
 	printf 'presence=moved\n'
 elif [ -e "$state" ]; then
@@ -63,15 +90,20 @@ ask() { # DOCKER…: what the engine says of itself, if it answers
 	printf 'info=%s\n' "$("$@" info --format '{{json .}}' 2>/dev/null)"
 	root=$("$@" info --format '{{.DockerRootDir}}' 2>/dev/null)
 }
+uses() { # DOCKER…: which containers run with the workspace that would give way
+	[ -z "$left_at" ] || [ "$left_at" != "$workspace" ] || "$@" ps --no-trunc --filter "volume=$workspace" --format 'used={{.Names}}'
+}
 left() { # DOCKER…: which containers that the bottle left here when it moved away have run since
 	[ ! -e "$state/moved-to.json" ] || left_here "$identity" "$@" | sed -n 's/^since /ran_since=/p'
 }
 if ask "$docker"; then
 	printf 'sudo=no\n'
 	left "$docker"
+	uses "$docker"
 elif ask sudo -n "$docker"; then
 	printf 'sudo=yes\n'
 	left sudo -n "$docker"
+	uses sudo -n "$docker"
 else
 	printf 'refused=%s\n' "$("$docker" version --format '{{.Server.Version}}' 2>&1 | tail -n 1)"
 	exit 0

@@ -7,11 +7,20 @@ renames_to() { # PATH: is what goes there from here renamed? Between two filesys
 	return "$linked"
 }
 
+set_aside() { # PLACE: the workspace that the bottle left there makes room, if nobody has worked in it since
+	as_left "$state/workspace-left" "$1" "$1" && put "$1" "$left" || return 1
+	as_left "$state/workspace-left" "$left" "$1" && return # and nobody comes to it by its name any more
+	put "$left" "$1"
+	return 1
+}
+
 is_here() { # the bottle is, and its workspace nothing that a move may still take back
+	let_left_go "$identity"
 	rm -f "$incoming/placed" "$incoming/landing"
 	exit 0
 }
 
+identity=$1
 incoming=$bottle_home/incoming/$1
 state=$bottle_home/state/$1
 arrived=$bottle_home/arrived/$1
@@ -26,6 +35,8 @@ fi
 if [ -n "$3" ]; then
 	printf '%s' "$3" >landing || fail "$STORAGE_FAILED" "cannot write to $incoming" # where prune finds what is beside it
 	near=$(beside "$3" "$1")
+	left=$(left_beside "$3" "$1")
+	[ ! -d "$left" ] || put "$left" "$3" # of a run that was cut; where something is there, it is what that had placed
 	mkdir -p "$(dirname "$3")" || fail "$STORAGE_FAILED" "cannot make $(dirname "$3")"
 	if [ -d "workspace-$2" ]; then
 		gone "$near"
@@ -42,7 +53,7 @@ if [ -n "$3" ]; then
 		if placed_by_us "$3" && untouched "$3"; then
 			gone "$3"
 		elif [ -e "$3" ] || [ -h "$3" ]; then
-			rmdir "$3" 2>/dev/null || fail "$WORKSPACE_IN_THE_WAY" "$3 is here already and is not empty, or somebody has worked there since"
+			rmdir "$3" 2>/dev/null || set_aside "$3" || fail "$WORKSPACE_IN_THE_WAY" "$3 is here already and is not empty, or somebody has worked there since"
 		fi
 		printf '%s %s\n' "$(inode "$near")" "$3" >placed || fail "$STORAGE_FAILED" "cannot write to $incoming"
 		put "$near" "$3" || fail "$STORAGE_FAILED" "cannot put the workspace at $3"

@@ -6,6 +6,7 @@ state=$bottle_home/state/$1
 mv "$incoming/state-$2" "$incoming/withdrawn-$2" 2>/dev/null
 # In this order: what is in the state folder is in the other file before the folder is deleted.
 if grep -qsxF "$2" "$state/arrived" "$bottle_home/arrived/$1"; then
+	let_left_go "$1" >/dev/null
 	rm -f "$incoming/placed" "$incoming/landing"
 	printf 'arrived\n'
 	exit 0
@@ -13,6 +14,7 @@ fi
 printf 'withdrawn\n'
 # The answer stands, whatever can be taken away: the next run, or prune, takes what is left.
 (gone "$incoming/withdrawn-"*)
+[ ! -d "$incoming/replaced" ] || put "$incoming/replaced" "$state" # which had made room for what does not come
 cd "$incoming" 2>/dev/null || exit 0
 landing=$(cat landing 2>/dev/null) || exit 0
 # A bottle that is here for another reason works where that names.
@@ -23,4 +25,6 @@ if placed_by_us "$landing" && untouched "$landing"; then
 	(gone "$near") && put "$landing" "$near"
 fi
 (gone "$near" "$near.part")
+left=$(left_beside "$landing" "$1")
+[ ! -d "$left" ] || put "$left" "$landing" || put "$left" "$landing.before-$1"
 exit 0

@@ -474,7 +474,9 @@ def test_a_move_that_is_cut_while_it_replaces_a_tombstone_forgets_no_other(rig: 
     script(programs, "mv", f'{shutil.which("mv")} "$@"; [ "$2" != replaced ] || kill -9 $PPID')
     assert rig.register("n1").status != 0
     assert not rig.far_state.exists()
+    (programs / "mv").unlink()
     assert rig.withdraw("n1") == b"withdrawn"
+    assert (rig.far_state / "moved-to.json").read_text() == "{}"
     assert rig.withdraw("n0") == b"arrived"
     rig.stage("n2")
     rig.destination.register("n2", None)
