@@ -39,8 +39,7 @@ def probe(remote: Shell, identity: Identity, workspace: str) -> HostFacts:
 
 def parse_probe(text: str) -> HostFacts:
     """Read what the probe printed. Raises ValueError, KeyError or TypeError for what it cannot have printed."""
-    # Not `splitlines`: a name may hold what that takes for the end of a line.
-    lines = [(key, value) for key, _, value in (line.partition("=") for line in text.split("\n"))]
+    lines = [(key, value) for key, _, value in (line.partition("=") for line in text.split("\n"))]  # names hold "\r"
     ran_since, used = (tuple(value for key, value in lines if key == wanted) for wanted in ("ran_since", "used"))
     if not all(map(_CONTAINER.fullmatch, (*ran_since, *used))):
         raise ValueError("`ran_since` or `used` is no container's name")

@@ -876,6 +876,63 @@ MUTANTS: tuple[Mutant, ...] = (
         ("what is withdrawn may still arrive", 'mv "$incoming/state-$2" "$incoming/withdrawn-$2" 2>/dev/null\n', ""),
         ("what somebody did in a placed workspace goes", '&& untouched "$landing"; then', "; then"),
     ),
+    # --- the workspace that was left behind gives way ---
+    *_in(
+        "migrate/host/scripts/register.sh",
+        "migrate/host/test_way_back",
+        (
+            "what was written while it was moved aside goes",
+            'as_left "$state/workspace-left" "$left" "$1" && return #',
+            "return #",
+        ),
+    ),
+    *_in(
+        "migrate/host/scripts/withdraw.sh",
+        "migrate/host/test_way_back migrate/host/test_destination",
+        (
+            "what gave way to what does not come is not put back",
+            '[ ! -d "$left" ] || put "$left" "$landing" ||',
+            '[ ! -d "$left" ] ||',
+        ),
+        (
+            "the state that gave way is not put back",
+            '[ ! -d "$incoming/replaced" ] || put "$incoming/replaced" "$state" #',
+            "#",
+        ),
+    ),
+    *_in(
+        "migrate/host/scripts/common.sh",
+        "migrate/host/test_way_back",
+        (
+            "what is written to the last goes",
+            '"$left" "$came_to" && (gone "$left")',
+            '"$left" "$came_to"; (gone "$left")',
+        ),
+        ("the last change of an inode does not count", "%T@ %C@ %P\\0' -o -printf", "%T@ 0 %P\\0' -o -printf"),
+    ),
+    *_in(
+        "migrate/move/handoff.py",
+        "migrate/move/test_left",
+        (
+            "a worktree may give way to a repository",
+            "if live is None or account.carried or own",
+            "if live is None or own",
+        ),
+    ),
+    *_in(
+        "migrate/contents/left.py",
+        "migrate/move/test_left",
+        (
+            "a folder with another filesystem in it may give way",
+            "or len({entry.device for entry in index.entries.values()}) > 1:",
+            "or not index:",
+        ),
+    ),
+    *_in(
+        "migrate/pull/perform.py",
+        "migrate/pull/test_perform",
+        ("the names of a user's files are told", "if not line.startswith(_DIFFERS))", "if line)"),
+    ),
     # --- bundles ---
     *_in(
         "migrate/bundle/file.py",

@@ -82,7 +82,6 @@ can_list() { find . -maxdepth 0 -printf '' 2>/dev/null; }
 
 as_left() { # NOTE FOLDER PLACE: is FOLDER what the bottle left at PLACE when it moved away, and has nobody worked in it since?
 	[ -d "$2" ] && [ ! -h "$2" ] && [ "$(sed -n 1p "$1" 2>/dev/null)" = "$3" ] && can_list || return 1
-	flush "$2" # what was written through a mapping shows in no time before
 	{
 		printf '%s\n' "$3"
 		listing "$2"

@@ -36,7 +36,6 @@ if [ -n "$3" ]; then
 	printf '%s' "$3" >landing || fail "$STORAGE_FAILED" "cannot write to $incoming" # where prune finds what is beside it
 	near=$(beside "$3" "$1")
 	left=$(left_beside "$3" "$1")
-	[ ! -d "$left" ] || put "$left" "$3" # of a run that was cut; where something is there, it is what that had placed
 	mkdir -p "$(dirname "$3")" || fail "$STORAGE_FAILED" "cannot make $(dirname "$3")"
 	if [ -d "workspace-$2" ]; then
 		gone "$near"

@@ -407,6 +407,28 @@ def test_a_state_that_was_about_to_be_replaced_is_put_back(world: World) -> None
     assert moved.only_here == ("commit 1",)
 
 
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_workspace_that_made_room_for_what_did_not_come_is_put_back(
+    world: World, tmp_path: Path, taken: bool
+) -> None:
+    staging, place = world.home.path / "incoming" / str(STRANGER), tmp_path / "project"
+    staging.mkdir(parents=True)
+    (staging / "landing").write_text(str(place))
+    aside = place.with_name(f".bottle-left-{STRANGER}")
+    aside.mkdir()
+    (aside / "work").write_text("mine")
+    if taken:
+        place.mkdir()
+    world.engine.clock.now = datetime.now(UTC) + timedelta(days=3)
+    (garbage,) = planned(world).values()
+    assert f"the workspace that made room at {place} is put back" in garbage.why
+    prune(world.context, plan_for(world.context), consent=True)
+    goal = place.with_name(f"project.before-{STRANGER}") if taken else place
+    assert (goal / "work").read_text() == "mine"
+    assert not aside.exists()
+    assert not staging.exists()
+
+
 def given_up(world: World) -> BottleState:
     """What a move that was given up brought: staging, an image, a volume; the state folder that it would have made."""
     world.engine.clock.now = datetime.now(UTC) + timedelta(days=3)

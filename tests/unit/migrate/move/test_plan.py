@@ -292,7 +292,27 @@ def test_a_workspace_is_never_put_over_another() -> None:
     assert planned(None, host={"workspace": WorkspacePlace.FULL}, workspace_here=False).workspace is None
 
 
+def test_what_the_bottle_left_there_gives_way_if_nobody_has_touched_it_nor_runs_with_it() -> None:
+    left = {"workspace": WorkspacePlace.LEFT, "left": "/work/it"}
+    assert planned(host=left).replaces
+    assert not planned(host={"workspace": WorkspacePlace.FREE}).replaces
+    with pytest.raises(Conflict, match="other runs on far with /work/it, which would be replaced") as caught:
+        planned(host={**left, "used": ("other",)})
+    assert caught.value.next_step.startswith("stop that container there")
+    touched = {**left, "workspace": WorkspacePlace.FULL, "differs": ("a", "b"), "differing": 5}
+    with pytest.raises(Conflict, match=r"it is not as it was then: a, b, and 3 more$") as caught:
+        planned(host=touched)
+    assert caught.value.next_step.startswith("move that folder aside there")
+    with pytest.raises(Conflict, match="then: 5 of its files and folders differ"):  # of a pull
+        planned(host={**touched, "differs": ()})
+
+
 def test_where_the_workspace_lands() -> None:
+    left = replace(HOST, left="/home/me/it", workspace=WorkspacePlace.DENIED)
+    assert workspace_path(METADATA, left, None, IDENTITY) == "/home/me/it"
+    assert workspace_path(METADATA, left, Path("/else"), IDENTITY) == "/else"
+    copy = Identity.parse("demo-zzzzz")
+    assert workspace_path(METADATA, left, None, copy) == "/root/.bottle/workspaces/demo-zzzzz"
     denied = replace(HOST, workspace=WorkspacePlace.DENIED)
     assert workspace_path(METADATA, HOST, None, IDENTITY) == "/work/it"
     assert workspace_path(METADATA, denied, None, IDENTITY) == "/root/.bottle/workspaces/demo-abc12"

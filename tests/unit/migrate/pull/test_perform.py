@@ -44,6 +44,8 @@ from migrate.admission.arrived_update import Instructions
 from migrate.admission.image_archive import read_image
 from migrate.admission.image_config import composed
 from migrate.contents.archive import Tarball, pack_folder
+from migrate.contents.index import look
+from migrate.contents.left import listing
 from migrate.host.payload import Payload
 from migrate.host.script import Effect
 from migrate.image.load_archive import Layer, compose
@@ -1028,3 +1030,19 @@ def test_secrets_of_the_environment_do_not_reach_scripts(tmp_path: Path) -> None
     (tmp_path / "home").mkdir()
     here = Here(tmp_path / "home", {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "SECRET": "hush"})
     assert b"hush" not in here.run(RemoteCommand(script="env")).out
+
+
+def test_which_files_somebody_has_worked_on_here_is_not_told(meet: Callable[..., Any], tmp_path: Path) -> None:
+    place = tmp_path / "project"
+    place.mkdir()
+    with meet(workspace=place) as owner:
+        world = owner.world
+        world.state.mkdir(parents=True)
+        (world.state / "moved-to.json").write_text("{}")
+        BottleState(IDENTITY, world.state).note_workspace_left(listing(place, look(place)))
+        (place / "mine").write_text("secret")
+        reply = owner.run("probe", NAME, str(place))
+        assert b"workspace=full\n" in reply.out
+        assert b"differing=1\n" in reply.out
+        assert b"mine" not in reply.out
+        assert world.progress.notes == ["not as the bottle left it here: mine"]

@@ -45,7 +45,12 @@ HONEST = {
 
 
 def policy(
-    *, keep: bool = False, looking: bool = False, workspace: Path | None = None, known: bool = True
+    *,
+    keep: bool = False,
+    looking: bool = False,
+    workspace: Path | None = None,
+    known: bool = True,
+    left: str | None = None,
 ) -> PullPolicy:
     terms = Terms(
         identity=Identity.parse(IDENTITY),
@@ -59,6 +64,7 @@ def policy(
         store=Store.CLASSIC,
         docker_root="/var/lib/docker",
         consent=False,
+        left=left,
     )
     made = PullPolicy(terms)
     if known:
@@ -250,3 +256,12 @@ def test_a_link_counts_as_where_it_leads(tmp_path: Path) -> None:
     assert not is_harmless(str(tmp_path / "link" / "new"), tmp_path)
     (tmp_path / "hidden").symlink_to(tmp_path / ".ssh")
     assert not is_harmless(str(tmp_path / "hidden" / "new"), tmp_path)
+
+
+def test_a_bottle_may_come_back_to_where_it_had_left_and_to_no_other_such_place() -> None:
+    policy(left="/root/.project").check(ask("register", IDENTITY, NONCE, "/root/.project"))
+    for other in ("/root/.other", "/root/.project/inner"):
+        with pytest.raises(Breach, match="nobody agreed to that"):
+            policy(left="/root/.project").check(ask("register", IDENTITY, NONCE, other))
+    with pytest.raises(Breach, match="nobody agreed to that"):
+        policy(left="/root/.project", workspace=Path("/work")).check(ask("register", IDENTITY, NONCE, "/root/.project"))
