@@ -140,6 +140,23 @@ def reconcile(delta: Delta, packed: Mapping[str, int], index: Index) -> Delta:
     )
 
 
+def difference(differing: Collection[str], there: Mapping[str, int], index: Index) -> Delta:
+    """What makes of another tree what `index` says, where the paths `differing` are not in both as they are here.
+
+    `there` has the kinds, as `stat.S_IFMT` gives them, of those that are in the other one.
+    """
+    now = {path: entry for path, entry in index.entries.items() if entry.has_content}
+    stale = {path for path, kind in there.items() if path not in now or now[path].kind != kind}
+    lacking = now.keys() & differing
+    around = {_parent(path) for path in stale | lacking if path != "."} & {path for path in now if now[path].is_folder}
+    changed = lacking | _other_names(lacking, now) | around
+    return Delta(
+        changed=tuple(sorted(changed, key=_parts)),
+        removed=tuple(_topmost(stale)),
+        closed=tuple(sorted(around)),  # with which rights they are there, nobody asks
+    )
+
+
 def edited_since(index: Index, moment: int) -> tuple[str, ...]:
     """What may have been changed after `moment`, in nanoseconds; of folders only those where something may be gone."""
     found = {

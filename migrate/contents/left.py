@@ -13,7 +13,7 @@ from pathlib import Path
 
 from migrate.contents.index import Index, IndexEntry
 
-_KINDS = {
+KINDS = {
     stat.S_IFREG: b"f",
     stat.S_IFDIR: b"d",
     stat.S_IFLNK: b"l",
@@ -36,16 +36,17 @@ def listing(folder: Path, index: Index) -> bytes | None:
 def _line(path: str, entry: IndexEntry) -> bytes:
     top = path == "."
     facts = (
-        _KINDS[entry.kind],
+        KINDS[entry.kind],
         b"%d" % entry.inode,
         b"%o" % stat.S_IMODE(entry.mode),
         b"%d" % entry.size,
-        _seconds(entry.mtime),
-        b"-" if top else _seconds(entry.ctime),
+        seconds(entry.mtime),
+        b"-" if top else seconds(entry.ctime),
         b"" if top else os.fsencode(path).replace(b"\n", b"\1"),
     )
     return b" ".join(facts)
 
 
-def _seconds(nanoseconds: int) -> bytes:
+def seconds(nanoseconds: int) -> bytes:
+    """A time as GNU find's `%T@` has it."""
     return b"%d.%09d0" % divmod(nanoseconds, 10**9)

@@ -40,21 +40,31 @@ class LiveFolder:
     `pack` packs all of it, or only some paths of it: what vanishes meanwhile is not in the tarball, what changes while
     it is read is in there somehow, and so is what was there for that moment only. None of it escapes the next `look`,
     which raises OSError, and the comparison of that with what was packed. `wholes` are folders of which nobody wants to
-    know more than that something in them was edited.
+    know more than that something in them was edited. `basis`, where there is one, knows what is there already: what
+    differs is all that is packed first, as the update `first`.
     """
 
     folder: Path
     pack: Callable[[frozenset[str] | None], Tarball]
     look: Callable[[], Index]
     wholes: frozenset[str] = frozenset()
+    basis: Callable[[Index], Delta | None] | None = None
     tarball: Tarball = field(init=False)
+    first: FolderUpdate | None = field(init=False, default=None)
     updates: list[FolderUpdate] = field(init=False, default_factory=list)
     _index: Index = field(init=False)
 
     def __post_init__(self) -> None:
         """Raises PreflightRefused where it cannot be read."""
         self._index = self._look()
-        self.tarball = self.pack(None)
+        delta = self.basis(self._index) if self.basis is not None else None
+        if delta is None:
+            self.tarball = self.pack(None)
+            return
+        entries, changed = self._index.entries, frozenset(delta.changed)
+        self.tarball = self.pack(changed.union(path for path in entries if not entries[path].has_content))  # to name it
+        kept = {path: entry.kind for path, entry in entries.items() if entry.has_content and path not in changed}
+        self.first = FolderUpdate(delta=delta, tarball=self.tarball, members={**kept, **self.tarball.members})
 
     @property
     def tarballs(self) -> tuple[Tarball, ...]:
@@ -69,7 +79,8 @@ class LiveFolder:
     @property
     def members(self) -> Mapping[str, int]:
         """All that all of that makes up, as `FolderUpdate.members`."""
-        return self.updates[-1].members if self.updates else self.tarball.members
+        last = self.updates[-1] if self.updates else self.first
+        return last.members if last is not None else self.tarball.members
 
     def update(self) -> FolderUpdate | None:
         """Pack what changed since it was looked at last, or was not as it was packed then; None where nothing is.

@@ -2,7 +2,7 @@
 
 import posixpath
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -22,8 +22,9 @@ from bottle.store.state import (
     BottleState,
 )
 from migrate.contents.archive import Tarball, pack_folder, pack_stream
+from migrate.contents.basis import Basis
 from migrate.contents.git import Git
-from migrate.contents.index import look
+from migrate.contents.index import Delta, Index, look
 from migrate.contents.live_folder import LiveFolder, few_paths
 from migrate.contents.outside import OutsideNeeds, require_consent, volumes_of, weigh
 from migrate.contents.repository import Repositories
@@ -83,11 +84,12 @@ def pack_workspace(
     workspace: str | None,
     left_behind: Collection[str],
     consent: bool,
+    basis: Callable[[Path], Basis] | None = None,
 ) -> Followed:
     """Pack a bottle's workspace, which will be at `workspace` there; nothing where that is None.
 
     `left_behind` is what it needs of this host and cannot have there, as far as that was planned: more of it raises
-    NeedsConsent without `consent`.
+    NeedsConsent without `consent`. `basis` is what the other host has of it.
     """
     here = state.metadata()
     if workspace is None or here.cwd is None:
@@ -100,7 +102,8 @@ def pack_workspace(
             require_consent(new, state.identity, left="nothing was sent; this host still owns the bottle")
         own = own_folder(context.home.path, here.cwd)
         made = Repositories(outside.carried, here.cwd, repositories_of(context, state.identity), git, own)
-        return Followed(folder=live_folder(here.cwd, spool, made, own), outside=outside)
+        begins = basis(here.cwd).differences if basis is not None and not outside.carried and not own else None
+        return Followed(folder=live_folder(here.cwd, spool, made, own, basis=begins), outside=outside)
 
 
 def pack_beside(
@@ -170,6 +173,7 @@ def live_folder(
     spool: DirectorySpool,
     repositories: Repositories | None = None,
     leave_out: frozenset[str] = frozenset(),
+    basis: Callable[[Index], Delta | None] | None = None,
 ) -> LiveFolder:
     """A folder that is packed into a spool, and may be worked in; `repositories` travel in place of `.git` files."""
     exchanged = repositories.exchanged if repositories is not None else {}
@@ -178,7 +182,7 @@ def live_folder(
         return pack_folder(folder, spool, leave_out=leave_out, wanted=wanted, live=True, exchanged=exchanged)
 
     looking = repositories.look if repositories is not None else partial(look, folder, leave_out)
-    return LiveFolder(folder, packed, look=looking, wholes=frozenset(exchanged))
+    return LiveFolder(folder, packed, look=looking, wholes=frozenset(exchanged), basis=basis)
 
 
 def repositories_of(context: Context, identity: Identity) -> Path:

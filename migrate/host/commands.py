@@ -32,6 +32,9 @@ MOST_NAMED = 100_000  # layers that a host is asked about at once
 _BLOBS = Input(most=1 << 20, line=re.compile(r"[0-9a-f]{64}\n"))
 _ID = re.compile(r"sha256:[0-9a-f]{64}\n")
 _SUM = re.compile(r"[0-9a-f]{64}  \./[^\n\\]+\n")
+_CONTENTS = re.compile(
+    r"(?:[0-9a-f]{64}  \./|[a-z] [0-7]+ [0-9]+ [0-9]+ -?[0-9]+\.[0-9]{10} (?:[0-9]+|-) (?:[0-9]+|-) )[^\n]*\n"
+)
 _UPDATE = re.compile(r"[+-](?:[A-Za-z0-9/._-]|\\0[0-3][0-7]{2})+\n")
 
 
@@ -155,6 +158,17 @@ class Extract(PlainScript):
     codec: Codec
     kind: FolderKind
     nonce: Nonce
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seed(PlainScript):
+    """On standard input what a workspace is to be: begin it with a copy of what was left, and say what differs."""
+
+    stdin = Input(most=256 << 20, line=_CONTENTS)
+    exits = frozenset({ScriptStatus.STORAGE_FAILED, ScriptStatus.WORKSPACE_IN_THE_WAY, ScriptStatus.NOT_AS_SENT})
+    identity: Identity
+    nonce: Nonce
+    workspace: Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

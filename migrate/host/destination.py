@@ -104,6 +104,20 @@ class Destination:
             self._done(f"unpacking the {kind}", extract)
             self._verify(kind, FolderKind(kind).folder(nonce), counts, tarball.sums)
 
+    def seed(self, nonce: str, workspace: str, wanted: bytes) -> bytes | None:
+        """Have a workspace there begin as a copy of the one that the bottle left; the lines in which it differs.
+
+        `wanted` is what it is to be (`migrate.contents.basis`). None where that cannot be: somebody has just worked
+        there, all differs, or a tool is missing.
+        """
+        script = commands.Seed(identity=self.identity, nonce=Nonce(nonce), workspace=Workspace(workspace))
+        with self.progress.phase(f"comparing the workspace with what it left on {self.shell.name}"):
+            reply = self._run(script, wanted)
+        if reply.status == ScriptStatus.DONE:
+            return reply.out
+        self.progress.note(f"the workspace travels whole: {printable(reply.err.strip(), 300)}")
+        return None
+
     def update(self, update: FolderUpdate, kind: str, nonce: str) -> None:
         """Bring what was unpacked up to date by a staged tarball, and check it: what is new by its content."""
         tarball, folder = update.tarball, StagedWorkspace(FolderKind(kind).folder(nonce))

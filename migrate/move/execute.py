@@ -131,7 +131,7 @@ def _run(transfer: Transfer, *, was_stopped: bool) -> _Done:
 def _deliver(transfer: Transfer, there: Destination, decided: MovePlan, seen: Observed) -> Delivered:
     """Have all of a bottle there that is held still for it."""
     with _still(transfer, decided) as commit:
-        packed = pack_files(transfer, decided, commit, pack_at_first(transfer, decided))
+        packed = pack_files(transfer, decided, commit, pack_at_first(transfer, there, decided))
         if transfer.options.keep:
             follow_workspace(transfer, decided, packed)
     transfer.note(MigrationPhase.STAGING, commit.number)

@@ -1,9 +1,12 @@
 """Bring what lies beside the image to another host, and go after what somebody does in the workspace meanwhile."""
 
 from collections.abc import Callable, Collection
+from functools import partial
+from pathlib import Path
 
 from bottle.files import tree
 from bottle.model import CommitRecord
+from migrate.contents.basis import Basis
 from migrate.contents.live_folder import FolderUpdate, LiveFolder, keep_up
 from migrate.contents.packing import (
     Followed,
@@ -31,8 +34,12 @@ def drop_what_is_stale(transfer: Transfer, plan: MovePlan, seen: Observed) -> No
             tree.discard(folder)
 
 
-def pack_at_first(transfer: Transfer, plan: MovePlan) -> Followed:
-    """Pack the workspace, of which more may change."""
+def pack_at_first(transfer: Transfer, there: Destination, plan: MovePlan) -> Followed:
+    """Pack the workspace, of which more may change; where one was left there, what differs from that."""
+
+    def basis(folder: Path) -> Basis:
+        return Basis(folder, owners=there.host.root, compare=partial(there.seed, transfer.nonce, plan.workspace or ""))
+
     with transfer.writing_here():
         return pack_workspace(
             transfer.context,
@@ -41,6 +48,7 @@ def pack_at_first(transfer: Transfer, plan: MovePlan) -> Followed:
             workspace=plan.workspace,
             left_behind=plan.left_behind,
             consent=transfer.options.consent,
+            basis=basis if plan.replaces else None,
         )
 
 
@@ -68,8 +76,9 @@ def beside(packed: Packed) -> tuple[Payload, ...]:
 
 def stage_workspace(transfer: Transfer, there: Destination, folder: LiveFolder) -> None:
     """Unpack and check a workspace that was sent, with all that changed in it since; it is not put into place."""
-    there.unpack(folder.tarball, _WORKSPACE, transfer.nonce)
-    for update in folder.updates:
+    if folder.first is None:
+        there.unpack(folder.tarball, _WORKSPACE, transfer.nonce)
+    for update in (*((folder.first,) if folder.first is not None else ()), *folder.updates):
         stage_update(transfer, there, update)
 
 

@@ -56,7 +56,7 @@ class LiveMove:
         self._images = seen.images
         self._facts = seen.facts
         self._volumes = LiveVolumes(transfer, there, plan)
-        self._followed = pack_at_first(transfer, plan)
+        self._followed = pack_at_first(transfer, there, plan)
         self._brought: Brought | None = None
         self._staged: list[Payload] = []
         self._along: dict[str, None] = {}

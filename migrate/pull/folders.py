@@ -3,11 +3,13 @@
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from bottle.errors import NeedsConsent, VerificationFailed
 from bottle.files import tree
+from bottle.tar.chunks import CHUNK
 from bottle.tar.items import ItemReader, item_header, write_tar
 from bottle.tar.rules import Rules, admitted
 from bottle.text import printable
@@ -28,7 +30,7 @@ from migrate.admission.tar_rules import volume_rules
 from migrate.contents.live_folder import few_paths
 from migrate.contents.outside import few
 from migrate.host.arguments import Digest, FolderKind
-from migrate.host.commands import Extract, Update, Verify, Volume
+from migrate.host.commands import Extract, Seed, Update, Verify, Volume
 from migrate.host.script import ScriptStatus
 from migrate.model import Codec, Reply
 from migrate.pull.receiver import Breach
@@ -55,7 +57,19 @@ class StagedFolders:
         """The state that came for the move called `nonce`, if it was looked at."""
         return self._approved.get(nonce)
 
-    def extract(self, script: Extract) -> Reply:
+    def perform(self, script: Extract | Seed | Update | Volume, stdin: IO[bytes], silence: float) -> Reply:
+        """What a script does that fills a folder or a volume. Raises Breach, VerificationFailed or NeedsConsent."""
+        match script:
+            case Extract():
+                return self._extract(script)
+            case Seed():
+                return self._seed(script, stdin, silence)
+            case Update():
+                return self._update(script, stdin)
+            case Volume():
+                return self._fill(script, silence)
+
+    def _extract(self, script: Extract) -> Reply:
         """What extract.sh does, but for a tar that may be anything."""
         staging, kind = self._site.staging, script.kind
         folder = staging / kind.folder(script.nonce)
@@ -80,7 +94,17 @@ class StagedFolders:
             self._approved[script.nonce] = self._approve(folder)
         return Reply(status=ScriptStatus.DONE)
 
-    def update(self, script: Update, stdin: IO[bytes]) -> Reply:
+    def _seed(self, script: Seed, stdin: IO[bytes], silence: float) -> Reply:
+        """Run seed.sh. What it begins with is this host's own, as it was when it travelled to where it comes from."""
+        folder = self._site.staging / FolderKind.WORKSPACE.folder(script.nonce)
+        self._files.pop(folder.name, None)
+        reply = self._site.run(script, iter(partial(stdin.read, CHUNK), b""), silence=silence)
+        if reply.status == ScriptStatus.DONE:
+            self._files[folder.name] = frozenset(node.path for node in tree.walk(folder) if node.is_file)
+            self._require_inside(folder)
+        return reply
+
+    def _update(self, script: Update, stdin: IO[bytes]) -> Reply:
         """What update.sh does, but for a tar and a list that may be anything."""
         name, staging, owners = script.folder, self._site.staging, os.geteuid() == 0
         if not self.holds(name):
@@ -101,7 +125,7 @@ class StagedFolders:
         self._files[name] = without(self._files[name], instructions.removed) | came.files
         return Reply(status=ScriptStatus.DONE)
 
-    def fill(self, script: Volume, silence: float) -> Reply:
+    def _fill(self, script: Volume, silence: float) -> Reply:
         """Run volume.sh on a tar of our own making, of what may be in the one that came."""
         site, folder = self._site, self._site.blobs / _COMPOSED
         plain = within(self._tar(script.blob, script.codec), min(site.room(), site.docker_room()))

@@ -135,12 +135,8 @@ class Performer:
                 reply = self._images.tag(script, silence)
             case commands.Unload():
                 reply = self._images.unload(script, silence)
-            case commands.Extract():
-                reply = self._folders.extract(script)
-            case commands.Update():
-                reply = self._folders.update(script, stdin)
-            case commands.Volume():
-                reply = self._folders.fill(script, silence)
+            case commands.Extract() | commands.Seed() | commands.Update() | commands.Volume():
+                reply = self._folders.perform(script, stdin, silence)
             case (
                 commands.Withdraw()
                 | commands.Sink()

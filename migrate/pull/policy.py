@@ -29,7 +29,8 @@ _LOOKED_INTO = frozenset({"go", "perl5", "public_html", "R", "texmf", "Library"}
 Asked = (
     commands.Probe | commands.Withdraw | commands.Images | commands.Known | commands.Sink | commands.Staged
     | commands.Piece | commands.Check | commands.Load | commands.Tag | commands.Inspect | commands.Unload
-    | commands.Extract | commands.Update | commands.Verify | commands.Volume | commands.Register | commands.Clear
+    | commands.Extract | commands.Seed | commands.Update | commands.Verify | commands.Volume | commands.Register
+    | commands.Clear
 )  # fmt: skip
 ASKED: Mapping[str, type[Asked]] = {each.name(): each for each in get_args(Asked)}
 

@@ -40,6 +40,7 @@ HONEST = {
     ),
     "tag": ("no", "/usr/bin/docker", f"sha256:{HEX}", f"bottle-committed-{IDENTITY}:3"),
     "register": (IDENTITY, NONCE, "/home/me/work"),
+    "seed": (IDENTITY, NONCE, "/home/me/work"),
     "clear": (IDENTITY,),
 }
 
