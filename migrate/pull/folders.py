@@ -96,6 +96,10 @@ class StagedFolders:
 
     def _seed(self, script: Seed, stdin: IO[bytes], silence: float) -> Reply:
         """Run seed.sh. What it begins with is this host's own, as it was when it travelled to where it comes from."""
+        if script.workspace != self._site.terms.left:
+            raise Breach(
+                f"the far host would begin with {script.workspace[:SHOWN]!r}, which the bottle never left here"
+            )
         folder = self._site.staging / FolderKind.WORKSPACE.folder(script.nonce)
         self._files.pop(folder.name, None)
         reply = self._site.run(script, iter(partial(stdin.read, CHUNK), b""), silence=silence)

@@ -19,11 +19,12 @@ contents() { # what is in this folder; `- -` for owners where the user here cann
 mkdir -p "$bottle_home/incoming/$1"
 alone "$1"
 cd "$bottle_home/incoming/$1" || fail "$STORAGE_FAILED" "cannot write to $bottle_home/incoming"
-note=$bottle_home/state/$1/workspace-left
 gone ./workspace-*
-as_left "$note" "$3" "$3" || fail "$WORKSPACE_IN_THE_WAY" "somebody has worked in $3"
 cp -a "$3" "./workspace-$2" || fail "$STORAGE_FAILED" "cannot copy $3"
-as_left "$note" "$3" "$3" || fail "$WORKSPACE_IN_THE_WAY" "somebody has worked in $3"
+as_left "$bottle_home/state/$1/workspace-left" "$3" "$3" || {
+	gone ./workspace-*
+	fail "$WORKSPACE_IN_THE_WAY" "somebody has worked in $3"
+}
 trap 'rm -f ".wanted.$$" ".differing.$$"' EXIT
 cat >".wanted.$$" || fail "$STORAGE_FAILED" "cannot write to $bottle_home/incoming/$1"
 (cd "./workspace-$2" && contents) | awk '

@@ -180,6 +180,14 @@ def test_what_differs_travels_and_no_more(seeding: Seeding, change: Callable[[Pa
     seeding.require_same()
 
 
+def test_what_is_of_another_kind_goes_first(seeding: Seeding) -> None:
+    _turn_into_a_folder(seeding.here)
+    _turn_into_a_file(seeding.here)
+    first = seeding.bring().first
+    assert first is not None
+    assert first.delta.removed == ("mod", "two words")
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_whatever_is_done_here_is_there(seeding: Seeding, seed: int) -> None:
     dice = random.Random(seed)
@@ -238,6 +246,8 @@ def test_what_somebody_does_meanwhile_travels_afterwards(seeding: Seeding, monke
 
 def test_where_it_cannot_begin_so_it_travels_whole(seeding: Seeding) -> None:
     (seeding.rig.goal / "theirs").write_text("x")
+    assert seeding.there.seed(NONCE, str(seeding.rig.goal), b"") is None
+    assert not (seeding.rig.incoming / f"workspace-{NONCE}").exists()
     assert seeding.bring().first is None
     assert any("somebody has worked in" in note for note in seeding.progress.notes)
     seeding.require_same()

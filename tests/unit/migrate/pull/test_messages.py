@@ -111,15 +111,6 @@ def test_what_is_said_in_words_is_told_from_here() -> None:
     assert line.name == "mend it here"
 
 
-def test_no_host_that_is_pulled_from_says_that_older_images_came() -> None:
-    said = report_to_json(replace(written.MOVED, account=replace(written.MOVED.account, history=(1,))))
-    assert "history" not in said["account"]
-    document = {**said, "account": {**said["account"], "history": [1]}}
-    assert report_from_json(document, Moved, "far").account.history == ()
-    plan = {**report_to_json(written.PLAN), "history": [1]}
-    assert report_from_json(plan, MovePlan, "far").history == ()
-
-
 def test_of_many_lines_as_many_are_sent_as_are_read() -> None:
     lines = tuple(f"socket {number}" for number in range(502))
     said = report_to_json(replace(written.MOVED, account=replace(written.MOVED.account, skipped=lines)))["account"]

@@ -539,6 +539,7 @@ LIVING = {
         *("bottle-fill-0123456789ab", "1", "0", "a" * 64),
     ),
     "register": (NAME, NONCE, ""),
+    "seed": (NAME, NONCE, ""),
 }
 
 
@@ -1046,3 +1047,10 @@ def test_which_files_somebody_has_worked_on_here_is_not_told(meet: Callable[...,
         assert b"differing=1\n" in reply.out
         assert b"mine" not in reply.out
         assert world.progress.notes == ["not as the bottle left it here: mine"]
+
+
+def test_only_what_the_bottle_left_here_is_begun_with(meet: Callable[..., Any], tmp_path: Path) -> None:
+    place = tmp_path / "project"
+    place.mkdir()
+    with meet(workspace=place, sees=Breach) as owner:
+        owner.run("seed", NAME, NONCE, str(place))
