@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -141,6 +142,23 @@ def test_there_too(desk: Desk, there: DockerHost, away: str) -> None:
     assert "it is not as it was then: ." in desk.refused(4, "migrate", *words)  # which nobody can set back
     assert owners(desk, away, there) == (True, False)
     assert files_there(there, desk.workspace)["old"] == "at the desk\n"
+
+
+@pytest.mark.parametrize("again", ["migrate", "resume"])
+def test_cut_while_it_is_handed_over_one_of_both_is_there(desk: Desk, there: DockerHost, away: str, again: str) -> None:
+    words = (away, desk.target(there))
+    desk.ok("migrate", *words, "--from", "--yes")
+    (desk.workspace / "new").write_text("at the desk\n")
+    code, _ = desk.strike("after:migration.json:3", "migrate", *words)
+    assert code == -signal.SIGKILL
+    if again == "resume":  # which asks who owns it
+        desk.ok("resume", away, "-d")
+        assert owners(desk, away, there) == (True, False)
+        assert "new" not in files_there(there, desk.workspace)
+        assert desk.ok("migrate", *words, "--plan")["plan"]["replaces"]
+    desk.ok("migrate", *words)
+    assert owners(desk, away, there) == (False, True)
+    assert files_there(there, desk.workspace)["new"] == "at the desk\n"
 
 
 def test_a_container_that_runs_with_what_it_left_is_in_the_way(
