@@ -76,13 +76,28 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """About how long a move would take, in whole seconds as `bottle.words.coarse` has them.
+
+    `standstill_seconds` are those in which its agent would work nowhere, None where it does not run.
+    `line_bytes_per_second` and `round_trip_seconds`, those of a command there that does nothing, were measured.
+    """
+
+    seconds: int
+    standstill_seconds: int | None
+    line_bytes_per_second: int
+    round_trip_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MovePlan:
     """What will happen. `--plan` shows this very value.
 
     `workspace` is where the workspace lands, None when none travels. `present` counts the layers, from the base up,
     that the destination has and that need not travel. `along` are credentials that go along because they may, a line
     each, as far as they are there yet; `shared` as in `MoveFacts`. `left_behind` is what the workspace needs
-    of this host and will lack there. `live`: it is brought in rounds while it runs, and started there.
+    of this host and will lack there. `live`: it is brought in rounds while it runs, and started there. `estimate` is of
+    the time, None where that cannot be said.
     """
 
     workspace: str | None
@@ -104,6 +119,7 @@ class MovePlan:
     shared: tuple[str, ...] = ()
     left_behind: tuple[str, ...] = ()
     live: bool = False
+    estimate: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,7 +114,7 @@ def _forms(host: str = "") -> Forms:
     form = Form(read=read, later=_LATER, unfolded=_shortened)
     return Forms(
         {
-            MovePlan: replace(form, omitted=("live",)),
+            MovePlan: replace(form, omitted=("live", "estimate")),
             MoveAccount: form,
             Moved: Form(read={"host": shown}, omitted=("resumed", "rounds", "downtime")),
             Part: Form(read={"name": shown}),
