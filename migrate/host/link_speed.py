@@ -55,8 +55,8 @@ def look_at_link(remote: Shell, *, clock: Callable[[], float] = time.monotonic) 
 
     One that is long and wide is found slower than it is: TCP takes some round trips to come to speed.
     """
-    began, round_trip = clock(), _taken(remote, b"", clock)
-    beyond = rate = 0.0
+    began, beyond, rate = clock(), 0.0, 0.0
+    round_trip = min(_taken(remote, b"", clock) for _ in range(2))  # who is busy for a moment is not far away
     for sample in _SAMPLES:
         # What took little more than round trips says nothing of how long more would take: as long again, perhaps.
         expected = sample / rate if beyond > _BEGINNING * round_trip else beyond
