@@ -41,6 +41,28 @@ def seconds(amount: float) -> str:
     return f"{amount:.1f} s"
 
 
+def coarse(amount: float) -> int:
+    """A time in seconds that nobody knows better than by a tenth or so: at least 1, and the longer, the rounder."""
+    for below, step in ((10, 1), (60, 5), (120, 10), (1200, 60), (7200, 300)):
+        if amount < below:
+            return max(round(amount / step) * step, 1)
+    return round(amount / 3600) * 3600
+
+
+def about(amount: float) -> str:
+    """Such a time in words: `about 35 s`, `about 3 min`."""
+    whole = coarse(amount)
+    for unit, length, most in (("s", 1, 120), ("min", 60, 7200)):
+        if whole < most:
+            return f"about {whole // length} {unit}"
+    return f"about {whole // 3600} h"
+
+
+def rate(amount: float) -> str:
+    """Bytes a second, such as 11 MB/s or 1.2 MB/s."""
+    return f"{size(round(amount)).replace('.0 ', ' ')}/s"
+
+
 def elapsed(moment: datetime | None, now: datetime | None = None) -> str:
     """The time from `moment` to `now`, in the largest whole unit."""
     if moment is None:

@@ -50,7 +50,9 @@ def duration(text: str) -> float:
 @click.argument(
     "names", metavar="[IDENTITY] [USER@]HOST[:PORT]", nargs=-1, required=True, shell_complete=identity_then_host
 )
-@click.option("--plan", "--dry-run", "plan", is_flag=True, help="Print what would travel, and change nothing.")
+@click.option(
+    "--plan", "--dry-run", "plan", is_flag=True, help="Print what would travel, and how long it takes; change nothing."
+)
 @click.option("--keep", is_flag=True, help="Copy it, under a fresh identity, and let it go on here.")
 @click.option("--live", is_flag=True, help="Bring it there while its agent works, which stops for the last round only.")
 @click.option("--rounds", type=click.IntRange(1, 100), metavar="N", help="With --live: no more than N while it works.")

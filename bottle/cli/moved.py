@@ -12,8 +12,8 @@ from bottle.model import MigrationPhase
 from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.store.state import BottleState
-from bottle.words import counted, seconds, size
-from migrate import Moved, MovePlan, Target
+from bottle.words import about, counted, rate, seconds, size
+from migrate import Estimate, Moved, MovePlan, Target
 
 
 def plan_document(plan: MovePlan, sides: Sides) -> dict[str, object]:
@@ -34,6 +34,7 @@ def plan_document(plan: MovePlan, sides: Sides) -> dict[str, object]:
         f"missing_{sides.destination}": missing(plan.missing_there, sides),
         "needed": {"docker": plan.needed_docker, "home": plan.needed_home},
         "free": {"docker": plan.free_docker, "home": plan.free_home},
+        **document_of(plan, "estimate"),
     }
 
 
@@ -50,6 +51,7 @@ def plan_lines(plan: MovePlan, sides: Sides) -> list[str]:
     if plan.workspace is not None:
         instead = ", in place of the one that it left there, which is as it was" if plan.replaces else ""
         rows.append(("workspace lands", f"{plan.workspace}, {sides.destination}{instead}"))
+    rows += [("takes", _in_words(plan.estimate))] if plan.estimate is not None else []
     disk = f"disk {sides.destination}"
     rows += [
         (disk, f"{size(plan.needed_docker)} needed for Docker, {size(plan.free_docker)} free"),
@@ -61,6 +63,13 @@ def plan_lines(plan: MovePlan, sides: Sides) -> list[str]:
     rows += [(f"stays {sides.source}", item) for item in staying(plan.stays, sides)]
     rows += [(f"missing {sides.destination}", item) for item in missing(plan.missing_there, sides)]
     return plan_rows(rows)
+
+
+def _in_words(estimate: Estimate) -> str:
+    """About how long it would take."""
+    still = estimate.standstill_seconds
+    of_which = f", of which the agent stands still for {about(still)}" if still is not None else ""
+    return f"{about(estimate.seconds)} in all{of_which} (the line brings {rate(estimate.line_bytes_per_second)})"
 
 
 def plan_rows(rows: Iterable[tuple[str, str]]) -> list[str]:

@@ -134,7 +134,7 @@ class _Export:
         context, image = self._context, self._context.engine.image(container.image)
         require_possible(context, self._state, self._plan.workspace, commits=self._plan.commit is None)
         if image is not None:
-            self._require_clean(look_ahead(context, self._state.metadata(), container, image, self._search))
+            self._require_clean(look_ahead(context, self._state.metadata(), container, image, self._search).finds)
 
     def run(self) -> Exported:
         self._drop_what_is_stale()

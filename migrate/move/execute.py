@@ -17,10 +17,12 @@ from bottle.store.state import BottleState
 from migrate.contents.outside import require_consent
 from migrate.contents.packing import outgoing
 from migrate.host.destination import Destination
+from migrate.host.link_speed import look_at_link
 from migrate.host.payload import total
 from migrate.host.probe import probe
 from migrate.model import Presence
 from migrate.move.earlier import arrived_before, copied, name_there, was_stopped_by, went_on_since
+from migrate.move.estimate import Sample, estimate, work_of
 from migrate.move.facts import Observed, observe
 from migrate.move.files import (
     beside,
@@ -35,9 +37,9 @@ from migrate.move.files import (
 from migrate.move.handoff import hand_over
 from migrate.move.image import bring_image
 from migrate.move.live import LiveMove
-from migrate.move.model import Delivered, Moved, MovePlan
+from migrate.move.model import Delivered, Estimate, Moved, MovePlan
 from migrate.move.plan import plan_move
-from migrate.move.rehearsal import LEFT, look_ahead, rehearse, require_possible
+from migrate.move.rehearsal import LEFT, Looked, look_ahead, rehearse, require_possible
 from migrate.move.transfer import Transfer
 from migrate.ports import Remote
 from migrate.secrets.policy import require_clean, send_along
@@ -62,7 +64,8 @@ def plan(context: Context, state: BottleState, remote: Remote, options: MoveOpti
         seen = observe(replace(transfer, arrives_as=Identity.fresh(state.identity.agent)))
     decided = _decide(transfer, seen)
     rehearse(context, seen.facts.metadata, seen.facts.survey.carriable)
-    return replace(decided, along=_look_ahead(transfer, seen))
+    along, looked = _look_ahead(transfer, seen)
+    return replace(decided, along=along, estimate=_estimated(transfer, seen, decided, looked))
 
 
 def move(
@@ -196,14 +199,31 @@ def _require_ready(transfer: Transfer, seen: Observed) -> MovePlan:
     return decided
 
 
-def _look_ahead(transfer: Transfer, seen: Observed) -> tuple[str, ...]:
+def _look_ahead(transfer: Transfer, seen: Observed) -> tuple[tuple[str, ...], Looked]:
     """Refuse, while the agent works, credentials that would be refused when it is stopped; those that may go along."""
     facts = seen.facts
-    finds = look_ahead(
+    looked = look_ahead(
         transfer.context, facts.metadata, facts.container, seen.image, transfer.search, present=facts.present
     )
     subject, next_step = str(transfer.identity), send_along(facts.metadata)
-    return require_clean(finds, transfer.allowed, subject=subject, left=LEFT, next_step=next_step)
+    return require_clean(looked.finds, transfer.allowed, subject=subject, left=LEFT, next_step=next_step), looked
+
+
+def _estimated(transfer: Transfer, seen: Observed, decided: MovePlan, looked: Looked) -> Estimate | None:
+    """About how long it would take, where that can be said; for who pulls, nothing is measured."""
+    remote, progress, work = transfer.remote, transfer.context.progress, work_of(seen.facts, decided)
+    if transfer.options.pulled_by is not None:
+        return None
+    if work is None:
+        progress.note("how long it would take is not known: how large its volumes are cannot be seen from here")
+        return None
+    try:
+        with progress.phase(f"measuring the line to {remote.name}"):
+            link = look_at_link(remote)
+    except RemoteError as exc:
+        progress.note(f"how long it would take is not known: {exc.what}")
+        return None
+    return estimate(work, Sample.of(looked.written, looked.seconds), link.limited(transfer.options.rate))
 
 
 def _still(transfer: Transfer, decided: MovePlan) -> AbstractContextManager[CommitRecord]:

@@ -1,7 +1,7 @@
 """Gather all that decides a move, here and there; nothing is changed on either side."""
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,7 +104,7 @@ def _facts(transfer: Transfer, container: ContainerFacts | None, image: ImageFac
         committed_layers=committed.diff_ids if committed is not None else None,
         architecture=image.architecture,
         layers=image.diff_ids,
-        image_size=image.size - _size_there(context, metadata, commits, image, present),
+        image_size=image.size - _size_there(context, image, present, _known_names(metadata, commits, there.images)),
         written=context.engine.writable_size(container.id) if container else 0,
         workspace_here=mounted is not None and mounted.is_dir(),
         workspace=tree.measure(mounted) if mounted else tree.Extent(),
@@ -127,11 +127,15 @@ def _facts(transfer: Transfer, container: ContainerFacts | None, image: ImageFac
     )
 
 
-def _size_there(
-    context: Context, metadata: Metadata, commits: Iterable[CommitRecord], image: ImageFacts, present: frozenset[str]
-) -> int:
+def _known_names(metadata: Metadata, commits: Iterable[CommitRecord], there: ImagesThere) -> Iterator[str]:
+    """What the images are called here that the bottle may be built on: its own, and those that the destination has."""
+    yield metadata.image
+    yield from (commit.tag for commit in commits if not commit.expired)
+    yield from there.chains
+
+
+def _size_there(context: Context, image: ImageFacts, present: frozenset[str], refs: Iterable[str]) -> int:
     """How much of an image need not travel: the size of the largest one that it is built on and the destination has."""
-    refs = (metadata.image, *(commit.tag for commit in commits if not commit.expired))
     known = [each for ref in refs if ref and (each := context.engine.image(ref)) is not None]
     return max(
         (

@@ -76,6 +76,20 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """About how long a move would take, in whole seconds as `bottle.words.coarse` has them.
+
+    `standstill_seconds` are those in which its agent would work nowhere, None where it does not run.
+    `line_bytes_per_second` and `round_trip_seconds`, those of a command there that does nothing, were measured.
+    """
+
+    seconds: int
+    standstill_seconds: int | None
+    line_bytes_per_second: int
+    round_trip_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MovePlan:
     """What will happen. `--plan` shows this very value.
 
@@ -83,7 +97,8 @@ class MovePlan:
     that the destination has and that need not travel. `along` are credentials that go along because they may, a line
     each, as far as they are there yet; `shared` as in `MoveFacts`. `left_behind` is what the workspace needs
     of this host and will lack there. `live`: it is brought in rounds while it runs, and started there. `replaces`: the
-    workspace takes the place of the one that the bottle left there when it moved away.
+    workspace takes the place of the one that the bottle left there when it moved away. `estimate` is of the time, None
+    where that cannot be said.
     """
 
     workspace: str | None
@@ -106,6 +121,7 @@ class MovePlan:
     left_behind: tuple[str, ...] = ()
     live: bool = False
     replaces: bool = False
+    estimate: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,10 @@
 import os
 import secrets
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from bottle.errors import EngineError, NotFound, PreflightRefused, VerificationFailed
@@ -29,6 +31,15 @@ from migrate.secrets.search import Search, Subject
 LEFT = "nothing was changed; the bottle goes on as it was"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """The credentials that were found; what the container has written, where that was read, and in how many seconds."""
+
+    finds: tuple[Find, ...]
+    written: Blob | None
+    seconds: float
+
+
 def require_possible(
     context: Context, state: BottleState, workspace: Path | None, *, commits: bool, owner_reads: bool = False
 ) -> None:
@@ -50,7 +61,7 @@ def look_ahead(
     search: Search,
     *,
     present: frozenset[str] = frozenset(),
-) -> tuple[Find, ...]:
+) -> Looked:
     """The credentials in a bottle so far: in its own layers of `image`, in the config, and in what its container wrote.
 
     The config will have the agent's own environment, too, once the container is committed.
@@ -60,8 +71,9 @@ def look_ahead(
     """
     own = [diff_id for diff_id in own_layers(metadata, image) if diff_id not in present]
     with _scratch(context, metadata) as folder:
-        spool = DirectorySpool(folder, Codec.ZSTD, level=1)
+        spool, began = DirectorySpool(folder, Codec.ZSTD, level=1), time.monotonic()
         written = _written(context, container, spool) if container is not None else None
+        seconds = time.monotonic() - began
         subject = Subject(
             image=image.id,
             own=own,
@@ -69,7 +81,7 @@ def look_ahead(
             above=(written,) if written is not None else (),
             env=metadata.agent.env,
         )
-        return search.through(subject)
+        return Looked(finds=search.through(subject), written=written, seconds=seconds)
 
 
 def _written(context: Context, container: ContainerFacts, spool: DirectorySpool) -> Blob | None:

@@ -115,7 +115,7 @@ def _forms(host: str = "") -> Forms:
     form = Form(read=read, later=_LATER, unfolded=_shortened)
     return Forms(
         {
-            MovePlan: replace(form, later=(*_LATER, "replaces"), omitted=("live",)),
+            MovePlan: replace(form, later=(*_LATER, "replaces"), omitted=("live", "estimate")),
             MoveAccount: form,
             Moved: Form(read={"host": shown}, omitted=("resumed", "rounds", "downtime")),
             Part: Form(read={"name": shown}),

@@ -19,6 +19,7 @@ import pytest
 from tests.hosts import DockerHost
 from tests.integration import migration, trees
 from tests.integration.migration import Desk, ended, far_can_resume, forgotten, heard, leftovers
+from tests.integration.proxy import proxy
 from tests.support import library
 from tests.support.git import repository, view, worktree
 from tests.support.trees import make_deep, snapshot as snapshot_of
@@ -148,6 +149,26 @@ def test_no_more_travels_than_the_plan_says(desk: Desk, host: DockerHost) -> Non
         planned = desk.ok("migrate", identity, desk.target(host), "--plan")["plan"]["travels"]
         moved = desk.ok("migrate", identity, desk.target(host))
         assert 10 << 20 < moved["staged_bytes"] <= sum(part["at_most_on_the_wire"] for part in planned)
+
+
+def test_a_plan_says_about_how_long_a_move_over_a_slow_line_takes(desk: Desk, there: DockerHost) -> None:
+    """The line takes some 15 s of it, so that it makes little difference how busy this machine is."""
+    identity = desk.start("plain")
+    desk.grow(identity, 4 << 20)
+    all_of_it = "find /root /tmp /var/tmp | sort; docker ps -aq; docker image ls -aq; docker volume ls -q"
+    with proxy(there.address, there.port) as link, forgotten(there, identity):
+        words = ("migrate", identity, desk.knows_as("link", there, link.port))
+        before = there.exec(["sh", "-c", all_of_it]).text
+        quick = desk.ok(*words, "--plan")["plan"]["estimate"]
+        link.expect(rate=300_000)
+        slow = desk.ok(*words, "--plan")["plan"]["estimate"]
+        assert there.exec(["sh", "-c", all_of_it]).text == before
+        assert slow["line_bytes_per_second"] < quick["line_bytes_per_second"]
+        assert quick["seconds"] < slow["seconds"]
+        assert slow["standstill_seconds"] <= slow["seconds"]
+        began = time.monotonic()
+        desk.ok(*words)
+        assert slow["seconds"] / 4 <= time.monotonic() - began <= slow["seconds"] * 4
 
 
 @contextmanager

@@ -687,6 +687,33 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     *_in(
+        "migrate/move/estimate.py",
+        "migrate/move/test_estimate",
+        ("what is there already is sent again", "max(wire - work.staged, 0.0)", "max(wire, 0.0)"),
+        ("a live move stands still as any other", "    if work.live:\n", "    if work.live and not work.stops:\n"),
+        ("a copy stands still all the while", "moving if work.stops else", "moving if work.running else"),
+        ("nothing is known of how it is compressed", "* sample.ratio +", "* _COMPRESSED +"),
+    ),
+    *_in(
+        "migrate/move/execute.py",
+        "migrate/move/test_estimate",
+        (
+            "a line that breaks while it is measured ends a plan",
+            '    except RemoteError as exc:\n        progress.note(f"how long',
+            '    except ZeroDivisionError as exc:\n        progress.note(f"how long',
+        ),
+    ),
+    *_in(
+        "migrate/host/link_speed.py",
+        "migrate/host/test_link_speed",
+        ("a look keeps a slow line busy", "            break\n", "            pass\n"),
+    ),
+    *_in(
+        "migrate/move/facts.py",
+        "migrate/move/test_move",
+        ("what an image is built on is counted where it is there", "    yield from there.chains\n", ""),
+    ),
+    *_in(
         "migrate/move/rounds.py",
         "migrate/move/test_live",
         ("rounds that bring nothing go on", " or rounds[-1].staged < _SMALL", ""),

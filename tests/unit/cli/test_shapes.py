@@ -23,7 +23,7 @@ from bottle.cli.movewords import FETCHING, SENDING
 from bottle.model import Missing, MissingKind, MoveAccount, StayKind, Stays
 from bottle.naming import Identity
 from migrate.model import Codec
-from migrate.move.model import Moved, MovePlan, Part, Round
+from migrate.move.model import Estimate, Moved, MovePlan, Part, Round
 from tests.unit.cli.conftest import Cli
 
 GOLDEN = Path(__file__).parent / "golden" / "shapes.json"
@@ -52,6 +52,7 @@ PLAN = MovePlan(
     along=("/root/.netrc: logins",),
     shared=("bottle other-abcde runs in the workspace /work too",),
     left_behind=("a link",),
+    estimate=Estimate(seconds=40, standstill_seconds=35, line_bytes_per_second=11_000_000, round_trip_seconds=0.02),
 )
 MOVED = Moved(
     identity=Identity.parse("demo-abcde"),

@@ -262,6 +262,17 @@ def test_a_plan_does_not_count_what_is_there(rig: Rig) -> None:
     assert planned_bytes(rig.plan()) == pytest.approx(whole - base.size, abs=base.size // 50)
 
 
+def test_a_plan_does_not_count_what_the_image_is_built_on_and_is_there(rig: Rig) -> None:
+    base = rig.world.engine.image(BASE)
+    assert base is not None
+    rig.world.work(rig.bottle, "/tool", os.urandom(1 << 20))
+    rig.world.engine.tag(commit(rig.world.context, rig.bottle).commit.tag, "agent:1")
+    rig.bottle = rig.world.start(replace(AGENT, image="agent:1"))
+    whole = planned_bytes(rig.plan())
+    rig.hold(base)
+    assert planned_bytes(rig.plan()) == pytest.approx(whole - base.size, abs=base.size // 50)
+
+
 # --- what an earlier run left, and what a plan says of it -------------------------------------------------------------
 
 
