@@ -45,9 +45,18 @@ def pack_at_first(transfer: Transfer, plan: MovePlan) -> Followed:
 
 
 def pack_files(
-    transfer: Transfer, plan: MovePlan, commit: CommitRecord, followed: Followed, apart: Collection[str] = ()
+    transfer: Transfer,
+    plan: MovePlan,
+    commit: CommitRecord,
+    followed: Followed,
+    *,
+    apart: Collection[str] = (),
+    history: Collection[int] = (),
 ) -> Packed:
-    """Pack what else there is, while the bottle is still, but for the volumes that are `apart`."""
+    """Pack what else there is, while the bottle is still, but for the volumes that are `apart`.
+
+    `history` are the numbers of the older commits whose images go along.
+    """
     with transfer.writing_here():
         return pack_beside(
             transfer.context,
@@ -58,6 +67,7 @@ def pack_files(
             workspace=plan.workspace,
             followed=followed,
             apart=apart,
+            history=history,
         )
 
 

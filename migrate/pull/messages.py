@@ -40,8 +40,9 @@ _ADVICE = re.compile(
 )
 
 _LINES = ("skipped", "along", "dropped", "edited", "carried", "left_behind")
-_LATER = ("along", "shared", "dropped", "edited", "carried", "left_behind")
-_FACTS = ("parts", "stays", "missing_there")
+_NUMBERS = ("history", "history_stays")
+_LATER = ("along", "shared", "dropped", "edited", "carried", "left_behind", *_NUMBERS)
+_FACTS = ("parts", "stays", "missing_there", *_NUMBERS)
 
 Json = Mapping[str, Any]
 T = TypeVar("T")

@@ -63,19 +63,21 @@ class Classic:
 
     chains: set[tuple[str, ...]] = field(default_factory=set)
     tags: list[str] = field(default_factory=list)
+    configs: list[bytes] = field(default_factory=list)  # of each of them
     read: list[str] = field(default_factory=list)  # the layers that came in an archive
 
     def load(self, archive: Path) -> None:
         with tarfile.open(archive) as tar:
             files = {each.name: content.read() for each in tar if (content := tar.extractfile(each)) is not None}
-        (manifest,) = json.loads(files["manifest.json"])
-        layers = json.loads(files[manifest["Config"]])["rootfs"]["diff_ids"]
-        for depth, (diff_id, path) in enumerate(zip(layers, manifest["Layers"], strict=True), 1):
-            if tuple(layers[:depth]) not in self.chains:
-                assert path in files, f"{manifest['RepoTags']}: no such file: {path}"
-                self.read.append(diff_id)
-                self.chains.add(tuple(layers[:depth]))
-        self.tags += manifest["RepoTags"]
+        for manifest in json.loads(files["manifest.json"]):
+            layers = json.loads(files[manifest["Config"]])["rootfs"]["diff_ids"]
+            for depth, (diff_id, path) in enumerate(zip(layers, manifest["Layers"], strict=True), 1):
+                if tuple(layers[:depth]) not in self.chains:
+                    assert path in files, f"{manifest['RepoTags']}: no such file: {path}"
+                    self.read.append(diff_id)
+                    self.chains.add(tuple(layers[:depth]))
+            self.tags += manifest["RepoTags"]
+            self.configs += [files[manifest["Config"]] for _ in manifest["RepoTags"]]
 
     @classmethod
     def of(cls, rig: MoveRig, *there: tuple[str, ...]) -> Classic:
@@ -152,7 +154,7 @@ def test_the_engine_there_loads_while_other_layers_are_still_read(
         rig.hold(base)
     keep_loads(rig)
     load_early(rig, monkeypatch)
-    rig.move()
+    rig.move(history=False)
     found = Classic.of(rig, *([base.diff_ids] if has_base else ()))
     layers = layers_of(rig)
     assert layers in found.chains
@@ -171,7 +173,7 @@ def test_no_more_is_loaded_early_than_what_lies_on_what_is_there(have: str, dept
 def test_little_is_loaded_at_once(rig: MoveRig) -> None:
     committed(rig, ("/one", b"1"), ("/two", b"2"))
     keep_loads(rig)
-    rig.move()
+    rig.move(history=False)
     assert Classic.of(rig).tags == [rig.bottle.identity.committed(rig.bottle.commits()[-1].number)]
 
 
@@ -180,7 +182,7 @@ def test_what_could_not_be_loaded_early_is_loaded_with_the_rest(rig: MoveRig, mo
     once = 'load*) if [ ! -e ~/failed ]; then cat >/dev/null; touch ~/failed; echo "not now" >&2; exit 1; fi; '
     keep_loads(rig, once + KEEPING.removeprefix("load*)"))
     load_early(rig, monkeypatch)
-    rig.move()
+    rig.move(history=False)
     found = Classic.of(rig)
     assert found.chains == {layers_of(rig)[:depth] for depth in range(1, len(layers_of(rig)) + 1)}
     assert len(found.tags) == 1
@@ -194,7 +196,7 @@ def test_what_was_loaded_early_and_is_gone_again_is_loaded_with_the_rest(
     gone = 'if ! grep -aq in-flight ~/came && mkdir ~/pruned; then rm ~/load-*; echo "no such layer" >&2; exit 1; fi'
     keep_loads(rig, f"load*) cat >~/came; {gone}; mv ~/came ~/load-$(ls ~ | grep -c load-).tar ;;")
     load_early(rig, monkeypatch)
-    rig.move()
+    rig.move(history=False)
     found = Classic.of(rig)
     assert layers_of(rig) in found.chains
     assert len(found.tags) == 1
