@@ -63,11 +63,11 @@ class Destination:
     uploader: Uploader
     progress: Progress
 
-    def load(self, order: Sequence[Payload]) -> None:
-        """Feed the staged and checked archive to the engine there."""
+    def load(self, order: Sequence[Payload], what: str = "the image") -> None:
+        """Feed the staged and checked archive to the engine there; `what` is in it."""
         lines = "".join(f"{payload.digest}\n" for payload in order).encode()
-        with self.progress.phase(f"loading the image on {self.shell.name}"):
-            self._done("loading the image", commands.Load(identity=self.identity), lines)
+        with self.progress.phase(f"loading {what} on {self.shell.name}"):
+            self._done(f"loading {what}", commands.Load(identity=self.identity), lines)
 
     def verify_image(self, commit: CommitRecord, tag: str, *, config: bytes | None = None) -> None:
         """Prove that the image called `tag` there is the one that was committed, and that it makes a container.

@@ -122,7 +122,7 @@ class History:
         there.uploader.send(order, f"sending to {there.shell.name}")
         self.staged = tuple(order)
         try:
-            there.load(order)
+            there.load(order, "the images of older commits")
             for each in older:
                 there.verify_image(each.commit, self._tag(each), config=each.config)
         except (RemoteError, VerificationFailed) as exc:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import tarfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,9 +16,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bottle.errors import PreflightRefused, StateDamaged, VerificationFailed
-from bottle.operations.commit import commit
 from bottle.operations.resume import resume
-from bottle.operations.stop import stop
 from bottle.plan.resume import ResumeRequest
 from bottle.ports import Progress, Silent
 from migrate.host.destination import Destination
@@ -31,61 +27,11 @@ from migrate.move.background import in_background
 from migrate.secrets.scan import Find
 from migrate.secrets.search import Search
 from migrate.tar.compression import decompress, sniff
-from tests.support.moving import MoveRig
+from tests.support.moving import KEEPING, Classic, MoveRig, committed, keep_loads
 from tests.support.world import BASE
 
 KEY = b"key = gh" + b"p_" + b"aZ3bY4cX5dW6eV7fU2gT" + b"aZ3bY4cX5dW6eV7f"
-KEEPING = "load*) cat >~/load-$(ls ~ | grep -c load-).tar ;;"
 PATIENCE = 60.0
-
-
-def committed(rig: MoveRig, *writes: tuple[str, bytes]) -> None:
-    """Have the bottle commit a layer for each of `writes`, and stand still."""
-    world, bottle = rig.world, rig.bottle
-    for path, content in writes:
-        world.work(bottle, path, content)
-        commit(world.context, bottle)
-        stop(world.context, bottle)
-        world.engine.remove_container(bottle.identity.container)
-        resume(world.context, bottle, ResumeRequest())
-    stop(world.context, bottle)
-    world.engine.remove_container(bottle.identity.container)
-
-
-def keep_loads(rig: MoveRig, script: str = KEEPING) -> None:
-    """Have the engine there keep what it is given to load."""
-    rig.program("docker", (rig.programs / "docker").read_text().replace("load*) cat >/dev/null ;;", script))
-
-
-@dataclass
-class Classic:
-    """What an engine with the classic store makes of what it is given (moby, image/tarexport/load.go)."""
-
-    chains: set[tuple[str, ...]] = field(default_factory=set)
-    tags: list[str] = field(default_factory=list)
-    configs: list[bytes] = field(default_factory=list)  # of each of them
-    read: list[str] = field(default_factory=list)  # the layers that came in an archive
-
-    def load(self, archive: Path) -> None:
-        with tarfile.open(archive) as tar:
-            files = {each.name: content.read() for each in tar if (content := tar.extractfile(each)) is not None}
-        for manifest in json.loads(files["manifest.json"]):
-            layers = json.loads(files[manifest["Config"]])["rootfs"]["diff_ids"]
-            for depth, (diff_id, path) in enumerate(zip(layers, manifest["Layers"], strict=True), 1):
-                if tuple(layers[:depth]) not in self.chains:
-                    assert path in files, f"{manifest['RepoTags']}: no such file: {path}"
-                    self.read.append(diff_id)
-                    self.chains.add(tuple(layers[:depth]))
-            self.tags += manifest["RepoTags"]
-            self.configs += [files[manifest["Config"]] for _ in manifest["RepoTags"]]
-
-    @classmethod
-    def of(cls, rig: MoveRig, *there: tuple[str, ...]) -> Classic:
-        """What became of all that was loaded, upon the images `there`."""
-        found = cls({chain[:depth] for chain in there for depth in range(1, len(chain) + 1)})
-        for archive in sorted(rig.far.glob("load-*.tar"), key=lambda path: int(path.stem.removeprefix("load-"))):
-            found.load(archive)
-        return found
 
 
 def layers_of(rig: MoveRig) -> tuple[str, ...]:
