@@ -80,11 +80,8 @@ class History:
             return
         if not older:
             return
-        with transfer.context.progress.phase(f"bringing the images of {counted(len(older), 'older commit')}"):
-            images = [
-                NamedImage(config=each.config, diff_ids=each.commit.diff_ids, tag=self._tag(each)) for each in older
-            ]
-            self._load(payloads_of(compose_upon(images, store=self._there.host.store, known=known)), older)
+        images = [NamedImage(config=each.config, diff_ids=each.commit.diff_ids, tag=self._tag(each)) for each in older]
+        self._load(payloads_of(compose_upon(images, store=self._there.host.store, known=known)), older)
         self._arrived.update(each.commit.number for each in older)
         self.along = tuple(line for each in older for line in each.along)
 
@@ -116,15 +113,16 @@ class History:
             raise VerificationFailed(f"credentials would leave this machine in it: {'; '.join(refused)}")
         return _Older(commit=commit, config=reading.config, along=tuple(map(str, finds)))
 
-    def _load(self, order: list[Payload], older: Iterable[_Older]) -> None:
+    def _load(self, order: list[Payload], older: list[_Older]) -> None:
         """Have the engine there take them, and each prove itself; what does not is forgotten there."""
-        there = self._there
+        there, progress = self._there, self._transfer.context.progress
         there.uploader.send(order, f"sending to {there.shell.name}")
         self.staged = tuple(order)
         try:
-            there.load(order, "the images of older commits")
-            for each in older:
-                there.verify_image(each.commit, self._tag(each), config=each.config)
+            with progress.phase(f"loading the images of {counted(len(older), 'older commit')} on {there.shell.name}"):
+                there.load(order, "the images of older commits")
+                for each in older:
+                    there.verify_image(each.commit, self._tag(each), config=each.config)
         except (RemoteError, VerificationFailed) as exc:
             if not isinstance(exc, ConnectionLost):
                 self._forget(older)

@@ -1194,8 +1194,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "migrate/move/test_history",
         (
             "an older image is not proved there",
-            "                there.verify_image(each.commit, self._tag(each), config=each.config)\n",
-            "                pass\n",
+            "                    there.verify_image(each.commit, self._tag(each), config=each.config)\n",
+            "                    pass\n",
         ),
         ("an older image may have another config there", "self._tag(each), config=each.config)", "self._tag(each))"),
         ("an older image that failed its proof stays there", "                self._forget(older)\n", ""),
