@@ -12,14 +12,16 @@ class MoveOptions:
 
     `live` brings it there in rounds while its agent works, of which there are `rounds` at the most where that is said;
     the last one, for which the agent stops, is not begun while it is likely to take more than `max_downtime` seconds.
-    `allow_secrets`: credentials may go along in the image, besides those in `carry`, which the manifest names, and
-    those that the bottle's agent carries. `consent`: what the workspace needs of its host and cannot be carried may
-    stay behind; in a pull also: the bottle may have what it would be given. `rate` is in bytes a second, for all `jobs`
-    together. `keys` are files to log in with. `pulled_by` tells the host that pulls it from every other one of the same
-    name, None when the move begins where the bottle is.
+    `history`: the images of older commits go along, as far as no layer is sent for them. `allow_secrets`: credentials
+    may go along in the image, besides those in `carry`, which the manifest names, and those that the bottle's agent
+    carries. `consent`: what the workspace needs of its host and cannot be carried may stay behind; in a pull also: the
+    bottle may have what it would be given. `rate` is in bytes a second, for all `jobs` together. `keys` are files to
+    log in with. `pulled_by` tells the host that pulls it from every other one of the same name, None when the move
+    begins where the bottle is.
     """
 
     keep: bool = False
+    history: bool = True
     resume: bool = False
     live: bool = False
     rounds: int | None = None
@@ -40,6 +42,7 @@ class MoveOptions:
         """
         words = ["--yes"] if self.consent else []
         words += ["--keep"] if self.keep else []
+        words += [] if self.history else ["--no-history"]
         words += ["--resume"] if self.resume else []
         words += ["--live"] if self.live else []
         words += [f"--rounds={self.rounds}"] if self.rounds is not None else []

@@ -54,6 +54,9 @@ def duration(text: str) -> float:
     "--plan", "--dry-run", "plan", is_flag=True, help="Print what would travel, and how long it takes; change nothing."
 )
 @click.option("--keep", is_flag=True, help="Copy it, under a fresh identity, and let it go on here.")
+@click.option(
+    "--no-history", "history", flag_value=False, default=True, help="Leave the images of older commits behind."
+)
 @click.option("--live", is_flag=True, help="Bring it there while its agent works, which stops for the last round only.")
 @click.option("--rounds", type=click.IntRange(1, 100), metavar="N", help="With --live: no more than N while it works.")
 @click.option(
@@ -91,6 +94,7 @@ def migrate(
     *,
     plan: bool,
     keep: bool,
+    history: bool,
     live: bool,
     rounds: int | None,
     max_downtime: float | None,
@@ -136,19 +140,9 @@ def migrate(
     outside of it and --yes was not said; 5 Docker here; 6 SSH or the far host; 7 what arrived is not what was sent;
     8 refused before its agent was stopped: no room, another architecture, credentials in the image, --max-downtime.
     """
-    options = MoveOptions(
-        keep=keep,
-        resume=resume,
-        live=live,
-        rounds=rounds,
-        max_downtime=max_downtime,
-        workspace=workspace,
-        allow_secrets=allow_secrets,
-        consent=yes,
-        jobs=jobs,
-        rate=rate,
-        keys=keys,
-    )
+    asked = MoveOptions(keep=keep, history=history, resume=resume, live=live, rounds=rounds, max_downtime=max_downtime)
+    asked = replace(asked, workspace=workspace, allow_secrets=allow_secrets, consent=yes)
+    options = replace(asked, jobs=jobs, rate=rate, keys=keys)
     _require_fitting(options, pulls=pulls)
     context, identity, goal = _meant(names, port, pulls=pulls)
     login = ssh_options(keys, accept_new_host_key=accept_new_host_key)
@@ -177,6 +171,8 @@ def _require_fitting(options: MoveOptions, *, pulls: bool) -> None:
         raise UsageError("--rounds and --max-downtime are for --live", next_step="add --live, or leave them out")
     if options.live and options.keep:
         raise UsageError("--keep stops no agent, so there is nothing to be --live about", next_step="leave one out")
+    if not options.history and pulls:
+        raise UsageError("--from never fetches the images of older commits", next_step="leave --no-history out")
     if options.live and pulls:
         raise UsageError(
             "--live moves a bottle away from where it is, and --from fetches it",

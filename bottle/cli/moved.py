@@ -11,6 +11,7 @@ from bottle.losses import worth_telling
 from bottle.model import MigrationPhase
 from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
+from bottle.plan.copies import named_commits
 from bottle.store.state import BottleState
 from bottle.words import about, counted, rate, seconds, size
 from migrate import Estimate, Moved, MovePlan, Target
@@ -28,7 +29,7 @@ def plan_document(plan: MovePlan, sides: Sides) -> dict[str, object]:
             f"present_{sides.destination}": plan.present,
             "compression": plan.layer_codec.value,
         },
-        **document_of(plan, "workspace", "replaces", "shared", "left_behind"),
+        **document_of(plan, "workspace", "replaces", "shared", "left_behind", "history", "history_stays"),
         "credentials_along": list(plan.along),
         "stays": staying(plan.stays, sides),
         f"missing_{sides.destination}": missing(plan.missing_there, sides),
@@ -48,6 +49,7 @@ def plan_lines(plan: MovePlan, sides: Sides) -> list[str]:
     for part in plan.parts:
         amount = "size not known yet" if part.most is None else f"at most {size(part.most)} on the wire"
         rows.append(("travels", f"{part.name} ({amount})"))
+    rows += [("travels", f"images of older commits: {line}, no layer more")] if (line := _older(plan.history)) else []
     if plan.workspace is not None:
         instead = ", in place of the one that it left there, which is as it was" if plan.replaces else ""
         rows.append(("workspace lands", f"{plan.workspace}, {sides.destination}{instead}"))
@@ -77,6 +79,10 @@ def plan_rows(rows: Iterable[tuple[str, str]]) -> list[str]:
     return [f"{label + ':':<16} {text}" for label, text in rows]
 
 
+def _older(numbers: tuple[int, ...]) -> str:
+    return named_commits(numbers) if numbers else ""
+
+
 def moved_document(moved: Moved, sides: Sides, other: str) -> dict[str, object]:
     """The move for programs; `other` is the other host."""
     account = moved.account
@@ -87,6 +93,7 @@ def moved_document(moved: Moved, sides: Sides, other: str) -> dict[str, object]:
         ],
         "downtime_seconds": moved.downtime,
         **document_of(account, "commit", "workspace", "skipped", "dropped", "carried", "left_behind"),
+        **document_of(account, "history", "history_stays"),
         "staged_bytes": account.staged,
         "stays": staying(account.stays, sides),
         "credentials_along": list(account.along),
@@ -114,6 +121,7 @@ def account_lines(moved: Moved, sides: Sides, other: str) -> list[str]:
     lines = [f"{moved.identity} {verb} {where} (commit {account.commit}, {size(account.staged)} staged)"]
     if account.workspace is not None:
         lines.append(f"  its workspace is at {account.workspace}")
+    lines += [f"  with images of older commits: {line}"] if (line := _older(account.history)) else []
     lines += [f"  {line}" for line in newer_lines(account.edited, account.workspace, sides)]
     lines += [f"  went along: {item}" for item in account.carried]
     lines += [f"  was left behind: {item}" for item in account.left_behind]

@@ -41,6 +41,8 @@ _MISSING = {
 
 def stays_line(item: Stays, sides: Sides = SENDING) -> str:
     """Something that does not travel."""
+    if item.kind is StayKind.COMMITS and item.name:
+        return f"the images of other commits: {item.name}; their entries in the history travel"
     return _STAYS[item.kind].format(item, there=sides.destination)
 
 

@@ -13,7 +13,7 @@ class StayKind(Enum):
 
     SECRET = "secret"  # noqa: S105  (the word)
     FOLDER = "host folder"  # mounted at the place
-    COMMITS = "images of other commits"
+    COMMITS = "images of other commits"  # by their numbers, where those are known
     COMMIT_VOLUME = "volume of other commits"  # by where it is mounted
     BUILD_FOLDER = "folder of the Dockerfile"
     NETWORK = "network"
@@ -59,7 +59,8 @@ class MoveAccount:
     credentials that went along because that was allowed. `dropped` is what Docker's commit did not keep of the bottle,
     and what the tar of the workspace does not. `carried` is what lay outside the workspace and went along, and how;
     `left_behind` is what it lacks there. `edited` is what somebody did in the workspace here in the moment of the
-    hand-over: it is newer here than there.
+    hand-over: it is newer here than there. `history` are the numbers of the other commits whose images are there too,
+    proved; `history_stays` those of which they are here, and did not go along.
     """
 
     commit: int
@@ -73,6 +74,8 @@ class MoveAccount:
     carried: tuple[str, ...] = ()
     left_behind: tuple[str, ...] = ()
     edited: tuple[str, ...] = ()
+    history: tuple[int, ...] = ()
+    history_stays: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,15 +36,15 @@ def arrived(state: BottleState) -> Arrived | None:
     if tombstone.arrived is not None:
         return tombstone.arrived
     commit = commit_in_force(state.commits(), state.committed_image())
-    return what_travels(state, commit.number if commit is not None else None)
+    return what_travels(state, (commit.number,) if commit is not None else ())
 
 
-def what_travels(state: BottleState, commit: int | None) -> Arrived:
-    """What of a bottle is on another host once it has arrived there with `commit`."""
+def what_travels(state: BottleState, commits: tuple[int, ...]) -> Arrived:
+    """What of a bottle is on another host once it has arrived there with the images of `commits`."""
     metadata = state.metadata()
     mounts = container_mounts(metadata)
     return Arrived(
-        commits=() if commit is None else (commit,),
+        commits=commits,
         volumes=tuple(mount.source for mount in mounts if mount.kind is MountKind.VOLUME),
         workspace=metadata.mounted,
     )

@@ -90,7 +90,7 @@ def only_copies(held: Holdings) -> OnlyCopies:
     arrived = tuple(each for each in held.commits if there is not None and each.number in there.commits)
     doomed = [image for image in held.images if all(map(held.identity.has_tag, image.tags))]
     standing = tuple(each for each in held.commits if not each.expired)
-    present = tuple(each for each in standing if any(_is_of(image, each) for image in held.images))
+    present = tuple(each for each in standing if any(is_image_of(image, each) for image in held.images))
     lost = {each.number: each for image in doomed for each in _lost_commits(held, image, arrived)}
     container = _working(held.container, (*arrived, *present))
     return OnlyCopies(
@@ -108,21 +108,21 @@ def only_copies(held: Holdings) -> OnlyCopies:
 
 def _lost_commits(held: Holdings, image: ImageFacts, arrived: tuple[CommitRecord, ...]) -> tuple[CommitRecord, ...]:
     """The commits that are gone with an image: none where it arrived elsewhere, or the agent's `keep` gave it up."""
-    of = tuple(each for each in held.commits if _is_of(image, each))
+    of = tuple(each for each in held.commits if is_image_of(image, each))
     of = tuple(each for each in of if each.tag in image.tags) or of
-    safe = any(_is_of(image, each) for each in arrived) or all(each.expired for each in of)
+    safe = any(is_image_of(image, each) for each in arrived) or all(each.expired for each in of)
     return () if safe else of
 
 
 def _is_strange(held: Holdings, image: ImageFacts) -> bool:
     """Whether an image may be work that no history knows: builds are none, they are made again."""
     called = any(tag.startswith(f"{held.identity.committed_repository}:") for tag in image.tags)
-    return (called or not image.tags) and not any(_is_of(image, each) for each in held.commits)
+    return (called or not image.tags) and not any(is_image_of(image, each) for each in held.commits)
 
 
 def _called(images: Collection[ImageFacts], commit: CommitRecord) -> str:
     """What `docker save` takes for a commit."""
-    found = [image for image in images if _is_of(image, commit)]
+    found = [image for image in images if is_image_of(image, commit)]
     return commit.tag if any(commit.tag in image.tags for image in found) else _name(found[0])
 
 
@@ -130,7 +130,8 @@ def _name(image: ImageFacts) -> str:
     return image.tags[0] if image.tags else image.id
 
 
-def _is_of(image: ImageFacts, commit: CommitRecord) -> bool:
+def is_image_of(image: ImageFacts, commit: CommitRecord) -> bool:
+    """Whether it is the very image of a commit, whatever it is called."""
     return (image.diff_ids, image.config_digest) == (commit.diff_ids, commit.config_digest)
 
 

@@ -1,5 +1,6 @@
 """What the commits of a bottle say: which one is in force, what a container has that none of them has."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from bottle.errors import NotFound
@@ -38,6 +39,11 @@ def find_commit(identity: Identity, commits: tuple[CommitRecord, ...], number: i
             return commit
     known = ", ".join(str(commit.number) for commit in commits) or "none"
     raise NotFound(f"{identity} has no commit {number}; it has: {known}", next_step=f"bottle history {identity}")
+
+
+def standing_below(commits: Iterable[CommitRecord], diff_ids: tuple[str, ...]) -> tuple[CommitRecord, ...]:
+    """Those of `commits` whose layers are the lowest of `diff_ids`: where all of these are, they lack only a config."""
+    return tuple(each for each in commits if each.diff_ids and each.diff_ids == diff_ids[: len(each.diff_ids)])
 
 
 def is_frozen_in(container: ContainerFacts, commits: tuple[CommitRecord, ...]) -> bool:

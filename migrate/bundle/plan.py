@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bottle.errors import NotFound, PreflightRefused
-from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, Stays
+from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, StayKind, Stays
 from bottle.plan.history import commit_in_force, is_frozen_in
 from migrate.contents.outside import Survey, weigh, what_stays
 
@@ -62,10 +62,11 @@ def plan_export(facts: ExportFacts) -> ExportPlan:
             left=UNCHANGED,
             next_step=f"put it back, or: mkdir -p {workspace}",
         )
+    images = (Stays(kind=StayKind.COMMITS),) if facts.commits else ()
     outside = weigh(facts.survey, workdir=metadata.agent.workdir, lands=None)
     return ExportPlan(
         commit=commit,
         workspace=workspace,
-        stays=what_stays(metadata, facts.commits, facts.own, outside),
+        stays=what_stays(metadata, facts.commits, facts.own, outside, images),
         left_behind=outside.left,
     )

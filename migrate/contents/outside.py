@@ -16,6 +16,7 @@ from bottle.files.paths import is_inside, is_system
 from bottle.launch import container_mounts
 from bottle.model import CommitRecord, Metadata, Mount, MountKind, StayKind, Stays
 from bottle.naming import Identity
+from bottle.plan.copies import named_commits
 from bottle.text import shortened
 
 _SHOWN = 20  # of one kind, by name; the others are counted
@@ -174,21 +175,36 @@ def volumes_of(metadata: Metadata) -> tuple[Mount, ...]:
 
 
 def what_stays(
-    metadata: Metadata, commits: tuple[CommitRecord, ...], own: Path | None, outside: OutsideNeeds
+    metadata: Metadata,
+    commits: tuple[CommitRecord, ...],
+    own: Path | None,
+    outside: OutsideNeeds,
+    images: tuple[Stays, ...],
 ) -> tuple[Stays, ...]:
-    """What does not travel. `own` is bottle's home where it lies in the workspace."""
+    """What does not travel. `own` is bottle's home where it lies in the workspace; `images` are of other commits."""
     told = (Stays(kind=StayKind.LINE, name=line) for line in outside.told)
-    return (*_staying(metadata, commits, own), *told)
+    return (*_staying(metadata, commits, own, images), *told)
 
 
-def _staying(metadata: Metadata, commits: tuple[CommitRecord, ...], own: Path | None) -> Iterator[Stays]:
+def images_that_stay(numbers: Collection[int]) -> tuple[Stays, ...]:
+    """The images of the commits with these numbers, which do not travel."""
+    return (Stays(kind=StayKind.COMMITS, name=named_commits(numbers)),) if numbers else ()
+
+
+def restated(stays: Iterable[Stays], numbers: Collection[int]) -> tuple[Stays, ...]:
+    """What was said to stay, now that it is known of which other commits the images do."""
+    return (*(each for each in stays if each.kind is not StayKind.COMMITS), *images_that_stay(numbers))
+
+
+def _staying(
+    metadata: Metadata, commits: tuple[CommitRecord, ...], own: Path | None, images: tuple[Stays, ...]
+) -> Iterator[Stays]:
     agent, mounts = metadata.agent, container_mounts(metadata)
     yield from (Stays(kind=StayKind.SECRET, name=name) for name in agent.secrets)
     for mount in mounts:
         if mount.kind is MountKind.BIND and mount.target != agent.workdir:
             yield Stays(kind=StayKind.FOLDER, name=mount.source, place=mount.target)
-    if commits:
-        yield Stays(kind=StayKind.COMMITS)
+    yield from images
     volumes = {target for commit in commits for target in commit.volumes or ()} - {mount.target for mount in mounts}
     yield from (Stays(kind=StayKind.COMMIT_VOLUME, name=target) for target in sorted(volumes))
     if agent.dockerfile is not None:

@@ -116,11 +116,13 @@ def pack_beside(
     workspace: str | None,
     followed: Followed,
     apart: Collection[str] = (),
+    history: Collection[int] = (),
 ) -> Packed:
     """Pack what else lies beside the image of `commit`, for a bottle that will be called `arrives_as`.
 
     `workspace` is where its workspace, as it was `followed`, will be there, None when none travels. The volumes called
-    as in `apart` here are brought by somebody else.
+    as in `apart` here are brought by somebody else. `history` are the numbers of the other commits that have images
+    there.
     """
     here = state.metadata()
     there = metadata_there(here, arrives_as, commit.number, workspace)
@@ -131,7 +133,7 @@ def pack_beside(
             for mounted, arriving in pairs
             if mounted.source not in apart
         }
-        instead = _documents(state, there, commit)
+        instead = _documents(state, there, commit, {commit.number, *history})
         return Packed(
             state=pack_folder(state.path, spool, leave_out=HOST_ONLY, instead=instead),
             workspace=followed.folder,
@@ -211,10 +213,13 @@ def metadata_there(metadata: Metadata, arrives_as: Identity, commit: int, worksp
     return metadata
 
 
-def _documents(state: BottleState, there: Metadata, commit: CommitRecord) -> dict[str, bytes]:
-    """The files of the state folder that must say something else there than here."""
-    tag = there.identity.committed(commit.number)
-    history = [replace(each, tag=tag) if each.number == commit.number else each for each in state.commits()]
+def _documents(state: BottleState, there: Metadata, commit: CommitRecord, imaged: Collection[int]) -> dict[str, bytes]:
+    """The files of the state folder that must say something else there than here.
+
+    The commits numbered as in `imaged` have images of that bottle's own there.
+    """
+    tag, called = there.identity.committed(commit.number), there.identity.committed
+    history = [replace(each, tag=called(each.number)) if each.number in imaged else each for each in state.commits()]
     return {
         METADATA: KEPT.dump(there),
         COMMITS: KEPT.dump(CommitHistory(commits=tuple(history))),

@@ -9,7 +9,7 @@ from typing import Any
 
 from bottle.errors import ConnectionLost, RemoteError, VerificationFailed
 from bottle.facts import image_facts, parse_time
-from bottle.model import CommitRecord, ImageFacts, Mount
+from bottle.model import CommitRecord, ImageFacts, Mount, Store
 from bottle.naming import Identity
 from bottle.ports import Progress
 from bottle.text import printable
@@ -38,6 +38,7 @@ from migrate.host.script import Script, ScriptStatus
 from migrate.host.upload import Uploader
 from migrate.model import Blob, HostFacts, Reply
 from migrate.ports import Shell
+from migrate.tar.compression import digest_of
 
 _HOUR = 3600.0
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-")
@@ -62,27 +63,30 @@ class Destination:
     uploader: Uploader
     progress: Progress
 
-    def load(self, order: Sequence[Payload]) -> None:
-        """Feed the staged and checked archive to the engine there."""
+    def load(self, order: Sequence[Payload], what: str = "the image") -> None:
+        """Feed the staged and checked archive to the engine there; `what` is in it."""
         lines = "".join(f"{payload.digest}\n" for payload in order).encode()
-        with self.progress.phase(f"loading the image on {self.shell.name}"):
-            self._done("loading the image", commands.Load(identity=self.identity), lines)
+        with self.progress.phase(f"loading {what} on {self.shell.name}"):
+            self._done(f"loading {what}", commands.Load(identity=self.identity), lines)
 
-    def verify_image(self, commit: CommitRecord, tag: str) -> None:
+    def verify_image(self, commit: CommitRecord, tag: str, *, config: bytes | None = None) -> None:
         """Prove that the image called `tag` there is the one that was committed, and that it makes a container.
 
-        Raises VerificationFailed.
+        With `config`, that it has the very same one: the classic store calls an image by that. Raises
+        VerificationFailed.
         """
         script = commands.Inspect(tag=CommitTag(tag), container=Verifier(f"bottle-verify-{secrets.token_hex(6)}"))
         with self.progress.phase(f"verifying the image on {self.shell.name}"):
             reply = self._done("looking at the image", script)
         try:
-            diff_ids, config_digest = _described(json.loads(reply.out)[0])
+            document = json.loads(reply.out)[0]
+            diff_ids, config_digest = _described(document)
+            other = config is not None and self.host.store is Store.CLASSIC and document["Id"] != digest_of(config)
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as exc:
             raise RemoteError(
                 f"{self.shell.name} describes the image in a way that makes no sense", left=_OURS
             ) from exc
-        if diff_ids != commit.diff_ids or config_digest != commit.config_digest:
+        if diff_ids != commit.diff_ids or config_digest != commit.config_digest or other:
             what = "layers" if diff_ids != commit.diff_ids else "config"
             raise VerificationFailed(
                 f"the image on {self.shell.name} is not the one that was committed: its {what} differ",

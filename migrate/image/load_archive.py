@@ -64,6 +64,25 @@ class Archive:
         return sum(part.size for part in self.parts)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedImage:
+    """An image by its documents: the `config`, its layers base first, and what it is called."""
+
+    config: bytes
+    diff_ids: tuple[str, ...]
+    tag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Described:
+    """An image, its manifest as OCI has it, and its entry in Docker's own; `named` is its tag."""
+
+    image: NamedImage
+    named: re.Match[str]
+    manifest: bytes
+    legacy: Mapping[str, object]
+
+
 def choose_codec(engine_version: str, store: Store) -> Codec:
     """How layers are compressed inside an archive for this engine.
 
@@ -91,22 +110,31 @@ def compose(
     `known` says as what, by diff id; the classic store needs no such help. The same arguments give the same bytes.
     Raises VerificationFailed when the containerd store would lack a layer, or an argument is not well formed.
     """
-    layers = tuple(diff_ids)
-    known = known or {}
-    named = _TAG.fullmatch(tag)
-    if named is None:
-        raise VerificationFailed(f"{tag!r} is no tag of an image that is ours")
-    for diff_id in layers:
-        _check_layer(diff_id, blobs, known, store)
-    descriptors = [_descriptor(diff_id, blobs, known) for diff_id in layers]
-    manifest = _manifest(config, descriptors)
+    image = NamedImage(config=config, diff_ids=tuple(diff_ids), tag=tag)
+    return _archive((image,), blobs, known or {}, store)
+
+
+def compose_upon(images: Sequence[NamedImage], *, store: Store, known: Mapping[str, KnownBlob]) -> Archive:
+    """The archive of images all of whose layers the destination has, as `known`, as for `compose`. It holds no layer.
+
+    Raises VerificationFailed as `compose`.
+    """
+    return _archive(images, {}, known, store)
+
+
+def _archive(
+    images: Sequence[NamedImage], blobs: Mapping[str, Blob], known: Mapping[str, KnownBlob], store: Store
+) -> Archive:
+    described = [_described(image, blobs, known, store) for image in images]
+    layers = dict.fromkeys(diff_id for image in images for diff_id in image.diff_ids)
+    documents = {digest_of(each): each for one in described for each in (one.manifest, one.image.config)}
     writer = _Writer()
-    writer.layers(blobs[diff_id] for diff_id in dict.fromkeys(layers) if diff_id in blobs)
-    writer.file(_path(digest_of(manifest)), manifest)
-    writer.file(_path(digest_of(config)), config)
+    writer.layers(blobs[diff_id] for diff_id in layers if diff_id in blobs)
+    for digest, document in documents.items():
+        writer.file(_path(digest), document)
     writer.file("oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
-    writer.file("index.json", _index(manifest, named))
-    writer.file("manifest.json", _legacy_manifest(config, descriptors, tag))
+    writer.file("index.json", _index(described))
+    writer.file("manifest.json", _json([each.legacy for each in described]))
     return writer.finish()
 
 
@@ -147,24 +175,35 @@ def _manifest(config: bytes, layers: Sequence[Mapping[str, object]]) -> bytes:
     return _json({"schemaVersion": 2, "mediaType": _MANIFEST, "config": described, "layers": layers})
 
 
-def _index(manifest: bytes, named: re.Match[str]) -> bytes:
-    """`named` is the image's tag."""
-    described = {
-        "mediaType": _MANIFEST,
-        "digest": digest_of(manifest),
-        "size": len(manifest),
-        "annotations": {
-            "io.containerd.image.name": f"docker.io/library/{named[0]}",
-            "org.opencontainers.image.ref.name": named["tag"],
-        },
-    }
+def _index(images: Iterable[_Described]) -> bytes:
+    manifests = [
+        {
+            "mediaType": _MANIFEST,
+            "digest": digest_of(each.manifest),
+            "size": len(each.manifest),
+            "annotations": {
+                "io.containerd.image.name": f"docker.io/library/{each.named[0]}",
+                "org.opencontainers.image.ref.name": each.named["tag"],
+            },
+        }
+        for each in images
+    ]
     media_type = "application/vnd.oci.image.index.v1+json"
-    return _json({"schemaVersion": 2, "mediaType": media_type, "manifests": [described]})
+    return _json({"schemaVersion": 2, "mediaType": media_type, "manifests": manifests})
 
 
-def _legacy_manifest(config: bytes, layers: Sequence[Mapping[str, object]], tag: str) -> bytes:
+def _described(
+    image: NamedImage, blobs: Mapping[str, Blob], known: Mapping[str, KnownBlob], store: Store
+) -> _Described:
+    named = _TAG.fullmatch(image.tag)
+    if named is None:
+        raise VerificationFailed(f"{image.tag!r} is no tag of an image that is ours")
+    for diff_id in image.diff_ids:
+        _check_layer(diff_id, blobs, known, store)
+    layers = [_descriptor(diff_id, blobs, known) for diff_id in image.diff_ids]
     paths = [_path(str(layer["digest"])) for layer in layers]
-    return _json([{"Config": _path(digest_of(config)), "RepoTags": [tag], "Layers": paths}])
+    legacy = {"Config": _path(digest_of(image.config)), "RepoTags": [image.tag], "Layers": paths}
+    return _Described(image=image, named=named, manifest=_manifest(image.config, layers), legacy=legacy)
 
 
 class _Writer:

@@ -14,7 +14,7 @@ from bottle.operations.settle import settle
 from bottle.operations.still import frozen, stopped
 from bottle.plan.guards import require_settled
 from bottle.store.state import BottleState
-from migrate.contents.outside import require_consent
+from migrate.contents.outside import require_consent, restated
 from migrate.contents.packing import outgoing
 from migrate.host.destination import Destination
 from migrate.host.link_speed import look_at_link
@@ -35,6 +35,7 @@ from migrate.move.files import (
     stage_workspace,
 )
 from migrate.move.handoff import hand_over
+from migrate.move.history import History
 from migrate.move.image import bring_image
 from migrate.move.live import LiveMove
 from migrate.move.model import Delivered, Estimate, Moved, MovePlan
@@ -116,29 +117,33 @@ def _run(transfer: Transfer, *, was_stopped: bool) -> _Done:
     seen = observe(transfer)
     decided = _require_ready(transfer, seen)
     drop_what_is_stale(transfer, decided, seen)
-    transfer.note(MigrationPhase.QUIESCING)
     there, live = transfer.destination(seen.facts.host), None
+    history = History(transfer, there, decided, seen.facts)
+    history.gather()
+    transfer.note(MigrationPhase.QUIESCING)
     if decided.live:
-        live = LiveMove(transfer, there, decided, seen)
+        live = LiveMove(transfer, there, decided, seen, history)
         live.approach()
         with live.brought_back():
             delivered = live.finish()
             account = _hand_over(transfer, there, decided, delivered)
     else:
-        delivered = _deliver(transfer, there, decided, seen)
+        delivered = _deliver(transfer, there, decided, seen, history)
         account = _hand_over(transfer, there, decided, delivered)
     starts = options.resume or was_stopped or (live is not None and live.stopped_at is not None)
     return _Done(there=there, account=account, starts=starts, live=live)
 
 
-def _deliver(transfer: Transfer, there: Destination, decided: MovePlan, seen: Observed) -> Delivered:
+def _deliver(transfer: Transfer, there: Destination, decided: MovePlan, seen: Observed, history: History) -> Delivered:
     """Have all of a bottle there that is held still for it."""
     with _still(transfer, decided) as commit:
-        packed = pack_files(transfer, decided, commit, pack_at_first(transfer, there, decided))
+        followed = pack_at_first(transfer, there, decided)
+        packed = pack_files(transfer, decided, commit, followed, history=history.fitting(commit))
         if transfer.options.keep:
             follow_workspace(transfer, decided, packed)
     transfer.note(MigrationPhase.STAGING, commit.number)
     brought = bring_image(transfer, there, commit, images=seen.images, codec=decided.layer_codec, beside=beside(packed))
+    history.bring(commit, brought)
     if packed.workspace is not None:
         stage_workspace(transfer, there, packed.workspace)
     stage_files(transfer, there, packed, commit)
@@ -147,9 +152,11 @@ def _deliver(transfer: Transfer, there: Destination, decided: MovePlan, seen: Ob
     return Delivered(
         commit=commit,
         packed=packed,
-        staged=total((*brought.staged, *beside(packed))),
-        along=brought.along,
+        staged=total((*brought.staged, *history.staged, *beside(packed))),
+        along=(*brought.along, *history.along),
         dropped=(*commit.dropped, *packed.lost),
+        history=history.arrived(commit),
+        history_stays=history.stays(commit),
     )
 
 
@@ -160,12 +167,14 @@ def _hand_over(transfer: Transfer, there: Destination, decided: MovePlan, delive
         workspace=decided.workspace,
         staged=delivered.staged,
         skipped=packed.skipped,
-        stays=decided.stays,
+        stays=restated(decided.stays, delivered.history_stays),
         missing_there=decided.missing_there,
         along=delivered.along,
         dropped=delivered.dropped,
         carried=tuple(each.line for each in packed.outside.carried),
         left_behind=packed.outside.left,
+        history=delivered.history,
+        history_stays=delivered.history_stays,
     )
     return hand_over(
         transfer,

@@ -12,7 +12,10 @@ from bottle.launch import is_below
 from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, MountKind
 from bottle.naming import LABEL_IDENTITY, Identity
 from bottle.operations import Context
+from bottle.plan.copies import is_image_of
 from bottle.plan.guards import require_docker, require_here
+from bottle.plan.standing import standing_on
+from bottle.store.state import BottleState
 from bottle.text import printable
 from migrate.contents.git import Git
 from migrate.contents.outside import Survey, volumes_of
@@ -122,6 +125,9 @@ def _facts(transfer: Transfer, container: ContainerFacts | None, image: ImageFac
         pulled=options.pulled_by is not None,
         resume_there=options.resume or options.live,
         live=options.live,
+        imaged=_imaged(context, commits),
+        ground=_ground(state, commits, container, image),
+        history=options.history and options.pulled_by is None,
         own=home if mounted is not None and own_folder(home, mounted) else None,
         shared=sharers(context, state.identity, mounted, volumes),
     )
@@ -132,6 +138,21 @@ def _known_names(metadata: Metadata, commits: Iterable[CommitRecord], there: Ima
     yield metadata.image
     yield from (commit.tag for commit in commits if not commit.expired)
     yield from there.chains
+
+
+def _imaged(context: Context, commits: Iterable[CommitRecord]) -> frozenset[int]:
+    """The numbers of the commits whose very images are here."""
+    found = ((each, context.engine.image(each.tag)) for each in commits if not each.expired)
+    return frozenset(each.number for each, image in found if image is not None and is_image_of(image, each))
+
+
+def _ground(
+    state: BottleState, commits: Iterable[CommitRecord], container: ContainerFacts | None, image: ImageFacts
+) -> tuple[str, ...]:
+    """The layers that the next commit will stand on: those of an earlier one of the container which left an index."""
+    own = {each.number: each for each in commits if container and each.mark and each.mark.container_id == container.id}
+    indexed = (own[number] for number in standing_on(tuple(own.values())) if state.index(number).exists())
+    return next((each.diff_ids for each in indexed), image.diff_ids)
 
 
 def _size_there(context: Context, image: ImageFacts, present: frozenset[str], refs: Iterable[str]) -> int:

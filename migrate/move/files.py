@@ -53,9 +53,18 @@ def pack_at_first(transfer: Transfer, there: Destination, plan: MovePlan) -> Fol
 
 
 def pack_files(
-    transfer: Transfer, plan: MovePlan, commit: CommitRecord, followed: Followed, apart: Collection[str] = ()
+    transfer: Transfer,
+    plan: MovePlan,
+    commit: CommitRecord,
+    followed: Followed,
+    *,
+    apart: Collection[str] = (),
+    history: Collection[int] = (),
 ) -> Packed:
-    """Pack what else there is, while the bottle is still, but for the volumes that are `apart`."""
+    """Pack what else there is, while the bottle is still, but for the volumes that are `apart`.
+
+    `history` are the numbers of the older commits whose images go along.
+    """
     with transfer.writing_here():
         return pack_beside(
             transfer.context,
@@ -66,6 +75,7 @@ def pack_files(
             workspace=plan.workspace,
             followed=followed,
             apart=apart,
+            history=history,
         )
 
 

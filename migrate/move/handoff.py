@@ -104,16 +104,21 @@ def let_go(
     """
     record = state.migration.read()
     account = record.account if record is not None else None
+    history = account.history if account is not None else ()
     state.tombstone.write(
         Tombstone(
             host=host_name,
             moved_at=context.now(),
-            arrived=what_travels(state, commit),
+            arrived=what_travels(state, _with(commit, history)),
             account=replace(account, edited=edited) if account is not None else None,
             nonce=record.nonce if record is not None else None,
         )
     )
     state.migration.clear()
+
+
+def _with(commit: int | None, history: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted({*history, commit} if commit is not None else history))
 
 
 def settle_handoff(context: Context, state: BottleState, record: MigrationRecord, remote: Remote) -> bool:

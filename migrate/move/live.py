@@ -36,6 +36,7 @@ from migrate.move.files import (
     stage_update,
     stage_workspace,
 )
+from migrate.move.history import History
 from migrate.move.image import Brought, bring_image
 from migrate.move.model import Delivered, MovePlan, Round
 from migrate.move.rounds import downtime, is_last, require_short
@@ -48,13 +49,16 @@ _Packed = tuple[tuple[Tarball, ...], Callable[[], None]]  # and what puts it the
 class LiveMove:
     """One move in rounds, of a bottle that runs. `rounds` are those that are over, but for the last one."""
 
-    def __init__(self, transfer: Transfer, there: Destination, plan: MovePlan, seen: Observed) -> None:
+    def __init__(
+        self, transfer: Transfer, there: Destination, plan: MovePlan, seen: Observed, history: History
+    ) -> None:
         """`seen` is what `plan` was made of."""
         self._transfer = transfer
         self._there = there
         self._plan = plan
         self._images = seen.images
         self._facts = seen.facts
+        self._history = history
         self._volumes = LiveVolumes(transfer, there, plan)
         self._followed = pack_at_first(transfer, there, plan)
         self._brought: Brought | None = None
@@ -72,7 +76,8 @@ class LiveMove:
         transfer, options = self._transfer, self._transfer.options
         while not (self.rounds and is_last(self.rounds, options.rounds)):
             try:
-                done = self._round(len(self.rounds) + 1)
+                commit, done = self._round(len(self.rounds) + 1)
+                self._bring_history(commit)
             except BottleError as exc:
                 exc.left = exc.left or f"{transfer.left}; what was staged there is used by the next run"
                 raise
@@ -101,7 +106,7 @@ class LiveMove:
         ) as commit:
             volumes = self._volumes.pack(commit)
             apart = self._volumes.followed
-            packed = pack_files(transfer, plan, commit, self._followed, apart)
+            packed = pack_files(transfer, plan, commit, self._followed, apart=apart)
         self._bring(commit, volumes, packed)
         if missed := apart - self._volumes.followed:
             packed = self._send_whole(packed, commit, missed)
@@ -113,6 +118,8 @@ class LiveMove:
             staged=total((*self._staged, *beside(packed))),
             along=tuple(self._along),
             dropped=(*self._dropped, *packed.lost),
+            history=self._history.arrived(commit),
+            history_stays=self._history.stays(commit),
         )
 
     @contextmanager
@@ -153,12 +160,20 @@ class LiveMove:
             return None
         return max(time.monotonic() - self.stopped_at - (resumed.running or 0.0), 0.0)
 
-    def _round(self, number: int) -> Round:
+    def _bring_history(self, commit: CommitRecord) -> None:
+        """Have the images of older commits there, once, while the agent works; that of each round's is by now."""
+        if not self.rounds and self._brought is not None:
+            self._history.bring(commit, self._brought)
+            self._staged += self._history.staged
+            self._along |= dict.fromkeys(self._history.along)
+        self._history.came(commit)
+
+    def _round(self, number: int) -> tuple[CommitRecord, Round]:
         began, transfer = time.monotonic(), self._transfer
         message = f"on its way to {transfer.remote.name}, round {number}"
         commit = commit_locked(transfer.context, transfer.state, message=message, pause=True).commit
         staged = self._bring(commit, self._volumes.pack(commit))
-        return Round(commit=commit.number, staged=staged, seconds=time.monotonic() - began)
+        return commit, Round(commit=commit.number, staged=staged, seconds=time.monotonic() - began)
 
     def _bring(self, commit: CommitRecord, volumes: _Packed, packed: Packed | None = None) -> int:
         """Have a commit there, with the workspace as it is by now, and what else was packed; the bytes that it took."""
@@ -184,7 +199,7 @@ class LiveMove:
     def _send_whole(self, packed: Packed, commit: CommitRecord, missed: Collection[str]) -> Packed:
         """Have volumes there, packed whole, which could not be brought up to date at last."""
         others = {mount.source for mount in volumes_of(self._facts.metadata)}.difference(missed)
-        whole = pack_files(self._transfer, self._plan, commit, self._followed, others).volumes
+        whole = pack_files(self._transfer, self._plan, commit, self._followed, apart=others).volumes
         self._there.uploader.send([Payload.of(each.blob) for each in whole.values()], "sending volumes")
         return replace(packed, volumes={**packed.volumes, **whole})
 

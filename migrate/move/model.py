@@ -26,7 +26,9 @@ class MoveFacts:
     `home`; `packed_here` is what earlier runs left there, which is used or deleted. `pulled`: the destination unpacks
     by the program that asked for it. `live`: its agent may work until the last round. `engine_id` is what the engine
     here calls itself, as `host.engine_id` is there. `shared`: who else works in what travels, a line each. `survey` is
-    of the workspace. `own` is bottle's home where it lies in the workspace.
+    of the workspace. `own` is bottle's home where it lies in the workspace. `imaged` are the numbers of the commits
+    whose very images are here, `ground` the layers that the next commit will stand on, as far as that is known.
+    `history`: the images of older commits are to go along.
     """
 
     metadata: Metadata
@@ -57,6 +59,9 @@ class MoveFacts:
     survey: Survey
     shared: tuple[str, ...] = ()
     own: Path | None = None
+    imaged: frozenset[int] = frozenset()
+    ground: tuple[str, ...] = ()
+    history: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +103,8 @@ class MovePlan:
     each, as far as they are there yet; `shared` as in `MoveFacts`. `left_behind` is what the workspace needs
     of this host and will lack there. `live`: it is brought in rounds while it runs, and started there. `replaces`: the
     workspace takes the place of the one that the bottle left there when it moved away. `estimate` is of the time, None
-    where that cannot be said.
+    where that cannot be said. `history` are the numbers of the other commits whose images are to be there too,
+    `history_stays` those of which they stay here.
     """
 
     workspace: str | None
@@ -122,6 +128,8 @@ class MovePlan:
     live: bool = False
     replaces: bool = False
     estimate: Estimate | None = None
+    history: tuple[int, ...] = ()
+    history_stays: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +137,8 @@ class Delivered:
     """All of a bottle, brought there and checked, and not yet put into place: as of `commit`, and what was `packed`.
 
     `staged` are the bytes that were sent. `along` are credentials that went along because they may, `dropped` is what
-    commits and tars do not keep, a line each.
+    commits and tars do not keep, a line each. `history` are the numbers of the other commits whose images are there,
+    `history_stays` those of which they did not go along.
     """
 
     commit: CommitRecord
@@ -137,6 +146,8 @@ class Delivered:
     staged: int
     along: tuple[str, ...]
     dropped: tuple[str, ...]
+    history: tuple[int, ...]
+    history_stays: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 from bottle.model import ContainerFacts, Metadata, Missing, MissingKind, StayKind, Stays
 from bottle.naming import Identity
 from bottle.plan.guards import require_docker
-from bottle.plan.history import commit_in_force, is_frozen_in
+from bottle.plan.history import commit_in_force, is_frozen_in, standing_below
 from bottle.words import counted
-from migrate.contents.outside import OutsideNeeds, volumes_of, weigh, what_stays
+from migrate.contents.outside import OutsideNeeds, images_that_stay, volumes_of, weigh, what_stays
 from migrate.image.load_archive import choose_codec
 from migrate.model import HostFacts, WorkspacePlace
 from migrate.move.model import MoveFacts, MovePlan, Part
@@ -27,7 +27,9 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
     outside = weigh(facts.survey, workdir=facts.metadata.agent.workdir, lands=workspace)
     needed = needs(facts, image, sum(each.size for each in outside.carried))
     require_space(facts, needed, facts.workspace.size if workspace is not None else 0)
-    stays = what_stays(facts.metadata, facts.commits, facts.own, outside)
+    commits = facts.container is not None and not _is_frozen(facts, facts.container)
+    along, left = _history(facts, commits=commits)
+    stays = what_stays(facts.metadata, facts.commits, facts.own, outside, images_that_stay(left))
     running = facts.container is not None and facts.container.status.alive
     return MovePlan(
         workspace=workspace,
@@ -40,7 +42,7 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
         missing_there=tuple(_missing_there(facts)),
         running=running,
         stops=running and not facts.keep,
-        commits=facts.container is not None and not _is_frozen(facts, facts.container),
+        commits=commits,
         needed_docker=needed.docker,
         needed_home=needed.home,
         free_docker=facts.host.free_docker,
@@ -49,7 +51,22 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
         left_behind=outside.left,
         live=running and facts.live,
         replaces=workspace is not None and facts.host.workspace is WorkspacePlace.LEFT,
+        history=along,
+        history_stays=left,
     )
+
+
+def _history(facts: MoveFacts, *, commits: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The numbers of the older commits whose images are to be there too, and those of which they stay here.
+
+    `commits`: one more is made, and is the one that travels; else the one in force is.
+    """
+    newest = None if commits else commit_in_force(facts.commits, facts.committed_tag)
+    chain = newest.diff_ids if newest is not None else facts.ground
+    older = [each for each in facts.commits if each != newest and each.number in facts.imaged]
+    travels = standing_below(older, chain) if facts.history else ()
+    along = tuple(each.number for each in travels)
+    return along, tuple(each.number for each in older if each.number not in along)
 
 
 def _parts(facts: MoveFacts, workspace: str | None, missing: int, image: int, outside: OutsideNeeds) -> Iterator[Part]:

@@ -41,8 +41,8 @@ _ADVICE = re.compile(
 )
 
 _LINES = ("skipped", "along", "dropped", "edited", "carried", "left_behind")
-_LATER = ("along", "shared", "dropped", "edited", "carried", "left_behind")
-_FACTS = ("parts", "stays", "missing_there")
+_LATER = ("along", "shared", "dropped", "edited", "carried", "left_behind", "history_stays")
+_FACTS = ("parts", "stays", "missing_there", "history_stays")
 
 Json = Mapping[str, Any]
 T = TypeVar("T")
@@ -112,10 +112,11 @@ def _forms(host: str = "") -> Forms:
         **dict.fromkeys(_LINES, lambda value, _: _lines(value)),
         "shared": lambda value, _: _lines(value, host),  # sentences, which say "here" and "there"
     }
-    form = Form(read=read, later=_LATER, unfolded=_shortened)
+    # A pull brings the image of one commit, whoever says what.
+    form = Form(read=read, later=_LATER, omitted=("history",), unfolded=_shortened)
     return Forms(
         {
-            MovePlan: replace(form, later=(*_LATER, "replaces"), omitted=("live", "estimate")),
+            MovePlan: replace(form, later=(*_LATER, "replaces"), omitted=("live", "estimate", "history")),
             MoveAccount: form,
             Moved: Form(read={"host": shown}, omitted=("resumed", "rounds", "downtime")),
             Part: Form(read={"name": shown}),

@@ -40,8 +40,9 @@ def test_rm_asks_before_it_deletes_commits_that_did_not_go_along(desk: Desk, the
     desk.run_in(identity, "rm", "/precious")
     desk.ok("commit", identity)
     with forgotten(there, identity):
-        moved = desk.ok("migrate", identity, desk.target(there))
-        assert moved["commit"] == 3
+        moved = desk.ok("migrate", identity, desk.target(there), "--no-history")
+        assert (moved["commit"], moved["history"], moved["history_stays"]) == (3, [], [1, 2])
+        assert "the images of other commits: commits 1 and 2; their entries in the history travel" in moved["stays"]
         tombstone = json.loads((desk.states / identity / "moved-to.json").read_text())
         assert tombstone["arrived"]["commits"] == [3]
         first, second = (f"bottle-committed-{identity}:{number}" for number in (1, 2))

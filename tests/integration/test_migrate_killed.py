@@ -86,7 +86,7 @@ def test_killed_while_first_layers_are_loaded_a_rerun_goes_on_and_leaves_none_of
     desk.knows(host)
     identity = desk.start()
     desk.grow(identity, 80 * MEGA)
-    before = desk.run_in(identity, "cat", "/root/large")
+    before = desk.run_in(identity, "sha256sum", "/root/large")
     desk.ok("stop", identity)
     words = ("migrate", identity, desk.target(host), "--jobs", "1")
     tags, sent = ("image", "ls", "--format", "{{.Tag}}", f"bottle-committed-{identity}"), 0
@@ -103,7 +103,7 @@ def test_killed_while_first_layers_are_loaded_a_rerun_goes_on_and_leaves_none_of
         assert host.docker(*tags).text.split() == ["1"]
         assert not leftovers(host)
         host.exec(["bottle", "resume", "-d", identity])
-        assert host.docker("exec", f"bottle-{identity}", "cat", "/root/large").stdout == before
+        assert host.docker("exec", f"bottle-{identity}", "sha256sum", "/root/large").stdout == before
 
 
 @pytest.mark.parametrize("moment", END)

@@ -832,7 +832,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "migrate/host/test_destination migrate/move/test_move",
         (
             "an image that differs is believed",
-            "if diff_ids != commit.diff_ids or config_digest != commit.config_digest:",
+            "if diff_ids != commit.diff_ids or config_digest != commit.config_digest or other:",
             "if not diff_ids:",
         ),
         (
@@ -1278,5 +1278,95 @@ MUTANTS: tuple[Mutant, ...] = (
         ("an agent that writes much fills the memory", "deque(maxlen=KEPT)", "deque()"),
         ("a line that never ends fills the memory", "if len(self._begun) > _UNENDED:", "if not self._begun:"),
         ("what an agent writes acts on the terminal", "return laid_out(", "return (lambda text, _: text)("),
+    ),
+    # --- older commits go along, the very same ones ---
+    *_in(
+        "bottle/plan/history.py",
+        "migrate/move/test_plan",
+        (
+            "a commit goes along of which layers are missing there",
+            "each.diff_ids == diff_ids[: len(each.diff_ids)]",
+            "each.diff_ids[:1] == diff_ids[:1]",
+        ),
+    ),
+    *_in(
+        "migrate/move/plan.py",
+        "migrate/move/test_plan",
+        (
+            "older images go along unasked",
+            "standing_below(older, chain) if facts.history else ()",
+            "standing_below(older, chain)",
+        ),
+        (
+            "an image that is not here goes along",
+            "if each != newest and each.number in facts.imaged]",
+            "if each != newest]",
+        ),
+    ),
+    *_in(
+        "migrate/move/facts.py",
+        "migrate/move/test_history",
+        (
+            "whoever pulls is given older images",
+            "history=options.history and options.pulled_by is None,",
+            "history=options.history,",
+        ),
+        (
+            "an image counts as a commit's by its name",
+            "if image is not None and is_image_of(image, each))",
+            "if image is not None)",
+        ),
+    ),
+    *_in(
+        "migrate/move/history.py",
+        "migrate/move/test_history",
+        (
+            "an older image is not proved there",
+            "                    there.verify_image(each.commit, self._tag(each), config=each.config)\n",
+            "                    pass\n",
+        ),
+        ("an older image may have another config there", "self._tag(each), config=each.config)", "self._tag(each))"),
+        ("an older image that failed its proof stays there", "                self._forget(older)\n", ""),
+        (
+            "credentials leave in the config of an older image",
+            "if not self._transfer.allowed.admits(find)]",
+            "if False]",
+        ),
+        ("an image that was renamed meanwhile goes along", "if not is_image_of(reading.image, commit):", "if False:"),
+        (
+            "layers of a containerd store are guessed",
+            "if self._there.host.store is Store.CONTAINERD and",
+            "if False and",
+        ),
+        ("what stays of the history is not told", "sorted(self._here - self._arrived - {newest.number})", "()"),
+    ),
+    *_in(
+        "migrate/move/live.py",
+        "migrate/move/test_history",
+        ("a live move leaves the history", "            self._history.bring(commit, self._brought)\n", ""),
+    ),
+    *_in(
+        "migrate/move/handoff.py",
+        "migrate/move/test_history",
+        ("what arrived of the history counts as only here", "{*history, commit} if commit", "{commit} if commit"),
+    ),
+    *_in(
+        "migrate/contents/packing.py",
+        "migrate/move/test_history",
+        (
+            "a copy's history names another bottle's images",
+            "if each.number in imaged else each",
+            "if each.number == commit.number else each",
+        ),
+    ),
+    *_in(
+        "migrate/host/destination.py",
+        "migrate/host/test_destination",
+        ("a config that is only alike counts as the same", 'document["Id"] != digest_of(config)', "False"),
+    ),
+    *_in(
+        "migrate/pull/messages.py",
+        "migrate/pull/test_messages",
+        ("a far host says what came of the history", 'omitted=("history",), unfolded', "unfolded"),
     ),
 )

@@ -162,6 +162,8 @@ ACCOUNTS = st.builds(
     carried=WORDS,
     left_behind=WORDS,
     edited=WORDS,
+    history=st.lists(st.integers(1, 999), max_size=3).map(tuple),
+    history_stays=st.lists(st.integers(1, 999), max_size=3).map(tuple),
 )
 ARRIVED = st.builds(
     Arrived,

@@ -116,6 +116,8 @@ ACCOUNT = MoveAccount(
     carried=("a worktree",),
     left_behind=("a link",),
     edited=(ODD,),
+    history=(1,),
+    history_stays=(3, 4),
 )
 REQUEST = CapabilityRequest(
     number=3,
@@ -208,10 +210,11 @@ PLAN = MovePlan(
     along=("a key",),
     shared=("another",),
     left_behind=("a link",),
+    history_stays=(3, 4),
 )
 MOVED = Moved(
     identity=IDENTITY,
     arrived_as=OTHER,
     host="far",
-    account=replace(ACCOUNT, commit=2, workspace=None, edited=("a file\n",)),
+    account=replace(ACCOUNT, commit=2, workspace=None, edited=("a file\n",), history=()),
 )

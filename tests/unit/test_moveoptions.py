@@ -16,6 +16,7 @@ NAMES = {"yes": "consent"}
 OPTIONS = st.builds(
     MoveOptions,
     keep=st.booleans(),
+    history=st.booleans(),
     resume=st.booleans(),
     workspace=st.none() | st.sampled_from(["/srv/x", "-y", "--keep", "a b", "=x"]).map(Path),
     allow_secrets=st.booleans(),

@@ -99,6 +99,7 @@ def test_an_agent_that_works_has_noticed_nothing(cli: Cli, cut: Callable[[Callab
         (("--max-downtime", "5s"), "are for --live"),
         (("--live", "--keep"), "stops no agent"),
         (("--live", "--from"), "fetches it"),
+        (("--no-history", "--from"), "never fetches the images of older commits"),
         (("--live", "--max-downtime", "soon"), "is no time"),
         (("--live", "--max-downtime", "0s"), "is no time"),
     ],

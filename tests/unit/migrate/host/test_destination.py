@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -18,7 +19,7 @@ import pytest
 
 from bottle.errors import RemoteError, VerificationFailed
 from bottle.facts import config_digest, image_facts
-from bottle.model import Agent, CommitRecord, Metadata, MigrationPhase, MigrationRecord, Tombstone
+from bottle.model import Agent, CommitRecord, Metadata, MigrationPhase, MigrationRecord, Store, Tombstone
 from bottle.naming import Identity
 from bottle.operations import Context, remove
 from bottle.store.home import StateHome
@@ -34,6 +35,7 @@ from migrate.image.save_stream import SaveStreamSource
 from migrate.image.spool import DirectorySpool
 from migrate.model import Codec, Reply
 from migrate.move.handoff import settle_handoff
+from migrate.tar.compression import digest_of
 from migrate.transport.testing import LocalRemote
 from tests.support.uploading import make_uploader
 
@@ -137,6 +139,7 @@ def test_an_image_that_is_described_as_none_can_be_is_not_believed(
 
 
 DIFF_IDS = ("sha256:" + "a" * 64, "sha256:" + "b" * 64)
+CONFIG = b"{}"
 INSPECTED = {
     "Id": "sha256:" + "0" * 64, "RootFS": {"Layers": list(DIFF_IDS)}, "Architecture": "amd64", "Os": "linux",
     "Config": {"Cmd": ["agent"], "Labels": {"a": "b"}},
@@ -150,6 +153,21 @@ def verify(rig: Rig, monkeypatch: pytest.MonkeyPatch, inspected: dict[str, Any])
     reply = Reply(status=0, out=json.dumps([inspected]).encode(), err="")
     monkeypatch.setattr(Destination, "_done", lambda *_, **__: reply)
     rig.destination.verify_image(COMMITTED, "x")
+
+
+@pytest.mark.parametrize(("config", "store", "is_it"), [
+    (CONFIG, Store.CLASSIC, True),
+    (CONFIG + b" ", Store.CLASSIC, False),
+    (CONFIG + b" ", Store.CONTAINERD, True),  # which calls an image by its manifest
+])  # fmt: skip
+def test_an_older_image_has_the_very_same_config(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, config: bytes, store: Store, is_it: bool
+) -> None:
+    reply = Reply(status=0, out=json.dumps([INSPECTED | {"Id": digest_of(CONFIG)}]).encode(), err="")
+    monkeypatch.setattr(Destination, "_done", lambda *_, **__: reply)
+    there = replace(rig.destination, host=replace(rig.destination.host, store=store))
+    with nullcontext() if is_it else pytest.raises(VerificationFailed, match="its config differ"):
+        there.verify_image(COMMITTED, "x", config=config)
 
 
 SHOWN = json.loads(shown(image_facts(INSPECTED)))[0]  # by a host that pulls

@@ -15,7 +15,16 @@ import pytest
 from bottle.errors import VerificationFailed
 from bottle.layers import KnownBlob
 from bottle.model import Store
-from migrate.image.load_archive import Archive, Layer, Literal, beginning, choose_codec, compose
+from migrate.image.load_archive import (
+    Archive,
+    Layer,
+    Literal,
+    NamedImage,
+    beginning,
+    choose_codec,
+    compose,
+    compose_upon,
+)
 from migrate.model import Blob, Codec
 
 TAG = "bottle-committed-demo-abcde:3"
@@ -96,6 +105,33 @@ def test_it_is_an_oci_layout_as_well(blobs: dict[str, Blob]) -> None:
         {"mediaType": "application/vnd.oci.image.layer.v1.tar+zstd", "digest": digest(each), "size": len(each)}
         for each in CONTENTS
     ]
+
+
+def test_several_images_of_layers_that_are_there_come_in_one_archive() -> None:
+    known = {each: KnownBlob(digest=each, size=7, media_type=Codec.ZSTD.media_type) for each in DIFF_IDS}
+    images = [
+        NamedImage(config=json.dumps({"depth": depth}).encode(), diff_ids=DIFF_IDS[:depth], tag=f"{TAG}{depth}")
+        for depth in (1, 2)
+    ]
+    for store in Store:
+        made = compose_upon(images, store=store, known=known)
+        assert not any(isinstance(part, Layer) for part in made.parts)
+        found = members(made)
+        for image, entry, listed in zip(
+            images, json.loads(found["manifest.json"]), json.loads(found["index.json"])["manifests"], strict=True
+        ):
+            assert found[entry["Config"]] == image.config
+            assert entry["RepoTags"] == [image.tag]
+            assert entry["Layers"] == [path(each) for each in image.diff_ids]
+            assert listed["annotations"]["io.containerd.image.name"] == f"docker.io/library/{image.tag}"
+            manifest = json.loads(found[path(listed["digest"])])
+            assert manifest["config"]["digest"] == digest(image.config)
+            assert [each["digest"] for each in manifest["layers"]] == list(image.diff_ids)
+    assert compose_upon(images, store=Store.CLASSIC, known={}).parts  # which goes by the diff ids
+    with pytest.raises(VerificationFailed, match="neither travels nor is known"):
+        compose_upon(images, store=Store.CONTAINERD, known={DIFF_IDS[0]: known[DIFF_IDS[0]]})
+    with pytest.raises(VerificationFailed, match="no tag"):
+        compose_upon([replace(images[0], tag="else/where:1")], store=Store.CLASSIC, known={})
 
 
 def test_the_size_is_known_without_a_layer_being_read(blobs: dict[str, Blob]) -> None:

@@ -15,5 +15,7 @@ from tests.support.moving import MoveRig
 @pytest.fixture
 def rig(tmp_path: Path, far: Path, programs: Path, remote: LocalRemote, monkeypatch: pytest.MonkeyPatch) -> MoveRig:
     monkeypatch.setattr(image, "measure_link", lambda *_: 1e9)
-    monkeypatch.setattr(Destination, "verify_image", lambda *_: None)  # no engine there has an image to be looked at
+    monkeypatch.setattr(
+        Destination, "verify_image", lambda *_, **__: None
+    )  # no engine there has an image to be looked at
     return MoveRig(tmp_path, far, programs, remote)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import tarfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,9 +16,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bottle.errors import PreflightRefused, StateDamaged, VerificationFailed
-from bottle.operations.commit import commit
 from bottle.operations.resume import resume
-from bottle.operations.stop import stop
 from bottle.plan.resume import ResumeRequest
 from bottle.ports import Progress, Silent
 from migrate.host.destination import Destination
@@ -31,59 +27,11 @@ from migrate.move.background import in_background
 from migrate.secrets.scan import Find
 from migrate.secrets.search import Search
 from migrate.tar.compression import decompress, sniff
-from tests.support.moving import MoveRig
+from tests.support.moving import KEEPING, Classic, MoveRig, committed, keep_loads
 from tests.support.world import BASE
 
 KEY = b"key = gh" + b"p_" + b"aZ3bY4cX5dW6eV7fU2gT" + b"aZ3bY4cX5dW6eV7f"
-KEEPING = "load*) cat >~/load-$(ls ~ | grep -c load-).tar ;;"
 PATIENCE = 60.0
-
-
-def committed(rig: MoveRig, *writes: tuple[str, bytes]) -> None:
-    """Have the bottle commit a layer for each of `writes`, and stand still."""
-    world, bottle = rig.world, rig.bottle
-    for path, content in writes:
-        world.work(bottle, path, content)
-        commit(world.context, bottle)
-        stop(world.context, bottle)
-        world.engine.remove_container(bottle.identity.container)
-        resume(world.context, bottle, ResumeRequest())
-    stop(world.context, bottle)
-    world.engine.remove_container(bottle.identity.container)
-
-
-def keep_loads(rig: MoveRig, script: str = KEEPING) -> None:
-    """Have the engine there keep what it is given to load."""
-    rig.program("docker", (rig.programs / "docker").read_text().replace("load*) cat >/dev/null ;;", script))
-
-
-@dataclass
-class Classic:
-    """What an engine with the classic store makes of what it is given (moby, image/tarexport/load.go)."""
-
-    chains: set[tuple[str, ...]] = field(default_factory=set)
-    tags: list[str] = field(default_factory=list)
-    read: list[str] = field(default_factory=list)  # the layers that came in an archive
-
-    def load(self, archive: Path) -> None:
-        with tarfile.open(archive) as tar:
-            files = {each.name: content.read() for each in tar if (content := tar.extractfile(each)) is not None}
-        (manifest,) = json.loads(files["manifest.json"])
-        layers = json.loads(files[manifest["Config"]])["rootfs"]["diff_ids"]
-        for depth, (diff_id, path) in enumerate(zip(layers, manifest["Layers"], strict=True), 1):
-            if tuple(layers[:depth]) not in self.chains:
-                assert path in files, f"{manifest['RepoTags']}: no such file: {path}"
-                self.read.append(diff_id)
-                self.chains.add(tuple(layers[:depth]))
-        self.tags += manifest["RepoTags"]
-
-    @classmethod
-    def of(cls, rig: MoveRig, *there: tuple[str, ...]) -> Classic:
-        """What became of all that was loaded, upon the images `there`."""
-        found = cls({chain[:depth] for chain in there for depth in range(1, len(chain) + 1)})
-        for archive in sorted(rig.far.glob("load-*.tar"), key=lambda path: int(path.stem.removeprefix("load-"))):
-            found.load(archive)
-        return found
 
 
 def layers_of(rig: MoveRig) -> tuple[str, ...]:
@@ -152,7 +100,7 @@ def test_the_engine_there_loads_while_other_layers_are_still_read(
         rig.hold(base)
     keep_loads(rig)
     load_early(rig, monkeypatch)
-    rig.move()
+    rig.move(history=False)
     found = Classic.of(rig, *([base.diff_ids] if has_base else ()))
     layers = layers_of(rig)
     assert layers in found.chains
@@ -171,7 +119,7 @@ def test_no_more_is_loaded_early_than_what_lies_on_what_is_there(have: str, dept
 def test_little_is_loaded_at_once(rig: MoveRig) -> None:
     committed(rig, ("/one", b"1"), ("/two", b"2"))
     keep_loads(rig)
-    rig.move()
+    rig.move(history=False)
     assert Classic.of(rig).tags == [rig.bottle.identity.committed(rig.bottle.commits()[-1].number)]
 
 
@@ -180,7 +128,7 @@ def test_what_could_not_be_loaded_early_is_loaded_with_the_rest(rig: MoveRig, mo
     once = 'load*) if [ ! -e ~/failed ]; then cat >/dev/null; touch ~/failed; echo "not now" >&2; exit 1; fi; '
     keep_loads(rig, once + KEEPING.removeprefix("load*)"))
     load_early(rig, monkeypatch)
-    rig.move()
+    rig.move(history=False)
     found = Classic.of(rig)
     assert found.chains == {layers_of(rig)[:depth] for depth in range(1, len(layers_of(rig)) + 1)}
     assert len(found.tags) == 1
@@ -194,7 +142,7 @@ def test_what_was_loaded_early_and_is_gone_again_is_loaded_with_the_rest(
     gone = 'if ! grep -aq in-flight ~/came && mkdir ~/pruned; then rm ~/load-*; echo "no such layer" >&2; exit 1; fi'
     keep_loads(rig, f"load*) cat >~/came; {gone}; mv ~/came ~/load-$(ls ~ | grep -c load-).tar ;;")
     load_early(rig, monkeypatch)
-    rig.move()
+    rig.move(history=False)
     found = Classic.of(rig)
     assert layers_of(rig) in found.chains
     assert len(found.tags) == 1

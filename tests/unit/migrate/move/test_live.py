@@ -68,7 +68,7 @@ def fail_to_verify(monkeypatch: pytest.MonkeyPatch, when: int, error: BaseExcept
     """From the image numbered `when` on none proves itself."""
     seen: list[str] = []
 
-    def verify(_: Destination, commit: CommitRecord, tag: str) -> None:
+    def verify(_: Destination, commit: CommitRecord, tag: str, **__: object) -> None:
         seen.append(tag)
         if len(seen) >= when:
             raise error

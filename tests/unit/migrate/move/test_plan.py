@@ -14,6 +14,8 @@ from bottle.errors import BackendUnsupported, Conflict, NameTaken, PreflightRefu
 from bottle.files.tree import Extent
 from bottle.model import Agent, CommitRecord, ContainerFacts, ContainerMark, Metadata, Mount, MountKind, Status, Store
 from bottle.naming import Identity
+from bottle.plan.copies import named_commits
+from bottle.plan.history import standing_below
 from bottle.portbinding import PortBinding
 from bottle.tar.items import MOST_NAMES
 from bottle.tar.rules import MOST_ENTRIES
@@ -118,7 +120,10 @@ def test_a_running_bottle_is_stopped_committed_and_sent_whole() -> None:
 
 def test_what_stays_and_what_is_missing_is_named() -> None:
     plan = planned(
-        host={"bottle": None, "sudo": True}, commits=(replace(COMMIT, volumes=("/other",)),), committed_tag=COMMIT.tag
+        host={"bottle": None, "sudo": True},
+        commits=(replace(COMMIT, volumes=("/other",)),),
+        committed_tag=COMMIT.tag,
+        imaged=frozenset({1}),
     )
     stays, missing = "\n".join(staying(plan.stays)), "\n".join(lacking(plan.missing_there))
     for word in (
@@ -135,6 +140,41 @@ def test_what_stays_and_what_is_missing_is_named() -> None:
     assert "mounted at /workspace" not in stays
     for word in ("pipx install agent-bottle", "KEY", "sudo BOTTLE_HOME=/root/.bottle bottle resume demo-abc12"):
         assert word in missing
+
+
+SECOND = replace(COMMIT, number=2, tag=IDENTITY.committed(2), diff_ids=(*LAYERS, "sha256:c"))
+OTHER = replace(COMMIT, number=3, tag=IDENTITY.committed(3), diff_ids=("sha256:a", "sha256:else"))
+NEWEST = replace(COMMIT, number=4, tag=IDENTITY.committed(4), diff_ids=(*SECOND.diff_ids, "sha256:d"))
+HISTORY = (COMMIT, SECOND, OTHER, NEWEST)
+
+
+@pytest.mark.parametrize(
+    ("changes", "travels", "stays"),
+    [
+        ({}, (1, 2), (3,)),
+        ({"imaged": frozenset({2, 4})}, (2,), ()),
+        ({"history": False}, (), (1, 2, 3)),
+        # One more commit is made, and stands on what the container's last one held.
+        ({"container": CONTAINER, "ground": NEWEST.diff_ids}, (1, 2, 4), (3,)),
+        ({"container": CONTAINER, "ground": LAYERS}, (1,), (2, 3, 4)),
+    ],
+)
+def test_older_commits_go_along_that_the_newest_one_stands_on(
+    changes: dict[str, Any], travels: tuple[int, ...], stays: tuple[int, ...]
+) -> None:
+    facts: dict[str, Any] = {
+        "container": None, "commits": HISTORY, "committed_tag": NEWEST.tag, "committed_layers": NEWEST.diff_ids,
+        "imaged": frozenset({1, 2, 3, 4}),
+    }  # fmt: skip
+    plan = planned(**facts | changes)
+    assert (plan.history, plan.history_stays) == (travels, stays)
+    told = [line for line in staying(plan.stays) if "other commits" in line]
+    named = f"the images of other commits: {named_commits(stays)}; their entries" if stays else ""
+    assert [line.startswith(named) for line in told] == ([True] if stays else [])
+
+
+def test_an_image_without_layers_is_nobodys_beginning() -> None:
+    assert standing_below([replace(COMMIT, diff_ids=())], LAYERS) == ()
 
 
 def test_what_the_tar_there_does_not_keep_is_named() -> None:

@@ -9,7 +9,7 @@ import pytest
 from bottle.errors import PreflightRefused
 from bottle.model import Missing, MissingKind, MoveAccount, StayKind, Stays
 from bottle.naming import Identity
-from migrate.move.model import Moved
+from migrate.move.model import Moved, MovePlan
 from migrate.pull.messages import error_from_json, error_to_json, report_from_json, report_to_json, told_from_here
 from tests.support import written
 
@@ -109,6 +109,15 @@ def test_what_is_said_in_words_is_told_from_here() -> None:
     account = replace(written.MOVED.account, stays=(Stays(kind=StayKind.LINE, name="mend it there"),))
     (line,) = report_from_json(report_to_json(replace(written.MOVED, account=account)), Moved, "far").account.stays
     assert line.name == "mend it here"
+
+
+def test_no_host_that_is_pulled_from_says_that_older_images_came() -> None:
+    said = report_to_json(replace(written.MOVED, account=replace(written.MOVED.account, history=(1,))))
+    assert "history" not in said["account"]
+    document = {**said, "account": {**said["account"], "history": [1]}}
+    assert report_from_json(document, Moved, "far").account.history == ()
+    plan = {**report_to_json(written.PLAN), "history": [1]}
+    assert report_from_json(plan, MovePlan, "far").history == ()
 
 
 def test_of_many_lines_as_many_are_sent_as_are_read() -> None:
