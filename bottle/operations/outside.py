@@ -1,5 +1,7 @@
 """What runs that died left outside of bottle's own folders, found by what they had noted inside them."""
 
+import errno
+import os
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -58,11 +60,14 @@ def remove_outside(path: Path) -> None:
 
 def put_back(left: Path, place: Path, identity: Identity) -> None:
     """Have what gave way where it was, or beside that, if something is there. Raises StateDamaged."""
+    beside = place.with_name(f"{place.name}.before-{identity}")
+    goals = (place, beside, *(beside.with_name(f"{beside.name}-{number}") for number in range(2, 10)))
     with writing(place):
-        for goal in (place, place.with_name(f"{place.name}.before-{identity}")):
+        for goal in goals:
             if not goal.is_symlink() and not goal.exists():
                 left.rename(goal)
                 return
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(beside))
 
 
 def note_placed(folder: Path, near: Path, goal: Path) -> None:

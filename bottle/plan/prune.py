@@ -222,7 +222,9 @@ def _folders(facts: GarbageFacts) -> Findings:
         }[folder.area]
         why += "".join(f"; with {path}, which it left there" for path in folder.outside)
         why += f"; the state of {folder.identity} that it had replaced is put back" if folder.replaced else ""
-        why += f"; the workspace that made room at {folder.gave_way} is put back" if folder.gave_way else ""
+        why += (
+            f"; the workspace that made room at {folder.gave_way} is put back, or beside it" if folder.gave_way else ""
+        )
         if folder.placed is not None:  # whole, and in the user's own place: somebody may have begun to work in it
             why += f"; WITH THE WORKSPACE that it put at {folder.placed}"
         # What it brought into the engine is known by it alone.

@@ -94,7 +94,7 @@ def importing(workspace: Path, identity: Identity) -> Path:
 def arriving(workspace: Path, identity: Identity) -> tuple[Path, ...]:
     """Where register.sh has a workspace until it is whole."""
     near = f".bottle-incoming-{identity}"
-    return tuple(workspace.with_name(near + ending) for ending in ("", ".part", ".probe"))
+    return tuple(workspace.with_name(near + ending) for ending in ("", ".part", ".probe", ".old"))
 
 
 def giving_way(workspace: Path, identity: Identity) -> Path:

@@ -9,7 +9,7 @@ import hashlib
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +18,12 @@ from bottle.files import tree
 from bottle.tar.chunks import CHUNK
 from migrate.contents.index import Delta, Index, difference
 from migrate.contents.left import KINDS, seconds
+from migrate.contents.live_folder import Difference
 
 _SUM = 64 + len("  ./")
 _FACTS = 7  # ahead of a path
 _UNCLEAR = (b"\n", b"\1", b"\2")  # in a name: where a line, or a path, ends
+MOST = 100_000  # paths that are compared: of more, the lines take too much memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,32 +38,48 @@ class Basis:
     owners: bool
     compare: Callable[[bytes], bytes | None]
 
-    def differences(self, index: Index) -> Delta | None:
+    def differences(self, index: Index) -> Difference | None:
         """What makes of what is there what `index` says is here; None where all of it has to travel."""
-        own = None
+        found = None
         with suppress(OSError):  # whoever packs it will say what cannot be read
-            own = contents(self.folder, owners=self.owners)
-        reply = self.compare(own) if own is not None else None
-        return None if reply is None else _parsed(reply, index)
-
-
-def contents(folder: Path, *, owners: bool) -> bytes | None:
-    """What a folder is; None where a name in it cannot be told so. What vanishes meanwhile is not in it."""
-    found = [(b"", folder.stat())]
-    lines = []
-    for node in tree.walk(folder, lost=tree.ignore_gone):
-        path = os.fsencode(node.path)
-        if any(each in path for each in _UNCLEAR):
+            found = contents(self.folder, owners=self.owners) if len(index.entries) <= MOST else None
+        reply = self.compare(found.lines) if found is not None else None
+        if found is None or reply is None:
             return None
+        delta = _parsed(reply, found.linked, index)
+        return Difference(delta=delta, sums=_sums(found.lines)) if delta is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a folder is, in sorted lines, and which of its files have more names than one."""
+
+    lines: bytes
+    linked: frozenset[str]
+
+
+def contents(folder: Path, *, owners: bool) -> Contents | None:
+    """What a folder is; None where a name in it cannot be told so. What vanishes meanwhile is not in it."""
+    linked: list[tuple[bytes, os.stat_result]] = []
+    lines = [_line(b"", folder.stat(), 1, owners=owners)]
+    for node in tree.walk(folder, lost=tree.ignore_gone):
+        path, goal = os.fsencode(node.path), b""
         with suppress(FileNotFoundError):
             if node.is_file:
                 lines.append(_sum(node) + b"  ./" + path)
             elif node.is_symlink:
-                path += b"\2" + os.fsencode(node.target()).replace(b"/", b"\3")
-            found.append((path, node.facts))
-    names = Counter((facts.st_dev, facts.st_ino) for _, facts in found)
-    lines += [_line(path, facts, names[facts.st_dev, facts.st_ino], owners=owners) for path, facts in found]
-    return b"".join(line + b"\n" for line in sorted(lines))
+                goal = os.fsencode(node.target())
+            if any(each in path + goal for each in _UNCLEAR) or b"\3" in goal:
+                return None
+            path += b"\2" + goal.replace(b"/", b"\3") if goal else b""
+            if node.facts.st_nlink > 1 and not node.is_folder:
+                linked.append((path, node.facts))
+            else:
+                lines.append(_line(path, node.facts, 1, owners=owners))
+    names = Counter((facts.st_dev, facts.st_ino) for _, facts in linked)
+    lines += [_line(path, facts, names[facts.st_dev, facts.st_ino], owners=owners) for path, facts in linked]
+    several = (path for path, facts in linked if names[facts.st_dev, facts.st_ino] > 1)
+    return Contents(b"".join(line + b"\n" for line in sorted(lines)), frozenset(map(os.fsdecode, several)))
 
 
 def _sum(node: tree.Node) -> bytes:
@@ -87,18 +105,28 @@ def _line(path: bytes, facts: os.stat_result, names: int, *, owners: bool) -> by
     )
 
 
-def _parsed(reply: bytes, index: Index) -> Delta | None:
-    """The delta, by lines that differ; None where they cannot be told."""
+def _parsed(reply: bytes, linked: frozenset[str], index: Index) -> Delta | None:
+    """The delta, by lines that differ; None where they cannot be told.
+
+    What has several names travels: which are of one file, no line tells.
+    """
     if b"\1" in reply:
         return None
     there: dict[str, int] = {}
-    differing: set[str] = set()
+    differing = set(linked)
     for line in reply.removesuffix(b"\n").split(b"\n") if reply else ():
         path, kind = _read(line[1:])
         differing.add(path)
         if line.startswith(b"<") and kind is not None:
             there[path] = kind
     return difference(differing, there, index)
+
+
+def _sums(lines: bytes) -> Iterator[tuple[str, bytes]]:
+    """The lines with sums, as `sha256sum -c` reads them, by path; those that it would have escaped are left out."""
+    for line in lines.split(b"\n"):
+        if line[64:_SUM] == b"  ./" and not any(each in line for each in (b"\\", b"\r")):
+            yield os.fsdecode(line[_SUM:]), line + b"\n"
 
 
 def _read(line: bytes) -> tuple[str, int | None]:

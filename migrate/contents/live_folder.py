@@ -2,7 +2,7 @@
 
 import stat
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,18 +19,28 @@ _SHOWN = 10
 class FolderUpdate:
     """What makes of a folder as it was packed before what it is now: `delta`, the tarball of what that puts there.
 
-    `members` is all that is in the folder then, by path, with its type as `stat.S_IFMT` gives it.
+    `members` is all that is in the folder then, by path, with its type as `stat.S_IFMT` gives it. `kept_sums` are lines
+    as `Tarball.sums` has them, of files that are there already.
     """
 
     delta: Delta
     tarball: Tarball
     members: Mapping[str, int]
+    kept_sums: bytes = b""
 
     @property
     def counts(self) -> tuple[int, int, int]:
         """How many files, links and folders there are then."""
         found = Counter(self.members.values())
         return found[stat.S_IFREG], found[stat.S_IFLNK], found[stat.S_IFDIR]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """How what is there differs from what is to be there; `sums` are the lines of `Tarball.sums`, of all files here."""
+
+    delta: Delta
+    sums: Iterable[tuple[str, bytes]]
 
 
 @dataclass(slots=True)
@@ -48,7 +58,7 @@ class LiveFolder:
     pack: Callable[[frozenset[str] | None], Tarball]
     look: Callable[[], Index]
     wholes: frozenset[str] = frozenset()
-    basis: Callable[[Index], Delta | None] | None = None
+    basis: Callable[[Index], Difference | None] | None = None
     tarball: Tarball = field(init=False)
     first: FolderUpdate | None = field(init=False, default=None)
     updates: list[FolderUpdate] = field(init=False, default_factory=list)
@@ -57,14 +67,20 @@ class LiveFolder:
     def __post_init__(self) -> None:
         """Raises PreflightRefused where it cannot be read."""
         self._index = self._look()
-        delta = self.basis(self._index) if self.basis is not None else None
-        if delta is None:
+        difference = self.basis(self._index) if self.basis is not None else None
+        if difference is None:
             self.tarball = self.pack(None)
             return
-        entries, changed = self._index.entries, frozenset(delta.changed)
+        delta, entries = difference.delta, self._index.entries
+        changed = frozenset(delta.changed)
         self.tarball = self.pack(changed.union(path for path in entries if not entries[path].has_content))  # to name it
         kept = {path: entry.kind for path, entry in entries.items() if entry.has_content and path not in changed}
-        self.first = FolderUpdate(delta=delta, tarball=self.tarball, members={**kept, **self.tarball.members})
+        self.first = FolderUpdate(
+            delta=delta,
+            tarball=self.tarball,
+            members={**kept, **self.tarball.members},
+            kept_sums=b"".join(sum_ for path, sum_ in difference.sums if path in kept),
+        )
 
     @property
     def tarballs(self) -> tuple[Tarball, ...]:

@@ -24,8 +24,8 @@ from bottle.store.state import (
 from migrate.contents.archive import Tarball, pack_folder, pack_stream
 from migrate.contents.basis import Basis
 from migrate.contents.git import Git
-from migrate.contents.index import Delta, Index, look
-from migrate.contents.live_folder import LiveFolder, few_paths
+from migrate.contents.index import Index, look
+from migrate.contents.live_folder import Difference, LiveFolder, few_paths
 from migrate.contents.outside import OutsideNeeds, require_consent, volumes_of, weigh
 from migrate.contents.repository import Repositories
 from migrate.contents.survey import survey
@@ -175,7 +175,7 @@ def live_folder(
     spool: DirectorySpool,
     repositories: Repositories | None = None,
     leave_out: frozenset[str] = frozenset(),
-    basis: Callable[[Index], Delta | None] | None = None,
+    basis: Callable[[Index], Difference | None] | None = None,
 ) -> LiveFolder:
     """A folder that is packed into a spool, and may be worked in; `repositories` travel in place of `.git` files."""
     exchanged = repositories.exchanged if repositories is not None else {}

@@ -32,6 +32,7 @@ from migrate.host.arguments import (
     VolumeName,
     Workspace,
 )
+from migrate.host.ownership import notes_of_what_was_left
 from migrate.host.payload import Payload
 from migrate.host.probe import require_done
 from migrate.host.script import Script, ScriptStatus
@@ -130,7 +131,7 @@ class Destination:
         )
         with self.progress.phase(f"bringing the {kind} on {self.shell.name} up to date"):
             self._done(f"bringing the {kind} up to date", script, update_lines(update.delta))
-            self._verify(kind, folder, update.counts, tarball.sums)
+            self._verify(kind, folder, update.counts, tarball.sums + update.kept_sums)
 
     def fill(self, volume: Mount, tarball: Tarball, tag: str) -> None:
         """Make a volume there and fill it from its tarball."""
@@ -172,11 +173,8 @@ class Destination:
         """Put everything into place; when this returns, the far host owns the bottle."""
         script = commands.Register(identity=self.identity, nonce=Nonce(nonce), workspace=Workspace(workspace or ""))
         reply = require_done(self.shell, self._run(script), "putting the bottle into place")
-        for line in reply.out.decode("utf-8", "replace").split("\n"):
-            if line.startswith("kept="):
-                kept = printable(line.removeprefix("kept="), 300)
-                said = f"somebody wrote in {workspace} on {self.shell.name} while it gave way to what came"
-                self.progress.note(f"{said}: it is kept there, in {kept}")
+        for note in notes_of_what_was_left(reply.out, self.shell.name):
+            self.progress.note(note)
 
     def resume(self) -> ResumedThere:
         """Have the far bottle start what has arrived. Raises RemoteError."""

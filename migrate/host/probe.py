@@ -17,6 +17,7 @@ from migrate.model import HostFacts, Presence, Reply, WorkspacePlace
 from migrate.ports import Shell
 
 _MOST = 1 << 50  # kilobytes
+_SILENCE = 600.0  # seconds, while it looks through a large folder that was left there
 _CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 _SNAPSHOTTER = ["driver-type", "io.containerd.snapshotter.v1"]
 
@@ -26,7 +27,7 @@ def probe(remote: Shell, identity: Identity, workspace: str) -> HostFacts:
 
     Raises RemoteError when the answer makes no sense.
     """
-    reply = remote.run(Probe(identity=identity, workspace=Workspace(workspace)).command())
+    reply = remote.run(Probe(identity=identity, workspace=Workspace(workspace)).command(), silence=_SILENCE)
     try:
         return parse_probe(_text(reply))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
@@ -57,7 +58,7 @@ def parse_probe(text: str) -> HostFacts:
         free_home=_kilobytes(values, "free_home"),
         disk_home=values.get("disk_home", ""),
         staged=_kilobytes(values, "staged"),
-        workspace=WorkspacePlace(values["workspace"]) if "workspace" in values else None,
+        workspace=_place(values) if "workspace" in values else None,
         free_workspace=_kilobytes(values, "free_workspace"),
         disk_workspace=values.get("disk_workspace", ""),
         docker=values.get("docker", ""),
@@ -88,6 +89,11 @@ def require_done(remote: Shell, reply: Reply, doing: str) -> Reply:
             next_step="the same command again goes on where this one stopped",
         )
     return reply
+
+
+def _place(values: Mapping[str, str]) -> WorkspacePlace:
+    found = WorkspacePlace(values["workspace"])  # as hosts that pull with an earlier version understand it, too
+    return WorkspacePlace.LEFT if found is WorkspacePlace.FULL and values.get("as_left") == "yes" else found
 
 
 def _path(text: str) -> str | None:

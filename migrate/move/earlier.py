@@ -63,7 +63,7 @@ def arrived_before(transfer: Transfer) -> MoveAccount | None:
             earlier is not None and earlier.arrives_as == transfer.arrives_as and _copied_before(transfer, earlier)
         )
     else:
-        arrived = _moved_before(state, remote)
+        arrived = _moved_before(transfer.context, state, remote)
     return _account(transfer) if arrived else None
 
 
@@ -78,7 +78,7 @@ def _same_goal(earlier: MigrationRecord, remote: Remote, options: MoveOptions) -
     return earlier.pulled_by == options.pulled_by and (options.pulled_by is not None or earlier.host == remote.name)
 
 
-def _moved_before(state: BottleState, remote: Remote) -> bool:
+def _moved_before(context: Context, state: BottleState, remote: Remote) -> bool:
     """Whether this host let the bottle go to that one, which still owns it."""
     tombstone = state.tombstone.read()
     if tombstone is None or tombstone.host != remote.name:
@@ -92,13 +92,15 @@ def _moved_before(state: BottleState, remote: Remote) -> bool:
         )
     # What bears its name there need not be it; and whoever is pulled from has to show that it brought it.
     nonce = tombstone.nonce
-    return presence is Presence.OWNED and (nonce is None or had_arrived(remote, state.identity, nonce))
+    if presence is not Presence.OWNED:
+        return False
+    return nonce is None or had_arrived(remote, state.identity, nonce, context.progress)
 
 
 def _copied_before(transfer: Transfer, earlier: MigrationRecord) -> bool:
     """Whether the copy that an earlier run was making is there, and is still what was asked for."""
     context, state, copy = transfer.context, transfer.state, transfer.arrives_as
-    if not had_arrived(transfer.remote, copy, earlier.nonce):
+    if not had_arrived(transfer.remote, copy, earlier.nonce, context.progress):
         return False
     settle(context, state)
     said = copied(state.identity, earlier)

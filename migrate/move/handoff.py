@@ -22,6 +22,9 @@ from migrate.contents.repository import edited_in_repository
 from migrate.contents.survey import survey
 from migrate.host.destination import Destination
 from migrate.host.ownership import had_arrived
+from migrate.host.probe import probe
+from migrate.model import WorkspacePlace
+from migrate.move.refusals import require_unused
 from migrate.move.transfer import Transfer
 from migrate.ports import Remote
 
@@ -42,6 +45,8 @@ def hand_over(
     keep = transfer.options.keep
     if not keep:
         _require_rested(transfer, commit)
+        if workspace is not None and there.host.workspace is WorkspacePlace.LEFT:
+            require_unused(probe(transfer.remote, transfer.arrives_as, workspace), transfer.remote.name, workspace)
         transfer.state.note_workspace_left(_left(transfer, live, account))
     transfer.note(MigrationPhase.STAGING if keep else MigrationPhase.HANDING_OFF, commit.number, account)
     with transfer.context.progress.phase(f"handing over to {transfer.remote.name}"):
@@ -89,8 +94,9 @@ def _arrived_all_the_same(transfer: Transfer) -> bool:
     """The far side says that it failed: have it say who owns the bottle, so that nobody needs to ask later."""
     if transfer.options.keep:
         return False
-    arrived = had_arrived(transfer.remote, transfer.arrives_as, transfer.nonce)
+    arrived = had_arrived(transfer.remote, transfer.arrives_as, transfer.nonce, transfer.context.progress)
     if not arrived:
+        transfer.state.note_workspace_left(None)
         transfer.state.migration.clear()
     return arrived
 
@@ -129,9 +135,10 @@ def settle_handoff(context: Context, state: BottleState, record: MigrationRecord
     """
     if record.phase is not MigrationPhase.HANDING_OFF:
         return False
-    if had_arrived(remote, state.identity, record.nonce):
+    if had_arrived(remote, state.identity, record.nonce, context.progress):
         let_go(context, state, record.host, record.commit, edited_here(context, state, record))
         return True
+    state.note_workspace_left(None)
     state.migration.clear()
     return False
 

@@ -104,12 +104,8 @@ def _require_place(facts: MoveFacts, workspace: str) -> None:
             f"the workspace {facts.metadata.cwd} is not here, so it cannot travel",
             next_step=f"put it back, or: mkdir -p {facts.metadata.cwd}",
         )
-    if facts.host.used and place is WorkspacePlace.LEFT:
-        raise Conflict(
-            f"{facts.host.used[0]} runs on {facts.host_name} with {workspace}, which would be replaced",
-            left=UNCHANGED,
-            next_step="stop that container there, then the same command again; or with --workspace DIR",
-        )
+    if place is WorkspacePlace.LEFT:
+        require_unused(facts.host, facts.host_name, workspace)
     if place is WorkspacePlace.FULL and facts.host.differing:
         raise Conflict(
             f"{facts.metadata.identity} left {workspace} on {facts.host_name} when it moved away, and it is not as it "
@@ -127,6 +123,17 @@ def _require_place(facts: MoveFacts, workspace: str) -> None:
         raise _refused(
             f"{workspace} cannot be made on {facts.host_name}",
             next_step="the same command with --workspace DIR, a folder that the user there may make",
+        )
+
+
+def require_unused(host: HostFacts, name: str, workspace: str) -> None:
+    """Refuse to replace a workspace that somebody uses on the host called `name`. Raises Conflict."""
+    if host.used:
+        raise Conflict(
+            f"{host.used[0]} works in {workspace} on {name}, which would be replaced",
+            left="the bottle is where it was",
+            next_step="the same command with --workspace DIR, a folder there that is new or empty; "
+            "or stop what uses it there",
         )
 
 

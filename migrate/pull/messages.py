@@ -35,8 +35,9 @@ _ADVICE = re.compile(
     r"(?: goes on where this one stopped| makes another copy, of what is here now| once the network is back"
     r"|: it stops the bottle and sends what is new)?"
     rf"(?:; or to stay on this host: {_COMMAND})?"
-    rf"|(?:move that folder aside|stop that container) there, then {_AGAIN} again; or with --workspace DIR"
+    rf"|move that folder aside there, then {_AGAIN} again; or with --workspace DIR"
     rf"|{_AGAIN} with --workspace DIR, a folder (?:there that is new or empty|that the user there may make)"
+    r"(?:; or stop what uses it there)?"
     rf"|put it into the workspace; or, to leave it behind: {_AGAIN} with --yes"
 )
 

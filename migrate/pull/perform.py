@@ -20,6 +20,7 @@ from bottle.tar.chunks import CHUNK, at_most
 from bottle.tar.items import LONGEST_PATH
 from bottle.text import printable
 from migrate.host import commands
+from migrate.host.ownership import notes_of_what_was_left
 from migrate.host.script import Effect, Input, ScriptStatus
 from migrate.model import Reply
 from migrate.pull.folders import StagedFolders
@@ -122,7 +123,7 @@ class Performer:
     def _perform(self, script: Asked, stdin: IO[bytes], silence: float) -> Reply:
         match script:
             case commands.Probe():
-                reply = self._probe(script, silence)
+                reply = self._kept_back(self._site.run(script, silence=silence))
             case commands.Images():
                 reply = self._images.images(_lines(stdin))
             case commands.Known():
@@ -138,30 +139,33 @@ class Performer:
             case commands.Extract() | commands.Seed() | commands.Update() | commands.Volume():
                 reply = self._folders.perform(script, stdin, silence)
             case (
-                commands.Withdraw()
-                | commands.Sink()
+                commands.Sink()
                 | commands.Staged()
                 | commands.Piece()
                 | commands.Check()
                 | commands.Verify()
-                | commands.Register()
                 | commands.Clear()
             ):
                 self._look_at(script, stdin)
                 reply = self._site.run(script, iter(partial(stdin.read, CHUNK), b""), silence=silence)
+            case commands.Withdraw() | commands.Register():
+                self._look_at(script, stdin)
+                reply = self._kept_back(self._site.run(script, silence=silence))
             case _:
                 assert_never(script)
         return reply
 
-    def _probe(self, script: commands.Probe, silence: float) -> Reply:
-        """What probe.sh says; which files somebody has worked on here is for the user alone."""
-        reply = self._site.run(script, silence=silence)
-        lines = reply.out.splitlines(keepends=True)
+    def _kept_back(self, reply: Reply) -> Reply:
+        """A reply without what it says of the files of a workspace here, which is for the user alone."""
+        lines = reply.out.split(b"\n")  # no other ends of lines, which names may hold
         for line in lines:
             if line.startswith(_DIFFERS):
-                name = line.removeprefix(_DIFFERS).decode("utf-8", "replace").rstrip("\n")
+                name = line.removeprefix(_DIFFERS).decode("utf-8", "replace")
                 self._site.progress.note(f"not as the bottle left it here: {printable(name, SHOWN)}")
-        return replace(reply, out=b"".join(line for line in lines if not line.startswith(_DIFFERS)))
+        for note in notes_of_what_was_left(reply.out, self._site.here.name):
+            self._site.progress.note(note)
+        told = (line for line in lines if not line.startswith((_DIFFERS, b"kept=", b"rest=")))
+        return replace(reply, out=b"\n".join(told))
 
     def _look_at(self, script: Asked, stdin: IO[bytes]) -> None:
         """Look at what a script that is run as it is would believe. Raises Breach, or VerificationFailed."""

@@ -166,12 +166,12 @@ def test_a_container_that_runs_with_what_it_left_is_in_the_way(
 ) -> None:
     words, name = (away, desk.target(there)), f"uses-{away}"
     desk.ok("migrate", *words, "--from", "--yes")
-    mount = f"{desk.workspace}:/work"
+    mount = f"{desk.workspace}/src:/work"
     there.docker("run", "-d", "--name", name, "-v", mount, "--entrypoint", "sleep", agents, "infinity")
     try:
         said = desk.refused(4, "migrate", *words)
-        assert f"{name} runs on " in said
-        assert "stop that container there, then the same command again" in said
+        assert f"{name} works in {desk.workspace} on " in said
+        assert "or stop what uses it there" in said
         assert owners(desk, away, there) == (True, False)
     finally:
         there.docker("rm", "-f", name)

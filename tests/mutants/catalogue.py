@@ -932,9 +932,10 @@ MUTANTS: tuple[Mutant, ...] = (
         "migrate/host/test_way_back",
         (
             "what is written to the last goes",
-            '"$left" "$came_to" && (gone "$left")',
-            '"$left" "$came_to"; (gone "$left")',
+            'if as_left "$bottle_home/incoming/$1/replaced/workspace-left" "$left" "$came_to" &&',
+            "if true &&",
         ),
+        ("what a program has open goes", '"$came_to" && ! is_open "$left"; then', '"$came_to"; then'),
         ("the last change of an inode does not count", "%T@ %C@ %P\\0' -o -printf", "%T@ 0 %P\\0' -o -printf"),
     ),
     *_in(
@@ -969,7 +970,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "migrate/contents/basis.py",
         "migrate/host/test_seed",
         ("a name that no line can tell is guessed", '    if b"\\1" in reply:\n        return None\n', ""),
-        ("where a link leads does not count", 'os.fsencode(node.target()).replace(b"/", b"\\3")', 'b""'),
+        ("where a link leads does not count", "goal = os.fsencode(node.target())", 'goal = b""'),
+        (
+            "which names are of one file does not count",
+            "    differing = set(linked)\n",
+            "    differing: set[str] = set()\n",
+        ),
     ),
     *_in(
         "migrate/contents/index.py",
@@ -1002,7 +1008,22 @@ MUTANTS: tuple[Mutant, ...] = (
     *_in(
         "migrate/pull/perform.py",
         "migrate/pull/test_perform",
-        ("the names of a user's files are told", "if not line.startswith(_DIFFERS))", "if line)"),
+        ("the names of a user's files are told", "if not line.startswith((_DIFFERS, ", "if not line.startswith(("),
+        ("what a name holds counts as a line", 'lines = reply.out.split(b"\\n")', "lines = reply.out.splitlines()"),
+    ),
+    *_in(
+        "migrate/host/scripts/seed.sh",
+        "migrate/host/test_seed",
+        (
+            "a name that is there only, and no line can tell, is guessed",
+            '(cd "./workspace-$2" && tellable) ||',
+            "true ||",
+        ),
+    ),
+    *_in(
+        "migrate/host/destination.py",
+        "migrate/host/test_seed",
+        ("what was there is believed", "tarball.sums + update.kept_sums)", "tarball.sums)"),
     ),
     # --- bundles ---
     *_in(

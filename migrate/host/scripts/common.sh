@@ -88,12 +88,31 @@ as_left() { # NOTE FOLDER PLACE: is FOLDER what the bottle left at PLACE when it
 	} | cmp -s - "$1"
 }
 
-let_left_go() { # IDENTITY: delete the workspace that gave way to the one that came, but not what somebody wrote in it to the last
+keep_beside() { # FOLDER PLACE IDENTITY: have what was at PLACE beside it, and say where
+	for number in '' -2 -3 -4 -5 -6 -7 -8 -9; do
+		put "$1" "$2.before-$3$number" && printf 'kept=%s\n' "$2.before-$3$number" && return
+	done
+	printf 'kept=%s\n' "$1"
+	return 1
+}
+
+is_open() { # FOLDER: has a program a file in it open? As far as the user here may know
+	pattern=$(printf '%s' "$1" | sed 's/[][*?\\]/\\&/g')
+	[ -n "$(find /proc/[0-9]*/fd -maxdepth 1 -lname "$pattern/*" 2>/dev/null | head -n 1)" ]
+}
+
+let_left_go() { # IDENTITY: delete the workspace that gave way to the one that came, but not what somebody still works in
 	came_to=$(cat "$bottle_home/incoming/$1/landing" 2>/dev/null) || return 0
 	left=$(left_beside "$came_to" "$1")
-	[ -d "$left" ] || return 0
-	as_left "$bottle_home/incoming/$1/replaced/workspace-left" "$left" "$came_to" && (gone "$left") 2>/dev/null && return
-	put "$left" "$came_to.before-$1" && printf 'kept=%s\n' "$came_to.before-$1"
+	old=$(beside "$came_to" "$1").old # what has this name may go
+	if [ -d "$left" ]; then
+		if as_left "$bottle_home/incoming/$1/replaced/workspace-left" "$left" "$came_to" && ! is_open "$left"; then
+			put "$left" "$old"
+		else
+			keep_beside "$left" "$came_to" "$1" || return 1
+		fi
+	fi
+	[ ! -d "$old" ] || (gone "$old") 2>/dev/null || printf 'rest=%s\n' "$old"
 }
 
 put() { # PATH PLACE: a rename; what stands at PLACE already stays as it is, and gets nothing put into it

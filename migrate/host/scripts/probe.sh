@@ -27,6 +27,7 @@ disk home "$bottle_home"
 state=$bottle_home/state/$identity
 left_at=
 [ ! -e "$state/moved-to.json" ] || left_at=$(sed -n 1p "$state/workspace-left" 2>/dev/null)
+[ -z "$left_at" ] || [ -d "$left_at" ] || [ -w "$(standing "$(dirname "$left_at")")" ] || left_at=
 [ -z "$left_at" ] || printf 'left=%s\n' "$left_at"
 differing() { # FOLDER: what is not in it as the bottle left it; folders only where nothing else is
 	listing "$1" | awk '
@@ -52,7 +53,7 @@ if [ -n "$workspace" ]; then
 		printf 'workspace=full\n'
 		if [ "$left_at" = "$workspace" ] && can_list; then
 			if as_left "$state/workspace-left" "$workspace" "$workspace"; then
-				[ ! -w "$(dirname "$workspace")" ] || printf 'workspace=left\n'
+				[ ! -w "$(dirname "$workspace")" ] || printf 'as_left=yes\n'
 			else
 				differing "$workspace" | awk 'NR <= 10 { print } END { print "differing=" NR }'
 			fi
@@ -90,8 +91,21 @@ ask() { # DOCKER…: what the engine says of itself, if it answers
 	printf 'info=%s\n' "$("$@" info --format '{{json .}}' 2>/dev/null)"
 	root=$("$@" info --format '{{.DockerRootDir}}' 2>/dev/null)
 }
-uses() { # DOCKER…: which containers run with the workspace that would give way
-	[ -z "$left_at" ] || [ "$left_at" != "$workspace" ] || "$@" ps --no-trunc --filter "volume=$workspace" --format 'used={{.Names}}'
+uses() { # DOCKER…: who else works with the workspace that would give way: containers that run, bottles
+	[ -n "$left_at" ] && [ "$left_at" = "$workspace" ] && [ -d "$workspace" ] || return 0
+	"$@" ps --no-trunc --format '{{.Names}}|{{.Mounts}}' | awk -F'|' -v one="$workspace" -v other="$(cd "$workspace" && pwd -P)" '
+		function meet(path, place) { return index(path "/", place "/") == 1 || index(place "/", path "/") == 1 }
+		{
+			mounts = split($2, mount, ",")
+			sub(/,.*/, "", $1)
+			for (i = 1; i <= mounts; i++)
+				if (mount[i] ~ /^\// && (meet(mount[i], one) || meet(mount[i], other))) { print "used=" $1; break }
+		}'
+	for each in "$bottle_home"/state/*/metadata.json; do
+		works=${each%/metadata.json}
+		[ "$works" = "$state" ] || [ -e "$works/moved-to.json" ] || ! grep -qF "\"cwd\": \"$workspace\"" "$each" 2>/dev/null ||
+			printf 'used=%s\n' "${works##*/}"
+	done
 }
 left() { # DOCKER…: which containers that the bottle left here when it moved away have run since
 	[ ! -e "$state/moved-to.json" ] || left_here "$identity" "$@" | sed -n 's/^since /ran_since=/p'

@@ -15,8 +15,8 @@ set_aside() { # PLACE: the workspace that the bottle left there makes room, if n
 }
 
 is_here() { # the bottle is, and its workspace nothing that a move may still take back
-	let_left_go "$identity"
-	rm -f "$incoming/placed" "$incoming/landing"
+	rm -f "$incoming/placed"
+	let_left_go "$identity" && rm -f "$incoming/landing"
 	exit 0
 }
 

@@ -1,8 +1,15 @@
-# IDENTITY NONCE PLACE: the workspace that comes begins as a copy of the one that the bottle left at PLACE, if nobody has
-# worked in that since. On standard input is what it is to be, in lines as migrate/contents/basis.py says; the lines that
-# differ are printed: behind `<` those of the copy, behind `>` those that it is to have. Slashes of links' goals are the
-# byte 3, as no honest line holds `/../`.
+# IDENTITY NONCE WORKSPACE: on standard input what a workspace is to be: begin it with a copy of what was left, and say what
+# differs. Of a folder that somebody has worked in since, nothing is begun with. Lines are as migrate/contents/basis.py says;
+# behind `<` are those of the copy, behind `>` those that it is to have. Slashes of links' goals are the byte 3, as no
+# honest line holds `/../`.
 most=3000000 # bytes that are printed
+
+tellable() { # is there no name in this folder, and no goal of a link, that no line can tell?
+	one=$(printf '*\001*') two=$(printf '*\002*') three=$(printf '*\003*') end='*
+*'
+	[ -z "$(find . \( -name "$one" -o -name "$two" -o -name "$end" -o -lname "$one" -o -lname "$two" -o -lname "$three" \
+		-o -lname "$end" \) -printf x -quit)" ]
+}
 
 contents() { # what is in this folder; `- -` for owners where the user here cannot give files away
 	owners='- -'
@@ -25,6 +32,7 @@ as_left "$bottle_home/state/$1/workspace-left" "$3" "$3" || {
 	gone ./workspace-*
 	fail "$WORKSPACE_IN_THE_WAY" "somebody has worked in $3"
 }
+(cd "./workspace-$2" && tellable) || fail "$NOT_AS_SENT" "a name in $3 cannot be told"
 trap 'rm -f ".wanted.$$" ".differing.$$"' EXIT
 cat >".wanted.$$" || fail "$STORAGE_FAILED" "cannot write to $bottle_home/incoming/$1"
 (cd "./workspace-$2" && contents) | awk '

@@ -6,9 +6,9 @@ state=$bottle_home/state/$1
 mv "$incoming/state-$2" "$incoming/withdrawn-$2" 2>/dev/null
 # In this order: what is in the state folder is in the other file before the folder is deleted.
 if grep -qsxF "$2" "$state/arrived" "$bottle_home/arrived/$1"; then
-	let_left_go "$1" >/dev/null
-	rm -f "$incoming/placed" "$incoming/landing"
+	rm -f "$incoming/placed"
 	printf 'arrived\n'
+	let_left_go "$1" && rm -f "$incoming/landing"
 	exit 0
 fi
 printf 'withdrawn\n'
@@ -26,5 +26,5 @@ if placed_by_us "$landing" && untouched "$landing"; then
 fi
 (gone "$near" "$near.part")
 left=$(left_beside "$landing" "$1")
-[ ! -d "$left" ] || put "$left" "$landing" || put "$left" "$landing.before-$1"
+[ ! -d "$left" ] || put "$left" "$landing" || keep_beside "$left" "$landing" "$1"
 exit 0

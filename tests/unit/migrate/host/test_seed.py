@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from bottle.errors import VerificationFailed
 from bottle.files import tree
 from bottle.store.state import BottleState
 from bottle.testing import RecordingProgress
+from migrate.contents import basis
 from migrate.contents.basis import Basis, contents
 from migrate.contents.index import GRAIN, look
 from migrate.contents.left import listing
@@ -100,7 +102,7 @@ def test_what_is_the_same_does_not_travel(seeding: Seeding) -> None:
     time.sleep(2 * GRAIN / 10**9)
     folder = seeding.bring()
     assert folder.first is not None
-    assert (folder.first.delta.changed, folder.first.delta.removed) == ((), ())
+    assert (folder.first.delta.changed, folder.first.delta.removed) == ((".", "file", "hard"), ())  # linked ones travel
     seeding.require_same()
     assert folder.update() is None
 
@@ -177,6 +179,58 @@ def test_what_differs_travels_and_no_more(seeding: Seeding, change: Callable[[Pa
     folder = seeding.bring()
     assert folder.first is not None
     assert "untouched" not in folder.tarball.members
+    seeding.require_same()
+
+
+def test_a_name_that_is_there_only_and_that_no_line_can_tell_is_no_other_path(seeding: Seeding) -> None:
+    """`mod\\x02y` is no file `mod` where a folder is here, whose content would go."""
+    (seeding.rig.goal / "mod\x02y").write_text("old")
+    seeding.note()
+    assert seeding.bring().first is None
+    assert any("cannot be told" in note for note in seeding.progress.notes)
+    seeding.require_same()
+
+
+def test_a_goal_of_a_link_that_no_line_can_tell_is_not_guessed(seeding: Seeding) -> None:
+    (seeding.rig.goal / "turned").symlink_to("a\x03b")
+    (seeding.here / "turned").symlink_to("a/b")
+    for folder in (seeding.rig.goal, seeding.here):
+        os.utime(folder / "turned", ns=(0, 0), follow_symlinks=False)
+    seeding.note()
+    seeding.bring()
+    seeding.require_same()
+
+
+def test_names_of_one_file_are_those_that_they_are_here(seeding: Seeding) -> None:
+    for folder, second in ((seeding.rig.goal, "b"), (seeding.here, "c")):
+        third = "c" if second == "b" else "b"
+        for name in ("a", third):
+            (folder / name).write_text("same")
+            os.utime(folder / name, ns=(0, 0))
+        os.link(folder / "a", folder / second)
+        os.link(folder / third, folder / "d")
+    os.utime(seeding.here, ns=(0, seeding.rig.goal.stat().st_mtime_ns))
+    seeding.note()
+    assert seeding.bring().first is not None
+    seeding.require_same()
+
+
+def test_what_was_there_is_proved_too(seeding: Seeding, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Destination.seed
+
+    def seed(there: Destination, nonce: str, workspace: str, wanted: bytes) -> bytes | None:
+        reply = real(there, nonce, workspace, wanted)
+        (seeding.rig.incoming / f"workspace-{NONCE}" / "two words").write_text("bad")
+        return reply
+
+    monkeypatch.setattr(Destination, "seed", seed)
+    with pytest.raises(VerificationFailed, match="two words"):
+        seeding.bring()
+
+
+def test_of_many_paths_none_is_compared(seeding: Seeding, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(basis, "MOST", 3)
+    assert seeding.bring().first is None
     seeding.require_same()
 
 

@@ -230,6 +230,53 @@ def test_a_placed_workspace_that_somebody_worked_in_keeps_its_place_and_the_one_
     leave(rig)
     rig.cut_after_placing("n1")
     (rig.goal / "theirs").write_text("x")
-    assert rig.run(Withdraw(identity=IDENTITY, nonce=Nonce("n1"))).out == b"withdrawn\n"
+    beside = rig.goal.with_name(f"goal.before-{IDENTITY}")
+    beside.mkdir()  # of an earlier time
+    said = rig.run(Withdraw(identity=IDENTITY, nonce=Nonce("n1"))).out
+    assert said == f"withdrawn\nkept={beside}-2\n".encode()
     assert (rig.goal / "theirs").read_text() == "x"
-    assert (rig.goal.with_name(f"goal.before-{IDENTITY}") / "file").read_text() == "old"
+    assert (beside.with_name(f"{beside.name}-2") / "file").read_text() == "old"
+
+
+@GNU
+def test_what_a_program_has_open_is_kept(rig: Rig) -> None:
+    leave(rig)
+    rig.stage("n1")
+    with (rig.goal / "two words").open("a") as file:
+        reply = rig.register("n1")
+        file.write("later")
+    kept = rig.goal.with_name(f"goal.before-{IDENTITY}")
+    assert (reply.status, reply.out) == (0, f"kept={kept}\n".encode()), reply.err
+    assert (kept / "two words").read_text() == "oldlater"
+
+
+@GNU
+def test_what_cannot_be_deleted_is_said_and_nobody_is_said_to_work_there(rig: Rig) -> None:
+    leave(rig)
+    rig.stage("n1")
+    shim(rig, "rm", 'case $2 in *.old) "$real" "$2/file"; exit 1 ;; *) exec "$real" "$@" ;; esac')
+    reply = rig.register("n1")
+    old = rig.near.with_name(f"{rig.near.name}.old")
+    assert (reply.status, reply.out) == (0, f"rest={old}\n".encode()), reply.err
+    assert (old / "two words").exists()
+
+
+@GNU
+def test_who_else_works_there_is_told(rig: Rig) -> None:
+    leave(rig)
+    spelling = rig.far / "spelling"
+    spelling.symlink_to(rig.goal.parent)
+    mounts = {
+        "whole": str(rig.goal), "inner,other/alias": f"volume,{rig.goal}/mod", "around": str(rig.goal.parent),
+        "beside": f"{rig.goal}-other", "volume": "goal",
+    }  # fmt: skip
+    listed = "\n".join(f"{name}|{mount}" for name, mount in mounts.items())
+    (rig.programs / "docker").write_text(f"#!/bin/sh\ncase "$*" in version*) echo amd64 ;; *Mounts*) echo '{listed}' ;; esac\n")
+    for name, more in (("owner-00000", ""), ("moved-00000", "moved-to.json")):
+        folder = rig.state.with_name(name)
+        folder.mkdir()
+        (folder / "metadata.json").write_text(f'{{"cwd": "{rig.goal}"}}')
+        if more:
+            (folder / more).write_text("{}")
+    assert probe(rig.remote, IDENTITY, str(rig.goal)).used == ("whole", "inner", "around", "owner-00000")
+    assert probe(rig.remote, IDENTITY, "").used == ()

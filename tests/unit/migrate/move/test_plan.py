@@ -336,9 +336,9 @@ def test_what_the_bottle_left_there_gives_way_if_nobody_has_touched_it_nor_runs_
     left = {"workspace": WorkspacePlace.LEFT, "left": "/work/it"}
     assert planned(host=left).replaces
     assert not planned(host={"workspace": WorkspacePlace.FREE}).replaces
-    with pytest.raises(Conflict, match="other runs on far with /work/it, which would be replaced") as caught:
+    with pytest.raises(Conflict, match="other works in /work/it on far, which would be replaced") as caught:
         planned(host={**left, "used": ("other",)})
-    assert caught.value.next_step.startswith("stop that container there")
+    assert caught.value.next_step.endswith("or stop what uses it there")
     touched = {**left, "workspace": WorkspacePlace.FULL, "differs": ("a", "b"), "differing": 5}
     with pytest.raises(Conflict, match=r"it is not as it was then: a, b, and 3 more$") as caught:
         planned(host=touched)

@@ -1041,12 +1041,13 @@ def test_which_files_somebody_has_worked_on_here_is_not_told(meet: Callable[...,
         world.state.mkdir(parents=True)
         (world.state / "moved-to.json").write_text("{}")
         BottleState(IDENTITY, world.state).note_workspace_left(listing(place, look(place)))
-        (place / "mine").write_text("secret")
+        (place / "mine\rroot=maybe").write_text("secret")
         reply = owner.run("probe", NAME, str(place))
         assert b"workspace=full\n" in reply.out
         assert b"differing=1\n" in reply.out
         assert b"mine" not in reply.out
-        assert world.progress.notes == ["not as the bottle left it here: mine"]
+        assert b"root=maybe" not in reply.out
+        assert world.progress.notes == ["not as the bottle left it here: mine root=maybe"]
 
 
 def test_only_what_the_bottle_left_here_is_begun_with(meet: Callable[..., Any], tmp_path: Path) -> None:
