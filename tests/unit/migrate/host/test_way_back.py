@@ -271,7 +271,8 @@ def test_who_else_works_there_is_told(rig: Rig) -> None:
         "beside": f"{rig.goal}-other", "volume": "goal",
     }  # fmt: skip
     listed = "\n".join(f"{name}|{mount}" for name, mount in mounts.items())
-    (rig.programs / "docker").write_text(f"#!/bin/sh\ncase "$*" in version*) echo amd64 ;; *Mounts*) echo '{listed}' ;; esac\n")
+    asked = f"case \"$*\" in version*) echo amd64 ;; *Mounts*) echo '{listed}' ;; esac"
+    (rig.programs / "docker").write_text(f"#!/bin/sh\n{asked}\n")
     for name, more in (("owner-00000", ""), ("moved-00000", "moved-to.json")):
         folder = rig.state.with_name(name)
         folder.mkdir()
