@@ -384,7 +384,6 @@ CALLS: dict[str, Callable[[DockerEngine, Path], object]] = {
 BLIND = {
     "start",
     "stop",
-    "pause",
     "rename",
     "remove_container",
     "tag",
