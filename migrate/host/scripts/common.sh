@@ -107,7 +107,7 @@ let_left_go() { # IDENTITY: delete the workspace that gave way to the one that c
 	old=$(beside "$came_to" "$1").old # what has this name may go
 	if [ -d "$left" ]; then
 		if as_left "$bottle_home/incoming/$1/replaced/workspace-left" "$left" "$came_to" && ! is_open "$left"; then
-			put "$left" "$old"
+			put "$left" "$old" || keep_beside "$left" "$came_to" "$1" || return 1
 		else
 			keep_beside "$left" "$came_to" "$1" || return 1
 		fi

@@ -27,7 +27,10 @@ mkdir -p "$bottle_home/incoming/$1"
 alone "$1"
 cd "$bottle_home/incoming/$1" || fail "$STORAGE_FAILED" "cannot write to $bottle_home/incoming"
 gone ./workspace-*
-cp -a "$3" "./workspace-$2" || fail "$STORAGE_FAILED" "cannot copy $3"
+cp -a "$3" "./workspace-$2" || {
+	gone ./workspace-* # which takes the room of what travels whole now
+	fail "$STORAGE_FAILED" "cannot copy $3"
+}
 as_left "$bottle_home/state/$1/workspace-left" "$3" "$3" || {
 	gone ./workspace-*
 	fail "$WORKSPACE_IN_THE_WAY" "somebody has worked in $3"

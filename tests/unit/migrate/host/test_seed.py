@@ -228,6 +228,15 @@ def test_what_was_there_is_proved_too(seeding: Seeding, monkeypatch: pytest.Monk
         seeding.bring()
 
 
+def test_half_a_copy_takes_no_room(seeding: Seeding) -> None:
+    (seeding.rig.programs / "cp").write_text('#!/bin/sh\nmkdir "$3"; echo "No space left" >&2; exit 1\n')
+    (seeding.rig.programs / "cp").chmod(0o755)
+    assert seeding.there.seed(NONCE, str(seeding.rig.goal), b"") is None
+    assert not (seeding.rig.incoming / f"workspace-{NONCE}").exists()
+    assert seeding.bring().first is None
+    seeding.require_same()
+
+
 def test_of_many_paths_none_is_compared(seeding: Seeding, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(basis, "MOST", 3)
     assert seeding.bring().first is None

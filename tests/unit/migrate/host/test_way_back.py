@@ -262,6 +262,19 @@ def test_what_cannot_be_deleted_is_said_and_nobody_is_said_to_work_there(rig: Ri
 
 
 @GNU
+def test_what_an_earlier_time_could_not_delete_hides_nothing(rig: Rig) -> None:
+    leave(rig)
+    rig.stage("n1")
+    old = rig.near.with_name(f"{rig.near.name}.old")
+    old.mkdir()
+    kept = rig.goal.with_name(f"goal.before-{IDENTITY}")
+    reply = rig.register("n1")
+    assert (reply.status, reply.out) == (0, f"kept={kept}\n".encode()), reply.err
+    assert (kept / "two words").read_text() == "old"
+    assert not old.exists()
+
+
+@GNU
 def test_who_else_works_there_is_told(rig: Rig) -> None:
     leave(rig)
     spelling = rig.far / "spelling"
