@@ -6,10 +6,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import docker
@@ -237,10 +238,7 @@ def test_a_denial_reaches_the_agent(place: Place) -> None:
 
 def test_on_a_real_terminal(place: Place) -> None:
     bottle = place.start()
-    shell = pexpect.spawn(
-        "/bin/sh", cwd=str(place.folder), env={**place.environ, "PS1": "shell> "}, dimensions=(24, 80), timeout=30,
-        encoding="utf-8",
-    )  # fmt: skip
+    shell = _terminal(place, "/bin/sh", environ={"PS1": "shell> "})
     try:
         before = _settings(shell)
         shell.sendline("bottle() { " + f'"{sys.executable}" -m bottle "$@"; ' + "}; bottle dashboard; echo ended $?")
@@ -262,10 +260,7 @@ def test_on_a_real_terminal(place: Place) -> None:
 
 def test_attach_gives_the_terminal_away_and_takes_it_back(place: Place) -> None:
     bottle = place.start()
-    screen = pexpect.spawn(
-        sys.executable, ["-m", "bottle", "dashboard"], cwd=str(place.folder), env=place.environ, dimensions=(24, 80),
-        timeout=30, encoding="utf-8",
-    )  # fmt: skip
+    screen = _terminal(place, sys.executable, "-m", "bottle", "dashboard")
     try:
         screen.expect_exact("running")
         screen.send("t")
@@ -292,6 +287,17 @@ def test_off_a_terminal_it_says_what_else_there_is(place: Place) -> None:
     assert done.returncode == 2
     assert "bottle list" in done.stderr
     assert "bottle capability list" in done.stderr
+
+
+def _terminal(place: Place, *command: str, environ: Mapping[str, str] = MappingProxyType({})) -> pexpect.spawn:
+    """A command on a terminal of 24 lines; where it does not say what is expected, all that it said since is shown."""
+    around = {**place.environ, **environ}
+    screen = pexpect.spawn(
+        command[0], list(command[1:]), cwd=str(place.folder), env=around, dimensions=(24, 80), timeout=30,
+        encoding="utf-8",
+    )  # fmt: skip
+    screen.str_last_chars = 20_000
+    return screen
 
 
 def _settings(shell: pexpect.spawn) -> str:
