@@ -8,7 +8,8 @@ JOBS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveOptions:
-    """`keep` copies instead of moving; `resume` starts the bottle at its destination, where `workspace` lands.
+    """`keep` copies instead of moving, or brings the copy that is there up to date, unless a `new` one is to be made;
+    `resume` starts the bottle at its destination, where `workspace` lands.
 
     `live` brings it there in rounds while its agent works, of which there are `rounds` at the most where that is said;
     the last one, for which the agent stops, is not begun while it is likely to take more than `max_downtime` seconds.
@@ -21,6 +22,7 @@ class MoveOptions:
     """
 
     keep: bool = False
+    new: bool = False
     history: bool = True
     resume: bool = False
     live: bool = False
@@ -42,6 +44,7 @@ class MoveOptions:
         """
         words = ["--yes"] if self.consent else []
         words += ["--keep"] if self.keep else []
+        words += ["--new"] if self.new else []
         words += [] if self.history else ["--no-history"]
         words += ["--resume"] if self.resume else []
         words += ["--live"] if self.live else []

@@ -169,7 +169,8 @@ class HostFacts:
     its user may read what nobody may. `podman`: its engine is Podman, under Docker's name or behind Docker's API.
     `left` is where the bottle left its workspace there when it moved away. Where that is what was asked about, and has
     been worked in since, `differing` says how many paths differ, and `differs` names some; `used` are containers that
-    run with it.
+    run with it. `copied`: what it has of the bottle is a copy on which nobody has worked there; where somebody has,
+    `changed` names what of its state is not as it came.
     """
 
     bottle_home: str
@@ -200,6 +201,8 @@ class HostFacts:
     differing: int = 0
     differs: tuple[str, ...] = ()
     used: tuple[str, ...] = ()
+    copied: bool = False
+    changed: tuple[str, ...] = ()
 
     @property
     def file_codec(self) -> Codec:

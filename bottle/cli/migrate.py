@@ -53,7 +53,10 @@ def duration(text: str) -> float:
 @click.option(
     "--plan", "--dry-run", "plan", is_flag=True, help="Print what would travel, and how long it takes; change nothing."
 )
-@click.option("--keep", is_flag=True, help="Copy it, under a fresh identity, and let it go on here.")
+@click.option(
+    "--keep", is_flag=True, help="Copy it, under a fresh identity, and let it go on here; again: bring that up to date."
+)
+@click.option("--new", is_flag=True, help="With --keep: make another copy, whatever is there.")
 @click.option(
     "--no-history", "history", flag_value=False, default=True, help="Leave the images of older commits behind."
 )
@@ -94,6 +97,7 @@ def migrate(
     *,
     plan: bool,
     keep: bool,
+    new: bool,
     history: bool,
     live: bool,
     rounds: int | None,
@@ -122,6 +126,9 @@ def migrate(
     rest is brought, and it goes on there. Until then it may be interrupted, and the agent has noticed nothing; where
     the last round fails, the agent goes on here.
 
+    With --keep it is copied. Where that was done before, the copy there is brought up to date, as long as nobody has
+    worked on it; only what changed travels.
+
     With --from, what the bottle would be given here (networks, ports, secrets, capabilities, folders of this host) is
     listed, and needs a yes, or --yes where nobody can be asked, before its agent is stopped over there.
 
@@ -134,14 +141,15 @@ def migrate(
       bottle migrate claude-x7k2p me@newhost:2222 --plan
       bottle migrate claude-x7k2p ssh://me@newhost:2222
       bottle migrate claude-x7k2p me@newhost --live --max-downtime 5s
+      bottle migrate claude-x7k2p me@newhost --keep
       bottle migrate claude-x7k2p me@oldhost --from
 
     Exit codes that matter: 4 it is there already, locked or moved, --from wants a yes, or its workspace needs what lies
     outside of it and --yes was not said; 5 Docker here; 6 SSH or the far host; 7 what arrived is not what was sent;
     8 refused before its agent was stopped: no room, another architecture, credentials in the image, --max-downtime.
     """
-    asked = MoveOptions(keep=keep, history=history, resume=resume, live=live, rounds=rounds, max_downtime=max_downtime)
-    asked = replace(asked, workspace=workspace, allow_secrets=allow_secrets, consent=yes)
+    asked = MoveOptions(keep=keep, new=new, history=history, resume=resume, workspace=workspace, consent=yes)
+    asked = replace(asked, live=live, rounds=rounds, max_downtime=max_downtime, allow_secrets=allow_secrets)
     options = replace(asked, jobs=jobs, rate=rate, keys=keys)
     _require_fitting(options, pulls=pulls)
     context, identity, goal = _meant(names, port, pulls=pulls)
@@ -169,6 +177,11 @@ def _require_fitting(options: MoveOptions, *, pulls: bool) -> None:
     """Refuse options that make no sense together."""
     if not options.live and (options.rounds is not None or options.max_downtime is not None):
         raise UsageError("--rounds and --max-downtime are for --live", next_step="add --live, or leave them out")
+    if options.new and (pulls or not options.keep):
+        raise UsageError(
+            "--new is for --keep to another host",
+            next_step="leave it out: --from makes another copy each time, without --keep none is made",
+        )
     if options.live and options.keep:
         raise UsageError("--keep stops no agent, so there is nothing to be --live about", next_step="leave one out")
     if not options.history and pulls:

@@ -30,6 +30,7 @@ def plan_document(plan: MovePlan, sides: Sides) -> dict[str, object]:
             "compression": plan.layer_codec.value,
         },
         **document_of(plan, "workspace", "replaces", "shared", "left_behind", "history", "history_stays"),
+        "refreshes": str(plan.refreshes) if plan.refreshes is not None else None,
         "credentials_along": list(plan.along),
         "stays": staying(plan.stays, sides),
         f"missing_{sides.destination}": missing(plan.missing_there, sides),
@@ -41,7 +42,8 @@ def plan_document(plan: MovePlan, sides: Sides) -> dict[str, object]:
 
 def plan_lines(plan: MovePlan, sides: Sides) -> list[str]:
     """The plan for people."""
-    rows = [("would", "bring it there in rounds while its agent works")] if plan.live else []
+    rows = [("would", f"bring {plan.refreshes} up to date, its copy there")] if plan.refreshes is not None else []
+    rows += [("would", "bring it there in rounds while its agent works")] if plan.live else []
     rows += [("would", "stop it")] if plan.stops else []
     rows += [("would", "commit it")] if plan.commits else []
     rows += [("would", "start it there")] if plan.live else []
@@ -51,7 +53,8 @@ def plan_lines(plan: MovePlan, sides: Sides) -> list[str]:
         rows.append(("travels", f"{part.name} ({amount})"))
     rows += [("travels", f"images of older commits: {line}, no layer more")] if (line := _older(plan.history)) else []
     if plan.workspace is not None:
-        instead = ", in place of the one that it left there, which is as it was" if plan.replaces else ""
+        former = "its copy has" if plan.refreshes is not None else "it left"
+        instead = f", in place of the one that {former} there, which is as it was" if plan.replaces else ""
         rows.append(("workspace lands", f"{plan.workspace}, {sides.destination}{instead}"))
     rows += [("takes", _in_words(plan.estimate))] if plan.estimate is not None else []
     disk = f"disk {sides.destination}"
@@ -93,7 +96,7 @@ def moved_document(moved: Moved, sides: Sides, other: str) -> dict[str, object]:
         ],
         "downtime_seconds": moved.downtime,
         **document_of(account, "commit", "workspace", "skipped", "dropped", "carried", "left_behind"),
-        **document_of(account, "history", "history_stays"),
+        **document_of(account, "history", "history_stays", "refreshed"),
         "staged_bytes": account.staged,
         "stays": staying(account.stays, sides),
         "credentials_along": list(account.along),
@@ -118,7 +121,10 @@ def account_lines(moved: Moved, sides: Sides, other: str) -> list[str]:
     fetched, account = sides == FETCHING, moved.account
     where = f"here now, from {other}" if fetched else f"on {other} now"
     verb = "lives" if moved.arrived_as == moved.identity else f"is copied, as {moved.arrived_as}: that lives"
-    lines = [f"{moved.identity} {verb} {where} (commit {account.commit}, {size(account.staged)} staged)"]
+    said = f"{moved.identity} {verb} {where}"
+    if account.refreshed:
+        said = f"{moved.arrived_as}, the copy of {moved.identity} on {other}, is up to date"
+    lines = [f"{said} (commit {account.commit}, {size(account.staged)} staged)"]
     if account.workspace is not None:
         lines.append(f"  its workspace is at {account.workspace}")
     lines += [f"  with images of older commits: {line}"] if (line := _older(account.history)) else []

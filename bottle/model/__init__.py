@@ -45,6 +45,8 @@ from bottle.model.image import (
 )
 from bottle.model.move import (
     Arrived as Arrived,
+    CopiesThere as CopiesThere,
+    CopyThere as CopyThere,
     MigrationPhase as MigrationPhase,
     MigrationRecord as MigrationRecord,
     Missing as Missing,

@@ -60,7 +60,8 @@ class MoveAccount:
     and what the tar of the workspace does not. `carried` is what lay outside the workspace and went along, and how;
     `left_behind` is what it lacks there. `edited` is what somebody did in the workspace here in the moment of the
     hand-over: it is newer here than there. `history` are the numbers of the other commits whose images are there too,
-    proved; `history_stays` those of which they are here, and did not go along.
+    proved; `history_stays` those of which they are here, and did not go along. `refreshed`: there was a copy, which it
+    brought up to date.
     """
 
     commit: int
@@ -76,6 +77,7 @@ class MoveAccount:
     edited: tuple[str, ...] = ()
     history: tuple[int, ...] = ()
     history_stays: tuple[int, ...] = ()
+    refreshed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,3 +138,20 @@ class MigrationRecord:
     pulled_by: str | None = None
     stopped: bool = False
     account: MoveAccount | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyThere:
+    """A copy of the bottle on another host: what it is called there, and the commit that it was last made of."""
+
+    host: str
+    identity: Identity
+    commit: int
+    brought_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopiesThere:
+    """`copies.json`: of each host the newest copy that the bottle has there, as far as this host knows."""
+
+    copies: tuple[CopyThere, ...] = ()

@@ -74,7 +74,7 @@ def _in_facts(document: Json) -> Json:
 
 _COMMIT = between(1, MOST_COMMITS)
 _TOLD = ("skipped", "stays", "missing_there", "along", "dropped", "carried", "left_behind", "edited")
-_NUMBERS = ("history", "history_stays")
+_LATER_TOLD = ("history", "history_stays", "refreshed")
 
 KEPT = Forms(
     {
@@ -100,7 +100,7 @@ KEPT = Forms(
         CommitIntent: Form(read={"number": _COMMIT}),
         MigrationRecord: Form(read={"commit": optional(_COMMIT)}, later=("account", "stopped")),
         Tombstone: Form(later=("arrived", "account", "nonce")),
-        MoveAccount: Form(later=(*_TOLD, *_NUMBERS), folded=_in_facts),
+        MoveAccount: Form(later=(*_TOLD, *_LATER_TOLD), folded=_in_facts),
         Stays: Form(later=("name", "place")),
         Missing: Form(later=("name", "identity")),
     }

@@ -19,7 +19,9 @@ state/<identity>/            0700
   migration.json             a move in flight
   scanned.json               what is known of credentials in its layers
   moved-to.json              the tombstone of a bottle that lives elsewhere
-  workspace-left             the workspace that it left here when it moved away, as it was then
+  copies.json                the copies that it has on other hosts
+  copy                       what this folder held when it came as a copy: while it does, nobody has worked on that
+  workspace-left             the workspace that it left here, or that came with a copy, as it was then
   arrived                    the nonces of the moves that brought the bottle here
   lock                       the file lock of the one writer
 ```
@@ -40,6 +42,7 @@ from bottle.model import (
     CapabilityRequest,
     CommitIntent,
     CommitRecord,
+    CopiesThere,
     LayerScans,
     Metadata,
     MigrationRecord,
@@ -70,6 +73,8 @@ TRANSCRIPT = "transcript"
 ARRIVED = "arrived"
 SCANNED = "scanned.json"
 WORKSPACE_LEFT = "workspace-left"
+COPIES = "copies.json"
+COPY = "copy"
 LOCK = "lock"
 TREES = "trees"
 
@@ -88,6 +93,8 @@ HOST_ONLY = frozenset(
         TREES,
         SCANNED,
         WORKSPACE_LEFT,
+        COPIES,
+        COPY,
         f"{TRANSCRIPT}.old",
         f"{TRANSCRIPT}.new",
     }
@@ -121,6 +128,7 @@ class BottleState:
     resume_intent = Document(RESUME_INTENT, ResumeIntent)  # a new container that is not known to be whole
     migration = Document(MIGRATION, MigrationRecord)  # a move in flight
     tombstone = Document(TOMBSTONE, Tombstone)  # where the bottle lives now, when that is elsewhere
+    copies = Document(COPIES, CopiesThere)  # on other hosts
     scanned = Document(SCANNED, LayerScans)  # what need not be looked through again; missing, it is only slower
     _metadata = Document(METADATA, Metadata, _require_reckonable)
     _history = Document(COMMITS, CommitHistory, _require_rising)

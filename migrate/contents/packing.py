@@ -17,6 +17,7 @@ from bottle.store.kept import KEPT, CommitHistory
 from bottle.store.state import (
     COMMITS,
     COMMITTED_IMAGE,
+    COPY,
     HOST_ONLY,
     METADATA,
     BottleState,
@@ -117,12 +118,13 @@ def pack_beside(
     followed: Followed,
     apart: Collection[str] = (),
     history: Collection[int] = (),
+    refreshable: bool = False,
 ) -> Packed:
     """Pack what else lies beside the image of `commit`, for a bottle that will be called `arrives_as`.
 
     `workspace` is where its workspace, as it was `followed`, will be there, None when none travels. The volumes called
     as in `apart` here are brought by somebody else. `history` are the numbers of the other commits that have images
-    there.
+    there. Of a copy that is `refreshable` it is noted there what it is as it comes.
     """
     here = state.metadata()
     there = metadata_there(here, arrives_as, commit.number, workspace)
@@ -134,6 +136,7 @@ def pack_beside(
             if mounted.source not in apart
         }
         instead = _documents(state, there, commit, {commit.number, *history})
+        instead |= {COPY: b""} if refreshable else {}
         return Packed(
             state=pack_folder(state.path, spool, leave_out=HOST_ONLY, instead=instead),
             workspace=followed.folder,

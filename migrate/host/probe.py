@@ -41,9 +41,6 @@ def probe(remote: Shell, identity: Identity, workspace: str) -> HostFacts:
 def parse_probe(text: str) -> HostFacts:
     """Read what the probe printed. Raises ValueError, KeyError or TypeError for what it cannot have printed."""
     lines = [(key, value) for key, _, value in (line.partition("=") for line in text.split("\n"))]  # names hold "\r"
-    ran_since, used = (tuple(value for key, value in lines if key == wanted) for wanted in ("ran_since", "used"))
-    if not all(map(_CONTAINER.fullmatch, (*ran_since, *used))):
-        raise ValueError("`ran_since` or `used` is no container's name")
     values = dict(lines)  # what comes later is truer: `ours` after `full`
     info: Mapping[str, Any] = json.loads(values["info"]) if values.get("info") else {}
     home = values["bottle_home"]
@@ -71,13 +68,15 @@ def parse_probe(text: str) -> HostFacts:
         free_docker=_kilobytes(values, "free_docker"),
         disk_docker=values.get("disk_docker", ""),
         engine_id=engine_id(info),
-        ran_since=ran_since,
+        ran_since=_containers(lines, "ran_since"),
         root=values.get("root") == "yes",
         podman=values.get("podman") == "yes",
         left=_path(values.get("left", "")),
         differing=int(values.get("differing", 0)),
         differs=tuple(printable(value, 200) for key, value in lines if key == "differs"),
-        used=used,
+        used=_containers(lines, "used"),
+        copied=values.get("copy") == "as_it_came",
+        changed=tuple(printable(value, 80) for key, value in lines if key == "changed"),
     )
 
 
@@ -94,6 +93,13 @@ def require_done(remote: Shell, reply: Reply, doing: str) -> Reply:
 def _place(values: Mapping[str, str]) -> WorkspacePlace:
     found = WorkspacePlace(values["workspace"])  # as hosts that pull with an earlier version understand it, too
     return WorkspacePlace.LEFT if found is WorkspacePlace.FULL and values.get("as_left") == "yes" else found
+
+
+def _containers(lines: list[tuple[str, str]], wanted: str) -> tuple[str, ...]:
+    names = tuple(value for key, value in lines if key == wanted)
+    if not all(map(_CONTAINER.fullmatch, names)):
+        raise ValueError(f"`{wanted}` is no container's name")
+    return names
 
 
 def _path(text: str) -> str | None:

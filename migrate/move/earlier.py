@@ -13,24 +13,30 @@ from migrate.host.commands import Clear
 from migrate.host.ownership import had_arrived
 from migrate.host.probe import probe
 from migrate.model import Presence
+from migrate.move.copies import copy_on, is_copy
 from migrate.move.handoff import settle_handoff
 from migrate.move.transfer import Transfer
 from migrate.ports import Remote
 
 
 def name_there(state: BottleState, remote: Remote, options: MoveOptions) -> Identity:
-    """A copy gets a fresh identity, the same one when it is tried again; what moves keeps its own."""
+    """What moves keeps its own; a copy gets a fresh one, and the same when it is tried again or brought up to date.
+
+    One that is to be a `new` copy has none that was there before.
+    """
     if not options.keep:
         return state.identity
+    made = copy_on(state, remote.name) if options.pulled_by is None else None
     earlier = state.migration.read()
     if (
         earlier is not None
         and earlier.arrives_as is not None
         and earlier.arrives_as != state.identity
         and _same_goal(earlier, remote, options)
+        and not (options.new and earlier.arrives_as == made)
     ):
         return earlier.arrives_as
-    return Identity.fresh(state.identity.agent)
+    return made if made is not None and not options.new else Identity.fresh(state.identity.agent)
 
 
 def copied(identity: Identity, earlier: MigrationRecord) -> str:
@@ -59,9 +65,7 @@ def arrived_before(transfer: Transfer) -> MoveAccount | None:
             require_settled(state.identity, earlier)
         arrived = settle_handoff(transfer.context, state, earlier, remote)
     elif options.keep:
-        arrived = (
-            earlier is not None and earlier.arrives_as == transfer.arrives_as and _copied_before(transfer, earlier)
-        )
+        arrived = _copied_before(transfer, earlier)
     else:
         arrived = _moved_before(transfer.context, state, remote)
     return _account(transfer) if arrived else None
@@ -97,9 +101,16 @@ def _moved_before(context: Context, state: BottleState, remote: Remote) -> bool:
     return nonce is None or had_arrived(remote, state.identity, nonce, context.progress)
 
 
-def _copied_before(transfer: Transfer, earlier: MigrationRecord) -> bool:
-    """Whether the copy that an earlier run was making is there, and is still what was asked for."""
+def _copied_before(transfer: Transfer, earlier: MigrationRecord | None) -> bool:
+    """Whether the copy that an earlier run was making is there, and is still what was asked for.
+
+    A copy that was to be replaced, and was not, is in its place again afterwards.
+    """
     context, state, copy = transfer.context, transfer.state, transfer.arrives_as
+    if earlier is None or earlier.arrives_as != copy:
+        if is_copy(state, copy):
+            had_arrived(transfer.remote, copy, transfer.nonce, context.progress)
+        return False
     if not had_arrived(transfer.remote, copy, earlier.nonce, context.progress):
         return False
     settle(context, state)
@@ -108,6 +119,8 @@ def _copied_before(transfer: Transfer, earlier: MigrationRecord) -> bool:
         context.progress.note(f"{said}, since an earlier run; what was done after that commit is not in it")
         return True
     transfer.remote.run(Clear(identity=copy).command())
+    if earlier.commit is not None:
+        transfer.note_copy(earlier.commit)
     state.migration.clear()
     if transfer.options.pulled_by is not None:  # whoever pulls takes one bottle at a time
         raise Conflict(
@@ -115,7 +128,7 @@ def _copied_before(transfer: Transfer, earlier: MigrationRecord) -> bool:
             left=f"{copy} stays as it is; this host goes on with {state.identity}",
             next_step="the same command again makes another copy, of what is here now",
         )
-    context.progress.note(f"{said}; work has gone on since, so another copy is made")
+    context.progress.note(f"{said}; work has gone on since, so it is brought up to date")
     return False
 
 

@@ -21,6 +21,7 @@ from migrate.host.link_speed import look_at_link
 from migrate.host.payload import total
 from migrate.host.probe import probe
 from migrate.model import Presence
+from migrate.move.copies import is_first
 from migrate.move.earlier import arrived_before, copied, name_there, was_stopped_by, went_on_since
 from migrate.move.estimate import Sample, estimate, work_of
 from migrate.move.facts import Observed, observe
@@ -53,7 +54,7 @@ def plan(context: Context, state: BottleState, remote: Remote, options: MoveOpti
     transfer = Transfer(context=context, state=state, remote=remote, options=options, arrives_as=there)
     seen = observe(transfer)
     is_there = seen.facts.host.presence is Presence.OWNED
-    if earlier is not None and earlier.arrives_as == there != state.identity and is_there:
+    if earlier is not None and earlier.arrives_as == there != state.identity and is_there and is_first(state, there):
         said = copied(state.identity, earlier)
         if options.pulled_by is not None or not went_on_since(context, state, earlier.commit):
             raise Conflict(
@@ -61,8 +62,10 @@ def plan(context: Context, state: BottleState, remote: Remote, options: MoveOpti
                 left="nothing was changed on either side",
                 next_step="the same command without --plan, which says so and clears up; after that, it copies again",
             )
-        context.progress.note(f"{said}; work has gone on since, so another copy would be made")
-        seen = observe(replace(transfer, arrives_as=Identity.fresh(state.identity.agent)))
+        goes_on = "it would be brought up to date"
+        if options.new:
+            goes_on, seen = "another would be made", observe(replace(transfer, arrives_as=Identity.fresh(there.agent)))
+        context.progress.note(f"{said}; work has gone on since, so {goes_on}")
     decided = _decide(transfer, seen)
     rehearse(context, seen.facts.metadata, seen.facts.survey.carriable)
     along, looked = _look_ahead(transfer, seen)
@@ -175,6 +178,7 @@ def _hand_over(transfer: Transfer, there: Destination, decided: MovePlan, delive
         left_behind=packed.outside.left,
         history=delivered.history,
         history_stays=delivered.history_stays,
+        refreshed=decided.refreshes is not None,
     )
     return hand_over(
         transfer,
@@ -247,6 +251,8 @@ def _still(transfer: Transfer, decided: MovePlan) -> AbstractContextManager[Comm
 def _follow_up(transfer: Transfer, done: _Done, registered: Callable[[Identity], None]) -> Moved:
     """What comes once it is there. A copy stays on record until the end: a run that is cut here is gone on with."""
     registered(transfer.arrives_as)
+    if transfer.options.keep:
+        transfer.note_copy(done.account.commit)
     there, live, downtime = done.there, done.live, None
     try:
         resumed = there.resume() if done.starts else None

@@ -24,6 +24,7 @@ from migrate.contents.survey import survey
 from migrate.host.layers import ImagesThere, LayersThere, ask_images, ask_layers, worth_naming
 from migrate.host.probe import probe
 from migrate.model import HostFacts
+from migrate.move.copies import is_copy
 from migrate.move.model import MoveFacts
 from migrate.move.plan import workspace_path
 from migrate.move.transfer import Transfer
@@ -128,6 +129,7 @@ def _facts(transfer: Transfer, container: ContainerFacts | None, image: ImageFac
         imaged=_imaged(context, commits),
         ground=_ground(state, commits, container, image),
         history=options.history and options.pulled_by is None,
+        refreshes=options.keep and options.pulled_by is None and is_copy(state, transfer.arrives_as),
         own=home if mounted is not None and own_folder(home, mounted) else None,
         shared=sharers(context, state.identity, mounted, volumes),
     )

@@ -76,6 +76,7 @@ def pack_files(
             followed=followed,
             apart=apart,
             history=history,
+            refreshable=transfer.options.keep and transfer.options.pulled_by is None,
         )
 
 

@@ -43,10 +43,10 @@ def hand_over(
     `account` with what somebody did in the `live` workspace in this very moment: it is here only.
     """
     keep = transfer.options.keep
+    if workspace is not None and there.host.workspace is WorkspacePlace.LEFT:
+        require_unused(probe(transfer.remote, transfer.arrives_as, workspace), transfer.remote.name, workspace)
     if not keep:
         _require_rested(transfer, commit)
-        if workspace is not None and there.host.workspace is WorkspacePlace.LEFT:
-            require_unused(probe(transfer.remote, transfer.arrives_as, workspace), transfer.remote.name, workspace)
         transfer.state.note_workspace_left(_left(transfer, live, account))
     transfer.note(MigrationPhase.STAGING if keep else MigrationPhase.HANDING_OFF, commit.number, account)
     with transfer.context.progress.phase(f"handing over to {transfer.remote.name}"):

@@ -28,7 +28,7 @@ class MoveFacts:
     here calls itself, as `host.engine_id` is there. `shared`: who else works in what travels, a line each. `survey` is
     of the workspace. `own` is bottle's home where it lies in the workspace. `imaged` are the numbers of the commits
     whose very images are here, `ground` the layers that the next commit will stand on, as far as that is known.
-    `history`: the images of older commits are to go along.
+    `history`: the images of older commits are to go along. `refreshes`: `arrives_as` is a copy that was made before.
     """
 
     metadata: Metadata
@@ -62,6 +62,7 @@ class MoveFacts:
     imaged: frozenset[int] = frozenset()
     ground: tuple[str, ...] = ()
     history: bool = True
+    refreshes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,8 @@ class MovePlan:
     that the destination has and that need not travel. `along` are credentials that go along because they may, a line
     each, as far as they are there yet; `shared` as in `MoveFacts`. `left_behind` is what the workspace needs
     of this host and will lack there. `live`: it is brought in rounds while it runs, and started there. `replaces`: the
-    workspace takes the place of the one that the bottle left there when it moved away. `estimate` is of the time, None
+    workspace takes the place of the one that the bottle left there when it moved away, or that its copy has there.
+    `refreshes` is the copy that is brought up to date, None where none is. `estimate` is of the time, None
     where that cannot be said. `history` are the numbers of the other commits whose images are to be there too,
     `history_stays` those of which they stay here.
     """
@@ -127,6 +129,7 @@ class MovePlan:
     left_behind: tuple[str, ...] = ()
     live: bool = False
     replaces: bool = False
+    refreshes: Identity | None = None
     estimate: Estimate | None = None
     history: tuple[int, ...] = ()
     history_stays: tuple[int, ...] = ()

@@ -10,7 +10,7 @@ from bottle.plan.history import commit_in_force, is_frozen_in, standing_below
 from bottle.words import counted
 from migrate.contents.outside import OutsideNeeds, images_that_stay, volumes_of, weigh, what_stays
 from migrate.image.load_archive import choose_codec
-from migrate.model import HostFacts, WorkspacePlace
+from migrate.model import HostFacts, Presence, WorkspacePlace
 from migrate.move.model import MoveFacts, MovePlan, Part
 from migrate.move.refusals import needs, require_destination, require_space
 
@@ -51,6 +51,7 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
         left_behind=outside.left,
         live=running and facts.live,
         replaces=workspace is not None and facts.host.workspace is WorkspacePlace.LEFT,
+        refreshes=facts.arrives_as if facts.refreshes and facts.host.presence is Presence.OWNED else None,
         history=along,
         history_stays=left,
     )
@@ -97,13 +98,13 @@ def _is_frozen(facts: MoveFacts, container: ContainerFacts) -> bool:
 def workspace_path(metadata: Metadata, host: HostFacts, wanted: Path | None, arrives_as: Identity) -> str | None:
     """Where the workspace is to land: where the user says, else where the bottle left it there when it moved away.
 
-    Else at the same path, else below the far bottle home.
+    That of a copy lands where the copy has it. Else at the same path, else below the far bottle home.
     """
     if metadata.mounted is None:
         return None
     if wanted is not None:
         return str(wanted)
-    if host.left is not None and arrives_as == metadata.identity:
+    if host.left is not None and (host.copied or arrives_as == metadata.identity):
         return host.left
     if host.workspace is WorkspacePlace.DENIED:
         return f"{host.bottle_home}/workspaces/{arrives_as}"

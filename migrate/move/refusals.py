@@ -12,6 +12,7 @@ from bottle.tar.rules import MOST_ENTRIES
 from bottle.text import shortened
 from bottle.words import size
 from migrate.model import HostFacts, Presence, WorkspacePlace
+from migrate.move.copies import another, require_unworked_copy
 from migrate.move.model import MoveFacts
 
 UNCHANGED = "nothing was changed on either side"
@@ -33,7 +34,9 @@ def require_destination(facts: MoveFacts, workspace: str | None) -> None:
             f"the user there may use Docker on {facts.host_name} by sudo only, so nothing could be started there",
             next_step="there: sudo usermod -aG docker $USER, then log in again; or move without --resume and --live",
         )
-    if facts.host.presence is Presence.OWNED:
+    if facts.refreshes:
+        require_unworked_copy(facts, workspace)
+    elif facts.host.presence is Presence.OWNED:
         raise NameTaken(
             f"{facts.host_name} has a bottle {facts.arrives_as} already, and it is not one that moved away from there",
             left=UNCHANGED,
@@ -107,12 +110,7 @@ def _require_place(facts: MoveFacts, workspace: str) -> None:
     if place is WorkspacePlace.LEFT:
         require_unused(facts.host, facts.host_name, workspace)
     if place is WorkspacePlace.FULL and facts.host.differing:
-        raise Conflict(
-            f"{facts.metadata.identity} left {workspace} on {facts.host_name} when it moved away, and it is not as it "
-            f"was then: {_differences(facts.host)}",
-            left=UNCHANGED,
-            next_step="move that folder aside there, then the same command again; or with --workspace DIR",
-        )
+        raise _worked_in(facts, workspace)
     if place is WorkspacePlace.FULL:
         raise Conflict(
             f"{workspace} on {facts.host_name} exists and is no empty folder; it is never overwritten",
@@ -124,6 +122,23 @@ def _require_place(facts: MoveFacts, workspace: str) -> None:
             f"{workspace} cannot be made on {facts.host_name}",
             next_step="the same command with --workspace DIR, a folder that the user there may make",
         )
+
+
+def _worked_in(facts: MoveFacts, workspace: str) -> Conflict:
+    """The workspace there is one that would have given way, and somebody has worked in it."""
+    name, differences = facts.host_name, _differences(facts.host)
+    if facts.refreshes:
+        return Conflict(
+            f"somebody has worked in {workspace} on {name}, where the copy {facts.arrives_as} works: {differences}",
+            left=UNCHANGED,
+            next_step=f"the same command with {another(workspace)}, makes another copy; that one stays as it is",
+        )
+    return Conflict(
+        f"{facts.metadata.identity} left {workspace} on {name} when it moved away, and it is not as it was then: "
+        f"{differences}",
+        left=UNCHANGED,
+        next_step="move that folder aside there, then the same command again; or with --workspace DIR",
+    )
 
 
 def require_unused(host: HostFacts, name: str, workspace: str) -> None:

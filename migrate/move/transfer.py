@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from bottle.errors import BottleError, PreflightRefused, StateDamaged, VerificationFailed
-from bottle.model import MigrationPhase, MigrationRecord, MoveAccount
+from bottle.model import CopyThere, MigrationPhase, MigrationRecord, MoveAccount
 from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.operations import Context
@@ -18,6 +18,7 @@ from migrate.host.destination import Destination
 from migrate.host.upload import Uploader
 from migrate.image.spool import DirectorySpool
 from migrate.model import Codec, HostFacts
+from migrate.move.copies import note_copy
 from migrate.ports import Remote
 from migrate.secrets.kept import StoredScans
 from migrate.secrets.patterns import Finder
@@ -102,6 +103,12 @@ class Transfer:
                 stopped=was_stopped if stopped is None else stopped,
             )
         )
+
+    def note_copy(self, commit: int) -> None:
+        """Write down, durably, that the copy is there, and of which commit; whoever pulls one knows that itself."""
+        if self.options.pulled_by is None:
+            there, now = self.remote.name, self.context.now()
+            note_copy(self.state, CopyThere(host=there, identity=self.arrives_as, commit=commit, brought_at=now))
 
     @property
     def left(self) -> str:

@@ -113,11 +113,11 @@ def _forms(host: str = "") -> Forms:
         **dict.fromkeys(_LINES, lambda value, _: _lines(value)),
         "shared": lambda value, _: _lines(value, host),  # sentences, which say "here" and "there"
     }
-    # A pull brings the image of one commit, whoever says what.
-    form = Form(read=read, later=_LATER, omitted=("history",), unfolded=_shortened)
+    # A pull brings the image of one commit, and makes a new copy, whoever says what.
+    form = Form(read=read, later=_LATER, omitted=("history", "refreshed"), unfolded=_shortened)
     return Forms(
         {
-            MovePlan: replace(form, later=(*_LATER, "replaces"), omitted=("live", "estimate", "history")),
+            MovePlan: replace(form, later=(*_LATER, "replaces"), omitted=("live", "estimate", "history", "refreshes")),
             MoveAccount: form,
             Moved: Form(read={"host": shown}, omitted=("resumed", "rounds", "downtime")),
             Part: Form(read={"name": shown}),

@@ -888,11 +888,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "migrate/host/scripts/register.sh",
         "migrate/host/test_destination migrate/host/test_places store/test_durability",
         ("a bottle that is there is replaced", '[ ! -e "$state/moved-to.json" ]; then', '[ ! -e "$state" ]; then'),
-        ("a workspace that is there is replaced", 'rmdir "$3" 2>/dev/null ||', 'rm -rf "$3" ||'),
+        ("a workspace that is there is replaced", 'rmdir "$1" 2>/dev/null ||', 'rm -rf "$1" ||'),
         (
             "what somebody did in a placed one goes",
-            'if placed_by_us "$3" && untouched "$3"; then',
-            'if placed_by_us "$3"; then',
+            'if placed_by_us "$1" && untouched "$1"; then',
+            'if placed_by_us "$1"; then',
         ),
         ("a move arrives twice", 'grep -qsxF "$2" "$state/arrived" "$arrived" && is_here\n', ""),
         ("the last name is not flushed", 'flush "$state"\nis_here', "is_here"),
@@ -909,7 +909,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "migrate/host/test_way_back",
         (
             "what was written while it was moved aside goes",
-            'as_left "$state/workspace-left" "$left" "$1" && return #',
+            'as_left "$was/workspace-left" "$left" "$1" && return #',
             "return #",
         ),
     ),
@@ -923,8 +923,8 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         (
             "the state that gave way is not put back",
-            '[ ! -d "$incoming/replaced" ] || put "$incoming/replaced" "$state" #',
-            "#",
+            '[ ! -d "$incoming/replaced" ] || put "$incoming/replaced" "$state"\n',
+            "",
         ),
     ),
     *_in(
@@ -1388,6 +1388,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *_in(
         "migrate/pull/messages.py",
         "migrate/pull/test_messages",
-        ("a far host says what came of the history", 'omitted=("history",), unfolded', "unfolded"),
+        ("a far host says what came of the history", 'omitted=("history", "refreshed"), unfolded', "unfolded"),
     ),
 )

@@ -66,10 +66,11 @@ class MoveRig:
 
     def move(self, **request: Any) -> Moved:
         workspace = self.far / f"workspace-{len(list(self.far.iterdir()))}"
-        return move(self.world.context, self.bottle, self.remote, MoveOptions(workspace=workspace, **request))
+        return move(self.world.context, self.bottle, self.remote, MoveOptions(**{"workspace": workspace, **request}))
 
     def plan(self, **request: Any) -> MovePlan:
-        return plan(self.world.context, self.bottle, self.remote, MoveOptions(workspace=self.far / "plan", **request))
+        asked = MoveOptions(**{"workspace": self.far / "plan", **request})
+        return plan(self.world.context, self.bottle, self.remote, asked)
 
     def die_after(self, script: str, **request: Any) -> None:
         """A move that is killed when `script` has run there, before its answer is heard."""

@@ -14,6 +14,8 @@ from bottle.model import (
     CommitIntent,
     CommitRecord,
     ContainerMark,
+    CopiesThere,
+    CopyThere,
     ImageDefaults,
     Lineage,
     Metadata,
@@ -164,12 +166,19 @@ ACCOUNTS = st.builds(
     edited=WORDS,
     history=st.lists(st.integers(1, 999), max_size=3).map(tuple),
     history_stays=st.lists(st.integers(1, 999), max_size=3).map(tuple),
+    refreshed=st.booleans(),
 )
 ARRIVED = st.builds(
     Arrived,
     commits=st.lists(st.integers(1, 999), max_size=3).map(tuple),
     volumes=st.lists(TEXTS, max_size=3).map(tuple),
     workspace=st.none() | PATHS,
+)
+COPIES = st.builds(
+    CopiesThere,
+    copies=st.lists(
+        st.builds(CopyThere, host=TEXTS, identity=IDENTITIES, commit=st.integers(1, 100), brought_at=TIMES), max_size=3
+    ).map(tuple),
 )
 TOMBSTONES = st.builds(Tombstone, host=TEXTS, moved_at=TIMES, arrived=st.none() | ARRIVED, account=st.none() | ACCOUNTS)
 MIGRATIONS = st.builds(

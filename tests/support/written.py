@@ -13,6 +13,8 @@ from bottle.model import (
     CommitIntent,
     CommitRecord,
     ContainerMark,
+    CopiesThere,
+    CopyThere,
     ImageDefaults,
     Lineage,
     Metadata,
@@ -118,6 +120,7 @@ ACCOUNT = MoveAccount(
     edited=(ODD,),
     history=(1,),
     history_stays=(3, 4),
+    refreshed=True,
 )
 REQUEST = CapabilityRequest(
     number=3,
@@ -151,6 +154,7 @@ TOMBSTONE = Tombstone(
     account=ACCOUNT,
     nonce="n",
 )
+COPIES = CopiesThere(copies=(CopyThere(host="dev@far", identity=OTHER, commit=2, brought_at=EAST),))
 ENTRIES = (
     TranscriptEntry(
         path=f"a/{ODD}", type=ItemType.FILE, mode=0o600, uid=0, gid=1000, mtime=-1, size=3, sha256="0" * 64
@@ -216,5 +220,5 @@ MOVED = Moved(
     identity=IDENTITY,
     arrived_as=OTHER,
     host="far",
-    account=replace(ACCOUNT, commit=2, workspace=None, edited=("a file\n",), history=()),
+    account=replace(ACCOUNT, commit=2, workspace=None, edited=("a file\n",), history=(), refreshed=False),
 )

@@ -88,6 +88,20 @@ as_left() { # NOTE FOLDER PLACE: is FOLDER what the bottle left at PLACE when it
 	} | cmp -s - "$1"
 }
 
+state_sums() { # FOLDER: what is in a state folder, in lines: a sha256 and ./PATH of each file. Not what changes without work.
+	if command -v sha256sum >/dev/null 2>&1; then set -- "$1" sha256sum; else set -- "$1" shasum -a 256; fi
+	(
+		summed=$1
+		shift
+		cd "$summed" && find . \( -path ./lock -o -path ./arrived -o -path ./former -o -path ./scanned.json -o -path ./copy \
+			-o -path ./workspace-left \) -prune -o -type f -exec "$@" {} + -o ! -name . -print
+	) | sort
+}
+
+as_it_came() { # STATE: is this the state of a copy, and has nobody worked on it since it came?
+	[ -f "$1/copy" ] && state_sums "$1" | cmp -s - "$1/copy"
+}
+
 keep_beside() { # FOLDER PLACE IDENTITY: have what was at PLACE beside it, and say where
 	for number in '' -2 -3 -4 -5 -6 -7 -8 -9; do
 		put "$1" "$2.before-$3$number" && printf 'kept=%s\n' "$2.before-$3$number" && return

@@ -26,7 +26,19 @@ disk home "$bottle_home"
 
 state=$bottle_home/state/$identity
 left_at=
-[ ! -e "$state/moved-to.json" ] || left_at=$(sed -n 1p "$state/workspace-left" 2>/dev/null)
+if [ -e "$state/copy" ] && [ ! -e "$state/moved-to.json" ]; then
+	if as_it_came "$state"; then
+		printf 'copy=as_it_came\n'
+	else
+		state_sums "$state" | awk '
+			function note(line) { sub(/^(\\?[0-9a-f]*  )?\.\//, "", line); sub(/\/.*/, "", line); changed[line] }
+			NR == FNR { kept[$0]; next }
+			$0 in kept { delete kept[$0]; next }
+			{ note($0) }
+			END { for (line in kept) note(line); for (name in changed) print "changed=" name }' "$state/copy" - | sort
+	fi
+fi
+[ ! -e "$state/moved-to.json" ] && [ ! -e "$state/copy" ] || left_at=$(sed -n 1p "$state/workspace-left" 2>/dev/null)
 [ -z "$left_at" ] || [ -d "$left_at" ] || [ -w "$(standing "$(dirname "$left_at")")" ] || left_at=
 [ -z "$left_at" ] || printf 'left=%s\n' "$left_at"
 differing() { # FOLDER: what is not in it as the bottle left it; folders only where nothing else is

@@ -14,17 +14,19 @@ fi
 printf 'withdrawn\n'
 # The answer stands, whatever can be taken away: the next run, or prune, takes what is left.
 (gone "$incoming/withdrawn-"*)
-[ ! -d "$incoming/replaced" ] || put "$incoming/replaced" "$state" # which had made room for what does not come
-cd "$incoming" 2>/dev/null || exit 0
-landing=$(cat landing 2>/dev/null) || exit 0
-# A bottle that is here for another reason works where that names.
-[ ! -d "$state" ] || [ -e "$state/moved-to.json" ] || exit 0
-near=$(beside "$landing" "$1")
-# What somebody has worked in since it was placed is theirs.
-if placed_by_us "$landing" && untouched "$landing"; then
-	(gone "$near") && put "$landing" "$near"
-fi
-(gone "$near" "$near.part")
-left=$(left_beside "$landing" "$1")
-[ ! -d "$left" ] || put "$left" "$landing" || keep_beside "$left" "$landing" "$1"
+workspace_back() { # to what it was before this move
+	cd "$incoming" 2>/dev/null && landing=$(cat landing 2>/dev/null) || return
+	near=$(beside "$landing" "$1")
+	# What somebody has worked in since it was placed is theirs.
+	if placed_by_us "$landing" && untouched "$landing"; then
+		(gone "$near") && put "$landing" "$near"
+	fi
+	(gone "$near" "$near.part")
+	left=$(left_beside "$landing" "$1")
+	[ ! -d "$left" ] || put "$left" "$landing" || keep_beside "$left" "$landing" "$1"
+}
+# A bottle that is here for another reason works where that would be.
+[ -d "$state" ] && [ ! -e "$state/moved-to.json" ] || workspace_back "$1"
+# What had made room for what does not come; last, as a copy may be started as soon as it is here again.
+[ ! -d "$incoming/replaced" ] || put "$incoming/replaced" "$state"
 exit 0

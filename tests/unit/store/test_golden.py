@@ -31,6 +31,7 @@ DOCUMENTS: dict[str, tuple[Forms, Any]] = {
     "resume-intent.json": (KEPT, written.RESUME_INTENT),
     "migration.json": (KEPT, written.MIGRATION),
     "moved-to.json": (KEPT, written.TOMBSTONE),
+    "copies.json": (KEPT, written.COPIES),
     "request.json": (KEPT, written.REQUEST),
     "index.json": (transcript.INDEX, transcript.TranscriptIndex(entries=written.ENTRIES)),
     "bottle-bundle.json": (bundle.FORMS, written.MANIFEST),
@@ -47,7 +48,7 @@ LATER_OF_METADATA = ("name", *(f"agent.{key}" for key in LATER_OF_AGENT))
 LATER_OF_ACCOUNT = (
     "account",
     *(f"account.{key}" for key in ("skipped", "stays", "missing_there", "along", "dropped", "carried", "left_behind")),
-    *("account.edited", "account.history", "account.history_stays"),
+    *("account.edited", "account.history", "account.history_stays", "account.refreshed"),
     *("account.stays.name", "account.stays.place", "account.missing_there.name", "account.missing_there.identity"),
 )
 LATER = {
@@ -92,7 +93,8 @@ def test_a_document_reads_as_it_was_meant(name: str) -> None:
 def test_what_earlier_versions_wrote_in_words_is_kept() -> None:
     found = KEPT.load((GOLDEN / "moved-to-in-words.json").read_bytes(), PATH, Tombstone)
     stays, lacks = Stays(kind=StayKind.LINE, name="a bind"), Missing(kind=MissingKind.LINE, name="a secret")
-    told = replace(written.ACCOUNT, stays=(stays,), missing_there=(lacks,), history=(), history_stays=())
+    told = replace(written.ACCOUNT, stays=(stays,), missing_there=(lacks,))
+    told = replace(told, history=(), history_stays=(), refreshed=False)
     assert found.account == told
 
 

@@ -19,6 +19,7 @@ from bottle.model import (
     CapabilityRequest,
     CommitIntent,
     CommitRecord,
+    CopiesThere,
     Metadata,
     MigrationRecord,
     MoveAccount,
@@ -40,6 +41,7 @@ FORMS: dict[str, tuple[st.SearchStrategy[Any], type]] = {
     "intent": (values.INTENTS, CommitIntent),
     "resume intent": (values.RESUME_INTENTS, ResumeIntent),
     "tombstone": (values.TOMBSTONES, Tombstone),
+    "copies": (values.COPIES, CopiesThere),
     "migration": (values.MIGRATIONS, MigrationRecord),
     "request": (values.REQUESTS, CapabilityRequest),
 }

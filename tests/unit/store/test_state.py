@@ -95,6 +95,7 @@ def test_what_was_written_comes_back_and_goes_again(tmp_path: Path, data: st.Dat
         (values.INTENTS, bottle.intent),
         (values.RESUME_INTENTS, bottle.resume_intent),
         (values.TOMBSTONES, bottle.tombstone),
+        (values.COPIES, bottle.copies),
         (values.MIGRATIONS, bottle.migration),
     )
     for strategy, kept in documents:

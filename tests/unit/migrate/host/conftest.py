@@ -49,21 +49,22 @@ class Rig:
     def cut_after_placing(self, nonce: str) -> None:
         """A run of register.sh that dies between the two last renames, in a second that is over when this returns."""
         self.stage(nonce)
-        (self.programs / "mkdir").unlink(missing_ok=True)
-        (self.programs / "mkdir").write_text(
-            f'#!/bin/sh\ncase "$*" in *.bottle/state) kill -9 $PPID ;; *) exec {shutil.which("mkdir")} "$@" ;; esac\n'
+        (self.programs / "mv").unlink(missing_ok=True)
+        (self.programs / "mv").write_text(
+            f'#!/bin/sh\ncase "$1" in state-*) kill -9 $PPID ;; *) exec {shutil.which("mv")} "$@" ;; esac\n'
         )
-        (self.programs / "mkdir").chmod(0o755)
+        (self.programs / "mv").chmod(0o755)
         assert self.register(nonce).status != 0
-        (self.programs / "mkdir").unlink()
+        (self.programs / "mv").unlink()
         assert (self.goal / "file").read_text() == nonce
         time.sleep(1.1)
 
     def run(self, script: PlainScript) -> Reply:
         return self.remote.run(script.command())
 
-    def register(self, nonce: str) -> Reply:
-        return self.run(Register(identity=IDENTITY, nonce=Nonce(nonce), workspace=Workspace(self.goal)))
+    def register(self, nonce: str, workspace: str | None = None) -> Reply:
+        place = Workspace(self.goal if workspace is None else workspace)
+        return self.run(Register(identity=IDENTITY, nonce=Nonce(nonce), workspace=place))
 
     def require_placed(self, nonce: str) -> None:
         names = {str(each.relative_to(self.goal)) for each in self.goal.rglob("*")}

@@ -329,12 +329,11 @@ def test_an_empty_folder_makes_room(rig: Rig) -> None:
 def test_a_workspace_that_an_earlier_run_had_placed_is_replaced(rig: Rig, programs: Path) -> None:
     rig.stage("n1")
     # The first run is killed between the workspace and the state.
-    (programs / "sync").write_text("#!/bin/sh\nkill -9 $PPID\n")
-    (programs / "sync").chmod(0o755)
+    script(programs, "mv", f'case $1 in state-*) kill -9 $PPID; exit ;; esac\nexec {shutil.which("mv")} "$@"')
     assert rig.register("n1").status != 0
     assert (rig.goal / "file").read_text() == "work"
     assert not rig.far_state.exists()
-    (programs / "sync").unlink()
+    (programs / "mv").unlink()
     assert probe(rig.remote, rig.identity, str(rig.goal)).workspace is not None
     assert probe(rig.remote, rig.identity, str(rig.goal)).workspace.value == "ours"  # type: ignore[union-attr]
     (rig.workspace / "file").write_text("newer work")

@@ -277,18 +277,20 @@ def test_a_plan_does_not_count_what_the_image_is_built_on_and_is_there(rig: Rig)
 
 
 def test_a_plan_of_a_copy_that_had_arrived_says_so_and_changes_nothing(rig: Rig) -> None:
-    rig.die_after("register", keep=True)
+    rig.die_after("register", keep=True, workspace=rig.far / "work")
     before = rig.bottle.migration.read()
     assert before is not None
     with pytest.raises(Conflict, match=f"commit 1 of {rig.bottle.identity} is on .*, as {before.arrives_as}") as caught:
-        rig.plan(keep=True)
+        rig.plan(keep=True, workspace=None)
     assert type(caught.value) is Conflict
     assert "without --plan" in caught.value.next_step
     commit(rig.world.context, rig.bottle)
-    assert rig.plan(keep=True).commits
-    assert "another copy would be made" in rig.world.progress.notes[-1]
+    decided = rig.plan(keep=True, workspace=None)
+    assert (decided.commits, decided.refreshes) == (True, before.arrives_as)
+    assert "it would be brought up to date" in rig.world.progress.notes[-1]
     assert (rig.there, rig.bottle.migration.read()) == ((before.arrives_as,), before)
-    assert rig.move(keep=True).arrived_as != before.arrives_as
+    assert rig.plan(keep=True, new=True).refreshes is None
+    assert rig.move(keep=True, workspace=None).arrived_as == before.arrives_as
 
 
 def test_a_plan_of_a_move_that_was_cut_at_its_end_names_what_finishes_it(rig: Rig) -> None:
@@ -839,16 +841,17 @@ def test_that_it_is_there_is_said_before_what_follows(rig: Rig, keep: bool) -> N
 
 
 @pytest.mark.parametrize("stopped", [False, True], ids=["a newer commit", "newer work"])
-def test_a_copy_is_made_anew_when_work_went_on_since_the_cut(rig: Rig, stopped: bool) -> None:
-    rig.die_after("register", keep=True)
+@pytest.mark.parametrize("new", [False, True], ids=["the same", "another"])
+def test_a_copy_is_brought_up_to_date_when_work_went_on_since_the_cut(rig: Rig, stopped: bool, new: bool) -> None:
+    rig.die_after("register", keep=True, workspace=rig.far / "work")
     (old,) = rig.there
     rig.world.work(rig.bottle, "/work.txt", b"2")
     if stopped:
         stop(rig.world.context, rig.bottle)
     else:
         commit(rig.world.context, rig.bottle)
-    copy = rig.move(keep=True)
-    assert copy.arrived_as != old
+    copy = rig.move(keep=True, new=new, workspace=rig.far / "other" if new else None)
+    assert (copy.arrived_as == old, copy.account.refreshed) == (not new, not new)
     assert set(rig.there) == {old, copy.arrived_as}
     assert copy.account.commit == rig.bottle.commits()[-1].number > 1
     state = StateHome(rig.far / ".bottle").bottle(copy.arrived_as)
