@@ -159,6 +159,8 @@ def test_killed_at_any_moment_there_is_one_copy_of_one_moment_and_the_same_comma
     words = ("migrate", identity, desk.target(there), "--keep")
     code, moments = desk.strike(moment, *words)
     assert code == -signal.SIGKILL, f"{moment}: exit {code}\n{(desk.folder / 'said').read_text()}\n{moments}"
+    ended = '[ ! -d "$1" ] || flock "$1" true'  # what was at work there when it was killed here
+    there.exec(["sh", "-c", ended, "wait", f"/root/.bottle/incoming/{copy}"])
     newer = there.exec(["cat", f"{place}/src/main.py"]).text != "at the desk"
     last = far(there, "history", copy)["commits"][-1]["number"]
     assert (last > before) == newer, "the copy is of two moments"
