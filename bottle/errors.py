@@ -140,6 +140,10 @@ class MovedAway(Conflict):
     """The bottle lives on another host now."""
 
 
+class Fenced(MovedAway):
+    """The host that stood by has taken the bottle over, and owns it."""
+
+
 class NeedsConsent(Conflict):
     """Unasked, going on would delete the only copy of work, leave what it needs, or give a bottle a hold here.
 

@@ -6,6 +6,11 @@ from migrate.model import Target as Target
 from migrate.move.execute import move as move, plan as plan
 from migrate.move.handoff import settle_handoff as settle_handoff
 from migrate.move.model import Estimate as Estimate, Moved as Moved, MovePlan as MovePlan
+from migrate.move.standby import (
+    put_back_here as put_back_here,
+    require_ownership as require_ownership,
+    stand_by as stand_by,
+)
 from migrate.ports import Remote as Remote
 from migrate.pull.session import PullPlan as PullPlan, PullRequest as PullRequest, offer as offer, pull as pull
 from migrate.secrets.policy import Allowed as Allowed

@@ -170,7 +170,7 @@ class HostFacts:
     `left` is where the bottle left its workspace there when it moved away. Where that is what was asked about, and has
     been worked in since, `differing` says how many paths differ, and `differs` names some; `used` are containers that
     run with it. `copied`: what it has of the bottle is a copy on which nobody has worked there; where somebody has,
-    `changed` names what of its state is not as it came.
+    `changed` names what of its state is not as it came. `generation` is that of what it has there, 0 for nothing.
     """
 
     bottle_home: str
@@ -203,6 +203,7 @@ class HostFacts:
     used: tuple[str, ...] = ()
     copied: bool = False
     changed: tuple[str, ...] = ()
+    generation: int = 0
 
     @property
     def file_codec(self) -> Codec:

@@ -16,7 +16,7 @@ from bottle.model import MigrationPhase
 from bottle.operations import Context
 from bottle.store.state import BottleState
 from bottle.suggest import did_you_mean
-from migrate import SshOptions, SshRemote, Target, settle_handoff
+from migrate import SshOptions, SshRemote, Target, require_ownership, settle_handoff
 from migrate.transport.ssh import require_key_file
 
 
@@ -52,6 +52,26 @@ def connect(goal: Target, options: SshOptions) -> SshRemote:
         if isinstance(exc.__cause__, socket.gaierror):
             names = host_names()
             exc.what += did_you_mean(goal.host, names) if goal.host not in names else ""
+        raise
+
+
+def ask_the_standby(context: Context, state: BottleState) -> None:
+    """Have the host that stands by for a bottle, if one does, say that it has not taken it over.
+
+    Raises Fenced where it has, or RemoteError.
+    """
+    standby = state.standby.read()
+    if standby is None or state.tombstone.read() is not None:
+        return
+    context.progress.note(f"{standby.host} stands by: asking it whether it has taken {state.identity} over")
+    keys = tuple(Path(name) for name in standby.identity_files)
+    try:
+        with connect(Target.parse(standby.host), ssh_options(keys)) as remote:
+            require_ownership(context, state, remote)
+    except RemoteError as exc:
+        exc.what = f"whether {standby.host} has taken {state.identity} over is not known: {exc.what}"
+        exc.left = "nothing was changed"
+        exc.next_step = f"the same command again   (knowing that it has not: bottle resume {state.identity} --force)"
         raise
 
 

@@ -118,17 +118,21 @@ def _require_one(names: tuple[str, ...], *, at: int | None, seen: bool) -> None:
 
 
 def _settle(context: Context, state: BottleState) -> None:
-    """Where a move was cut while it was handed over, learn from the other host who owns the bottle."""
-    if state.migration.read() is None:
+    """Learn from another host who owns the bottle: where a move was cut while it was handed over, or one stands by."""
+    if state.migration.read() is None and state.standby.read() is None:
         return
-    from bottle.cli.far import settle_by_asking  # noqa: PLC0415  (SSH takes long to load, and nothing else here needs it)
+    from bottle.cli.far import ask_the_standby, settle_by_asking  # noqa: PLC0415  (SSH takes long to load)
 
     settle_by_asking(context, state)
+    container = context.container(state.identity)
+    if container is None or not container.status.alive:
+        ask_the_standby(context, state)
 
 
 def _foreseen(context: Context, state: BottleState, request: ResumeRequest) -> Done:
     if not request.force:
         _settle(context, state)
+        request = replace(request, asked=True)
     if state.intent.read() is not None:
         note("a commit that was cut is settled first, which may change the answer")
     agent = state.metadata().agent
@@ -160,6 +164,7 @@ def _resumed(
     """Bring one back and say how; what it was, for programs."""
     if not request.force:
         _settle(context, state)
+        request = replace(request, asked=True)
     try:
         resumed = operations.resume(context, state, request, begin=begin, tty=tty)
     except NeedsConsent as exc:

@@ -4,6 +4,7 @@ from bottle.model.agent import Agent as Agent, Retention as Retention
 from bottle.model.bottle import (
     DOCKER_BACKEND as DOCKER_BACKEND,
     MOST_COMMITS as MOST_COMMITS,
+    MOST_GENERATIONS as MOST_GENERATIONS,
     SCHEMA as SCHEMA,
     CommitIntent as CommitIntent,
     CommitRecord as CommitRecord,
@@ -52,6 +53,7 @@ from bottle.model.move import (
     Missing as Missing,
     MissingKind as MissingKind,
     MoveAccount as MoveAccount,
+    Standby as Standby,
     StayKind as StayKind,
     Stays as Stays,
     Tombstone as Tombstone,

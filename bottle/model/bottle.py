@@ -9,6 +9,7 @@ from bottle.model.image import ImageDefaults
 from bottle.naming import Identity
 
 SCHEMA = 1
+MOST_GENERATIONS = 1_000_000_000
 MOST_COMMITS = 1_000_000  # of one bottle, and so the highest number of one
 DOCKER_BACKEND = "docker"
 
@@ -28,7 +29,8 @@ class Metadata:
     `image` is what the bottle's first container was made from, with its `defaults`; a commit restores these in its
     config, and a resume runs from them, never from what a committed image says of itself. `base` are that image's
     layers, shared with other bottles. `copied_from` is where a copy came from. `name` is a second name, which its user
-    gave it: it is this one bottle's, and no copy has it.
+    gave it: it is this one bottle's, and no copy has it. `generation` rises with each move, takeover and taking
+    back: of two hosts that both have the bottle, the one with the higher one is its owner.
     """
 
     identity: Identity
@@ -42,6 +44,7 @@ class Metadata:
     defaults: ImageDefaults = field(default_factory=ImageDefaults)
     base: tuple[str, ...] = ()
     copied_from: Lineage | None = None
+    generation: int = 1
 
     @property
     def user(self) -> str:

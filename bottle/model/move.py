@@ -97,7 +97,8 @@ class Arrived:
 class Tombstone:
     """`moved-to.json`: where the bottle lives now, what of it is there, and the account of the move that brought it.
 
-    `nonce` is what the move is called there. An older version wrote none of the three, which is None.
+    `nonce` is what the move is called there. An older version wrote none of the three, which is None. `standby`: it
+    never left that host, and this stands by for it, as of `moved_at`. `generation` is that of who took it over, None else.
     """
 
     host: str
@@ -105,6 +106,8 @@ class Tombstone:
     arrived: Arrived | None = None
     account: MoveAccount | None = None
     nonce: str | None = None
+    standby: bool = False
+    generation: int | None = None
 
 
 class MigrationPhase(Enum):
@@ -155,3 +158,20 @@ class CopiesThere:
     """`copies.json`: of each host the newest copy that the bottle has there, as far as this host knows."""
 
     copies: tuple[CopyThere, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standby:
+    """`standby.json`: the host that has a standby of this bottle, as of `commit`, None where no round has ended yet.
+
+    `every` are the seconds between two rounds, None where nobody keeps it up. `identity_files` are the keys to log in
+    with. `error` is why the last round failed, at `failed_at`, empty where it did not.
+    """
+
+    host: str
+    identity_files: tuple[str, ...] = ()
+    every: float | None = None
+    commit: int | None = None
+    brought_at: datetime | None = None
+    failed_at: datetime | None = None
+    error: str = ""

@@ -52,3 +52,4 @@ from bottle.operations.start import (
     start as start,
 )
 from bottle.operations.stop import Stopped as Stopped, end_session as end_session, stop as stop
+from bottle.operations.takeover import TakenOver as TakenOver, take_over as take_over

@@ -91,6 +91,7 @@ def plan_fork(
             name=None,
             cwd=_workspace(metadata, request),
             copied_from=Lineage(identity=identity, commit=origin.number),
+            generation=1,
         ),
         # No container of the fork has done anything yet, so it has no mark, and its own history begins here.
         commit=replace(origin, tag=new.committed(origin.number), parent=None, mark=None, expired=False),

@@ -18,6 +18,7 @@ from bottle.model import (
     MigrationPhase,
     MigrationRecord,
     RequestStatus,
+    Standby,
     Status,
 )
 from bottle.naming import LABEL_IDENTITY, Identity
@@ -31,7 +32,7 @@ from bottle.requests.choice import approve_line
 from bottle.store.state import BottleState
 
 _DAMAGED = "damaged"
-STATES = ("running", "paused", "stopped", "created", "committed", "moved", "gone", "ambiguous", _DAMAGED)
+STATES = ("running", "paused", "stopped", "created", "committed", "moved", "standby", "gone", "ambiguous", _DAMAGED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,8 @@ class BottleView:
                 return "no container" if self.commit is None else "image gone"
             case "moved":
                 return f"moved to {self.moved_to}"
+            case "standby":
+                return f"standby of {self.moved_to}"
             case _:
                 return self.state
 
@@ -127,13 +130,15 @@ def _view(
         word, detail = "ambiguous", f"which of its containers has its work is not known: {names}"
     if tombstone is not None:
         word, detail = "moved", f"on {tombstone.moved_at:%Y-%m-%d}"
+        if tombstone.standby:
+            word, detail = "standby", f"as of {tombstone.moved_at:%Y-%m-%d %H:%M} UTC"
         if runs_here:
             detail += f", YET A CONTAINER OF IT RUNS HERE: bottle stop {state.identity}"
     return BottleView(
         identity=state.identity,
         agent=metadata.agent.name,
         state=word,
-        detail="; ".join(filter(None, (detail, unfinished(state), *(asked(state) if tombstone is None else ())))),
+        detail="; ".join(filter(None, (detail, unfinished(state), *(_to_do(state) if tombstone is None else ())))),
         started_at=metadata.started_at,
         commit=commit.number if commit else None,
         committed_at=commit.created_at if commit else None,
@@ -146,6 +151,19 @@ def _view(
         rebuild_due=state.rebuild_due,
         name=metadata.name,
     )
+
+
+def _to_do(state: BottleState) -> tuple[str, ...]:
+    """What a bottle that lives here asked for, and how its standby is."""
+    standby = state.standby.read()
+    return (*asked(state), *([standby_line(standby)] if standby is not None else ()))
+
+
+def standby_line(standby: Standby) -> str:
+    """Where it is, how old, and why it is not newer."""
+    age = f"as of {standby.brought_at:%Y-%m-%d %H:%M} UTC" if standby.brought_at is not None else "none yet"
+    failed = f", and its last round failed: {standby.error}" if standby.error else ""
+    return f"standby on {standby.host}: {age}{failed}"
 
 
 def _condition(container: ContainerSummary | None, tag: str | None, present: bool) -> tuple[str, str]:

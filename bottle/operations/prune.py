@@ -106,7 +106,7 @@ def _bottle(context: Context, state: BottleState, own: tuple[ContainerSummary, .
     tombstone, intent = state.tombstone.read(), state.intent.read()
     return BottleFacts(
         identity=state.identity,
-        moved_to=tombstone.host if tombstone else None,
+        moved_to=tombstone.host if tombstone and not tombstone.standby else None,
         moving=state.migration.read() is not None,
         nonce=intent.nonce if intent else None,
         busy=state.locked_by is not None,

@@ -68,6 +68,7 @@ def observe_resume(context: Context, state: BottleState, request: ResumeRequest)
     return ResumeFacts(
         metadata=metadata,
         tombstone=state.tombstone.read(),
+        standby=state.standby.read(),
         migration=state.migration.read(),
         container=container,
         former=former,
@@ -133,6 +134,7 @@ def resume_locked(
         case Rebuild():
             warnings = _rebuild(context, state, metadata, plan, request, tty=tty)
     if request.force:  # only now, when its container stands here: a failure before leaves it with its other host
+        _own_again(state)
         state.tombstone.clear()
         state.migration.clear()
     if begin and not running:
@@ -145,6 +147,14 @@ def resume_locked(
         running=running,
         warnings=(*warnings, *launch_notes(context, metadata)),
     )
+
+
+def _own_again(state: BottleState) -> None:
+    """Raise its generation above that of the host which has it, as far as that is known."""
+    tombstone, metadata = state.tombstone.read(), state.metadata()
+    if tombstone is not None or state.standby.read() is not None:
+        theirs = tombstone.generation if tombstone is not None and tombstone.generation is not None else 0
+        state.write_metadata(replace(metadata, generation=max(metadata.generation, theirs) + 1))
 
 
 def require_resumable(context: Context, agent: Agent, plan: ResumePlan) -> None:

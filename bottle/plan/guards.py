@@ -1,7 +1,16 @@
 """What is refused, whatever was asked for: a bottle of another backend, of another host, or in the middle of a move."""
 
-from bottle.errors import BackendUnsupported, MovedAway, NotFound, UsageError
-from bottle.model import DOCKER_BACKEND, Agent, ContainerFacts, Metadata, MigrationPhase, MigrationRecord, Tombstone
+from bottle.errors import BackendUnsupported, Conflict, MovedAway, NotFound, UsageError
+from bottle.model import (
+    DOCKER_BACKEND,
+    Agent,
+    ContainerFacts,
+    Metadata,
+    MigrationPhase,
+    MigrationRecord,
+    Standby,
+    Tombstone,
+)
 from bottle.naming import Identity
 
 
@@ -17,6 +26,13 @@ def require_docker(metadata: Metadata, verb: str) -> None:
 
 def require_here(identity: Identity, tombstone: Tombstone | None, verb: str) -> None:
     """Refuse to touch a bottle that lives on another host."""
+    if tombstone is not None and tombstone.standby:
+        raise MovedAway(
+            f"cannot {verb} {identity}: it lives on {tombstone.host}, and what is here is its standby, as of "
+            f"{tombstone.moved_at:%Y-%m-%d %H:%M} UTC",
+            left="nothing was changed",
+            next_step=f"where {tombstone.host} is lost: bottle takeover {identity}",
+        )
     if tombstone is not None:
         raise MovedAway(
             f"cannot {verb} {identity}: it moved to {tombstone.host} on {tombstone.moved_at:%Y-%m-%d %H:%M} UTC",
@@ -24,6 +40,15 @@ def require_here(identity: Identity, tombstone: Tombstone | None, verb: str) -> 
             next_step=f"there: bottle resume {identity}   (to take it back knowingly: "
             f"bottle resume {identity} --force)",
         )
+
+
+def require_owned(identity: Identity, standby: Standby) -> None:
+    """Refuse to start a bottle that another host may have taken over, and that has not said whether it did."""
+    raise Conflict(
+        f"{standby.host} stands by for {identity}, and may have taken it over: it has not been asked",
+        left="nothing was changed",
+        next_step=f"bottle resume {identity}   (which asks it; knowing that it has not: bottle resume {identity} --force)",
+    )
 
 
 def require_output(identity: Identity, container: ContainerFacts | None, tombstone: Tombstone | None) -> ContainerFacts:

@@ -6,9 +6,9 @@ from shlex import join
 
 from bottle.errors import Conflict, NeedsConsent, NotFound, NothingToResume, VerificationFailed
 from bottle.launch import AS_USUAL, Command, Once, can_be_told, command_for, command_line, made_to_run, this_once
-from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, MigrationRecord, Status, Tombstone
+from bottle.model import CommitRecord, ContainerFacts, ImageFacts, Metadata, MigrationRecord, Standby, Status, Tombstone
 from bottle.naming import Identity
-from bottle.plan.guards import require_docker, require_here, require_remote_control, require_settled
+from bottle.plan.guards import require_docker, require_here, require_owned, require_remote_control, require_settled
 from bottle.plan.history import as_committed, commit_in_force, find_commit, is_frozen_in, nameless_volumes
 from bottle.plan.sources import ImageSource, agent_image, own_build
 
@@ -19,12 +19,13 @@ _FIXED = "its image has no /bin/sh, its engine is on another machine, or an earl
 class ResumeRequest:
     """What the user asked for. `consent`: work newer than the commit that is asked for may go.
 
-    `once`: what it is to run this once.
+    `once`: what it is to run this once. `asked`: the host that stands by said that it has not taken the bottle over.
     """
 
     at: int | None = None
     rebuild: bool = False
     force: bool = False
+    asked: bool = False
     consent: bool = False
     once: Once = AS_USUAL
 
@@ -42,7 +43,7 @@ class ResumeFacts:
     arrived is newer. `image` is the image of the commit that would be used, if it is in the engine; `kept` are the
     commits made of the container, or the former one, whose images are; `rebuild_due` says that the own Dockerfile was
     approved after the last commit; `dockerfile_exists` says so of the agent's Dockerfile; `told` is what the container
-    was told to run last, None for what it was made to run.
+    was told to run last, None for what it was made to run. `standby` is the host that may have taken it over.
     """
 
     metadata: Metadata
@@ -60,6 +61,7 @@ class ResumeFacts:
     looked_in: str
     former: ContainerFacts | None = None
     told: tuple[str, ...] | None = None
+    standby: Standby | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,12 +167,19 @@ def _require_resumable(facts: ResumeFacts, request: ResumeRequest) -> None:
     """Refuse what no row of the table may do."""
     identity = facts.metadata.identity
     require_docker(facts.metadata, "resume")
-    if not request.force:
+    if not request.force or (facts.tombstone is not None and facts.tombstone.standby):
         require_here(identity, facts.tombstone, "resume")
+    if not request.force:
         require_settled(identity, facts.migration)
+        if facts.standby is not None and not request.asked and not _runs(facts.container):
+            require_owned(identity, facts.standby)
     if request.once.remote_control:
         require_remote_control(facts.metadata.agent)
     _require_former_rests(facts)
+
+
+def _runs(container: ContainerFacts | None) -> bool:
+    return container is not None and container.status.alive
 
 
 def _attach(container: ContainerFacts, facts: ResumeFacts, request: ResumeRequest) -> Attach:

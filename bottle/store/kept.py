@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bottle.model import (
     MOST_COMMITS,
+    MOST_GENERATIONS,
     Agent,
     CommitIntent,
     CommitRecord,
@@ -79,8 +80,8 @@ _LATER_TOLD = ("history", "history_stays", "refreshed")
 KEPT = Forms(
     {
         Metadata: Form(
-            read={"name": optional(_bottle_name)},
-            later=("name",),
+            read={"name": optional(_bottle_name), "generation": between(1, MOST_GENERATIONS)},
+            later=("name", "generation"),
             folded=_with_agent,
             unfolded=_agent_beside,
             check=_check_metadata,
@@ -99,7 +100,7 @@ KEPT = Forms(
         ContainerMark: Form(keys={"container_id": "id"}),
         CommitIntent: Form(read={"number": _COMMIT}),
         MigrationRecord: Form(read={"commit": optional(_COMMIT)}, later=("account", "stopped")),
-        Tombstone: Form(later=("arrived", "account", "nonce")),
+        Tombstone: Form(later=("arrived", "account", "nonce", "standby", "generation")),
         MoveAccount: Form(later=(*_TOLD, *_LATER_TOLD), folded=_in_facts),
         Stays: Form(later=("name", "place")),
         Missing: Form(later=("name", "identity")),

@@ -19,6 +19,7 @@ state/<identity>/            0700
   migration.json             a move in flight
   scanned.json               what is known of credentials in its layers
   moved-to.json              the tombstone of a bottle that lives elsewhere
+  standby.json               the host that has a standby of it
   copies.json                the copies that it has on other hosts
   copy                       what this folder held when it came as a copy: while it does, nobody has worked on that
   workspace-left             the workspace that it left here, or that came with a copy, as it was then
@@ -47,6 +48,7 @@ from bottle.model import (
     Metadata,
     MigrationRecord,
     ResumeIntent,
+    Standby,
     Tombstone,
 )
 from bottle.naming import Identity
@@ -73,6 +75,7 @@ TRANSCRIPT = "transcript"
 ARRIVED = "arrived"
 SCANNED = "scanned.json"
 WORKSPACE_LEFT = "workspace-left"
+STANDBY = "standby.json"
 COPIES = "copies.json"
 COPY = "copy"
 LOCK = "lock"
@@ -93,6 +96,7 @@ HOST_ONLY = frozenset(
         TREES,
         SCANNED,
         WORKSPACE_LEFT,
+        STANDBY,
         COPIES,
         COPY,
         f"{TRANSCRIPT}.old",
@@ -128,6 +132,7 @@ class BottleState:
     resume_intent = Document(RESUME_INTENT, ResumeIntent)  # a new container that is not known to be whole
     migration = Document(MIGRATION, MigrationRecord)  # a move in flight
     tombstone = Document(TOMBSTONE, Tombstone)  # where the bottle lives now, when that is elsewhere
+    standby = Document(STANDBY, Standby)  # on another host
     copies = Document(COPIES, CopiesThere)  # on other hosts
     scanned = Document(SCANNED, LayerScans)  # what need not be looked through again; missing, it is only slower
     _metadata = Document(METADATA, Metadata, _require_reckonable)

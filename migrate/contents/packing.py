@@ -10,7 +10,7 @@ from pathlib import Path
 from bottle.errors import Conflict
 from bottle.launch import bare_spec
 from bottle.losses import dropped_by_archive, unseen
-from bottle.model import CommitRecord, Lineage, Metadata, Mount
+from bottle.model import CommitRecord, Lineage, Metadata, Mount, Tombstone
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.store.kept import KEPT, CommitHistory
@@ -20,6 +20,7 @@ from bottle.store.state import (
     COPY,
     HOST_ONLY,
     METADATA,
+    TOMBSTONE,
     BottleState,
 )
 from migrate.contents.archive import Tarball, pack_folder, pack_stream
@@ -119,15 +120,16 @@ def pack_beside(
     apart: Collection[str] = (),
     history: Collection[int] = (),
     refreshable: bool = False,
+    tombstone: Tombstone | None = None,
 ) -> Packed:
     """Pack what else lies beside the image of `commit`, for a bottle that will be called `arrives_as`.
 
     `workspace` is where its workspace, as it was `followed`, will be there, None when none travels. The volumes called
     as in `apart` here are brought by somebody else. `history` are the numbers of the other commits that have images
-    there. Of a copy that is `refreshable` it is noted there what it is as it comes.
+    there. Of a copy that is `refreshable` it is noted there what it is as it comes; with a `tombstone` it owns nothing.
     """
     here = state.metadata()
-    there = metadata_there(here, arrives_as, commit.number, workspace)
+    there = metadata_there(here, arrives_as, commit.number, workspace, raised=int(tombstone is None))
     with context.progress.phase("packing what lies beside the image"):
         pairs = zip(volumes_of(here), volumes_of(there), strict=True)
         volumes = {
@@ -137,6 +139,7 @@ def pack_beside(
         }
         instead = _documents(state, there, commit, {commit.number, *history})
         instead |= {COPY: b""} if refreshable else {}
+        instead |= {TOMBSTONE: KEPT.dump(tombstone)} if tombstone is not None else {}
         return Packed(
             state=pack_folder(state.path, spool, leave_out=HOST_ONLY, instead=instead),
             workspace=followed.folder,
@@ -206,14 +209,16 @@ def outgoing(context: Context, identity: Identity) -> Path:
     return context.home.path / "outgoing" / str(identity)
 
 
-def metadata_there(metadata: Metadata, arrives_as: Identity, commit: int, workspace: str | None) -> Metadata:
-    """What the bottle's metadata will say there; a copy tells what it descends from."""
+def metadata_there(
+    metadata: Metadata, arrives_as: Identity, commit: int, workspace: str | None, *, raised: int = 1
+) -> Metadata:
+    """What the bottle's metadata will say there; a copy tells what it descends from, and what moves is `raised`."""
     if workspace is not None:
         metadata = replace(metadata, cwd=Path(workspace))
     if arrives_as != metadata.identity:
         origin = Lineage(identity=metadata.identity, commit=commit)
-        metadata = replace(metadata, identity=arrives_as, name=None, copied_from=origin)
-    return metadata
+        return replace(metadata, identity=arrives_as, name=None, copied_from=origin, generation=1)
+    return replace(metadata, generation=metadata.generation + raised)
 
 
 def _documents(state: BottleState, there: Metadata, commit: CommitRecord, imaged: Collection[int]) -> dict[str, bytes]:

@@ -76,6 +76,7 @@ def parse_probe(text: str) -> HostFacts:
         differs=tuple(printable(value, 200) for key, value in lines if key == "differs"),
         used=_containers(lines, "used"),
         copied=values.get("copy") == "as_it_came",
+        generation=int(values.get("generation") or 0),
         changed=tuple(printable(value, 80) for key, value in lines if key == "changed"),
     )
 

@@ -1,6 +1,6 @@
 """The copies of a bottle on other hosts: the one that is brought up to date instead of making another."""
 
-from bottle.errors import Conflict
+from bottle.errors import Conflict, Fenced, PreflightRefused
 from bottle.model import CopiesThere, CopyThere, MountKind
 from bottle.naming import Identity
 from bottle.store.state import BottleState
@@ -52,6 +52,31 @@ def require_unworked_copy(facts: MoveFacts, workspace: str | None) -> None:
             left="nothing was changed on either side",
             next_step=f"the same command with {another(workspace)}, makes another copy; that one stays as it is",
         )
+
+
+def require_standing_by(facts: MoveFacts) -> None:
+    """Refuse a host that has taken the bottle over, and a bottle of which no standby can be kept.
+
+    Raises Fenced or PreflightRefused.
+    """
+    identity, name = facts.metadata.identity, facts.host_name
+    if facts.host.presence is Presence.OWNED:
+        raise fenced(identity, name)
+    if volumes_of(facts.metadata):
+        raise PreflightRefused(
+            f"{identity} has volumes, of which no standby can be kept",
+            left="nothing was changed on either side",
+            next_step=f"a copy of this moment: bottle migrate {identity} {name} --keep",
+        )
+
+
+def fenced(identity: Identity, host: str) -> Fenced:
+    """What is said where the other host is the owner by now."""
+    return Fenced(
+        f"{host} has taken {identity} over: it owns the bottle",
+        left=f"what {identity} did here since is here",
+        next_step=f"bottle stop {identity}; bottle resume {identity}   (keeps what is newer here as another bottle)",
+    )
 
 
 def another(workspace: str | None) -> str:

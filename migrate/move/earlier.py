@@ -24,7 +24,7 @@ def name_there(state: BottleState, remote: Remote, options: MoveOptions) -> Iden
 
     One that is to be a `new` copy has none that was there before.
     """
-    if not options.keep:
+    if not options.keep or options.standby:
         return state.identity
     made = copy_on(state, remote.name) if options.pulled_by is None else None
     earlier = state.migration.read()
@@ -104,11 +104,11 @@ def _moved_before(context: Context, state: BottleState, remote: Remote) -> bool:
 def _copied_before(transfer: Transfer, earlier: MigrationRecord | None) -> bool:
     """Whether the copy that an earlier run was making is there, and is still what was asked for.
 
-    A copy that was to be replaced, and was not, is in its place again afterwards.
+    A copy or a standby that was to be replaced, and was not, is in its place again afterwards.
     """
     context, state, copy = transfer.context, transfer.state, transfer.arrives_as
-    if earlier is None or earlier.arrives_as != copy:
-        if is_copy(state, copy):
+    if transfer.options.standby or earlier is None or earlier.arrives_as != copy:
+        if transfer.options.standby or is_copy(state, copy):
             had_arrived(transfer.remote, copy, transfer.nonce, context.progress)
         return False
     if not had_arrived(transfer.remote, copy, earlier.nonce, context.progress):

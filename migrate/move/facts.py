@@ -129,6 +129,7 @@ def _facts(transfer: Transfer, container: ContainerFacts | None, image: ImageFac
         imaged=_imaged(context, commits),
         ground=_ground(state, commits, container, image),
         history=options.history and options.pulled_by is None,
+        standby=options.standby,
         refreshes=options.keep and options.pulled_by is None and is_copy(state, transfer.arrives_as),
         own=home if mounted is not None and own_folder(home, mounted) else None,
         shared=sharers(context, state.identity, mounted, volumes),

@@ -45,6 +45,8 @@ def hand_over(
     keep = transfer.options.keep
     if workspace is not None and there.host.workspace is WorkspacePlace.LEFT:
         require_unused(probe(transfer.remote, transfer.arrives_as, workspace), transfer.remote.name, workspace)
+    if transfer.options.standby:
+        transfer.state.note_workspace_left(_left(transfer, live, account))  # by which it is known later what is newer
     if not keep:
         _require_rested(transfer, commit)
         transfer.state.note_workspace_left(_left(transfer, live, account))

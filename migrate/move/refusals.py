@@ -12,7 +12,7 @@ from bottle.tar.rules import MOST_ENTRIES
 from bottle.text import shortened
 from bottle.words import size
 from migrate.model import HostFacts, Presence, WorkspacePlace
-from migrate.move.copies import another, require_unworked_copy
+from migrate.move.copies import another, require_standing_by, require_unworked_copy
 from migrate.move.model import MoveFacts
 
 UNCHANGED = "nothing was changed on either side"
@@ -34,6 +34,8 @@ def require_destination(facts: MoveFacts, workspace: str | None) -> None:
             f"the user there may use Docker on {facts.host_name} by sudo only, so nothing could be started there",
             next_step="there: sudo usermod -aG docker $USER, then log in again; or move without --resume and --live",
         )
+    if facts.standby:
+        require_standing_by(facts)
     if facts.refreshes:
         require_unworked_copy(facts, workspace)
     elif facts.host.presence is Presence.OWNED:

@@ -1,17 +1,19 @@
 """One move on its way: who acts, what the bottle is called at both ends, and what is said where it is cut."""
 
 import secrets
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from bottle.errors import BottleError, PreflightRefused, StateDamaged, VerificationFailed
-from bottle.model import CopyThere, MigrationPhase, MigrationRecord, MoveAccount
+from bottle.model import CommitRecord, CopyThere, MigrationPhase, MigrationRecord, MoveAccount, Tombstone
 from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.operations import Context
+from bottle.operations.holdings import what_travels
 from bottle.store.state import BottleState
 from migrate.contents.packing import outgoing
 from migrate.host.destination import Destination
@@ -86,7 +88,12 @@ class Transfer:
         *,
         stopped: bool | None = None,
     ) -> None:
-        """Write down, durably, how far it has come, and whether its agent was stopped; None is as this move has it."""
+        """Write down, durably, how far it has come, and whether its agent was stopped; None is as this move has it.
+
+        A standby's round is gone on with by none: the next one begins anew, and finds what is staged there.
+        """
+        if self.options.standby:
+            return
         before = self.state.migration.read()
         was_stopped = before is not None and before.nonce == self.nonce and before.stopped
         self.state.migration.write(
@@ -106,9 +113,14 @@ class Transfer:
 
     def note_copy(self, commit: int) -> None:
         """Write down, durably, that the copy is there, and of which commit; whoever pulls one knows that itself."""
-        if self.options.pulled_by is None:
+        if self.options.pulled_by is None and not self.options.standby:
             there, now = self.remote.name, self.context.now()
             note_copy(self.state, CopyThere(host=there, identity=self.arrives_as, commit=commit, brought_at=now))
+
+    def standing_by(self, commit: CommitRecord, history: Collection[int]) -> Tombstone:
+        """What a standby of `commit` says of who owns the bottle."""
+        arrived = what_travels(self.state, tuple(sorted({*history, commit.number})))
+        return Tombstone(host=socket.gethostname(), moved_at=self.context.now(), arrived=arrived, standby=True)
 
     @property
     def left(self) -> str:

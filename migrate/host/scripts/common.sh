@@ -102,6 +102,10 @@ as_it_came() { # STATE: is this the state of a copy, and has nobody worked on it
 	[ -f "$1/copy" ] && state_sums "$1" | cmp -s - "$1/copy"
 }
 
+stands_by() { # STATE: is this the state of a standby, that owns nothing?
+	grep -qs '^  "standby": true' "$1/moved-to.json"
+}
+
 keep_beside() { # FOLDER PLACE IDENTITY: have what was at PLACE beside it, and say where
 	for number in '' -2 -3 -4 -5 -6 -7 -8 -9; do
 		put "$1" "$2.before-$3$number" && printf 'kept=%s\n' "$2.before-$3$number" && return

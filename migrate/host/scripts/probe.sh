@@ -79,6 +79,7 @@ if [ -n "$workspace" ]; then
 	disk workspace "$workspace"
 fi
 
+sed -n 's/^  "generation": \([0-9]*\),*$/generation=\1/p' "$state/metadata.json" 2>/dev/null
 if [ -e "$state/moved-to.json" ]; then
 	printf 'presence=moved\n'
 elif [ -e "$state" ]; then

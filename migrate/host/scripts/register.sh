@@ -38,12 +38,12 @@ note_copy() { # STATE PLACE: what the copy is as it comes: while it is that, a n
 	state_sums "$1" >"$1/copy" || fail "$STORAGE_FAILED" "cannot write to $incoming"
 }
 
-make_room() { # the copy that is here goes aside, if nobody has worked on it: there is none until the newer one is in its place
+make_room() { # the copy or standby that is here goes aside, if nobody has worked on it: there is none until the newer one is here
 	exec 8>>"$state/lock" || fail "$STORAGE_FAILED" "cannot write to $state"
 	if command -v flock >/dev/null 2>&1; then
 		flock -n 8 || fail "$IN_THE_WAY" "somebody is working on $identity here"
 	fi
-	as_it_came "$state" || fail "$IN_THE_WAY" "$identity is here already, and somebody has worked on it"
+	stands_by "$state" || as_it_came "$state" || fail "$IN_THE_WAY" "$identity is here already, and somebody has worked on it"
 	gone replaced
 	put "$state" replaced || fail "$STORAGE_FAILED" "cannot replace $state"
 	was=$incoming/replaced
@@ -90,6 +90,7 @@ if [ -e "$state" ] && [ ! -e "$state/moved-to.json" ]; then
 	as_it_came "$state" || fail "$IN_THE_WAY" "$1 is here already"
 	copy=yes
 fi
+! stands_by "$state" || copy=yes
 if [ -n "$3" ]; then
 	printf '%s' "$3" >landing || fail "$STORAGE_FAILED" "cannot write to $incoming" # where prune finds what is beside it
 	near=$(beside "$3" "$1")

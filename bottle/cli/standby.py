@@ -1,0 +1,140 @@
+"""`bottle standby`."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from bottle.cli.completion import identity_then_host
+from bottle.cli.consent import allow_secrets_option, carried, consenting
+from bottle.cli.far import connect, identity_file_option, ssh_options
+from bottle.cli.goal import host_meant
+from bottle.cli.hosts import host_names
+from bottle.cli.interruption import cut, explained
+from bottle.cli.migrate import bottle_and_host, duration
+from bottle.cli.output import answer, note
+from bottle.cli.shared import answering, choose, make_context, typed
+from bottle.errors import BottleError, Fenced, UsageError
+from bottle.moveoptions import MoveOptions
+from bottle.plan.guards import require_docker
+from bottle.store.state import BottleState
+from bottle.words import size
+from migrate import Moved, Target, stand_by
+
+
+@click.command()
+@click.argument(
+    "names", metavar="[IDENTITY] [USER@]HOST[:PORT]", nargs=-1, required=True, shell_complete=identity_then_host
+)
+@click.option("--every", type=duration, metavar="TIME", help="Again and again, such as 10m, until it is interrupted.")
+@click.option("--end", is_flag=True, help="No longer; what is there stays, and goes with `bottle rm` there.")
+@click.option("-y", "--yes", is_flag=True, help="Leave behind what the workspace needs of its host.")
+@allow_secrets_option
+@click.option(
+    "--workspace", type=click.Path(path_type=Path), help="Where its workspace lands [default: the same path]."
+)
+@identity_file_option
+@click.option("--accept-new-host-key", is_flag=True, help="Trust a host never seen before. A changed key never is.")
+@answering
+def standby(
+    names: tuple[str, ...],
+    *,
+    every: float | None,
+    end: bool,
+    yes: bool,
+    allow_secrets: bool,
+    workspace: Path | None,
+    keys: tuple[Path, ...],
+    accept_new_host_key: bool,
+    form: str,
+) -> None:
+    """Keep a copy of a bottle on another host that can take over when this one is lost.
+
+    It is committed and copied while its agent works, which is paused for a moment; only what changed since the last
+    round travels. The copy owns nothing: `bottle takeover` there makes it the bottle. This host asks that one before
+    it resumes the bottle, and keeps what is newer here as a bottle of its own where that one has taken over.
+
+    \b
+    Example:
+      bottle standby claude-x7k2p me@spare
+      bottle standby claude-x7k2p me@spare --every 10m
+      bottle standby claude-x7k2p me@spare --end
+
+    Exit codes that matter: 4 HOST has taken the bottle over, or it is locked or moved; 5 Docker here; 6 SSH or the far
+    host; 8 refused: no room, credentials, volumes.
+    """
+    context = make_context()
+    identity, host = bottle_and_host(names, context.home.meant, host_names())
+    state, goal = choose(context, identity, "kept on standby"), host_meant(host)
+    if end:
+        _end(state, goal, form)
+        return
+    require_docker(state.metadata(), "standby")
+    if workspace is not None and not workspace.is_absolute():
+        raise UsageError(f"--workspace {workspace}: expected an absolute path on the other host")
+    options = MoveOptions(workspace=workspace, allow_secrets=allow_secrets, consent=yes, keys=keys)
+    options = replace(options, carry=carried(context, state))
+    login = ssh_options(keys, accept_new_host_key=accept_new_host_key)
+
+    def bring() -> Moved:
+        with connect(goal, login) as remote:
+            return consenting(
+                lambda consent: stand_by(context, state, remote, replace(options, consent=consent), every=every),
+                yes=yes,
+            )
+
+    with explained(lambda: cut("the standby is as it was after the last round that ended", typed_again())):
+        moved = _round(context, state, goal, login, options, every)
+        while every is not None:
+            note(_line(moved) if moved is not None else f"again in {every:g} s")
+            time.sleep(every)
+            moved = _round(context, state, goal, login, options, every)
+    if moved is not None:
+        answer(
+            form, _document(moved), [_line(moved), f"where this host is lost, there:  bottle takeover {moved.identity}"]
+        )
+
+
+def typed_again() -> str:
+    """The command as it was typed."""
+    return " ".join(typed())
+
+
+def _tried(bring: Callable[[], Moved]) -> Moved | None:
+    """A round; one that fails is told, and the next one tries again, but where that host owns the bottle by now."""
+    try:
+        return bring()
+    except Fenced:
+        raise
+    except BottleError as exc:
+        note(f"WARNING: {exc.what}; the next round tries again")
+        return None
+
+
+def _end(state: BottleState, goal: Target, form: str) -> None:
+    known = state.standby.read()
+    if known is None or known.host != str(goal):
+        raise UsageError(f"{goal} is no standby of {state.identity}", next_step=f"bottle inspect {state.identity}")
+    with state.locked("bottle standby --end", brief=True):
+        state.standby.clear()
+    lines = [f"{goal} stands by for {state.identity} no longer", f"there:  bottle rm {state.identity}"]
+    answer(form, {"identity": str(state.identity), "host": str(goal), "ended": True}, lines)
+
+
+def _document(moved: Moved) -> dict[str, object]:
+    account = moved.account
+    return {
+        "identity": str(moved.identity),
+        "host": moved.host,
+        "commit": account.commit,
+        "workspace": account.workspace,
+        "staged_bytes": account.staged,
+        "takeover": f"bottle takeover {moved.identity}",
+    }
+
+
+def _line(moved: Moved) -> str:
+    sent = f"commit {moved.account.commit}, {size(moved.account.staged)} staged"
+    return f"{moved.host} stands by for {moved.identity} ({sent})"

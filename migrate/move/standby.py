@@ -1,0 +1,96 @@
+"""A standby: a copy on another host that owns nothing, brought up to date round by round, until it is taken over."""
+
+import os
+import secrets
+from dataclasses import replace
+
+from bottle.errors import BottleError, RemoteError
+from bottle.files.regular import read_regular
+from bottle.home import user_home
+from bottle.model import Standby
+from bottle.moveoptions import MoveOptions
+from bottle.naming import Identity
+from bottle.operations import Context
+from bottle.operations.takeover import give_way
+from bottle.store.state import WORKSPACE_LEFT, BottleState
+from migrate.contents.index import look
+from migrate.contents.left import listing
+from migrate.contents.packing import own_folder
+from migrate.host.arguments import Nonce
+from migrate.host.commands import Withdraw
+from migrate.host.probe import probe
+from migrate.model import Presence
+from migrate.move.copies import fenced
+from migrate.move.execute import move
+from migrate.move.model import Moved
+from migrate.ports import Remote
+from migrate.transport.local import run_here
+
+_HOUR = 3600.0
+
+
+def stand_by(
+    context: Context, state: BottleState, remote: Remote, options: MoveOptions, *, every: float | None = None
+) -> Moved:
+    """Bring the standby on the host of `remote` up to date, or make it; how that went is kept here, and `every`.
+
+    Raises Fenced where that host has taken the bottle over, or what `move` raises: the standby is as it was then.
+    """
+    before = state.standby.read()
+    noted = before if before is not None and before.host == remote.name else Standby(host=remote.name)
+    noted = replace(noted, identity_files=tuple(map(str, options.keys)), every=every)
+    state.standby.write(noted)  # before it can be taken over: from here on it is asked about
+    try:
+        moved = move(context, state, remote, replace(options, keep=True, standby=True))
+    except BottleError as exc:
+        state.standby.write(replace(noted, failed_at=context.now(), error=exc.what))
+        raise
+    now, commit = context.now(), moved.account.commit
+    state.standby.write(replace(noted, commit=commit, brought_at=now, failed_at=None, error=""))
+    return moved
+
+
+def require_ownership(context: Context, state: BottleState, remote: Remote) -> None:
+    """Ask the host that stands by whether it has taken the bottle over. Raises Fenced where it has.
+
+    This host then has let go of the bottle, and has what is newer here as a bottle of its own.
+    """
+    metadata = state.metadata()
+    there = probe(remote, state.identity, "")
+    is_owned = there.presence is Presence.OWNED and there.generation == metadata.generation
+    if there.generation <= metadata.generation and not is_owned:
+        return
+    unchanged = _is_as_brought(context, state)
+    kept = give_way(context, state, remote.name, there.generation, unchanged=unchanged)
+    said = fenced(state.identity, remote.name)
+    said.left = f"what is newer here is {kept}, a bottle of its own" if kept is not None else "nothing is newer here"
+    said.next_step = f"there: bottle resume {state.identity}" + (f"; here: bottle resume {kept}" if kept else "")
+    raise said
+
+
+def _is_as_brought(context: Context, state: BottleState) -> bool:
+    """Whether nobody has worked in the workspace since the standby was brought; what cannot be told counts as work."""
+    folder = state.metadata().mounted
+    if folder is None:
+        return True
+    try:
+        kept = read_regular(state.path / WORKSPACE_LEFT)
+        return kept == listing(folder, look(folder, own_folder(context.home.path, folder)))
+    except OSError:
+        return False
+
+
+def put_back_here(context: Context, identity: Identity) -> None:
+    """Have the standby on this host in its place again that made room for a round which was cut.
+
+    A script of that round which is still at work is waited for. Raises RemoteError.
+    """
+    command = Withdraw(identity=identity, nonce=Nonce(secrets.token_hex(16))).command()  # of no move: none has arrived
+    environment = {**os.environ, "BOTTLE_HOME": str(context.home.path)}
+    reply = run_here(command, (), host="this host", environment=environment, folder=user_home(), silence=_HOUR)
+    if reply.status:
+        raise RemoteError(
+            f"what a round that was cut left of {identity} here could not be put back: {reply.err.strip()}",
+            left="nothing was changed",
+            next_step="the same command again",
+        )
