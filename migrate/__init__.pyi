@@ -7,6 +7,7 @@ from migrate.move.execute import move as move, plan as plan
 from migrate.move.handoff import settle_handoff as settle_handoff
 from migrate.move.model import Estimate as Estimate, Moved as Moved, MovePlan as MovePlan
 from migrate.move.standby import (
+    note_failure as note_failure,
     put_back_here as put_back_here,
     require_ownership as require_ownership,
     stand_by as stand_by,

@@ -1,8 +1,7 @@
 """`bottle standby`."""
 
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -12,16 +11,17 @@ from bottle.cli.consent import allow_secrets_option, carried, consenting
 from bottle.cli.far import connect, identity_file_option, ssh_options
 from bottle.cli.goal import host_meant
 from bottle.cli.hosts import host_names
-from bottle.cli.interruption import cut, explained
+from bottle.cli.interruption import again, cut, explained
 from bottle.cli.migrate import bottle_and_host, duration
 from bottle.cli.output import answer, note
 from bottle.cli.shared import answering, choose, make_context, typed
 from bottle.errors import BottleError, Fenced, UsageError
 from bottle.moveoptions import MoveOptions
+from bottle.operations import Context
 from bottle.plan.guards import require_docker
 from bottle.store.state import BottleState
 from bottle.words import size
-from migrate import Moved, Target, stand_by
+from migrate import Moved, SshOptions, Target, note_failure, stand_by
 
 
 @click.command()
@@ -71,46 +71,55 @@ def standby(
     if end:
         _end(state, goal, form)
         return
-    require_docker(state.metadata(), "standby")
+    require_docker(state.metadata(), "keep a standby of")
     if workspace is not None and not workspace.is_absolute():
         raise UsageError(f"--workspace {workspace}: expected an absolute path on the other host")
-    options = MoveOptions(workspace=workspace, allow_secrets=allow_secrets, consent=yes, keys=keys)
-    options = replace(options, carry=carried(context, state))
+    options = MoveOptions(workspace=workspace, allow_secrets=allow_secrets, keys=keys, carry=carried(context, state))
     login = ssh_options(keys, accept_new_host_key=accept_new_host_key)
-
-    def bring() -> Moved:
-        with connect(goal, login) as remote:
-            return consenting(
-                lambda consent: stand_by(context, state, remote, replace(options, consent=consent), every=every),
-                yes=yes,
-            )
-
-    with explained(lambda: cut("the standby is as it was after the last round that ended", typed_again())):
-        moved = _round(context, state, goal, login, options, every)
+    keeping = _Keeping(context, state, goal, login, replace(options, consent=yes), every)
+    with explained(lambda: cut("the standby is as it was after the last round that ended", again(typed()))):
+        if every is None:
+            _tell(keeping.bring(), form)
         while every is not None:
-            note(_line(moved) if moved is not None else f"again in {every:g} s")
+            if (brought := keeping.try_it()) is not None:
+                note(_line(brought))
             time.sleep(every)
-            moved = _round(context, state, goal, login, options, every)
-    if moved is not None:
-        answer(
-            form, _document(moved), [_line(moved), f"where this host is lost, there:  bottle takeover {moved.identity}"]
-        )
 
 
-def typed_again() -> str:
-    """The command as it was typed."""
-    return " ".join(typed())
+@dataclass(frozen=True, slots=True)
+class _Keeping:
+    """A standby that is kept, in rounds that are `every` seconds apart where there are more than one."""
 
+    context: Context
+    state: BottleState
+    goal: Target
+    login: SshOptions
+    options: MoveOptions
+    every: float | None
 
-def _tried(bring: Callable[[], Moved]) -> Moved | None:
-    """A round; one that fails is told, and the next one tries again, but where that host owns the bottle by now."""
-    try:
-        return bring()
-    except Fenced:
-        raise
-    except BottleError as exc:
-        note(f"WARNING: {exc.what}; the next round tries again")
-        return None
+    def bring(self) -> Moved:
+        """A round. One that fails is noted where others look for it."""
+        try:
+            with connect(self.goal, self.login) as remote:
+                return consenting(
+                    lambda consent: stand_by(
+                        self.context, self.state, remote, replace(self.options, consent=consent), every=self.every
+                    ),
+                    yes=self.options.consent,
+                )
+        except BottleError as exc:
+            note_failure(self.context, self.state, exc)
+            raise
+
+    def try_it(self) -> Moved | None:
+        """A round; one that fails is told, and the next one tries again, but where that host owns the bottle by now."""
+        try:
+            return self.bring()
+        except Fenced:
+            raise
+        except BottleError as exc:
+            note(f"WARNING: {exc.what}; the next round tries again")
+            return None
 
 
 def _end(state: BottleState, goal: Target, form: str) -> None:
@@ -121,6 +130,11 @@ def _end(state: BottleState, goal: Target, form: str) -> None:
         state.standby.clear()
     lines = [f"{goal} stands by for {state.identity} no longer", f"there:  bottle rm {state.identity}"]
     answer(form, {"identity": str(state.identity), "host": str(goal), "ended": True}, lines)
+
+
+def _tell(moved: Moved, form: str) -> None:
+    lost = f"where this host is lost, there:  bottle takeover {moved.identity}"
+    answer(form, _document(moved), [_line(moved), lost])
 
 
 def _document(moved: Moved) -> dict[str, object]:

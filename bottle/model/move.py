@@ -98,7 +98,7 @@ class Tombstone:
     """`moved-to.json`: where the bottle lives now, what of it is there, and the account of the move that brought it.
 
     `nonce` is what the move is called there. An older version wrote none of the three, which is None. `standby`: it
-    never left that host, and this stands by for it, as of `moved_at`. `generation` is that of who took it over, None else.
+    never left that host, and this stands by for it, as of `moved_at`. `generation` is that of who took it over.
     """
 
     host: str

@@ -47,7 +47,7 @@ def require_owned(identity: Identity, standby: Standby) -> None:
     raise Conflict(
         f"{standby.host} stands by for {identity}, and may have taken it over: it has not been asked",
         left="nothing was changed",
-        next_step=f"bottle resume {identity}   (which asks it; knowing that it has not: bottle resume {identity} --force)",
+        next_step=f"bottle resume {identity}   (asks it; knowing that it has not: bottle resume {identity} --force)",
     )
 
 

@@ -97,7 +97,7 @@ def _facts(transfer: Transfer, container: ContainerFacts | None, image: ImageFac
     context, state, options = transfer.context, transfer.state, transfer.options
     metadata, commits, tag = state.metadata(), state.commits(), state.committed_image()
     mounted, home, present = metadata.mounted, context.home.path, there.layers.diff_ids
-    committed = context.engine.image(tag) if tag is not None else None
+    committed, pushed = context.engine.image(tag) if tag is not None else None, options.pulled_by is None
     volumes = frozenset(each.source for each in volumes_of(metadata))
     return MoveFacts(
         metadata=metadata,
@@ -123,14 +123,13 @@ def _facts(transfer: Transfer, container: ContainerFacts | None, image: ImageFac
         present=present,
         engine_id=context.engine.info().id,
         keep=options.keep,
-        pulled=options.pulled_by is not None,
+        pulled=not pushed,
         resume_there=options.resume or options.live,
         live=options.live,
         imaged=_imaged(context, commits),
         ground=_ground(state, commits, container, image),
-        history=options.history and options.pulled_by is None,
-        standby=options.standby,
-        refreshes=options.keep and options.pulled_by is None and is_copy(state, transfer.arrives_as),
+        history=options.history and pushed,
+        refreshes=options.keep and pushed and not options.standby and is_copy(state, transfer.arrives_as),
         own=home if mounted is not None and own_folder(home, mounted) else None,
         shared=sharers(context, state.identity, mounted, volumes),
     )

@@ -29,7 +29,6 @@ class MoveFacts:
     of the workspace. `own` is bottle's home where it lies in the workspace. `imaged` are the numbers of the commits
     whose very images are here, `ground` the layers that the next commit will stand on, as far as that is known.
     `history`: the images of older commits are to go along. `refreshes`: `arrives_as` is a copy that was made before.
-    `standby`: it owns nothing there.
     """
 
     metadata: Metadata
@@ -64,7 +63,11 @@ class MoveFacts:
     ground: tuple[str, ...] = ()
     history: bool = True
     refreshes: bool = False
-    standby: bool = False
+
+    @property
+    def standby(self) -> bool:
+        """Whether what is there afterwards owns nothing: it has the identity that it has here, and this host keeps it."""
+        return self.keep and self.arrives_as == self.metadata.identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

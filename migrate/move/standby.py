@@ -32,7 +32,7 @@ _HOUR = 3600.0
 def stand_by(
     context: Context, state: BottleState, remote: Remote, options: MoveOptions, *, every: float | None = None
 ) -> Moved:
-    """Bring the standby on the host of `remote` up to date, or make it; how that went is kept here, and `every`.
+    """Bring the standby on the host of `remote` up to date, or make it; that is kept here, and `every`.
 
     Raises Fenced where that host has taken the bottle over, or what `move` raises: the standby is as it was then.
     """
@@ -40,14 +40,17 @@ def stand_by(
     noted = before if before is not None and before.host == remote.name else Standby(host=remote.name)
     noted = replace(noted, identity_files=tuple(map(str, options.keys)), every=every)
     state.standby.write(noted)  # before it can be taken over: from here on it is asked about
-    try:
-        moved = move(context, state, remote, replace(options, keep=True, standby=True))
-    except BottleError as exc:
-        state.standby.write(replace(noted, failed_at=context.now(), error=exc.what))
-        raise
+    moved = move(context, state, remote, replace(options, keep=True, standby=True))
     now, commit = context.now(), moved.account.commit
     state.standby.write(replace(noted, commit=commit, brought_at=now, failed_at=None, error=""))
     return moved
+
+
+def note_failure(context: Context, state: BottleState, failure: BottleError) -> None:
+    """Keep why a round failed, where there were any before."""
+    noted = state.standby.read()
+    if noted is not None:
+        state.standby.write(replace(noted, failed_at=context.now(), error=failure.what))
 
 
 def require_ownership(context: Context, state: BottleState, remote: Remote) -> None:

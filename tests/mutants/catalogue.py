@@ -341,7 +341,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *_in(
         "bottle/plan/resume.py",
         "plan/test_resume operations/test_resume",
-        ("a moved bottle resumes", '        require_here(identity, facts.tombstone, "resume")\n', ""),
+        ("a moved bottle resumes", '        require_here(identity, facts.tombstone, "resume")\n', "        pass\n"),
         ("a bottle with an unknown owner resumes", "        require_settled(identity, facts.migration)\n", ""),
         (
             "newer work gives way to the commit",
@@ -1329,7 +1329,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "migrate/move/test_history",
         (
             "whoever pulls is given older images",
-            "history=options.history and options.pulled_by is None,",
+            "history=options.history and pushed,",
             "history=options.history,",
         ),
         (
