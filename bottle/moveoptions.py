@@ -17,8 +17,9 @@ class MoveOptions:
     may go along in the image, besides those in `carry`, which the manifest names, and those that the bottle's agent
     carries. `consent`: what the workspace needs of its host and cannot be carried may stay behind; in a pull also: the
     bottle may have what it would be given. `rate` is in bytes a second, for all `jobs` together. `keys` are files to
-    log in with. `standby`: what is there afterwards owns nothing, under the identity that it has here. `pulled_by`
-    tells the host that pulls it from every other one of the same name, None when the move begins where the bottle is.
+    log in with. `standby`: what is there afterwards owns nothing, under the identity that it has here. `asked`: the
+    host that stands by has said that it has not taken the bottle over. `pulled_by` tells the host that pulls it from
+    every other one of the same name, None when the move begins where the bottle is.
     """
 
     keep: bool = False
@@ -36,6 +37,7 @@ class MoveOptions:
     keys: tuple[Path, ...] = ()
     carry: tuple[str, ...] = ()
     standby: bool = False
+    asked: bool = False
     pulled_by: str | None = None
 
     def to_argv(self) -> tuple[str, ...]:

@@ -55,10 +55,10 @@ def connect(goal: Target, options: SshOptions) -> SshRemote:
         raise
 
 
-def ask_the_standby(context: Context, state: BottleState) -> None:
+def ask_the_standby(context: Context, state: BottleState, knowing: str = "") -> None:
     """Have the host that stands by for a bottle, if one does, say that it has not taken it over.
 
-    Raises Fenced where it has, or RemoteError.
+    `knowing` is what to type where somebody knows that. Raises Fenced where it has, or RemoteError.
     """
     standby = state.standby.read()
     if standby is None or state.tombstone.read() is not None:
@@ -71,7 +71,8 @@ def ask_the_standby(context: Context, state: BottleState) -> None:
     except RemoteError as exc:
         exc.what = f"whether {standby.host} has taken {state.identity} over is not known: {exc.what}"
         exc.left = "nothing was changed"
-        exc.next_step = f"the same command again   (knowing that it has not: bottle resume {state.identity} --force)"
+        knowing = knowing or f"bottle standby {state.identity} {standby.host} --end; then the same command again"
+        exc.next_step = f"the same command again   (knowing that it has not: {knowing})"
         raise
 
 

@@ -10,7 +10,7 @@ import click
 from bottle.cli.aftermath import standing
 from bottle.cli.completion import identity_then_host
 from bottle.cli.consent import allow_secrets_option, carried, consenting
-from bottle.cli.far import connect, identity_file_option, ssh_options
+from bottle.cli.far import ask_the_standby, connect, identity_file_option, ssh_options
 from bottle.cli.goal import host_meant
 from bottle.cli.hosts import host_names
 from bottle.cli.interruption import explained
@@ -214,6 +214,9 @@ def _send(
         document = {"identity": str(state.identity), "host": str(goal), "plan": told}
         answer(form, document, plan_lines(decided, SENDING))
         return
+    if not options.keep:
+        ask_the_standby(context, state)
+        asked = replace(asked, asked=True)
     again, registered = following(str(state.identity), goal, options), list[Identity]()
 
     def left() -> Interrupted:

@@ -126,7 +126,7 @@ def _settle(context: Context, state: BottleState) -> None:
     settle_by_asking(context, state)
     container = context.container(state.identity)
     if container is None or not container.status.alive:
-        ask_the_standby(context, state)
+        ask_the_standby(context, state, f"bottle resume {state.identity} --force")
 
 
 def _foreseen(context: Context, state: BottleState, request: ResumeRequest) -> Done:

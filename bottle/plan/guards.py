@@ -42,12 +42,12 @@ def require_here(identity: Identity, tombstone: Tombstone | None, verb: str) -> 
         )
 
 
-def require_owned(identity: Identity, standby: Standby) -> None:
-    """Refuse to start a bottle that another host may have taken over, and that has not said whether it did."""
+def require_owned(identity: Identity, standby: Standby, next_step: str) -> None:
+    """Refuse what only the owner may do, where another host may have taken the bottle over and was not asked."""
     raise Conflict(
         f"{standby.host} stands by for {identity}, and may have taken it over: it has not been asked",
         left="nothing was changed",
-        next_step=f"bottle resume {identity}   (asks it; knowing that it has not: bottle resume {identity} --force)",
+        next_step=next_step,
     )
 
 

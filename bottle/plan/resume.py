@@ -172,7 +172,7 @@ def _require_resumable(facts: ResumeFacts, request: ResumeRequest) -> None:
     if not request.force:
         require_settled(identity, facts.migration)
         if facts.standby is not None and not request.asked and not _runs(facts.container):
-            require_owned(identity, facts.standby)
+            require_owned(identity, facts.standby, f"bottle resume {identity}   (asks it)")
     if request.once.remote_control:
         require_remote_control(facts.metadata.agent)
     _require_former_rests(facts)

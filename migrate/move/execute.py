@@ -12,7 +12,7 @@ from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.operations.settle import settle
 from bottle.operations.still import frozen, stopped
-from bottle.plan.guards import require_settled
+from bottle.plan.guards import require_owned, require_settled
 from bottle.store.state import BottleState
 from migrate.contents.outside import require_consent, restated
 from migrate.contents.packing import outgoing
@@ -87,6 +87,9 @@ def move(
     stopped.
     """
     with state.locked(f"bottle migrate to {remote.name}"):
+        standby = state.standby.read() if not (options.keep or options.asked) else None
+        if standby is not None and state.tombstone.read() is None:
+            require_owned(state.identity, standby, f"bottle standby {state.identity} {standby.host} --end")
         there = name_there(state, remote, options)
         transfer = Transfer(context=context, state=state, remote=remote, options=options, arrives_as=there)
         was_stopped = options.live and was_stopped_by(transfer)

@@ -66,7 +66,7 @@ class MoveFacts:
 
     @property
     def standby(self) -> bool:
-        """Whether what is there afterwards owns nothing: it has the identity that it has here, and this host keeps it."""
+        """Whether what is there afterwards owns nothing: under its own identity, and this host keeps it."""
         return self.keep and self.arrives_as == self.metadata.identity
 
 

@@ -77,7 +77,7 @@ def test_it_owns_nothing_and_is_brought_up_to_date(
 def test_it_takes_over_and_the_former_owner_is_fenced_and_keeps_what_is_newer(
     desk: Desk, there: DockerHost, stood: tuple[str, tuple[str, ...], Path]
 ) -> None:
-    identity, words, place = stood
+    identity, words, _ = stood
     work(desk, identity, "one")
     desk.ok(*words)
     work(desk, identity, "lost")
@@ -96,7 +96,6 @@ def test_it_takes_over_and_the_former_owner_is_fenced_and_keeps_what_is_newer(
     desk.known.append(fork)
     desk.ok("resume", "-d", fork)
     assert desk.run_in(fork, "cat", "/inside", "/workspace/src/main.py") == b"lost\nat the desk\none\nlost\n"
-    assert far(there, "inspect", identity)["metadata"]["generation"] == 2 if False else True
 
 
 def test_where_nothing_is_newer_nothing_is_kept(

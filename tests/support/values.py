@@ -29,6 +29,7 @@ from bottle.model import (
     RequestStatus,
     ResumeIntent,
     Retention,
+    Standby,
     StayKind,
     Stays,
     Tombstone,
@@ -113,6 +114,7 @@ def metadata(draw: st.DrawFn) -> Metadata:
         defaults=draw(DEFAULTS),
         base=draw(st.lists(DIGESTS, max_size=2).map(tuple)),
         copied_from=draw(st.none() | LINEAGES),
+        generation=draw(st.integers(1, 1000)),
     )
 
 
@@ -174,13 +176,31 @@ ARRIVED = st.builds(
     volumes=st.lists(TEXTS, max_size=3).map(tuple),
     workspace=st.none() | PATHS,
 )
+STANDBYS = st.builds(
+    Standby,
+    host=TEXTS,
+    identity_files=WORDS,
+    every=st.none() | st.floats(0.5, 1e6),
+    commit=st.none() | st.integers(1, 100),
+    brought_at=st.none() | TIMES,
+    failed_at=st.none() | TIMES,
+    error=TEXTS,
+)
 COPIES = st.builds(
     CopiesThere,
     copies=st.lists(
         st.builds(CopyThere, host=TEXTS, identity=IDENTITIES, commit=st.integers(1, 100), brought_at=TIMES), max_size=3
     ).map(tuple),
 )
-TOMBSTONES = st.builds(Tombstone, host=TEXTS, moved_at=TIMES, arrived=st.none() | ARRIVED, account=st.none() | ACCOUNTS)
+TOMBSTONES = st.builds(
+    Tombstone,
+    host=TEXTS,
+    moved_at=TIMES,
+    arrived=st.none() | ARRIVED,
+    account=st.none() | ACCOUNTS,
+    standby=st.booleans(),
+    generation=st.none() | st.integers(1, 1000),
+)
 MIGRATIONS = st.builds(
     MigrationRecord,
     phase=st.sampled_from(MigrationPhase),

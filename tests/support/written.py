@@ -28,6 +28,7 @@ from bottle.model import (
     RequestStatus,
     ResumeIntent,
     Retention,
+    Standby,
     StayKind,
     Stays,
     Tombstone,
@@ -88,6 +89,7 @@ METADATA = Metadata(
     defaults=ImageDefaults(entrypoint=("/init",), command=("sh", "-c"), user="root"),
     base=LAYERS,
     copied_from=Lineage(identity=OTHER, commit=2),
+    generation=3,
 )
 BARE = Metadata(identity=IDENTITY, agent=Agent(name="demo", image="debian"), started_at=EAST)
 COMMIT = CommitRecord(
@@ -153,6 +155,17 @@ TOMBSTONE = Tombstone(
     arrived=Arrived(commits=(1, 2), volumes=("v",), workspace=Path("/home/dev", ODD)),
     account=ACCOUNT,
     nonce="n",
+    standby=True,
+    generation=3,
+)
+STANDBY = Standby(
+    host="dev@spare",
+    identity_files=(f"/keys/{ODD}",),
+    every=600.0,
+    commit=2,
+    brought_at=NOON,
+    failed_at=EAST,
+    error="no route",
 )
 COPIES = CopiesThere(copies=(CopyThere(host="dev@far", identity=OTHER, commit=2, brought_at=EAST),))
 ENTRIES = (

@@ -32,6 +32,7 @@ DOCUMENTS: dict[str, tuple[Forms, Any]] = {
     "migration.json": (KEPT, written.MIGRATION),
     "moved-to.json": (KEPT, written.TOMBSTONE),
     "copies.json": (KEPT, written.COPIES),
+    "standby.json": (KEPT, written.STANDBY),
     "request.json": (KEPT, written.REQUEST),
     "index.json": (transcript.INDEX, transcript.TranscriptIndex(entries=written.ENTRIES)),
     "bottle-bundle.json": (bundle.FORMS, written.MANIFEST),
@@ -44,7 +45,7 @@ SAID: dict[str, Callable[[], Any]] = {
 }
 # The keys that came later, which older documents lack; a document that lacks any other is damaged.
 LATER_OF_AGENT = ("user", "remote_control", "shm_size", "gpus", "ports", "hosts", "keep", "carry", "build_args")
-LATER_OF_METADATA = ("name", *(f"agent.{key}" for key in LATER_OF_AGENT))
+LATER_OF_METADATA = ("name", "generation", *(f"agent.{key}" for key in LATER_OF_AGENT))
 LATER_OF_ACCOUNT = (
     "account",
     *(f"account.{key}" for key in ("skipped", "stays", "missing_there", "along", "dropped", "carried", "left_behind")),
@@ -56,7 +57,7 @@ LATER = {
     "metadata-bare.json": LATER_OF_METADATA,
     "commits.json": tuple(f"commits.{key}" for key in ("expired", "defaults", "volumes", "base")),
     "resume-intent.json": tuple(f"metadata.{key}" for key in LATER_OF_METADATA),
-    "moved-to.json": ("arrived", "nonce", *LATER_OF_ACCOUNT),
+    "moved-to.json": ("arrived", "nonce", "standby", "generation", *LATER_OF_ACCOUNT),
     "migration.json": ("stopped", *LATER_OF_ACCOUNT),
 }
 BY_NAME = ("agent.env", "agent.hosts", "agent.build_args")  # objects whose keys are no fields

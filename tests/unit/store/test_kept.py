@@ -24,6 +24,7 @@ from bottle.model import (
     MigrationRecord,
     MoveAccount,
     ResumeIntent,
+    Standby,
     Tombstone,
 )
 from bottle.naming import Identity
@@ -42,6 +43,7 @@ FORMS: dict[str, tuple[st.SearchStrategy[Any], type]] = {
     "resume intent": (values.RESUME_INTENTS, ResumeIntent),
     "tombstone": (values.TOMBSTONES, Tombstone),
     "copies": (values.COPIES, CopiesThere),
+    "standby": (values.STANDBYS, Standby),
     "migration": (values.MIGRATIONS, MigrationRecord),
     "request": (values.REQUESTS, CapabilityRequest),
 }

@@ -96,6 +96,7 @@ def test_what_was_written_comes_back_and_goes_again(tmp_path: Path, data: st.Dat
         (values.RESUME_INTENTS, bottle.resume_intent),
         (values.TOMBSTONES, bottle.tombstone),
         (values.COPIES, bottle.copies),
+        (values.STANDBYS, bottle.standby),
         (values.MIGRATIONS, bottle.migration),
     )
     for strategy, kept in documents:
