@@ -928,6 +928,50 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     *_in(
+        "migrate/host/scripts/register.sh",
+        "migrate/host/test_copies",
+        (
+            "a copy that is started at the last moment goes",
+            'stands_by "$state" || as_it_came "$state" || fail',
+            "true || fail",
+        ),
+        ("a copy that somebody works on goes", "flock -n 8 ||", "true ||"),
+        ("a standby that is being taken over goes", '! stands_by "$state" || copy=yes\n', ""),
+        (
+            "the copy stays aside where its workspace does not give way",
+            '[ "$was" = "$state" ] || put "$was" "$state"\n',
+            ":\n",
+        ),
+        ("what a copy was is not noted", '[ ! -e "state-$2/copy" ] || note_copy "state-$2" "$3"\n', ""),
+    ),
+    *_in(
+        "bottle/operations/takeover.py",
+        "migrate/move/test_standby",
+        ("a takeover raises no generation", "generation=metadata.generation + 1", "generation=metadata.generation"),
+        ("what is newer here is not kept", "if newer or not unchanged:", "if newer:"),
+        ("what no commit has is not kept", "if not frozen:", "if False:"),
+    ),
+    *_in(
+        "migrate/move/standby.py",
+        "migrate/move/test_standby",
+        (
+            "a former owner goes on",
+            "if there.generation <= metadata.generation and not is_owned:",
+            "if True:",
+        ),
+        (
+            "what cannot be told counts as no work",
+            "    except OSError:\n        return False",
+            "    except OSError:\n        return True",
+        ),
+    ),
+    *_in(
+        "migrate/host/scripts/common.sh",
+        "migrate/host/test_copies",
+        ("a look for credentials counts as work", " -o -path ./scanned.json", ""),
+        ("folders are no work", " -o ! -name . -print", ""),
+    ),
+    *_in(
         "migrate/host/scripts/common.sh",
         "migrate/host/test_way_back",
         (

@@ -212,13 +212,44 @@ def test_a_workspace_that_is_worked_in_at_the_last_moment_stays_with_the_copy(ri
     assert seen(rig).copied
 
 
+STANDBY = '{\n  "schema": 1,\n  "standby": true\n}\n'
+
+
 @GNU
+def test_a_standby_gives_way_to_a_newer_one_unless_it_is_taken_over_at_the_last_moment(rig: Rig) -> None:
+    for nonce in ("n1", "n2"):
+        stage(rig, nonce)
+        (rig.incoming / f"state-{nonce}" / "moved-to.json").write_text(STANDBY)
+        reply = rig.register(nonce)
+        assert reply.status == 0, reply.err
+        rig.run(Clear(identity=IDENTITY))
+        time.sleep(2 * GRAIN / 10**9)
+        assert (seen(rig).presence, seen(rig).workspace) == (Presence.MOVED, WorkspacePlace.LEFT)
+        assert (rig.state / "metadata.json").read_text() == nonce
+    stage(rig, "n3")
+    (rig.incoming / "state-n3" / "moved-to.json").write_text(STANDBY)
+    with (rig.state / "lock").open("w") as lock:  # as `takeover` holds it
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert rig.register("n3").status == 27
+    shim(rig, "sync", f'rm -f {rig.state}/moved-to.json; echo taken >{rig.state}/metadata.json; exec "$real" "$@"')
+    assert rig.register("n3").status == 27
+    assert (rig.state / "metadata.json").read_text() == "taken\n"
+    assert (rig.goal / "file").read_text() == "n2"
+
+
+@GNU
+@pytest.mark.parametrize("standby", [False, True], ids=["copy", "standby"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("step", [1, 2, 3, 4, 5, 6])
-def test_killed_at_any_rename_the_older_comes_back_or_the_newer_is_there(rig: Rig, step: int, after: bool) -> None:
+def test_killed_at_any_rename_the_older_comes_back_or_the_newer_is_there(
+    rig: Rig, step: int, after: bool, standby: bool
+) -> None:
     """The renames: what came ever, what came beside its place, the state aside, the workspace aside, and both anew."""
     bring(rig, "n1")
     stage(rig, "n2")
+    if standby:
+        for state in (rig.state, rig.incoming / "state-n2"):
+            (state / "moved-to.json").write_text(STANDBY)
     steps, kill = rig.far / "steps", "kill -9 $PPID"
     way = f'"$real" "$@"; {kill}' if after else kill
     shim(rig, "mv", f'echo >>{steps}; [ "$(wc -l <{steps})" -eq {step} ] || exec "$real" "$@"\n{way}')
@@ -234,6 +265,6 @@ def test_killed_at_any_rename_the_older_comes_back_or_the_newer_is_there(rig: Ri
         rig.run(Clear(identity=IDENTITY))
     else:
         assert (rig.state / "metadata.json").read_text() == (rig.goal / "file").read_text() == "n1"
-        assert (seen(rig).copied, seen(rig).workspace) == (True, WorkspacePlace.LEFT)
+        assert (seen(rig).copied, seen(rig).workspace) == (not standby, WorkspacePlace.LEFT)
     bring(rig, "n3")
     require_whole(rig, "n3")
