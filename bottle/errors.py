@@ -19,6 +19,7 @@ BottleError                 1  failed
 │   ├── PortTaken           4
 │   ├── Locked              4
 │   ├── MovedAway           4
+│   │   └── Fenced          4
 │   ├── NeedsConsent        4
 │   ├── TwoContainers       4
 │   └── BackendUnsupported  4

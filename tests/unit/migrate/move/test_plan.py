@@ -206,7 +206,8 @@ def test_a_commit_is_made_when_none_holds_all_the_work(
 ) -> None:
     plan = planned(container=container, commits=commits, committed_tag=COMMIT.tag if commits else None)
     assert (plan.stops, plan.commits) == (stops, commits_it)
-    assert not planned(container=container, commits=commits, keep=True).stops
+    copied = planned(container=container, commits=commits, keep=True, arrives_as=Identity.parse("demo-def34"))
+    assert not copied.stops
 
 
 @pytest.mark.parametrize("layers", [None, ("sha256:a", "sha256:else")], ids=["lost", "another"])
