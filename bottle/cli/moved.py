@@ -29,7 +29,7 @@ def plan_document(plan: MovePlan, sides: Sides) -> dict[str, object]:
             f"present_{sides.destination}": plan.present,
             "compression": plan.layer_codec.value,
         },
-        **document_of(plan, "workspace", "replaces", "shared", "left_behind", "history", "history_stays"),
+        **document_of(plan, "workspace", "replaces", "joins", "shared", "left_behind", "history", "history_stays"),
         "credentials_along": list(plan.along),
         "stays": staying(plan.stays, sides),
         f"missing_{sides.destination}": missing(plan.missing_there, sides),
@@ -52,7 +52,8 @@ def plan_lines(plan: MovePlan, sides: Sides) -> list[str]:
     rows += [("travels", f"images of older commits: {line}, no layer more")] if (line := _older(plan.history)) else []
     if plan.workspace is not None:
         instead = ", in place of the one that it left there, which is as it was" if plan.replaces else ""
-        rows.append(("workspace lands", f"{plan.workspace}, {sides.destination}{instead}"))
+        joined = f", with {plan.joins}: it is there already" if plan.joins is not None else ""
+        rows.append(("workspace lands", f"{plan.workspace}, {sides.destination}{instead}{joined}"))
     rows += [("takes", _in_words(plan.estimate))] if plan.estimate is not None else []
     disk = f"disk {sides.destination}"
     rows += [

@@ -180,7 +180,7 @@ def _hand_over(transfer: Transfer, there: Destination, decided: MovePlan, delive
         transfer,
         there,
         account=account,
-        workspace=decided.workspace,
+        decided=decided,
         commit=delivered.commit,
         live=packed.workspace,
     )
@@ -189,7 +189,7 @@ def _hand_over(transfer: Transfer, there: Destination, decided: MovePlan, delive
 def _decide(transfer: Transfer, seen: Observed) -> MovePlan:
     """The plan, once it is known that the bottle can be committed and packed: afterwards it may be stopped."""
     decided = plan_move(seen.facts, seen.workspace)
-    workspace = seen.facts.metadata.cwd if decided.workspace is not None else None
+    workspace = seen.facts.metadata.cwd if decided.lands is not None else None
     reads = not seen.facts.host.root
     require_possible(transfer.context, transfer.state, workspace, commits=decided.commits, owner_reads=reads)
     return decided

@@ -24,6 +24,8 @@ from migrate.host.destination import Destination
 from migrate.host.ownership import had_arrived
 from migrate.host.probe import probe
 from migrate.model import WorkspacePlace
+from migrate.move.ahead import require_ahead
+from migrate.move.model import MovePlan
 from migrate.move.refusals import require_unused
 from migrate.move.transfer import Transfer
 from migrate.ports import Remote
@@ -34,7 +36,7 @@ def hand_over(
     there: Destination,
     *,
     account: MoveAccount,
-    workspace: str | None,
+    decided: MovePlan,
     commit: CommitRecord,
     live: LiveFolder | None,
 ) -> MoveAccount:
@@ -42,12 +44,14 @@ def hand_over(
 
     `account` with what somebody did in the `live` workspace in this very moment: it is here only.
     """
-    keep = transfer.options.keep
+    keep, workspace, joined = transfer.options.keep, decided.lands, None
     if not keep:
         _require_rested(transfer, commit)
+        joined = require_ahead(transfer, decided) if decided.joins is not None else None
         if workspace is not None and there.host.workspace is WorkspacePlace.LEFT:
             require_unused(probe(transfer.remote, transfer.arrives_as, workspace), transfer.remote.name, workspace)
-        transfer.state.note_workspace_left(_left(transfer, live, account))
+        left = _left(transfer, live, account) if joined is None else joined.left
+        transfer.state.note_workspace_left(left)
     transfer.note(MigrationPhase.STAGING if keep else MigrationPhase.HANDING_OFF, commit.number, account)
     with transfer.context.progress.phase(f"handing over to {transfer.remote.name}"):
         try:
@@ -58,6 +62,7 @@ def hand_over(
     if keep:
         return account
     edited = _edited_at_last(transfer, live) if live is not None else ()
+    edited += joined.worked_in() if joined is not None else ()
     let_go(transfer.context, transfer.state, transfer.remote.name, commit.number, edited)
     return replace(account, edited=edited)
 
