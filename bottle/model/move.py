@@ -95,7 +95,8 @@ class Arrived:
 class Tombstone:
     """`moved-to.json`: where the bottle lives now, what of it is there, and the account of the move that brought it.
 
-    `nonce` is what the move is called there. An older version wrote none of the three, which is None.
+    `nonce` is what the move is called there. An older version wrote none of the three, which is None. `starts`: its
+    agent was stopped for the move and is to go on there, which it is not known to have done.
     """
 
     host: str
@@ -103,6 +104,7 @@ class Tombstone:
     arrived: Arrived | None = None
     account: MoveAccount | None = None
     nonce: str | None = None
+    starts: bool = False
 
 
 class MigrationPhase(Enum):
@@ -121,7 +123,7 @@ class MigrationRecord:
     `identity_files` are the keys that were named for logging in there. `arrives_as` is what the bottle is called there,
     another identity when it is copied. `paused`, from earlier versions only: its container was paused for the copy, and
     is to go on. `pulled_by` is the id of the host that pulls it, which nobody but itself can connect to. `stopped`: its
-    agent was stopped for the last round of a live move, and is to go on there. `account` is there once the move has
+    agent was stopped for the move, and is to go on there. `account` is there once the move has
     sent all that it sends.
     """
 

@@ -99,7 +99,7 @@ KEPT = Forms(
         ContainerMark: Form(keys={"container_id": "id"}),
         CommitIntent: Form(read={"number": _COMMIT}),
         MigrationRecord: Form(read={"commit": optional(_COMMIT)}, later=("account", "stopped")),
-        Tombstone: Form(later=("arrived", "account", "nonce")),
+        Tombstone: Form(later=("arrived", "account", "nonce", "starts")),
         MoveAccount: Form(later=(*_TOLD, *_NUMBERS), folded=_in_facts),
         Stays: Form(later=("name", "place")),
         Missing: Form(later=("name", "identity")),

@@ -123,9 +123,17 @@ def let_go(
             arrived=what_travels(state, _with(commit, history)),
             account=replace(account, edited=edited) if account is not None else None,
             nonce=record.nonce if record is not None else None,
+            starts=record is not None and record.stopped,
         )
     )
     state.migration.clear()
+
+
+def has_started(state: BottleState) -> None:
+    """Note of a bottle that moved away that its agent, which was stopped for that, goes on there."""
+    tombstone = state.tombstone.read()
+    if tombstone is not None and tombstone.starts:
+        state.tombstone.write(replace(tombstone, starts=False))
 
 
 def _with(commit: int | None, history: tuple[int, ...]) -> tuple[int, ...]:
