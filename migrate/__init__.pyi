@@ -9,7 +9,7 @@ from migrate.evacuation.model import (
 )
 from migrate.evacuation.observe import observe_all as observe_all
 from migrate.evacuation.perform import evacuate as evacuate
-from migrate.evacuation.plan import plan_evacuation as plan_evacuation
+from migrate.evacuation.plan import no_room as no_room, plan_evacuation as plan_evacuation
 from migrate.evacuation.workers import Worker as Worker
 from migrate.host.doctor import examine_host as examine_host
 from migrate.model import Target as Target

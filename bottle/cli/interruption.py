@@ -32,6 +32,7 @@ LEFT = {
     "capability approve": _NOTHING,
     "capability deny": "the request waits, or is denied",
     "migrate": "nothing was sent, and nothing here was changed",
+    "evacuate": "nothing was sent, and nothing here was changed",
     "export": _NOTHING,
     "import": _NOTHING,
     "dashboard": "what was done there is done",

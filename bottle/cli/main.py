@@ -42,6 +42,7 @@ _COMMANDS = {
     "prune": "prune:prune",
     "capability": "capability:capability",
     "migrate": "migrate:migrate",
+    "evacuate": "evacuate:evacuate",
     "export": "bundle:export_command",
     "import": "bundle:import_command",
     "dashboard": "dashboard:dashboard",
@@ -57,7 +58,7 @@ _COMMANDS = {
 _SECTIONS = {
     "Run agents": ("init", "start", "list", "attach", "exec", "cp", "logs", "stop"),
     "Keep their work": ("commit", "resume", "history", "diff", "fork", "inspect"),
-    "Move it": ("migrate", "export", "import"),
+    "Move it": ("migrate", "evacuate", "export", "import"),
     "Decide what they ask for": ("capability", "dashboard", "mcp"),
     "Tidy up": ("rm", "prune", "doctor", "version", "completion", "install-plugin"),
 }

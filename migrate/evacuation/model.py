@@ -22,8 +22,8 @@ class Disk:
 class Bulk:
     """What a bottle takes of the disks there, in bytes.
 
-    `base` are the `layers` missing there of the image that it stands on, `written` is what its container wrote
-    on top. `staged` is there already, of an earlier run. `docker`, `home` and `place` are the disks of Docker's data, of
+    `base` are the `layers` missing there of the image that it stands on, `written` is what its container wrote on top.
+    `staged` is there already, of an earlier run. `docker`, `home` and `place` are the disks of Docker's data, of
     bottle's home and of the workspace.
     """
 
