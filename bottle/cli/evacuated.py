@@ -75,6 +75,8 @@ def _why(each: Candidate, host: str, ahead: Candidate | None, error: BottleError
         return error.what
     if each.went:
         return host
+    if each.decided is None and ahead is not None:
+        return f"with {ahead.identity}"
     if each.decided is None:
         return f"an earlier run was cut while it was handed over: {host} would be asked whether it has it"
     shared = f", with {ahead.identity}" if ahead is not None else ""

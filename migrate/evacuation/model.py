@@ -45,7 +45,8 @@ class Candidate:
 
     `folder` is its workspace, with no link in its path, None where it has none that travels. `begun`: a move to that
     host was. `went`: it has arrived there before. `refusal` is why it cannot go. `decided` is what a move would do, and
-    `bulk` what that takes: None where the bottle went, cannot go, or was being handed over when an earlier run was cut.
+    `bulk` what that takes: None where the bottle went, cannot go, or was being handed over when an earlier run was cut,
+    and where it shares the workspace of such a one.
     """
 
     identity: Identity

@@ -1,13 +1,15 @@
 """Look at all that is to leave, and at the host that it is to go to; nothing is changed on either side."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from bottle.errors import BottleError, Interrupted
 from bottle.model import MigrationPhase, Tombstone
 from bottle.moveoptions import MoveOptions
 from bottle.operations import Context
-from bottle.plan.guards import require_here, require_settled
+from bottle.plan.guards import require_docker, require_here, require_settled
 from bottle.store.state import BottleState
 from migrate.contents.packing import outgoing
 from migrate.evacuation.model import Bulk, Candidate, Disk
@@ -25,13 +27,14 @@ def observe_all(
 ) -> tuple[Candidate, ...]:
     """Each bottle, with what a move of it would do, or why it cannot go.
 
-    Whatever is wrong with one is an answer for that one.
+    Whatever is wrong with one is an answer for that one. What shares the workspace of one that an earlier run was
+    handing over when it was cut is not looked at: whether that is there is known only when its turn has come.
     """
-    found = []
+    found, cut = [], tuple(_cut_folders(states, remote.name))
     for number, state in enumerate(states, 1):
         context.progress.note(f"{state.identity} ({number} of {len(states)})")
         try:
-            found.append(_observe(context, state, remote, asked, carry))
+            found.append(_observe(context, state, remote, replace(asked, carry=carry(state)), cut=cut))
         except Interrupted:
             raise
         except BottleError as exc:
@@ -66,23 +69,46 @@ def is_unfinished(context: Context, state: BottleState) -> bool:
     return outgoing(context, state.identity).exists()
 
 
-def _observe(context: Context, state: BottleState, remote: Remote, asked: MoveOptions, carry: Carry) -> Candidate:
+def _cut_folders(states: Sequence[BottleState], host: str) -> Iterator[Path]:
+    """The workspaces of those that an earlier run was handing over when it was cut."""
+    for state in states:
+        with suppress(BottleError):  # which is told when it is looked at
+            folder = _folder(state)
+            if folder is not None and _was_handing_over(state, host):
+                yield folder
+
+
+def _folder(state: BottleState) -> Path | None:
+    folder = state.metadata().mounted
+    return folder.resolve() if folder is not None else None
+
+
+def _was_handing_over(state: BottleState, host: str) -> bool:
+    record = state.migration.read()
+    return record is not None and record.phase is MigrationPhase.HANDING_OFF and record.host == host
+
+
+def _observe(
+    context: Context, state: BottleState, remote: Remote, asked: MoveOptions, *, cut: Sequence[Path]
+) -> Candidate:
     tombstone, record = state.tombstone.read(), state.migration.read()
     if went_to(tombstone, remote.name):
         return Candidate(identity=state.identity, went=True)
     require_here(state.identity, tombstone, "evacuate")
-    folder = state.metadata().mounted
-    begun = record is not None and record.host == remote.name and record.arrives_as in {None, state.identity}
-    if begun and record is not None and record.phase is MigrationPhase.HANDING_OFF:
-        return Candidate(identity=state.identity, folder=folder.resolve() if folder else None, begun=True)
+    folder = _folder(state)
+    if _was_handing_over(state, remote.name):
+        return Candidate(identity=state.identity, folder=folder, begun=True)
     require_settled(state.identity, record)
-    options = replace(options_for(context, state, remote.name, asked), carry=carry(state))
+    if folder is not None and any(map(folder.is_relative_to, cut)):
+        require_docker(state.metadata(), "evacuate")
+        return Candidate(identity=state.identity, folder=folder)
+    options = options_for(context, state, remote.name, asked)
     transfer = Transfer(context=context, state=state, remote=remote, options=options, arrives_as=state.identity)
     seen, decided = look(transfer)
     return Candidate(
         identity=state.identity,
-        folder=folder.resolve() if folder is not None and decided.joins is None else None,
-        begun=begun,
+        folder=folder if decided.joins is None else None,
+        begun=record is not None and record.host == remote.name,
         decided=decided,
         bulk=_bulk(seen.facts, decided),
     )
