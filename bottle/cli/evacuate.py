@@ -21,8 +21,9 @@ from bottle.cli.goal import host_at
 from bottle.cli.interruption import again
 from bottle.cli.journal import JOURNAL
 from bottle.cli.migrate import bytes_a_second
-from bottle.cli.output import JSON, TEXT, answer, report
+from bottle.cli.output import JSON, TEXT, Shown, answer, report
 from bottle.cli.progress import Labelled
+from bottle.cli.several import answered
 from bottle.cli.shared import answering, make_context, typed
 from bottle.cli.sigint import is_interruption
 from bottle.cli.terminal import held_off
@@ -158,7 +159,7 @@ def _labelling(shown: Labelled) -> Callable[[Identity], None]:
 
 def _perform(decided: EvacuationPlan, workers: Sequence[Worker], asked: MoveOptions, form: str) -> None:
     """Do it, telling of each bottle as it is done, and of all of them at the end. Raises SystemExit."""
-    outcomes = list[Outcome]()
+    outcomes, untold = list[Outcome](), list[Shown]()
 
     def told(outcome: Outcome) -> None:
         outcomes.append(outcome)
@@ -166,8 +167,9 @@ def _perform(decided: EvacuationPlan, workers: Sequence[Worker], asked: MoveOpti
             if outcome.error is not None:
                 JOURNAL.failed(outcome.error)
                 report(told_error(outcome.error, outcome.identity, decided.host), TEXT, log=JOURNAL.path)
-            if form != JSON and (lines := outcome_lines(outcome)):
-                answer(form, {}, lines)
+            untold.extend(outcome_lines(outcome))
+            if form != JSON and answered(untold):
+                untold.clear()
 
     context, interruption = workers[0].context, None
     try:
@@ -186,7 +188,8 @@ def _perform(decided: EvacuationPlan, workers: Sequence[Worker], asked: MoveOpti
             next_step=again(typed()),
         )
     with held_off():
-        answer(form, evacuation_document(outcomes, decided.host), evacuation_lines(outcomes, decided.host))
+        lines = [*untold, *evacuation_lines(outcomes, decided.host)]
+        answer(form, evacuation_document(outcomes, decided.host), lines)
         if interruption is not None:
             report(interruption, TEXT)
             raise SystemExit(interruption.exit_code)
