@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.hosts import DockerHost
-from tests.integration.migration import Desk, leftovers, owners
+from tests.integration.migration import Desk, forgotten, leftovers, owners
 
 MEGA = 1 << 20
 DISK = 900  # megabytes of Docker's disk there
@@ -129,3 +129,29 @@ def test_twelve_bottles_leave_though_it_is_cut_twice(desk: Desk, small: DockerHo
     assert said.returncode == 1
     assert all("went before" in table[each] and host in table[each] for each in office.able)
     assert all("stays" in table[each] for each in (office.secret, office.large))
+
+
+def test_several_at_once_are_interrupted_in_order_and_go_on(desk: Desk, there: DockerHost) -> None:
+    desk.knows(there)
+    names = [start(desk, f"{number}") for number in range(4)]
+    for name in names:
+        desk.grow(name, 4 * MEGA)
+        desk.ok("stop", name)
+    words = ("evacuate", desk.target(there), *names, "--jobs", "2")
+    with forgotten(there, *names):
+        with desk.running(*words, "--limit-rate", "200k") as process:
+            assert process.stderr is not None
+            assert any("sending to" in line for line in process.stderr)
+            process.send_signal(signal.SIGINT)
+            told, said = process.communicate(timeout=60)
+        assert process.returncode == 130, said
+        assert "Traceback" not in said
+        assert f"next:  bottle {' '.join(words)} --limit-rate 200k" in said
+        assert [line.split()[1] for line in told.splitlines() if line.split()[0] in names] == ["stays"] * 4
+        assert all(owners(desk, name, there) == (True, False) for name in names)
+
+        answer = answered(desk, 0, *words)
+        assert results(answer) == dict.fromkeys(names, "went")
+        assert all(owners(desk, name, there) == (False, True) for name in names)
+        assert not leftovers(there)
+        there.exec(["rm", "-rf", *(each["workspace"] for each in answer["bottles"])])
