@@ -1,6 +1,7 @@
 """Have bottles leave, one after the other or several at a time: a move each, and an outcome each, whatever happens."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from bottle.errors import BottleError
@@ -9,10 +10,12 @@ from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.operations.settle import settle
 from bottle.operations.stop import stop_locked
+from bottle.store.home import StateHome
 from bottle.store.state import BottleState
 from migrate.evacuation.model import Candidate, EvacuationPlan, Outcome, Result
 from migrate.evacuation.observe import Carry, is_to_start, is_unfinished, options_for, went_to
 from migrate.evacuation.workers import Worker, do_all
+from migrate.move.ahead import taken_to
 from migrate.move.execute import move
 from migrate.move.transfer import Transfer
 
@@ -125,8 +128,8 @@ class _Departure:
             moved = move(context, state, remote, replace(options, carry=self.carry(state)))
         except Exception as exc:  # noqa: BLE001  (the same)
             error, result = self._told(exc), _where(state, candidate, remote.name)
-            if held and result is Result.STAYS:
-                _say_that_it_was_stopped(error, identity)
+            if result is Result.STAYS:
+                _say_what_is_so(error, context.home, state, remote.name, held=held)
             return Outcome(identity=identity, result=result, error=error, place=_place(state))
         result = Result.WENT_BEFORE if candidate.went else Result.WENT
         return Outcome(identity=identity, result=result, moved=moved, place=moved.account.workspace)
@@ -143,13 +146,20 @@ class _Departure:
         raise exc
 
 
-def _say_that_it_was_stopped(error: BottleError, identity: Identity) -> None:
-    """Whatever the move found: the bottle was stopped before it, as it shares a workspace."""
-    staying = f"bottle resume {identity}"
-    error.left = "this host still owns the bottle, which was stopped to leave with its workspace; all its work is here"
-    if staying not in error.next_step:
-        first = f"{error.next_step}; or " if error.next_step else ""
-        error.next_step = f"{first}to stay on this host: {staying}"
+def _say_what_is_so(error: BottleError, home: StateHome, state: BottleState, host: str, *, held: bool) -> None:
+    """What a move does not know of one that stays: it was stopped before that, and its workspace may be there too."""
+    if held:
+        staying = f"bottle resume {state.identity}"
+        error.left = "this host still owns the bottle, which was stopped to leave with others; all its work is here"
+        if staying not in error.next_step:
+            first = f"{error.next_step}; or " if error.next_step else ""
+            error.next_step = f"{first}to stay on this host: {staying}"
+    taken = None
+    with suppress(BottleError):  # of a state that is damaged
+        taken = next(taken_to(home, state, host), None)
+    if taken is not None:
+        here = f"its workspace is here, and since {taken.by.identity} left, at {taken.place} on {host}, too"
+        error.left = f"{error.left}; {here}" if error.left else here
 
 
 def _place(state: BottleState) -> str | None:

@@ -5,12 +5,13 @@ here since (`workspace-left`). Whatever is in doubt, the bottle has to have a wo
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from bottle.errors import BottleError, Conflict
-from bottle.model import Tombstone
 from bottle.naming import Identity
+from bottle.store.home import StateHome
 from bottle.store.state import BottleState
 from migrate.contents.index import look
 from migrate.contents.left import listing
@@ -53,6 +54,25 @@ class Ahead:
         return _differing(self.noted, now or b"")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A workspace that a bottle took along: the folder of this host, and where it landed."""
+
+    by: BottleState
+    folder: Path
+    place: str
+
+
+def taken_to(home: StateHome, state: BottleState, host: str) -> Iterator[Taken]:
+    """The workspaces that bottles of this host took to that one, of which this bottle's is one, or a folder in it."""
+    mounted = state.metadata().mounted
+    for identity in home.identities() if mounted is not None else ():
+        other = home.bottle(identity)
+        taken = _taken(other, host) if identity != state.identity else None
+        if taken is not None and mounted is not None and mounted.resolve().is_relative_to(taken.folder.resolve()):
+            yield taken
+
+
 def gone_ahead(transfer: Transfer) -> Ahead:
     """The bottle that took this one's workspace to that very host; none where none did. Changes nothing.
 
@@ -62,12 +82,11 @@ def gone_ahead(transfer: Transfer) -> Ahead:
     if mounted is None or options.keep or options.pulled_by is not None or options.workspace is not None:
         return Ahead()
     reasons = []
-    for identity in transfer.context.home.identities():
-        other = transfer.context.home.bottle(identity)
-        found = _ahead(transfer.remote, other, mounted) if identity != transfer.identity else Ahead()
+    for taken in taken_to(transfer.context.home, transfer.state, transfer.remote.name):
+        found = _ahead(transfer.remote, taken, mounted)
         if found.place is not None:
             return found
-        reasons += [found.why] if found.why else []
+        reasons.append(found.why)
     return Ahead(why=reasons[0] if reasons else "")
 
 
@@ -84,39 +103,36 @@ def require_ahead(transfer: Transfer, decided: MovePlan) -> Ahead:
     return found
 
 
-def _ahead(remote: Remote, other: BottleState, mounted: Path) -> Ahead:
-    """Whether a workspace is that of `other`, or in it, and went to a host with it."""
-    try:
-        tombstone, noted = other.tombstone.read(), other.workspace_left()
-    except BottleError:
-        return Ahead()
-    folder, place = _travelled(tombstone, remote) or (None, "")
-    if folder is None or not mounted.resolve().is_relative_to(folder.resolve()):
-        return Ahead()
-    within = mounted.resolve().relative_to(folder.resolve())
-    told = f"; {other.identity} brought it there"
+def _ahead(remote: Remote, taken: Taken, mounted: Path) -> Ahead:
+    """Whether what was taken there may be this one's, too."""
+    identity, noted = taken.by.identity, taken.by.workspace_left()
+    told = f"; {identity} brought it there"
     if noted is None:
         return Ahead(why=f"{told}, and whether it is still as it was here was not noted")
     found = Ahead(
-        identity=other.identity,
-        place=str(PurePosixPath(place) / within),
-        folder=folder,
+        identity=identity,
+        place=str(PurePosixPath(taken.place) / mounted.resolve().relative_to(taken.folder.resolve())),
+        folder=taken.folder,
         noted=noted,
-        whole=mounted == folder,
+        whole=mounted == taken.folder,
     )
     if changed := found.worked_in():
         return Ahead(why=f"{told}, and somebody has worked in it here since: {few_paths(changed)}")
-    if not _works_there(remote, other.identity, place, str(found.place)):
+    if not _works_there(remote, identity, taken.place, str(found.place)):
         return Ahead(why=f"{told}, and does not work there any more")
     return found
 
 
-def _travelled(tombstone: Tombstone | None, remote: Remote) -> tuple[Path, str] | None:
-    """The folder of this host that travelled to that one with a bottle, and where it landed."""
-    if tombstone is None or tombstone.host != remote.name or tombstone.arrived is None or tombstone.account is None:
+def _taken(other: BottleState, host: str) -> Taken | None:
+    """What a bottle took along to a host, None where it did not go there, or that is not known."""
+    try:
+        tombstone = other.tombstone.read()
+    except BottleError:
+        return None
+    if tombstone is None or tombstone.host != host or tombstone.arrived is None or tombstone.account is None:
         return None
     folder, place = tombstone.arrived.workspace, tombstone.account.workspace
-    return (folder, place) if folder is not None and place is not None else None
+    return Taken(by=other, folder=folder, place=place) if folder is not None and place is not None else None
 
 
 def _works_there(remote: Remote, identity: Identity, workspace: str, place: str) -> bool:

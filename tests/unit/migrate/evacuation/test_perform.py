@@ -213,7 +213,8 @@ def test_one_of_a_group_that_fails_says_that_it_was_stopped(rig: Rig, monkeypatc
     monkeypatch.setattr(perform, "move", refusing)
     assert rig.evacuate()[str(bad.identity)] is Result.STAYS
     error = rig.why(bad)
-    assert "was stopped to leave with its workspace" in error.left
+    assert "was stopped to leave with others" in error.left
+    assert f"its workspace is here, and since {min(each.identity for each in sharing)} left, at" in error.left
     assert error.next_step == f"free space; or to stay on this host: bottle resume {bad.identity}"
     assert (rig.world.cwd / "shared" / "name").read_text() == "shared"
 
