@@ -46,7 +46,8 @@ class Candidate:
     `folder` is its workspace, with no link in its path, None where it has none that travels. `begun`: a move to that
     host was. `went`: it has arrived there before. `refusal` is why it cannot go. `decided` is what a move would do, and
     `bulk` what that takes: None where the bottle went, cannot go, or was being handed over when an earlier run was cut,
-    and where it shares the workspace of such a one.
+    and where it shares the workspace of such a one. `whole`: what travels of the workspace is what is in the folder, no
+    less, and nothing instead of it, so that others can join it there.
     """
 
     identity: Identity
@@ -56,6 +57,7 @@ class Candidate:
     refusal: BottleError | None = None
     decided: MovePlan | None = None
     bulk: Bulk | None = None
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,6 +111,7 @@ def _observe(
         begun=record is not None and record.host == remote.name,
         decided=decided,
         bulk=_bulk(seen.facts, decided),
+        whole=not seen.facts.survey.carriable and seen.facts.own is None,
     )
 
 

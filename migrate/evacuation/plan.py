@@ -1,10 +1,10 @@
 """Which bottles go, and in which order: decided from facts alone."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bottle.errors import PreflightRefused
+from bottle.errors import Conflict, PreflightRefused
 from bottle.words import size
 from migrate.evacuation.model import Bulk, Candidate, Disk, EvacuationPlan, Need
 
@@ -31,11 +31,15 @@ def plan_evacuation(candidates: Sequence[Candidate], host: str, at_once: int = 1
     As many as possible are to go: what was begun first, then what is small.
     """
     able = [each for each in candidates if not each.went and each.refusal is None]
-    room, groups, crowded = Room(at_once=at_once), [], list[Candidate]()
+    room, groups = Room(at_once=at_once), []
+    refused = [each for each in candidates if not each.went and each.refusal is not None]
+    crowded = list[Candidate]()
     for group in sorted(grouped(able), key=_turn):
         going = list[Candidate]()
         for each in group:
-            if each.bulk is None or take(room, each.bulk, first=not going):
+            if going and not going[0].whole:
+                refused.append(replace(each, refusal=_cannot_join(each, going[0], host)))
+            elif each.bulk is None or take(room, each.bulk, first=not going):
                 going.append(each)
             else:
                 crowded.append(each)
@@ -47,7 +51,7 @@ def plan_evacuation(candidates: Sequence[Candidate], host: str, at_once: int = 1
         groups=tuple(groups),
         crowded=tuple(crowded),
         went=tuple(each for each in candidates if each.went),
-        refused=tuple(each for each in candidates if not each.went and each.refusal is not None),
+        refused=tuple(refused),
         needs=tuple(Need(disk=disk, needed=room.needed(disk)) for disk in disks),
     )
 
@@ -99,6 +103,16 @@ def no_room(candidate: Candidate, host: str) -> PreflightRefused:
         f"beside the others there is no room for it on {host}{where}",
         left="nothing was changed on either side",
         next_step="free space there: docker system df; df -h",
+    )
+
+
+def _cannot_join(candidate: Candidate, first: Candidate, host: str) -> Conflict:
+    """Why one stays whose workspace is another folder when it has travelled."""
+    return Conflict(
+        f"{first.identity} takes the workspace {first.folder} along, but not as it is here: it is a git worktree, or "
+        "bottle's home is in it, so no other bottle can join it there",
+        left="nothing was changed",
+        next_step=f"bottle migrate {candidate.identity} {host} --workspace DIR   (a folder of its own)",
     )
 
 

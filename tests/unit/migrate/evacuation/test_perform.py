@@ -28,6 +28,7 @@ from migrate.model import RemoteCommand, Reply
 from migrate.move import facts, image
 from migrate.move.plan import workspace_path
 from migrate.transport.testing import LocalRemote
+from tests.support.git import repository, worktree
 from tests.support.moving import DOCKER
 from tests.support.world import AGENT, Killed, World
 
@@ -217,6 +218,14 @@ def test_one_of_a_group_that_fails_says_that_it_was_stopped(rig: Rig, monkeypatc
     assert f"its workspace is here, and since {min(each.identity for each in sharing)} left, at" in error.left
     assert error.next_step == f"free space; or to stay on this host: bottle resume {bad.identity}"
     assert (rig.world.cwd / "shared" / "name").read_text() == "shared"
+
+
+def test_those_that_could_not_join_a_worktree_are_told_before_they_are_stopped(rig: Rig, tmp_path: Path) -> None:
+    sharing = sorted((rig.start("shared"), rig.start("shared")), key=lambda each: each.identity)
+    worktree(repository(tmp_path / "main"), rig.world.cwd / "shared" / "try")
+    assert rig.evacuate() == {str(sharing[1].identity): Result.STAYS, str(sharing[0].identity): Result.WENT}
+    assert "no other bottle can join it there" in rig.why(sharing[1]).what
+    assert rig.world.status(sharing[1]) is Status.RUNNING
 
 
 def test_one_that_is_locked_stays_and_the_others_of_its_workspace_go(rig: Rig) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,12 @@ def test_the_first_one_for_which_there_is_room_takes_the_workspace() -> None:
     room = disks(docker=SLACK + 100)
     plan = plan_evacuation([bottle(1, "/w", written=80, **room), bottle(2, "/w", written=10, **room)], "there")
     assert [numbers(each) for each in (*plan.groups, plan.crowded)] == [[2], [1]]
+
+
+def test_what_nobody_can_join_travels_with_one_and_the_others_are_told_before() -> None:
+    plan = plan_evacuation([replace(bottle(1, "/w"), whole=False), replace(bottle(2, "/w"), whole=False)], "there")
+    assert [numbers(each) for each in (*plan.groups, plan.refused)] == [[1], [2]]
+    assert "no other bottle can join it there" in str(plan.refused[0].refusal)
 
 
 def test_a_shared_workspace_is_counted_once() -> None:
