@@ -43,7 +43,7 @@ class Bulk:
 class Candidate:
     """A bottle that is to leave, as it was found.
 
-    `folder` is its workspace, with no link in its path, None where it has none that travels. `begun`: a move to that
+    `folder` is its workspace, with no link in its path, None where it has none of this host. `begun`: a move to that
     host was. `went`: it has arrived there before. `refusal` is why it cannot go. `decided` is what a move would do, and
     `bulk` what that takes: None where the bottle went, cannot go, or was being handed over when an earlier run was cut,
     and where it shares the workspace of such a one. `whole`: what travels of the workspace is what is in the folder, no

@@ -107,7 +107,7 @@ def _observe(
     seen, decided = look(transfer)
     return Candidate(
         identity=state.identity,
-        folder=folder if decided.joins is None else None,
+        folder=folder,
         begun=record is not None and record.host == remote.name,
         decided=decided,
         bulk=_bulk(seen.facts, decided),

@@ -220,6 +220,24 @@ def test_one_of_a_group_that_fails_says_that_it_was_stopped(rig: Rig, monkeypatc
     assert (rig.world.cwd / "shared" / "name").read_text() == "shared"
 
 
+def test_those_that_share_what_went_before_are_stopped_together_too(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.stopped("shared")
+    rig.evacuate()
+    others = [rig.start("shared"), rig.start("shared")]
+    move, seen = perform.move, list[set[Status | None]]()
+
+    def watched(*args: Any) -> Any:
+        seen.append({rig.world.status(each) for each in others})
+        return move(*args)
+
+    monkeypatch.setattr(perform, "move", watched)
+    results = rig.evacuate(live=True)
+    assert [results[str(each.identity)] for each in others] == [Result.WENT] * 2
+    assert seen == [{Status.EXITED}] * 2
+    assert {rig.cwd_there(each) for each in others} == {rig.far / "at" / "shared"}
+    assert set(rig.resumed) == {str(each.identity) for each in others}
+
+
 def test_those_that_could_not_join_a_worktree_are_told_before_they_are_stopped(rig: Rig, tmp_path: Path) -> None:
     sharing = sorted((rig.start("shared"), rig.start("shared")), key=lambda each: each.identity)
     worktree(repository(tmp_path / "main"), rig.world.cwd / "shared" / "try")
