@@ -44,7 +44,7 @@ def plan_evacuation(candidates: Sequence[Candidate], host: str, at_once: int = 1
             else:
                 crowded.append(each)
         if going:
-            groups.append(tuple(going))
+            groups.append(tuple(going) if len(going) == 1 else tuple(map(_held, going)))
     disks = sorted(room.stays, key=lambda disk: disk.name)
     return EvacuationPlan(
         host=host,
@@ -104,6 +104,12 @@ def no_room(candidate: Candidate, host: str) -> PreflightRefused:
         left="nothing was changed on either side",
         next_step="free space there: docker system df; df -h",
     )
+
+
+def _held(candidate: Candidate) -> Candidate:
+    """One of a group, which is stopped before any of it leaves."""
+    decided = candidate.decided
+    return replace(candidate, decided=replace(decided, live=False)) if decided is not None else candidate
 
 
 def _cannot_join(candidate: Candidate, first: Candidate, host: str) -> Conflict:

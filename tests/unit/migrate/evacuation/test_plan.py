@@ -12,6 +12,7 @@ from bottle.errors import Conflict
 from bottle.naming import Identity
 from migrate.evacuation.model import Bulk, Candidate, Disk
 from migrate.evacuation.plan import Room, no_room, plan_evacuation, take
+from tests.unit.cli.test_shapes import PLAN
 
 MEGA = 1 << 20
 SLACK = 64 * MEGA
@@ -52,6 +53,13 @@ def test_each_goes_alone_the_small_ones_first_and_what_was_begun_before_them() -
 def test_those_that_share_a_workspace_go_together_the_whole_of_it_first() -> None:
     plan = plan_evacuation([bottle(1, "/w/sub"), bottle(2, "/w"), bottle(3, "/w"), bottle(4, "/wide")], "there")
     assert sorted(numbers(group) for group in plan.groups) == [[2, 3, 1], [4]]
+
+
+def test_one_that_leaves_with_others_does_not_work_until_its_last_round() -> None:
+    found = [replace(bottle(each, "/w"), decided=replace(PLAN, live=True)) for each in (1, 2)]
+    ((first, second),) = plan_evacuation(found, "there").groups
+    ((alone,),) = plan_evacuation(found[:1], "there").groups
+    assert [each.decided is not None and each.decided.live for each in (first, second, alone)] == [False, False, True]
 
 
 def test_of_those_that_share_one_goes_first_what_was_begun() -> None:
