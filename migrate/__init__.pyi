@@ -1,6 +1,16 @@
 from bottle.moveoptions import MoveOptions as MoveOptions
 from migrate.bundle.export import Exported as Exported, export as export
 from migrate.bundle.imports import Imported as Imported, ImportRequest as ImportRequest, import_bundle as import_bundle
+from migrate.evacuation.model import (
+    Candidate as Candidate,
+    EvacuationPlan as EvacuationPlan,
+    Outcome as Outcome,
+    Result as Result,
+)
+from migrate.evacuation.observe import observe_all as observe_all
+from migrate.evacuation.perform import evacuate as evacuate
+from migrate.evacuation.plan import no_room as no_room, plan_evacuation as plan_evacuation
+from migrate.evacuation.workers import Worker as Worker
 from migrate.host.doctor import examine_host as examine_host
 from migrate.model import Target as Target
 from migrate.move.execute import move as move, plan as plan

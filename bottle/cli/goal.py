@@ -32,6 +32,16 @@ def host_meant(text: str) -> Target:
     return goal
 
 
+def host_at(text: str, port: int | None) -> Target:
+    """As `host_meant`, with the port of the host where one was said apart from it. Raises UsageError for two."""
+    goal = host_meant(text)
+    if port is None:
+        return goal
+    if goal.port not in {None, port}:
+        raise UsageError(f"{text} says port {goal.port}, and --port says {port}")
+    return replace(goal, port=port)
+
+
 def _leads_elsewhere(name: str, goal: Target) -> bool:
     """Whether `name` is a Docker context that does not lead to `goal`."""
     try:

@@ -32,6 +32,7 @@ LEFT = {
     "capability approve": _NOTHING,
     "capability deny": "the request waits, or is denied",
     "migrate": "nothing was sent, and nothing here was changed",
+    "evacuate": "nothing was sent, and nothing here was changed",
     "standby": "the standby is as it was after the last round that ended",
     "takeover": "the bottle is a standby as it was, or this host owns it: bottle list",
     "export": _NOTHING,

@@ -42,6 +42,7 @@ _COMMANDS = {
     "prune": "prune:prune",
     "capability": "capability:capability",
     "migrate": "migrate:migrate",
+    "evacuate": "evacuate:evacuate",
     "standby": "standby:standby",
     "takeover": "takeover:takeover",
     "export": "bundle:export_command",
@@ -59,7 +60,7 @@ _COMMANDS = {
 _SECTIONS = {
     "Run agents": ("init", "start", "list", "attach", "exec", "cp", "logs", "stop"),
     "Keep their work": ("commit", "resume", "history", "diff", "fork", "inspect"),
-    "Move it": ("migrate", "standby", "takeover", "export", "import"),
+    "Move it": ("migrate", "evacuate", "standby", "takeover", "export", "import"),
     "Decide what they ask for": ("capability", "dashboard", "mcp"),
     "Tidy up": ("rm", "prune", "doctor", "version", "completion", "install-plugin"),
 }

@@ -11,7 +11,7 @@ from bottle.cli.aftermath import standing
 from bottle.cli.completion import identity_then_host
 from bottle.cli.consent import allow_secrets_option, carried, consenting
 from bottle.cli.far import ask_the_standby, connect, identity_file_option, ssh_options
-from bottle.cli.goal import host_meant
+from bottle.cli.goal import host_at
 from bottle.cli.hosts import host_names
 from bottle.cli.interruption import explained
 from bottle.cli.moved import following, moved_document, moved_lines, plan_document, plan_lines, sending_interrupted
@@ -165,12 +165,7 @@ def _meant(names: Sequence[str], port: int | None, *, pulls: bool) -> tuple[Cont
     context = make_context()
     named_here = (lambda _: None) if pulls else context.home.meant  # what is pulled is a bottle of the other host
     identity, target = bottle_and_host(names, named_here, host_names())
-    goal = host_meant(target)
-    if port is None:
-        return context, identity, goal
-    if goal.port not in {None, port}:
-        raise UsageError(f"{target} says port {goal.port}, and --port says {port}")
-    return context, identity, replace(goal, port=port)
+    return context, identity, host_at(target, port)
 
 
 def _require_fitting(options: MoveOptions, *, pulls: bool) -> None:

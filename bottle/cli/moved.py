@@ -29,7 +29,7 @@ def plan_document(plan: MovePlan, sides: Sides) -> dict[str, object]:
             f"present_{sides.destination}": plan.present,
             "compression": plan.layer_codec.value,
         },
-        **document_of(plan, "workspace", "replaces", "shared", "left_behind", "history", "history_stays"),
+        **document_of(plan, "workspace", "replaces", "joins", "shared", "left_behind", "history", "history_stays"),
         "refreshes": str(plan.refreshes) if plan.refreshes is not None else None,
         "credentials_along": list(plan.along),
         "stays": staying(plan.stays, sides),
@@ -55,7 +55,8 @@ def plan_lines(plan: MovePlan, sides: Sides) -> list[str]:
     if plan.workspace is not None:
         former = "its copy has" if plan.refreshes is not None else "it left"
         instead = f", in place of the one that {former} there, which is as it was" if plan.replaces else ""
-        rows.append(("workspace lands", f"{plan.workspace}, {sides.destination}{instead}"))
+        joined = f", with {plan.joins}: it is there already" if plan.joins is not None else ""
+        rows.append(("workspace lands", f"{plan.workspace}, {sides.destination}{instead}{joined}"))
     rows += [("takes", _in_words(plan.estimate))] if plan.estimate is not None else []
     disk = f"disk {sides.destination}"
     rows += [

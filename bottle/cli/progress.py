@@ -225,6 +225,22 @@ class LineProgress:
         relayed(line)
 
 
+class Labelled(LineProgress):
+    """A LineProgress of one of several who work at once: each of its lines says what it is about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.label = ""
+
+    def note(self, text: str) -> None:
+        """Print the line."""
+        note(f"{self.label}: {text}")
+
+    def output(self, line: str) -> None:
+        """Print the line behind a mark."""
+        relayed(f"{self.label}: {line}")
+
+
 def for_stderr() -> Bars | LineProgress:
     """The kind that fits where stderr goes."""
     return Bars() if sys.stderr.isatty() else LineProgress()

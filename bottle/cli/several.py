@@ -53,7 +53,7 @@ def one_by_one(home: StateHome, names: Sequence[str], form: str, act: Callable[[
             continue
         documents.append(done.document)
         untold += done.lines
-        if form != JSON and _answered(untold):
+        if form != JSON and answered(untold):
             untold = []
     if form == JSON:
         answer(form, {"bottles": documents}, ())
@@ -81,7 +81,7 @@ def _to(found: BottleState | BottleError, act: Callable[[BottleState], Done]) ->
     return act(found)
 
 
-def _answered(lines: Sequence[Shown]) -> bool:
+def answered(lines: Sequence[Shown]) -> bool:
     """Whether somebody took the lines; where not, that is told at the end."""
     try:
         answer(TEXT, {}, lines)

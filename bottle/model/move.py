@@ -99,6 +99,7 @@ class Tombstone:
 
     `nonce` is what the move is called there. An older version wrote none of the three, which is None. `standby`: it
     never left that host, and this stands by for it, as of `moved_at`. `generation` is that of who took it over.
+    `starts`: its agent was stopped for the move and is to go on there, which it is not known to have done.
     """
 
     host: str
@@ -108,6 +109,7 @@ class Tombstone:
     nonce: str | None = None
     standby: bool = False
     generation: int | None = None
+    starts: bool = False
 
 
 class MigrationPhase(Enum):
@@ -126,7 +128,7 @@ class MigrationRecord:
     `identity_files` are the keys that were named for logging in there. `arrives_as` is what the bottle is called there,
     another identity when it is copied. `paused`, from earlier versions only: its container was paused for the copy, and
     is to go on. `pulled_by` is the id of the host that pulls it, which nobody but itself can connect to. `stopped`: its
-    agent was stopped for the last round of a live move, and is to go on there. `account` is there once the move has
+    agent was stopped for the move, and is to go on there. `account` is there once the move has
     sent all that it sends.
     """
 

@@ -100,7 +100,7 @@ KEPT = Forms(
         ContainerMark: Form(keys={"container_id": "id"}),
         CommitIntent: Form(read={"number": _COMMIT}),
         MigrationRecord: Form(read={"commit": optional(_COMMIT)}, later=("account", "stopped")),
-        Tombstone: Form(later=("arrived", "account", "nonce", "standby", "generation")),
+        Tombstone: Form(later=("arrived", "account", "nonce", "standby", "generation", "starts")),
         MoveAccount: Form(later=(*_TOLD, *_LATER_TOLD), folded=_in_facts),
         Stays: Form(later=("name", "place")),
         Missing: Form(later=("name", "identity")),

@@ -260,6 +260,10 @@ class BottleState:
         else:
             write_atomic(path, listing)
 
+    def workspace_left(self) -> bytes | None:
+        """What `note_workspace_left` keeps."""
+        return read_kept(self.path / WORKSPACE_LEFT)
+
     @property
     def preserved(self) -> bool:
         """Whether the bottle survives the clean-up at the end of a session."""

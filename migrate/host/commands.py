@@ -58,6 +58,15 @@ class Withdraw(PlainScript):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Works(PlainScript):
+    """What a bottle is that lives here, where WORKSPACE is a folder; else nothing."""
+
+    effect = Effect.LOOKS
+    identity: Identity
+    workspace: Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Images(EngineScript):
     """On standard input diff ids of layers, one a line: the images here that have any of them."""
 

@@ -93,7 +93,7 @@ def work_of(facts: MoveFacts, plan: MovePlan) -> Work | None:
     image, *beside = (part.size for part in plan.parts)
     if image is None or None in beside:
         return None
-    extents = (*((facts.workspace,) if plan.workspace is not None else ()), *facts.volumes.values(), facts.state)
+    extents = (*((facts.workspace,) if plan.lands is not None else ()), *facts.volumes.values(), facts.state)
     return Work(
         written=facts.written if plan.commits else 0,
         image=image,

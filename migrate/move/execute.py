@@ -35,7 +35,7 @@ from migrate.move.files import (
     stage_files,
     stage_workspace,
 )
-from migrate.move.handoff import hand_over
+from migrate.move.handoff import hand_over, has_started
 from migrate.move.history import History
 from migrate.move.image import bring_image
 from migrate.move.live import LiveMove
@@ -72,6 +72,20 @@ def plan(context: Context, state: BottleState, remote: Remote, options: MoveOpti
     return replace(decided, along=along, estimate=_estimated(transfer, seen, decided, looked))
 
 
+def look(transfer: Transfer) -> tuple[Observed, MovePlan]:
+    """What a move would do, with all that can be refused while the agent works, of one that was not cut handing over.
+
+    Nothing is changed. Raises what `plan` raises.
+    """
+    seen = observe(transfer)
+    decided = _decide(transfer, seen)
+    if not transfer.options.consent:
+        require_consent(decided.left_behind, transfer.identity, left=LEFT)
+    rehearse(transfer.context, seen.facts.metadata, seen.facts.survey.carriable)
+    along, _ = _look_ahead(transfer, seen)
+    return seen, replace(decided, along=along)
+
+
 def move(
     context: Context,
     state: BottleState,
@@ -92,7 +106,7 @@ def move(
             require_owned(state.identity, standby, f"bottle standby {state.identity} {standby.host} --end")
         there = name_there(state, remote, options)
         transfer = Transfer(context=context, state=state, remote=remote, options=options, arrives_as=there)
-        was_stopped = options.live and was_stopped_by(transfer)
+        was_stopped = (options.live or options.resume) and was_stopped_by(transfer)
         account = arrived_before(transfer)
         if account is not None:
             done = _Done(
@@ -117,7 +131,7 @@ class _Done:
 
 
 def _run(transfer: Transfer, *, was_stopped: bool) -> _Done:
-    """All of it, in the order in which it happens. `was_stopped`: by an earlier run, for its last round."""
+    """All of it, in the order in which it happens. `was_stopped`: by an earlier run, and is to go on there."""
     options = transfer.options
     settle(transfer.context, transfer.state)
     seen = observe(transfer)
@@ -126,7 +140,7 @@ def _run(transfer: Transfer, *, was_stopped: bool) -> _Done:
     there, live = transfer.destination(seen.facts.host), None
     history = History(transfer, there, decided, seen.facts)
     history.gather()
-    transfer.note(MigrationPhase.QUIESCING)
+    transfer.note(MigrationPhase.QUIESCING, stopped=was_stopped or (options.resume and decided.stops))
     if decided.live:
         live = LiveMove(transfer, there, decided, seen, history)
         live.approach()
@@ -187,7 +201,7 @@ def _hand_over(transfer: Transfer, there: Destination, decided: MovePlan, delive
         transfer,
         there,
         account=account,
-        workspace=decided.workspace,
+        decided=decided,
         commit=delivered.commit,
         live=packed.workspace,
     )
@@ -196,7 +210,7 @@ def _hand_over(transfer: Transfer, there: Destination, decided: MovePlan, delive
 def _decide(transfer: Transfer, seen: Observed) -> MovePlan:
     """The plan, once it is known that the bottle can be committed and packed: afterwards it may be stopped."""
     decided = plan_move(seen.facts, seen.workspace)
-    workspace = seen.facts.metadata.cwd if decided.workspace is not None else None
+    workspace = seen.facts.metadata.cwd if decided.lands is not None else None
     reads = not seen.facts.host.root
     require_possible(transfer.context, transfer.state, workspace, commits=decided.commits, owner_reads=reads)
     return decided
@@ -260,6 +274,8 @@ def _follow_up(transfer: Transfer, done: _Done, registered: Callable[[Identity],
     try:
         resumed = there.resume() if done.starts else None
         downtime = live.stood_still(resumed) if live is not None else None
+        if resumed is not None:
+            has_started(transfer.state)
     finally:
         _clear(transfer, there)
     transfer.state.migration.clear()

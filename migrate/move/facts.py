@@ -24,6 +24,7 @@ from migrate.contents.survey import survey
 from migrate.host.layers import ImagesThere, LayersThere, ask_images, ask_layers, worth_naming
 from migrate.host.probe import probe
 from migrate.model import HostFacts
+from migrate.move.ahead import Ahead, gone_ahead
 from migrate.move.copies import is_copy
 from migrate.move.model import MoveFacts
 from migrate.move.plan import workspace_path
@@ -72,33 +73,38 @@ class _There:
 
     host: HostFacts
     workspace: str | None
+    ahead: Ahead
     images: ImagesThere = field(default_factory=ImagesThere)
     layers: LayersThere = field(default_factory=LayersThere)
+
+    def packed(self, workspace: Path | None) -> Path | None:
+        """The folder that travels: the workspace, unless it is there already."""
+        return workspace if self.ahead.place is None else None
 
 
 def _look_there(transfer: Transfer, image: ImageFacts) -> _There:
     metadata, remote, arrives_as = transfer.state.metadata(), transfer.remote, transfer.arrives_as
     wanted = transfer.options.workspace
-    place = str(wanted or metadata.mounted or "")
     with transfer.context.progress.phase(f"looking at {remote.name}"):
+        ahead = gone_ahead(transfer)
+        place = str(wanted or metadata.mounted or "") if ahead.place is None else ""
         host = probe(remote, arrives_as, place)
-        workspace = workspace_path(metadata, host, wanted, arrives_as)
-        if workspace is not None and workspace != place:
+        workspace = ahead.place or workspace_path(metadata, host, wanted, arrives_as)
+        if ahead.place is None and workspace is not None and workspace != place:
             host = probe(remote, arrives_as, workspace)
         if not host.docker or host.refused is not None:
-            return _There(host=host, workspace=workspace)
+            return _There(host=host, workspace=workspace, ahead=ahead)
         history = (commit.diff_ids for commit in reversed(transfer.state.commits()))
         images = ask_images(remote, host, worth_naming(image.diff_ids, *history))
         layers = ask_layers(remote, host, images, image.diff_ids)
-    return _There(host=host, workspace=workspace, images=images, layers=layers)
+    return _There(host=host, workspace=workspace, ahead=ahead, images=images, layers=layers)
 
 
 def _facts(transfer: Transfer, container: ContainerFacts | None, image: ImageFacts, there: _There) -> MoveFacts:
     context, state, options = transfer.context, transfer.state, transfer.options
-    metadata, commits, tag = state.metadata(), state.commits(), state.committed_image()
-    mounted, home, present = metadata.mounted, context.home.path, there.layers.diff_ids
+    metadata, commits, tag, home = state.metadata(), state.commits(), state.committed_image(), context.home.path
+    mounted, present, packed = metadata.mounted, there.layers.diff_ids, there.packed(metadata.mounted)
     committed, pushed = context.engine.image(tag) if tag is not None else None, options.pulled_by is None
-    volumes = frozenset(each.source for each in volumes_of(metadata))
     return MoveFacts(
         metadata=metadata,
         arrives_as=transfer.arrives_as,
@@ -111,13 +117,13 @@ def _facts(transfer: Transfer, container: ContainerFacts | None, image: ImageFac
         image_size=image.size - _size_there(context, image, present, _known_names(metadata, commits, there.images)),
         written=context.engine.writable_size(container.id) if container else 0,
         workspace_here=mounted is not None and mounted.is_dir(),
-        workspace=tree.measure(mounted) if mounted else tree.Extent(),
+        workspace=tree.measure(packed) if packed else tree.Extent(),
         volumes=_volumes(context, metadata),
         state=tree.measure(state.path),
         home=home,
         free_here=shutil.disk_usage(home).free,
         packed_here=sum(map(tree.size_of, packed_before(context, state.identity))),
-        survey=survey(mounted, Git.find(), still=False) if mounted else Survey(),
+        survey=survey(packed, Git.find(), still=False) if packed else Survey(),
         host=there.host,
         host_name=transfer.remote.name,
         present=present,
@@ -130,8 +136,10 @@ def _facts(transfer: Transfer, container: ContainerFacts | None, image: ImageFac
         ground=_ground(state, commits, container, image),
         history=options.history and pushed,
         refreshes=options.keep and pushed and not options.standby and is_copy(state, transfer.arrives_as),
-        own=home if mounted is not None and own_folder(home, mounted) else None,
-        shared=sharers(context, state.identity, mounted, volumes),
+        own=home if packed is not None and own_folder(home, packed) else None,
+        shared=sharers(context, state.identity, mounted, frozenset(each.source for each in volumes_of(metadata))),
+        joins=there.ahead.identity,
+        apart=there.ahead.why,
     )
 
 

@@ -38,14 +38,14 @@ def pack_at_first(transfer: Transfer, there: Destination, plan: MovePlan) -> Fol
     """Pack the workspace, of which more may change; where one was left there, what differs from that."""
 
     def basis(folder: Path) -> Basis:
-        return Basis(folder, owners=there.host.root, compare=partial(there.seed, transfer.nonce, plan.workspace or ""))
+        return Basis(folder, owners=there.host.root, compare=partial(there.seed, transfer.nonce, plan.lands or ""))
 
     with transfer.writing_here():
         return pack_workspace(
             transfer.context,
             transfer.state,
             transfer.spool("files", plan.file_codec),
-            workspace=plan.workspace,
+            workspace=plan.lands,
             left_behind=plan.left_behind,
             consent=transfer.options.consent,
             basis=basis if plan.replaces else None,

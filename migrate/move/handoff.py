@@ -24,6 +24,8 @@ from migrate.host.destination import Destination
 from migrate.host.ownership import had_arrived
 from migrate.host.probe import probe
 from migrate.model import WorkspacePlace
+from migrate.move.ahead import require_ahead
+from migrate.move.model import MovePlan
 from migrate.move.refusals import require_unused
 from migrate.move.transfer import Transfer
 from migrate.ports import Remote
@@ -34,7 +36,7 @@ def hand_over(
     there: Destination,
     *,
     account: MoveAccount,
-    workspace: str | None,
+    decided: MovePlan,
     commit: CommitRecord,
     live: LiveFolder | None,
 ) -> MoveAccount:
@@ -42,14 +44,16 @@ def hand_over(
 
     `account` with what somebody did in the `live` workspace in this very moment: it is here only.
     """
-    keep = transfer.options.keep
+    keep, workspace, joined = transfer.options.keep, decided.lands, None
     if workspace is not None and there.host.workspace is WorkspacePlace.LEFT:
         require_unused(probe(transfer.remote, transfer.arrives_as, workspace), transfer.remote.name, workspace)
     if transfer.options.standby:
         transfer.state.note_workspace_left(_left(transfer, live, account))  # by which it is known later what is newer
     if not keep:
         _require_rested(transfer, commit)
-        transfer.state.note_workspace_left(_left(transfer, live, account))
+        joined = require_ahead(transfer, decided) if decided.joins is not None else None
+        left = _left(transfer, live, account) if joined is None else joined.left
+        transfer.state.note_workspace_left(left)
     transfer.note(MigrationPhase.STAGING if keep else MigrationPhase.HANDING_OFF, commit.number, account)
     with transfer.context.progress.phase(f"handing over to {transfer.remote.name}"):
         try:
@@ -60,6 +64,7 @@ def hand_over(
     if keep:
         return account
     edited = _edited_at_last(transfer, live) if live is not None else ()
+    edited += joined.worked_in() if joined is not None else ()
     let_go(transfer.context, transfer.state, transfer.remote.name, commit.number, edited)
     return replace(account, edited=edited)
 
@@ -120,9 +125,17 @@ def let_go(
             arrived=what_travels(state, _with(commit, history)),
             account=replace(account, edited=edited) if account is not None else None,
             nonce=record.nonce if record is not None else None,
+            starts=record is not None and record.stopped,
         )
     )
     state.migration.clear()
+
+
+def has_started(state: BottleState) -> None:
+    """Note of a bottle that moved away that its agent, which was stopped for that, goes on there."""
+    tombstone = state.tombstone.read()
+    if tombstone is not None and tombstone.starts:
+        state.tombstone.write(replace(tombstone, starts=False))
 
 
 def _with(commit: int | None, history: tuple[int, ...]) -> tuple[int, ...]:

@@ -29,6 +29,8 @@ class MoveFacts:
     of the workspace. `own` is bottle's home where it lies in the workspace. `imaged` are the numbers of the commits
     whose very images are here, `ground` the layers that the next commit will stand on, as far as that is known.
     `history`: the images of older commits are to go along. `refreshes`: `arrives_as` is a copy that was made before.
+    `joins` is the bottle that went ahead, whose workspace it has there; `apart` is why it does not have that of one
+    which did.
     """
 
     metadata: Metadata
@@ -63,6 +65,8 @@ class MoveFacts:
     ground: tuple[str, ...] = ()
     history: bool = True
     refreshes: bool = False
+    joins: Identity | None = None
+    apart: str = ""
 
     @property
     def standby(self) -> bool:
@@ -104,7 +108,8 @@ class Estimate:
 class MovePlan:
     """What will happen. `--plan` shows this very value.
 
-    `workspace` is where the workspace lands, None when none travels. `present` counts the layers, from the base up,
+    `workspace` is where the workspace will be, None when it has none; it is there already where it is that of a bottle
+    that went ahead, which this one `joins`. `present` counts the layers, from the base up,
     that the destination has and that need not travel. `along` are credentials that go along because they may, a line
     each, as far as they are there yet; `shared` as in `MoveFacts`. `left_behind` is what the workspace needs
     of this host and will lack there. `live`: it is brought in rounds while it runs, and started there. `replaces`: the
@@ -138,6 +143,12 @@ class MovePlan:
     estimate: Estimate | None = None
     history: tuple[int, ...] = ()
     history_stays: tuple[int, ...] = ()
+    joins: Identity | None = None
+
+    @property
+    def lands(self) -> str | None:
+        """Where the workspace is put that travels with the bottle, None where none does."""
+        return self.workspace if self.joins is None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,12 +21,13 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
     Raises BackendUnsupported, PreflightRefused, PathTooLong, NameTaken or Conflict, with nothing changed anywhere.
     """
     require_docker(facts.metadata, "migrate")
-    require_destination(facts, workspace)
+    lands = workspace if facts.joins is None else None
+    require_destination(facts, lands)
     missing = [layer for layer in facts.layers if layer not in facts.present]
     image = facts.written + (facts.image_size if missing else 0)
     outside = weigh(facts.survey, workdir=facts.metadata.agent.workdir, lands=workspace)
     needed = needs(facts, image, sum(each.size for each in outside.carried))
-    require_space(facts, needed, facts.workspace.size if workspace is not None else 0)
+    require_space(facts, needed, facts.workspace.size if lands is not None else 0)
     commits = facts.container is not None and not _is_frozen(facts, facts.container)
     along, left = _history(facts, commits=commits)
     stays = what_stays(facts.metadata, facts.commits, facts.own, outside, images_that_stay(left))
@@ -37,8 +38,8 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
         layers=len(facts.layers),
         layer_codec=choose_codec(facts.host.engine_version, facts.host.store),
         file_codec=facts.host.file_codec,
-        parts=tuple(_parts(facts, workspace, len(missing), image, outside)),
-        stays=(*stays, *_rounded(facts, workspace)),
+        parts=tuple(_parts(facts, lands, len(missing), image, outside)),
+        stays=(*stays, *_rounded(facts, lands)),
         missing_there=tuple(_missing_there(facts)),
         running=running,
         stops=running and not facts.keep,
@@ -50,10 +51,11 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
         shared=facts.shared,
         left_behind=outside.left,
         live=running and facts.live,
-        replaces=workspace is not None and facts.host.workspace is WorkspacePlace.LEFT,
+        replaces=lands is not None and facts.host.workspace is WorkspacePlace.LEFT,
         refreshes=facts.arrives_as if facts.refreshes and facts.host.presence is Presence.OWNED else None,
         history=along,
         history_stays=left,
+        joins=facts.joins,
     )
 
 

@@ -115,7 +115,7 @@ def _require_place(facts: MoveFacts, workspace: str) -> None:
         raise _worked_in(facts, workspace)
     if place is WorkspacePlace.FULL:
         raise Conflict(
-            f"{workspace} on {facts.host_name} exists and is no empty folder; it is never overwritten",
+            f"{workspace} on {facts.host_name} exists and is no empty folder; it is never overwritten{facts.apart}",
             left=UNCHANGED,
             next_step="the same command with --workspace DIR, a folder there that is new or empty",
         )

@@ -17,11 +17,15 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from bottle.cli.evacuated import evacuation_document, plan_document as evacuation_plan
 from bottle.cli.main import main
 from bottle.cli.moved import moved_document, plan_document
 from bottle.cli.movewords import FETCHING, SENDING
+from bottle.errors import Conflict
 from bottle.model import Missing, MissingKind, MoveAccount, StayKind, Stays
 from bottle.naming import Identity
+from migrate.evacuation.model import Bulk, Candidate, Disk, Outcome, Result
+from migrate.evacuation.plan import plan_evacuation
 from migrate.model import Codec
 from migrate.move.model import Estimate, Moved, MovePlan, Part, Round
 from tests.unit.cli.conftest import Cli
@@ -75,6 +79,17 @@ MOVED = Moved(
     rounds=(Round(commit=1, staged=1, seconds=0.5),),
     downtime=1.5,
 )
+DISK = Disk(name="/", path="/var/lib/docker", free=1 << 40)
+BULK = Bulk(
+    layers=frozenset(), base=0, written=1, volumes=0, workspace=1, state=1, staged=0, docker=DISK, home=DISK, place=DISK
+)
+GOES = [
+    Candidate(identity=Identity.parse(f"demo-abcd{each}"), folder=Path("/work"), decided=PLAN, bulk=BULK)
+    for each in "ef"
+]
+WENT = Outcome(identity=MOVED.identity, result=Result.WENT, moved=MOVED, place="/work")
+REFUSED = Conflict("it is there", left="nothing was changed", next_step="look", details=("a line",))
+STAYS = Outcome(identity=Identity.parse("demo-abcdg"), result=Result.STAYS, error=REFUSED)
 
 
 def shape(value: Any) -> Any:
@@ -148,6 +163,10 @@ def test_no_answer_changes_its_form(cli: Cli) -> None:
         "migrate --from": moved_document(replace(MOVED, resumed="it runs"), FETCHING, "me@there"),
         "migrate --plan": plan_document(PLAN, SENDING),
         "migrate --plan --from": plan_document(PLAN, FETCHING),
+        "evacuate": evacuation_document((WENT, STAYS), "me@there"),
+        "evacuate --plan": evacuation_plan(
+            plan_evacuation((*GOES, Candidate(identity=STAYS.identity, refusal=REFUSED)), "me@there")
+        ),
     }
     cli("stop", name)
     answers["rm"] = cli.json("rm", "--yes", name)

@@ -57,7 +57,7 @@ LATER = {
     "metadata-bare.json": LATER_OF_METADATA,
     "commits.json": tuple(f"commits.{key}" for key in ("expired", "defaults", "volumes", "base")),
     "resume-intent.json": tuple(f"metadata.{key}" for key in LATER_OF_METADATA),
-    "moved-to.json": ("arrived", "nonce", "standby", "generation", *LATER_OF_ACCOUNT),
+    "moved-to.json": ("arrived", "nonce", "standby", "generation", "starts", *LATER_OF_ACCOUNT),
     "migration.json": ("stopped", *LATER_OF_ACCOUNT),
 }
 BY_NAME = ("agent.env", "agent.hosts", "agent.build_args")  # objects whose keys are no fields
