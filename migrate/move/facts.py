@@ -104,14 +104,13 @@ def _facts(transfer: Transfer, container: ContainerFacts | None, image: ImageFac
     context, state, options = transfer.context, transfer.state, transfer.options
     metadata, commits, tag, home = state.metadata(), state.commits(), state.committed_image(), context.home.path
     mounted, present, packed = metadata.mounted, there.layers.diff_ids, there.packed(metadata.mounted)
-    committed, pushed = context.engine.image(tag) if tag is not None else None, options.pulled_by is None
     return MoveFacts(
         metadata=metadata,
         arrives_as=transfer.arrives_as,
         container=container,
         commits=commits,
         committed_tag=tag,
-        committed_layers=committed.diff_ids if committed is not None else None,
+        committed_layers=_layers_of(context, tag),
         architecture=image.architecture,
         layers=image.diff_ids,
         image_size=image.size - _size_there(context, image, present, _known_names(metadata, commits, there.images)),
@@ -129,18 +128,30 @@ def _facts(transfer: Transfer, container: ContainerFacts | None, image: ImageFac
         present=present,
         engine_id=context.engine.info().id,
         keep=options.keep,
-        pulled=not pushed,
+        pulled=options.pulled_by is not None,
         resume_there=options.resume or options.live,
         live=options.live,
         imaged=_imaged(context, commits),
         ground=_ground(state, commits, container, image),
-        history=options.history and pushed,
-        refreshes=options.keep and pushed and not options.standby and is_copy(state, transfer.arrives_as),
+        history=options.history and options.pulled_by is None,
+        refreshes=_refreshes(transfer),
         own=home if packed is not None and own_folder(home, packed) else None,
         shared=sharers(context, state.identity, mounted, frozenset(each.source for each in volumes_of(metadata))),
         joins=there.ahead.identity,
         apart=there.ahead.why,
     )
+
+
+def _layers_of(context: Context, tag: str | None) -> tuple[str, ...] | None:
+    image = context.engine.image(tag) if tag is not None else None
+    return image.diff_ids if image is not None else None
+
+
+def _refreshes(transfer: Transfer) -> bool:
+    """Whether a copy that was made before is meant."""
+    options = transfer.options
+    is_fitting = options.keep and options.pulled_by is None and not options.standby
+    return is_fitting and is_copy(transfer.state, transfer.arrives_as)
 
 
 def _known_names(metadata: Metadata, commits: Iterable[CommitRecord], there: ImagesThere) -> Iterator[str]:

@@ -1373,7 +1373,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "migrate/move/test_history",
         (
             "whoever pulls is given older images",
-            "history=options.history and pushed,",
+            "history=options.history and options.pulled_by is None,",
             "history=options.history,",
         ),
         (
