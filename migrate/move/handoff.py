@@ -47,8 +47,6 @@ def hand_over(
     keep, workspace, joined = transfer.options.keep, decided.lands, None
     if workspace is not None and there.host.workspace is WorkspacePlace.LEFT:
         require_unused(probe(transfer.remote, transfer.arrives_as, workspace), transfer.remote.name, workspace)
-    if transfer.options.standby:
-        transfer.state.note_workspace_left(_left(transfer, live, account))  # by which it is known later what is newer
     if not keep:
         _require_rested(transfer, commit)
         joined = require_ahead(transfer, decided) if decided.joins is not None else None
@@ -61,6 +59,8 @@ def hand_over(
         except RemoteError as exc:
             if isinstance(exc, ConnectionLost) or not _arrived_all_the_same(transfer):
                 raise
+    if transfer.options.standby:  # not before: by it is known later what is newer here than there
+        transfer.state.note_workspace_left(_left(transfer, live, account))
     if keep:
         return account
     edited = _edited_at_last(transfer, live) if live is not None else ()

@@ -22,6 +22,7 @@ from bottle.store.home import StateHome
 from bottle.store.state import BottleState
 from migrate.host.arguments import Nonce
 from migrate.host.commands import Withdraw
+from migrate.host.destination import Destination
 from migrate.move.execute import move
 from migrate.move.standby import note_failure, require_ownership, stand_by
 from tests.support.moving import MoveRig as Rig
@@ -129,6 +130,26 @@ def test_a_bottle_with_volumes_has_none(rig: Rig) -> None:
     rig.bottle = rig.world.start(replace(AGENT, volumes=(volume,)))
     with pytest.raises(PreflightRefused, match="has volumes"):
         bring(rig)
+
+
+def test_what_a_round_that_was_cut_would_have_brought_counts_as_newer(rig: Rig) -> None:
+    stop(rig.world.context, rig.bottle)
+    bring(rig)
+    (rig.world.cwd / "later").write_text("by hand")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Destination, "register", fail)
+        with pytest.raises(RemoteError):
+            bring(rig)
+    take_over(far_context(rig), far_bottle(rig))
+    with pytest.raises(Fenced) as caught:
+        ask(rig)
+    (kept,) = others(rig)
+    assert caught.value.left == f"what is newer here is {kept}, a bottle of its own"
+    assert (rig.world.cwd / "later").exists()
+
+
+def fail(*_: object) -> None:
+    raise RemoteError("it went down")
 
 
 class Schedule:
