@@ -170,7 +170,8 @@ class HostFacts:
     `left` is where the bottle left its workspace there when it moved away. Where that is what was asked about, and has
     been worked in since, `differing` says how many paths differ, and `differs` names some; `used` are containers that
     run with it. `copied`: what it has of the bottle is a copy on which nobody has worked there; where somebody has,
-    `changed` names what of its state is not as it came.
+    `changed` names what of its state is not as it came. `volumes` are names that no newer volume of the copy may have,
+    `volumes_used` those of its own that a container there has, and the name of that.
     """
 
     bottle_home: str
@@ -203,6 +204,8 @@ class HostFacts:
     used: tuple[str, ...] = ()
     copied: bool = False
     changed: tuple[str, ...] = ()
+    volumes: frozenset[str] = frozenset()
+    volumes_used: tuple[tuple[str, str], ...] = ()
 
     @property
     def file_codec(self) -> Codec:

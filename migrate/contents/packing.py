@@ -10,7 +10,7 @@ from pathlib import Path
 from bottle.errors import Conflict
 from bottle.launch import bare_spec
 from bottle.losses import dropped_by_archive, unseen
-from bottle.model import CommitRecord, Lineage, Metadata, Mount
+from bottle.model import CommitRecord, Lineage, Metadata, Mount, MountKind
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.store.kept import KEPT, CommitHistory
@@ -20,6 +20,7 @@ from bottle.store.state import (
     COPY,
     HOST_ONLY,
     METADATA,
+    VOLUMES,
     BottleState,
 )
 from migrate.contents.archive import Tarball, pack_folder, pack_stream
@@ -119,15 +120,17 @@ def pack_beside(
     apart: Collection[str] = (),
     history: Collection[int] = (),
     refreshable: bool = False,
+    renamed: Mapping[str, str] | None = None,
 ) -> Packed:
     """Pack what else lies beside the image of `commit`, for a bottle that will be called `arrives_as`.
 
     `workspace` is where its workspace, as it was `followed`, will be there, None when none travels. The volumes called
     as in `apart` here are brought by somebody else. `history` are the numbers of the other commits that have images
-    there. Of a copy that is `refreshable` it is noted there what it is as it comes.
+    there. Of a copy that is `refreshable` it is noted there what it is as it comes. `renamed` are volumes, as in
+    `metadata_there`.
     """
     here = state.metadata()
-    there = metadata_there(here, arrives_as, commit.number, workspace)
+    there = metadata_there(here, arrives_as, commit.number, workspace, renamed)
     with context.progress.phase("packing what lies beside the image"):
         pairs = zip(volumes_of(here), volumes_of(there), strict=True)
         volumes = {
@@ -136,7 +139,7 @@ def pack_beside(
             if mounted.source not in apart
         }
         instead = _documents(state, there, commit, {commit.number, *history})
-        instead |= {COPY: b""} if refreshable else {}
+        instead |= _notes_of_copy(there) if refreshable else {}
         return Packed(
             state=pack_folder(state.path, spool, leave_out=HOST_ONLY, instead=instead),
             workspace=followed.folder,
@@ -206,8 +209,23 @@ def outgoing(context: Context, identity: Identity) -> Path:
     return context.home.path / "outgoing" / str(identity)
 
 
-def metadata_there(metadata: Metadata, arrives_as: Identity, commit: int, workspace: str | None) -> Metadata:
-    """What the bottle's metadata will say there; a copy tells what it descends from."""
+def metadata_there(
+    metadata: Metadata,
+    arrives_as: Identity,
+    commit: int,
+    workspace: str | None,
+    renamed: Mapping[str, str] | None = None,
+) -> Metadata:
+    """What the bottle's metadata will say there; a copy tells what it descends from.
+
+    `renamed` are the names that the agent's volumes have there, by those that they have here.
+    """
+    if renamed:
+        volumes = metadata.agent.volumes
+        named = (
+            replace(each, source=renamed[each.source]) if each.kind is MountKind.VOLUME else each for each in volumes
+        )
+        metadata = replace(metadata, agent=replace(metadata.agent, volumes=tuple(named)))
     if workspace is not None:
         metadata = replace(metadata, cwd=Path(workspace))
     if arrives_as != metadata.identity:
@@ -228,6 +246,12 @@ def _documents(state: BottleState, there: Metadata, commit: CommitRecord, imaged
         COMMITS: KEPT.dump(CommitHistory(commits=tuple(history))),
         COMMITTED_IMAGE: f"{tag}\n".encode(),
     }
+
+
+def _notes_of_copy(there: Metadata) -> dict[str, bytes]:
+    """What register.sh completes: that it is a copy, and what Docker calls its volumes."""
+    names = dict.fromkeys(each.source for each in volumes_of(there))
+    return {COPY: b""} | ({VOLUMES: "".join(f"{name}\n" for name in names).encode()} if names else {})
 
 
 def pack_volume(context: Context, volume: Mount, commit: CommitRecord, spool: DirectorySpool) -> Tarball:

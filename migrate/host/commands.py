@@ -258,6 +258,14 @@ class Register(PlainScript):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retire(EngineScript):
+    """A copy is here, brought up to date: the volumes that it had before go, and what a run that was cut had filled."""
+
+    identity: Identity
+    container: Filler
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Clear(PlainScript):
     """The move is over; staging goes."""
 

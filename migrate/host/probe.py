@@ -77,6 +77,8 @@ def parse_probe(text: str) -> HostFacts:
         used=_containers(lines, "used"),
         copied=values.get("copy") == "as_it_came",
         changed=tuple(printable(value, 80) for key, value in lines if key == "changed"),
+        volumes=frozenset(value for key, value in lines if key == "volume"),
+        volumes_used=_uses(lines),
     )
 
 
@@ -100,6 +102,14 @@ def _containers(lines: list[tuple[str, str]], wanted: str) -> tuple[str, ...]:
     if not all(map(_CONTAINER.fullmatch, names)):
         raise ValueError(f"`{wanted}` is no container's name")
     return names
+
+
+def _uses(lines: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Volumes, and the containers that have them."""
+    uses = [value.partition(" ") for key, value in lines if key == "volume_used"]
+    if not all(map(_CONTAINER.fullmatch, (name for volume, _, container in uses for name in (volume, container)))):
+        raise ValueError("`volume_used` is no volume's name and a container's")
+    return tuple((volume, container) for volume, _, container in uses)
 
 
 def _path(text: str) -> str | None:

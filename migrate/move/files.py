@@ -77,6 +77,7 @@ def pack_files(
             apart=apart,
             history=history,
             refreshable=transfer.options.keep and transfer.options.pulled_by is None,
+            renamed=plan.renamed,
         )
 
 
