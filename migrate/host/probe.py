@@ -43,11 +43,8 @@ def parse_probe(text: str) -> HostFacts:
     lines = [(key, value) for key, _, value in (line.partition("=") for line in text.split("\n"))]  # names hold "\r"
     values = dict(lines)  # what comes later is truer: `ours` after `full`
     info: Mapping[str, Any] = json.loads(values["info"]) if values.get("info") else {}
-    home = values["bottle_home"]
-    if not home.startswith("/"):
-        raise ValueError(f"its bottle home is no absolute path: {home[:80]!r}")
     return HostFacts(
-        bottle_home=home,
+        bottle_home=_home(values),
         writable=values.get("writable") == "yes",
         tools=frozenset(value for key, value in lines if key == "tool"),
         bottle=printable(values["bottle"], 80) if "bottle" in values else None,
@@ -80,6 +77,13 @@ def parse_probe(text: str) -> HostFacts:
         volumes=frozenset(value for key, value in lines if key == "volume"),
         volumes_used=_uses(lines),
     )
+
+
+def _home(values: Mapping[str, str]) -> str:
+    home = values["bottle_home"]
+    if not home.startswith("/"):
+        raise ValueError(f"its bottle home is no absolute path: {home[:80]!r}")
+    return home
 
 
 def require_done(remote: Shell, reply: Reply, doing: str) -> Reply:
