@@ -228,6 +228,7 @@ def test_volumes_are_brought_up_to_date_and_those_of_before_go(
     there.exec(["bottle", "resume", "-d", copy])
     assert there.docker("exec", f"bottle-{copy}", "cat", "/opt/cache/new", "/inside").text.split() == ["twice", "twice"]
     assert volumes_of(there, copy) == [own_volume(there, copy)]
+    there.exec(["bottle", "stop", copy])
     there.exec(["bottle", "rm", "--yes", copy])
     assert volumes_of(there, copy) == []
 
@@ -300,3 +301,25 @@ def test_killed_at_any_moment_a_copy_with_a_volume_is_of_one_moment_and_the_same
     assert not leftovers(there)
     there.exec(["bottle", "resume", "-d", copy])
     assert there.docker("exec", f"bottle-{copy}", "cat", "/opt/cache/new", "/inside").text.split() == ["later", "later"]
+
+
+@pytest.mark.parametrize(
+    ("moment", "written"), [("after:volume:1", False), ("before:retire:1", False), ("before:retire:1", True)]
+)
+def test_prune_there_deletes_what_a_refresh_that_was_cut_has_left(
+    desk: Desk, there: DockerHost, stored: tuple[str, str, Path], moment: str, *, written: bool
+) -> None:
+    identity, copy, _ = stored
+    store(desk, identity, "later")
+    assert desk.strike(moment, "migrate", identity, desk.target(there), "--keep")[0] == -signal.SIGKILL
+    own = own_volume(there, copy)
+    (other,) = {*volumes_of(there, copy)} - {own}
+    if written:
+        root = there.docker("volume", "inspect", "--format", "{{.Mountpoint}}", f"bottle-{copy}-{other}").text
+        there.exec(["sh", "-c", f"echo theirs >{root}/theirs"])
+    assert f"bottle-{copy}-{other}" in there.exec(["bottle", "prune", "--older-than", "0", "--dry-run"]).text
+    said = there.exec(["bottle", "prune", "--older-than", "0"]).text
+    assert ("somebody has written in it since it came" in said) == written
+    assert volumes_of(there, copy) == sorted([own, other] if written else [own])
+    desk.ok("migrate", identity, desk.target(there), "--keep")
+    assert held(there, copy, own_volume(there, copy)) == cache(desk, identity)
