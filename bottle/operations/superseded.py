@@ -15,7 +15,7 @@ from bottle.errors import Conflict
 from bottle.files import tree
 from bottle.files.atomic import writing
 from bottle.files.regular import read_regular
-from bottle.launch import bare_spec
+from bottle.launch import bare_spec, container_mounts
 from bottle.model import Mount, MountKind
 from bottle.naming import Identity
 from bottle.operations.arriving import touched_at, undisturbed
@@ -27,13 +27,14 @@ from bottle.store.state import VOLUMES, VOLUMES_BEFORE, BottleState
 def superseded(context: Context, state: BottleState, patience: timedelta) -> frozenset[str]:
     """The volumes of a bottle that its state names no more, or not yet while no move brings it up to date.
 
-    Of what is staged for it, only what has not changed for as long as `patience`.
+    Of what is staged for it, only what has not changed for as long as `patience`. Raises StateDamaged.
     """
     staging = _staging(context, state.identity)
     filled = _filled(staging)
     if filled and context.now() - touched_at(staging) < patience:
         return frozenset()
-    return (filled | _noted(state.path / VOLUMES_BEFORE).keys()) - _noted(state.path / VOLUMES).keys()
+    own = {mount.source for mount in container_mounts(state.metadata())}  # going back to a commit may bring one back
+    return (filled | _noted(state.path / VOLUMES_BEFORE).keys()) - _noted(state.path / VOLUMES).keys() - own
 
 
 def remove_superseded(context: Context, identity: Identity, name: str) -> None:

@@ -261,6 +261,7 @@ class Register(PlainScript):
 class Retire(EngineScript):
     """A copy is here, brought up to date: the volumes that it had before go, and what a run that was cut had filled."""
 
+    exits = frozenset({ScriptStatus.STORAGE_FAILED})
     identity: Identity
     container: Filler
 

@@ -127,6 +127,13 @@ def test_one_in_which_somebody_may_have_written_stays(
     assert OLD in left(world, copy)
 
 
+def test_one_that_the_bottle_has_gone_back_to_stays(world: World, copy: BottleState) -> None:
+    metadata = copy.metadata()
+    copy.write_metadata(replace(metadata, agent=replace(metadata.agent, volumes=(_mount(OLD, TARGET),))))
+    assert pruned(world) == []
+    assert OLD in left(world, copy)
+
+
 def test_one_that_came_into_use_meanwhile_stays(world: World, copy: BottleState) -> None:
     plan = plan_for(world.context, timedelta(0))
     (copy.path / "volumes").write_text((copy.path / "volumes-before").read_text())
