@@ -2,7 +2,9 @@
 
 import re
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Self
 
 from bottle.errors import InvalidIdentity
@@ -131,6 +133,17 @@ class Identity:
 def declared_volume(target: str) -> str:
     """What a volume that an image declares at `target` is called, where no manifest names one."""
     return "image" + re.sub(r"[^A-Za-z0-9_.-]", "-", target)
+
+
+def generations(name: str) -> Iterator[str]:
+    """What a volume that the manifest calls `name` is called in a copy, which is brought up to date time and again."""
+    yield name
+    yield from (f"{name}.{number}" for number in count(2))
+
+
+def is_declared(name: str, target: str) -> bool:
+    """Whether a volume at `target` is called as one that an image declares there, in whatever copy."""
+    return re.fullmatch(rf"{re.escape(declared_volume(target))}(?:\.[0-9]+)*", name) is not None
 
 
 def built_image(agent: str) -> str:

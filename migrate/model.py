@@ -170,7 +170,9 @@ class HostFacts:
     `left` is where the bottle left its workspace there when it moved away. Where that is what was asked about, and has
     been worked in since, `differing` says how many paths differ, and `differs` names some; `used` are containers that
     run with it. `copied`: what it has of the bottle is a copy on which nobody has worked there; where somebody has,
-    `changed` names what of its state is not as it came. `generation` is that of what it has there, 0 for nothing.
+    `changed` names what of its state is not as it came. `volumes` are names that no newer volume of the copy may have,
+    `volumes_used` those of its own that a container there has, and the name of that. `generation` is that of what it
+    has there, 0 for nothing.
     """
 
     bottle_home: str
@@ -204,6 +206,8 @@ class HostFacts:
     copied: bool = False
     changed: tuple[str, ...] = ()
     generation: int = 0
+    volumes: frozenset[str] = frozenset()
+    volumes_used: tuple[tuple[str, str], ...] = ()
 
     @property
     def file_codec(self) -> Codec:

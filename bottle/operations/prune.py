@@ -1,6 +1,6 @@
 """`prune`: gather facts, and take away what the plan says; each thing is looked at once more just before it goes."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -17,10 +17,11 @@ from bottle.operations.fork import remove_draft
 from bottle.operations.holdings import at_stake
 from bottle.operations.outside import left_outside, put_back, remove_outside
 from bottle.operations.remove import remove_locked
+from bottle.operations.superseded import remove_superseded, superseded
 from bottle.plan.garbage import Area, BottleFacts, FolderFacts, Garbage, GarbageFacts, GarbageKind, Kept, PrunePlan
 from bottle.plan.prune import plan_prune
-from bottle.plan.sizes import Chain, weights
-from bottle.store.state import ARRIVED, DRAFT, BottleState, leftover_of
+from bottle.plan.sizes import Chain, Weight, weights
+from bottle.store.state import ARRIVED, COPY, DRAFT, BottleState, leftover_of
 from bottle.store.temporary import BESIDE, PLACED, WRITING
 
 
@@ -63,12 +64,8 @@ def observe_prune(context: Context, patience: timedelta = PATIENCE) -> GarbageFa
         workspaces |= {metadata.cwd} if metadata.cwd is not None else set()
     # Of what stands on an image that is not here, nobody can tell how much of it others need too.
     chains = {str(identity): bottles[identity].chains for identity, base in bases.items() if base in sizes}
-    weighed = weights(chains, bases.values(), sizes)
     return GarbageFacts(
-        bottles={
-            identity: replace(each, size=weighed[str(identity)].own if str(identity) in weighed else None)
-            for identity, each in bottles.items()
-        },
+        bottles=_sized(bottles, weights(chains, bases.values(), sizes)),
         folders=_folders(context, workspaces),
         containers=containers,
         images=images,
@@ -77,6 +74,7 @@ def observe_prune(context: Context, patience: timedelta = PATIENCE) -> GarbageFa
         now=context.now(),
         patience=patience,
         parts=parts,
+        superseded=_superseded(context, bottles, patience),
     )
 
 
@@ -102,6 +100,21 @@ def plan_for(context: Context, patience: timedelta = PATIENCE) -> PrunePlan:
     return plan_prune(observe_prune(context, patience))
 
 
+def _sized(bottles: Mapping[Identity, BottleFacts], weighed: Mapping[str, Weight]) -> dict[Identity, BottleFacts]:
+    return {
+        identity: replace(each, size=weighed[str(identity)].own if str(identity) in weighed else None)
+        for identity, each in bottles.items()
+    }
+
+
+def _superseded(context: Context, bottles: Mapping[Identity, BottleFacts], patience: timedelta) -> dict[str, Identity]:
+    """The volumes that copies had before they were brought up to date, of those that nobody works on."""
+    settled = (each.identity for each in bottles.values() if each.moved_to is None and not (each.busy or each.damaged))
+    return {
+        name: identity for identity in settled for name in superseded(context, context.home.bottle(identity), patience)
+    }
+
+
 def _bottle(context: Context, state: BottleState, own: tuple[ContainerSummary, ...]) -> BottleFacts:
     tombstone, intent = state.tombstone.read(), state.intent.read()
     return BottleFacts(
@@ -114,6 +127,7 @@ def _bottle(context: Context, state: BottleState, own: tuple[ContainerSummary, .
         trial_of_use=state.rebuild_due or any(each.status.open for each in state.requests()),
         chains=frozenset(commit.diff_ids for commit in state.commits()),
         only_here=_only_here(context, state) if tombstone is not None else (),
+        copied=(state.path / COPY).exists(),
     )
 
 
@@ -209,6 +223,8 @@ def _take_away(context: Context, garbage: Garbage) -> None:
             if image is not None and image.id == garbage.ref and image.tags:
                 raise Conflict(f"it is called {image.tags[0]} now")
             engine.remove_image(garbage.ref)
+        case GarbageKind.VOLUME if garbage.superseded is not None:
+            remove_superseded(context, garbage.superseded, garbage.ref)
         case GarbageKind.VOLUME:
             engine.remove_volume(garbage.ref)
         case GarbageKind.FOLDER:

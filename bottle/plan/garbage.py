@@ -1,7 +1,7 @@
 """What `prune` knows of what is here, and what it may take away of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
@@ -38,7 +38,8 @@ class BottleFacts:
 
     `busy`: another run holds its lock. `nonce` is that of a commit in flight. `damaged`: its files cannot be read, and
     of the rest nothing is known. `trial_of_use`: its next resume builds what a trial build has in the cache.
-    `only_here` says what of one that moved exists nowhere else.
+    `only_here` says what of one that moved exists nowhere else. `copied`: it came as a copy, which may be brought up to
+    date at any time.
     """
 
     identity: Identity
@@ -52,6 +53,7 @@ class BottleFacts:
     chains: frozenset[Chain] = frozenset()
     size: int | None = None
     only_here: tuple[str, ...] = ()
+    copied: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +81,9 @@ class FolderFacts:
 class GarbageFacts:
     """All that decides. Containers, images and volumes are those that have our label; `sizes` are of whole images.
 
-    `parts` are images with no more than the first layers of a commit. What is younger than `patience` may belong to a
-    run that is at it now, here or on another host.
+    `parts` are images with no more than the first layers of a commit. `superseded` are volumes that a bottle
+    here, a copy, had before it was brought up to date, or would have had. What is younger than `patience` may belong to
+    a run that is at it now, here or on another host.
     """
 
     bottles: Mapping[Identity, BottleFacts]
@@ -92,6 +95,7 @@ class GarbageFacts:
     now: datetime
     patience: timedelta
     parts: tuple[ImageFacts, ...] = ()
+    superseded: Mapping[str, Identity] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +104,7 @@ class Garbage:
 
     `size` are the bytes that it frees, None where nobody can tell. `consent`: only when the user said so. `only_here`
     names work that exists nowhere else and goes with it. `nobodys`: the bottle that it is called after, which must not
-    be known here when it goes.
+    be known here when it goes. `superseded`: the copy that has another volume in its place.
     """
 
     kind: GarbageKind
@@ -111,6 +115,7 @@ class Garbage:
     consent: bool = False
     only_here: tuple[str, ...] = ()
     nobodys: Identity | None = None
+    superseded: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bottle.errors import NotFound
 from bottle.model import CommitRecord, ContainerFacts, Metadata, Mount, MountKind
-from bottle.naming import LABEL_COMMIT, Identity, declared_volume
+from bottle.naming import LABEL_COMMIT, Identity, declared_volume, is_declared
 
 
 def commit_in_force(commits: tuple[CommitRecord, ...], tag: str | None) -> CommitRecord | None:
@@ -23,7 +23,7 @@ def as_committed(metadata: Metadata, commit: CommitRecord) -> Metadata:
         kept = tuple(
             volume
             for volume in agent.volumes
-            if volume.target in commit.volumes or volume.source != declared_volume(volume.target)
+            if volume.target in commit.volumes or not is_declared(volume.source, volume.target)
         )
         # Going back before it was declared took it out of the metadata; its content is still there under its name.
         missing = (target for target in commit.volumes if all(volume.target != target for volume in kept))

@@ -184,6 +184,10 @@ def _volumes(facts: GarbageFacts) -> Findings:
     spoken_for |= {_identity(each.labels) for each in facts.images}
     spoken_for |= {identity for image in facts.images for identity in map(_of_tag, image.tags)}
     for volume in facts.volumes:
+        if (copy := facts.superseded.get(volume.name)) is not None:
+            why = f"{copy} was brought up to date since, or that was cut"
+            yield Garbage(kind=GarbageKind.VOLUME, ref=volume.name, name=volume.name, why=why, superseded=copy)
+            continue
         identity = _identity(volume.labels)
         if identity is None or identity in facts.bottles or not volume.name.startswith(identity.volume("")):
             continue
@@ -242,7 +246,7 @@ def _in_use(facts: GarbageFacts, folder: FolderFacts, bottle: BottleFacts | None
         return f"the state of {folder.identity} cannot be read"
     if folder.area is Area.OUTGOING:
         return "a move is in flight: it goes on from here" if bottle is not None and bottle.moving else ""
-    arrived = bottle is not None and bottle.moved_to is None and not bottle.moving
+    arrived = bottle is not None and bottle.moved_to is None and not bottle.moving and not bottle.copied
     if folder.area is Area.INCOMING and not arrived and _is_young(facts, folder.touched_at):
         return "another host may be sending it: it changed not long ago"
     return ""

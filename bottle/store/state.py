@@ -22,6 +22,8 @@ state/<identity>/            0700
   standby.json               the host that has a standby of it
   copies.json                the copies that it has on other hosts
   copy                       what this folder held when it came as a copy: while it does, nobody has worked on that
+  volumes                    what the volumes of a copy held as they came
+  volumes-before             the same of those that it had until it was brought up to date
   workspace-left             the workspace that it left here, or that came with a copy, as it was then
   arrived                    the nonces of the moves that brought the bottle here
   lock                       the file lock of the one writer
@@ -78,6 +80,8 @@ WORKSPACE_LEFT = "workspace-left"
 STANDBY = "standby.json"
 COPIES = "copies.json"
 COPY = "copy"
+VOLUMES = "volumes"
+VOLUMES_BEFORE = "volumes-before"
 LOCK = "lock"
 TREES = "trees"
 
@@ -99,6 +103,8 @@ HOST_ONLY = frozenset(
         STANDBY,
         COPIES,
         COPY,
+        VOLUMES,
+        VOLUMES_BEFORE,
         f"{TRANSCRIPT}.old",
         f"{TRANSCRIPT}.new",
     }

@@ -6,11 +6,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from bottle.errors import Conflict
 from bottle.launch import bare_spec
 from bottle.losses import dropped_by_archive, unseen
-from bottle.model import CommitRecord, Lineage, Metadata, Mount, Tombstone
+from bottle.model import CommitRecord, Lineage, Metadata, Mount, MountKind, Tombstone
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.store.kept import KEPT, CommitHistory
@@ -21,6 +22,7 @@ from bottle.store.state import (
     HOST_ONLY,
     METADATA,
     TOMBSTONE,
+    VOLUMES,
     BottleState,
 )
 from migrate.contents.archive import Tarball, pack_folder, pack_stream
@@ -120,6 +122,7 @@ def pack_beside(
     apart: Collection[str] = (),
     history: Collection[int] = (),
     refreshable: bool = False,
+    renamed: Mapping[str, str] | None = None,
     tombstone: Tombstone | None = None,
 ) -> Packed:
     """Pack what else lies beside the image of `commit`, for a bottle that will be called `arrives_as`.
@@ -127,9 +130,10 @@ def pack_beside(
     `workspace` is where its workspace, as it was `followed`, will be there, None when none travels. The volumes called
     as in `apart` here are brought by somebody else. `history` are the numbers of the other commits that have images
     there. Of a copy that is `refreshable` it is noted there what it is as it comes; with a `tombstone` it owns nothing.
+    `renamed` are volumes, as in `metadata_there`.
     """
-    here = state.metadata()
-    there = metadata_there(here, arrives_as, commit.number, workspace, raised=int(tombstone is None))
+    here, raised = state.metadata(), int(tombstone is None)
+    there = metadata_there(here, arrives_as, commit.number, workspace, renamed=renamed or {}, raised=raised)
     with context.progress.phase("packing what lies beside the image"):
         pairs = zip(volumes_of(here), volumes_of(there), strict=True)
         volumes = {
@@ -138,7 +142,7 @@ def pack_beside(
             if mounted.source not in apart
         }
         instead = _documents(state, there, commit, {commit.number, *history})
-        instead |= {COPY: b""} if refreshable else {}
+        instead |= _notes_of_copy(there) if refreshable else {}
         instead |= {TOMBSTONE: KEPT.dump(tombstone)} if tombstone is not None else {}
         return Packed(
             state=pack_folder(state.path, spool, leave_out=HOST_ONLY, instead=instead),
@@ -210,9 +214,24 @@ def outgoing(context: Context, identity: Identity) -> Path:
 
 
 def metadata_there(
-    metadata: Metadata, arrives_as: Identity, commit: int, workspace: str | None, *, raised: int = 1
+    metadata: Metadata,
+    arrives_as: Identity,
+    commit: int,
+    workspace: str | None,
+    *,
+    renamed: Mapping[str, str] = MappingProxyType({}),
+    raised: int = 1,
 ) -> Metadata:
-    """What the bottle's metadata will say there; a copy tells what it descends from, and what moves is `raised`."""
+    """What the bottle's metadata will say there; a copy tells what it descends from, and what moves is `raised`.
+
+    `renamed` are the names that the agent's volumes have there, by those that they have here.
+    """
+    if renamed:
+        volumes = metadata.agent.volumes
+        named = (
+            replace(each, source=renamed[each.source]) if each.kind is MountKind.VOLUME else each for each in volumes
+        )
+        metadata = replace(metadata, agent=replace(metadata.agent, volumes=tuple(named)))
     if workspace is not None:
         metadata = replace(metadata, cwd=Path(workspace))
     if arrives_as != metadata.identity:
@@ -233,6 +252,12 @@ def _documents(state: BottleState, there: Metadata, commit: CommitRecord, imaged
         COMMITS: KEPT.dump(CommitHistory(commits=tuple(history))),
         COMMITTED_IMAGE: f"{tag}\n".encode(),
     }
+
+
+def _notes_of_copy(there: Metadata) -> dict[str, bytes]:
+    """What register.sh completes: that it is a copy, and what Docker calls its volumes."""
+    names = dict.fromkeys(each.source for each in volumes_of(there))
+    return {COPY: b""} | ({VOLUMES: "".join(f"{name}\n" for name in names).encode()} if names else {})
 
 
 def pack_volume(context: Context, volume: Mount, commit: CommitRecord, spool: DirectorySpool) -> Tarball:

@@ -267,6 +267,15 @@ class Register(PlainScript):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retire(EngineScript):
+    """A copy is here, brought up to date: the volumes that it had before go, and what a run that was cut had filled."""
+
+    exits = frozenset({ScriptStatus.STORAGE_FAILED})
+    identity: Identity
+    container: Filler
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Clear(PlainScript):
     """The move is over; staging goes."""
 

@@ -142,7 +142,7 @@ class Destination:
             volume=VolumeName(volume.source),
             target=MountPoint(posixpath.normpath(volume.target)),
             tag=CommitTag(tag),
-            container=Filler(f"bottle-fill-{secrets.token_hex(6)}"),
+            container=_filler(),
             entries=Count(tarball.entries),
             breaks=Count(tarball.breaks),
             content=Digest(tarball.content),
@@ -160,7 +160,7 @@ class Destination:
             volume=VolumeName(volume.source),
             target=MountPoint(posixpath.normpath(volume.target)),
             tag=CommitTag(tag),
-            container=Filler(f"bottle-fill-{secrets.token_hex(6)}"),
+            container=_filler(),
             files=files,
             links=links,
             folders=folders,
@@ -175,6 +175,14 @@ class Destination:
         reply = require_done(self.shell, self._run(script), "putting the bottle into place")
         for note in notes_of_what_was_left(reply.out, self.shell.name):
             self.progress.note(note)
+
+    def retire(self) -> tuple[str, ...]:
+        """Delete the volumes that a copy had before it was brought up to date; those that somebody has come to use."""
+        script = commands.Retire(identity=self.identity, container=_filler())
+        with self.progress.phase(f"deleting the volumes of before on {self.shell.name}"):
+            reply = require_done(self.shell, self._run(script), "deleting the volumes of before")
+        lines = reply.out.decode("utf-8", "replace").splitlines()
+        return tuple(printable(line.removeprefix("volume="), 300) for line in lines if line.startswith("volume="))
 
     def resume(self) -> ResumedThere:
         """Have the far bottle start what has arrived. Raises RemoteError."""
@@ -218,6 +226,11 @@ class Destination:
 
     def _run(self, script: Script, stdin: bytes = b"") -> Reply:
         return self.shell.run(script.command(self.host), (stdin,), silence=_HOUR)
+
+
+def _filler() -> Filler:
+    """A new name of a container through which volumes are filled and looked into."""
+    return Filler(f"bottle-fill-{secrets.token_hex(6)}")
 
 
 def _digest(blob: Blob) -> Digest:

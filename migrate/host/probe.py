@@ -43,11 +43,8 @@ def parse_probe(text: str) -> HostFacts:
     lines = [(key, value) for key, _, value in (line.partition("=") for line in text.split("\n"))]  # names hold "\r"
     values = dict(lines)  # what comes later is truer: `ours` after `full`
     info: Mapping[str, Any] = json.loads(values["info"]) if values.get("info") else {}
-    home = values["bottle_home"]
-    if not home.startswith("/"):
-        raise ValueError(f"its bottle home is no absolute path: {home[:80]!r}")
     return HostFacts(
-        bottle_home=home,
+        bottle_home=_home(values),
         writable=values.get("writable") == "yes",
         tools=frozenset(value for key, value in lines if key == "tool"),
         bottle=printable(values["bottle"], 80) if "bottle" in values else None,
@@ -78,7 +75,16 @@ def parse_probe(text: str) -> HostFacts:
         copied=values.get("copy") == "as_it_came",
         generation=int(values.get("generation") or 0),
         changed=tuple(printable(value, 80) for key, value in lines if key == "changed"),
+        volumes=frozenset(value for key, value in lines if key == "volume"),
+        volumes_used=_uses(lines),
     )
+
+
+def _home(values: Mapping[str, str]) -> str:
+    home = values["bottle_home"]
+    if not home.startswith("/"):
+        raise ValueError(f"its bottle home is no absolute path: {home[:80]!r}")
+    return home
 
 
 def require_done(remote: Shell, reply: Reply, doing: str) -> Reply:
@@ -101,6 +107,14 @@ def _containers(lines: list[tuple[str, str]], wanted: str) -> tuple[str, ...]:
     if not all(map(_CONTAINER.fullmatch, names)):
         raise ValueError(f"`{wanted}` is no container's name")
     return names
+
+
+def _uses(lines: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Volumes, and the containers that have them."""
+    uses = [value.partition(" ") for key, value in lines if key == "volume_used"]
+    if not all(map(_CONTAINER.fullmatch, (name for volume, _, container in uses for name in (volume, container)))):
+        raise ValueError("`volume_used` is no volume's name and a container's")
+    return tuple((volume, container) for volume, _, container in uses)
 
 
 def _path(text: str) -> str | None:

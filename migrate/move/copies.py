@@ -1,8 +1,10 @@
 """The copies of a bottle on other hosts: the one that is brought up to date instead of making another."""
 
+from collections.abc import Mapping
+
 from bottle.errors import Conflict, Fenced, PreflightRefused
 from bottle.model import CopiesThere, CopyThere, MountKind
-from bottle.naming import Identity
+from bottle.naming import Identity, generations
 from bottle.store.state import BottleState
 from migrate.contents.outside import volumes_of
 from migrate.model import Presence
@@ -35,7 +37,7 @@ def note_copy(state: BottleState, copy: CopyThere) -> None:
 
 
 def require_unworked_copy(facts: MoveFacts, workspace: str | None) -> None:
-    """Refuse to replace a copy on which somebody has worked, or that cannot be brought up to date. Raises Conflict."""
+    """Refuse to replace a copy on which somebody has worked, or at work with it now. Raises Conflict."""
     host, why = facts.host, None
     if host.presence is Presence.MOVED:
         why = "has moved away from there"
@@ -43,9 +45,9 @@ def require_unworked_copy(facts: MoveFacts, workspace: str | None) -> None:
         why = f"has been worked on: {_what_changed(host.changed)}"
     elif host.presence is Presence.OWNED and workspace is not None and host.left not in {None, workspace}:
         why = f"has its workspace at {host.left}, and would have it at {workspace}"
-    elif host.presence is Presence.OWNED and volumes_of(facts.metadata):
-        names = (each.source for each in facts.metadata.agent.volumes if each.kind is MountKind.VOLUME)
-        why = f"cannot be brought up to date, as the bottle has volumes: {', '.join(names)}"
+    elif host.presence is Presence.OWNED and host.volumes_used:
+        volume, container = host.volumes_used[0]
+        why = f"is in use: container {container} has its volume {volume}"
     if why is not None:
         raise Conflict(
             f"{facts.arrives_as}, the copy of {facts.metadata.identity} on {facts.host_name}, {why}",
@@ -64,7 +66,7 @@ def require_standing_by(facts: MoveFacts) -> None:
         raise fenced(identity, name)
     if volumes_of(facts.metadata):
         raise PreflightRefused(
-            f"{identity} has volumes, of which no standby can be kept",
+            f"{identity} has volumes, of which no standby can be kept yet",
             left="nothing was changed on either side",
             next_step=f"a copy of this moment: bottle migrate {identity} {name} --keep",
         )
@@ -77,6 +79,21 @@ def fenced(identity: Identity, host: str) -> Fenced:
         left=f"what {identity} did here since is here",
         next_step=f"bottle stop {identity}; bottle resume {identity}   (keeps what is newer here as another bottle)",
     )
+
+
+def renamed_volumes(facts: MoveFacts) -> Mapping[str, str]:
+    """What the volumes of a copy that is brought up to date are called there, by what they are called here.
+
+    None of them has the name of one that is there: a copy keeps its own, whole, until the state that names the newer
+    ones is in its place.
+    """
+    taken, names = set(facts.host.volumes), dict[str, str]()
+    for each in facts.metadata.agent.volumes:
+        if each.kind is MountKind.VOLUME and each.source not in names:
+            free = (name for name in generations(each.source) if facts.arrives_as.volume(name) not in taken)
+            names[each.source] = next(free)
+            taken.add(facts.arrives_as.volume(names[each.source]))
+    return names
 
 
 def another(workspace: str | None) -> str:

@@ -16,6 +16,7 @@ from migrate.model import Presence
 from migrate.move.copies import copy_on, is_copy
 from migrate.move.handoff import settle_handoff
 from migrate.move.transfer import Transfer
+from migrate.move.volumes import retire_volumes
 from migrate.ports import Remote
 
 
@@ -118,6 +119,7 @@ def _copied_before(transfer: Transfer, earlier: MigrationRecord | None) -> bool:
     if not went_on_since(context, state, earlier.commit):
         context.progress.note(f"{said}, since an earlier run; what was done after that commit is not in it")
         return True
+    retire_volumes(transfer, transfer.destination(probe(transfer.remote, copy, "")))
     transfer.remote.run(Clear(identity=copy).command())
     if earlier.commit is not None:
         transfer.note_copy(earlier.commit)

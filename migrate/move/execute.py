@@ -43,6 +43,7 @@ from migrate.move.model import Delivered, Estimate, Moved, MovePlan
 from migrate.move.plan import plan_move
 from migrate.move.rehearsal import LEFT, Looked, look_ahead, rehearse, require_possible
 from migrate.move.transfer import Transfer
+from migrate.move.volumes import retire_volumes
 from migrate.ports import Remote
 from migrate.secrets.policy import require_clean, send_along
 
@@ -292,6 +293,8 @@ def _follow_up(transfer: Transfer, done: _Done, registered: Callable[[Identity],
 
 def _clear(transfer: Transfer, there: Destination) -> None:
     """The move is done; what cannot be cleared is garbage, and no reason to call it failed."""
+    if transfer.options.keep:
+        retire_volumes(transfer, there)
     try:
         there.clear()
     except RemoteError as exc:

@@ -78,6 +78,7 @@ def pack_files(
             history=history,
             refreshable=transfer.options.keep and transfer.options.pulled_by is None,
             tombstone=transfer.standing_by(commit, history) if transfer.options.standby else None,
+            renamed=plan.renamed,
         )
 
 

@@ -1,7 +1,7 @@
 """What a move is decided by and answered with, as frozen values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bottle.files.tree import Extent
@@ -114,9 +114,9 @@ class MovePlan:
     each, as far as they are there yet; `shared` as in `MoveFacts`. `left_behind` is what the workspace needs
     of this host and will lack there. `live`: it is brought in rounds while it runs, and started there. `replaces`: the
     workspace takes the place of the one that the bottle left there when it moved away, or that its copy has there.
-    `refreshes` is the copy that is brought up to date, None where none is. `estimate` is of the time, None
-    where that cannot be said. `history` are the numbers of the other commits whose images are to be there too,
-    `history_stays` those of which they stay here.
+    `refreshes` is the copy that is brought up to date, None where none is; `renamed` are its volumes, by names here.
+    `estimate` is of the time, None where that cannot be said. `history` are the numbers of the other commits whose
+    images are to be there too, `history_stays` those of which they stay here.
     """
 
     workspace: str | None
@@ -140,6 +140,7 @@ class MovePlan:
     live: bool = False
     replaces: bool = False
     refreshes: Identity | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
     estimate: Estimate | None = None
     history: tuple[int, ...] = ()
     history_stays: tuple[int, ...] = ()

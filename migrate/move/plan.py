@@ -11,6 +11,7 @@ from bottle.words import counted
 from migrate.contents.outside import OutsideNeeds, images_that_stay, volumes_of, weigh, what_stays
 from migrate.image.load_archive import choose_codec
 from migrate.model import HostFacts, Presence, WorkspacePlace
+from migrate.move.copies import renamed_volumes
 from migrate.move.model import MoveFacts, MovePlan, Part
 from migrate.move.refusals import needs, require_destination, require_space
 
@@ -32,6 +33,7 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
     along, left = _history(facts, commits=commits)
     stays = what_stays(facts.metadata, facts.commits, facts.own, outside, images_that_stay(left))
     running = facts.container is not None and facts.container.status.alive
+    refreshes = facts.arrives_as if facts.refreshes and facts.host.presence is Presence.OWNED else None
     return MovePlan(
         workspace=workspace,
         present=len(facts.layers) - len(missing),
@@ -52,7 +54,8 @@ def plan_move(facts: MoveFacts, workspace: str | None) -> MovePlan:
         left_behind=outside.left,
         live=running and facts.live,
         replaces=lands is not None and facts.host.workspace is WorkspacePlace.LEFT,
-        refreshes=facts.arrives_as if facts.refreshes and facts.host.presence is Presence.OWNED else None,
+        refreshes=refreshes,
+        renamed=renamed_volumes(facts) if refreshes is not None else {},
         history=along,
         history_stays=left,
         joins=facts.joins,

@@ -27,6 +27,21 @@ from migrate.move.transfer import Transfer
 _KINDS = (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK, stat.S_IFSOCK)
 
 
+def retire_volumes(transfer: Transfer, there: Destination) -> None:
+    """Delete those that a copy had before it was brought up to date; what stays of them is told, and is no failure."""
+    if not volumes_of(transfer.state.metadata()):
+        return
+    host, note = transfer.remote.name, transfer.context.progress.note
+    try:
+        for name in there.retire():
+            note(
+                f"volume {name} on {host}, which {transfer.arrives_as} had before, is kept: somebody uses it, or has "
+                f"written in it (if it may go: docker volume rm {name})"
+            )
+    except RemoteError as exc:
+        note(f"the volumes that {transfer.arrives_as} had before on {host} may still be there: {exc.what}")
+
+
 @dataclass(slots=True)
 class _Volume:
     """One that is followed: as it is mounted here and there, its folder, and what of it is there, once something is."""

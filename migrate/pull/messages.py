@@ -43,6 +43,7 @@ _ADVICE = re.compile(
 
 _LINES = ("skipped", "along", "dropped", "edited", "carried", "left_behind")
 _LATER = ("along", "shared", "dropped", "edited", "carried", "left_behind", "history_stays")
+_PUSHED = ("live", "estimate", "history", "refreshes", "renamed", "joins")  # of a plan that no pull has
 _FACTS = ("parts", "stays", "missing_there", "history_stays")
 
 Json = Mapping[str, Any]
@@ -117,9 +118,7 @@ def _forms(host: str = "") -> Forms:
     form = Form(read=read, later=_LATER, omitted=("history", "refreshed"), unfolded=_shortened)
     return Forms(
         {
-            MovePlan: replace(
-                form, later=(*_LATER, "replaces"), omitted=("live", "estimate", "history", "refreshes", "joins")
-            ),
+            MovePlan: replace(form, later=(*_LATER, "replaces"), omitted=_PUSHED),
             MoveAccount: form,
             Moved: Form(read={"host": shown}, omitted=("resumed", "rounds", "downtime")),
             Part: Form(read={"name": shown}),

@@ -123,20 +123,6 @@ def test_a_copy_that_has_moved_on_is_refused(desk: Desk, there: DockerHost, copi
     assert f"{copy}, the copy of {identity} on {desk.target(there)}, has moved away from there" in said
 
 
-def test_a_bottle_with_volumes_says_that_its_copy_stays_as_it_is(desk: Desk, there: DockerHost) -> None:
-    desk.knows(there)
-    identity = desk.start("mover")
-    place = f"/srv/{identity}"
-    words = ("migrate", identity, desk.target(there), "--keep")
-    copy = desk.ok(*words, "--workspace", place)["arrived_as"]
-    with forgotten(there, copy):
-        before = trees.far_folder_tree(there, f"/root/.bottle/state/{copy}")
-        said = desk.refused(4, *words)
-        assert "cannot be brought up to date, as the bottle has volumes: cache" in said
-        assert trees.far_folder_tree(there, f"/root/.bottle/state/{copy}") == before
-        there.exec(["rm", "-rf", place])
-
-
 MOMENTS = (
     "after:migration.json:1",
     "during:seed:1",
@@ -172,3 +158,168 @@ def test_killed_at_any_moment_there_is_one_copy_of_one_moment_and_the_same_comma
     assert desk.container(identity).status == "running"
     there.exec(["bottle", "resume", "-d", copy])
     assert there.docker("exec", f"bottle-{copy}", "cat", "/inside").text == "inside"
+
+
+# --- volumes ----------------------------------------------------------------------------------------------------------
+
+CACHE = "/opt/cache"
+
+
+@pytest.fixture
+def stored(desk: Desk, there: DockerHost, agents: str) -> Iterator[tuple[str, str, Path]]:
+    """A bottle of the desk that has a volume, its copy there, and where that has its workspace."""
+    there.load_image(agents)
+    desk.knows(there)
+    identity = desk.start("mover")
+    desk.work(identity)
+    place = Path(f"/srv/{identity}")
+    copy = desk.ok("migrate", identity, desk.target(there), "--keep", "--workspace", str(place))["arrived_as"]
+    with forgotten(there, copy):
+        try:
+            yield identity, copy, place
+        finally:
+            there.exec(["rm", "-rf", str(place)])
+
+
+def store(desk: Desk, identity: str, what: str) -> None:
+    """The agent goes on: inside, and in its volume."""
+    script = "echo $0 >new; echo $0 >>work/mine; rm -f work/setuid; echo $0 >/inside"
+    assert desk.run_in(identity, "sh", "-c", f"cd {CACHE} && {script}", what) is not None
+
+
+def volumes_of(host: DockerHost, copy: str) -> list[str]:
+    named = host.docker("volume", "ls", "-q", "--filter", f"label=bottle.identity={copy}").text.split()
+    return sorted(name.removeprefix(f"bottle-{copy}-") for name in named if not name.endswith("-_requests"))
+
+
+def held(host: DockerHost, copy: str, volume: str) -> dict[str, tuple[object, ...]]:
+    """What a volume of the copy holds."""
+    image = host.exec(["cat", f"/root/.bottle/state/{copy}/committed-image"]).text
+    host.docker("create", "--name", "held", "-v", f"bottle-{copy}-{volume}:{CACHE}:nocopy", image, "sh")
+    try:
+        return trees.tree(host.docker("cp", f"held:{CACHE}", "-").stdout)
+    finally:
+        host.docker("rm", "held")
+
+
+def own_volume(host: DockerHost, copy: str) -> str:
+    """What the copy calls the volume that it has now."""
+    (volume,) = json.loads(host.exec(["cat", f"/root/.bottle/state/{copy}/metadata.json"]).stdout)["agent"]["volumes"]
+    return str(volume["source"])
+
+
+def cache(desk: Desk, identity: str) -> dict[str, tuple[object, ...]]:
+    return trees.container_tree(desk.container(identity), CACHE)
+
+
+def test_volumes_are_brought_up_to_date_and_those_of_before_go(
+    desk: Desk, there: DockerHost, stored: tuple[str, str, Path]
+) -> None:
+    identity, copy, _ = stored
+    words = ("migrate", identity, desk.target(there), "--keep")
+    for what in ("once", "twice"):
+        store(desk, identity, what)
+        done = desk.bottle(*words)
+        assert (done.returncode, b"is up to date" in done.stdout) == (0, True), done.stderr
+        assert b"is kept" not in done.stderr
+        assert volumes_of(there, copy) == [own_volume(there, copy)]
+        assert held(there, copy, own_volume(there, copy)) == cache(desk, identity)
+        assert not leftovers(there)
+    there.exec(["bottle", "resume", "-d", copy])
+    assert there.docker("exec", f"bottle-{copy}", "cat", "/opt/cache/new", "/inside").text.split() == ["twice", "twice"]
+    assert volumes_of(there, copy) == [own_volume(there, copy)]
+    there.exec(["bottle", "stop", copy])
+    there.exec(["bottle", "rm", "--yes", copy])
+    assert volumes_of(there, copy) == []
+
+
+def test_a_volume_in_which_somebody_wrote_there_stays(
+    desk: Desk, there: DockerHost, stored: tuple[str, str, Path]
+) -> None:
+    identity, copy, _ = stored
+    words = ("migrate", identity, desk.target(there), "--keep")
+    root = there.docker("volume", "inspect", "--format", "{{.Mountpoint}}", f"bottle-{copy}-cache").text
+    there.exec(["sh", "-c", f"echo theirs >{root}/theirs"])
+    for what in ("once", "twice"):
+        store(desk, identity, what)
+        done = desk.bottle(*words)
+        assert done.returncode == 0, done.stderr
+        assert f"volume bottle-{copy}-cache on {desk.target(there)}, which {copy} had before, is kept" in (
+            done.stderr.decode()
+        )
+        assert volumes_of(there, copy) == sorted(["cache", own_volume(there, copy)])
+        assert held(there, copy, own_volume(there, copy)) == cache(desk, identity)
+    assert there.exec(["cat", f"{root}/theirs"]).text == "theirs"
+
+
+def test_a_container_that_has_a_volume_of_the_copy_is_named(
+    desk: Desk, there: DockerHost, stored: tuple[str, str, Path]
+) -> None:
+    identity, copy, _ = stored
+    words, image = ("migrate", identity, desk.target(there), "--keep"), f"bottle-committed-{copy}:1"
+    there.docker("create", "--name", "looking", "-v", f"bottle-{copy}-cache:/seen", image, "sh")
+    try:
+        for option in ((), ("--plan",)):
+            said = desk.refused(4, *words, *option)
+            assert f"is in use: container looking has its volume bottle-{copy}-cache" in said
+    finally:
+        there.docker("rm", "looking")
+    assert desk.ok(*words)["refreshed"]
+    assert volumes_of(there, copy) == [own_volume(there, copy)]
+
+
+VOLUME_MOMENTS = (
+    "during:volume:1",
+    "after:volume:1",
+    "during:register:1",
+    "after:register:1",
+    "before:retire:1",
+    "after:retire:1",
+)
+
+
+@pytest.mark.parametrize("moment", VOLUME_MOMENTS)
+def test_killed_at_any_moment_a_copy_with_a_volume_is_of_one_moment_and_the_same_command_finishes(
+    desk: Desk, there: DockerHost, stored: tuple[str, str, Path], moment: str
+) -> None:
+    identity, copy, _ = stored
+    before, number = cache(desk, identity), desk.ok("history", identity)["commits"][-1]["number"]
+    store(desk, identity, "later")
+    after = cache(desk, identity)
+    words = ("migrate", identity, desk.target(there), "--keep")
+    code, moments = desk.strike(moment, *words)
+    assert code == -signal.SIGKILL, f"{moment}: exit {code}\n{(desk.folder / 'said').read_text()}\n{moments}"
+    ended = '[ ! -d "$1" ] || flock "$1" true'  # what was at work there when it was killed here
+    there.exec(["sh", "-c", ended, "wait", f"/root/.bottle/incoming/{copy}"])
+    newer = far(there, "history", copy)["commits"][-1]["number"] > number
+    assert held(there, copy, own_volume(there, copy)) == (after if newer else before), "the copy is of two moments"
+    assert newer == (moment in {"during:register:1", "after:register:1", "before:retire:1", "after:retire:1"})
+    done = desk.ok(*words)
+    assert done["arrived_as"] == copy
+    assert volumes_of(there, copy) == [own_volume(there, copy)]
+    assert held(there, copy, own_volume(there, copy)) == after
+    assert not leftovers(there)
+    there.exec(["bottle", "resume", "-d", copy])
+    assert there.docker("exec", f"bottle-{copy}", "cat", "/opt/cache/new", "/inside").text.split() == ["later", "later"]
+
+
+@pytest.mark.parametrize(
+    ("moment", "written"), [("after:volume:1", False), ("before:retire:1", False), ("before:retire:1", True)]
+)
+def test_prune_there_deletes_what_a_refresh_that_was_cut_has_left(
+    desk: Desk, there: DockerHost, stored: tuple[str, str, Path], moment: str, *, written: bool
+) -> None:
+    identity, copy, _ = stored
+    store(desk, identity, "later")
+    assert desk.strike(moment, "migrate", identity, desk.target(there), "--keep")[0] == -signal.SIGKILL
+    own = own_volume(there, copy)
+    (other,) = {*volumes_of(there, copy)} - {own}
+    if written:
+        root = there.docker("volume", "inspect", "--format", "{{.Mountpoint}}", f"bottle-{copy}-{other}").text
+        there.exec(["sh", "-c", f"echo theirs >{root}/theirs"])
+    assert f"bottle-{copy}-{other}" in there.exec(["bottle", "prune", "--older-than", "0", "--dry-run"]).text
+    said = there.exec(["bottle", "prune", "--older-than", "0"]).text
+    assert ("somebody has written in it since it came" in said) == written
+    assert volumes_of(there, copy) == sorted([own, other] if written else [own])
+    desk.ok("migrate", identity, desk.target(there), "--keep")
+    assert held(there, copy, own_volume(there, copy)) == cache(desk, identity)

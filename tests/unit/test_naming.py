@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 import pytest
 from hypothesis import given, strategies as st
 
 from bottle.errors import InvalidIdentity
-from bottle.naming import SUFFIX_ALPHABET, Identity, built_image, is_agent_name, is_identity_prefix
+from bottle.naming import (
+    SUFFIX_ALPHABET,
+    Identity,
+    built_image,
+    declared_volume,
+    generations,
+    is_agent_name,
+    is_declared,
+    is_identity_prefix,
+)
 from tests.support.values import AGENT_NAMES, IDENTITIES
 
 # https://github.com/distribution/reference/blob/main/reference.go and moby's names.RestrictedNamePattern
@@ -103,3 +113,10 @@ def test_an_agent_name_is_a_repository_component(text: str) -> None:
     if is_agent_name(text):
         assert REPOSITORY.fullmatch(text)
         assert len(text) <= 64
+
+
+def test_what_an_image_declares_is_known_by_any_name_that_a_copy_gives_it() -> None:
+    first, second, third = islice(generations(declared_volume("/a.b")), 3)
+    assert (first, second, third) == ("image-a.b", "image-a.b.2", "image-a.b.3")
+    assert all(is_declared(name, "/a.b") for name in (first, second, third, "image-a.b.2.3"))
+    assert not any(is_declared(name, "/a.b") for name in ("image-a.b.", "image-a.b.x", "image-a-b", "image-a.b2"))

@@ -106,6 +106,10 @@ stands_by() { # STATE: is this the state of a standby, that owns nothing?
 	grep -qs '^  "standby": true' "$1/moved-to.json"
 }
 
+names_volume() { # NOTE NAME: is that one of the volumes in a note of them?
+	cut -d ' ' -f 1 "$1" 2>/dev/null | grep -qxF -e "$2"
+}
+
 keep_beside() { # FOLDER PLACE IDENTITY: have what was at PLACE beside it, and say where
 	for number in '' -2 -3 -4 -5 -6 -7 -8 -9; do
 		put "$1" "$2.before-$3$number" && printf 'kept=%s\n' "$2.before-$3$number" && return

@@ -120,6 +120,15 @@ uses() { # DOCKER…: who else works with the workspace that would give way: con
 			printf 'used=%s\n' "${works##*/}"
 	done
 }
+volumes() { # DOCKER…: of the copy that is here, who uses its volumes, and which names are taken for those of a newer one
+	[ -e "$state/copy" ] && [ ! -e "$state/moved-to.json" ] || return 0
+	[ ! -e "$state/volumes" ] || while read -r name _; do
+		"$@" ps -a --filter "volume=$name" --format "volume_used=$name {{.Names}}" </dev/null
+	done <"$state/volumes"
+	"$@" volume ls -q --filter "name=bottle-$identity-" | while read -r name; do
+		[ -e "$bottle_home/incoming/$identity/filled/$name" ] && ! names_volume "$state/volumes" "$name" || printf 'volume=%s\n' "$name"
+	done
+}
 left() { # DOCKER…: which containers that the bottle left here when it moved away have run since
 	[ ! -e "$state/moved-to.json" ] || left_here "$identity" "$@" | sed -n 's/^since /ran_since=/p'
 }
@@ -127,10 +136,12 @@ if ask "$docker"; then
 	printf 'sudo=no\n'
 	left "$docker"
 	uses "$docker"
+	volumes "$docker"
 elif ask sudo -n "$docker"; then
 	printf 'sudo=yes\n'
 	left sudo -n "$docker"
 	uses sudo -n "$docker"
+	volumes sudo -n "$docker"
 else
 	printf 'refused=%s\n' "$("$docker" version --format '{{.Server.Version}}' 2>&1 | tail -n 1)"
 	exit 0

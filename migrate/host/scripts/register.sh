@@ -28,6 +28,19 @@ remember() { # NONCE: every move that ever came here: an old one may still be as
 	mv "$arrived.new" "$arrived" || fail "$STORAGE_FAILED" "cannot write to $bottle_home/arrived"
 }
 
+note_volumes() { # STATE: what its volumes hold as they come, and which ones the copy had that is here: those go once it has its place
+	if [ -f "$1/volumes" ]; then
+		while read -r name _; do printf '%s %s\n' "$name" "$(cat "filled/$name")"; done <"$1/volumes" >volumes.new &&
+			mv volumes.new "$1/volumes" || return
+	fi
+	cat "$state/volumes" "$state/volumes-before" replaced/volumes replaced/volumes-before 2>/dev/null | awk -v new="$1/volumes" '
+		BEGIN { while ((getline <new) > 0) known[$1] }
+		!($1 in known) { known[$1]; print }' >"$1/volumes-before" || return
+	[ -s "$1/volumes-before" ] || rm "$1/volumes-before" || return
+	# A volume that it has is none that a run which was cut had filled.
+	[ ! -f "$state/volumes" ] || while read -r name _; do rm -f "filled/$name" || return; done <"$state/volumes"
+}
+
 note_copy() { # STATE PLACE: what the copy is as it comes: while it is that, a newer one may take its place
 	if [ -n "$2" ] && [ -d "$near" ] && can_list; then # what has its place already may have been worked in
 		{
@@ -35,6 +48,7 @@ note_copy() { # STATE PLACE: what the copy is as it comes: while it is that, a n
 			listing "$near"
 		} >"$1/workspace-left" || fail "$STORAGE_FAILED" "cannot write to $incoming"
 	fi
+	note_volumes "$1" || fail "$STORAGE_FAILED" "cannot write to $incoming"
 	state_sums "$1" >"$1/copy" || fail "$STORAGE_FAILED" "cannot write to $incoming"
 }
 

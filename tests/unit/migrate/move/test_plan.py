@@ -381,3 +381,43 @@ def test_a_bottle_does_not_come_back_to_a_container_that_went_on_without_it() ->
     assert caught.value.left == "nothing was changed on either side"
     assert "docker commit mine" in caught.value.next_step
     assert planned(host={"presence": Presence.MOVED}).stops
+
+
+# --- a copy that is brought up to date --------------------------------------------------------------------------------
+
+
+def copied(*names: str, **host: Any) -> dict[str, Any]:
+    """The facts of a copy that is there, of a bottle with these volumes."""
+    mounts = tuple(Mount(kind=MountKind.VOLUME, source=name, target=f"/{number}") for number, name in enumerate(names))
+    metadata = replace(METADATA, agent=replace(METADATA.agent, volumes=mounts))
+    host = {"presence": Presence.OWNED, "copied": True, **host}
+    return {"metadata": metadata, "refreshes": True, "host": host}
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "names"),
+    [
+        (("cache",), ("cache",), {"cache": "cache.2"}),
+        (("cache",), ("cache.2",), {"cache": "cache"}),
+        (("cache",), ("cache", "cache.2"), {"cache": "cache.3"}),
+        (("cache", "cache.2"), ("cache", "cache.2"), {"cache": "cache.3", "cache.2": "cache.2.2"}),
+        (("cache", "cache.2"), ("cache",), {"cache": "cache.2", "cache.2": "cache.2.2"}),
+        (("cache", "cache"), ("cache",), {"cache": "cache.2"}),
+    ],
+)
+def test_its_volumes_get_names_that_are_not_taken_there(
+    here: tuple[str, ...], there: tuple[str, ...], names: dict[str, str]
+) -> None:
+    plan = planned(**copied(*here, volumes=frozenset(IDENTITY.volume(name) for name in there)))
+    assert plan.renamed == names
+
+
+def test_others_keep_the_names_of_their_volumes() -> None:
+    facts = copied("cache") | {"host": {"volumes": frozenset({IDENTITY.volume("cache")})}}
+    assert planned(**facts).renamed == {}
+
+
+def test_one_whose_volume_a_container_has_is_not_replaced() -> None:
+    used = ((IDENTITY.volume("cache"), "looking"),)
+    with pytest.raises(Conflict, match=f"is in use: container looking has its volume {IDENTITY.volume('cache')}"):
+        planned(**copied("cache", volumes_used=used))
