@@ -117,7 +117,9 @@ def _forms(host: str = "") -> Forms:
     form = Form(read=read, later=_LATER, omitted=("history", "refreshed"), unfolded=_shortened)
     return Forms(
         {
-            MovePlan: replace(form, later=(*_LATER, "replaces"), omitted=("live", "estimate", "history", "refreshes")),
+            MovePlan: replace(
+                form, later=(*_LATER, "replaces"), omitted=("live", "estimate", "history", "refreshes", "renamed")
+            ),
             MoveAccount: form,
             Moved: Form(read={"host": shown}, omitted=("resumed", "rounds", "downtime")),
             Part: Form(read={"name": shown}),
