@@ -262,7 +262,7 @@ def test_attach_gives_the_terminal_away_and_takes_it_back(place: Place) -> None:
     bottle = place.start()
     screen = _terminal(place, sys.executable, "-m", "bottle", "dashboard")
     try:
-        screen.expect_exact("running")
+        screen.expect_exact(f"{bottle.identity} · running")  # below the table: it is the one under the cursor
         screen.send("t")
         screen.expect_exact("\x1b[?1049l")
         screen.expect("Ctrl-P Ctrl-Q comes back")
