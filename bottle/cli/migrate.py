@@ -16,7 +16,7 @@ from bottle.cli.hosts import host_names
 from bottle.cli.interruption import explained
 from bottle.cli.moved import following, moved_document, moved_lines, plan_document, plan_lines, sending_interrupted
 from bottle.cli.movewords import SENDING
-from bottle.cli.output import answer
+from bottle.cli.output import answer, note
 from bottle.cli.pull import fetch, require_pullable
 from bottle.cli.shared import answering, choose, make_context
 from bottle.errors import Interrupted, UsageError
@@ -25,7 +25,7 @@ from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.plan.guards import require_docker
 from bottle.store.state import BottleState
-from migrate import SshOptions, Target, move, plan as plan_only
+from migrate import Moved, SshOptions, Target, move, plan as plan_only
 
 
 def bytes_a_second(text: str) -> int:
@@ -206,8 +206,7 @@ def _send(
         with connect(goal, login) as remote:
             decided = plan_only(context, state, remote, asked)
         told = plan_document(decided, SENDING)
-        document = {"identity": str(state.identity), "host": str(goal), "plan": told}
-        answer(form, document, plan_lines(decided, SENDING))
+        answer(form, {"identity": str(state.identity), "host": str(goal), "plan": told}, plan_lines(decided, SENDING))
         return
     if not options.keep:
         ask_the_standby(context, state)
@@ -227,7 +226,17 @@ def _send(
             lambda consent: move(context, state, remote, replace(asked, consent=consent), registered.append),
             yes=options.consent,
         )
+        _tell_of_the_standby(state, moved)
         answer(form, moved_document(moved, SENDING, moved.host), moved_lines(moved, SENDING, moved.host))
+
+
+def _tell_of_the_standby(state: BottleState, moved: Moved) -> None:
+    """What becomes of a standby when its bottle moves to another host."""
+    standby = state.standby.read()
+    if standby is not None and moved.arrived_as == moved.identity and standby.host != moved.host:
+        note(
+            f"WARNING: {standby.host} has a standby of {moved.identity} still, which nobody brings up to date any more"
+        )
 
 
 def bottle_and_host(

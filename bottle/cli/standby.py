@@ -80,10 +80,8 @@ def standby(
     with explained(lambda: cut("the standby is as it was after the last round that ended", again(typed()))):
         if every is None:
             _tell(keeping.bring(), form)
-        while every is not None:
-            if (brought := keeping.try_it()) is not None:
-                note(_line(brought))
-            time.sleep(every)
+        else:
+            keeping.go_on(every)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +108,16 @@ class _Keeping:
         except BottleError as exc:
             note_failure(self.context, self.state, exc)
             raise
+
+    def go_on(self, every: float) -> None:
+        """Round after round, until somebody ends it."""
+        known = False
+        while not known or self.state.standby.read() is not None:
+            if (brought := self.try_it()) is not None:
+                note(_line(brought))
+            known = known or self.state.standby.read() is not None
+            time.sleep(every)
+        note(f"{self.goal} stands by for {self.state.identity} no longer: it was ended")
 
     def try_it(self) -> Moved | None:
         """A round; one that fails is told, and the next one tries again, but where that host owns the bottle by now."""

@@ -4,7 +4,7 @@ import os
 import secrets
 from dataclasses import replace
 
-from bottle.errors import BottleError, RemoteError
+from bottle.errors import BottleError, Conflict, RemoteError
 from bottle.files.regular import read_regular
 from bottle.home import user_home
 from bottle.model import Standby
@@ -12,6 +12,7 @@ from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.operations import Context
 from bottle.operations.takeover import give_way
+from bottle.plan.guards import require_here
 from bottle.store.state import WORKSPACE_LEFT, BottleState
 from migrate.contents.index import look
 from migrate.contents.left import listing
@@ -34,10 +35,17 @@ def stand_by(
 ) -> Moved:
     """Bring the standby on the host of `remote` up to date, or make it; that is kept here, and `every`.
 
-    Raises Fenced where that host has taken the bottle over, or what `move` raises: the standby is as it was then.
+    Raises Fenced where that host has taken the bottle over, Conflict where another one stands by, or what `move`
+    raises: the standby is as it was then.
     """
-    before = state.standby.read()
-    noted = before if before is not None and before.host == remote.name else Standby(host=remote.name)
+    require_here(state.identity, state.tombstone.read(), "keep a standby of")
+    noted = state.standby.read() or Standby(host=remote.name)
+    if noted.host != remote.name:  # which would not be asked any more, and may take the bottle over
+        raise Conflict(
+            f"{noted.host} stands by for {state.identity} already",
+            left="nothing was changed",
+            next_step=f"bottle standby {state.identity} {noted.host} --end, and there: bottle rm {state.identity}",
+        )
     noted = replace(noted, identity_files=tuple(map(str, options.keys)), every=every)
     state.standby.write(noted)  # before it can be taken over: from here on it is asked about
     moved = move(context, state, remote, replace(options, keep=True, standby=True))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bottle.errors import Conflict, Fenced, NotFound, PreflightRefused, RemoteError
+from bottle.errors import Conflict, Fenced, MovedAway, NotFound, PreflightRefused, RemoteError
 from bottle.model import Mount, MountKind
 from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
@@ -123,6 +123,24 @@ def test_why_a_round_failed_is_kept_until_one_succeeds(rig: Rig) -> None:
     assert "its last round failed: no route" in view.detail
     bring(rig)
     assert (rig.bottle.standby.read() or noted).error == ""
+
+
+def test_two_hosts_do_not_stand_by(rig: Rig) -> None:
+    bring(rig)
+    noted = rig.bottle.standby.read()
+    assert noted is not None
+    rig.bottle.standby.write(replace(noted, host="me@other"))
+    with pytest.raises(Conflict, match=r"me@other stands by for .* already") as caught:
+        bring(rig)
+    assert f"bottle standby {rig.bottle.identity} me@other --end" in caught.value.next_step
+    assert rig.bottle.standby.read() == replace(noted, host="me@other")
+
+
+def test_who_lives_elsewhere_has_no_standby_here(rig: Rig) -> None:
+    move(rig.world.context, rig.bottle, rig.remote, MoveOptions(workspace=rig.far / "moved"))
+    with pytest.raises(MovedAway):
+        bring(rig)
+    assert rig.bottle.standby.read() is None
 
 
 def test_a_bottle_with_volumes_has_none(rig: Rig) -> None:
