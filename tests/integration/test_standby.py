@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -142,19 +142,24 @@ def test_in_a_loop_one_that_fails_is_told_and_the_next_one_tries_again(
     before = config.read_text()
     with desk.running(*words, "--every", "1s") as process:
         config.write_text("")
-        time.sleep(4)
-        failed = _detail(desk)
+        failed = _awaited(desk, lambda detail: "its last round failed" in detail)
         work(desk, identity, "one")
         config.write_text(before)
-        deadline = time.monotonic() + 60
-        while "its last round failed" in _detail(desk) and time.monotonic() < deadline:
-            time.sleep(0.5)
+        _awaited(desk, lambda detail: "its last round failed" not in detail)
         process.terminate()
         said = process.stderr.read() if process.stderr else ""
     assert "its last round failed" in failed
     assert "its last round failed" not in _detail(desk)
     assert "the next round tries again" in said
     assert there.exec(["cat", f"{place}/src/main.py"]).text == "at the desk\none"
+
+
+def _awaited(desk: Desk, wanted: Callable[[str], bool]) -> str:
+    """What `list` says as soon as it says what is `wanted`, or after a minute."""
+    deadline = time.monotonic() + 60
+    while not wanted(_detail(desk)) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return _detail(desk)
 
 
 def _detail(desk: Desk) -> str:
