@@ -2,7 +2,7 @@
 
 Kept in the state folder, it tells later whether anybody has worked there since: what has not been touched may give way
 to what comes back. The first line is the folder, then comes a line for each path in it, sorted, as `listing` in
-migrate/host/scripts/common.sh has GNU find print it: kind, inode, rights in octal, size in bytes, time of the last
+migrate/host/scripts/places.sh has GNU find print it: kind, inode, rights in octal, size in bytes, time of the last
 modification and of the last change of the inode in seconds, with ten digits after the point, path. A line's end in a
 path is the byte 1. The last change of the folder itself is `-`: a rename is one.
 """

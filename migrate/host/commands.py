@@ -42,6 +42,7 @@ _UPDATE = re.compile(r"[+-](?:[A-Za-z0-9/._-]|\\0[0-3][0-7]{2})+\n")
 class Probe(PlainScript):
     """What this host is and has, one `key=value` a line. Changes nothing."""
 
+    places = True
     effect = Effect.LOOKS
     identity: Identity
     workspace: Workspace
@@ -51,6 +52,7 @@ class Probe(PlainScript):
 class Withdraw(PlainScript):
     """Has the move called NONCE arrived? If not, it never will: what was staged for it is taken back."""
 
+    places = True
     exits = frozenset({ScriptStatus.STORAGE_FAILED})
     effect = Effect.SETTLES
     identity: Identity
@@ -173,6 +175,7 @@ class Extract(PlainScript):
 class Seed(PlainScript):
     """On standard input what a workspace is to be: begin it with a copy of what was left, and say what differs."""
 
+    places = True
     stdin = Input(most=256 << 20, line=_CONTENTS)
     exits = frozenset({ScriptStatus.STORAGE_FAILED, ScriptStatus.WORKSPACE_IN_THE_WAY, ScriptStatus.NOT_AS_SENT})
     identity: Identity
@@ -209,6 +212,7 @@ class Verify(PlainScript):
 class Volume(EngineScript):
     """Fill a new volume of this bottle from a staged tar."""
 
+    places = True
     exits = frozenset(
         {
             ScriptStatus.STORAGE_FAILED,
@@ -260,6 +264,7 @@ class Renew(EngineScript):
 class Register(PlainScript):
     """Put what was staged and checked into place. The last rename makes this host the owner."""
 
+    places = True
     exits = frozenset({ScriptStatus.STORAGE_FAILED, ScriptStatus.IN_THE_WAY, ScriptStatus.WORKSPACE_IN_THE_WAY})
     identity: Identity
     nonce: Nonce
@@ -270,6 +275,7 @@ class Register(PlainScript):
 class Retire(EngineScript):
     """A copy is here, brought up to date: the volumes that it had before go, and what a run that was cut had filled."""
 
+    places = True
     exits = frozenset({ScriptStatus.STORAGE_FAILED})
     identity: Identity
     container: Filler

@@ -18,7 +18,7 @@ _NOTES = {b"kept": _KEPT, b"rest": _REST}
 
 
 def notes_of_what_was_left(out: bytes, host: str) -> Iterator[str]:
-    """What scripts say has become of a workspace that gave way (`let_left_go` in migrate/host/scripts/common.sh)."""
+    """What scripts say has become of a workspace that gave way (`let_left_go` in migrate/host/scripts/places.sh)."""
     for line in out.split(b"\n"):
         word, _, place = line.partition(b"=")
         if word in _NOTES:

@@ -61,7 +61,8 @@ class Script:
     """A script with its arguments, which are the fields, in this order.
 
     `access` is what it is told of the engine, ahead of them; `exits` is how it may end, other than well. What `streams`
-    may run beside others, while its input still comes.
+    may run beside others, while its input still comes. `places`: it looks at what stands in its place there, or changes
+    it, by `scripts/places.sh`; what is sent with each piece is to be short.
     """
 
     access: ClassVar[tuple[str, ...]] = ()
@@ -69,6 +70,7 @@ class Script:
     exits: ClassVar[frozenset[ScriptStatus]] = frozenset()
     effect: ClassVar[Effect] = Effect.CHANGES
     streams: ClassVar[bool] = False
+    places: ClassVar[bool] = False
 
     @classmethod
     def name(cls) -> str:
@@ -95,9 +97,9 @@ class Script:
         return self._command(*(_ACCESS[each](access) for each in self.access))
 
     def _command(self, *access: str) -> RemoteCommand:
-        texts = ("common", "docker", self.name()) if self.access else ("common", self.name())
+        shared = (*(("places",) if self.places else ()), *(("docker",) if self.access else ()))
         return RemoteCommand(
-            script="".join(map(_text, texts)),
+            script="".join(map(_text, ("common", *shared, self.name()))),
             name=self.name(),
             args=(*access, *map(str, self.values())),
         )

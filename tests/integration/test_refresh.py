@@ -49,8 +49,11 @@ def far(host: DockerHost, *words: str) -> Any:
     return json.loads(host.exec(["bottle", *words, "--format", "json"]).stdout)
 
 
-def known_there(host: DockerHost) -> list[str]:
-    return sorted(each["identity"] for each in far(host, "list")["bottles"])
+def known_there(host: DockerHost, identity: str) -> list[str]:
+    """The copies of a bottle that are there."""
+    script = f'cd /root/.bottle/state && grep -lF \'"identity": "{identity}"\' */metadata.json'
+    found = host.exec(["sh", "-c", script], check=False).text.split()
+    return sorted(path.partition("/")[0] for path in found)
 
 
 def test_the_copy_is_brought_up_to_date_and_only_what_changed_travels(
@@ -67,7 +70,7 @@ def test_the_copy_is_brought_up_to_date_and_only_what_changed_travels(
         assert (again["arrived_as"], again["refreshed"], again["workspace"]) == (copy, True, str(place))
         assert again["staged_bytes"] < 1_000_000
         assert trees.far_folder_tree(there, str(place)) == trees.folder_tree(desk.workspace)
-        assert known_there(there) == [copy]
+        assert known_there(there, identity) == [copy]
         assert [each["number"] for each in far(there, "history", copy)["commits"]][-1] == again["commit"]
         (desk.workspace / "old").write_text("again\n")
     said = desk.bottle(*words).stdout.decode()
@@ -106,7 +109,7 @@ def test_where_somebody_has_worked_it_is_refused_by_name_and_another_can_be_made
         assert f"{newer}, the copy of {identity} on {host}, has been worked on: it was started there" in said
         there.exec(["bottle", "stop", newer])
         assert "it was started there" in desk.refused(4, *words, "--plan")
-        assert known_there(there) == sorted([copy, newer])
+        assert known_there(there, identity) == sorted([copy, newer])
         assert there.exec(["cat", f"{place}/old"]).text == "at the desk"
         there.exec(["bottle", "rm", "--yes", newer])
         there.exec(["rm", "-rf", other])
@@ -152,7 +155,7 @@ def test_killed_at_any_moment_there_is_one_copy_of_one_moment_and_the_same_comma
     assert (last > before) == newer, "the copy is of two moments"
     done = desk.ok(*words)
     assert done["arrived_as"] == copy
-    assert known_there(there) == [copy]
+    assert known_there(there, identity) == [copy]
     assert trees.far_folder_tree(there, str(place)) == trees.folder_tree(desk.workspace)
     assert not leftovers(there)
     assert desk.container(identity).status == "running"

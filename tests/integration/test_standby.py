@@ -43,6 +43,12 @@ def far(host: DockerHost, *words: str) -> Any:
     return json.loads(host.exec(["bottle", *words, "--format", "json"]).stdout)
 
 
+def state_there(host: DockerHost, identity: str) -> str:
+    """What `list` says there, of this bottle: others may be there, too."""
+    (view,) = [each for each in far(host, "list")["bottles"] if each["identity"] == identity]
+    return str(view["state"])
+
+
 def inside(host: DockerHost, identity: str) -> str:
     return host.docker("exec", f"bottle-{identity}", "cat", "/inside", "/workspace/src/main.py").text
 
@@ -57,14 +63,13 @@ def test_it_owns_nothing_and_is_brought_up_to_date(
         assert again["staged_bytes"] < 1_000_000
         assert trees.far_folder_tree(there, str(place)) == trees.folder_tree(desk.workspace)
         assert owners(desk, identity, there) == (True, False)
-    (view,) = far(there, "list")["bottles"]
-    assert view["state"] == "standby"
+    assert state_there(there, identity) == "standby"
     for command in (["resume", "-d", identity], ["resume", "-d", "--force", identity], ["commit", identity]):
         refused = there.exec(["bottle", *command], check=False)
         assert refused.returncode == 4
         assert f"bottle takeover {identity}".encode() in refused.stderr
     there.exec(["bottle", "prune", "--yes"])
-    assert far(there, "list")["bottles"][0]["state"] == "standby"
+    assert state_there(there, identity) == "standby"
     (here,) = desk.ok("list")["bottles"]
     assert f"standby on {desk.target(there)}: as of " in here["detail"]
     assert not leftovers(there)

@@ -966,13 +966,13 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     *_in(
-        "migrate/host/scripts/common.sh",
+        "migrate/host/scripts/places.sh",
         "migrate/host/test_copies",
         ("a look for credentials counts as work", " -o -path ./scanned.json", ""),
         ("folders are no work", " -o ! -name . -print", ""),
     ),
     *_in(
-        "migrate/host/scripts/common.sh",
+        "migrate/host/scripts/places.sh",
         "migrate/host/test_way_back",
         (
             "what is written to the last goes",

@@ -35,7 +35,7 @@ from migrate.model import Codec
 from tests.unit.migrate.conftest import IDENTITY
 
 FOLDER = files("migrate.host").joinpath("scripts")
-SHARED = ("common", "docker")
+SHARED = ("common", "places", "docker")
 HEX = "a" * 64
 VALUES: dict[object, Any] = {
     Identity: IDENTITY,
@@ -113,9 +113,26 @@ def test_a_script_says_of_itself_what_its_class_does(kind: type[Script]) -> None
 def named_in(script: str) -> Iterator[str]:
     """The statuses that a script ends with, by its own word or by that of a function that it calls."""
     yield from re.findall(r'(?:fail|exit) "\$([A-Z_]+)"', script)
-    for name, body in re.findall(r"^([a-z_]+)\(\) \{(.*?)^\}", text("common"), re.MULTILINE | re.DOTALL):
+    shared = text("common") + text("places")
+    for name, body in re.findall(r"^([a-z_]+)\(\) \{(.*?)^\}", shared, re.MULTILINE | re.DOTALL):
         if re.search(rf"\b{name}\b", re.sub(r"#.*|\"[^\"]*\"", "", script)):
             yield from re.findall(r'fail "\$([A-Z_]+)"', body)
+
+
+@pytest.mark.parametrize("kind", SCRIPTS, ids=lambda each: each.name())
+def test_a_script_is_sent_with_the_functions_that_it_calls(kind: type[Script]) -> None:
+    script = re.sub(r"#.*|\"[^\"]*\"", "", text(kind.name()))
+    called = {name for name in re.findall(r"^([a-z_]+)\(\) \{", text("places"), re.MULTILINE) if calls(script, name)}
+    own = set(re.findall(r"^([a-z_]+)\(\) \{", text(kind.name()), re.MULTILINE))
+    assert bool(called - own) == kind.places
+
+
+def calls(script: str, name: str) -> bool:
+    """Whether a script has the name of a function where a command stands."""
+    return (
+        re.search(rf"(?:^|[;&|!({{]|\bif|\bthen|\belse|\bdo|\bwhile)\s*{name}\b(?!=|\()", script, re.MULTILINE)
+        is not None
+    )
 
 
 @pytest.mark.parametrize("kind", SCRIPTS, ids=lambda each: each.name())
@@ -147,7 +164,7 @@ def test_what_is_sent_is_read_again_but_for_how_the_engine_is_reached(kind: type
 @pytest.mark.parametrize("kind", PARSED, ids=lambda each: each.name())
 def test_a_script_is_sent_with_what_it_stands_on(kind: type[Script]) -> None:
     command = filled(kind).command(Access())
-    shared = ("common", "docker") if kind.access else ("common",)
+    shared = ("common", *(("places",) if kind.places else ()), *(("docker",) if kind.access else ()))
     assert command.script == "".join(map(text, (*shared, kind.name())))
     assert command.name == kind.name()
 

@@ -84,7 +84,7 @@ def test_every_rule_has_an_honest_example() -> None:
 def test_every_script_is_allowed_here_or_is_none_of_a_pulls() -> None:
     scripts = {each.name.removesuffix(".sh") for each in files("migrate.host").joinpath("scripts").iterdir()}
     # renew: of live moves only; retire: of copies brought up to date; works: of bottles that go after each other
-    assert scripts - ASKED.keys() == {"common", "docker", "renew", "resume", "retire", "send", "works"}
+    assert scripts - ASKED.keys() == {"common", "docker", "places", "renew", "resume", "retire", "send", "works"}
 
 
 def test_the_largest_piece_that_is_cut_is_allowed() -> None:
