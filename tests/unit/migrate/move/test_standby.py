@@ -166,6 +166,16 @@ def test_what_a_round_that_was_cut_would_have_brought_counts_as_newer(rig: Rig) 
     assert (rig.world.cwd / "later").exists()
 
 
+def test_what_cannot_be_told_counts_as_newer(rig: Rig) -> None:
+    stop(rig.world.context, rig.bottle)
+    bring(rig)
+    rig.bottle.note_workspace_left(None)
+    take_over(far_context(rig), far_bottle(rig))
+    with pytest.raises(Fenced):
+        ask(rig)
+    assert len(others(rig)) == 1
+
+
 def fail(*_: object) -> None:
     raise RemoteError("it went down")
 
