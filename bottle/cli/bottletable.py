@@ -25,6 +25,7 @@ _COLOURS = {
     "running": "green",
     "paused": "yellow",
     "moved": "bright_black",
+    "standby": "bright_black",
     "ambiguous": "red",
     "damaged": "red",
     "gone": "red",

@@ -55,10 +55,11 @@ def connect(goal: Target, options: SshOptions) -> SshRemote:
         raise
 
 
-def ask_the_standby(context: Context, state: BottleState, knowing: str = "") -> None:
+def ask_the_standby(context: Context, state: BottleState, knowing: str = "", *, lets_go: bool = True) -> None:
     """Have the host that stands by for a bottle, if one does, say that it has not taken it over.
 
-    `knowing` is what to type where somebody knows that. Raises Fenced where it has, or RemoteError.
+    `knowing` is what to type where somebody knows that. Raises Fenced where it has, or RemoteError; without `lets_go`
+    nothing is changed here.
     """
     standby = state.standby.read()
     if standby is None or state.tombstone.read() is not None:
@@ -67,7 +68,7 @@ def ask_the_standby(context: Context, state: BottleState, knowing: str = "") -> 
     keys = tuple(Path(name) for name in standby.identity_files)
     try:
         with connect(Target.parse(standby.host), ssh_options(keys)) as remote:
-            require_ownership(context, state, remote)
+            require_ownership(context, state, remote, lets_go=lets_go)
     except RemoteError as exc:
         exc.what = f"whether {standby.host} has taken {state.identity} over is not known: {exc.what}"
         exc.left = "nothing was changed"

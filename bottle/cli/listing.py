@@ -75,8 +75,8 @@ def list_command(_everything: bool, quiet: bool, words: tuple[str, ...], form: s
     """Show the bottles that are here, and those that moved away.
 
     STATE is that of a bottle's container. Without one, `bottle resume` makes another from the last commit. To filters,
-    templates and JSON it is running, paused, stopped, created, committed (no container), moved, gone (neither container
-    nor image), ambiguous (two containers) or damaged.
+    templates and JSON it is running, paused, stopped, created, committed (no container), moved, standby (of a bottle
+    elsewhere), gone (neither container nor image), ambiguous (two containers) or damaged.
 
     SIZE is what a bottle's commits add to the image its agent began with, and would be free without it; SHARED is what
     they stand on together with others. Where that image is not here, as of a bottle that arrived, all is its own that

@@ -64,7 +64,8 @@ def resume(
       bottle resume -d $(bottle list -q --filter state=stopped)
 
     Where a move was cut while it was handed over, the other host is asked who owns the bottle, and the answer is
-    written down: with --dry-run too, as nothing can be said without it.
+    written down: with --dry-run too, as nothing can be said without it. A host that stands by is asked whether it has
+    taken the bottle over; where it has, what is newer here becomes a bottle of its own.
 
     It runs the agent's `resume_command`, or its `command` where it has none. CMD and --remote-control are for this
     once; what runs already cannot be told to run something else.
@@ -117,7 +118,7 @@ def _require_one(names: tuple[str, ...], *, at: int | None, seen: bool) -> None:
         )
 
 
-def _settle(context: Context, state: BottleState) -> None:
+def _settle(context: Context, state: BottleState, *, lets_go: bool) -> None:
     """Learn from another host who owns the bottle: where a move was cut while it was handed over, or one stands by."""
     if state.migration.read() is None and state.standby.read() is None:
         return
@@ -126,12 +127,12 @@ def _settle(context: Context, state: BottleState) -> None:
     settle_by_asking(context, state)
     container = context.container(state.identity)
     if container is None or not container.status.alive:
-        ask_the_standby(context, state, f"bottle resume {state.identity} --force")
+        ask_the_standby(context, state, f"bottle resume {state.identity} --force", lets_go=lets_go)
 
 
 def _foreseen(context: Context, state: BottleState, request: ResumeRequest) -> Done:
     if not request.force:
-        _settle(context, state)
+        _settle(context, state, lets_go=False)
         request = replace(request, asked=True)
     if state.intent.read() is not None:
         note("a commit that was cut is settled first, which may change the answer")
@@ -163,7 +164,7 @@ def _resumed(
 ) -> tuple[Resumed, dict[str, object]]:
     """Bring one back and say how; what it was, for programs."""
     if not request.force:
-        _settle(context, state)
+        _settle(context, state, lets_go=True)
         request = replace(request, asked=True)
     try:
         resumed = operations.resume(context, state, request, begin=begin, tty=tty)

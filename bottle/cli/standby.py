@@ -76,7 +76,7 @@ def standby(
         raise UsageError(f"--workspace {workspace}: expected an absolute path on the other host")
     options = MoveOptions(workspace=workspace, allow_secrets=allow_secrets, keys=keys, carry=carried(context, state))
     login = ssh_options(keys, accept_new_host_key=accept_new_host_key)
-    keeping = _Keeping(context, state, goal, login, replace(options, consent=yes), every)
+    keeping = _Keeping(context, state, goal, login, replace(options, consent=yes))
     with explained(lambda: cut("the standby is as it was after the last round that ended", again(typed()))):
         if every is None:
             _tell(keeping.bring(), form)
@@ -86,23 +86,20 @@ def standby(
 
 @dataclass(frozen=True, slots=True)
 class _Keeping:
-    """A standby that is kept, in rounds that are `every` seconds apart where there are more than one."""
+    """A standby that is kept, in rounds."""
 
     context: Context
     state: BottleState
     goal: Target
     login: SshOptions
     options: MoveOptions
-    every: float | None
 
     def bring(self) -> Moved:
         """A round. One that fails is noted where others look for it."""
         try:
             with connect(self.goal, self.login) as remote:
                 return consenting(
-                    lambda consent: stand_by(
-                        self.context, self.state, remote, replace(self.options, consent=consent), every=self.every
-                    ),
+                    lambda consent: stand_by(self.context, self.state, remote, replace(self.options, consent=consent)),
                     yes=self.options.consent,
                 )
         except BottleError as exc:
@@ -110,7 +107,7 @@ class _Keeping:
             raise
 
     def go_on(self, every: float) -> None:
-        """Round after round, until somebody ends it."""
+        """Round after round, `every` seconds apart, until somebody ends it."""
         known = False
         while not known or self.state.standby.read() is not None:
             if (brought := self.try_it()) is not None:
@@ -133,7 +130,7 @@ class _Keeping:
 def _end(state: BottleState, goal: Target, form: str) -> None:
     known = state.standby.read()
     if known is None or known.host != str(goal):
-        raise UsageError(f"{goal} is no standby of {state.identity}", next_step=f"bottle inspect {state.identity}")
+        raise UsageError(f"{goal} is no standby of {state.identity}", next_step="bottle list")
     with state.locked("bottle standby --end", brief=True):
         state.standby.clear()
     lines = [f"{goal} stands by for {state.identity} no longer", f"there:  bottle rm {state.identity}"]

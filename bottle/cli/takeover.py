@@ -11,7 +11,7 @@ from bottle.cli.shared import answering, choose, make_context
 from bottle.errors import InvalidIdentity
 from bottle.naming import Identity
 from bottle.operations import Context, TakenOver, take_over
-from bottle.words import age
+from bottle.words import elapsed
 
 
 @click.command()
@@ -49,7 +49,8 @@ def _put_back(context: Context, word: str) -> None:
 
 
 def _lines(taken: TakenOver) -> list[str]:
-    since = f"commit {taken.commit}, {age(taken.as_of)} old by the clock of {taken.former}"
+    since = f"commit {taken.commit}, as of {taken.as_of:%Y-%m-%d %H:%M} UTC by the clock of {taken.former}"
+    since += f", {elapsed(taken.as_of)} ago by the one here"
     return [
         f"this host owns {taken.identity} now ({since})",
         f"  what was done on {taken.former} after that is there only",

@@ -166,13 +166,12 @@ class CopiesThere:
 class Standby:
     """`standby.json`: the host that has a standby of this bottle, as of `commit`, None where no round has ended yet.
 
-    `every` are the seconds between two rounds, None where nobody keeps it up. `identity_files` are the keys to log in
-    with. `error` is why the last round failed, at `failed_at`, empty where it did not.
+    `identity_files` are the keys to log in with. `error` is why the last round failed, at `failed_at`, empty where it
+    did not.
     """
 
     host: str
     identity_files: tuple[str, ...] = ()
-    every: float | None = None
     commit: int | None = None
     brought_at: datetime | None = None
     failed_at: datetime | None = None

@@ -156,10 +156,10 @@ def _view(
 def _to_do(state: BottleState) -> tuple[str, ...]:
     """What a bottle that lives here asked for, and how its standby is."""
     standby = state.standby.read()
-    return (*asked(state), *([standby_line(standby)] if standby is not None else ()))
+    return (*asked(state), *([_standby_line(standby)] if standby is not None else ()))
 
 
-def standby_line(standby: Standby) -> str:
+def _standby_line(standby: Standby) -> str:
     """Where it is, how old, and why it is not newer."""
     age = f"as of {standby.brought_at:%Y-%m-%d %H:%M} UTC" if standby.brought_at is not None else "none yet"
     failed = f", and its last round failed: {standby.error}" if standby.error else ""

@@ -29,6 +29,7 @@ from bottle.operations.pause import let_go_on
 from bottle.operations.preflight import require_launchable
 from bottle.operations.secrets import hand_in
 from bottle.operations.settle import settle, take_effect
+from bottle.plan.generation import above
 from bottle.plan.resume import (
     Attach,
     FromCommit,
@@ -154,7 +155,7 @@ def _own_again(state: BottleState) -> None:
     tombstone, metadata = state.tombstone.read(), state.metadata()
     if tombstone is not None or state.standby.read() is not None:
         theirs = tombstone.generation if tombstone is not None and tombstone.generation is not None else 0
-        state.write_metadata(replace(metadata, generation=max(metadata.generation, theirs) + 1))
+        state.write_metadata(replace(metadata, generation=above(metadata.generation, theirs)))
 
 
 def require_resumable(context: Context, agent: Agent, plan: ResumePlan) -> None:

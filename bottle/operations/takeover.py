@@ -11,6 +11,7 @@ from bottle.operations.context import Context
 from bottle.operations.fork import ForkRequest, fork
 from bottle.operations.settle import settle
 from bottle.plan.copies import is_image_of
+from bottle.plan.generation import above
 from bottle.plan.history import commit_in_force, is_frozen_in
 from bottle.store.state import BottleState
 
@@ -44,7 +45,7 @@ def take_over(context: Context, state: BottleState) -> TakenOver:
                 next_step=f"bottle inspect {state.identity}",
             )
         metadata = state.metadata()
-        metadata = replace(metadata, generation=metadata.generation + 1)
+        metadata = replace(metadata, generation=above(metadata.generation))
         state.write_metadata(metadata)
         state.tombstone.clear()  # from here on this host owns the bottle
         state.note_workspace_left(None)

@@ -14,6 +14,7 @@ from bottle.losses import dropped_by_archive, unseen
 from bottle.model import CommitRecord, Lineage, Metadata, Mount, MountKind, Tombstone
 from bottle.naming import Identity
 from bottle.operations import Context
+from bottle.plan.generation import above
 from bottle.store.kept import KEPT, CommitHistory
 from bottle.store.state import (
     COMMITS,
@@ -132,7 +133,7 @@ def pack_beside(
     there. Of a copy that is `refreshable` it is noted there what it is as it comes; with a `tombstone` it owns nothing.
     `renamed` are volumes, as in `metadata_there`.
     """
-    here, raised = state.metadata(), int(tombstone is None)
+    here, raised = state.metadata(), tombstone is None
     there = metadata_there(here, arrives_as, commit.number, workspace, renamed=renamed or {}, raised=raised)
     with context.progress.phase("packing what lies beside the image"):
         pairs = zip(volumes_of(here), volumes_of(there), strict=True)
@@ -220,7 +221,7 @@ def metadata_there(
     workspace: str | None,
     *,
     renamed: Mapping[str, str] = MappingProxyType({}),
-    raised: int = 1,
+    raised: bool = True,
 ) -> Metadata:
     """What the bottle's metadata will say there; a copy tells what it descends from, and what moves is `raised`.
 
@@ -237,7 +238,7 @@ def metadata_there(
     if arrives_as != metadata.identity:
         origin = Lineage(identity=metadata.identity, commit=commit)
         return replace(metadata, identity=arrives_as, name=None, copied_from=origin, generation=1)
-    return replace(metadata, generation=metadata.generation + raised)
+    return replace(metadata, generation=above(metadata.generation)) if raised else metadata
 
 
 def _documents(state: BottleState, there: Metadata, commit: CommitRecord, imaged: Collection[int]) -> dict[str, bytes]:

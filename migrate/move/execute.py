@@ -78,6 +78,7 @@ def look(transfer: Transfer) -> tuple[Observed, MovePlan]:
 
     Nothing is changed. Raises what `plan` raises.
     """
+    _require_asked(transfer.state, transfer.options)
     seen = observe(transfer)
     decided = _decide(transfer, seen)
     if not transfer.options.consent:
@@ -102,9 +103,7 @@ def move(
     stopped.
     """
     with state.locked(f"bottle migrate to {remote.name}"):
-        standby = state.standby.read() if not (options.keep or options.asked) else None
-        if standby is not None and state.tombstone.read() is None:
-            require_owned(state.identity, standby, f"bottle standby {state.identity} {standby.host} --end")
+        _require_asked(state, options)
         there = name_there(state, remote, options)
         transfer = Transfer(context=context, state=state, remote=remote, options=options, arrives_as=there)
         was_stopped = (options.live or options.resume) and was_stopped_by(transfer)
@@ -119,6 +118,13 @@ def move(
         # A copy that was settled just now leaves its name free.
         transfer = replace(transfer, arrives_as=name_there(state, remote, options))
         return _follow_up(transfer, _run(transfer, was_stopped=was_stopped), registered)
+
+
+def _require_asked(state: BottleState, options: MoveOptions) -> None:
+    """Refuse to move what a standby may have taken over, which was not asked. Raises Conflict."""
+    standby = state.standby.read() if not (options.keep or options.asked) else None
+    if standby is not None and state.tombstone.read() is None:
+        require_owned(state.identity, standby, f"bottle standby {state.identity} {standby.host} --end")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,10 +30,8 @@ from migrate.transport.local import run_here
 _HOUR = 3600.0
 
 
-def stand_by(
-    context: Context, state: BottleState, remote: Remote, options: MoveOptions, *, every: float | None = None
-) -> Moved:
-    """Bring the standby on the host of `remote` up to date, or make it; that is kept here, and `every`.
+def stand_by(context: Context, state: BottleState, remote: Remote, options: MoveOptions) -> Moved:
+    """Bring the standby on the host of `remote` up to date, or make it; of which commit it is is kept here.
 
     Raises Fenced where that host has taken the bottle over, Conflict where another one stands by, or what `move`
     raises: the standby is as it was then.
@@ -46,11 +44,12 @@ def stand_by(
             left="nothing was changed",
             next_step=f"bottle standby {state.identity} {noted.host} --end, and there: bottle rm {state.identity}",
         )
-    noted = replace(noted, identity_files=tuple(map(str, options.keys)), every=every)
+    noted = replace(noted, identity_files=tuple(map(str, options.keys)))
     state.standby.write(noted)  # before it can be taken over: from here on it is asked about
     moved = move(context, state, remote, replace(options, keep=True, standby=True))
-    now, commit = context.now(), moved.account.commit
-    state.standby.write(replace(noted, commit=commit, brought_at=now, failed_at=None, error=""))
+    if state.standby.read() is not None:  # or somebody ended it meanwhile
+        now, commit = context.now(), moved.account.commit
+        state.standby.write(replace(noted, commit=commit, brought_at=now, failed_at=None, error=""))
     return moved
 
 
@@ -61,16 +60,20 @@ def note_failure(context: Context, state: BottleState, failure: BottleError) -> 
         state.standby.write(replace(noted, failed_at=context.now(), error=failure.what))
 
 
-def require_ownership(context: Context, state: BottleState, remote: Remote) -> None:
+def require_ownership(context: Context, state: BottleState, remote: Remote, *, lets_go: bool = True) -> None:
     """Ask the host that stands by whether it has taken the bottle over. Raises Fenced where it has.
 
-    This host then has let go of the bottle, and has what is newer here as a bottle of its own.
+    Where the bottle does not run here, this host then has let go of it, and has what is newer here as a bottle of its
+    own; without `lets_go` nothing is changed.
     """
     metadata = state.metadata()
     there = probe(remote, state.identity, "")
     is_owned = there.presence is Presence.OWNED and there.generation == metadata.generation
     if there.generation <= metadata.generation and not is_owned:
         return
+    container = context.container(state.identity)
+    if not lets_go or (container is not None and container.status.alive):
+        raise fenced(state.identity, remote.name)
     unchanged = _is_as_brought(context, state)
     kept = give_way(context, state, remote.name, there.generation, unchanged=unchanged)
     said = fenced(state.identity, remote.name)

@@ -947,7 +947,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *_in(
         "bottle/operations/takeover.py",
         "migrate/move/test_standby",
-        ("a takeover raises no generation", "generation=metadata.generation + 1", "generation=metadata.generation"),
+        ("a takeover raises no generation", "above(metadata.generation)", "metadata.generation"),
         ("what is newer here is not kept", "if newer or not unchanged:", "if newer:"),
         ("what no commit has is not kept", "if not frozen:", "if False:"),
     ),

@@ -180,7 +180,6 @@ STANDBYS = st.builds(
     Standby,
     host=TEXTS,
     identity_files=WORDS,
-    every=st.none() | st.floats(0.5, 1e6),
     commit=st.none() | st.integers(1, 100),
     brought_at=st.none() | TIMES,
     failed_at=st.none() | TIMES,

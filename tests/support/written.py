@@ -161,7 +161,6 @@ TOMBSTONE = Tombstone(
 STANDBY = Standby(
     host="dev@spare",
     identity_files=(f"/keys/{ODD}",),
-    every=600.0,
     commit=2,
     brought_at=NOON,
     failed_at=EAST,

@@ -113,7 +113,7 @@ def copied(rig: Rig, tmp_path: Path) -> Copied:
 def test_those_of_before_go_when_the_newer_are_in_their_place(copied: Copied) -> None:
     for nonce, name, before in (("n1", "cache", None), ("n2", "cache.2", "cache"), ("n3", "cache", "cache.2")):
         copied.bring(nonce, name)
-        assert copied.volumes == sorted({name, before} - {None})  # type: ignore[type-var]
+        assert copied.volumes == sorted(each for each in {name, before} if each is not None)
         assert copied.retire() == []
         copied.rig.run(Clear(identity=IDENTITY))
         assert copied.volumes == [name]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from bottle.errors import Conflict, Fenced, MovedAway, NotFound, PreflightRefused, RemoteError
-from bottle.model import Mount, MountKind
+from bottle.model import MOST_GENERATIONS, Mount, MountKind
 from bottle.moveoptions import MoveOptions
 from bottle.naming import Identity
 from bottle.operations import Context, list_bottles
@@ -17,12 +18,14 @@ from bottle.operations.images import bare_container
 from bottle.operations.resume import resume
 from bottle.operations.stop import stop
 from bottle.operations.takeover import take_over
+from bottle.plan.generation import above
 from bottle.plan.resume import ResumeRequest
 from bottle.store.home import StateHome
 from bottle.store.state import BottleState
 from migrate.host.arguments import Nonce
 from migrate.host.commands import Withdraw
 from migrate.host.destination import Destination
+from migrate.model import RemoteCommand, Reply
 from migrate.move.execute import move
 from migrate.move.standby import note_failure, require_ownership, stand_by
 from tests.support.moving import MoveRig as Rig
@@ -166,6 +169,36 @@ def test_what_a_round_that_was_cut_would_have_brought_counts_as_newer(rig: Rig) 
     assert (rig.world.cwd / "later").exists()
 
 
+def test_a_bottle_that_runs_and_one_that_is_only_asked_about_stay_as_they_are(rig: Rig) -> None:
+    bring(rig)
+    take_over(far_context(rig), far_bottle(rig))
+    with pytest.raises(Fenced) as caught:
+        ask(rig)
+    assert caught.value.next_step.startswith(f"bottle stop {rig.bottle.identity}; bottle resume {rig.bottle.identity}")
+    stop(rig.world.context, rig.bottle)
+    with pytest.raises(Fenced):
+        require_ownership(rig.world.context, rig.bottle, rig.remote, lets_go=False)
+    assert (rig.bottle.tombstone.read(), others(rig)) == (None, [])
+
+
+def test_a_round_that_ends_after_the_standby_was_ended_does_not_bring_that_back(rig: Rig) -> None:
+    bring(rig)
+    register = Destination.register
+
+    def end(*args: Any) -> None:
+        register(*args)
+        rig.bottle.standby.clear()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Destination, "register", end)
+        bring(rig)
+    assert rig.bottle.standby.read() is None
+
+
+def test_the_highest_generation_has_none_above_it() -> None:
+    assert (above(1), above(2, 5), above(MOST_GENERATIONS)) == (2, 6, MOST_GENERATIONS)
+
+
 def test_what_cannot_be_told_counts_as_newer(rig: Rig) -> None:
     stop(rig.world.context, rig.bottle)
     bring(rig)
@@ -229,7 +262,7 @@ class Schedule:
             return
         script, run = self.random.choice(self.CUTS), self.rig.remote.run
 
-        def mortal(command, *args, **kwargs):  # type: ignore[no-untyped-def]
+        def mortal(command: RemoteCommand, *args: Any, **kwargs: Any) -> Reply:
             reply = run(command, *args, **kwargs)
             if command.name == script:
                 raise Killed(script)
